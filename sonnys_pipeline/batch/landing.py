@@ -1,0 +1,76 @@
+"""From a loaded day to a landed one, and setting a page aside that could not be read.
+
+Belongs here: order and facts of the `transactions` files. Does not belong here: how a day was loaded
+(`sonnys_pipeline.loading`), or how files are written (`sonnys_pipeline.lake`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+
+from sonnys_pipeline.client import UnparsableRowError
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS, to_table
+from sonnys_pipeline.loading.day_reader import LoadedDay
+
+ASSET = "transactions"
+_ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
+
+
+def land_day(lake: Lake, loaded: LoadedDay) -> tuple[LandedFile, pa.Table]:
+    """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
+
+    Raises:
+        RowsWouldVanishError: when landed rows would be replaced by none.
+        UnwritableLakeError: when the disk does not take it.
+    """
+    table = to_table(loaded.items, TRANSACTIONS).sort_by(_ORDER)
+    landed = lake.land(ASSET, table, partition=loaded.day.key, facts=_facts(loaded, table), may_empty=False)
+    return landed, table
+
+
+def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
+    """Keep the raw page of an unparsable row for inspection; readable by its owner alone.
+
+    Returns:
+        The file: JSON with the id, the field, the reason and the page's raw rows.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{key}-{error.page_hash or 'page'}.json"
+    content = {
+        "day": key,
+        "job_hash": error.page_hash,
+        "row_id": error.row_id,
+        "field": error.field,
+        "reason": error.reason,
+        "rows": list(error.page),
+    }
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+    return path
+
+
+def _facts(loaded: LoadedDay, table: pa.Table) -> dict[str, str]:
+    """What stands in the file's metadata about its making."""
+    windows = [
+        {
+            "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
+            "total": window.total,
+            "cut_off": sum(item.complete_date not in window.window for item in window.items),
+            "hashes": list(window.job_hashes),
+        }
+        for window in loaded.windows
+    ]
+    return {
+        "schema_version": str(SCHEMA_VERSION),
+        "partition": loaded.day.key,
+        "timezone": loaded.day.timezone,
+        "windows": json.dumps(windows),
+        "rows": str(table.num_rows),
+        "loaded_at": loaded.loaded_at.isoformat(),
+    }

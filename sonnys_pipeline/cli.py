@@ -1,0 +1,157 @@
+"""The `sonnys` command: parse, call, print. What it does is done elsewhere.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. With `--json`, one JSON document goes to stdout and nothing else does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.demo import DemoDay
+
+_messages = Console(stderr=True, highlight=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sonnys-pipeline")
+def main() -> None:
+    """Every Sonny's BackOffice transaction as Parquet that you own."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused.")
+@click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="How many sites the chain has.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same transactions.")
+@click.option("--rows-per-day", type=click.IntRange(min=0), help="Exactly so many rows a UTC day; default: lifelike.")
+@click.option("--midnight-row", is_flag=True, help="One of a day's rows lies exactly on midnight UTC.")
+@click.option("--speed", default=1.0, show_default=True, help="How many times faster all durations pass.")
+@click.option("--now", "present", metavar="INSTANT", help="The simulated present, such as 2026-03-20T12:00:00Z.")
+@click.option("--job-seconds", nargs=2, type=float, default=(1.0, 4.0), show_default=True, help="A job's run time.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer takes.")
+@click.option("--faults", default="{}", metavar="JSON", help='What goes wrong, such as {"server_errors": 5}.')
+def simulate(
+    host: str,
+    port: int,
+    sites: int,
+    seed: int,
+    rows_per_day: int | None,
+    midnight_row: bool,
+    speed: float,
+    present: str | None,
+    job_seconds: tuple[float, float],
+    latency: float,
+    faults: str,
+) -> None:
+    """Serve a simulated Sonny's Data API on loopback, until interrupted."""
+    from sonnys_pipeline.simulator import SimulatorConfig, serve  # noqa: PLC0415 - other commands start faster
+
+    try:
+        config = SimulatorConfig.model_validate(
+            {
+                "sites": sites,
+                "seed": seed,
+                "rows_per_day": rows_per_day,
+                "midnight_row": midnight_row,
+                "speed": speed,
+                "now": present,
+                "job_seconds": job_seconds,
+                "latency_seconds": latency,
+                "faults": json.loads(faults),
+            }
+        )
+    except (ValidationError, json.JSONDecodeError) as wrong:
+        raise click.UsageError(_readable(wrong)) from None
+
+    def announce(url: str) -> None:
+        click.echo(f"export SONNYS_BASE_URL={url} SONNYS_API_ID={config.api_id} SONNYS_API_KEY={config.api_key}")
+        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / speed:g}")
+        click.echo(f"export SONNYS_POLL_INTERVAL={2 / speed:g} SONNYS_JOB_TIMEOUT={300 / speed:g}")
+        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / speed:g}")
+        _messages.print(f"Simulating {sites} sites at {url}; end with Ctrl-C.")
+
+    try:
+        serve(config, host, port, on_start=announce)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@main.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="How many days to land.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="How many sites.")
+@click.option("--folder", default=".sonnys/demo", show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--ui", is_flag=True, help="Serve Dagster's UI on the simulator instead, until interrupted.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def demo(days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool) -> None:
+    """Land a week of a simulated chain through real Dagster; needs no credentials."""
+    from sonnys_pipeline import demo as demonstration  # noqa: PLC0415 - other commands start faster
+
+    folder = folder.absolute()
+    with demonstration.demo_environment(folder, sites) as environment:
+        if ui:
+            _messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
+            sys.exit(demonstration.serve_ui(environment, port))
+        keys = demonstration.last_days(days)
+        _messages.print(
+            f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "
+            f"{demonstration.SPEED:g} times faster than the real API allows."
+        )
+        started = time.monotonic()
+        try:
+            landed = demonstration.materialize(folder, environment, keys)
+        except demonstration.DemoError as error:
+            raise click.ClickException(str(error)) from None
+    seconds = time.monotonic() - started
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "days": [asdict(day) for day in landed]}))
+        return
+    _print_demo(landed, folder, seconds)
+
+
+def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
+    table = Table("day", title="Landed by the demo", title_justify="left", show_footer=True)
+    for name in ("rows", "pages", "cars", "sales"):
+        table.add_column(name, justify="right")
+    for day in landed:
+        table.add_row(day.day, f"{day.rows:,}", f"{day.pages:,}", f"{day.cars:,}", f"${day.sales:,.2f}")
+    table.columns[0].footer = "all"
+    table.columns[1].footer = f"{sum(day.rows for day in landed):,}"
+    table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
+    table.columns[3].footer = f"{sum(day.cars for day in landed):,}"
+    table.columns[4].footer = f"${sum(day.sales for day in landed):,.2f}"
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(table)
+    shown = Path(os.path.relpath(folder / "data"))
+    out.print(
+        f"{len(landed)} days in {seconds:.0f} s, under {shown}: one zstd Parquet file a day, such as\n"
+        f"  {os.path.relpath(landed[-1].path)}\n\n"
+        "Read them with anything, for one:\n"
+        f"  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('{shown}/transactions'))\"\n\n"
+        "Next:\n"
+        "  make dev                see these days in Dagster's UI, and materialize more\n"
+        '  cp .env.example .env    put your own credentials in, then land a day of your own (README, "Your own data")'
+    )
+
+
+def _readable(error: ValidationError | json.JSONDecodeError) -> str:
+    """What is wrong with options that were parsed together, one line."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"--faults is not JSON: {error}"
+    return "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors(include_url=False))

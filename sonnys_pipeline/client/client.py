@@ -1,0 +1,188 @@
+"""`SonnysClient`: credentials, one HTTP pipeline, the API's resources (LJ-09).
+
+Belongs here: the order of things in one request: a place in the budget, the exchange, whether a failure is worth
+repeating. Does not belong here: HTTP itself (`transport.py`), or endpoints (`transactions.py`, `sites.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from sonnys_pipeline.client.budget import RequestBudget
+from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, ServerError
+from sonnys_pipeline.client.sites import Sites
+from sonnys_pipeline.client.transactions import Transactions
+from sonnys_pipeline.client.transport import HttpTransport, Response
+
+logger = logging.getLogger(__name__)
+
+PRODUCTION_URL = "https://trigonapi.sonnyscontrols.com/v1"
+#: Ceiling of the wait before a repeated request, in multiples of the first one.
+BACKOFF_CEILING = 32
+
+#: Requests that may be repeated although the first one may have arrived. Reading changes nothing; submitting the same
+#: criteria again within 20 minutes gives the same job, not a second one (contract, "Batch jobs").
+_REPEATABLE = frozenset({("POST", "/transaction/load-job")})
+
+
+class SonnysClient:
+    """A client of the Sonny's Data API, bound to one API id; a context manager, safe to share between threads.
+
+    ```python
+    with SonnysClient(api_id, api_key) as client:
+        rows = client.transactions.load_job(startDate=1762732800, endDate=1762819200)
+    ```
+
+    Attributes:
+        transactions: load jobs, lists and details of transactions.
+        sites: the operator's sites.
+        budget: the request budget that every request takes a place in.
+    """
+
+    def __init__(
+        self,
+        api_id: str,
+        api_key: str | SecretStr,
+        site_code: str | None = None,
+        *,
+        base_url: str = PRODUCTION_URL,
+        budget: RequestBudget | None = None,
+        max_retries: int = 5,
+        backoff: float = 1.0,
+        connect_timeout: float = 10.0,
+        read_timeout: float = 60.0,
+        hash_lifetime: float = 1200.0,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare a client, without a request.
+
+        Args:
+            api_id: the operator's API id.
+            api_key: its secret key.
+            site_code: narrows every answer to one site, by header.
+            base_url: API root; `https`, or `http` on loopback.
+            budget: shared request budget; left out, one in this process's memory, shared by clients of the same id.
+            max_retries: how often a request is repeated after 429, 5xx, a time-out or a dropped connection (BM-02).
+            backoff: seconds before the first repetition; doubles each time, with jitter.
+            connect_timeout: seconds to connect.
+            read_timeout: seconds without a byte of an answer.
+            hash_lifetime: seconds that the API keeps a load job's data.
+            sleep: how to wait, in seconds.
+            jitter: a random number in [0, 1).
+
+        Raises:
+            ValueError: without credentials, or with an address that would carry them in the clear.
+        """
+        key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
+        if not api_id or not key.get_secret_value():
+            raise ValueError("credentials are missing: set SONNYS_API_ID and SONNYS_API_KEY")
+        headers: dict[str, SecretStr | str] = {
+            "X-Sonnys-API-ID": SecretStr(api_id),
+            "X-Sonnys-API-Key": key,
+            "Accept": "application/json",
+        }
+        if site_code:
+            headers["X-Sonnys-Site-Code"] = site_code
+        self._transport = HttpTransport(base_url, headers, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._own_budget = budget is None
+        self.budget = budget or RequestBudget(api_id)
+        self.max_retries = max_retries
+        self.backoff = backoff
+        self.hash_lifetime = hash_lifetime
+        self._sleep = sleep
+        self._jitter = jitter
+        self._counter_lock = threading.Lock()
+        self._requests = 0
+        self._budget_wait = 0.0
+        self.transactions = Transactions(self)
+        self.sites = Sites(self)
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests that left this client so far, repeated ones included: what it has spent of the budget."""
+        return self._requests
+
+    @property
+    def budget_wait(self) -> float:
+        """Seconds that this client's requests have waited for a place in the budget, summed over threads."""
+        return self._budget_wait
+
+    def __repr__(self) -> str:
+        """The address alone: neither id nor key."""
+        return f"{type(self).__name__}(base_url={self._transport.base_url!r})"
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close connections and budget store."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection, and the budget store if it is this client's own."""
+        self._transport.close()
+        if self._own_budget:
+            self.budget.close()
+
+    def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
+        """The one way to the API: budget, exchange, repetition (LJ-09).
+
+        A repetition takes a place in the budget of its own. 429 cools every sharer of the budget down first.
+
+        Raises:
+            APIError: the error of the last attempt; which kind is told in `errors.py`.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self._exchange(method, path, params)
+            except APIError as error:
+                if attempt >= self.max_retries or not worth_repeating(error, method, path):
+                    raise
+                pause = self.backoff_pause(attempt)
+                attempt += 1
+                logger.warning(
+                    "%s %s: %s; attempt %d of %d in %.1f s",
+                    method, path, type(error).__name__, attempt + 1, self.max_retries + 1, pause,
+                )  # fmt: skip
+                self._sleep(pause)
+
+    def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
+        """One attempt: a place in the budget, then the exchange; a 429 is told to all sharers."""
+        waited = self.budget.acquire()
+        with self._counter_lock:
+            self._requests += 1
+            self._budget_wait += waited
+        try:
+            return self._transport.send(method, path, params)
+        except RateLimitError:
+            self.budget.cool_down()
+            raise
+
+    def backoff_pause(self, attempt: int) -> float:
+        """Seconds before repetition `attempt` (from 0): doubling, capped, between half and all of it at random."""
+        ceiling = self.backoff * min(2.0**attempt, BACKOFF_CEILING)
+        return ceiling * (0.5 + 0.5 * self._jitter())
+
+
+def worth_repeating(error: APIError, method: str, path: str) -> bool:
+    """Whether the same request may heal (BM-02), and may be sent twice.
+
+    429 and a refused or dropped exchange of a repeatable request heal; so does a 5xx. 403, 404 and 422 never do.
+    """
+    if isinstance(error, RateLimitError):
+        return True  # refused before it was looked at
+    repeatable = method == "GET" or (method, path) in _REPEATABLE
+    return repeatable and isinstance(error, ServerError | APIConnectionError)

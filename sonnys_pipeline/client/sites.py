@@ -1,0 +1,20 @@
+"""`client.sites`: the operator's sites (LJ-08)."""
+
+from __future__ import annotations
+
+from sonnys_pipeline.client.models import Site, parse_rows
+from sonnys_pipeline.client.resource import Resource, required
+
+
+class Sites(Resource):
+    """`GET /site/list`; the API caches it for an hour."""
+
+    def list(self) -> list[Site]:
+        """All sites that the credentials may see, virtual (e-commerce) ones included; one request.
+
+        Raises:
+            AuthError: when the credentials are refused.
+            UnparsableRowError: when a site has no name.
+        """
+        data = self._data("GET", "/site/list")
+        return parse_rows(Site, required(data, "sites", list, "GET /site/list"))

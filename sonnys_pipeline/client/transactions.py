@@ -1,0 +1,256 @@
+"""`client.transactions`: load jobs, lists and details (LJ-01 … LJ-08, LJ-10, LJ-11).
+
+Belongs here: what the transaction endpoints take and answer, and the simple, sequential load job. Does not belong
+here: many load jobs at once (`sonnys_pipeline.loading`), days, or files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sonnys_pipeline.client.errors import (
+    APITimeoutError,
+    IncompleteResultError,
+    JobFailedError,
+    NotFoundError,
+    UnknownJobStatusError,
+)
+from sonnys_pipeline.client.models import (
+    Transaction,
+    TransactionJobItem,
+    TransactionListItem,
+    TransactionV2ListItem,
+    parse_rows,
+)
+from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, Resource, required
+
+_LOAD_JOB = "/transaction/load-job"
+_JOB_DATA = "/transaction/get-job-data"
+_LIST = "/transaction"
+
+
+class JobStatus(StrEnum):
+    """What the API says of a load job; exactly these three (contract, "Batch jobs")."""
+
+    WORKING = "working"  # not ready: ask again later
+    PASS = "pass"  # noqa: S105 - the API's word; the rows are there
+    FAIL = "fail"  # the API gave up on it
+
+
+@dataclass(frozen=True)
+class JobData:
+    """One answer of `get-job-data`.
+
+    Attributes:
+        job_hash: the load job.
+        status: working, pass or fail.
+        rows: raw rows of this page; empty unless the status is pass.
+        total: rows of the whole window, over all pages; 0 unless the status is pass.
+        limit: rows a page, as the API understood it; 0 unless the status is pass.
+        body: the whole `data` object, for what a `fail` may carry.
+    """
+
+    job_hash: str
+    status: JobStatus
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+    limit: int
+    body: Mapping[str, Any]
+
+    def parse(self) -> list[TransactionJobItem]:
+        """The rows as models.
+
+        Raises:
+            UnparsableRowError: for the first row that does not fit.
+        """
+        return parse_rows(TransactionJobItem, self.rows, page_hash=self.job_hash)
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """One page of a window, loaded.
+
+    Attributes:
+        job_hash: the load job that made it; empty where an empty window never had one.
+        page: page number from 1 (the API calls it `offset`).
+        total: rows of the whole window, as this page's answer said.
+        items: the rows of this page.
+    """
+
+    job_hash: str
+    page: int
+    total: int
+    items: Sequence[TransactionJobItem]
+
+
+class Transactions(Resource):
+    """The transaction endpoints; parameters are the API's own (`startDate`, `endDate` in Unix seconds, `site`, …)."""
+
+    def load_job(
+        self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object
+    ) -> list[TransactionJobItem]:
+        """Submit a span, wait, and return every row of it: one call (LJ-01).
+
+        Each page of 100 rows is a load job of its own; this call submits them one after the other and polls each until
+        it is ready. The API takes spans of at most **24 hours**, and keeps a job's data for **20 minutes**: the same
+        criteria within that time give the same job and the same rows. Every poll takes a place in the request budget
+        that all users of the API id share, so a short `poll_interval` starves the others without being faster.
+
+        Args:
+            poll_interval: seconds between polls.
+            timeout: seconds that each page's job may take; checked after each poll, so 0 still polls once.
+            **params: `startDate`, `endDate` (Unix seconds, not validated here), `site`; `limit` is 100 unless given;
+                an `offset` (page number from 1) asks for that page alone.
+
+        Returns:
+            All rows, in the API's order.
+
+        Raises:
+            JobFailedError: the API answered `fail` (an `APIError`, "Batch job failed").
+            APITimeoutError: a page's job was not ready in time.
+            IncompleteResultError: fewer rows came than `total` promised.
+            UnparsableRowError: a row does not fit `TransactionJobItem`.
+            ValidationError: the API refuses the criteria (LJ-06).
+        """
+        pages = self.load_pages(poll_interval=poll_interval, timeout=timeout, **params)
+        return [item for page in pages for item in page.items]
+
+    def load_pages(self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object) -> Iterator[JobPage]:
+        """`load_job`, page by page, with the hashes and totals that the API gave.
+
+        Raises:
+            IncompleteResultError: after the last page, when fewer distinct rows came than `total` promised (LJ-05).
+        """
+        alone = params.get("offset")
+        number = 1 if alone is None else _whole(alone, "offset")
+        limit = _whole(params.get("limit", PAGE_SIZE), "limit")
+        seen: set[str] = set()
+        while True:
+            page = self._load_page(poll_interval, timeout, {**params, "limit": limit, "offset": number})
+            yield page
+            seen.update(item.id for item in page.items)
+            last = alone is not None or number * limit >= page.total
+            expected = page.total if alone is None else max(0, min(limit, page.total - (number - 1) * limit))
+            if len(seen) >= expected:
+                return
+            if last or not page.items:
+                raise IncompleteResultError(expected, len(seen), f"load job for {_criteria(params)}")
+            number += 1
+
+    def submit_job(self, **params: object) -> str:
+        """Submit one page of one window (LJ-07); one request.
+
+        Returns:
+            The load job's hash, good for 20 minutes.
+        """
+        return str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
+
+    def get_job_data(self, job_hash: str) -> JobData:
+        """Ask once for a load job (LJ-07); one request.
+
+        Raises:
+            NotFoundError: the hash has expired or is unknown, or the window is empty (LJ-10 tells them apart).
+            UnknownJobStatusError: for a status beside working, pass and fail.
+        """
+        data = self._data("GET", _JOB_DATA, params={"hash": job_hash})
+        try:
+            status = JobStatus(data.get("status", ""))
+        except ValueError:
+            raise UnknownJobStatusError(
+                f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
+                "the API has changed: nothing was read from it"
+            ) from None
+        if status is not JobStatus.PASS:
+            return JobData(job_hash, status, (), 0, 0, data)
+        where = f"load job {job_hash}"
+        rows = required(data, "data", list, where)
+        total = required(data, "total", int, where) if "total" in data else len(rows)
+        return JobData(job_hash, status, rows, total, int(data.get("limit") or PAGE_SIZE), data)
+
+    def count(self, **params: object) -> int:
+        """How many rows a span has, by the list endpoint: one request, and independent of load jobs."""
+        try:
+            data = self._data("GET", _LIST, params={**params, "limit": 1, "offset": 1})
+        except NotFoundError as nothing:
+            if nothing.type == NO_RESULTS:
+                return 0
+            raise
+        return int(required(data, "total", int, f"GET {_LIST}"))
+
+    def list(self, **params: object) -> list[TransactionListItem]:
+        """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
+        return self._list_all(_LIST, "transactions", TransactionListItem, params)
+
+    def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
+        """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
+        return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params)
+
+    def list_v2(self, **params: object) -> list[TransactionV2ListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
+        """All transactions with customer, plan flags and status; the API caches the answer for 10 minutes."""
+        return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params)
+
+    def get(self, transaction_id: str) -> Transaction:
+        """One transaction in detail.
+
+        Raises:
+            NotFoundError: no transaction has this id.
+        """
+        return parse_rows(Transaction, [self._data("GET", f"{_LIST}/{transaction_id}")])[0]
+
+    def _load_page(self, poll_interval: float, timeout: float, params: Mapping[str, Any]) -> JobPage:
+        """One page: submit and poll; a 404 is told apart as LJ-10 says.
+
+        A hash past its lifetime is resubmitted. A 404 before that means an empty window, which the list endpoint
+        confirms, or a lost job, which is resubmitted too.
+        """
+        for attempt in range(self._client.max_retries + 1):
+            job_hash = self.submit_job(**params)
+            deadline = time.monotonic() + timeout
+            try:
+                data = self._poll(job_hash, poll_interval, timeout, deadline, params)
+                return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
+            except NotFoundError:
+                age = time.monotonic() - (deadline - timeout)
+                if age < self._client.hash_lifetime and self.count(**_span(params)) == 0:
+                    return JobPage(job_hash, int(params["offset"]), 0, ())
+                if attempt == self._client.max_retries:
+                    raise
+                time.sleep(poll_interval)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _poll(
+        self, job_hash: str, poll_interval: float, timeout: float, deadline: float, params: Mapping[str, Any]
+    ) -> JobData:
+        """Poll one job until it passes (LJ-03): the deadline is looked at after each poll."""
+        while True:
+            data = self.get_job_data(job_hash)
+            if data.status is JobStatus.PASS:
+                return data
+            if data.status is JobStatus.FAIL:
+                raise JobFailedError(job_hash, params, data.body)
+            if time.monotonic() >= deadline:
+                raise APITimeoutError(
+                    f"load job {job_hash} was not ready within its timeout of {timeout:g} s; "
+                    "raise SONNYS_JOB_TIMEOUT if the API is slow today"
+                )
+            time.sleep(poll_interval)
+
+
+def _whole(value: object, name: str) -> int:
+    """A page number or size, which paging has to calculate with."""
+    if isinstance(value, int | str) and str(value).isdigit():
+        return int(value)
+    raise ValueError(f"{name} must be a whole number, not {value!r}")
+
+
+def _span(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The criteria that the list endpoint shares with load jobs."""
+    return {name: params[name] for name in ("startDate", "endDate", "site") if params.get(name) is not None}
+
+
+def _criteria(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in _span(params).items()) or "the API's default span"

@@ -1,0 +1,217 @@
+"""One HTTP exchange with the API: address, headers, timeouts, what came back (LJ-09).
+
+Belongs here: everything that knows the HTTP library. Does not belong here: retries and the request budget
+(`client.py`), or what an endpoint's answer means (`transactions.py`, `sites.py`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import SecretStr
+from pydantic_core import from_json
+from requests.adapters import HTTPAdapter
+
+from sonnys_pipeline.client.errors import (
+    QUOTED_BODY,
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthError,
+    NotFoundError,
+    RateLimitError,
+    ResponseFormatError,
+    ServerError,
+    ValidationError,
+)
+
+#: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
+POOL_SIZE = 32
+
+_STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
+    400: ValidationError,
+    403: AuthError,
+    404: NotFoundError,
+    422: ValidationError,
+    429: RateLimitError,
+}
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer with status 200.
+
+    Attributes:
+        status: HTTP status code.
+        content: the body as received, bytes.
+        date: the server's clock, from its `Date` header, as text; `None` where it sent none.
+    """
+
+    status: int
+    content: bytes
+    date: str | None = None
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
+        """The decoded body.
+
+        Raises:
+            ResponseFormatError: when it is not JSON, such as a gateway's page with status 200.
+        """
+        try:
+            return from_json(self.content, allow_inf_nan=False)
+        except ValueError:
+            raise ResponseFormatError(f"the answer is not JSON: {quoted(self.content)}") from None
+
+
+class HttpTransport:
+    """Sends single requests on kept-open connections; safe to use from many threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, SecretStr | str],
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        """Prepare, without connecting.
+
+        Args:
+            base_url: API root; `https`, or `http` on a loopback address.
+            headers: sent with every request; secrets are unwrapped only while sending.
+            connect_timeout: seconds for the connection and TLS.
+            read_timeout: seconds without a byte of the answer.
+
+        Raises:
+            ValueError: for an address that would carry the credentials in the clear, or is no address.
+        """
+        self.base_url = checked_base_url(base_url)
+        self._headers = dict(headers)
+        self._timeouts = (connect_timeout, read_timeout)
+        self._session = requests.Session()
+        # The API uses no cookies; refusing them leaves nothing in the session that threads could race for.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
+        """One request, one answer.
+
+        Args:
+            method: HTTP method.
+            path: below the base URL, with a leading slash.
+            params: query parameters; those that are `None` are left out.
+
+        Raises:
+            APITimeoutError: no answer in time.
+            APIConnectionError: no connection, a dropped one, TLS trouble, or a redirect.
+            APIStatusError: a subclass for each status that is not 200.
+        """
+        headers = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self._headers.items()
+        }
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        what = f"{method} {path}"
+        try:
+            answer = self._session.request(
+                method,
+                self.base_url + path,
+                params=query,
+                headers=headers,
+                timeout=self._timeouts,
+                allow_redirects=False,
+            )
+        except requests.Timeout as error:
+            raise APITimeoutError(
+                f"{what}: no answer within {self._timeouts[1]:g} s (connecting: {self._timeouts[0]:g} s)"
+            ) from _without_request(error)
+        except requests.RequestException as error:
+            raise APIConnectionError(
+                f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
+            ) from _without_request(error)
+        if answer.is_redirect:
+            target = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere"
+            raise APIConnectionError(
+                f"{what}: redirected to {target}; not followed, the credentials would go there too"
+            )
+        if answer.status_code != requests.codes.ok:
+            raise status_error(answer.status_code, answer.content)
+        return Response(answer.status_code, answer.content, answer.headers.get("Date"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()
+
+
+def checked_base_url(base_url: str) -> str:
+    """The address without a trailing slash, if credentials may be sent to it.
+
+    Raises:
+        ValueError: for plain `http` to another machine, a missing host, credentials, a query or a fragment in it.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} is not an address such as https://host/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the address")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} would send the key in the clear; use https")
+    return base_url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def status_error(status: int, content: bytes) -> APIError:
+    """The error for an answer that is not 200 (contract, "Errors"); a body that is not JSON is quoted."""
+    error_type: str | None = None
+    messages: tuple[str, ...] = ()
+    try:
+        body = from_json(content)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        error_type = body["type"] if isinstance(body.get("type"), str) else None
+        said = body.get("messages") or [body.get("message")]
+        messages = tuple(str(part) for part in (said if isinstance(said, list) else [said]) if part is not None)
+        if body.get("code"):
+            messages += (f"support code {body['code']}",)
+    kind = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else APIStatusError)
+    return kind(status, error_type, messages, quoted(content))
+
+
+def quoted(content: bytes) -> str:
+    """The start of a foreign body, for a person, in one line."""
+    return " ".join(content[: 4 * QUOTED_BODY].decode("utf-8", "replace").split())[:QUOTED_BODY]
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause: `ConnectionRefusedError` tells more than the wrappers around it."""
+    while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return f"{type(error).__name__}: {error}"
+
+
+def _without_request(error: requests.RequestException) -> requests.RequestException:
+    """The library's error keeps the request, and with it the headers; a debugger or a pickled error must not."""
+    error.request = None
+    error.response = None
+    return error

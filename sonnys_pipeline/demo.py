@@ -1,0 +1,132 @@
+"""The demo: a simulated chain, a real Dagster, a week landed, in one folder of its own.
+
+Belongs here: putting the parts of the house together for somebody who has no credentials yet. Nothing else uses it,
+and it never touches the lake or the state that the settings name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+
+#: How much faster than the real API the demo's simulator runs.
+SPEED = 30.0
+_TIMEZONE = "America/Chicago"
+_DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+
+
+@dataclass(frozen=True)
+class DemoDay:
+    """One landed day, for the closing table: `sales` in dollars, `path` of its file."""
+
+    day: str
+    rows: int
+    pages: int
+    cars: int
+    sales: float
+    path: str
+
+
+class DemoError(Exception):
+    """Dagster did not do what the demo asked; the message says where to look."""
+
+
+@contextmanager
+def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
+    """A running simulator, and the environment in which Dagster uses it; every duration scaled by the same factor."""
+    home = folder / "dagster"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / "dagster.yaml").write_text(_DAGSTER_YAML)
+    config = SimulatorConfig(sites=sites, speed=SPEED)
+    with Simulator(config) as simulator:
+        scaled = {
+            "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",
+            "SONNYS_POLL_INTERVAL": f"{2 / SPEED:g}",
+            "SONNYS_JOB_TIMEOUT": f"{300 / SPEED:g}",
+            "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
+        }
+        yield {
+            # The user's own SONNYS_ settings stay out of the demo, and the demo out of the user's lake.
+            **{name: value for name, value in os.environ.items() if not name.startswith("SONNYS_")},
+            **scaled,
+            "SONNYS_API_ID": config.api_id,
+            "SONNYS_API_KEY": config.api_key,
+            "SONNYS_BASE_URL": simulator.base_url,
+            "SONNYS_TIMEZONE": _TIMEZONE,
+            "SONNYS_DATA_URL": str(folder / "data"),
+            "SONNYS_STATE_DIR": str(folder / "state"),
+            "DAGSTER_HOME": str(home),
+        }
+
+
+def last_days(count: int) -> list[str]:
+    """The last days that are over in every US zone, oldest first."""
+    last: date = datetime.now(UTC).date() - timedelta(days=2)
+    return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
+
+
+def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -> list[DemoDay]:
+    """Let Dagster land the days and what stands downstream, in a process of its own.
+
+    Raises:
+        DemoError: when the run fails; Dagster's log lies in the folder.
+    """
+    log = folder / "dagster.log"
+    command = [
+        sys.executable, "-m", "dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions",
+        "--select", "transactions,daily_sales", "--partition-range", f"{days[0]}...{days[-1]}",
+    ]  # fmt: skip
+    with log.open("w") as output:
+        done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own command
+    if done.returncode != 0:
+        raise DemoError(f"Dagster's run failed; its log is {log}")
+    lake = Lake(folder / "data")
+    return [_landed(lake, day) for day in days]
+
+
+def serve_ui(environment: Mapping[str, str], port: int) -> int:
+    """`dagster dev` in the foreground until interrupted; returns its exit code.
+
+    It gets a session of its own and is ended as a group: started from a script it would ignore both signals.
+    """
+    command = [
+        sys.executable, "-m", "dagster", "dev", "-m", "sonnys_pipeline.definitions", "--port", str(port),
+    ]  # fmt: skip
+    server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own command
+    previous = signal.signal(signal.SIGTERM, lambda *_: _end(server))
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        _end(server)
+        return server.wait()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGTERM)
+
+
+def _landed(lake: Lake, day: str) -> DemoDay:
+    windows = json.loads(lake.facts("transactions", day)["windows"])
+    sales = lake.read("daily_sales", [day]).to_pylist()
+    return DemoDay(
+        day=day,
+        rows=lake.rows("transactions", day),
+        pages=sum(len(window["hashes"]) for window in windows),
+        cars=sum(row["cars"] for row in sales),
+        sales=float(sum(row["sales"] for row in sales)),
+        path=str(lake.path("transactions", day)),
+    )

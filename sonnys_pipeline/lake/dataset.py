@@ -1,0 +1,188 @@
+"""Where files lie, how they get there, how they are read (DESIGN, decisions 5 and 6).
+
+Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
+others. A file is written beside its place and renamed into it: readers see the old day or the new one, never a part.
+
+Belongs here: paths, atomic writing, reading, a file's own facts. Does not belong here: what the rows mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+
+_FILE = "part-0.parquet"
+_PARTITION = "date="
+_FACTS_PREFIX = "sonnys."
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One file in its place.
+
+    Attributes:
+        path: where.
+        rows: how many rows it holds.
+        size: bytes on disk.
+    """
+
+    path: Path
+    rows: int
+    size: int
+
+
+class Lake:
+    """A folder of Parquet datasets, one an asset."""
+
+    def __init__(self, root: str | Path) -> None:
+        """Point at a root; nothing is read or made yet."""
+        self.root = Path(root).absolute()
+
+    def path(self, asset: str, partition: str | None = None) -> Path:
+        """Where the file of an asset (and day) lies, landed or not."""
+        folder = self.root / asset
+        return (folder / f"{_PARTITION}{partition}" if partition else folder) / _FILE
+
+    def land(
+        self,
+        asset: str,
+        table: pa.Table,
+        *,
+        partition: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        may_empty: bool = True,
+    ) -> LandedFile:
+        """Put a table in its place, in one rename; repeating it changes nothing but the file's age.
+
+        Args:
+            asset: whose file.
+            table: all rows of the file; an empty table is landed too, with its columns.
+            partition: the day, `YYYY-MM-DD`; `None` for assets without partitions.
+            facts: kept in the file's own metadata.
+            may_empty: whether no rows may take the place of landed rows.
+
+        Raises:
+            RowsWouldVanishError: when they may not, and would.
+            UnwritableLakeError: when the disk does not take it; what was there before is still there.
+        """
+        path = self.path(asset, partition)
+        if not may_empty and table.num_rows == 0 and path.exists() and (landed := self.rows(asset, partition)):
+            raise RowsWouldVanishError(
+                f"{asset} {partition or ''}: {landed} rows are landed and the new read has none; they stay. "
+                f"If the day is really empty now, delete {path} and run it again."
+            )
+        prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
+        beside = path.with_name(f".{_FILE}.{uuid.uuid4().hex}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            with _removed_on_failure(beside):
+                # Customer names and plates are inside: readable by owner and group, not by everybody.
+                with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
+                    pq.write_table(table, file, compression="zstd")
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise UnwritableLakeError(
+                f"cannot write {path} ({error.strerror or error}); free space or mend the rights of {self.root}, "
+                "then run it again: nothing landed was touched"
+            ) from error
+        return LandedFile(path, table.num_rows, path.stat().st_size)
+
+    def read(
+        self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    ) -> pa.Table:  # fmt: skip
+        """Rows of an asset; for partitioned ones with the day as a first column `date`.
+
+        Args:
+            asset: which.
+            partitions: which days, in the order of the result; `None` for an asset without partitions.
+            columns: which columns, `date` aside; left out, all.
+
+        Raises:
+            NotLandedError: when a file is not there; it names the days.
+            LakeError: when a file is there but is not readable Parquet.
+        """
+        wanted = None if columns is None else list(columns)
+        if partitions is None:
+            return self._read_file(asset, None, wanted)
+        missing = [key for key in partitions if not self.path(asset, key).exists()]
+        if missing:
+            raise NotLandedError(
+                f"{asset}: not landed: {', '.join(missing)}; materialize {'it' if len(missing) == 1 else 'them'} first"
+            )
+        tables = []
+        for key in partitions:
+            table = self._read_file(asset, key, wanted)
+            days = pa.repeat(pa.scalar(date.fromisoformat(key), pa.date32()), table.num_rows)
+            tables.append(table.add_column(0, "date", days).replace_schema_metadata(None))
+        return pa.concat_tables(tables)
+
+    def rows(self, asset: str, partition: str | None = None) -> int:
+        """How many rows a landed file holds, from its footer alone."""
+        return int(self._metadata(asset, partition).num_rows)
+
+    def facts(self, asset: str, partition: str | None = None) -> dict[str, str]:
+        """What was written into a landed file about itself."""
+        pairs = self._metadata(asset, partition).metadata or {}
+        decoded = {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
+        return {
+            name.removeprefix(_FACTS_PREFIX): value for name, value in decoded.items() if name.startswith(_FACTS_PREFIX)
+        }
+
+    def partitions(self, asset: str) -> list[str]:
+        """Days that are landed, in order."""
+        return sorted(
+            path.parent.name.removeprefix(_PARTITION) for path in (self.root / asset).glob(f"{_PARTITION}*/{_FILE}")
+        )
+
+    def _metadata(self, asset: str, partition: str | None) -> pq.FileMetaData:
+        with self._readable(asset, partition) as path:
+            return pq.read_metadata(path)
+
+    def _read_file(self, asset: str, partition: str | None, columns: list[str] | None) -> pa.Table:
+        # ParquetFile, not read_table: the latter would read `date=` out of the path as a dictionary column.
+        with self._readable(asset, partition) as path, pq.ParquetFile(path) as file:
+            return file.read(columns)
+
+    @contextlib.contextmanager
+    def _readable(self, asset: str, partition: str | None) -> Iterator[Path]:
+        path = self.path(asset, partition)
+        try:
+            yield path
+        except FileNotFoundError as error:
+            raise NotLandedError(f"{asset} {partition or ''}: not landed ({path}); materialize it first") from error
+        except (pa.ArrowException, OSError) as error:
+            raise LakeError(
+                f"{path} cannot be read as Parquet ({error}); restore it or materialize it again"
+            ) from error
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

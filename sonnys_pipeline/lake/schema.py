@@ -1,0 +1,83 @@
+"""Models → Arrow: one stable schema, derived from the models (DESIGN, decision 6).
+
+Belongs here: column types and turning rows into tables. Does not belong here: where files lie (`dataset.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import pyarrow as pa
+from pydantic import AwareDatetime
+
+from sonnys_pipeline.client.models import ApiModel, TransactionJobItem, extra_of
+
+#: Raised by one whenever a column is added, renamed or retyped; stands in every file's metadata.
+SCHEMA_VERSION = 1
+#: JSON text of the fields that no model knows; null where there are none.
+EXTRA_COLUMN = "extra"
+
+_SCALARS: dict[object, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    AwareDatetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(model: type[ApiModel]) -> pa.Schema:
+    """Columns of a model, in its field order, with `extra` last.
+
+    Optional fields are nullable; an all-null column keeps its type.
+    """
+    return pa.schema([*_fields(model), pa.field(EXTRA_COLUMN, pa.string())])
+
+
+def to_table(items: Sequence[ApiModel], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of `schema`; no rows give its columns and no rows."""
+    if not items:
+        return schema.empty_table()
+    rows = []
+    for item in items:
+        row = item.model_dump()
+        extra = extra_of(item)
+        row[EXTRA_COLUMN] = json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None
+        rows.append(row)
+    # A struct array takes dicts by name in one pass of C++; Table.from_pylist walks every column in Python.
+    return pa.Table.from_struct_array(pa.array(rows, type=pa.struct(list(schema)))).cast(schema)
+
+
+def _fields(model: type[ApiModel]) -> Iterable[pa.Field]:
+    for name, info in model.model_fields.items():
+        kind, optional = _arrow_type(info.annotation)
+        yield pa.field(name, kind, nullable=optional)
+
+
+def _arrow_type(annotation: Any) -> tuple[pa.DataType, bool]:  # noqa: ANN401 - a type expression
+    """Arrow type of an annotation, and whether it may be null.
+
+    Raises:
+        TypeError: for an annotation that has no column type here, so that a new kind of field cannot slip through.
+    """
+    if get_origin(annotation) is Annotated:
+        return _arrow_type(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        present = [part for part in get_args(annotation) if part is not type(None)]
+        if len(present) == 1:
+            return _arrow_type(present[0])[0], True
+    if get_origin(annotation) is list:
+        element, nullable = _arrow_type(get_args(annotation)[0])
+        return pa.list_(pa.field("element", element, nullable=nullable)), False
+    if isinstance(annotation, type) and issubclass(annotation, ApiModel):
+        return pa.struct(list(_fields(annotation))), False
+    if annotation in _SCALARS:
+        return _SCALARS[annotation], False
+    raise TypeError(f"no column type for {annotation!r}")
+
+
+#: The columns of `transactions`.
+TRANSACTIONS = arrow_schema(TransactionJobItem)

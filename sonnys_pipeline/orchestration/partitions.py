@@ -1,0 +1,10 @@
+"""The daily partitions: one key a local day, in the zone and from the date that the settings name."""
+
+import dagster as dg
+
+from sonnys_pipeline.settings import Settings
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Days from `SONNYS_START_DATE` in `SONNYS_TIMEZONE`; a day becomes a partition when it is over."""
+    return dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat(), timezone=settings.timezone)

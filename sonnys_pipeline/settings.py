@@ -1,0 +1,143 @@
+"""The environment as typed settings (DESIGN, "Faces that stay stable"); the one place that reads it.
+
+Belongs here: names, defaults, parsing, and how settings become a client. Secrets are masked in every rendering.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
+from sonnys_pipeline.client.transport import checked_base_url
+
+
+class SettingsError(ValueError):
+    """A variable is missing or cannot be used; the message names it and what to write, never a secret's value."""
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write a name such as America/Chicago") from None
+    return name
+
+
+def _local_folder(url: str) -> str:
+    """The lake's root as a path; a file URL is accepted, other stores are refused rather than misread as folders."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return parts.path
+    if "://" in url:
+        raise ValueError(f"{parts.scheme}:// is not a store that this version can land in; use a folder")
+    return url
+
+
+def _rate(value: object) -> object:
+    return RequestRate.parse(value) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """All settings; each field `x` is read from `SONNYS_X`, and from `.env` in the working directory.
+
+    Attributes:
+        api_id: the operator's API id.
+        api_key: its secret key.
+        site_code: optional site header; narrows everything to one site.
+        base_url: API root.
+        rate_limit: the request budget, written `requests/seconds`.
+        budget_url: where the shared budget lives; default a file in the state folder.
+        poll_interval: seconds between polls of one load job.
+        job_timeout: seconds that one load job may take.
+        max_retries: repetitions of what can heal.
+        hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
+        data_url: root of the lake.
+        state_dir: folder of budget, quarantine and other state; made readable by its owner alone.
+        timezone: zone of the daily partitions.
+        start_date: first partition.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SONNYS_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    api_id: SecretStr = SecretStr("")
+    api_key: SecretStr = SecretStr("")
+    site_code: str | None = None
+    base_url: Annotated[str, AfterValidator(checked_base_url)] = PRODUCTION_URL
+    rate_limit: Annotated[RequestRate, NoDecode, BeforeValidator(_rate)] = RequestRate()
+    budget_url: str | None = None
+    poll_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    job_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 300.0
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 5
+    hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
+    data_url: Annotated[str, AfterValidator(_local_folder)] = "./data"
+    state_dir: Path = Path("./.sonnys")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    start_date: date = date(2026, 1, 1)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take
+        """Read the environment; overrides that are `None` leave the environment's value.
+
+        Raises:
+            SettingsError: naming every variable that cannot be used, without its value where that is a secret.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as wrong:
+            lines = [
+                f"SONNYS_{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+                for error in wrong.errors(include_url=False, include_input=False)
+            ]
+            raise SettingsError("; ".join(lines)) from None
+
+    def require_credentials(self) -> None:
+        """Refuse to go on without credentials.
+
+        Raises:
+            SettingsError: naming the variables that are missing.
+        """
+        present = {"SONNYS_API_ID": self.api_id.get_secret_value(), "SONNYS_API_KEY": self.api_key.get_secret_value()}
+        missing = [name for name, value in present.items() if not value]
+        if missing:
+            raise SettingsError(
+                f"{' and '.join(missing)} not set: put the API credentials of the operator's BackOffice into the "
+                "environment or into .env (see .env.example); to try without any, run `sonnys demo`"
+            )
+
+    def open_budget(self) -> RequestBudget:
+        """The request budget that all users of this API id share."""
+        url = self.budget_url or f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
+        return RequestBudget(self.api_id.get_secret_value(), self.rate_limit, url)
+
+    def open_client(self) -> SonnysClient:
+        """A client; close it, or use it as a context manager.
+
+        Raises:
+            SettingsError: without credentials.
+        """
+        self.require_credentials()
+        return SonnysClient(
+            self.api_id.get_secret_value(),
+            self.api_key,
+            self.site_code,
+            base_url=self.base_url,
+            budget=self.open_budget(),
+            max_retries=self.max_retries,
+            backoff=self.poll_interval / 2,
+            hash_lifetime=self.hash_lifetime,
+        )
+
+    def prepared_state_dir(self) -> Path:
+        """The state folder, made if need be; readable by its owner alone."""
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.state_dir

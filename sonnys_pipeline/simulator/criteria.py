@@ -1,0 +1,117 @@
+"""Reads query parameters the way the API does: which window, which page, and what is refused.
+
+Belongs here: parsing and the 422 answers. Does not belong here: sites and credentials (`access.py`).
+Sources: CONTRACT.md, "Batch jobs" and "Other endpoints this project uses".
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from sonnys_pipeline.simulator.errors import ApiError
+from sonnys_pipeline.simulator.world import epoch_ms
+
+MOST_PER_PAGE = 100
+DEFAULT_LIMIT = 10
+MONTHS_KEPT = 6
+_UNIX_TIME = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
+
+
+class Span(Enum):
+    """The longest window that an endpoint takes."""
+
+    ONE_DAY = "24 hours"
+    ONE_MONTH = "one month"
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What a list or a load job is asked for.
+
+    Both ends (epoch milliseconds) are included; `sites` are codes; `page` counts from 1, as `offset` does on the wire.
+    """
+
+    start_ms: int
+    end_ms: int
+    sites: frozenset[str]
+    limit: int
+    page: int
+
+    @property
+    def start(self) -> datetime:
+        """The window's start, aware UTC."""
+        return datetime.fromtimestamp(self.start_ms / 1000, UTC)
+
+
+def read_criteria(query: Mapping[str, str], sites: frozenset[str], now: datetime, longest: Span) -> Criteria:
+    """The criteria in a query string. Dates left out mean today: from midnight UTC, until now.
+
+    Raises:
+        ApiError: 422 `PayloadValidationError` with a message for each thing that is wrong.
+    """
+    wrong: list[str] = []
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = _unix_time(query, "startDate", midnight, wrong)
+    end = _unix_time(query, "endDate", now, wrong)
+    limit = _integer(query, "limit", DEFAULT_LIMIT, wrong)
+    page = _integer(query, "offset", 1, wrong)
+    if not wrong:
+        wrong += _window_faults(start, end, now, longest)
+    if not 1 <= limit <= MOST_PER_PAGE:
+        wrong.append(f"limit: must be between 1 and {MOST_PER_PAGE}.")
+    if page < 1:
+        wrong.append("offset: is a page number and must be 1 or more.")
+    if region := query.get("region"):
+        wrong.append(f"region: no region has the code {region!r}.")
+    if wrong:
+        raise ApiError("PayloadValidationError", messages=wrong)
+    return Criteria(epoch_ms(start), epoch_ms(end), sites, limit, page)
+
+
+def _window_faults(start: datetime, end: datetime, now: datetime, longest: Span) -> list[str]:
+    wrong = []
+    if end < start:
+        wrong.append("endDate: must not be before startDate.")
+    limit = start + timedelta(hours=24) if longest is Span.ONE_DAY else months_later(start, 1)
+    if end > limit:
+        wrong.append(f"endDate: the period must not be longer than {longest.value}.")
+    if end > now:
+        wrong.append("endDate: must not be in the future.")
+    # By whole days: the vendor's document counts the six months from the "present day".
+    if start.date() < months_later(now, -MONTHS_KEPT).date():
+        wrong.append(f"startDate: must not be more than {MONTHS_KEPT} months ago.")
+    return wrong
+
+
+def _unix_time(query: Mapping[str, str], name: str, default: datetime, wrong: list[str]) -> datetime:
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not _UNIX_TIME.fullmatch(text):
+        wrong.append(f"{name}: must be a Unix timestamp in seconds.")
+        return default
+    return datetime.fromtimestamp(float(text), UTC)
+
+
+def _integer(query: Mapping[str, str], name: str, default: int, wrong: list[str]) -> int:
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not _INTEGER.fullmatch(text):
+        wrong.append(f"{name}: must be a whole number.")
+        return default
+    return int(text)
+
+
+def months_later(moment: datetime, months: int) -> datetime:
+    """The same day of another month, or that month's last day if it is shorter; `months` may be negative."""
+    month_index = moment.year * 12 + moment.month - 1 + months
+    year, month = month_index // 12, month_index % 12 + 1
+    day = min(moment.day, calendar.monthrange(year, month)[1])
+    return moment.replace(year=year, month=month, day=day)

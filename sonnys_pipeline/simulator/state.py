@@ -1,0 +1,83 @@
+"""Everything that one simulated API remembers, put together from its configuration.
+
+Belongs here: the parts and their reset. Does not belong here: what the parts do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sonnys_pipeline.simulator.access import AccessControl, RequestBudget
+from sonnys_pipeline.simulator.amendments import Amendments
+from sonnys_pipeline.simulator.clock import SimulatorClock
+from sonnys_pipeline.simulator.config import SimulatorConfig
+from sonnys_pipeline.simulator.faults import FaultInjector, Faults
+from sonnys_pipeline.simulator.jobs import JobBoard
+from sonnys_pipeline.simulator.lists import AnswerCache
+from sonnys_pipeline.simulator.request_log import RequestLog
+from sonnys_pipeline.simulator.world import World
+
+LIST_CACHE_SECONDS = 600.0
+"""Life of a `version-2` answer, in seconds of API time."""
+
+
+class SimulatorState:
+    """The parts of one simulator.
+
+    Args:
+        config: how it is set up.
+        monotonic: source of real seconds; tests pass one of their own.
+
+    Attributes:
+        clock, world, injector, access, budget, jobs, amendments, log: the parts, each thread-safe.
+        cached_lists: the answers of `version-2`, kept for 10 minutes.
+    """
+
+    def __init__(self, config: SimulatorConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.config = config
+        self.clock = SimulatorClock(config.now, config.speed, monotonic)
+        self.world = World(
+            config.seed,
+            config.sites,
+            config.rows_per_day,
+            midnight_row=config.midnight_row,
+            opened=config.opened,
+            closed=config.closed,
+            virtual_site=config.virtual_site,
+        )
+        self.injector = FaultInjector(config.faults)
+        self.access = AccessControl(config.all_accounts(), [site.code for site in self.world.sites])
+        self.budget = RequestBudget(
+            config.rate_limit, self.clock.scaled(config.block_seconds), count_refused=config.count_refused
+        )
+        self.jobs = JobBoard(
+            self.world,
+            self.clock,
+            self.injector,
+            seed=config.seed,
+            job_seconds=config.job_seconds,
+            hash_seconds=config.hash_seconds,
+            stable_hashes=config.stable_hashes,
+        )
+        self.amendments = Amendments(self.world)
+        self.amendments.order(config.faults)
+        self.log = RequestLog(self.clock.elapsed)
+        self.cached_lists = AnswerCache(self.clock.scaled(LIST_CACHE_SECONDS))
+
+    def set_faults(self, faults: Faults) -> None:
+        """Replace the faults in force; see `Faults` for what stays."""
+        self.injector.set(faults)
+        self.amendments.order(faults)
+
+    def reset(self) -> None:
+        """Back to the start: jobs, caches, budget, log, late and edited rows, and the configured faults.
+
+        The clock runs on.
+        """
+        self.amendments.clear()
+        self.jobs.clear()
+        self.cached_lists.clear()
+        self.budget.clear()
+        self.log.clear()
+        self.set_faults(self.config.faults)
