@@ -27,7 +27,8 @@ dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui
 
 test: $(INSTALLED) ## Run every test
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@# In the order of the folders: the longest waits, in acceptance/, begin first and overlap with everything else.
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Lint, format and types
 	@$(BIN)/ruff check .

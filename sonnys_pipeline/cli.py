@@ -104,20 +104,20 @@ def demo(days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
     from sonnys_pipeline import demo as demonstration  # noqa: PLC0415 - other commands start faster
 
     folder = folder.absolute()
-    with demonstration.demo_environment(folder, sites) as environment:
-        if ui:
-            _messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
-            sys.exit(demonstration.serve_ui(environment, port))
-        keys = demonstration.last_days(days)
-        _messages.print(
-            f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "
-            f"{demonstration.SPEED:g} times faster than the real API allows."
-        )
-        started = time.monotonic()
-        try:
+    try:
+        with demonstration.demo_environment(folder, sites) as environment:
+            if ui:
+                _messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
+                sys.exit(demonstration.serve_ui(environment, port))
+            keys = demonstration.last_days(days)
+            _messages.print(
+                f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "
+                f"{demonstration.SPEED:g} times faster than the real API allows."
+            )
+            started = time.monotonic()
             landed = demonstration.materialize(folder, environment, keys)
-        except demonstration.DemoError as error:
-            raise click.ClickException(str(error)) from None
+    except demonstration.DemoError as error:
+        raise click.ClickException(str(error)) from None
     seconds = time.monotonic() - started
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "days": [asdict(day) for day in landed]}))
@@ -154,4 +154,5 @@ def _readable(error: ValidationError | json.JSONDecodeError) -> str:
     """What is wrong with options that were parsed together, one line."""
     if isinstance(error, json.JSONDecodeError):
         return f"--faults is not JSON: {error}"
-    return "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors(include_url=False))
+    found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
+    return "; ".join(f"{where}: {message}" if where else message for where, message in found)

@@ -23,7 +23,8 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 #: How much faster than the real API the demo's simulator runs.
 SPEED = 30.0
 _TIMEZONE = "America/Chicago"
-_DAGSTER_YAML = "telemetry:\n  enabled: false\n"
+#: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
+_DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,22 @@ class DemoDay:
 
 
 class DemoError(Exception):
-    """Dagster did not do what the demo asked; the message says where to look."""
+    """The demo could not be set up, or Dagster did not do what it asked; the message says what to do."""
 
 
 @contextmanager
 def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
-    """A running simulator, and the environment in which Dagster uses it; every duration scaled by the same factor."""
+    """A running simulator, and the environment in which Dagster uses it; every duration scaled by the same factor.
+
+    Raises:
+        DemoError: when the folder cannot be used.
+    """
     home = folder / "dagster"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (home / "dagster.yaml").write_text(_DAGSTER_YAML)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "dagster.yaml").write_text(_DAGSTER_YAML)
+    except OSError as error:
+        raise DemoError(f"cannot write in {folder} ({error.strerror}); choose another --folder") from error
     config = SimulatorConfig(sites=sites, speed=SPEED)
     with Simulator(config) as simulator:
         scaled = {
@@ -64,9 +72,13 @@ def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
             "SONNYS_API_KEY": config.api_key,
             "SONNYS_BASE_URL": simulator.base_url,
             "SONNYS_TIMEZONE": _TIMEZONE,
+            # Four whole months at least, all within the six that the API keeps.
+            "SONNYS_START_DATE": f"{datetime.now(UTC) - timedelta(days=150):%Y-%m}-01",
             "SONNYS_DATA_URL": str(folder / "data"),
             "SONNYS_STATE_DIR": str(folder / "state"),
             "DAGSTER_HOME": str(home),
+            # Dagster advertises its successor commands on each start; these are the ones that we promise (DG-03).
+            "PYTHONWARNINGS": "ignore:Function `dev_command` is,ignore:Function `asset_materialize_command` is",
         }
 
 

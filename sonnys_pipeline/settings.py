@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.client.transport import checked_base_url
+from sonnys_pipeline.client.transport import checked_base_url, checked_header
 
 
 class SettingsError(ValueError):
@@ -40,6 +40,11 @@ def _local_folder(url: str) -> str:
     return url
 
 
+def _credential(value: SecretStr) -> SecretStr:
+    checked_header(value.get_secret_value(), "a credential")
+    return value
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -59,7 +64,8 @@ class Settings(BaseSettings):
         max_retries: repetitions of what can heal.
         hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
         data_url: root of the lake.
-        state_dir: folder of budget, quarantine and other state; made readable by its owner alone.
+        state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
+        ledger_url: where jobs are remembered; default a SQLite file in the state folder.
         timezone: zone of the daily partitions.
         start_date: first partition.
     """
@@ -68,9 +74,9 @@ class Settings(BaseSettings):
         env_prefix="SONNYS_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    api_id: SecretStr = SecretStr("")
-    api_key: SecretStr = SecretStr("")
-    site_code: str | None = None
+    api_id: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
+    api_key: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
+    site_code: Annotated[str, AfterValidator(lambda code: checked_header(code, "a site code"))] | None = None
     base_url: Annotated[str, AfterValidator(checked_base_url)] = PRODUCTION_URL
     rate_limit: Annotated[RequestRate, NoDecode, BeforeValidator(_rate)] = RequestRate()
     budget_url: str | None = None
@@ -80,6 +86,7 @@ class Settings(BaseSettings):
     hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
     data_url: Annotated[str, AfterValidator(_local_folder)] = "./data"
     state_dir: Path = Path("./.sonnys")
+    ledger_url: SecretStr | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
 
@@ -115,9 +122,16 @@ class Settings(BaseSettings):
             )
 
     def open_budget(self) -> RequestBudget:
-        """The request budget that all users of this API id share."""
+        """The request budget that all users of this API id share.
+
+        Raises:
+            SettingsError: for a store that cannot be used.
+        """
         url = self.budget_url or f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
-        return RequestBudget(self.api_id.get_secret_value(), self.rate_limit, url)
+        try:
+            return RequestBudget(self.api_id.get_secret_value(), self.rate_limit, url)
+        except ValueError as wrong:
+            raise SettingsError(str(wrong)) from None
 
     def open_client(self) -> SonnysClient:
         """A client; close it, or use it as a context manager.
@@ -132,12 +146,22 @@ class Settings(BaseSettings):
             self.site_code,
             base_url=self.base_url,
             budget=self.open_budget(),
+            owns_budget=True,
             max_retries=self.max_retries,
             backoff=self.poll_interval / 2,
             hash_lifetime=self.hash_lifetime,
         )
 
     def prepared_state_dir(self) -> Path:
-        """The state folder, made if need be; readable by its owner alone."""
-        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """The state folder, made if need be; readable by its owner alone.
+
+        Raises:
+            SettingsError: when it cannot be made.
+        """
+        try:
+            self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsError(
+                f"SONNYS_STATE_DIR: {self.state_dir} cannot be made ({error.strerror}); name one that can be written"
+            ) from error
         return self.state_dir

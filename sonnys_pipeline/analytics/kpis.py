@@ -50,6 +50,12 @@ _DAILY_SALES = """
     ORDER BY ALL
 """
 
+_SALES_TOTAL = """
+    SELECT coalesce(sum(CAST(total AS DECIMAL(18, 2))), 0)
+    FROM transactions
+    WHERE NOT coalesce(is_recurring_plan_redemption, is_recurring_redemption)
+"""
+
 
 def daily_sales(transactions: pa.Table) -> pa.Table:
     """Cars and sales per site and day (KPIS "Total cars", V; "Sales", V).
@@ -66,10 +72,12 @@ def daily_sales(transactions: pa.Table) -> pa.Table:
 
 
 def sales_total(transactions: pa.Table) -> float:
-    """Sum of `total` in dollars over all rows, redemptions included; exact to the cent."""
+    """Sales in dollars over all rows (KPIS "Sales": redemptions left out), exact to the cent.
+
+    Args:
+        transactions: landed rows; the columns `total`, `is_recurring_redemption` and `is_recurring_plan_redemption`.
+    """
     with duckdb.connect() as connection:
         connection.register("transactions", transactions)
-        found = connection.execute(
-            "SELECT coalesce(sum(CAST(total AS DECIMAL(18, 2))), 0) FROM transactions"
-        ).fetchone()
+        found = connection.execute(_SALES_TOTAL).fetchone()
     return float(found[0]) if found else 0.0

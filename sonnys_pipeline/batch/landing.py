@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
-
-import pyarrow as pa
 
 from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
-from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS, to_table
-from sonnys_pipeline.loading.day_reader import LoadedDay
+from sonnys_pipeline.lake.schema import SCHEMA_VERSION
+from sonnys_pipeline.loading.pages import LoadedDay
 
 ASSET = "transactions"
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
 
 
-def land_day(lake: Lake, loaded: LoadedDay) -> tuple[LandedFile, pa.Table]:
+def land_day(lake: Lake, loaded: LoadedDay) -> LandedFile:
     """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
 
     Raises:
+        ValueError: for the rows of one site, which cannot take the place of a file that holds all of them.
         RowsWouldVanishError: when landed rows would be replaced by none.
         UnwritableLakeError: when the disk does not take it.
     """
-    table = to_table(loaded.items, TRANSACTIONS).sort_by(_ORDER)
-    landed = lake.land(ASSET, table, partition=loaded.day.key, facts=_facts(loaded, table), may_empty=False)
-    return landed, table
+    if loaded.site is not None:
+        raise ValueError(f"{loaded.day.key}: the rows of site {loaded.site} alone are not the day's file")
+    table = loaded.table.sort_by(_ORDER)
+    return lake.land(ASSET, table, partition=loaded.day.key, facts=_facts(loaded), may_empty=False)
 
 
 def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
@@ -40,7 +41,8 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
         The file: JSON with the id, the field, the reason and the page's raw rows.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{key}-{error.page_hash or 'page'}.json"
+    # The hash is the server's word: it names the file, not the folder.
+    path = folder / f"{key}-{re.sub(r'[^A-Za-z0-9_-]', '_', error.page_hash or 'page')}.json"
     content = {
         "day": key,
         "job_hash": error.page_hash,
@@ -54,14 +56,14 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
     return path
 
 
-def _facts(loaded: LoadedDay, table: pa.Table) -> dict[str, str]:
+def _facts(loaded: LoadedDay) -> dict[str, str]:
     """What stands in the file's metadata about its making."""
     windows = [
         {
             "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
             "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
             "total": window.total,
-            "cut_off": sum(item.complete_date not in window.window for item in window.items),
+            "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
         }
         for window in loaded.windows
@@ -71,6 +73,6 @@ def _facts(loaded: LoadedDay, table: pa.Table) -> dict[str, str]:
         "partition": loaded.day.key,
         "timezone": loaded.day.timezone,
         "windows": json.dumps(windows),
-        "rows": str(table.num_rows),
+        "rows": str(loaded.table.num_rows),
         "loaded_at": loaded.loaded_at.isoformat(),
     }

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:  # imported where a store is opened: it costs a third of this package's import time
     from pyrate_limiter import AbstractBucket
@@ -193,15 +192,15 @@ def _open_store(url: str, key: str, requests: int, block_ms: int) -> tuple[_Log,
     from pyrate_limiter import InMemoryBucket, Rate  # noqa: PLC0415 - see the import above
 
     rates, cool_down_rates = [Rate(requests, block_ms)], [Rate(COOL_DOWN_ENTRIES, block_ms)]
-    parts = urlsplit(url)
-    if parts.scheme == "memory":
+    scheme, _, rest = url.partition("://")  # not urlsplit: a folder may have # or ? in its name
+    if scheme == "memory":
         with _memory_lock:
             logs = (_Log(InMemoryBucket(rates)), _Log(InMemoryBucket(cool_down_rates)))
             return _memory.setdefault((key, requests, block_ms), logs)
-    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
-        return _open_sqlite(Path(parts.path[1:]), key, rates, cool_down_rates)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return _open_sqlite(Path(rest[1:]), key, rates, cool_down_rates)
     raise ValueError(
-        f"SONNYS_BUDGET_URL: {parts.scheme or url!r} is not a budget store that this version knows; "
+        f"SONNYS_BUDGET_URL: {scheme.partition(':')[0]!r} is not a budget store that this version knows; "
         "use sqlite:///relative/path, sqlite:////absolute/path or memory://"
     )
 

@@ -55,6 +55,7 @@ class SonnysClient:
         *,
         base_url: str = PRODUCTION_URL,
         budget: RequestBudget | None = None,
+        owns_budget: bool = False,
         max_retries: int = 5,
         backoff: float = 1.0,
         connect_timeout: float = 10.0,
@@ -71,6 +72,7 @@ class SonnysClient:
             site_code: narrows every answer to one site, by header.
             base_url: API root; `https`, or `http` on loopback.
             budget: shared request budget; left out, one in this process's memory, shared by clients of the same id.
+            owns_budget: whether closing the client closes the budget that it was given.
             max_retries: how often a request is repeated after 429, 5xx, a time-out or a dropped connection (BM-02).
             backoff: seconds before the first repetition; doubles each time, with jitter.
             connect_timeout: seconds to connect.
@@ -80,7 +82,8 @@ class SonnysClient:
             jitter: a random number in [0, 1).
 
         Raises:
-            ValueError: without credentials, or with an address that would carry them in the clear.
+            ValueError: without credentials, with some that no header takes, or with an address that would carry them
+                in the clear.
         """
         key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
         if not api_id or not key.get_secret_value():
@@ -93,7 +96,7 @@ class SonnysClient:
         if site_code:
             headers["X-Sonnys-Site-Code"] = site_code
         self._transport = HttpTransport(base_url, headers, connect_timeout=connect_timeout, read_timeout=read_timeout)
-        self._own_budget = budget is None
+        self._own_budget = owns_budget or budget is None
         self.budget = budget or RequestBudget(api_id)
         self.max_retries = max_retries
         self.backoff = backoff
@@ -136,6 +139,13 @@ class SonnysClient:
         if self._own_budget:
             self.budget.close()
 
+    def unpaced(self) -> Transactions:
+        """The transaction endpoints on this client's connections, but without its pace: for the loader.
+
+        Each call is one request, at once; whoever makes it takes the places in the budget and repeats what may heal.
+        """
+        return Transactions(_Unpaced(self._transport, self.hash_lifetime))
+
     def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
         """The one way to the API: budget, exchange, repetition (LJ-09).
 
@@ -173,8 +183,21 @@ class SonnysClient:
 
     def backoff_pause(self, attempt: int) -> float:
         """Seconds before repetition `attempt` (from 0): doubling, capped, between half and all of it at random."""
-        ceiling = self.backoff * min(2.0**attempt, BACKOFF_CEILING)
+        ceiling = self.backoff * min(1 << attempt, BACKOFF_CEILING)
         return ceiling * (0.5 + 0.5 * self._jitter())
+
+
+class _Unpaced:
+    """A pipeline that only sends (`SonnysClient.unpaced`)."""
+
+    max_retries = 0
+
+    def __init__(self, transport: HttpTransport, hash_lifetime: float) -> None:
+        self._transport = transport
+        self.hash_lifetime = hash_lifetime
+
+    def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
+        return self._transport.send(method, path, params)
 
 
 def worth_repeating(error: APIError, method: str, path: str) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, ResponseFormatError
 from sonnys_pipeline.client.models import ModelT, parse_rows
-
-if TYPE_CHECKING:
-    from sonnys_pipeline.client.client import SonnysClient
+from sonnys_pipeline.client.transport import Response
 
 #: Rows a page, the most that the API gives (contract, "Batch jobs"); left out, it answers 10.
 PAGE_SIZE = 100
@@ -17,10 +15,19 @@ PAGE_SIZE = 100
 NO_RESULTS = "EntityNotFoundError"
 
 
+class Pipeline(Protocol):
+    """What a resource needs of its client: one way to the API, and how long to be patient."""
+
+    max_retries: int
+    hash_lifetime: float
+
+    def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response: ...
+
+
 class Resource:
     """One group of endpoints, bound to a client."""
 
-    def __init__(self, client: SonnysClient) -> None:
+    def __init__(self, client: Pipeline) -> None:
         """Bind to the client whose one HTTP pipeline every call goes through (LJ-09)."""
         self._client = client
 

@@ -67,7 +67,10 @@ class Response:
         try:
             return from_json(self.content, allow_inf_nan=False)
         except ValueError:
-            raise ResponseFormatError(f"the answer is not JSON: {quoted(self.content)}") from None
+            # A gateway's page is worth quoting; rows that were cut off are not, they hold personal data.
+            broken = self.content.lstrip()[:1] in {b"{", b"["}
+            what = f"broken after {len(self.content)} bytes" if broken else quoted(self.content)
+            raise ResponseFormatError(f"the answer is not JSON: {what}") from None
 
 
 class HttpTransport:
@@ -90,12 +93,18 @@ class HttpTransport:
             read_timeout: seconds without a byte of the answer.
 
         Raises:
-            ValueError: for an address that would carry the credentials in the clear, or is no address.
+            ValueError: for an address that would carry the credentials in the clear, or is no address; for a header
+                that cannot be sent, without its value.
         """
         self.base_url = checked_base_url(base_url)
         self._headers = dict(headers)
+        for name, value in self._headers.items():
+            checked_header(value.get_secret_value() if isinstance(value, SecretStr) else value, name)
         self._timeouts = (connect_timeout, read_timeout)
         self._session = requests.Session()
+        if _scheme_and_host(self.base_url)[0] == "http":
+            # Loopback: a proxy from the environment would take the credentials off this machine, in the clear.
+            self._session.trust_env = False
         # The API uses no cookies; refusing them leaves nothing in the session that threads could race for.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=0)
@@ -134,12 +143,12 @@ class HttpTransport:
             raise APITimeoutError(
                 f"{what}: no answer within {self._timeouts[1]:g} s (connecting: {self._timeouts[0]:g} s)"
             ) from _without_request(error)
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # ValueError: a Location that is no address
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
             ) from _without_request(error)
         if answer.is_redirect:
-            target = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere"
+            target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
             raise APIConnectionError(
                 f"{what}: redirected to {target}; not followed, the credentials would go there too"
             )
@@ -158,14 +167,35 @@ def checked_base_url(base_url: str) -> str:
     Raises:
         ValueError: for plain `http` to another machine, a missing host, credentials, a query or a fragment in it.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} is not an address such as https://host/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in base_url or "?" in base_url or "#" in base_url:  # before anything else: a password must not be quoted
         raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the address")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    scheme, host = _scheme_and_host(base_url)
+    if scheme not in {"https", "http"} or not host:
+        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} is not an address such as https://host/v1")
+    if scheme == "http" and not is_loopback(host):
         raise ValueError(f"SONNYS_BASE_URL: {base_url!r} would send the key in the clear; use https")
     return base_url.rstrip("/")
+
+
+def checked_header(value: str, name: str) -> str:
+    """A header's value, if it can be sent; the HTTP library's own refusal would quote it, secret or not.
+
+    Raises:
+        ValueError: for a line break, space around it, or anything else beside printable ASCII; it names the header.
+    """
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ValueError(f"{name}: has a line break, space around it, or a character that no header takes")
+    return value
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    """Both in lower case; empty where there is none, or none that can be read."""
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        return "", ""
+    return scheme, host
 
 
 def is_loopback(host: str) -> bool:
@@ -210,8 +240,9 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _without_request(error: requests.RequestException) -> requests.RequestException:
+def _without_request(error: Exception) -> Exception:
     """The library's error keeps the request, and with it the headers; a debugger or a pickled error must not."""
-    error.request = None
-    error.response = None
+    if isinstance(error, requests.RequestException):
+        error.request = None
+        error.response = None
     return error

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVani
 _FILE = "part-0.parquet"
 _PARTITION = "date="
 _FACTS_PREFIX = "sonnys."
+_UNFINISHED = ".tmp"
+#: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
+_ABANDONED_AFTER = 3600.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Lake:
             )
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
-        beside = path.with_name(f".{_FILE}.{uuid.uuid4().hex}.tmp")
+        beside = path.with_name(f".{_FILE}.{_writer()}.{uuid.uuid4().hex}{_UNFINISHED}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             with _removed_on_failure(beside):
@@ -101,6 +106,22 @@ class Lake:
             ) from error
         return LandedFile(path, table.num_rows, path.stat().st_size)
 
+    def remove_leftovers(self, asset: str, partition: str) -> list[Path]:
+        """Remove unfinished files of writers that are gone (killed in mid-write); readers never see them anyway.
+
+        Returns:
+            What was removed.
+        """
+        removed = []
+        for path in self.path(asset, partition).parent.glob(f".{_FILE}.*{_UNFINISHED}"):
+            host, _, process = path.name.removeprefix(f".{_FILE}.").split(".")[0].rpartition("-")
+            ours_and_dead = host == _host() and not _is_running(int(process) if process.isdigit() else 0)
+            with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
+                if ours_and_dead or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                    path.unlink()
+                    removed.append(path)
+        return removed
+
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:  # fmt: skip
@@ -113,7 +134,7 @@ class Lake:
 
         Raises:
             NotLandedError: when a file is not there; it names the days.
-            LakeError: when a file is there but is not readable Parquet.
+            LakeError: when a file is there but is not readable Parquet, or has not all of the columns.
         """
         wanted = None if columns is None else list(columns)
         if partitions is None:
@@ -155,6 +176,10 @@ class Lake:
     def _read_file(self, asset: str, partition: str | None, columns: list[str] | None) -> pa.Table:
         # ParquetFile, not read_table: the latter would read `date=` out of the path as a dictionary column.
         with self._readable(asset, partition) as path, pq.ParquetFile(path) as file:
+            there = file.schema_arrow.names
+            unknown = sorted(set(columns or ()) - set(there))
+            if unknown:  # ParquetFile would leave them out without a word
+                raise LakeError(f"{path} has no column {', '.join(unknown)}; it has {', '.join(there)}")
             return file.read(columns)
 
     @contextlib.contextmanager
@@ -177,6 +202,25 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _host() -> str:
+    """This machine, as a part of a file name."""
+    return "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())
+
+
+def _writer() -> str:
+    return f"{_host()}-{os.getpid()}"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process > 0
 
 
 def _sync_folder(folder: Path) -> None:

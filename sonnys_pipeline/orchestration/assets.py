@@ -3,25 +3,26 @@
 Belongs here: what Dagster shows of a day. Does not belong here: loading, landing, counting; they are called from here.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from sonnys_pipeline.analytics import kpis
-from sonnys_pipeline.batch.landing import land_day, set_aside
-from sonnys_pipeline.client import Site, SonnysClient, UnparsableRowError
-from sonnys_pipeline.client.models import unknown_fields
-from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.batch.job_run import LandedDay, OnError
+from sonnys_pipeline.batch.wiring import make_executor, open_job_service
+from sonnys_pipeline.client import Site
+from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
-from sonnys_pipeline.loading.day_reader import read_day
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, interrupted_run, run_metadata
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.orchestration.runs import job_for_run
 
 LANDING_GROUP = "landing"
 MARTS_GROUP = "marts"
@@ -42,23 +43,36 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
     ) -> dg.MaterializeResult[Any]:
         """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
         landed: dict[str, Mapping[str, dg.MetadataValue]] = {}
-        day = None
         try:
             settings = sonnys.settings()
-            with settings.open_client() as client:
-                for day in context.partition_keys:
-                    landed[day] = _load_and_land(context, settings, client, lake.open_lake(), day)
+            with settings.open_client() as client, open_job_service(settings) as jobs:
+                executor = make_executor(
+                    settings,
+                    jobs,
+                    client,
+                    lake.open_lake(),
+                    on_error=OnError.CONTINUE,
+                    on_day=lambda day: _show_landed(context, landed, day),
+                    on_progress=lambda progress: context.log.info("%s", progress),
+                )
+                result = executor.execute(job_for_run(context, jobs, context.partition_keys).id)
+            context.log.info("%s", json.dumps(asdict(result.measures)))
+            if not result.success:
+                raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
         except BaseException as error:
             # A run that ends early keeps what it landed: one materialization a landed day, logged before it ends.
             for key, metadata in landed.items():
                 context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
             if isinstance(error, EXPECTED):
-                raise as_failure(error, day) from error
+                raise as_failure(error) from error
+            if isinstance(error, DagsterExecutionInterruptedError):
+                # Left as it is, a retry policy would run a terminated run again; swallowed, it would count as success.
+                raise interrupted_run() from error
             raise
         # Returned, not logged: doing both would record every partition twice.
         for key, metadata in landed.items():
             context.add_asset_metadata(metadata, partition_key=key)
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(metadata=run_metadata(result))
 
     @dg.asset(group_name=LANDING_GROUP, kinds={"parquet"}, io_manager_key="lake_io")
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
@@ -109,27 +123,23 @@ def downstream_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.A
     return [daily_sales]
 
 
-def _load_and_land(
-    context: dg.AssetExecutionContext, settings: Settings, client: SonnysClient, lake: Lake, key: str
-) -> Mapping[str, dg.MetadataValue]:
-    """One day, from the API to its file, and what the UI shows of it."""
-    day = Day.of(key, settings.timezone)
-    try:
-        loaded = read_day(client, day, poll_interval=settings.poll_interval, timeout=settings.job_timeout)
-    except UnparsableRowError as error:
-        kept = set_aside(settings.prepared_state_dir() / "quarantine", key, error)
-        context.log.warning("%s: the raw page is kept in %s", key, kept)
-        raise
-    landed, table = land_day(lake, loaded)
-    context.log.info("%s: %d rows on %d pages, %d requests", key, landed.rows, len(loaded.job_hashes), loaded.requests)
-    return {
-        **file_metadata(landed, table, partitioned=True),
+def _show_landed(
+    context: dg.AssetExecutionContext, landed: dict[str, Mapping[str, dg.MetadataValue]], day: LandedDay
+) -> None:
+    """What the UI shows of a day; kept until the run ends, since a partition is to be recorded once."""
+    loaded, file = day.loaded, day.file
+    context.log.info(
+        "%s: %d rows on %d pages, %d requests", loaded.day.key, file.rows, len(loaded.job_hashes), loaded.requests
+    )
+    landed[loaded.day.key] = {
+        **file_metadata(file, loaded.table, partitioned=True),
         "pages": dg.MetadataValue.int(len(loaded.job_hashes)),
         "api_total": dg.MetadataValue.int(loaded.total),
         "requests": dg.MetadataValue.int(loaded.requests),
-        "seconds_waited_for_budget": dg.MetadataValue.float(round(loaded.budget_wait, 3)),
-        "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
-        "unknown_fields": dg.MetadataValue.json(dict(unknown_fields(loaded.items))),
+        "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
+        "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
+        "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
+        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
     }

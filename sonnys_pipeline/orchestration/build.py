@@ -27,9 +27,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     """
     partitions = daily_partitions(settings or Settings.load())
     lake = LakeResource()
-    # EnvVar, not a value: Dagster then shows the variable's name, and refuses to start a run while it is not set.
-    sonnys = SonnysResource(api_id=dg.EnvVar("SONNYS_API_ID"), api_key=dg.EnvVar("SONNYS_API_KEY"))
-    resources = {"sonnys": sonnys, "lake": lake, "lake_io": LakeIOManager(lake=lake)} | dict(resource_overrides or {})
+    resources = {"sonnys": SonnysResource(), "lake": lake, "lake_io": LakeIOManager(lake=lake)}
+    resources |= resource_overrides or {}
     job = daily_job()
     with warnings.catch_warnings():
         # One run over many partitions is beta in Dagster 1.13; it is what this house is built on (DESIGN, decision 3),

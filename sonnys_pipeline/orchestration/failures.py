@@ -1,24 +1,32 @@
 """Errors of the floors below, as Dagster shows them: what failed, on which day, what to do about it."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
+from sonnys_pipeline.batch.executor import ExecutionResult
+from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.client import (
     APIConnectionError,
-    AuthError,
     IncompleteResultError,
     JobFailedError,
     RateLimitError,
     ServerError,
     SonnysError,
-    UnparsableRowError,
 )
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.settings import SettingsError
 
 #: What the floors below raise on purpose.
-EXPECTED = (SonnysError, LakeError, SettingsError)
+EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError)
 #: What a later attempt of the same run may find healed (BM-02).
 _MAY_HEAL = (APIConnectionError, IncompleteResultError, JobFailedError, RateLimitError, ServerError)
+#: The same, as the ledger and the audit name them; `remedies.py` adds its two to the client's.
+_MAY_HEAL_NAMES = frozenset(
+    {kind.__name__ for kind in _MAY_HEAL} | {"APITimeoutError", "JobOverdueError", "TotalMovedError"}
+)
+#: Failed days that a message names.
+_NAMED_DAYS = 20
 
 
 def as_failure(error: Exception, day: str | None = None) -> dg.Failure:
@@ -26,10 +34,46 @@ def as_failure(error: Exception, day: str | None = None) -> dg.Failure:
     metadata: dict[str, dg.MetadataValue] = {"error": dg.MetadataValue.text(type(error).__name__)}
     if day:
         metadata["day"] = dg.MetadataValue.text(day)
-    if isinstance(error, UnparsableRowError):
-        metadata["row_id"] = dg.MetadataValue.text(str(error.row_id))
-        metadata["field"] = dg.MetadataValue.text(error.field)
-    if isinstance(error, AuthError):
-        metadata["type"] = dg.MetadataValue.text(str(error.type))
     where = f"{day} was not landed: " if day else ""
     return dg.Failure(f"{where}{error}", metadata=metadata, allow_retries=isinstance(error, _MAY_HEAL))
+
+
+def incomplete_run(result: ExecutionResult) -> dg.Failure:
+    """A run that did not land all of its days: names each failed one, why it stopped, and how to go on."""
+    lines = [
+        f"{failed.day} was not landed: {failed.error}: {failed.message}" for failed in result.failures[:_NAMED_DAYS]
+    ]
+    if len(result.failures) > _NAMED_DAYS:
+        lines.append(f"and {len(result.failures) - _NAMED_DAYS} more days")
+    if result.stopped and not result.failures:
+        lines.append(f"the run stopped: {result.stopped}")
+    lines.append(
+        f"{result.successful} day(s) landed and stay landed, {result.failed} failed, {result.pending} not begun. "
+        'When the cause is gone, "Re-execute from failure" goes on with those that are missing.'
+    )
+    metadata = {
+        **run_metadata(result),
+        "failed_days": dg.MetadataValue.json([asdict(failed) for failed in result.failures]),
+        "stopped": dg.MetadataValue.text(result.stopped or "after its last day"),
+    }
+    may_heal = all(failed.error in _MAY_HEAL_NAMES for failed in result.failures)
+    return dg.Failure("\n".join(lines), metadata=metadata, allow_retries=may_heal)
+
+
+def interrupted_run() -> dg.Failure:
+    """A run that somebody terminated: what is landed stays, and no retry policy starts it again by itself."""
+    return dg.Failure(
+        'The run was terminated. What is landed stays landed; "Re-execute from failure" goes on where it was.',
+        allow_retries=False,
+    )
+
+
+def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
+    """The figures of a run (BM-09), under names of their own beside those of a day."""
+    figures: dict[str, dg.MetadataValue] = {
+        f"run/{name}": dg.MetadataValue.float(float(value)) for name, value in asdict(result.measures).items()
+    }
+    return figures | {
+        "run/job": dg.MetadataValue.text(result.job_id),
+        "run/audit": dg.MetadataValue.text(result.run_id),
+    }

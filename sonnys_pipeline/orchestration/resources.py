@@ -19,8 +19,10 @@ from sonnys_pipeline.settings import Settings
 class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
     """The Sonny's Data API (DG-01). What is left out here is read from the environment (see `.env.example`)."""
 
-    api_id: str
-    api_key: str
+    # EnvVar, not a value: Dagster then shows the variable's name, and refuses to start a run while it is not set. As
+    # defaults of the class, so that a run's configuration may change one field without repeating these.
+    api_id: str = dg.EnvVar("SONNYS_API_ID")
+    api_key: str = dg.EnvVar("SONNYS_API_KEY")
     site_code: str | None = None
     base_url: str | None = None
     rate_limit: str | None = None

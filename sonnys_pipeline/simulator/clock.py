@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+_FARTHEST_ADVANCE = 10 * 366 * 86_400.0
+
 
 class SimulatorClock:
     """A calendar that advances with real time (1:1) and a stopwatch for scaled durations.
@@ -55,9 +57,9 @@ class SimulatorClock:
         """Skip ahead as if that many seconds of API time had passed: the calendar and all running durations.
 
         Raises:
-            ValueError: a negative number of seconds; time does not go back.
+            ValueError: a negative number of seconds, for time does not go back, or more than ten years of them.
         """
-        if api_seconds < 0:
-            raise ValueError(f"the clock only moves forward, got {api_seconds!r} s")
+        if not 0 <= api_seconds <= _FARTHEST_ADVANCE:
+            raise ValueError(f"the clock only moves forward, and at most ten years at once; got {api_seconds!r} s")
         self._skipped_calendar += api_seconds
         self._skipped_stopwatch += self.scaled(api_seconds)

@@ -55,7 +55,7 @@ class SimulatorConfig(BaseModel):
     opened: dict[str, date] | date | None = None
     closed: frozenset[date] = frozenset()
     virtual_site: bool = False
-    speed: float = Field(default=1.0, gt=0)
+    speed: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     now: AwareDatetime | None = None
     job_seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = (1.0, 4.0)
     latency_seconds: float = Field(default=0.0, ge=0)

@@ -156,9 +156,11 @@ def serve(
         KeyboardInterrupt: after an orderly stop by SIGINT. uvicorn raises the signal again once it has stopped, so
             that SIGTERM ends the process unless the caller handles it.
     """
-    bound = _bind(_loopback(host), port)
+    host = _loopback(host)
+    state = SimulatorState(config)  # before the port is taken: a configuration may still turn out to contradict itself
+    bound = _bind(host, port)
     url = f"{_url(host, bound.getsockname()[1])}/v1"
-    server = _Server(SimulatorState(config), (lambda: on_start(url)) if on_start else None)
+    server = _Server(state, (lambda: on_start(url)) if on_start else None)
     server.run([bound])
 
 

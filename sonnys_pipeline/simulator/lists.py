@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from sonnys_pipeline.simulator.history import Entry
 from sonnys_pipeline.simulator.row_parts import Row
 from sonnys_pipeline.simulator.transactions import V2_FIELDS
-from sonnys_pipeline.simulator.world import Entry
 
 
 def summary(row: Row) -> Row:

@@ -31,10 +31,10 @@ from sonnys_pipeline.simulator.control import control_routes
 from sonnys_pipeline.simulator.criteria import Criteria, Span, read_criteria
 from sonnys_pipeline.simulator.errors import ApiError
 from sonnys_pipeline.simulator.faults import Operation
+from sonnys_pipeline.simulator.history import Entry
 from sonnys_pipeline.simulator.request_log import RequestRecord
 from sonnys_pipeline.simulator.row_parts import Row
 from sonnys_pipeline.simulator.state import SimulatorState
-from sonnys_pipeline.simulator.world import Entry
 
 _JSON = "application/json"
 _HTML = "text/html; charset=utf-8"

@@ -12,24 +12,13 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from typing import TypeAlias
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.catalog import SiteSpec, chain_sites
-from sonnys_pipeline.simulator.demand import DAY_MS, day_random, is_closed, local_day_times, utc_day_times
+from sonnys_pipeline.simulator.history import EPOCH, Entry, History, day_of_sequence, utc
 from sonnys_pipeline.simulator.row_parts import Row
-from sonnys_pipeline.simulator.transactions import TransactionWriter
 
-Entry: TypeAlias = tuple[int, str, Row]
-"""A row with its sort key: (milliseconds since the epoch, id, row)."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_DAY = date(2015, 1, 1)
-"""The chain's oldest possible day; ids count from it."""
-_IDS_PER_DAY = 1_000_000
-_FIRST_LATE_ID = 900_000
 _LAST_MS = 32_500_000_000_000  # in the year 2999
 _CACHED_ROWS = 60_000
 """Bound of each cache, in rows; a row takes about 3 kB."""
@@ -66,24 +55,16 @@ class World:
         closed: Collection[date] = (),
         virtual_site: bool = False,
     ) -> None:
-        if rows_per_day is not None and not 0 <= rows_per_day < _FIRST_LATE_ID:
-            raise ValueError(f"rows_per_day must be between 0 and {_FIRST_LATE_ID - 1}, got {rows_per_day!r}")
-        if midnight_row and not rows_per_day:
-            raise ValueError("midnight_row needs rows_per_day of at least 1")
         self.seed = seed
         self.sites = chain_sites(sites, virtual_site=virtual_site)
         self._by_code = {site.code: site for site in self.sites}
-        self._rows_per_day = rows_per_day
-        self._midnight_row = midnight_row
-        openings = opened if isinstance(opened, Mapping) else dict.fromkeys(self._by_code, opened or _FIRST_DAY)
-        if unknown := set(openings) - set(self._by_code):
-            raise ValueError(f"opened names sites that do not exist: {sorted(unknown)}")
-        self._opened = {code: max(openings.get(code, _FIRST_DAY), _FIRST_DAY) for code in self._by_code}
-        self._closed = frozenset(closed)
+        self._history = History(
+            seed, self.sites, rows_per_day=rows_per_day, midnight_row=midnight_row, opened=opened, closed=closed
+        )
         self._lock = threading.RLock()
         self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()
-        self._cached_rows = 0
-        self._window_rows = 0
+        self._day_weight = 0
+        self._window_weight = 0
         self._windows: OrderedDict[tuple[int, int, frozenset[str]], Sequence[Entry]] = OrderedDict()
         self._late: dict[str, Entry] = {}
         self._edited: dict[str, Row] = {}
@@ -132,9 +113,9 @@ class World:
                 return known
             entries = self._collect(start_ms, end_ms, codes)
             self._windows[key] = entries
-            self._window_rows += len(entries)
-            while self._window_rows > _CACHED_ROWS and len(self._windows) > 1:
-                self._window_rows -= len(self._windows.popitem(last=False)[1])
+            self._window_weight += _weight(entries)
+            while self._window_weight > _CACHED_ROWS and len(self._windows) > 1:
+                self._window_weight -= _weight(self._windows.popitem(last=False)[1])
             return entries
 
     def find(self, transaction_id: str) -> Entry | None:
@@ -145,7 +126,7 @@ class World:
         with self._lock:
             if late := self._late.get(transaction_id):
                 return (late[0], late[1], self._edited.get(late[1], late[2]))
-            day = _FIRST_DAY + timedelta(days=int(sequence) // _IDS_PER_DAY)
+            day = day_of_sequence(int(sequence))
             for epoch, known_id, row in self._site_day(self.sites[int(site_id) - 1], day):
                 if known_id == transaction_id:
                     return (epoch, known_id, self._edited.get(known_id, row))
@@ -167,12 +148,9 @@ class World:
         ids = []
         with self._lock:
             for moment in range(first_ms, first_ms + count):
-                day = _utc(moment).date()
-                position = _FIRST_LATE_ID + len(self._late)
-                writer = TransactionWriter(spec, day_random(self.seed, spec, day, f"late {position}"))
-                row = writer.car(_stamp(moment), _sequence(day, position), position)
-                self._late[row["id"]] = (moment, row["id"], row)
-                ids.append(row["id"])
+                late = self._history.write_late_row(spec, moment, len(self._late))
+                self._late[late[1]] = late
+                ids.append(late[1])
             self._forget_windows()
         return ids
 
@@ -205,21 +183,18 @@ class World:
 
     def _forget_windows(self) -> None:
         self._windows.clear()
-        self._window_rows = 0
+        self._window_weight = 0
 
     def _collect(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
-        start, end = _utc(max(start_ms, 0)), _utc(min(end_ms, _LAST_MS))
+        start, end = utc(max(start_ms, 0)), utc(min(end_ms, _LAST_MS))
         entries: list[Entry] = []
         for site in self.sites:
             if site.code not in codes:
                 continue
-            zone = UTC if self._rows_per_day is not None else ZoneInfo(site.timezone or "UTC")
-            day = max(start.astimezone(zone).date(), self._opened[site.code])
-            while day <= end.astimezone(zone).date():
+            for day in self._history.days(site, start, end):
                 known = self._site_day(site, day)
                 low = bisect_left(known, start_ms, key=_entry_ms)
                 entries += known[low : bisect_right(known, end_ms, key=_entry_ms)]
-                day += timedelta(days=1)
         for late in self._late.values():
             if start_ms <= late[0] <= end_ms and late[2]["locationCode"] in codes:
                 entries.append(late)
@@ -234,41 +209,12 @@ class World:
         if (known := self._days.get(key)) is not None:
             self._days.move_to_end(key)
             return known
-        entries = self._generate(site, day)
+        entries = self._history.write_day(site, day)
         self._days[key] = entries
-        self._cached_rows += len(entries)
-        while self._cached_rows > _CACHED_ROWS and len(self._days) > 1:
-            self._cached_rows -= len(self._days.popitem(last=False)[1])
+        self._day_weight += _weight(entries)
+        while self._day_weight > _CACHED_ROWS and len(self._days) > 1:
+            self._day_weight -= _weight(self._days.popitem(last=False)[1])
         return entries
-
-    def _generate(self, site: SiteSpec, day: date) -> list[Entry]:
-        if day < self._opened[site.code] or day in self._closed:
-            return []
-        if self._rows_per_day is not None:
-            cars, payments = self._fixed_times(site, day)
-        elif is_closed(self.seed, site, day):
-            return []
-        else:
-            cars, payments = local_day_times(self.seed, site, day)
-        moments = sorted([(ms, False) for ms in cars] + [(ms, True) for ms in payments])
-        writer = TransactionWriter(site, day_random(self.seed, site, day, "rows"))
-        entries: list[Entry] = []
-        for position, (moment, is_payment) in enumerate(moments, start=1):
-            write = writer.payment if is_payment else writer.car
-            row = write(_stamp(moment), _sequence(day, position), _ticket_number(day, position))
-            entries.append((moment, row["id"], row))
-        entries.sort()
-        return entries
-
-    def _fixed_times(self, site: SiteSpec, day: date) -> tuple[list[int], list[int]]:
-        open_sites = [spec for spec in self.sites if day >= self._opened[spec.code]]
-        shares = _apportion(self._rows_per_day or 0, [spec.cars_per_day for spec in open_sites])
-        midnight_site = next(index for index, share in enumerate(shares) if share) if self._midnight_row else -1
-        index = open_sites.index(site)
-        if index != midnight_site:
-            return utc_day_times(self.seed, site, day, shares[index])
-        cars, payments = utc_day_times(self.seed, site, day, shares[index] - 1)
-        return [*cars, (day - _EPOCH.date()).days * DAY_MS], payments
 
 
 def epoch_ms(moment: datetime) -> int:
@@ -279,47 +225,16 @@ def epoch_ms(moment: datetime) -> int:
     """
     if moment.tzinfo is None:
         raise ValueError(f"a datetime with a time zone is needed, got {moment!r}")
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def _weight(entries: Sequence[Entry]) -> int:
+    """What entries count against a cache's bound; an empty day or window takes room too."""
+    return len(entries) + 1
 
 
 def _entry_ms(entry: Entry) -> int:
     return entry[0]
-
-
-def _utc(moment_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=moment_ms)
-
-
-def _stamp(moment_ms: int) -> str:
-    """The wire form of a time. Arithmetic for the clock part: strftime would cost more than the rest of the row."""
-    days, ms = divmod(moment_ms, DAY_MS)
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    return f"{_wire_date(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=512)
-def _wire_date(days: int) -> str:
-    return (_EPOCH + timedelta(days=days)).date().isoformat()
-
-
-def _sequence(day: date, position: int) -> int:
-    return (day - _FIRST_DAY).days * _IDS_PER_DAY + position
-
-
-def _ticket_number(day: date, position: int) -> int:
-    """The number on the receipt: starts over in a range of its own each day; the id, not this, is the key."""
-    return (day - _FIRST_DAY).days * 1_000 + position
-
-
-def _apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """Split `total` by weights into whole numbers that add up to it (largest remainder)."""
-    whole = sum(weights)
-    shares = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda index: (-(total * weights[index] % whole), index))
-    for index in by_remainder[: total - sum(shares)]:
-        shares[index] += 1
-    return shares
 
 
 def _one_dollar_dearer(row: Row) -> Row:

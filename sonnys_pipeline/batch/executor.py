@@ -1,0 +1,224 @@
+"""The one way in which days are loaded and landed, for Dagster and for the command line (BM-01 … BM-09, BX-01, BX-05).
+
+Belongs here: a job from the ledger, its lease, its days through the loader into the lake, checkpoints, how it ends.
+Does not belong here: which requests are sent (`loading`), how files are written (`lake`), what the ledger's tables are.
+
+A checkpoint is a ledger row: it is completed after its file has been renamed into place, so a crash between the two
+costs one reading of that day, never a row of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
+from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
+from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
+from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.progress import Progress
+from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.exchange import ThreadExchange
+from sonnys_pipeline.loading.loader import Loader
+from sonnys_pipeline.loading.outcomes import LoadObserver
+
+logger = logging.getLogger(__name__)
+
+#: Requests under way at once: a whole block may be, while the API takes its time.
+_THREADS = 32
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """How a run ended (BX-01, BX-05).
+
+    Attributes:
+        job_id: the ledger job.
+        run_id: names the audit's files.
+        success: whether every day of the job is landed now.
+        processed: days that this run brought to an end.
+        successful: of them landed.
+        failed: of them failed.
+        pending: days of the job that are still to be done.
+        stopped: why the run ended before its days did; empty when it did not.
+        failures: what became of the failed days.
+        measures: the figures.
+    """
+
+    job_id: str
+    run_id: str
+    success: bool
+    processed: int
+    successful: int
+    failed: int
+    pending: int
+    stopped: str
+    failures: tuple[DayOutcome, ...]
+    measures: Measures
+
+
+class BatchExecutor:
+    """Executes ledger jobs; one at a time, each under a lease (JS-06)."""
+
+    def __init__(
+        self,
+        jobs: JobService,
+        client: SonnysClient,
+        lake: Lake,
+        options: ExecutorOptions,
+        *,
+        on_day: Callable[[LandedDay], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Bind to a ledger, an API and a lake.
+
+        Args:
+            jobs: the ledger.
+            client: its connections and its budget are used; the loader keeps its own pace.
+            lake: where days are landed.
+            options: how a run behaves.
+            on_day: called after each landed day, in this thread.
+            on_progress: told where the run stands.
+            clock: monotonic seconds.
+        """
+        self._jobs = jobs
+        self._client = client
+        self._lake = lake
+        self._options = options
+        self._on_day = on_day
+        self._on_progress = on_progress
+        self._clock = clock
+        self._run: JobRun | None = None
+        self._stop_reason = ""
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+    def stop(self, reason: str) -> None:
+        """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
+        self._stop_reason = self._stop_reason or reason
+        if self._run is not None:
+            self._run.stop(self._stop_reason)
+
+    def execute(self, job_id: str) -> ExecutionResult:
+        """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
+
+        Returns:
+            How it ended. A failed day is a result, not an exception.
+
+        Raises:
+            JobLeasedError: another executor runs it.
+            InvalidStateTransition: it is completed or cancelled.
+            BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
+        """
+        with self._lease(job_id):
+            rows = self._take_up(job_id)
+            run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+            with Audit(self._options.state_dir / "audit", run_id, job_id) as audit:
+                run = JobRun(
+                    self._jobs,
+                    self._lake,
+                    self._make_loader,
+                    audit,
+                    self._options,
+                    rows,
+                    on_day=self._on_day,
+                    on_progress=self._on_progress,
+                    clock=self._clock,
+                )
+                self._run = run
+                if self._stop_reason:  # asked for before there was anything to stop
+                    run.stop(self._stop_reason)
+                try:
+                    stopped = run.work_off()
+                except BaseException as error:
+                    # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
+                    self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
+                    raise
+                return self._end(job_id, run, None, stopped)
+
+    def _make_loader(self, observer: LoadObserver) -> Loader:
+        """The loader of one run, on this client's connections and budget."""
+        return Loader(
+            self._client.unpaced(),
+            self._client.budget,
+            ThreadExchange(_THREADS),
+            self._options.loader,
+            observer=observer,
+            clock=self._clock,
+        )
+
+    def _take_up(self, job_id: str) -> list[JobRow]:
+        """Bring the job to `running` and its unfinished rows to pending; those rows."""
+        if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
+            # It says running, but its lease was free: the executor that had it is gone.
+            self._jobs.update_status(job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone")
+        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner)
+        self._jobs.reopen_rows(job_id, failed=True, running=True)
+        for row in self._jobs.get_rows(job_id):
+            if row.status is RowStatus.COMPLETED and not (row.path and Path(row.path).exists()):
+                logger.warning("%s: %s is gone; the day is pending again", row.day, row.path)
+                self._jobs.reopen_row(row.id)
+        rows = self._jobs.get_pending_rows(job_id)
+        for row in rows:
+            self._lake.remove_leftovers("transactions", row.day)
+        return rows
+
+    def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
+        """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
+        failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
+        if failures:
+            self._jobs.set_error(job_id, failures[0].error, f"{failures[0].day}: {failures[0].message}")
+        self._jobs.reopen_rows(job_id, failed=False, running=True)
+        if status is None:
+            unfinished = bool(self._jobs.get_pending_rows(job_id)) or bool(reason)
+            status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
+        self._jobs.update_status(job_id, status, by=self.owner, why=reason)
+        measures = run.measures()
+        run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
+        return ExecutionResult(
+            job_id=job_id,
+            run_id=run.audit.run_id,
+            success=status is JobStatus.COMPLETED,
+            processed=measures.days,
+            successful=measures.succeeded,
+            failed=measures.failed,
+            pending=len(self._jobs.get_pending_rows(job_id)),
+            stopped=reason,
+            failures=failures,
+            measures=measures,
+        )
+
+    @contextmanager
+    def _lease(self, job_id: str) -> Iterator[None]:
+        """Hold the job's lease, renewed by a heartbeat, while inside."""
+        seconds = self._options.lease_seconds
+        self._jobs.acquire_lease(job_id, self.owner, seconds)
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(seconds / 3):
+                try:
+                    self._jobs.renew_lease(job_id, self.owner, seconds)
+                except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
+                    if not done.is_set():
+                        self.stop(f"the lease was lost ({type(error).__name__}: {error})")
+                    return
+
+        heartbeat = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+        heartbeat.start()
+        try:
+            yield
+        finally:
+            done.set()
+            heartbeat.join()
+            self._jobs.release_lease(job_id, self.owner)

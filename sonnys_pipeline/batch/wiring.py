@@ -1,0 +1,46 @@
+"""Settings → a ledger and an executor: the one place that puts the batch layer together, for both of its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sonnys_pipeline.batch.executor import BatchExecutor
+from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
+from sonnys_pipeline.batch.ledger import JobService, open_ledger
+from sonnys_pipeline.batch.progress import Progress
+from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.schedule import LoaderOptions
+from sonnys_pipeline.settings import Settings
+
+
+def open_job_service(settings: Settings) -> JobService:
+    """The ledger that the settings name; close it, or use it as a context manager."""
+    if settings.ledger_url is not None:
+        return open_ledger(settings.ledger_url.get_secret_value())
+    return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}")
+
+
+def make_executor(
+    settings: Settings,
+    jobs: JobService,
+    client: SonnysClient,
+    lake: Lake,
+    *,
+    on_error: OnError,
+    on_day: Callable[[LandedDay], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> BatchExecutor:
+    """An executor with the durations that the settings name."""
+    options = ExecutorOptions(
+        timezone=settings.timezone,
+        state_dir=settings.prepared_state_dir(),
+        loader=LoaderOptions(
+            poll_interval=settings.poll_interval,
+            job_timeout=settings.job_timeout,
+            max_retries=settings.max_retries,
+            hash_lifetime=settings.hash_lifetime,
+        ),
+        on_error=on_error,
+    )
+    return BatchExecutor(jobs, client, lake, options, on_day=on_day, on_progress=on_progress)

@@ -1,0 +1,323 @@
+"""Many load jobs in flight on one request budget: days in, complete days out (BM-01 … BM-03, LJ-10).
+
+Belongs here: taking places in the budget, sending, and what an answer changes. Does not belong here: which request is
+the most useful one (`schedule.py`), how requests travel (`exchange.py`), what heals a failure (`remedies.py`), when
+rows are complete (`pages.py`), files, ledgers.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sonnys_pipeline.client import (
+    APIError,
+    APIStatusError,
+    JobData,
+    JobFailedError,
+    JobStatus,
+    RateLimitError,
+)
+from sonnys_pipeline.loading.breaker import CircuitBreaker
+from sonnys_pipeline.loading.exchange import Answer, Exchange
+from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
+from sonnys_pipeline.loading.pages import LoadedDay, PageRows, join_windows, parse_page
+from sonnys_pipeline.loading.ports import Budget, LoadJobApi
+from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
+from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
+from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
+
+#: Doublings of the pause before a repeated request.
+_MOST_DOUBLINGS = 5
+#: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
+_MOST_REFUSALS = 200
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A request under way."""
+
+    job: PageJob
+    operation: str
+    clock: float
+    at: datetime
+
+
+class Loader:
+    """Loads days; one `load` at a time.
+
+    Attributes:
+        budget_wait: seconds in which a request was ready and only the budget kept it back.
+        requests: sent so far.
+    """
+
+    def __init__(
+        self,
+        api: LoadJobApi,
+        budget: Budget,
+        exchange: Exchange,
+        options: LoaderOptions | None = None,
+        *,
+        observer: LoadObserver | None = None,
+        breaker: CircuitBreaker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Bind to an API, a budget and a way to send.
+
+        Args:
+            api: sends single requests, without waiting for the budget or repeating them.
+            budget: gives places; shared with whoever uses the same API id.
+            exchange: runs requests beside this thread.
+            options: durations and bounds.
+            observer: told what happens.
+            breaker: stops asking an API that does not answer; left out, one that first pauses for a block.
+            clock: monotonic seconds.
+            now: aware UTC.
+            jitter: a random number in [0, 1).
+        """
+        self._api = api
+        self._budget = budget
+        self._exchange = exchange
+        self._options = options or LoaderOptions()
+        self._observer = observer or LoadObserver()
+        self._breaker = breaker or CircuitBreaker(budget.rate.seconds)
+        self._clock = clock
+        self._now = now
+        self._jitter = jitter
+        self._schedule = Schedule((), budget.rate, self._options)
+        self._finished: list[LoadedDay | FailedDay] = []
+        self._refusals = 0
+        self._stopping = False
+        self.budget_wait = 0.0
+        self.requests = 0
+
+    def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
+        """Load days; each comes out as soon as it is complete, or has failed.
+
+        Closing the iterator, or leaving it by an exception, drops what is in flight: no poll goes on, no connection is
+        held for it.
+
+        Raises:
+            LoadingStoppedError: when the API fails every request; the days not yet out are neither loaded nor failed.
+        """
+        self._schedule = Schedule(days, self._budget.rate, self._options)
+        try:
+            while True:
+                yield from self._take_finished()
+                if self._stopping or not self._step():
+                    yield from self._take_finished()
+                    return
+        finally:
+            self._exchange.close()
+
+    def stop(self) -> None:
+        """End `load` soon, without finishing the days that are open; safe to call from a signal handler."""
+        self._stopping = True
+        self._exchange.wake()
+
+    def _take_finished(self) -> Iterator[LoadedDay | FailedDay]:
+        while self._finished:
+            yield self._finished.pop(0)
+
+    def _step(self) -> bool:
+        """Send one request, or wait for what has to happen first; False when all days are done."""
+        now = self._clock()
+        action = self._schedule.next_action(now)
+        if action is None:
+            if not self._schedule.days:
+                return False
+            self._receive(self._schedule.until_next(now))
+            return True
+        if self._breaker.is_broken:
+            raise LoadingStoppedError(
+                "the API fails every request, probes with growing pauses included; nothing more was sent. "
+                "What is landed stays; resume when the API works again"
+            )
+        held_back = self._breaker.pause(now)
+        if held_back is None or held_back > 0:
+            self._receive(held_back)
+            return True
+        pause = self._budget.try_acquire()
+        if pause > 0:
+            self._receive(pause)
+            self.budget_wait += self._clock() - now
+            return True
+        self._send(*action)
+        self._receive(0)
+        return True
+
+    def _send(self, job: PageJob, operation: str) -> None:
+        now = self._clock()
+        day = job.work.day
+        job.attempt += 1
+        day.requests += 1
+        self.requests += 1
+        self._breaker.sent()
+        key = _Sent(job, operation, now, self._now())
+        api, params = self._api, job.params
+        if operation == "submit":
+            job.state, job.submitted_at = JobState.SUBMITTING, now
+            self._observer.submitting(job)
+            self._exchange.start(key, lambda: api.submit_job(**params))
+        elif operation == "poll":
+            job.state = JobState.POLLING
+            job_hash = job.job_hash
+            self._exchange.start(key, lambda: _fetch(api, job_hash))
+        else:
+            job.state = JobState.COUNTING
+            span = job.work.params
+            self._exchange.start(key, lambda: api.count(**span))
+
+    def _receive(self, seconds: float | None) -> None:
+        """Take in the answers that have come, waiting for the first one for so long at most."""
+        for answer in self._exchange.wait(seconds):
+            sent = answer.key
+            assert isinstance(sent, _Sent)  # noqa: S101 - the only kind of key that _send gives
+            self._heard(sent, answer)
+
+    def _heard(self, sent: _Sent, answer: Answer[object]) -> None:
+        job, error = sent.job, answer.error
+        if error is not None and not isinstance(error, APIError):
+            raise error  # a defect, not an answer: nothing to heal here
+        outcome = type(error).__name__ if error else self._describe(answer.value)
+        self._observer.attempted(self._attempt(sent, outcome, error))
+        if error is None or not shows_trouble(error):
+            self._breaker.succeeded()
+        else:
+            self._breaker.failed(self._clock())
+        self._refusals = self._refusals + 1 if isinstance(error, RateLimitError) else 0
+        if self._refusals > _MOST_REFUSALS:
+            raise LoadingStoppedError(
+                f"{self._refusals} requests in a row were refused with 429: another program spends this budget. "
+                "Lower SONNYS_RATE_LIMIT, or resume when it has ended"
+            ) from error
+        if job.work.day not in self._schedule.days or job.work not in job.work.day.windows:
+            return  # its day has failed, or its window is being read again in halves: nobody waits for this
+        try:
+            if error is not None:
+                raise error
+            self._proceed(sent, answer.value)
+        except APIError as failure:
+            self._heal(sent, failure)
+
+    def _proceed(self, sent: _Sent, value: object) -> None:
+        """A request did what it was for."""
+        job, now = sent.job, self._clock()
+        job.failures = 0
+        if sent.operation == "submit":
+            job.state, job.job_hash = JobState.RUNNING, str(value)
+            self._observer.submitted(job)
+            if job.job_hash == job.suspect_hash:
+                raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
+        elif sent.operation == "count":
+            if value == 0:
+                job.work.is_empty()
+                self._finish_if_complete(job.work.day)
+            else:
+                job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
+        elif isinstance(value, PageRows):
+            self._schedule.times.has_passed(job.age(sent.clock))
+            if not job.work.page_came(job, value):
+                raise TotalMovedError(job.work.total or 0, value.total, f"window {job.work.window}: total moved")
+            self._finish_if_complete(job.work.day)
+        else:
+            age = job.age(sent.clock)
+            self._schedule.times.was_working(age)
+            if age >= self._options.job_timeout:
+                raise JobOverdueError(
+                    f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s"
+                )
+            job.state = JobState.RUNNING
+            job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
+
+    def _heal(self, sent: _Sent, error: APIError) -> None:
+        """A request failed: do what `remedies.py` says, within the retries."""
+        job, now = sent.job, self._clock()
+        day = job.work.day
+        expired = bool(job.job_hash) and job.age(now) >= self._options.hash_lifetime
+        remedy = remedy_for(
+            error,
+            polling=sent.operation == "poll",
+            expired=expired,
+            first_page=job.page == 1,
+            seen_before=bool(job.suspect_hash),
+        )
+        if isinstance(error, RateLimitError):
+            # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
+            self._budget.cool_down()
+        elif remedy is Remedy.REPEAT:
+            job.failures += 1
+        else:
+            job.setbacks += 1
+        if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
+            self._schedule.days.remove(day)
+            self._finished.append(FailedDay(day.request, error, day.requests, now - day.started_at))
+            return
+        job.not_before = now + self._backoff(max(job.failures, job.setbacks))
+        if remedy is Remedy.REPEAT:
+            before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
+            job.state = before[sent.operation]
+        elif remedy is Remedy.COUNT:
+            job.state = JobState.TO_COUNT
+        elif remedy is Remedy.RESUBMIT:
+            job.suspect_hash = "" if expired else job.job_hash
+            job.state = JobState.TO_SUBMIT
+        else:
+            day.split(job.work, job.setbacks)
+
+    def _backoff(self, failures: int) -> float:
+        """Seconds before the next try: doubling, between half and all of it at random."""
+        base = self._options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
+        return base * (0.5 + 0.5 * self._jitter())
+
+    def _finish_if_complete(self, day: DayWork) -> None:
+        if not day.is_complete:
+            return
+        windows = [work.loaded for work in day.windows if work.loaded is not None]
+        table = join_windows(windows)
+        self._schedule.days.remove(day)
+        self._finished.append(
+            LoadedDay(
+                day.request.day,
+                tuple(windows),
+                table,
+                self._now(),
+                day.requests,
+                self._clock() - day.started_at,
+                day.request.site,
+            )
+        )
+
+    def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:
+        job = sent.job
+        request = job.work.day.request
+        status = error.status if isinstance(error, APIStatusError) else None if error else 200
+        return Attempt(
+            request.day.key, request.site, str(job.work.window), job.page, sent.operation, job.job_hash, job.attempt,
+            outcome, status, sent.at, self._clock() - sent.clock,
+        )  # fmt: skip
+
+    @staticmethod
+    def _describe(value: object) -> str:
+        if isinstance(value, PageRows):
+            return JobStatus.PASS.value
+        if isinstance(value, JobData):
+            return value.status.value
+        return "submitted" if isinstance(value, str) else "counted"
+
+
+def _fetch(api: LoadJobApi, job_hash: str) -> PageRows | JobData:
+    """Ask for a job, and turn its rows into columns here, beside the thread that decides.
+
+    Raises:
+        JobFailedError: when the API says `fail`.
+    """
+    data = api.get_job_data(job_hash)
+    if data.status is JobStatus.FAIL:
+        raise JobFailedError(job_hash, body=data.body)
+    return parse_page(data) if data.status is JobStatus.PASS else data

@@ -1,0 +1,77 @@
+"""What comes out of the loader beside complete days: attempts, failed days, and the end of a run.
+
+Belongs here: records and the observer that is told of them. Does not belong here: what is done about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sonnys_pipeline.client import APIError
+from sonnys_pipeline.loading.work import DayRequest, PageJob
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request and its outcome, for the audit (BM-08).
+
+    Attributes:
+        day: partition key.
+        site: the one site that was asked for.
+        window: ISO interval.
+        page: page number from 1.
+        operation: `submit`, `poll` or `count`.
+        job_hash: the hash, where known.
+        attempt: the how-manyth request for this page.
+        outcome: `submitted`, `working`, `pass`, `counted`, or the name of an error.
+        status: HTTP status, where there was one.
+        sent_at: aware UTC.
+        seconds: from sending to answer.
+    """
+
+    day: str
+    site: str | None
+    window: str
+    page: int
+    operation: str
+    job_hash: str
+    attempt: int
+    outcome: str
+    status: int | None
+    sent_at: datetime
+    seconds: float
+
+
+class LoadObserver:
+    """Told what happens, in the caller's thread; the base class does nothing, the executor keeps the ledger with it."""
+
+    def submitting(self, job: PageJob) -> None:
+        """A load job is about to be submitted; nothing has been sent yet."""
+
+    def submitted(self, job: PageJob) -> None:
+        """Its hash has come."""
+
+    def attempted(self, attempt: Attempt) -> None:
+        """A request was answered, or failed."""
+
+
+@dataclass(frozen=True)
+class FailedDay:
+    """A day that could not be loaded; nothing of it may be landed.
+
+    Attributes:
+        request: which.
+        error: why.
+        requests: spent on it.
+        seconds: from its first request.
+    """
+
+    request: DayRequest
+    error: APIError
+    requests: int
+    seconds: float
+
+
+class LoadingStoppedError(APIError):
+    """The loader stopped itself: the API fails every request, or refuses every place in its budget (BM-06)."""

@@ -1,0 +1,151 @@
+"""Pages → windows → days: when is what came complete, and what lies inside a day (LJ-05, LJ-10).
+
+Belongs here: pure functions over pages that have arrived. Does not belong here: fetching them, or files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.client import IncompleteResultError, JobData
+from sonnys_pipeline.client.models import unknown_fields
+from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
+from sonnys_pipeline.loading.days import Day, Window
+
+
+@dataclass(frozen=True)
+class PageRows:
+    """The rows of one page, as columns: a tenth of the memory that models take.
+
+    Attributes:
+        job_hash: the load job that made them.
+        total: rows of the whole window, as this page's answer said.
+        table: the rows, schema `TRANSACTIONS`.
+        ids: their ids, in the same order.
+        unknown_fields: fields that no model knows, counted.
+    """
+
+    job_hash: str
+    total: int
+    table: pa.Table
+    ids: Sequence[str]
+    unknown_fields: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedWindow:
+    """A window as the API gave it.
+
+    Attributes:
+        window: what was asked for.
+        total: rows of it as the API promised, rows on its end included.
+        job_hashes: one load job a page, in page order.
+        table: its rows, each id once, cut to `[start, end)`.
+        unknown_fields: fields that no model knows, counted.
+    """
+
+    window: Window
+    total: int
+    job_hashes: tuple[str, ...]
+    table: pa.Table
+    unknown_fields: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def cut_off(self) -> int:
+        """Rows that lay on the window's end, and belong to the next one."""
+        return self.total - int(self.table.num_rows)
+
+
+@dataclass(frozen=True)
+class LoadedDay:
+    """A complete day.
+
+    Attributes:
+        day: which.
+        windows: its windows, in order; more than the day has of itself where one had to be read again in halves.
+        table: its rows, each id once, schema `TRANSACTIONS`.
+        loaded_at: aware UTC instant after the last answer.
+        requests: requests spent on it.
+        seconds: from its first request to its last answer.
+        site: the one site that was asked for, `None` for all.
+    """
+
+    day: Day
+    windows: tuple[LoadedWindow, ...]
+    table: pa.Table
+    loaded_at: datetime
+    requests: int
+    seconds: float
+    site: str | None = None
+
+    @property
+    def job_hashes(self) -> tuple[str, ...]:
+        """All load jobs of the day."""
+        return tuple(job_hash for window in self.windows for job_hash in window.job_hashes)
+
+    @property
+    def total(self) -> int:
+        """Rows as the API promised, over all windows; a row on a window's end counts in both."""
+        return sum(window.total for window in self.windows)
+
+    @property
+    def unknown_fields(self) -> Counter[str]:
+        """Fields that no model knows, counted over the day."""
+        counted: Counter[str] = Counter()
+        for window in self.windows:
+            counted.update(window.unknown_fields)
+        return counted
+
+
+def parse_page(data: JobData) -> PageRows:
+    """The rows of a passed job, validated (LJ-02) and turned into columns.
+
+    Raises:
+        UnparsableRowError: for the first row that does not fit.
+    """
+    items = data.parse()
+    return PageRows(
+        data.job_hash, data.total, to_table(items, TRANSACTIONS), [item.id for item in items], unknown_fields(items)
+    )
+
+
+def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
+    """Put pages together; of an id that came twice the last row wins, since a page read later is newer.
+
+    Raises:
+        IncompleteResultError: when the distinct rows are not exactly as many as every page's `total` says.
+    """
+    table = pa.concat_tables([page.table for page in pages]) if pages else TRANSACTIONS.empty_table()
+    last = {row_id: position for position, row_id in enumerate(row_id for page in pages for row_id in page.ids)}
+    for total in {page.total for page in pages}:
+        if total != len(last):
+            raise IncompleteResultError(total, len(last), f"window {window}")
+    if len(last) < table.num_rows:
+        table = table.take(pa.array(last.values(), pa.int64()))
+    counted: Counter[str] = Counter()
+    for page in pages:
+        counted.update(page.unknown_fields)
+    return LoadedWindow(
+        window, len(last), tuple(page.job_hash for page in pages if page.job_hash), cut(table, window), counted
+    )  # fmt: skip
+
+
+def cut(table: pa.Table, window: Window) -> pa.Table:
+    """The rows inside `[start, end)`; the API includes both ends (contract, "Time")."""
+    instants = table["complete_date"]
+    kind = instants.type
+    inside = pc.and_(
+        pc.greater_equal(instants, pa.scalar(window.start, kind)), pc.less(instants, pa.scalar(window.end, kind))
+    )  # fmt: skip
+    return table.filter(inside)
+
+
+def join_windows(windows: Sequence[LoadedWindow]) -> pa.Table:
+    """The rows of a day's windows, which do not overlap once they are cut."""
+    return pa.concat_tables([window.table for window in windows])

@@ -1,0 +1,108 @@
+"""Which request is the most useful one now: the order that spends a budget well (DESIGN, decision 1).
+
+Submissions come first while there are any, so that no job's running time is ever waited for; then polls of jobs that
+are likely ready, earliest day first, so that days complete one after the other and memory stays flat. A place in a
+block that nothing useful can take is left to the other users of the API id.
+
+Belongs here: choosing among open days. Does not belong here: sending, or what an answer changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sonnys_pipeline.client import RequestRate
+from sonnys_pipeline.loading.pace import URGENT_SHARE, JobTimes, in_flight_target
+from sonnys_pipeline.loading.work import IN_FLIGHT, DayRequest, DayWork, JobState, PageJob
+
+#: Seconds; so that two roundings of the same moment cannot chase each other.
+_SHORTEST_WAIT = 0.001
+_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT})
+
+
+@dataclass(frozen=True)
+class LoaderOptions:
+    """Durations in seconds; see `Settings` for what they mean to a user."""
+
+    poll_interval: float = 2.0
+    job_timeout: float = 300.0
+    max_retries: int = 5
+    hash_lifetime: float = 1200.0
+    most_in_flight: int = 200
+    most_open_days: int = 60
+
+
+class Schedule:
+    """The open days, the days to come, and what is known of the API's pace.
+
+    Attributes:
+        days: open, earliest first.
+        times: how long load jobs take.
+    """
+
+    def __init__(self, days: Iterable[DayRequest], rate: RequestRate, options: LoaderOptions) -> None:
+        """Begin without an open day; requests are taken from `days` as there is room for them."""
+        self.days: list[DayWork] = []
+        self.times = JobTimes(options.poll_interval, max(options.job_timeout, options.poll_interval))
+        self._coming: Iterator[DayRequest] = iter(days)
+        self._rate = rate
+        self._options = options
+
+    def next_action(self, now: float) -> tuple[PageJob, str] | None:
+        """The most useful request that could be sent now, if any is."""
+        in_flight = polling = 0
+        submission = poll = opener = urgent = None
+        for day in self.days:
+            for job in day.jobs():
+                in_flight += job.state in IN_FLIGHT
+                polling += job.state is JobState.POLLING
+                if job.not_before > now:
+                    continue
+                if job.state is JobState.TO_COUNT:
+                    return job, "count"
+                if job.state is JobState.TO_SUBMIT:
+                    submission = submission or job
+                elif job.state is JobState.RUNNING and job.age(now) >= self.times.ripe_age:
+                    poll = poll or job
+                    opener = opener or (job if job.work.total is None else None)
+                    if job.age(now) > URGENT_SHARE * self._options.hash_lifetime:
+                        urgent = urgent or job
+        if urgent is not None:
+            return urgent, "poll"
+        target = in_flight_target(
+            self._rate, self.times.ripe_age, self._options.hash_lifetime, self._options.most_in_flight
+        )
+        submission = submission or (self._open_day(now) if in_flight < target else None)
+        if submission is not None and in_flight < target:
+            return submission, "submit"
+        if poll is None or (polling and not self.times.proven):
+            return None
+        # Page 1 tells how many pages there are: with nothing left to submit it comes first, or submissions run dry.
+        return (opener if submission is None and opener is not None else poll), "poll"
+
+    def _open_day(self, now: float) -> PageJob | None:
+        """Take up the next day, if there is one and room for it; its first page to submit."""
+        while len(self.days) < self._options.most_open_days:
+            request = next(self._coming, None)
+            if request is None:
+                return None
+            day = DayWork.begin(request, now)
+            self.days.append(day)
+            for job in day.jobs():
+                if job.state is JobState.TO_SUBMIT:
+                    return job
+        return None
+
+    def until_next(self, now: float) -> float | None:
+        """Seconds until some job becomes ripe or may be repeated; `None` when only an answer can change anything.
+
+        Submissions that could go now, but for the number in flight, wait for an answer.
+        """
+        moments = [
+            max(job.not_before, job.submitted_at + self.times.ripe_age if job.state is JobState.RUNNING else 0.0)
+            for day in self.days
+            for job in day.jobs()
+            if job.state is JobState.RUNNING or (job.state in _TO_REPEAT and job.not_before > now)
+        ]
+        return max(_SHORTEST_WAIT, min(moments) - now) if moments else None

@@ -1,0 +1,217 @@
+"""What is left to do of a day: its windows, their pages, each page's load job.
+
+Belongs here: the state of work, without clocks, requests or decisions about failures (`remedies.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Any
+
+from sonnys_pipeline.client.resource import PAGE_SIZE
+from sonnys_pipeline.loading.days import Day, Window
+from sonnys_pipeline.loading.pages import LoadedWindow, PageRows, complete_window
+
+
+@dataclass(frozen=True)
+class LiveJob:
+    """A load job that somebody has submitted before, and whose hash may still be good (BM-05).
+
+    Attributes:
+        window: what was asked for.
+        page: page number from 1.
+        job_hash: its hash.
+        age: seconds since it was submitted.
+    """
+
+    window: Window
+    page: int
+    job_hash: str
+    age: float
+
+
+@dataclass(frozen=True)
+class DayRequest:
+    """A day to be loaded.
+
+    Attributes:
+        day: which.
+        site: one site's code; `None` for every site in the same, fuller pages.
+        live_jobs: jobs to take up again instead of submitting them anew.
+    """
+
+    day: Day
+    site: str | None = None
+    live_jobs: Sequence[LiveJob] = ()
+
+
+class JobState(Enum):
+    """Where a page's load job stands."""
+
+    TO_SUBMIT = auto()  # no hash yet, or none that is good
+    SUBMITTING = auto()  # the POST is on its way
+    RUNNING = auto()  # has a hash; to be polled when ripe
+    POLLING = auto()  # the GET is on its way
+    TO_COUNT = auto()  # answered 404 early: the list endpoint has to say whether the window is empty
+    COUNTING = auto()  # that question is on its way
+    DONE = auto()  # its rows are here
+
+
+#: States in which the API works for us, or holds a result for us.
+IN_FLIGHT = frozenset(
+    {JobState.SUBMITTING, JobState.RUNNING, JobState.POLLING, JobState.TO_COUNT, JobState.COUNTING}
+)  # fmt: skip
+
+
+@dataclass(eq=False)
+class PageJob:
+    """One page of one window.
+
+    Attributes:
+        work: the window it belongs to.
+        page: page number from 1.
+        state: where it stands.
+        job_hash: the hash, once there is one.
+        suspect_hash: a hash that failed or was lost; being given it again means that the API has cached the failure.
+        submitted_at: clock reading when the POST left.
+        not_before: clock reading before which nothing is to be sent for it.
+        failures: requests for it that failed in a row; any answer that heals sets it back.
+        setbacks: jobs for it that came to nothing (failed, lost, overdue, inconsistent), since the day began.
+        attempt: how many requests have been sent for it.
+    """
+
+    work: WindowWork
+    page: int
+    state: JobState = JobState.TO_SUBMIT
+    job_hash: str = ""
+    suspect_hash: str = ""
+    submitted_at: float = 0.0
+    not_before: float = 0.0
+    failures: int = 0
+    setbacks: int = 0
+    attempt: int = 0
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Criteria of the load job, as the API takes them."""
+        return {**self.work.params, "limit": PAGE_SIZE, "offset": self.page}
+
+    def age(self, now: float) -> float:
+        """Seconds since it was submitted."""
+        return now - self.submitted_at
+
+
+class WindowWork:
+    """One window of a day: its pages as they become known, and their rows as they come."""
+
+    def __init__(self, day: DayWork, window: Window, setbacks: int = 0) -> None:
+        """Begin with page 1, which tells how many there are.
+
+        Args:
+            day: the day it belongs to.
+            window: what to ask for.
+            setbacks: how often the window that this is a half of has come to nothing.
+        """
+        self.day = day
+        self.window = window
+        self.setbacks = setbacks
+        self.total: int | None = None
+        self.jobs = [PageJob(self, 1, setbacks=setbacks)]
+        self.rows: dict[int, PageRows] = {}
+        self.loaded: LoadedWindow | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Criteria that all pages share, and the list endpoint takes too."""
+        site = {"site": self.day.request.site} if self.day.request.site else {}
+        return {**self.window.params, **site}
+
+    def page_came(self, job: PageJob, rows: PageRows) -> bool:
+        """Take in a page.
+
+        Returns:
+            False when its `total` is not the window's any more: what was read belongs to two different states of it.
+
+        Raises:
+            IncompleteResultError: when it was the last page, and rows and `total` disagree.
+        """
+        job.state = JobState.DONE
+        self.rows[job.page] = rows
+        if self.total is None:
+            self.total = rows.total
+            known = {other.page for other in self.jobs}
+            pages = -(-rows.total // PAGE_SIZE)
+            self.jobs += [
+                PageJob(self, page, setbacks=self.setbacks) for page in range(2, pages + 1) if page not in known
+            ]
+            self.jobs.sort(key=lambda other: other.page)
+        if any(page.total != self.total for page in self.rows.values()):
+            return False
+        if all(other.state is JobState.DONE for other in self.jobs):
+            self.loaded = complete_window(self.window, [self.rows[page] for page in sorted(self.rows)])
+            self.rows.clear()
+        return True
+
+    def is_empty(self) -> None:
+        """The list endpoint says that the window has no rows: nothing more to fetch."""
+        for job in self.jobs:
+            job.state = JobState.DONE
+        self.total = 0
+        self.loaded = complete_window(self.window, [])
+
+
+@dataclass(eq=False)
+class DayWork:
+    """A day being loaded.
+
+    Attributes:
+        request: what was asked for.
+        started_at: clock reading when it was taken up.
+        windows: in order.
+        requests: sent for it so far.
+    """
+
+    request: DayRequest
+    started_at: float
+    windows: list[WindowWork] = field(default_factory=list)
+    requests: int = 0
+
+    @classmethod
+    def begin(cls, request: DayRequest, now: float) -> DayWork:
+        """Set up a day; live jobs of windows that it has are taken up, others are left to expire."""
+        day = cls(request, now)
+        day.windows = [WindowWork(day, window) for window in request.day.windows]
+        for live in request.live_jobs:
+            for work in day.windows:
+                if work.window == live.window:
+                    job = next((known for known in work.jobs if known.page == live.page), None)
+                    if job is None:
+                        job = PageJob(work, live.page)
+                        work.jobs.append(job)
+                    job.state, job.job_hash, job.submitted_at = JobState.RUNNING, live.job_hash, now - live.age
+        return day
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every window is."""
+        return all(work.loaded is not None for work in self.windows)
+
+    def jobs(self) -> Iterator[PageJob]:
+        """All page jobs, windows and pages in order."""
+        for work in self.windows:
+            yield from work.jobs
+
+    def split(self, work: WindowWork, setbacks: int) -> None:
+        """Replace a window by its two halves, to be read from the start: new criteria, and smaller jobs.
+
+        The same criteria would be answered from the API's cache for 20 minutes, the failure included. A window of one
+        second, which has no halves, is read again as it is. `setbacks` is what the halves inherit.
+        """
+        start, end = work.window.start, work.window.end
+        middle = start + timedelta(seconds=(end - start).total_seconds() // 2)
+        parts = [Window(start, middle), Window(middle, end)] if middle > start else [work.window]
+        position = self.windows.index(work)
+        self.windows[position : position + 1] = [WindowWork(self, part, setbacks) for part in parts]

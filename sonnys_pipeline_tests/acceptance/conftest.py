@@ -1,0 +1,173 @@
+"""What the acceptance tests share: simulators, environments that point at them, and processes that surely end.
+
+Belongs here: starting and ending. Does not belong here: assertions.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+
+#: The commands that stand beside the interpreter that runs the tests.
+BIN = Path(sys.executable).parent
+#: Seconds until a process counts as stuck; an order above what it takes on loaded cores.
+STUCK = 150
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place of work of its own: a simulator, and the environment in which processes use it.
+
+    Every duration is scaled as the simulator's clock is.
+    """
+
+    simulator: Simulator
+    folder: Path
+    environment: Mapping[str, str]
+
+    @property
+    def lake(self) -> Lake:
+        """What has landed here."""
+        return Lake(self.folder / "data")
+
+    def new_dagster_home(self, name: str) -> str:
+        """One more Dagster instance on disk, for processes that shall not meet in one."""
+        return dagster_home(self.folder / name)
+
+    def landed_ids(self, *days: str) -> list[str]:
+        """The ids that have landed, in order, repeated ones included."""
+        return sorted(self.lake.read("transactions", days, ["id"])["id"].to_pylist())
+
+    def expected_ids(self, day: str, timezone: str = "UTC") -> list[str]:
+        """What the simulated world has from one local midnight to the next, that one excluded."""
+        midnights = [date.fromisoformat(day) + timedelta(days=step) for step in (0, 1)]
+        start, end = (
+            datetime(each.year, each.month, each.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC) for each in midnights
+        )
+        rows = self.simulator.world.rows(start, end - timedelta(milliseconds=1))
+        return sorted(row["id"] for row in rows)
+
+    def materializations(self, home: str | None = None) -> list[tuple[str | None, Mapping[str, Any]]]:
+        """Partition and metadata of each materialization of `transactions` that Dagster remembers, oldest first."""
+        with dg.DagsterInstance.from_config(home or self.environment["DAGSTER_HOME"]) as instance:
+            records = instance.fetch_materializations(dg.AssetKey("transactions"), limit=1000).records
+            return [
+                (
+                    record.partition_key,
+                    {name: value.value for name, value in record.asset_materialization.metadata.items()},
+                )
+                for record in reversed(records)
+            ]
+
+
+@pytest.fixture
+def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Starts simulators, each with an environment of its own; they stop after the test."""
+    with ExitStack() as running:
+
+        def start(timezone: str = "UTC", **config: Any) -> Site:
+            simulator = running.enter_context(Simulator(SimulatorConfig(**config)))
+            folder = tmp_path / f"site-{simulator.root_url.rpartition(':')[2]}"
+            scale = simulator.config.speed
+            own = {
+                "SONNYS_API_ID": simulator.config.api_id,
+                "SONNYS_API_KEY": simulator.config.api_key,
+                "SONNYS_BASE_URL": simulator.base_url,
+                "SONNYS_RATE_LIMIT": f"{simulator.config.rate_limit}/{simulator.config.block_seconds / scale:g}",
+                "SONNYS_POLL_INTERVAL": f"{2 / scale:g}",
+                "SONNYS_JOB_TIMEOUT": f"{300 / scale:g}",
+                "SONNYS_HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
+                "SONNYS_DATA_URL": str(folder / "data"),
+                "SONNYS_STATE_DIR": str(folder / "state"),
+                "SONNYS_TIMEZONE": timezone,
+                "DAGSTER_HOME": dagster_home(folder / "dagster"),
+            }
+            return Site(simulator, folder, {**os.environ, **own})
+
+        yield start
+
+
+def dagster_home(folder: Path) -> str:
+    """A Dagster instance of its own on disk, without telemetry."""
+    folder.mkdir(parents=True)
+    (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    return str(folder)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running command, the leader of a session of its own; its output goes to files."""
+
+    popen: subprocess.Popen[bytes]
+    stdout: Path
+    stderr: Path
+
+    def wait(self) -> int:
+        """Its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: when it is stuck.
+        """
+        return self.popen.wait(STUCK)
+
+    def send(self, what: signal.Signals) -> None:
+        """A signal for it alone, not for its children."""
+        self.popen.send_signal(what)
+
+    @property
+    def output(self) -> str:
+        """What it has written so far, both streams."""
+        return self.stdout.read_text() + self.stderr.read_text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts commands, by name or path, in the test's folder; whatever still runs after the test is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_one(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
+        outputs = [tmp_path / f"process-{len(started)}.{name}" for name in ("stdout", "stderr")]
+        program = BIN / command[0] if isinstance(command[0], str) else command[0]
+        with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
+            popen = subprocess.Popen(
+                [program, *command[1:]],
+                cwd=tmp_path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        started.append(popen)
+        return Process(popen, *outputs)
+
+    yield start_one
+    for popen in started:
+        if popen.poll() is None:
+            os.killpg(popen.pid, signal.SIGKILL)
+            popen.wait()
+
+
+@pytest.fixture
+def materialize(start: Callable[..., Process]) -> Callable[..., Process]:
+    """Starts `dagster asset materialize` of `transactions` in a process of its own, as CI does."""
+
+    def materialize_one(site: Site, *days: str, home: str | None = None) -> Process:
+        which = ["--partition", *days] if len(days) == 1 else ["--partition-range", "...".join(days)]
+        command = ["dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions", "--select", "transactions"]
+        return start([*command, *which], {**site.environment, **({"DAGSTER_HOME": home} if home else {})})
+
+    return materialize_one

@@ -1,0 +1,39 @@
+"""BM-07, LJ-11, DG-03: four Dagster processes on one API id keep to one request budget.
+
+The store is the default one, a file in the state folder that the processes share. The simulator's clock is only four
+times faster here: the margin between departures and arrivals shrinks with it, and this test is about that margin.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+pytestmark = pytest.mark.acceptance
+
+DAYS = [f"2026-11-{day:02d}" for day in range(10, 14)]
+
+
+def test_four_processes_at_once_meet_no_429(open_site, materialize):
+    """Four days, a process each, all at once: not one 429 at the server, all rows once, the budget fully used."""
+    site = open_site(speed=4, rows_per_day=499, midnight_row=True, now=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    expected = {day: site.expected_ids(day) for day in DAYS}  # also lets the world be made before it is asked for
+
+    processes = [materialize(site, day, home=site.new_dagster_home(day)) for day in DAYS]
+
+    assert [process.wait() for process in processes] == [0] * 4, "\n".join(process.output for process in processes)
+    stats = site.simulator.stats()
+    assert stats.by_status == {"200": stats.requests}
+    for day in DAYS:
+        assert site.landed_ids(day) == expected[day]
+    assert len(set(site.landed_ids(*DAYS))) == len(site.landed_ids(*DAYS)) == 4 * 499
+    assert stats.jobs_created == 4 * 5
+    # More than two blocks' worth: the budget was what they waited for, and not each other's start.
+    assert stats.requests > 2 * site.simulator.config.rate_limit
+    waited = [
+        metadata["seconds_waited_for_budget"]
+        for day in DAYS
+        for _, metadata in site.materializations(str(site.folder / day))
+    ]
+    assert len(waited) == 4
+    assert sum(waited) > 0
+    assert (site.folder / "state" / "budget.sqlite").exists()

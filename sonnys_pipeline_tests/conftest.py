@@ -1,0 +1,232 @@
+"""What the tests share: a clean environment, whole rows, clients on a scripted wire, clients on a simulator.
+
+Belongs here: fixtures for more than one module. Does not belong here: assertions.
+"""
+
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import settings as hypothesis_settings
+from requests.adapters import BaseAdapter
+
+from sonnys_pipeline.client import JobPage, RequestBudget, RequestRate, SonnysClient, TransactionJobItem
+from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+
+# No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.
+hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
+hypothesis_settings.load_profile("house")
+
+API_ID = "test-id-0815"
+API_KEY = "test-key-4711"
+
+ROW: Mapping[str, Any] = {
+    "id": "876:1",
+    "number": 876,
+    "type": "Sale",
+    "completeDate": "2026-03-10T15:30:00.250Z",
+    "locationCode": "MAIN",
+    "salesDeviceName": "POS1",
+    "total": 19.49,
+    "tenders": [
+        {
+            "tender": "Cash",
+            "tenderSubType": None,
+            "amount": 20.0,
+            "change": -0.51,
+            "total": 19.49,
+            "referenceNumber": None,
+            "creditCardLastFour": None,
+            "creditCardExpirationDate": None,
+        }
+    ],
+    "items": [
+        {
+            "name": "Silver Wash",
+            "sku": "100300",
+            "department": "Wash",
+            "quantity": 1,
+            "gross": 18.0,
+            "net": 18.0,
+            "discount": 0.0,
+            "tax": 1.49,
+            "additionalFee": 0.5,
+            "isVoided": False,
+        }
+    ],
+    "customerName": "José Núñez",
+    "customerId": "12:1",
+    "vehicleLicensePlate": "ABC1234",
+    "employeeCashier": "Mary Jones",
+    "employeeGreeter": None,
+    "discount": [],
+    "isRecurringPayment": False,
+    "isRecurringRedemption": False,
+    "isRecurringSale": False,
+    "isPrepaidRedemption": False,
+    "isPrepaidSale": False,
+    "isRecurringPlanSale": False,
+    "isRecurringPlanRedemption": False,
+    "transactionStatus": "Completed",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    """The developer's own credentials and settings reach no test."""
+    for name in [name for name in os.environ if name.startswith("SONNYS_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def make_row() -> Callable[..., dict[str, Any]]:
+    """A whole row as the API sends it; keyword arguments replace fields, by their names on the wire."""
+
+    def make(row_id: str | int = "876:1", **fields: Any) -> dict[str, Any]:
+        return {**copy.deepcopy(dict(ROW)), "id": f"{row_id}:1" if isinstance(row_id, int) else row_id, **fields}
+
+    return make
+
+
+@pytest.fixture
+def make_item(make_row: Callable[..., dict[str, Any]]) -> Callable[..., TransactionJobItem]:
+    """`make_row`, as a model."""
+    return lambda *args, **fields: TransactionJobItem.model_validate(make_row(*args, **fields))
+
+
+@pytest.fixture
+def make_page(make_item: Callable[..., TransactionJobItem]) -> Callable[..., JobPage]:
+    """A loaded page of rows at given instants; ids count from `first`."""
+
+    def make(instants: list[str], *, page: int = 1, total: int | None = None, first: int = 1) -> JobPage:
+        items = [make_item(first + place, completeDate=instant) for place, instant in enumerate(instants)]
+        return JobPage(f"hash-{page}", page, len(items) if total is None else total, items)
+
+    return make
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as it left: what was put on the wire, and with which timeouts (connect, read)."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    timeout: object
+
+
+@dataclass
+class Wire(BaseAdapter):
+    """Stands where the network begins: answers from a script, the last one for ever, and keeps what was sent."""
+
+    script: list[requests.Response | Exception] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+
+    def answer(self, status: int = 200, body: object = None, **headers: str) -> None:
+        """Add an answer; bytes go as they are, anything else as JSON."""
+        response = requests.Response()
+        response.status_code = status
+        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response.headers.update(headers)
+        self.script.append(response)
+
+    def break_with(self, error: Exception) -> None:
+        """Add a failure of the network."""
+        self.script.append(error)
+
+    def send(self, request: requests.PreparedRequest, timeout: object = None, **_: object) -> requests.Response:
+        """Called by requests instead of the network."""
+        self.sent.append(Sent(str(request.method), str(request.url), dict(request.headers), timeout))
+        said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(said, requests.RequestException):
+            said.request = request
+            said.response = requests.Response()
+        if isinstance(said, Exception):
+            raise said
+        said.request, said.url = request, str(request.url)
+        return said
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """A scripted network; `wired_client` is connected to it."""
+    return Wire()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """Seconds that `wired_client` would have waited before repetitions."""
+    return []
+
+
+@pytest.fixture
+def wired_client(wire: Wire, pauses: list[float]) -> Iterator[SonnysClient]:
+    """A client whose network is `wire`, that waits for nothing, and jitters half-way."""
+    with (
+        RequestBudget(API_ID, RequestRate(10_000, 1)) as budget,
+        SonnysClient(
+            API_ID, API_KEY, base_url="https://api.test/v1", budget=budget, sleep=pauses.append, jitter=lambda: 0.5
+        ) as client,
+    ):
+        client._transport._session.mount("https://", wire)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _stopping() -> Iterator[Callable[[Simulator], None]]:
+    """Stops simulators while the next tests run: each takes some tenths of a second, all of them waiting."""
+    with ThreadPoolExecutor(4, "stopping") as pool:
+        stopped: list[Future[None]] = []
+        yield lambda simulator: stopped.append(pool.submit(simulator.stop))
+        for one in stopped:
+            one.result()
+
+
+@pytest.fixture
+def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
+    """Starts simulators fifty times faster than the API, at noon of 2026-03-20 UTC, with room for 10,000 requests."""
+    started: list[Simulator] = []
+
+    def start(**config: Any) -> Simulator:
+        fast: dict[str, Any] = {
+            "speed": 50,
+            "rate_limit": 10_000,
+            "job_seconds": (0.2, 0.8),
+            "now": datetime(2026, 3, 20, 12, tzinfo=UTC),
+        }
+        started.append(Simulator(SimulatorConfig(**{**fast, **config})).start())
+        return started[-1]
+
+    yield start
+    for simulator in started:
+        _stopping(simulator)
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., SonnysClient]]:
+    """Opens clients on a simulator, every duration scaled down as its clock is, with a budget as wide as its own."""
+    with ExitStack() as opened:
+
+        def open_client(simulator: Simulator, **options: Any) -> SonnysClient:
+            config = simulator.config
+            scaled: dict[str, Any] = {
+                "base_url": simulator.base_url,
+                "budget": RequestBudget(simulator.base_url, RequestRate(config.rate_limit, 1)),
+                "backoff": 0.01,
+                "hash_lifetime": config.hash_seconds / config.speed,
+                "read_timeout": 30.0,
+            }
+            return opened.enter_context(SonnysClient(config.api_id, config.api_key, **{**scaled, **options}))
+
+        yield open_client

@@ -1,0 +1,154 @@
+"""What the Dagster tests share: a pipeline whose API is a simulator, run in this process.
+
+Belongs here: how a run is started and what can be asked of it afterwards. Does not belong here: assertions.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.simulator import Simulator
+
+API_ID = "id-that-must-not-show-0815"
+API_KEY = "key-that-must-not-show-4711"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """How a step failed, as Dagster's UI shows it: the whole text, and the failure's own metadata."""
+
+    text: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The product's definitions on a simulator, with an instance that remembers their runs."""
+
+    simulator: Simulator
+    instance: dg.DagsterInstance
+    lake: Lake
+    state: Path
+
+    def run(
+        self,
+        *assets: str | dg.AssetsDefinition,
+        days: str | tuple[str, str] | None = None,
+        selection: dg.AssetSelection | None = None,
+        resources: Mapping[str, Any] | None = None,
+        run_config: Mapping[str, Any] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize assets, by name or the test's own, with their checks: for one day, or first and last of a range.
+
+        `selection` replaces the assets named; `resources` replaces the pipeline's own, by name.
+        """
+        defs = build_defs(resources)
+        own = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
+        keys = [asset.key if isinstance(asset, dg.AssetsDefinition) else dg.AssetKey(asset) for asset in assets]
+        first_and_last = days if isinstance(days, tuple) else None
+        return dg.materialize(
+            [*(defs.assets or ()), *(defs.asset_checks or ()), *own],
+            selection=selection or dg.AssetSelection.assets(*keys),
+            resources=dict(defs.resources or {}),
+            instance=self.instance,
+            partition_key=days if isinstance(days, str) else None,
+            tags=range_tags(*first_and_last) if first_and_last else None,
+            run_config=run_config,
+            raise_on_error=False,
+        )
+
+    def failed(self, result: dg.ExecuteInProcessResult) -> Failed:
+        """The one failed step of a run that failed."""
+        assert not result.success
+        (event,) = [event for event in result.all_events if event.is_step_failure]
+        data = event.step_failure_data
+        texts, error = [], data.error
+        while error:
+            texts.append(error.message)
+            error = error.cause
+        if data.user_failure_data:
+            texts.insert(0, data.user_failure_data.description or "")
+        metadata = data.user_failure_data.metadata if data.user_failure_data else {}
+        return Failed("\n".join(texts), {name: value.value for name, value in metadata.items()})
+
+    def materializations(self, asset: str) -> Sequence[dg.EventLogRecord]:
+        """All materializations of an asset that the instance remembers, newest first."""
+        return self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records
+
+    def times_materialized(self, asset: str = "transactions") -> dict[str | None, int]:
+        """How many materializations each partition has."""
+        return dict(Counter(record.partition_key for record in self.materializations(asset)))
+
+    def expected_ids(self, day: str) -> list[str]:
+        """What a UTC day must hold, straight from the simulated world, in order of id."""
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        rows = self.simulator.world.rows(start, start + timedelta(days=1) - timedelta(milliseconds=1))
+        return sorted(row["id"] for row in rows)
+
+    def landed_ids(self, *days: str) -> list[str]:
+        """What has landed, in order of id, repeated ones included."""
+        return sorted(self.lake.read("transactions", days, ["id"])["id"].to_pylist())
+
+    def record(self) -> str:
+        """Everything that the instance remembers of its runs, as text."""
+        runs = self.instance.get_runs()
+        entries = [entry.to_json() for run in runs for entry in self.instance.all_logs(run.run_id)]
+        return "\n".join([*entries, *(json.dumps(run.run_config) + json.dumps(dict(run.tags)) for run in runs)])
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """How Dagster marks a run over a range of partitions, ends included."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance in memory, several times faster than one on disk; the acceptance tests have theirs on disk."""
+    with dg.DagsterInstance.ephemeral() as memory:
+        yield memory
+
+
+@pytest.fixture
+def open_pipeline(
+    start_simulator: Callable[..., Simulator],
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Pipeline]:
+    """Points the environment at a new simulator (at noon of 2026-03-20), all durations scaled as its clock is."""
+    monkeypatch.chdir(tmp_path)  # no .env from outside
+
+    def open_one(**config: Any) -> Pipeline:
+        simulator = start_simulator(**{"rows_per_day": 120, "api_id": API_ID, "api_key": API_KEY, **config})
+        scale = simulator.config.speed
+        variables = {
+            "API_ID": API_ID,
+            "API_KEY": API_KEY,
+            "BASE_URL": simulator.base_url,
+            "RATE_LIMIT": f"{simulator.config.rate_limit}/{simulator.config.block_seconds / scale:g}",
+            "POLL_INTERVAL": f"{2 / scale:g}",
+            "JOB_TIMEOUT": f"{300 / scale:g}",
+            "HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
+            "DATA_URL": str(tmp_path / "data"),
+            "STATE_DIR": str(tmp_path / "state"),
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SONNYS_{name}", value)
+        return Pipeline(simulator, instance, Lake(tmp_path / "data"), tmp_path / "state")
+
+    return open_one
+
+
+@pytest.fixture
+def pipeline(open_pipeline: Callable[..., Pipeline]) -> Pipeline:
+    """A pipeline with 120 rows, so two pages, on each UTC day, one of them exactly on midnight."""
+    return open_pipeline(midnight_row=True)

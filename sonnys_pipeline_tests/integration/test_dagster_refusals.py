@@ -1,0 +1,169 @@
+"""DG-01, DG-03, LJ-09: what the API refuses: a clear error with its remedy, no credential shown, nothing lost.
+
+A failed run spends no more than it must: what is refused once is not asked again (BM-02).
+"""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.simulator import Account
+
+DAY = "2026-03-10"
+
+
+def everything_written(folder: Path) -> bytes:
+    """All files below a folder, as bytes; landed rows aside, which are compressed."""
+    return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+@pytest.mark.parametrize("missing", ["SONNYS_API_ID", "SONNYS_API_KEY"])
+def test_missing_credentials_stop_a_run_before_its_first_step(pipeline, monkeypatch, missing):
+    """The error names the variable; no step starts, and the API is not asked."""
+    monkeypatch.delenv(missing)
+
+    with pytest.raises(dg.DagsterInvalidConfigError, match=missing):
+        pipeline.run("transactions", days=DAY)
+    assert "STEP_START" not in pipeline.record()
+    assert pipeline.simulator.stats().requests == 0
+
+
+@pytest.mark.parametrize("empty", ["SONNYS_API_ID", "SONNYS_API_KEY"])
+def test_empty_credentials_name_the_variable_and_where_to_put_it(pipeline, monkeypatch, empty):
+    """A variable that is set to nothing, as in a copied .env.example, is as good as missing."""
+    monkeypatch.setenv(empty, "")
+
+    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+
+    assert f"{empty} not set" in failed.text
+    assert ".env" in failed.text
+    assert pipeline.simulator.stats().requests == 0
+
+
+def test_wrong_credentials_cost_one_request_and_are_not_shown(pipeline, monkeypatch, tmp_path, capfd):
+    """The API's own word and the variables to look at; the key is in no event, log, or file, and is sent once."""
+    monkeypatch.setenv("SONNYS_API_KEY", "wrong-key-that-must-not-show")
+
+    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+
+    assert "BadClientCredentialsError" in failed.text
+    assert "SONNYS_API_KEY" in failed.text
+    assert pipeline.simulator.stats().by_status == {"403": 1}
+    shown = capfd.readouterr()
+    everything = f"{pipeline.record()}{shown.out}{shown.err}".encode() + everything_written(tmp_path)
+    assert b"BadClientCredentialsError" in everything
+    assert b"wrong-key-that-must-not-show" not in everything
+    assert b"id-that-must-not-show-0815" not in everything
+
+
+def test_a_key_of_another_environment_is_told_apart(open_pipeline, monkeypatch):
+    """A production key on the sandbox: the failure says which of the 403s it was, and to look at the address."""
+    pipeline = open_pipeline(accounts=(Account(api_id="prod-id", api_key="prod-key", environment="production"),))
+    monkeypatch.setenv("SONNYS_API_ID", "prod-id")
+    monkeypatch.setenv("SONNYS_API_KEY", "prod-key")
+
+    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+
+    assert failed.metadata["type"] == "MismatchCredentialsError"
+    assert "SONNYS_BASE_URL" in failed.text
+
+
+def test_a_run_that_succeeds_shows_no_credentials_either(pipeline, tmp_path, capfd):
+    """Events, run configuration, tags, logs, files and state of a good run hold neither id nor key."""
+    assert pipeline.run("transactions", "daily_sales", days=DAY).success
+    assert pipeline.run("sites").success
+
+    shown = capfd.readouterr()
+    everything = f"{pipeline.record()}{shown.out}{shown.err}".encode() + everything_written(tmp_path)
+    assert b"ASSET_MATERIALIZATION" in everything
+    assert b"key-that-must-not-show-4711" not in everything
+    assert b"id-that-must-not-show-0815" not in everything
+
+
+def test_an_unknown_site_names_the_variable(pipeline, monkeypatch):
+    """SONNYS_SITE_CODE that no site has: one request, the API's word, the variable."""
+    monkeypatch.setenv("SONNYS_SITE_CODE", "NOWHERE")
+
+    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+
+    assert "BadSiteCredentialsError" in failed.text
+    assert "SONNYS_SITE_CODE" in failed.text
+    assert pipeline.simulator.stats().by_status == {"403": 1}
+    assert pipeline.lake.partitions("transactions") == []
+
+
+def test_a_site_narrows_the_day_to_its_own_rows(pipeline, monkeypatch):
+    """SONNYS_SITE_CODE of a site that exists: its rows land, all of them, and no other site's."""
+    monkeypatch.setenv("SONNYS_SITE_CODE", "MAIN")
+
+    assert pipeline.run("transactions", days=DAY).success
+    landed = pipeline.lake.read("transactions", [DAY])
+    assert set(landed["location_code"].to_pylist()) == {"MAIN"}
+    world = pipeline.simulator.world
+    expected = [row_id for row_id in pipeline.expected_ids(DAY) if world.find(row_id)[2]["locationCode"] == "MAIN"]
+    assert pipeline.landed_ids(DAY) == expected
+
+
+def test_a_day_older_than_the_api_keeps_leaves_what_has_landed(pipeline, monkeypatch):
+    """Landed while it could be read, asked for again when too old: the API's words, and the same file."""
+    monkeypatch.setenv("SONNYS_START_DATE", "2025-09-01")
+    assert pipeline.run("transactions", days="2025-09-25").success
+    before = pipeline.lake.path("transactions", "2025-09-25").read_bytes()
+    pipeline.simulator.advance(10 * 86_400)
+
+    failed = pipeline.failed(pipeline.run("transactions", days="2025-09-25"))
+
+    assert "2025-09-25 was not landed" in failed.text
+    assert "must not be more than 6 months ago" in failed.text
+    assert "six months" in failed.text
+    assert pipeline.lake.path("transactions", "2025-09-25").read_bytes() == before
+    assert pipeline.times_materialized() == {"2025-09-25": 1}
+
+
+def test_a_day_that_the_api_calls_future_does_not_land(pipeline):
+    """A partition that is over here and not there (clocks, zones): the API's words, one request, no file."""
+    failed = pipeline.failed(pipeline.run("transactions", days="2026-03-20"))
+
+    assert "endDate: must not be in the future" in failed.text
+    assert pipeline.simulator.stats().by_status == {"422": 1}
+    assert pipeline.lake.partitions("transactions") == []
+
+
+@pytest.mark.parametrize("day", ["2999-01-01", "2025-12-31"])
+def test_a_day_that_is_no_partition_is_refused_before_a_run(pipeline, day):
+    """In the future, or before SONNYS_START_DATE: Dagster refuses the key by name, and nobody is asked."""
+    with pytest.raises(dg.DagsterUnknownPartitionError, match=day):
+        pipeline.run("transactions", days=day)
+    assert pipeline.instance.get_runs_count() == 0
+    assert pipeline.simulator.stats().requests == 0
+
+
+def test_run_configuration_goes_before_the_environment(pipeline, monkeypatch):
+    """Address and timeouts from the run's own configuration are used although the environment says otherwise."""
+    monkeypatch.setenv("SONNYS_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("SONNYS_MAX_RETRIES", "0")
+    configured = {"base_url": pipeline.simulator.base_url, "poll_interval": 0.01, "job_timeout": 5.0}
+
+    assert "127.0.0.1:9" in pipeline.failed(pipeline.run("transactions", days=DAY)).text
+    run_config = {"resources": {"sonnys": {"config": configured}}}
+    assert pipeline.run("transactions", days=DAY, run_config=run_config).success
+    assert pipeline.landed_ids(DAY) == pipeline.expected_ids(DAY)
+
+
+def test_resources_can_be_replaced(pipeline, monkeypatch, tmp_path):
+    """`build_defs(resource_overrides)`: a client and a lake of the caller's own, with nothing in the environment."""
+    for name in ("API_ID", "API_KEY", "BASE_URL", "DATA_URL"):
+        monkeypatch.delenv(f"SONNYS_{name}")
+    own = SonnysResource(
+        api_id=pipeline.simulator.config.api_id,
+        api_key=pipeline.simulator.config.api_key,
+        base_url=pipeline.simulator.base_url,
+    )
+    resources = {"sonnys": own, "lake": LakeResource(data_url=str(tmp_path / "elsewhere"))}
+
+    assert pipeline.run("transactions", days=DAY, resources=resources).success
+    assert Lake(tmp_path / "elsewhere").partitions("transactions") == [DAY]
+    assert pipeline.lake.partitions("transactions") == []

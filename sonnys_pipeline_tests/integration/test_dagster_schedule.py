@@ -1,0 +1,54 @@
+"""DG-03: what the daily schedule asks for can be run, on an instance on disk as a daemon would have it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.orchestration.build import build_defs
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance on disk."""
+    with dg.instance_for_test() as on_disk:
+        yield on_disk
+
+
+def test_each_morning_reads_the_last_days_again(pipeline):
+    """Two mornings in a row: four days each, three of them in both; sites, check and `daily_sales` run along.
+
+    Between them a row of one day changes and another one arrives: both are in the file after the second morning.
+    """
+    defs = build_defs()
+    (schedule,) = defs.schedules or ()
+    job = defs.resolve_job_def(schedule.job_name)
+
+    def run_on(morning: datetime) -> None:
+        with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:
+            (request,) = schedule.evaluate_tick(context).run_requests or ()
+        result = job.execute_in_process(instance=pipeline.instance, tags=request.tags, raise_on_error=False)
+        assert result.success
+
+    run_on(datetime(2026, 3, 17, 6, tzinfo=UTC))
+    world = pipeline.simulator.world
+    before = pipeline.lake.read("transactions", ["2026-03-16"], ["id", "total"])
+    (late_id,) = world.add_late_rows(datetime(2026, 3, 16, 23, 59, 59, tzinfo=UTC))
+    (edited_id,) = world.edit_rows(datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 3, 17, tzinfo=UTC))
+    pipeline.simulator.advance(1300)  # the hashes of the first morning expire
+    run_on(datetime(2026, 3, 18, 6, tzinfo=UTC))
+
+    expected = {"2026-03-13": 1, "2026-03-14": 2, "2026-03-15": 2, "2026-03-16": 2, "2026-03-17": 1}
+    assert pipeline.times_materialized() == expected
+    assert pipeline.times_materialized("daily_sales") == expected
+    assert pipeline.times_materialized("sites") == {None: 2}
+    for day in expected:
+        assert pipeline.landed_ids(day) == pipeline.expected_ids(day)
+    after = pipeline.lake.read("transactions", ["2026-03-16"], ["id", "total"])
+    old, new = (
+        dict(zip(table["id"].to_pylist(), table["total"].to_pylist(), strict=True)) for table in (before, after)
+    )
+    assert new.keys() - old.keys() == {late_id}
+    assert {row_id for row_id in old if new[row_id] != old[row_id]} == {edited_id}
+    assert new[edited_id] == pytest.approx(old[edited_id] + 1)

@@ -1,0 +1,199 @@
+"""Every endpoint's answers, right and wrong, against the vendor's OpenAPI document v0.2.0.
+
+Covers CONTRACT.md as a whole: what the simulator answers is what the document allows, but for the deviations named in
+`DEVIATIONS`, each of which the live API shows or the document gets wrong. A deviation that no longer occurs fails too.
+
+The document is the vendor's and not part of this repository; SONNYS_CONTRACT_DIR says where it lies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import requests
+import yaml
+from openapi_schema_validator import OAS30Validator
+
+from sonnys_pipeline.simulator import Account, Faults, Simulator, SimulatorConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT_DIR = Path(os.environ.get("SONNYS_CONTRACT_DIR", ROOT.parent / "shared" / "contract"))
+DOCUMENT = CONTRACT_DIR / "sonnys-data-api-v0.2.0.openapi.yml"
+pytestmark = pytest.mark.skipif(
+    not DOCUMENT.is_file(), reason=f"the vendor's document is not at {DOCUMENT}; set SONNYS_CONTRACT_DIR"
+)
+DAY = int(datetime(2026, 11, 3, tzinfo=UTC).timestamp())
+WHOLE_DAY = {"startDate": DAY, "endDate": DAY + 86_400, "limit": 100}
+
+DEVIATIONS = {
+    "unset sub type": (r"tenders/\d+/tenderSubType", "'' is not one of", "live: unset strings come as ''"),
+    "null sub type": (
+        r"tenders/\d+/tenderSubType",
+        "None is not one of",
+        "document: nullable, yet not in its enum",
+    ),
+    "card month": (
+        r"tenders/\d+/creditCardExpirationDate",
+        "is not a 'date'",
+        "document: its own example is '2025-01'",
+    ),
+    "not authorized": (r"type", "'NotAuthorizedError' is not one of", "document: enum names BadClientCredentialsError"),
+    "site errors": (
+        r"type",
+        r"'(BadSiteCredentialsError|NotAuthorizedSite(Credentials|Args)Error)' is not one of",
+        "document: BaseError's enum lacks the site errors",
+    ),
+}
+"""Name: (where in the body, what the validator says, why it is right all the same)."""
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Simulator]:
+    config = SimulatorConfig(
+        now=datetime(2026, 11, 5, 12, tzinfo=UTC),
+        virtual_site=True,
+        job_seconds=(0.0, 0.0),
+        rate_limit=10_000,
+        accounts=(
+            Account(api_id="regional", api_key="r", sites=frozenset({"MAIN"})),
+            Account(api_id="live", api_key="l", environment="production"),
+            Account(api_id="lapsed", api_key="x", licensed=False),
+        ),
+    )
+    with Simulator(config) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.headers.update({"X-Sonnys-API-ID": "demo-id", "X-Sonnys-API-Key": "demo-key"})
+        yield session
+
+
+def findings(document: dict[str, Any], operation: tuple[str, str], answer: requests.Response) -> list[tuple[str, str]]:
+    """What the document has against an answer: (where in the body, message)."""
+    method, path = operation
+    responses = document["paths"][path][method]["responses"]
+    response = responses[str(answer.status_code)]
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = {**response["content"]["application/json"]["schema"], "components": document["components"]}
+    body = answer.json()
+    # The error schemas differ in their `type`. The one that is meant gives findings that can be read, where `oneOf`
+    # would only say that none fits; a type that is not among them may not be answered here at all.
+    if "oneOf" in schema:
+        meant = [option for option in schema.pop("oneOf") if option["$ref"].endswith(f"/{body['type']}")]
+        assert len(meant) == 1, f"{path} may not answer {answer.status_code} {body['type']}"
+        schema["allOf"] = meant
+    errors = OAS30Validator(schema, format_checker=OAS30Validator.FORMAT_CHECKER).iter_errors(body)
+    return [("/".join(map(str, error.absolute_path)), error.message) for error in errors]
+
+
+def deviation(finding: tuple[str, str]) -> str | None:
+    """The name of the deviation that a finding is, if it is one."""
+    where, message = finding
+    for name, (place, words, _) in DEVIATIONS.items():
+        if re.search(rf"(^|/){place}$", where) and re.search(words, message):
+            return name
+    return None
+
+
+def job_page(simulator: Simulator, session: requests.Session, offset: int = 1) -> requests.Response:
+    submitted = session.post(f"{simulator.base_url}/transaction/load-job", params={**WHOLE_DAY, "offset": offset})
+    params = {"hash": submitted.json()["data"]["hash"]}
+    return session.get(f"{simulator.base_url}/transaction/get-job-data", params=params)
+
+
+Exchange: TypeAlias = tuple[tuple[str, str], requests.Response]
+"""(method and path as the document names them, answer)."""
+
+
+def right_answers(simulator: Simulator, session: requests.Session) -> Iterator[Exchange]:
+    base = simulator.base_url
+    yield ("post", "/transaction/load-job"), session.post(f"{base}/transaction/load-job", params=WHOLE_DAY)
+    for offset in range(1, 14):
+        yield ("get", "/transaction/get-job-data"), job_page(simulator, session, offset)
+    yield ("get", "/transaction"), session.get(f"{base}/transaction", params=WHOLE_DAY)
+    yield ("get", "/transaction/version-2"), session.get(f"{base}/transaction/version-2", params=WHOLE_DAY)
+    for item_type in ("wash", "prepaid-wash", "recurring", "washbook", "giftcard", "merchandise", "house-account"):
+        answer = session.get(f"{base}/transaction/type/{item_type}", params=WHOLE_DAY)
+        yield ("get", "/transaction/type/{item_type}"), answer
+    start = datetime.fromtimestamp(DAY, UTC)
+    for row in simulator.world.rows(start, start.replace(hour=3))[:60]:
+        yield ("get", "/transaction/{trans_id}"), session.get(f"{base}/transaction/{row['id']}")
+    yield ("get", "/site/list"), session.get(f"{base}/site/list")
+
+
+def wrong_answers(simulator: Simulator, session: requests.Session) -> Iterator[Exchange]:
+    url = f"{simulator.base_url}/transaction"
+    for headers in (
+        {"X-Sonnys-API-ID": None},
+        {"X-Sonnys-API-Key": "wrong"},
+        {"X-Sonnys-API-ID": "live", "X-Sonnys-API-Key": "l"},
+        {"X-Sonnys-API-ID": "lapsed", "X-Sonnys-API-Key": "x"},
+        {"X-Sonnys-Site-Code": "NOWHERE"},
+        {"X-Sonnys-API-ID": "regional", "X-Sonnys-API-Key": "r", "X-Sonnys-Site-Code": "HARBOR"},
+        {"X-Sonnys-API-ID": "regional", "X-Sonnys-API-Key": "r", "X-Sonnys-Site-Code": "MAIN", "argument": "HARBOR"},
+    ):
+        yield ("get", "/transaction"), session.get(url, headers=headers, params={"site": headers.pop("argument", None)})
+    yield ("get", "/transaction/{trans_id}"), session.get(f"{url}/999:999")
+    yield ("get", "/transaction/get-job-data"), session.get(f"{url}/get-job-data", params={"hash": "lost"})
+    for fault in ("rate_limit_storm", "server_errors", "clock_errors"):
+        simulator.set_faults(Faults(**{fault: 1}))
+        yield ("get", "/transaction"), session.get(url, params=WHOLE_DAY)
+
+
+def test_answers_are_what_the_document_allows_but_for_the_named_deviations(document, served, session):
+    served.reset()
+    answers = [*right_answers(served, session), *wrong_answers(served, session)]
+    found = {(path, finding) for path, answer in answers for finding in findings(document, path, answer)}
+    assert [finding for finding in found if deviation(finding[1]) is None] == []
+    assert {deviation(finding) for _, finding in found} == set(DEVIATIONS), "a deviation that is gone leaves the list"
+    statuses = {answer.status_code for _, answer in answers}
+    assert statuses == {200, 400, 403, 404, 429, 500}
+
+
+def test_rows_are_only_called_right_if_wrong_ones_are_not(document, served, session):
+    served.reset()
+    served.set_faults(Faults(malformed_rows=1))
+    found = findings(document, ("get", "/transaction/get-job-data"), job_page(served, session))
+    assert [(where, message) for where, message in found if deviation((where, message)) is None] == [
+        ("data/data/0/total", "'abc' is not of type 'number'")
+    ]
+
+
+def test_the_422_answers_follow_the_contract(document, served, session):
+    """The document describes the error and lists it at no endpoint of ours, so its schema is used directly."""
+    served.reset()
+    answer = session.get(f"{served.base_url}/transaction", params={"limit": 0, "offset": 0})
+    schema = {**document["components"]["schemas"]["PayloadValidationError"], "components": document["components"]}
+    assert answer.status_code == 422
+    assert list(OAS30Validator(schema).iter_errors(answer.json())) == []
+    assert len(answer.json()["messages"]) == 2
+
+
+def test_job_rows_have_no_field_that_contract_and_document_do_not_know(document, served, session):
+    served.reset()
+    schemas = document["components"]["schemas"]
+    known = set(schemas["TransactionObject"]["properties"])
+    known |= set(schemas["TransactionListJobObject"]["allOf"][1]["properties"])
+    parts = {"tenders": "Tender", "items": "Item", "discount": "Discount"}
+    for row in job_page(served, session).json()["data"]["data"]:
+        assert row.keys() <= known
+        for part, name in parts.items():
+            allowed = set(schemas[f"Transaction{name}Object"]["properties"]) | (
+                {"discountAmount"} if part == "discount" else set()
+            )
+            assert all(entry.keys() <= allowed for entry in row[part])

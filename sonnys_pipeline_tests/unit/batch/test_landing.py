@@ -1,0 +1,152 @@
+"""DG-02: a loaded day becomes a sorted file with its facts; an unreadable page is set aside."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sonnys_pipeline.batch.landing import land_day, set_aside
+from sonnys_pipeline.client import JobPage, TransactionJobItem, UnparsableRowError
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import RowsWouldVanishError
+from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.loading.day_reader import LoadedDay, complete_day, complete_window
+from sonnys_pipeline.loading.days import Day
+
+MakeItem = Callable[..., TransactionJobItem]
+DAY = Day.of("2026-03-10")
+LOADED_AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "data")
+
+
+def loaded_day(*items: TransactionJobItem, day: Day = DAY) -> LoadedDay:
+    """A day as one job a window brought it; each window gets the rows that it includes, its end too."""
+    windows = []
+    for number, window in enumerate(day.windows, 1):
+        inside = [item for item in items if window.start <= item.complete_date <= window.end]
+        windows.append(complete_window(window, [JobPage(f"hash-{number}", 1, len(inside), inside)]))
+    return complete_day(day, windows, LOADED_AT)
+
+
+def at(clock: str) -> str:
+    return f"2026-03-10T{clock}Z"
+
+
+def test_rows_are_sorted_by_site_time_and_id(lake: Lake, make_item: MakeItem) -> None:
+    """Neighbours in the file are neighbours in life, so that readers skip what they do not ask for."""
+    landed, table = land_day(
+        lake,
+        loaded_day(
+            make_item("9:2", locationCode="SUNSET", completeDate=at("08:00:00.000")),
+            make_item("3:1", locationCode="MAIN", completeDate=at("09:00:00.001")),
+            make_item("2:1", locationCode="MAIN", completeDate=at("09:00:00.000")),
+            make_item("1:1", locationCode="MAIN", completeDate=at("09:00:00.000")),
+            make_item("7:3", locationCode="", completeDate=at("23:59:59.999")),
+        ),
+    )
+    assert table["id"].to_pylist() == ["7:3", "1:1", "2:1", "3:1", "9:2"]
+    assert landed.rows == 5
+    assert lake.read("transactions", ["2026-03-10"]).drop_columns(["date"]).equals(table.replace_schema_metadata(None))
+
+
+def test_the_same_rows_in_any_order_land_the_same(lake: Lake, make_item: MakeItem) -> None:
+    """Which page came first does not show in the file."""
+    items = [make_item(number, completeDate=at(f"09:00:{number:02d}.000")) for number in range(20)]
+    first = land_day(lake, loaded_day(*items))[0].path.read_bytes()
+    assert land_day(lake, loaded_day(*reversed(items)))[0].path.read_bytes() == first
+
+
+def test_an_empty_day_is_a_file(lake: Lake) -> None:
+    """Zero rows, all columns: whoever reads it knows that the day was read, and empty."""
+    landed, table = land_day(lake, loaded_day())
+    assert (landed.rows, table.schema.names) == (0, TRANSACTIONS.names)
+    assert lake.partitions("transactions") == ["2026-03-10"]
+    assert lake.facts("transactions", "2026-03-10")["rows"] == "0"
+
+
+def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
+    """A re-read that finds nothing does not replace a day that has rows; one that finds other rows does."""
+    land_day(lake, loaded_day(make_item(1), make_item(2)))
+    with pytest.raises(RowsWouldVanishError):
+        land_day(lake, loaded_day())
+    assert lake.rows("transactions", "2026-03-10") == 2
+    assert land_day(lake, loaded_day(make_item(3)))[0].rows == 1
+
+
+def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None:
+    """Windows with totals, what was cut off and hashes; zone, instant, rows, and the version of the columns."""
+    day = Day.of("2026-11-01", "America/Chicago")
+    land_day(
+        lake,
+        loaded_day(
+            make_item(1, completeDate="2026-11-01T05:00:00.000Z"),
+            make_item(2, completeDate="2026-11-02T05:00:00.000Z"),
+            make_item(3, completeDate="2026-11-02T06:00:00.000Z"),
+            day=day,
+        ),
+    )
+    facts = lake.facts("transactions", "2026-11-01")
+    assert json.loads(facts.pop("windows")) == [
+        {
+            "start": "2026-11-01T05:00:00Z",
+            "end": "2026-11-02T05:00:00Z",
+            "total": 2,
+            "cut_off": 1,
+            "hashes": ["hash-1"],
+        },
+        {
+            "start": "2026-11-02T05:00:00Z",
+            "end": "2026-11-02T06:00:00Z",
+            "total": 2,
+            "cut_off": 1,
+            "hashes": ["hash-2"],
+        },
+    ]
+    assert facts == {
+        "schema_version": "1",
+        "partition": "2026-11-01",
+        "timezone": "America/Chicago",
+        "rows": "2",
+        "loaded_at": "2026-03-12T06:00:00+00:00",
+    }
+
+
+def test_a_bad_page_is_set_aside(tmp_path: Path) -> None:
+    """The raw rows, what is wrong with which, and where they came from; readable by their owner alone."""
+    rows = [{"id": "1:1", "customerName": "Zoë"}, {"id": "2:1", "total": "abc"}]
+    folder = tmp_path / "state" / "quarantine"
+    path = set_aside(folder, "2026-03-10", UnparsableRowError("2:1", "total", "not a number", rows, "h1"))
+    assert path == folder / "2026-03-10-h1.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "day": "2026-03-10",
+        "job_hash": "h1",
+        "row_id": "2:1",
+        "field": "total",
+        "reason": "not a number",
+        "rows": rows,
+    }
+    assert "Zoë" in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_page_set_aside_again_replaces_itself(tmp_path: Path) -> None:
+    """The same page a second time leaves one file, with the newer content."""
+    set_aside(tmp_path, "2026-03-10", UnparsableRowError("1:1", "total", "x" * 500, [], "h1"))
+    path = set_aside(tmp_path, "2026-03-10", UnparsableRowError("1:1", "total", "short", [], "h1"))
+    assert json.loads(path.read_text())["reason"] == "short"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("job_hash", "name"), [(None, "2026-03-10-page.json"), ("../../etc/x", "2026-03-10-______etc_x.json")]
+)
+def test_the_server_does_not_choose_the_folder(tmp_path: Path, job_hash: str | None, name: str) -> None:
+    """A hash is the server's word: it names the file, wherever it points; without one the page is called so."""
+    assert set_aside(tmp_path, "2026-03-10", UnparsableRowError(None, "id", "r", [], job_hash)) == tmp_path / name

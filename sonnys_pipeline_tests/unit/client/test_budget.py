@@ -1,0 +1,244 @@
+"""BM-07, LJ-11: the request budget: never more than the rate in any span, shared, private, cooled by a 429.
+
+Time is the log's own: tests set the clock that departures are written down with, and look at what was written down.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sonnys_pipeline.client import RequestBudget, RequestRate
+from sonnys_pipeline.client import budget as module
+
+STORES = ["memory", "sqlite"]
+
+
+class Timeline:
+    """A clock in milliseconds that moves when somebody sleeps; and the departures that were written down on it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000
+        self.departures: list[int] = []
+        self._lock = threading.Lock()
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.now += max(round(seconds * 1000), 1)
+
+    def most_in_any(self, milliseconds: int) -> int:
+        """The most departures in any half-open span of that length."""
+        times = sorted(self.departures)
+        return max(
+            sum(first <= other < first + milliseconds for other in times[place:]) for place, first in enumerate(times)
+        )
+
+
+@pytest.fixture
+def timeline(monkeypatch: pytest.MonkeyPatch) -> Timeline:
+    timeline = Timeline()
+    put = module._Log.put
+
+    def written_down(log: module._Log, now: int) -> int:
+        wait = put(log, now)
+        if wait == 0:
+            timeline.departures.append(now)
+        return wait
+
+    monkeypatch.setattr(module._Log, "put", written_down)
+    monkeypatch.setattr(module._Log, "now", lambda _: timeline.now)
+    return timeline
+
+
+@pytest.fixture
+def open_budget(tmp_path: Path, timeline: Timeline) -> Iterator[Callable[..., RequestBudget]]:
+    """Opens budgets on one store; each opening is another sharer."""
+    opened: list[RequestBudget] = []
+
+    def open_one(store: str, rate: str = "20/15", api_id: str = "id-1") -> RequestBudget:
+        url = "memory://" if store == "memory" else f"sqlite:///{tmp_path / 'state' / 'budget.sqlite'}"
+        opened.append(RequestBudget(api_id, RequestRate.parse(rate), url, sleep=timeline.sleep))
+        return opened[-1]
+
+    module._memory.clear()
+    yield open_one
+    module._memory.clear()
+    for budget in opened:
+        budget.close()
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_block_of_requests_goes_at_once(open_budget: Callable[..., RequestBudget], store: str) -> None:
+    """No idle budget: the first 20 wait for nothing, the 21st waits for a whole block and its margin."""
+    budget = open_budget(store)
+    assert [budget.try_acquire() for _ in range(20)] == [0.0] * 20
+    assert 15.0 < budget.try_acquire() <= 15.36
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_waiting_is_told(open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str) -> None:
+    """`acquire` returns the seconds waited, and waits no longer than it must."""
+    budget = open_budget(store, "2/1")
+    started = timeline.now
+    assert [budget.acquire(), budget.acquire()] == [0.0, 0.0]
+    waited = budget.acquire()
+    assert waited == pytest.approx((timeline.now - started) / 1000)
+    assert 1.0 < waited <= 1.08
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    requests=st.integers(1, 25),
+    seconds=st.floats(0.05, 20),
+    gaps=st.lists(st.integers(0, 4000), min_size=1, max_size=60),
+)
+def test_never_more_than_the_rate_in_any_span(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, requests: int, seconds: float, gaps: list[int]
+) -> None:
+    """However requests bunch up or spread out: no span of `seconds` has more than `requests` departures."""
+    timeline.departures.clear()
+    module._memory.clear()
+    budget = open_budget("memory", f"{requests}/{seconds}")
+    for gap in gaps:
+        timeline.now += gap
+        budget.acquire()
+    assert len(timeline.departures) == len(gaps)
+    assert timeline.most_in_any(round(seconds * 1000)) <= requests
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_threads_and_sharers_keep_one_rate(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str
+) -> None:
+    """Three threads on each of two budget objects: together they keep the rate that one of them may have."""
+    sharers = [open_budget(store, "7/1.5"), open_budget(store, "7/1.5")]
+    threads = [
+        threading.Thread(target=lambda sharer=sharer: [sharer.acquire() for _ in range(10)])
+        for sharer in sharers
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(timeline.departures) == 60
+    assert timeline.most_in_any(1500) <= 7
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_api_ids_have_budgets_of_their_own(open_budget: Callable[..., RequestBudget], store: str) -> None:
+    """An operator's databases do not slow each other down, on one store either (contract, "Reaching it")."""
+    one, other = open_budget(store, "1/15", "id-1"), open_budget(store, "1/15", "id-2")
+    assert one.try_acquire() == 0.0
+    assert one.try_acquire() > 0
+    assert other.try_acquire() == 0.0
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_one_429_holds_everybody(open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str) -> None:
+    """A 429 seen by one sharer: none gets a place for a block from then on, although the log has room; then all do."""
+    seen_by, other = open_budget(store), open_budget(store)
+    assert other.try_acquire() == 0.0
+    seen_by.cool_down()
+    timeline.now += 5_000
+    for sharer in (seen_by, other):
+        assert sharer.try_acquire() == pytest.approx(10.35)
+    timeline.now += 10_349
+    assert other.try_acquire() == pytest.approx(0.001)
+    timeline.now += 1
+    assert [seen_by.try_acquire(), other.try_acquire()] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_each_429_counts_from_itself(open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str) -> None:
+    """A second 429 lengthens the pause: it is counted from the last one."""
+    budget = open_budget(store)
+    budget.cool_down()
+    timeline.now += 10_000
+    budget.cool_down()
+    timeline.now += 10_000
+    assert budget.try_acquire() == pytest.approx(5.35)
+
+
+def test_another_api_ids_429_is_its_own(open_budget: Callable[..., RequestBudget]) -> None:
+    """Budgets of different ids cool down apart, in one file too."""
+    open_budget("sqlite", api_id="id-1").cool_down()
+    assert open_budget("sqlite", api_id="id-2").try_acquire() == 0.0
+
+
+def test_the_file_outlives_its_users(open_budget: Callable[..., RequestBudget]) -> None:
+    """What a process spent counts for the next one, also after the first has ended."""
+    with open_budget("sqlite", "2/15") as first:
+        assert [first.try_acquire(), first.try_acquire()] == [0.0, 0.0]
+    assert open_budget("sqlite", "2/15").try_acquire() > 14
+
+
+def test_the_log_does_not_grow(open_budget: Callable[..., RequestBudget], timeline: Timeline) -> None:
+    """Departures older than a block are forgotten as new ones are written."""
+    budget = open_budget("sqlite", "5/1")
+    for _ in range(60):
+        budget.acquire()
+    assert budget._departures._bucket.count() <= 10
+
+
+def test_the_api_id_is_not_in_the_file(open_budget: Callable[..., RequestBudget], tmp_path: Path) -> None:
+    """Only a digest of it names the tables."""
+    budget = open_budget("sqlite", api_id="verysecretid")
+    budget.acquire()
+    budget.cool_down()
+    files = [path for path in (tmp_path / "state").iterdir() if path.is_file()]
+    assert any(b"departures_" in path.read_bytes() for path in files)
+    assert not any(b"verysecretid" in path.read_bytes() for path in files)
+
+
+def test_the_margin_is_for_the_way(open_budget: Callable[..., RequestBudget]) -> None:
+    """The server counts arrivals, we count departures: 20/15 is kept over 15.35 s."""
+    assert RequestRate().arrival_margin == pytest.approx(0.35)
+    assert open_budget("memory")._block_ms == 15_350
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://user:hunter2@host/db", "redis://host", "budget.sqlite", "", "sqlite://", "sqlite:///",
+            "sqlite://host/path", "file:///tmp/x", "no_scheme://user:hunter2@host"]
+)  # fmt: skip
+def test_other_stores_are_refused(url: str) -> None:
+    """Refused by name, with the forms that are known, and without quoting a password."""
+    with pytest.raises(ValueError, match=r"SONNYS_BUDGET_URL: .* is not a budget store") as caught:
+        RequestBudget("id", RequestRate(), url)
+    assert "memory://" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_relative_file_lies_where_the_process_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slashes are a path from here, four from the root."""
+    monkeypatch.chdir(tmp_path)
+    RequestBudget("id", RequestRate(), "sqlite:///sub/budget.sqlite").close()
+    assert (tmp_path / "sub" / "budget.sqlite").exists()
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    """A path is a path, not a URL's: `#`, `?` and `%` in a folder's name do not cut it short."""
+    RequestBudget("id", RequestRate(), f"sqlite:///{tmp_path}/c#?%20/budget.sqlite").close()
+    assert (tmp_path / "c#?%20" / "budget.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "requests", "seconds"), [("20/15", 20, 15.0), ("5/0.25", 5, 0.25), (" 8 / 15 ", 8, 15.0), ("1/1e1", 1, 10)]
+)
+def test_a_rate_is_read(text: str, requests: int, seconds: float) -> None:
+    """`requests/seconds`; what is written out reads back the same."""
+    rate = RequestRate.parse(text)
+    assert (rate.requests, rate.seconds) == (requests, seconds)
+    assert RequestRate.parse(str(rate)) == rate
+
+
+@pytest.mark.parametrize("text", ["", "20", "20/", "/15", "0/15", "-1/15", "20/0", "20/-1", "20/nan", "20/inf", "a/b",
+                                  "2.5/15", "20/15/3"])  # fmt: skip
+def test_a_bad_rate_is_refused(text: str) -> None:
+    """The message shows the text and the form."""
+    with pytest.raises(ValueError, match="write requests/seconds, such as 20/15") as caught:
+        RequestRate.parse(text)
+    assert repr(text) in str(caught.value)

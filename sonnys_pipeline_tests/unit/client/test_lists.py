@@ -1,0 +1,179 @@
+"""LJ-08: `list`, `get`, `list_by_type`, `list_v2`, `count` and `sites.list`, on a scripted wire."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from sonnys_pipeline.client import (
+    IncompleteResultError,
+    NotFoundError,
+    ResponseFormatError,
+    Site,
+    SonnysClient,
+    Transaction,
+    TransactionListItem,
+    TransactionV2ListItem,
+    UnparsableRowError,
+)
+
+NOTHING = {"type": "EntityNotFoundError", "message": "Nothing was found."}
+
+
+def summary(number: int, **more: object) -> dict[str, Any]:
+    return {
+        "transNumber": number,
+        "transId": f"{number}:1",
+        "total": 12.5,
+        "date": "2026-03-10T15:30:00.000Z",
+        **more,
+    }
+
+
+def page(numbers: range, total: int) -> dict[str, Any]:
+    return {"data": {"transactions": [summary(number) for number in numbers], "total": total}}
+
+
+def asked(wire: Any) -> list[tuple[str, dict[str, list[str]]]]:
+    """Path and query of each request."""
+    return [(urlsplit(sent.url).path, parse_qs(urlsplit(sent.url).query)) for sent in wire.sent]
+
+
+Verb = Callable[..., list[Any]]
+VERBS: dict[str, Verb] = {
+    "/v1/transaction": lambda client, **params: client.transactions.list(**params),
+    "/v1/transaction/type/wash": lambda client, **params: client.transactions.list_by_type("wash", **params),
+    "/v1/transaction/version-2": lambda client, **params: client.transactions.list_v2(**params),
+}
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_lists_are_read_to_the_end(wired_client: SonnysClient, wire: Any, path: str) -> None:
+    """Each list asks for pages of 100 by page number until `total` is there, with the caller's criteria on each."""
+    wire.answer(body=page(range(100), 230))
+    wire.answer(body=page(range(100, 200), 230))
+    wire.answer(body=page(range(200, 230), 230))
+    rows = VERBS[path](wired_client, startDate=1, endDate=2, site="MAIN")
+    assert [row.trans_number for row in rows] == list(range(230))
+    criteria = {"startDate": ["1"], "endDate": ["2"], "site": ["MAIN"], "limit": ["100"]}
+    assert asked(wire) == [(path, {**criteria, "offset": [str(number)]}) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_nothing_as_a_404_is_an_empty_list(wired_client: SonnysClient, wire: Any, path: str) -> None:
+    """The API's own `EntityNotFoundError` on page 1 says that nothing matches."""
+    wire.answer(404, NOTHING)
+    assert VERBS[path](wired_client, startDate=1, endDate=2) == []
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_a_strange_404_is_an_error(wired_client: SonnysClient, wire: Any, path: str) -> None:
+    """A 404 that is not the API's word (a gateway, a wrong base URL) is never an empty list."""
+    wire.answer(404, b"<html>no such page</html>")
+    with pytest.raises(NotFoundError):
+        VERBS[path](wired_client)
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_a_404_on_a_later_page_is_an_error(wired_client: SonnysClient, wire: Any, path: str) -> None:
+    """Page 1 promised more: a 404 on page 2 is no end of the list."""
+    wire.answer(body=page(range(100), 150))
+    wire.answer(404, NOTHING)
+    with pytest.raises(NotFoundError):
+        VERBS[path](wired_client)
+
+
+def test_pages_that_end_early_are_an_error(wired_client: SonnysClient, wire: Any) -> None:
+    """Fewer rows than `total` raise, and say by how many."""
+    wire.answer(body=page(range(100), 150))
+    wire.answer(body=page(range(0), 150))
+    with pytest.raises(IncompleteResultError, match=r"promised 150 rows and 100 .*\(-50\)"):
+        wired_client.transactions.list()
+
+
+def test_a_list_item_is_typed(wired_client: SonnysClient, wire: Any) -> None:
+    """Number, id, dollars and an aware instant."""
+    wire.answer(body=page(range(7, 8), 1))
+    (row,) = wired_client.transactions.list()
+    assert type(row) is TransactionListItem
+    assert row == TransactionListItem(
+        trans_number=7, trans_id="7:1", total=12.5, date=datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
+    )
+
+
+def test_v2_flags_may_be_missing(wired_client: SonnysClient, wire: Any) -> None:
+    """`list_v2` carries customer, flags and status where the API sends them, `None` where it does not."""
+    full = summary(1, customerId="9:1", isRecurringPlanSale=True, transactionStatus="Voided")
+    wire.answer(body={"data": {"transactions": [full, summary(2, customerId="")], "total": 2}})
+    first, second = wired_client.transactions.list_v2()
+    assert type(first) is TransactionV2ListItem
+    assert (first.customer_id, first.is_recurring_plan_sale, first.transaction_status) == ("9:1", True, "Voided")
+    assert (second.customer_id, second.is_recurring_plan_sale, second.transaction_status) == (None, None, None)
+
+
+def test_a_bad_list_row_names_its_id(wired_client: SonnysClient, wire: Any) -> None:
+    """A list row's key is `transId`."""
+    wire.answer(body={"data": {"transactions": [summary(4, date="2026-03-10T15:30:00")], "total": 1}})
+    with pytest.raises(UnparsableRowError, match=r"row 4:1: field date"):
+        wired_client.transactions.list()
+
+
+def test_get_returns_the_detail(wired_client: SonnysClient, wire: Any, make_row: Callable[..., Any]) -> None:
+    """One request, one `Transaction`; the newer fields are not part of the detail."""
+    wire.answer(body={"data": make_row("876:1")})
+    found = wired_client.transactions.get("876:1")
+    assert type(found) is Transaction
+    assert (found.id, found.total, found.tenders[0].tender) == ("876:1", 19.49, "Cash")
+    assert asked(wire) == [("/v1/transaction/876:1", {})]
+
+
+def test_get_of_nothing_is_an_error(wired_client: SonnysClient, wire: Any) -> None:
+    """No transaction has the id: `NotFoundError`, not `None`."""
+    wire.answer(404, NOTHING)
+    with pytest.raises(NotFoundError):
+        wired_client.transactions.get("1:1")
+
+
+def test_count_costs_one_small_request(wired_client: SonnysClient, wire: Any) -> None:
+    """`limit=1` is enough to learn `total`, whatever limit the caller would page with."""
+    wire.answer(body=page(range(1), 812))
+    assert wired_client.transactions.count(startDate=1, endDate=2, limit=100) == 812
+    assert asked(wire) == [("/v1/transaction", {"startDate": ["1"], "endDate": ["2"], "limit": ["1"], "offset": ["1"]})]
+
+
+def test_count_of_nothing_is_zero(wired_client: SonnysClient, wire: Any) -> None:
+    """The API's own 404 is 0; a gateway's 404 is an error."""
+    wire.answer(404, NOTHING)
+    wire.answer(404, b"<html>")
+    assert wired_client.transactions.count() == 0
+    with pytest.raises(NotFoundError):
+        wired_client.transactions.count()
+
+
+def test_sites_with_their_quirks(wired_client: SonnysClient, wire: Any) -> None:
+    """A virtual site has an empty code and no time zone: both are `None`."""
+    wire.answer(
+        body={
+            "data": {
+                "sites": [
+                    {"siteID": 1, "code": "MAIN", "name": "Main Street", "timezone": "America/Chicago"},
+                    {"code": "", "name": "Online Store", "timezone": None},
+                ]
+            }
+        }
+    )
+    assert wired_client.sites.list() == [
+        Site(site_id=1, code="MAIN", name="Main Street", timezone="America/Chicago"),
+        Site(name="Online Store"),
+    ]
+    assert asked(wire) == [("/v1/site/list", {})]
+
+
+@pytest.mark.parametrize("data", [{}, {"sites": None}, {"sites": {}}])
+def test_sites_must_be_a_list(wired_client: SonnysClient, wire: Any, data: object) -> None:
+    """An answer without the list is refused, not read as "no sites"."""
+    wire.answer(body={"data": data})
+    with pytest.raises(ResponseFormatError, match="`sites` should be list"):
+        wired_client.sites.list()

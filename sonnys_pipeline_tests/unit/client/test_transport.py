@@ -1,0 +1,270 @@
+"""LJ-09, BM-07: one exchange: which addresses are accepted, what is followed, what each status becomes."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from sonnys_pipeline.client import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthError,
+    NotFoundError,
+    RateLimitError,
+    ResponseFormatError,
+    ServerError,
+    SonnysClient,
+    ValidationError,
+)
+from sonnys_pipeline.client.transport import Response, checked_base_url, checked_header, is_loopback, status_error
+
+STATUSES: list[tuple[int, str, type[APIStatusError]]] = [
+    (400, "UnexpectedFailure", ValidationError),
+    (400, "InvalidPayloadRequestTimestampError", ValidationError),
+    (403, "MissingClientCredentialsError", AuthError),
+    (403, "BadClientCredentialsError", AuthError),
+    (403, "MismatchCredentialsError", AuthError),
+    (403, "NotAuthorizedError", AuthError),
+    (403, "BadSiteCredentialsError", AuthError),
+    (403, "NotAuthorizedSiteCredentialsError", AuthError),
+    (403, "NotAuthorizedSiteArgsError", AuthError),
+    (404, "EntityNotFoundError", NotFoundError),
+    (422, "PayloadValidationError", ValidationError),
+    (429, "RequestRateExceedError", RateLimitError),
+    (500, "ServerUnexpectedFailure", ServerError),
+    (503, "ServerUnexpectedFailure", ServerError),
+    (599, "Whatever", ServerError),
+    (401, "Whatever", APIStatusError),
+    (418, "Whatever", APIStatusError),
+]
+
+
+@pytest.mark.parametrize(("status", "error_type", "kind"), STATUSES)
+def test_each_status_has_its_error(
+    wired_client: SonnysClient, wire: Any, status: int, error_type: str, kind: type[APIStatusError]
+) -> None:
+    """The contract's table of errors: exactly this class, with the API's own type and message kept."""
+    wired_client.max_retries = 0
+    wired_client.budget.cool_down = lambda: None
+    wire.answer(status, {"type": error_type, "message": "what the API says"})
+    with pytest.raises(APIStatusError) as caught:
+        wired_client.sites.list()
+    error = caught.value
+    assert type(error) is kind
+    assert (error.status, error.type, error.messages) == (status, error_type, ("what the API says",))
+    assert f"HTTP {status} {error_type}: what the API says — {kind.remedy}" == str(error)
+
+
+def test_several_messages_are_all_kept() -> None:
+    """`PayloadValidationError` sends `messages`."""
+    error = status_error(422, b'{"type": "PayloadValidationError", "messages": ["limit: too big.", "offset: 0."]}')
+    assert isinstance(error, ValidationError)
+    assert error.messages == ("limit: too big.", "offset: 0.")
+    assert "limit: too big.; offset: 0." in str(error)
+
+
+def test_the_support_code_is_kept() -> None:
+    """A 500 carries a code for the helpdesk where there is one."""
+    error = status_error(500, b'{"type": "ServerUnexpectedFailure", "message": "Oh.", "code": "SCEC0001"}')
+    assert isinstance(error, ServerError)
+    assert error.messages == ("Oh.", "support code SCEC0001")
+
+
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        (b"<html>\n  <h1>Bad   Gateway</h1>\n</html>", "<html> <h1>Bad Gateway</h1> </html>"),
+        (b"", "no message"),
+        (b"\xff\xfe\x00", "\ufffd"),
+        (b"[1, 2]", "[1, 2]"),
+        (b'"text"', '"text"'),
+        (b'{"type": 7}', '{"type": 7}'),
+        (b'{"message": null}', "null"),
+        (b'{"messages": {"a": "b"}}', "{'a': 'b'}"),
+    ],
+)
+def test_a_foreign_body_is_quoted(body: bytes, quoted: str) -> None:
+    """A gateway's page, or anything else that is not the API's JSON: no type, and the start of it in one line."""
+    error = status_error(502, body)
+    assert isinstance(error, ServerError)
+    assert error.type is None
+    assert quoted in str(error)
+    assert "\n" not in str(error)
+
+
+def test_a_long_body_is_cut() -> None:
+    """An error message stays readable whatever a gateway sends."""
+    error = status_error(502, b"x" * 1_000_000)
+    assert isinstance(error, ServerError)
+    assert len(error.body) == len(ServerError(500, None, (), "x" * 5000).body) == 300
+    assert len(str(error)) < 600
+
+
+def test_an_html_page_with_status_200_is_refused(wired_client: SonnysClient, wire: Any) -> None:
+    """A page that is not JSON is an error that quotes it, never an empty answer."""
+    wire.answer(200, b"<html>Please log in to the WiFi</html>")
+    with pytest.raises(ResponseFormatError, match="Please log in to the WiFi"):
+        wired_client.sites.list()
+
+
+@pytest.mark.parametrize("body", [b'{"data": {"rows": [{"customerName": "Jos', b' [{"plate": "ABC1', b'{"total": NaN}'])
+def test_broken_json_is_refused_without_quoting_rows(body: bytes) -> None:
+    """Rows that were cut off on the way hold personal data: the message says how much came, and quotes none of it."""
+    with pytest.raises(ResponseFormatError) as caught:
+        Response(200, body).json()
+    assert str(caught.value) == f"the answer is not JSON: broken after {len(body)} bytes"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://evil.test/v1", "evil.test"),
+        ("http://api.test/v1", "api.test"),
+        ("/login", "elsewhere"),
+    ],
+)
+def test_redirects_are_not_followed(
+    wired_client: SonnysClient, wire: Any, status: int, location: str, named: str
+) -> None:
+    """The credentials would go along: refused, naming where to; the other place is never asked."""
+    wired_client.max_retries = 0
+    wire.answer(status, b"", Location=location)
+    with pytest.raises(APIConnectionError, match=f"redirected to {named}"):
+        wired_client.sites.list()
+    assert [sent.url for sent in wire.sent] == ["https://api.test/v1/site/list"]
+
+
+def test_a_malformed_redirect_is_an_api_error_too(wired_client: SonnysClient, wire: Any) -> None:
+    """A Location that is no address breaks nothing else."""
+    wired_client.max_retries = 0
+    wire.answer(302, b"", Location="https://[evil/v1")
+    with pytest.raises(APIConnectionError):
+        wired_client.sites.list()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (requests.ConnectTimeout("slow"), APITimeoutError),
+        (requests.ReadTimeout("slow"), APITimeoutError),
+        (requests.ConnectionError("refused"), APIConnectionError),
+        (requests.exceptions.SSLError("bad certificate"), APIConnectionError),
+        (requests.exceptions.ChunkedEncodingError("cut"), APIConnectionError),
+        (requests.exceptions.InvalidURL("port"), APIConnectionError),
+    ],
+)
+def test_no_answer_is_a_connection_error(
+    wired_client: SonnysClient, wire: Any, trouble: Exception, kind: type[APIError]
+) -> None:
+    """Whatever the HTTP library raises becomes one of two errors, which name what was asked and keep the cause."""
+    wired_client.max_retries = 0
+    wire.break_with(trouble)
+    with pytest.raises(APIError) as caught:
+        wired_client.sites.list()
+    assert type(caught.value) is kind
+    assert "GET /site/list" in str(caught.value)
+    assert caught.value.__cause__ is trouble
+
+
+def test_a_time_out_names_its_seconds(wired_client: SonnysClient, wire: Any) -> None:
+    """LJ-04: a person sees which time-out it was."""
+    wired_client.max_retries = 0
+    wire.break_with(requests.ReadTimeout("slow"))
+    with pytest.raises(APITimeoutError, match=r"within 60 s \(connecting: 10 s\)"):
+        wired_client.sites.list()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://trigonapi.sonnyscontrols.com/v1",
+        "https://10.0.0.7:8443/v1",
+        "HTTPS://api.test",
+        "http://127.0.0.1:8899/v1",
+        "http://127.8.9.10/v1",
+        "http://[::1]:8899/v1",
+        "http://localhost/v1",
+        "http://LOCALHOST:1/v1",
+    ],
+)
+def test_safe_addresses_are_accepted(url: str) -> None:
+    """`https` anywhere, `http` on this machine alone; a trailing slash is dropped."""
+    assert checked_base_url(url) == url
+    assert checked_base_url(f"{url}/") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.test/v1",
+        "http://10.0.0.7/v1",
+        "http://0.0.0.0/v1",
+        "http://localhost.evil.test/v1",
+        "http://127.0.0.1.evil.test/v1",
+        "http://127.1/v1",
+        "http://127.0.0.1\\evil.test/v1",
+    ],
+)
+def test_plain_http_elsewhere_is_refused(url: str) -> None:
+    """The key would go over the wire in the clear."""
+    with pytest.raises(ValueError, match=r"SONNYS_BASE_URL: .* in the clear; use https"):
+        checked_base_url(url)
+    with pytest.raises(ValueError, match="in the clear"):
+        SonnysClient("id", "key", base_url=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2@api.test/v1",
+        "https://user@api.test/v1",
+        "http://127.0.0.1@evil.test/hunter2",
+        "user:hunter2@api.test/v1",
+        "ftp://user:hunter2@api.test",
+        "https://api.test/v1?key=hunter2",
+        "https://api.test/v1#hunter2",
+    ],
+)
+def test_addresses_with_more_than_an_address_are_refused(url: str) -> None:
+    """User, password, query and fragment have no place there, and are not quoted."""
+    with pytest.raises(ValueError, match="leave user, password, query and fragment out") as caught:
+        checked_base_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "api.test/v1", "ftp://api.test", "https://", "https:///v1", "http://[bad/v1"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    """The message shows how one looks."""
+    with pytest.raises(ValueError, match=r"SONNYS_BASE_URL: .*https://host/v1"):
+        checked_base_url(url)
+
+
+@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True),
+                                                ("8.8.8.8", False), ("::2", False), ("example", False)])  # fmt: skip
+def test_loopback_is_this_machine(host: str, loopback: bool) -> None:
+    """Names are not looked up."""
+    assert is_loopback(host) is loopback
+
+
+def test_no_proxy_stands_between_us_and_loopback(monkeypatch: pytest.MonkeyPatch, wire: Any) -> None:
+    """Plain http to loopback ignores a proxy of the environment, which would carry the key elsewhere in the clear."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with SonnysClient("id", "key", base_url="http://127.0.0.1:1/v1") as client:
+        session = client._transport._session
+        assert session.merge_environment_settings("http://127.0.0.1:1/v1", {}, None, None, None)["proxies"] == {}
+
+
+@pytest.mark.parametrize("value", ["hunter2\n", " hunter2", "hunter2 ", "hun\rter2", "hunter2\x00", "hunter2é"])
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value(value: str) -> None:
+    """A line break at the end of a secret file is common: it is named where it is noticed, and the secret is not."""
+    for arguments in ((value, "key"), ("id", value), ("id", "key", value)):
+        with pytest.raises(ValueError, match="X-Sonnys-") as caught:
+            SonnysClient(*arguments)
+        assert "hunter2" not in str(caught.value)
+    assert checked_header("hunter2", "X") == "hunter2"

@@ -1,0 +1,302 @@
+"""DG-02, BM-03 and DESIGN, decisions 5 and 6: where files lie, how they get there whole or not at all, how to read."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+
+ASSET, DAY = "transactions", "2026-03-10"
+OLD = pa.table({"id": ["a", "b"], "total": [1.0, 2.0]})
+NEW = pa.table({"id": ["c"], "total": [3.0]})
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "data")
+
+
+def files(lake: Lake) -> list[str]:
+    """Everything under the root, hidden files included."""
+    return sorted(str(path.relative_to(lake.root)) for path in lake.root.rglob("*") if path.is_file())
+
+
+def test_the_layout_is_hive_style(lake: Lake) -> None:
+    """`{asset}/date=YYYY-MM-DD/part-0.parquet`, and without the day for other assets; nothing beside it."""
+    landed = lake.land(ASSET, OLD, partition=DAY)
+    lake.land("sites", NEW)
+    assert files(lake) == ["sites/part-0.parquet", "transactions/date=2026-03-10/part-0.parquet"]
+    assert landed.path == lake.root / "transactions/date=2026-03-10/part-0.parquet"
+    assert (landed.rows, landed.size) == (2, landed.path.stat().st_size)
+
+
+def test_anything_can_read_it(lake: Lake) -> None:
+    """It is Parquet with zstd; a reader of the whole folder sees all days, and no temporary file."""
+    path = lake.land(ASSET, OLD, partition=DAY).path
+    lake.land(ASSET, NEW, partition="2026-03-11")
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
+    assert pq.read_table(lake.root / ASSET)["id"].to_pylist() == ["a", "b", "c"]
+
+
+def test_a_day_is_replaced_whole(lake: Lake) -> None:
+    """Landing again replaces the file in one rename: a reader that had it open still reads the old day."""
+    path = lake.land(ASSET, OLD, partition=DAY).path
+    with path.open("rb") as opened:
+        lake.land(ASSET, NEW, partition=DAY)
+        assert pq.read_table(opened)["id"].to_pylist() == ["a", "b"]
+    assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["c"]
+    assert len(files(lake)) == 1
+
+
+def test_landing_twice_changes_nothing(lake: Lake) -> None:
+    """Idempotent: the same rows give the same bytes."""
+    path = lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2"}).path
+    before = path.read_bytes()
+    lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2"})
+    assert path.read_bytes() == before
+
+
+def test_files_are_not_for_everybody(lake: Lake) -> None:
+    """Names and plates are inside: owner and group, whatever the umask."""
+    previous = os.umask(0)
+    try:
+        path = lake.land(ASSET, OLD, partition=DAY).path
+    finally:
+        os.umask(previous)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.parent.stat().st_mode & 0o777 == 0o750
+
+
+def _disk_full(_table: pa.Table, file: object, **_options: object) -> None:
+    file.write(b"PAR1 half a file")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The system refuses to let any file of this process grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_full_disk_leaves_the_old_day(lake: Lake, monkeypatch: pytest.MonkeyPatch, landed: bool) -> None:
+    """BM-03: a failure in the middle of writing leaves what was there, and no half-written file; the error says so."""
+    if landed:
+        lake.land(ASSET, OLD, partition=DAY)
+    monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", _disk_full)
+    with pytest.raises(UnwritableLakeError, match=r"No space left on device.*nothing landed was touched") as caught:
+        lake.land(ASSET, NEW, partition=DAY)
+    assert isinstance(caught.value.__cause__, OSError)
+    monkeypatch.undo()
+    assert lake.partitions(ASSET) == ([DAY] if landed else [])
+    assert len(files(lake)) == landed
+    if landed:
+        assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
+
+
+def test_a_really_refused_write_leaves_the_old_day(lake: Lake) -> None:
+    """The same with the system's own refusal, in the middle of Arrow's own writing."""
+    lake.land(ASSET, OLD, partition=DAY)
+    large = pa.table({"id": [os.urandom(64).hex() for _ in range(5000)]})
+    with largest_file(50_000), pytest.raises(UnwritableLakeError, match="File too large"):
+        lake.land(ASSET, large, partition=DAY)
+    assert files(lake) == ["transactions/date=2026-03-10/part-0.parquet"]
+    assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_an_interruption_leaves_the_old_day(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]
+) -> None:
+    """BM-03, BM-04: a signal in the middle of writing passes through, and takes the half-written file with it."""
+    lake.land(ASSET, OLD, partition=DAY)
+
+    def interrupted(_table: pa.Table, file: object, **_options: object) -> None:
+        file.write(b"PAR1")
+        raise interruption
+
+    monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", interrupted)
+    with pytest.raises(interruption):
+        lake.land(ASSET, NEW, partition=DAY)
+    assert files(lake) == ["transactions/date=2026-03-10/part-0.parquet"]
+
+
+def test_an_unwritable_root_is_named(tmp_path: Path) -> None:
+    """A root that lies below a file cannot be made: the error names it and the remedy."""
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UnwritableLakeError, match=r"cannot write .*taken.*mend the rights"):
+        Lake(tmp_path / "taken" / "data").land(ASSET, OLD, partition=DAY)
+
+
+def test_leftovers_of_killed_writers_are_removed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BM-03, BM-05: an unfinished file goes when its writer is dead, or long silent elsewhere; no other one does."""
+    landed = lake.land(ASSET, OLD, partition=DAY).path
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr("sonnys_pipeline.lake.dataset.socket.gethostname", lambda: "node-1.local")
+    writers = {
+        "dead": f"node_1_local-{gone.pid}",
+        "alive": f"node_1_local-{os.getpid()}",
+        "elsewhere": f"node_2-{gone.pid}",
+        "long ago": "node_2-7",
+    }
+    unfinished = {who: landed.with_name(f".part-0.parquet.{name}.0a1b.tmp") for who, name in writers.items()}
+    for path in unfinished.values():
+        path.write_bytes(b"PAR1")
+    os.utime(unfinished["long ago"], (time.time() - 4000,) * 2)
+    assert set(lake.remove_leftovers(ASSET, DAY)) == {unfinished["dead"], unfinished["long ago"]}
+    assert set(landed.parent.iterdir()) == {landed, unfinished["alive"], unfinished["elsewhere"]}
+    assert lake.remove_leftovers(ASSET, "2020-01-01") == []
+
+
+def test_an_unfinished_file_names_its_writer(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BM-05: what a killed process leaves is recognised as its own by the next one."""
+
+    def killed(_table: pa.Table, file: object, **_options: object) -> None:
+        (beside,) = lake.path(ASSET, DAY).parent.iterdir()
+        monkeypatch.setattr("sonnys_pipeline.lake.dataset._is_running", lambda process: process != os.getpid())
+        assert lake.remove_leftovers(ASSET, DAY) == [beside]
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", killed)
+    with pytest.raises(UnwritableLakeError):
+        lake.land(ASSET, NEW, partition=DAY)
+
+
+def test_rows_are_not_replaced_by_nothing(lake: Lake) -> None:
+    """A re-read without rows is refused where rows are landed; it says how many, and how to go on if it is right."""
+    path = lake.land(ASSET, OLD, partition=DAY, may_empty=False).path
+    with pytest.raises(RowsWouldVanishError, match=r"2 rows are landed and the new read has none") as caught:
+        lake.land(ASSET, OLD.slice(0, 0), partition=DAY, may_empty=False)
+    assert str(path) in str(caught.value)
+    assert lake.rows(ASSET, DAY) == 2
+
+
+def test_nothing_may_be_replaced_by_nothing(lake: Lake) -> None:
+    """An empty day lands where nothing or an empty day was; where the caller allows it, over rows too."""
+    empty = OLD.slice(0, 0)
+    for _ in range(2):
+        assert lake.land(ASSET, empty, partition=DAY, may_empty=False).rows == 0
+    lake.land(ASSET, OLD, partition=DAY, may_empty=False)
+    assert lake.land(ASSET, empty, partition=DAY).rows == 0
+
+
+def test_facts_stand_in_the_file(lake: Lake) -> None:
+    """What was said about a file is read back from it, and nothing else is; any reader sees it under `sonnys.`."""
+    path = lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2", "zone": "Åland"}).path
+    assert lake.facts(ASSET, DAY) == {"rows": "2", "zone": "Åland"}
+    assert pq.read_schema(path).metadata[b"sonnys.rows"] == b"2"
+    lake.land("sites", OLD)
+    assert lake.facts("sites") == {}
+
+
+def test_a_range_is_read_in_the_order_asked_for(lake: Lake) -> None:
+    """Days come one after the other, each row with its day as the first column, a date."""
+    lake.land(ASSET, NEW, partition="2026-03-11")
+    lake.land(ASSET, OLD, partition=DAY)
+    table = lake.read(ASSET, ["2026-03-11", DAY])
+    assert table.column_names == ["date", "id", "total"]
+    assert table.schema.field("date").type == pa.date32()
+    assert table["date"].to_pylist() == [date(2026, 3, 11), date(2026, 3, 10), date(2026, 3, 10)]
+    assert table["id"].to_pylist() == ["c", "a", "b"]
+
+
+def test_an_empty_day_is_read_as_no_rows(lake: Lake) -> None:
+    """A zero-row day adds nothing to a range, and alone it still has its columns."""
+    lake.land(ASSET, OLD.slice(0, 0), partition="2026-03-09")
+    lake.land(ASSET, OLD, partition=DAY)
+    assert lake.read(ASSET, ["2026-03-09", DAY]).num_rows == 2
+    alone = lake.read(ASSET, ["2026-03-09"])
+    assert (alone.num_rows, alone.column_names) == (0, ["date", "id", "total"])
+
+
+def test_columns_are_read_as_asked_for(lake: Lake) -> None:
+    """Only the columns that are asked for, the day aside; none, or no such column, is told apart."""
+    lake.land(ASSET, OLD, partition=DAY)
+    assert lake.read(ASSET, [DAY], ["total"]).column_names == ["date", "total"]
+    assert lake.read(ASSET, [DAY], []).column_names == ["date"]
+    assert lake.read(ASSET, [DAY], []).num_rows == 2
+    with pytest.raises(LakeError, match=r"has no column nope; it has id, total"):
+        lake.read(ASSET, [DAY], ["id", "nope"])
+
+
+def test_an_asset_without_partitions(lake: Lake) -> None:
+    """Its table is what was landed, without a day."""
+    lake.land("sites", OLD)
+    assert lake.read("sites").column_names == ["id", "total"]
+    assert lake.rows("sites") == 2
+
+
+def test_missing_days_are_all_named(lake: Lake) -> None:
+    """Not the first one only: a person materializes them in one go."""
+    lake.land(ASSET, OLD, partition=DAY)
+    with pytest.raises(NotLandedError, match=r"not landed: 2026-03-09, 2026-03-11; materialize them first"):
+        lake.read(ASSET, ["2026-03-09", DAY, "2026-03-11"])
+    with pytest.raises(NotLandedError, match=r"not landed: 2026-03-11; materialize it first"):
+        lake.read(ASSET, ["2026-03-11"])
+
+
+@pytest.mark.parametrize("look", [lambda lake: lake.rows(ASSET, DAY), lambda lake: lake.facts(ASSET, DAY),
+                                  lambda lake: lake.read("sites")])  # fmt: skip
+def test_what_is_not_landed_is_an_error(lake: Lake, look: Callable[[Lake], object]) -> None:
+    """Never 0 rows, never no facts, never an empty table."""
+    with pytest.raises(NotLandedError, match="materialize it first"):
+        look(lake)
+
+
+@pytest.mark.parametrize("content", [b"", b"not parquet", b"PAR1" + bytes(50) + b"PAR1"])
+def test_a_corrupt_file_is_named(lake: Lake, content: bytes) -> None:
+    """A file that is no Parquet is an error with its path and the remedy, by whatever way it is looked at."""
+    path = lake.land(ASSET, OLD, partition=DAY).path
+    path.write_bytes(content)
+    for look in (lambda: lake.read(ASSET, [DAY]), lambda: lake.rows(ASSET, DAY), lambda: lake.facts(ASSET, DAY)):
+        with pytest.raises(LakeError, match=r"(?s)part-0\.parquet cannot be read as Parquet.*materialize it") as caught:
+            look()
+        assert type(caught.value) is LakeError
+
+
+def test_a_damaged_page_is_no_short_answer(lake: Lake) -> None:
+    """A file whose end is in order and whose rows are not is an error as well."""
+    path = lake.land(ASSET, pa.table({"id": [os.urandom(8).hex() for _ in range(500)]}), partition=DAY).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes(2000) + whole[2100:])
+    assert lake.rows(ASSET, DAY) == 500
+    with pytest.raises(LakeError, match="cannot be read as Parquet"):
+        lake.read(ASSET, [DAY])
+
+
+def test_days_are_listed_in_order(lake: Lake) -> None:
+    """Landed days of one asset; a temporary file, a stray folder or another asset is none."""
+    assert lake.partitions(ASSET) == []
+    for key in ("2026-03-11", "2025-12-31", DAY):
+        lake.land(ASSET, OLD, partition=key)
+    lake.land("daily_sales", OLD, partition="2026-03-12")
+    (lake.root / ASSET / "date=2026-03-13").mkdir()
+    (lake.root / ASSET / "date=2026-03-13" / ".part-0.parquet.1.tmp").write_bytes(b"PAR1")
+    (lake.root / ASSET / "notes").mkdir()
+    assert lake.partitions(ASSET) == ["2025-12-31", DAY, "2026-03-11"]
+
+
+def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changing the working directory later does not move the lake."""
+    monkeypatch.chdir(tmp_path)
+    lake = Lake("data")
+    monkeypatch.chdir("/")
+    assert lake.land(ASSET, OLD, partition=DAY).path == tmp_path / "data/transactions/date=2026-03-10/part-0.parquet"

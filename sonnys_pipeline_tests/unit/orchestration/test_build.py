@@ -1,0 +1,152 @@
+"""DG-01, DG-03, DG-04: what Dagster is shown: definitions that load, assets, partitions, resources without secrets."""
+
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+import yaml
+
+import sonnys_pipeline.definitions
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.resources import SonnysResource
+from sonnys_pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _no_env_file(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """Each asset's specification by name."""
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_definitions_load_without_credentials():
+    """The code location comes up, whole and consistent, before anybody has set anything."""
+    dg.Definitions.validate_loadable(build_defs())
+
+
+def test_the_module_that_dagster_is_pointed_to_has_the_definitions():
+    """workspace.yaml, `[tool.dagster]` and `-m sonnys_pipeline.definitions` all name the same module."""
+    (location,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert location["python_module"]["module_name"] == "sonnys_pipeline.definitions"
+    assert project["tool"]["dagster"]["module_name"] == "sonnys_pipeline.definitions"
+    assert isinstance(sonnys_pipeline.definitions.defs, dg.Definitions)
+
+
+def test_assets():
+    """Daily ones take whole ranges in one run, `sites` has no partitions, and all are described."""
+    found = specs(build_defs())
+
+    assert {"transactions", "sites", "daily_sales"} <= set(found)
+    assert found["sites"].partitions_def is None
+    assert found["daily_sales"].partitions_def == found["transactions"].partitions_def
+    assert [dep.asset_key.to_user_string() for dep in found["daily_sales"].deps] == ["transactions"]
+    for asset in build_defs().assets:
+        assert asset.descriptions_by_key[asset.key]
+        if asset.partitions_def is not None:
+            assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_partitions_follow_the_settings(monkeypatch):
+    """First day and zone come from the environment; the last one is the last day that is over in that zone."""
+    monkeypatch.setenv("SONNYS_START_DATE", "2026-03-01")
+    monkeypatch.setenv("SONNYS_TIMEZONE", "America/Chicago")
+
+    partitions = specs(build_defs())["transactions"].partitions_def
+
+    evening_there = datetime(2026, 3, 11, 4, 30, tzinfo=UTC)  # 23:30 on the 10th in Chicago
+    keys = partitions.get_partition_keys(current_time=evening_there)
+    assert keys == [f"2026-03-{day:02d}" for day in range(1, 10)]
+    keys = partitions.get_partition_keys(current_time=evening_there + timedelta(hours=1))
+    assert keys[-1] == "2026-03-10"
+    short, long = (partitions.time_window_for_partition_key(key) for key in ("2026-03-08", "2026-11-01"))
+    assert short.end.timestamp() - short.start.timestamp() == 23 * 3600
+    assert long.end.timestamp() - long.start.timestamp() == 25 * 3600
+
+
+def test_settings_given_go_before_the_environment(monkeypatch):
+    """`build_defs(settings=…)` serves callers that have settings already."""
+    monkeypatch.setenv("SONNYS_START_DATE", "2026-03-01")
+
+    defs = build_defs(settings=Settings(start_date=date(2026, 2, 14), timezone="Pacific/Honolulu"))
+
+    partitions = specs(defs)["transactions"].partitions_def
+    assert partitions.get_first_partition_key() == "2026-02-14"
+    assert partitions.timezone == "Pacific/Honolulu"
+
+
+def test_a_bad_setting_is_named_when_the_location_loads(monkeypatch):
+    """A zone that does not exist: the error names variable, value and form, instead of a stack of Dagster's own."""
+    monkeypatch.setenv("SONNYS_TIMEZONE", "Middle/Earth")
+
+    with pytest.raises(ValueError, match=r"SONNYS_TIMEZONE: .*'Middle/Earth'.*America/Chicago"):
+        build_defs()
+
+
+def test_the_daily_job_covers_landing_and_what_stands_downstream():
+    """Job and schedule are there, and the job selects every asset of the product so far."""
+    defs = build_defs()
+    job = defs.resolve_job_def("daily_transactions")
+
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} >= {
+        "transactions",
+        "sites",
+        "daily_sales",
+    }
+    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions"]
+
+
+def test_the_check_of_transactions_blocks():
+    """Nothing is computed from a day that does not hold."""
+    checks = [check for definition in build_defs().asset_checks for check in definition.check_specs]
+
+    assert [check.asset_key.to_user_string() for check in checks if check.blocking] == ["transactions"]
+
+
+def test_resources_show_variables_and_no_values(monkeypatch):
+    """Dagster's launchpad shows `{"env": "SONNYS_API_KEY"}`; the values are nowhere in the definitions."""
+    monkeypatch.setenv("SONNYS_API_ID", "id-that-must-not-show")
+    monkeypatch.setenv("SONNYS_API_KEY", "key-that-must-not-show")
+    defs = build_defs()
+
+    snapshot = dg.serialize_value(defs.get_repository_def().get_job("daily_transactions").get_job_snapshot())
+
+    assert "SONNYS_API_KEY" in snapshot
+    assert "that-must-not-show" not in snapshot
+    assert "that-must-not-show" not in repr(defs.resources)
+
+
+def test_a_resource_with_credentials_shows_neither():
+    """What `repr` and `str` give is what logs and error pages print; the fields are not in them."""
+    resource = SonnysResource(api_id="id-that-must-not-show", api_key="key-that-must-not-show", site_code="MAIN")
+
+    assert "that-must-not-show" not in f"{resource!r} {resource} {[resource]} {resource.settings()!r}"
+    with resource.open_client() as client:
+        assert "that-must-not-show" not in repr(client)
+
+
+def test_a_resource_falls_back_to_the_environment(monkeypatch):
+    """Fields that are set win; those left out are read from the variables of the same name."""
+    monkeypatch.setenv("SONNYS_SITE_CODE", "MAIN")
+    monkeypatch.setenv("SONNYS_JOB_TIMEOUT", "11")
+
+    settings = SonnysResource(api_id="id", api_key="key", job_timeout=22.0).settings()
+
+    assert (settings.site_code, settings.job_timeout, settings.poll_interval) == ("MAIN", 22.0, 2.0)
+
+
+def test_zone_of_the_day_is_the_zone_of_the_schedule(monkeypatch):
+    """The morning run starts by the clock of the same zone whose midnights cut the days."""
+    monkeypatch.setenv("SONNYS_TIMEZONE", "America/Los_Angeles")
+    (schedule,) = build_defs().schedules
+
+    assert ZoneInfo(schedule.execution_timezone) == ZoneInfo("America/Los_Angeles")

@@ -1,0 +1,153 @@
+"""DG-03: the `sonnys` command: its verbs, its exit codes, what it prints and where (DESIGN, "Faces that stay stable").
+
+The acceptance tests run it in processes of its own; here nothing is started but the command's own code.
+"""
+
+import json
+import socket
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import sonnys_pipeline.demo
+from sonnys_pipeline.cli import main
+from sonnys_pipeline.demo import DemoDay, DemoError
+
+
+def run(*arguments: str | Path) -> Result:
+    """The command with these arguments."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="sonnys")
+
+
+@pytest.fixture
+def landed_days(monkeypatch, tmp_path) -> list[DemoDay]:
+    """Two days that the demo is made to believe it has landed, instead of starting Dagster."""
+    days = [
+        DemoDay("2026-03-10", 1234, 13, 900, 12345.67, str(tmp_path / "demo/data/a.parquet")),
+        DemoDay("2026-03-11", 2, 1, 1, 0.5, str(tmp_path / "demo/data/b.parquet")),
+    ]
+    monkeypatch.setattr(sonnys_pipeline.demo, "materialize", lambda *_: days)
+    return days
+
+
+def test_help_names_every_verb_in_a_sentence():
+    """`sonnys --help` exits with 0 and has a line for each verb."""
+    result = run("--help")
+
+    assert result.exit_code == 0
+    for name, command in main.commands.items():
+        assert f"  {name} " in result.output
+        assert command.get_short_help_str().endswith((".", "…", "..."))
+
+
+@pytest.mark.parametrize("verb", sorted(main.commands))
+def test_every_verb_explains_each_of_its_options(verb):
+    """`--help` and `-h` exit with 0; an option without a word of explanation is only allowed where it has a default."""
+    result = run(verb, "--help")
+
+    assert result.exit_code == run(verb, "-h").exit_code == 0
+    for option in main.commands[verb].params:
+        assert isinstance(option, click.Option)
+        assert option.opts[0] in result.output
+        assert option.help or option.default is not None
+
+
+def test_version_is_that_of_the_package():
+    """`--version` tells the installed version."""
+    assert run("--version").output.startswith("sonnys, version ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["simulate", "--host", "192.0.2.1"], "loopback"),
+        (["simulate", "--faults", "{"], "--faults is not JSON"),
+        (["simulate", "--faults", "[]"], "faults"),
+        (["simulate", "--faults", '{"server_errors": -2}'], "faults.server_errors"),
+        (["simulate", "--now", "2026-03-20T12:00:00"], "now"),
+        (["simulate", "--job-seconds", "4", "1"], "job_seconds must be (shortest, longest)"),
+        (["simulate", "--speed", "0"], "speed"),
+        (["simulate", "--speed", "inf"], "speed"),
+        (["simulate", "--sites", "901"], "sites"),
+        (["simulate", "--latency", "-1"], "latency_seconds"),
+        (["simulate", "--midnight-row"], "rows_per_day"),
+        (["demo", "--days", "0"], "--days"),
+        (["demo", "--port", "0"], "--port"),
+        (["no-such-verb"], "no-such-verb"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_names_what_is_wrong(arguments, said):
+    """The message is on standard error, without a stack, and nothing is on standard output."""
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Error: :" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_simulate_on_a_port_in_use_says_which_option_to_change():
+    """Somebody else listens there: exit code 1, the address, and `--port`."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("simulate", "--port", str(port))
+
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.stderr
+    assert "--port" in result.stderr
+
+
+def test_demo_prints_what_landed_where_and_what_to_do_next(landed_days, tmp_path):
+    """A line a day and the sum on standard output; what is going on meanwhile on standard error."""
+    result = run("demo", "--days", "2", "--folder", tmp_path / "demo")
+
+    assert result.exit_code == 0
+    for said in ("2026-03-10", "1,234", "13", "900", "$12,345.67", "2026-03-11", "1,236", "$12,346.17"):
+        assert said in result.stdout
+    assert "b.parquet" in result.stdout
+    assert "make dev" in result.stdout
+    assert ".env.example" in result.stdout
+    assert "Landing 2 days of 3 simulated sites" in " ".join(result.stderr.split())
+
+
+def test_demo_as_json_prints_one_document_and_nothing_else(landed_days, tmp_path):
+    """Standard output is the document alone; the numbers are those of the days."""
+    result = run("demo", "--days", "2", "--folder", tmp_path / "demo", "--json")
+
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["folder"] == str(tmp_path / "demo")
+    assert [(day["day"], day["rows"], day["pages"]) for day in document["days"]] == [
+        ("2026-03-10", 1234, 13),
+        ("2026-03-11", 2, 1),
+    ]
+
+
+def test_demo_that_fails_exits_with_1_and_says_where_to_look(monkeypatch, tmp_path):
+    """Dagster's run failed: its log is named, and no document is printed."""
+
+    def fail(*_):
+        raise DemoError("Dagster's run failed; its log is elsewhere/dagster.log")
+
+    monkeypatch.setattr(sonnys_pipeline.demo, "materialize", fail)
+    result = run("demo", "--folder", tmp_path / "demo", "--json")
+
+    assert result.exit_code == 1
+    assert "elsewhere/dagster.log" in result.stderr
+    assert result.stdout == ""
+
+
+def test_demo_in_a_place_that_cannot_be_written_names_the_option(tmp_path):
+    """A folder below a regular file: exit code 1, the path, `--folder`, and no stack."""
+    (tmp_path / "file").write_text("in the way")
+
+    result = run("demo", "--folder", tmp_path / "file" / "demo")
+
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert str(tmp_path / "file" / "demo") in result.stderr
+    assert "--folder" in result.stderr
