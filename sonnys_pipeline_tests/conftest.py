@@ -18,8 +18,10 @@ import requests
 from hypothesis import settings as hypothesis_settings
 from requests.adapters import BaseAdapter
 
-from sonnys_pipeline.client import JobPage, RequestBudget, RequestRate, SonnysClient, TransactionJobItem
+from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
+from sonnys_pipeline.loading.pages import PageRows, parse_page
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.virtual import answer
 
 # No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
@@ -103,12 +105,14 @@ def make_item(make_row: Callable[..., dict[str, Any]]) -> Callable[..., Transact
 
 
 @pytest.fixture
-def make_page(make_item: Callable[..., TransactionJobItem]) -> Callable[..., JobPage]:
-    """A loaded page of rows at given instants; ids count from `first`."""
+def make_page(make_row: Callable[..., dict[str, Any]]) -> Callable[..., PageRows]:
+    """A page of rows at given instants, as the loader has parsed it; ids count from `first`."""
 
-    def make(instants: list[str], *, page: int = 1, total: int | None = None, first: int = 1) -> JobPage:
-        items = [make_item(first + place, completeDate=instant) for place, instant in enumerate(instants)]
-        return JobPage(f"hash-{page}", page, len(items) if total is None else total, items)
+    def make(instants: list[str], *, page: int = 1, total: int | None = None, first: int = 1) -> PageRows:
+        rows = [make_row(first + place, completeDate=instant) for place, instant in enumerate(instants)]
+        parsed = parse_page(f"hash-{page}", answer("", "pass", data=rows, total=len(rows) if total is None else total))
+        assert isinstance(parsed, PageRows)
+        return parsed
 
     return make
 

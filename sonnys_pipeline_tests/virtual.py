@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from pydantic_core import to_json
+
 from sonnys_pipeline.client import (
     APIConnectionError,
     APIError,
-    JobData,
-    JobStatus,
     NotFoundError,
     RateLimitError,
     RequestRate,
@@ -99,6 +99,11 @@ class VirtualExchange:
         self.closed = True
 
 
+def answer(job_hash, status, **page):
+    """The body of an answer of get-job-data."""
+    return to_json({"data": {"hash": job_hash, "status": status, **page}})
+
+
 @dataclass
 class VirtualJob:
     """One load job of the fake API."""
@@ -165,7 +170,7 @@ class VirtualApi:
         self.lose_answer()
         return known
 
-    def get_job_data(self, job_hash):
+    def get_job_body(self, job_hash):
         self.arrive("poll")
         job = self.jobs[job_hash]
         if self.clock() - job.submitted >= self.hash_lifetime or self.fault("early_404"):
@@ -174,14 +179,14 @@ class VirtualApi:
         self.lose_answer()
         if self.clock() < job.ready:
             self.counts["working"] += 1
-            return JobData(job_hash, JobStatus.WORKING, (), 0, 0, {})
+            return answer(job_hash, "working")
         if job.fails:
-            return JobData(job_hash, JobStatus.FAIL, (), 0, 0, {})
+            return answer(job_hash, "fail")
         instants = self.instants(job.params["startDate"], job.params["endDate"])
         page, limit = job.params["offset"], job.params["limit"]
         rows = [self.row(instant) for instant in instants[(page - 1) * limit : page * limit]]
         moved = 1 if self.fault("moved_total") else 0
-        return JobData(job_hash, JobStatus.PASS, rows, len(instants) + moved, limit, {})
+        return answer(job_hash, "pass", data=rows, limit=limit, total=len(instants) + moved)
 
     def count(self, **params):
         self.arrive("count")

@@ -25,6 +25,7 @@ from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
 from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.ledger_errors import LeaseLostError
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
@@ -131,6 +132,7 @@ class BatchExecutor:
                     audit,
                     self._options,
                     rows,
+                    owner=self.owner,
                     on_day=self._on_day,
                     on_progress=self._on_progress,
                     clock=self._clock,
@@ -140,6 +142,8 @@ class BatchExecutor:
                     run.stop(self._stop_reason)
                 try:
                     stopped = run.work_off()
+                except LeaseLostError as error:
+                    stopped = str(error)
                 except BaseException as error:
                     # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
                     self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
@@ -162,12 +166,12 @@ class BatchExecutor:
         if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
             # It says running, but its lease was free: the executor that had it is gone.
             self._jobs.update_status(job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone")
-        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner)
-        self._jobs.reopen_rows(job_id, failed=True, running=True)
+        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
+        self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in self._jobs.get_rows(job_id):
             if row.status is RowStatus.COMPLETED and not (row.path and Path(row.path).exists()):
                 logger.warning("%s: %s is gone; the day is pending again", row.day, row.path)
-                self._jobs.reopen_row(row.id)
+                self._jobs.reopen_row(row.id, owner=self.owner)
         rows = self._jobs.get_pending_rows(job_id)
         for row in rows:
             self._lake.remove_leftovers("transactions", row.day)
@@ -176,13 +180,18 @@ class BatchExecutor:
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
-        if failures:
-            self._jobs.set_error(job_id, failures[0].error, f"{failures[0].day}: {failures[0].message}")
-        self._jobs.reopen_rows(job_id, failed=False, running=True)
-        if status is None:
-            unfinished = bool(self._jobs.get_pending_rows(job_id)) or bool(reason)
-            status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
-        self._jobs.update_status(job_id, status, by=self.owner, why=reason)
+        try:
+            if failures:
+                message = f"{failures[0].day}: {failures[0].message}"
+                self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
+            self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
+            if status is None:
+                unfinished = bool(self._jobs.get_pending_rows(job_id)) or bool(reason)
+                status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
+            self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
+        except LeaseLostError as error:
+            # Whoever holds the job says what becomes of it; here only this run has ended.
+            status, reason = JobStatus.PAUSED, reason or str(error)
         measures = run.measures()
         run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(

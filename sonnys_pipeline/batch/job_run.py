@@ -19,7 +19,7 @@ from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.progress import Progress, ProgressReport
 from sonnys_pipeline.client import AuthError, SonnysError, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
-from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
@@ -85,11 +85,12 @@ class JobRun(LoadObserver):
         options: ExecutorOptions,
         rows: Sequence[JobRow],
         *,
+        owner: str,
         on_day: Callable[[LandedDay], None],
         on_progress: Callable[[Progress], None],
         clock: Callable[[], float],
     ) -> None:
-        """Prepare; nothing is sent yet. `loader` makes the loader that this run observes."""
+        """Prepare; nothing is sent yet. `loader` makes the loader that this run observes; `owner` holds the lease."""
         self.audit = audit
         self.started_at = datetime.now(UTC)
         self.report = ProgressReport(len(rows), on_progress, clock)
@@ -97,6 +98,7 @@ class JobRun(LoadObserver):
         self._lake = lake
         self._options = options
         self._rows = {(row.day, row.site): row for row in rows}
+        self._owner = owner
         self._on_day = on_day
         self._clock = clock
         self._started = clock()
@@ -110,7 +112,11 @@ class JobRun(LoadObserver):
         self._loader.stop()
 
     def work_off(self) -> str:
-        """Load and land every row; why it stopped before the last one, or nothing."""
+        """Load and land every row; why it stopped before the last one, or nothing.
+
+        Raises:
+            LeaseLostError: when another executor has the job; nothing of it was changed since.
+        """
         outcomes = self._loader.load(self._requests())
         try:
             for outcome in outcomes:
@@ -151,7 +157,7 @@ class JobRun(LoadObserver):
         """Days in order, each with the load jobs that a run before this one left alive."""
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)
         for row in self._rows.values():
-            self._jobs.start_row(row.id)
+            self._jobs.start_row(row.id, owner=self._owner)
             now = datetime.now(UTC)
             live = [
                 LiveJob(
@@ -170,7 +176,9 @@ class JobRun(LoadObserver):
         try:
             file = land_day(self._lake, loaded)
         except LakeError as error:
-            return self._day_failed(row, error, loaded.requests, loaded.seconds) or f"{row.day}: {error}"
+            stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
+            # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
+            return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
         self._jobs.complete_row(
             row.id,
             job_hashes=loaded.job_hashes,
@@ -178,6 +186,7 @@ class JobRun(LoadObserver):
             rows=file.rows,
             requests=loaded.requests,
             seconds=loaded.seconds,
+            owner=self._owner,
         )
         pages = len(loaded.job_hashes)
         self.audit.day_ended(
@@ -202,7 +211,7 @@ class JobRun(LoadObserver):
             kept = set_aside(self._options.state_dir / "quarantine", row.day, error)
             message = f"{message}; the raw page is kept in {kept}"
         name = type(error).__name__
-        self._jobs.fail_row(row.id, code=name, message=message, requests=requests, seconds=seconds)
+        self._jobs.fail_row(row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner)
         self.audit.day_ended(
             DayOutcome(
                 row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message

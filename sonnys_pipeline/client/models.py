@@ -34,6 +34,8 @@ from sonnys_pipeline.client.errors import UnparsableRowError
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: None if value == "" else value)]
 #: Dollars, as the API's JSON number; the lake keeps the same double, sums are made in exact decimals.
 Dollars = Annotated[float, Field(allow_inf_nan=False)]
+#: Counts and numbers, as far as the lake's 64 bits go.
+WholeNumber = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 RowId = Annotated[str, Field(min_length=1)]
 
 
@@ -68,7 +70,7 @@ class LineItem(ApiModel):
     name: str
     sku: OptionalText = None
     department: str
-    quantity: int
+    quantity: WholeNumber
     gross: Dollars
     net: Dollars
     discount: Dollars
@@ -91,7 +93,7 @@ class Transaction(ApiModel):
     """A transaction in detail, as `GET /transaction/{id}` answers it. `id` is the key; `complete_date` is aware."""
 
     id: RowId
-    number: int
+    number: WholeNumber
     type: str
     complete_date: AwareDatetime
     location_code: str
@@ -125,7 +127,7 @@ class TransactionJobItem(Transaction):
 class TransactionListItem(ApiModel):
     """A row of `GET /transaction`: number, id, total in dollars, instant."""
 
-    trans_number: int
+    trans_number: WholeNumber
     trans_id: RowId
     total: Dollars
     date: AwareDatetime
@@ -143,7 +145,7 @@ class TransactionV2ListItem(TransactionListItem):
 class Site(ApiModel):
     """A physical or virtual (e-commerce) site; `code` and `timezone` may be missing (contract, `GET /site/list`)."""
 
-    site_id: Annotated[int | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
+    site_id: Annotated[WholeNumber | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
     code: OptionalText = None
     name: str
     timezone: OptionalText = None

@@ -37,11 +37,7 @@ class Resource:
         Raises:
             ResponseFormatError: when the answer has no `data` object.
         """
-        answer = self._client._request(method, path, params=params).json()  # noqa: SLF001 - the one pipeline, LJ-09
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict):
-            raise ResponseFormatError(f"{method} {path}: the answer has no `data` object")
-        return data
+        return unwrapped(self._client._request(method, path, params=params).json(), f"{method} {path}")  # noqa: SLF001 - LJ-09
 
     def _list_all(self, path: str, key: str, model: type[ModelT], params: Mapping[str, Any]) -> list[ModelT]:
         """Every row of a paged list endpoint; `offset` is a page number from 1 (contract, "Batch jobs").
@@ -69,6 +65,18 @@ class Resource:
             if not found:
                 raise IncompleteResultError(total, len(rows), f"GET {path}")
             page += 1
+
+
+def unwrapped(answer: object, where: str) -> dict[str, Any]:
+    """The `data` object in an answer's envelope.
+
+    Raises:
+        ResponseFormatError: when there is none.
+    """
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        raise ResponseFormatError(f"{where}: the answer has no `data` object")
+    return data
 
 
 def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - as typed by `kind`

@@ -61,6 +61,28 @@ class JobData:
     limit: int
     body: Mapping[str, Any]
 
+    @classmethod
+    def read(cls, job_hash: str, data: Mapping[str, Any]) -> JobData:
+        """Read the `data` object of an answer.
+
+        Raises:
+            UnknownJobStatusError: for a status beside working, pass and fail.
+            ResponseFormatError: for a passed job without rows or with a `total` that is no number.
+        """
+        try:
+            status = JobStatus(data.get("status", ""))
+        except ValueError:
+            raise UnknownJobStatusError(
+                f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
+                "the API has changed: nothing was read from it"
+            ) from None
+        if status is not JobStatus.PASS:
+            return cls(job_hash, status, (), 0, 0, data)
+        where = f"load job {job_hash}"
+        rows = required(data, "data", list, where)
+        total = required(data, "total", int, where) if "total" in data else len(rows)
+        return cls(job_hash, status, rows, total, int(data.get("limit") or PAGE_SIZE), data)
+
     def parse(self) -> list[TransactionJobItem]:
         """The rows as models.
 
@@ -156,20 +178,15 @@ class Transactions(Resource):
             NotFoundError: the hash has expired or is unknown, or the window is empty (LJ-10 tells them apart).
             UnknownJobStatusError: for a status beside working, pass and fail.
         """
-        data = self._data("GET", _JOB_DATA, params={"hash": job_hash})
-        try:
-            status = JobStatus(data.get("status", ""))
-        except ValueError:
-            raise UnknownJobStatusError(
-                f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
-                "the API has changed: nothing was read from it"
-            ) from None
-        if status is not JobStatus.PASS:
-            return JobData(job_hash, status, (), 0, 0, data)
-        where = f"load job {job_hash}"
-        rows = required(data, "data", list, where)
-        total = required(data, "total", int, where) if "total" in data else len(rows)
-        return JobData(job_hash, status, rows, total, int(data.get("limit") or PAGE_SIZE), data)
+        return JobData.read(job_hash, self._data("GET", _JOB_DATA, params={"hash": job_hash}))
+
+    def get_job_body(self, job_hash: str) -> bytes:
+        """The same request, and its answer as it came: for readers of their own.
+
+        Raises:
+            NotFoundError: as for `get_job_data`.
+        """
+        return self._client._request("GET", _JOB_DATA, params={"hash": job_hash}).content  # noqa: SLF001 - LJ-09
 
     def count(self, **params: object) -> int:
         """How many rows a span has, by the list endpoint: one request, and independent of load jobs."""

@@ -35,6 +35,11 @@ class CircuitBreaker:
         self._next_probe = 0.0
 
     @property
+    def is_closed(self) -> bool:
+        """Whether requests go out as they come."""
+        return self._closed
+
+    @property
     def is_broken(self) -> bool:
         """Whether every probe has failed: asking on would only be a storm."""
         return self._failed_probes >= self._probes

@@ -52,13 +52,20 @@ class ThreadExchange:
         self._most = threads
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._closed = False
         self._lock = threading.Lock()
         # SimpleQueue, because a signal handler may put into it while the same thread waits on it.
         self._calls: queue.SimpleQueue[tuple[object, Callable[[], object]] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer[object] | None] = queue.SimpleQueue()
 
     def start(self, key: object, call: Callable[[], object]) -> None:
-        """Hand the call to a thread; beyond the limit it waits for one to become free."""
+        """Hand the call to a thread; beyond the limit it waits for one to become free.
+
+        Raises:
+            RuntimeError: after `close`; nobody would take the call up.
+        """
+        if self._closed:
+            raise RuntimeError("this exchange is closed; every load needs one of its own")
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
@@ -87,12 +94,13 @@ class ThreadExchange:
         self._answers.put(None)
 
     def close(self) -> None:
-        """Let threads end after the call that they are in."""
+        """Let threads end after the call that they are in; calls that wait for a thread are never made."""
+        self._closed = True
         for _ in self._threads:
             self._calls.put(None)
 
     def _work(self) -> None:
-        while (task := self._calls.get()) is not None:
+        while (task := self._calls.get()) is not None and not self._closed:
             key, call = task
             try:
                 answer: Answer[object] = Answer(key, call(), None)

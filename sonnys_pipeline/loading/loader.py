@@ -230,7 +230,8 @@ class Loader:
             self._schedule.times.was_working(age)
             if age >= self._options.job_timeout:
                 raise JobOverdueError(
-                    f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s"
+                    f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s; "
+                    "raise SONNYS_JOB_TIMEOUT if the API is slow today"
                 )
             job.state = JobState.RUNNING
             job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
@@ -251,7 +252,8 @@ class Loader:
             # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
             self._budget.cool_down()
         elif remedy is Remedy.REPEAT:
-            job.failures += 1
+            # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
+            job.failures += self._breaker.is_closed or not shows_trouble(error)
         else:
             job.setbacks += 1
         if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
@@ -317,7 +319,7 @@ def _fetch(api: LoadJobApi, job_hash: str) -> PageRows | JobData:
     Raises:
         JobFailedError: when the API says `fail`.
     """
-    data = api.get_job_data(job_hash)
-    if data.status is JobStatus.FAIL:
-        raise JobFailedError(job_hash, body=data.body)
-    return parse_page(data) if data.status is JobStatus.PASS else data
+    page = parse_page(job_hash, api.get_job_body(job_hash))
+    if isinstance(page, JobData) and page.status is JobStatus.FAIL:
+        raise JobFailedError(job_hash, body=page.body)
+    return page

@@ -13,10 +13,13 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.client import IncompleteResultError, JobData
+from sonnys_pipeline.client import IncompleteResultError, JobData, JobStatus
 from sonnys_pipeline.client.models import unknown_fields
+from sonnys_pipeline.client.resource import unwrapped
+from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day, Window
+from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class PageRows:
     Attributes:
         job_hash: the load job that made them.
         total: rows of the whole window, as this page's answer said.
-        table: the rows, schema `TRANSACTIONS`.
+        table: the rows, schema `TRANSACTIONS`; unset text may still be `""`, which `complete_window` mends.
         ids: their ids, in the same order.
         unknown_fields: fields that no model knows, counted.
     """
@@ -103,15 +106,26 @@ class LoadedDay:
         return counted
 
 
-def parse_page(data: JobData) -> PageRows:
-    """The rows of a passed job, validated (LJ-02) and turned into columns.
+def parse_page(job_hash: str, body: bytes) -> PageRows | JobData:
+    """An answer of `get-job-data`: the rows of a passed job, validated (LJ-02) and turned into columns.
+
+    Returns:
+        The page; the answer as it is where the job has not passed.
 
     Raises:
         UnparsableRowError: for the first row that does not fit.
+        ResponseFormatError: for an answer that is not what the contract says.
     """
+    decoded = decode_page(body)
+    if decoded is not None:
+        total, table = decoded
+        return PageRows(job_hash, total, table, table["id"].to_pylist())
+    data = JobData.read(job_hash, unwrapped(Response(200, body).json(), f"load job {job_hash}"))
+    if data.status is not JobStatus.PASS:
+        return data
     items = data.parse()
     return PageRows(
-        data.job_hash, data.total, to_table(items, TRANSACTIONS), [item.id for item in items], unknown_fields(items)
+        job_hash, data.total, to_table(items, TRANSACTIONS), [item.id for item in items], unknown_fields(items)
     )
 
 
@@ -132,7 +146,11 @@ def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
     for page in pages:
         counted.update(page.unknown_fields)
     return LoadedWindow(
-        window, len(last), tuple(page.job_hash for page in pages if page.job_hash), cut(table, window), counted
+        window,
+        len(last),
+        tuple(page.job_hash for page in pages if page.job_hash),
+        without_empty_text(cut(table, window)),
+        counted,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sonnys_pipeline.client import JobData, RequestRate
+from sonnys_pipeline.client import RequestRate
 
 
 class LoadJobApi(Protocol):
@@ -17,8 +17,8 @@ class LoadJobApi(Protocol):
         """Submit a page; its hash."""
         ...
 
-    def get_job_data(self, job_hash: str) -> JobData:
-        """Ask for a job once."""
+    def get_job_body(self, job_hash: str) -> bytes:
+        """Ask for a job once; its answer as it came."""
         ...
 
     def count(self, **params: Any) -> int:  # noqa: ANN401 - the API's parameters

@@ -56,7 +56,7 @@ class Ui:
         answer = requests.post(
             f"http://127.0.0.1:{self.port}/graphql", json={"query": query, "variables": variables}, timeout=60
         ).json()
-        assert "errors" not in answer, answer
+        assert answer.keys() & {"data", "errors"} == {"data"}, (answer, self.log)
         return answer["data"]
 
     def until(self, reached: Callable[[], Any]) -> Any:

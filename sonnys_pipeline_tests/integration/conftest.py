@@ -23,14 +23,6 @@ API_KEY = "key-that-must-not-show-4711"
 
 
 @dataclass(frozen=True)
-class Failed:
-    """How a step failed, as Dagster's UI shows it: the whole text, and the failure's own metadata."""
-
-    text: str
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Pipeline:
     """The product's definitions on a simulator, with an instance that remembers their runs."""
 
@@ -66,8 +58,8 @@ class Pipeline:
             raise_on_error=False,
         )
 
-    def failed(self, result: dg.ExecuteInProcessResult) -> Failed:
-        """The one failed step of a run that failed."""
+    def failure(self, result: dg.ExecuteInProcessResult) -> str:
+        """What Dagster's UI says of the one failed step of a run that failed: description and chain of errors."""
         assert not result.success
         (event,) = [event for event in result.all_events if event.is_step_failure]
         data = event.step_failure_data
@@ -77,8 +69,7 @@ class Pipeline:
             error = error.cause
         if data.user_failure_data:
             texts.insert(0, data.user_failure_data.description or "")
-        metadata = data.user_failure_data.metadata if data.user_failure_data else {}
-        return Failed("\n".join(texts), {name: value.value for name, value in metadata.items()})
+        return "\n".join(texts)
 
     def materializations(self, asset: str) -> Sequence[dg.EventLogRecord]:
         """All materializations of an asset that the instance remembers, newest first."""

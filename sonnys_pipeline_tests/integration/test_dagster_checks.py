@@ -120,5 +120,5 @@ def test_a_file_that_is_no_parquet_fails_by_its_path(landed):
 
     result = landed.run(selection=CHECK_AND_DOWNSTREAM, days=DAYS)
 
-    assert str(path) in landed.failed(result).text
+    assert str(path) in landed.failure(result)
     assert blocked(landed, result)

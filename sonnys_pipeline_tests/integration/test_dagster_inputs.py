@@ -75,18 +75,18 @@ def test_an_input_reads_only_the_columns_that_it_names(landed, partitions, annot
 
 def test_an_annotation_that_cannot_be_served_says_which_can(landed, partitions):
     """Rows as bytes are not on offer; the error names what is."""
-    failed = landed.failed(landed.run(reader(bytes, [], partitions), days=DAYS))
+    failure = landed.failure(landed.run(reader(bytes, [], partitions), days=DAYS))
 
-    assert "bytes" in failed.text
-    assert "pandas.DataFrame or pyarrow.Table" in failed.text
+    assert "bytes" in failure
+    assert "pandas.DataFrame or pyarrow.Table" in failure
 
 
 def test_an_input_that_has_not_landed_names_the_days(landed, partitions):
     """A range that goes beyond what has landed fails by naming exactly the missing days."""
-    failed = landed.failed(landed.run(reader(pa.Table, [], partitions), days=("2026-03-11", "2026-03-14")))
+    failure = landed.failure(landed.run(reader(pa.Table, [], partitions), days=("2026-03-11", "2026-03-14")))
 
-    assert "2026-03-13, 2026-03-14" in failed.text
-    assert "materialize them first" in failed.text
+    assert "2026-03-13, 2026-03-14" in failure
+    assert "materialize them first" in failure
 
 
 def test_an_asset_that_returns_rows_is_told_to_land_them(pipeline):
@@ -96,10 +96,10 @@ def test_an_asset_that_returns_rows_is_told_to_land_them(pipeline):
     def forgetful() -> pd.DataFrame:
         return pd.DataFrame({"id": ["1:1"]})
 
-    failed = pipeline.failed(pipeline.run(forgetful))
+    failure = pipeline.failure(pipeline.run(forgetful))
 
-    assert "forgetful returned a DataFrame" in failed.text
-    assert "LakeResource.open_lake().land" in failed.text
+    assert "forgetful returned a DataFrame" in failure
+    assert "LakeResource.open_lake().land" in failure
 
 
 def test_daily_sales(pipeline):

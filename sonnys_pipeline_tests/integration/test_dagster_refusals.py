@@ -36,10 +36,10 @@ def test_empty_credentials_name_the_variable_and_where_to_put_it(pipeline, monke
     """A variable that is set to nothing, as in a copied .env.example, is as good as missing."""
     monkeypatch.setenv(empty, "")
 
-    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+    failure = pipeline.failure(pipeline.run("transactions", days=DAY))
 
-    assert f"{empty} not set" in failed.text
-    assert ".env" in failed.text
+    assert f"{empty} not set" in failure
+    assert ".env" in failure
     assert pipeline.simulator.stats().requests == 0
 
 
@@ -47,10 +47,10 @@ def test_wrong_credentials_cost_one_request_and_are_not_shown(pipeline, monkeypa
     """The API's own word and the variables to look at; the key is in no event, log, or file, and is sent once."""
     monkeypatch.setenv("SONNYS_API_KEY", "wrong-key-that-must-not-show")
 
-    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+    failure = pipeline.failure(pipeline.run("transactions", days=DAY))
 
-    assert "BadClientCredentialsError" in failed.text
-    assert "SONNYS_API_KEY" in failed.text
+    assert "BadClientCredentialsError" in failure
+    assert "SONNYS_API_KEY" in failure
     assert pipeline.simulator.stats().by_status == {"403": 1}
     shown = capfd.readouterr()
     everything = f"{pipeline.record()}{shown.out}{shown.err}".encode() + everything_written(tmp_path)
@@ -65,10 +65,10 @@ def test_a_key_of_another_environment_is_told_apart(open_pipeline, monkeypatch):
     monkeypatch.setenv("SONNYS_API_ID", "prod-id")
     monkeypatch.setenv("SONNYS_API_KEY", "prod-key")
 
-    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+    failure = pipeline.failure(pipeline.run("transactions", days=DAY))
 
-    assert failed.metadata["type"] == "MismatchCredentialsError"
-    assert "SONNYS_BASE_URL" in failed.text
+    assert "MismatchCredentialsError" in failure
+    assert "SONNYS_BASE_URL" in failure
 
 
 def test_a_run_that_succeeds_shows_no_credentials_either(pipeline, tmp_path, capfd):
@@ -87,10 +87,10 @@ def test_an_unknown_site_names_the_variable(pipeline, monkeypatch):
     """SONNYS_SITE_CODE that no site has: one request, the API's word, the variable."""
     monkeypatch.setenv("SONNYS_SITE_CODE", "NOWHERE")
 
-    failed = pipeline.failed(pipeline.run("transactions", days=DAY))
+    failure = pipeline.failure(pipeline.run("transactions", days=DAY))
 
-    assert "BadSiteCredentialsError" in failed.text
-    assert "SONNYS_SITE_CODE" in failed.text
+    assert "BadSiteCredentialsError" in failure
+    assert "SONNYS_SITE_CODE" in failure
     assert pipeline.simulator.stats().by_status == {"403": 1}
     assert pipeline.lake.partitions("transactions") == []
 
@@ -114,20 +114,20 @@ def test_a_day_older_than_the_api_keeps_leaves_what_has_landed(pipeline, monkeyp
     before = pipeline.lake.path("transactions", "2025-09-25").read_bytes()
     pipeline.simulator.advance(10 * 86_400)
 
-    failed = pipeline.failed(pipeline.run("transactions", days="2025-09-25"))
+    failure = pipeline.failure(pipeline.run("transactions", days="2025-09-25"))
 
-    assert "2025-09-25 was not landed" in failed.text
-    assert "must not be more than 6 months ago" in failed.text
-    assert "six months" in failed.text
+    assert "2025-09-25 was not landed" in failure
+    assert "must not be more than 6 months ago" in failure
+    assert "six months" in failure
     assert pipeline.lake.path("transactions", "2025-09-25").read_bytes() == before
     assert pipeline.times_materialized() == {"2025-09-25": 1}
 
 
 def test_a_day_that_the_api_calls_future_does_not_land(pipeline):
     """A partition that is over here and not there (clocks, zones): the API's words, one request, no file."""
-    failed = pipeline.failed(pipeline.run("transactions", days="2026-03-20"))
+    failure = pipeline.failure(pipeline.run("transactions", days="2026-03-20"))
 
-    assert "endDate: must not be in the future" in failed.text
+    assert "endDate: must not be in the future" in failure
     assert pipeline.simulator.stats().by_status == {"422": 1}
     assert pipeline.lake.partitions("transactions") == []
 
@@ -147,7 +147,7 @@ def test_run_configuration_goes_before_the_environment(pipeline, monkeypatch):
     monkeypatch.setenv("SONNYS_MAX_RETRIES", "0")
     configured = {"base_url": pipeline.simulator.base_url, "poll_interval": 0.01, "job_timeout": 5.0}
 
-    assert "127.0.0.1:9" in pipeline.failed(pipeline.run("transactions", days=DAY)).text
+    assert "127.0.0.1:9" in pipeline.failure(pipeline.run("transactions", days=DAY))
     run_config = {"resources": {"sonnys": {"config": configured}}}
     assert pipeline.run("transactions", days=DAY, run_config=run_config).success
     assert pipeline.landed_ids(DAY) == pipeline.expected_ids(DAY)

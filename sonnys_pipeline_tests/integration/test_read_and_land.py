@@ -11,12 +11,16 @@ import pytest
 
 from sonnys_pipeline.analytics.kpis import daily_sales, sales_total
 from sonnys_pipeline.batch.landing import land_day, set_aside
-from sonnys_pipeline.client import IncompleteResultError, JobFailedError, SonnysClient, UnparsableRowError
-from sonnys_pipeline.client.models import unknown_fields
+from sonnys_pipeline.client import APIError, IncompleteResultError, JobFailedError, SonnysClient, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
-from sonnys_pipeline.loading.day_reader import LoadedDay, read_day
 from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.loading.exchange import ThreadExchange
+from sonnys_pipeline.loading.loader import Loader
+from sonnys_pipeline.loading.outcomes import FailedDay
+from sonnys_pipeline.loading.pages import LoadedDay
+from sonnys_pipeline.loading.schedule import LoaderOptions
+from sonnys_pipeline.loading.work import DayRequest
 from sonnys_pipeline.simulator import Faults, Simulator
 
 Start = Callable[..., Simulator]
@@ -29,8 +33,36 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "data")
 
 
+def outcome_of(
+    client: SonnysClient, key: str, zone: str = "UTC", site: str | None = None, max_retries: int = 5
+) -> LoadedDay | FailedDay:
+    """What becomes of one day, read alone."""
+    options = LoaderOptions(
+        poll_interval=0.01, job_timeout=20, hash_lifetime=client.hash_lifetime, max_retries=max_retries
+    )
+    loader = Loader(client.unpaced(), client.budget, ThreadExchange(8), options)
+    (outcome,) = loader.load([DayRequest(Day.of(key, zone), site)])
+    return outcome
+
+
 def read(client: SonnysClient, key: str, zone: str = "UTC", site: str | None = None) -> LoadedDay:
-    return read_day(client, Day.of(key, zone), poll_interval=0.01, timeout=20, site=site)
+    """One day, whole."""
+    outcome = outcome_of(client, key, zone, site)
+    assert isinstance(outcome, LoadedDay), outcome
+    return outcome
+
+
+def error_of(client: SonnysClient, key: str, max_retries: int = 5) -> APIError:
+    """Why one day failed."""
+    outcome = outcome_of(client, key, max_retries=max_retries)
+    assert isinstance(outcome, FailedDay), outcome
+    return outcome.error
+
+
+def ids(loaded: LoadedDay) -> list[str]:
+    """Ids of a loaded day, in the API's order."""
+    found: list[str] = loaded.table["id"].to_pylist()
+    return found
 
 
 def truth(simulator: Simulator, key: str, zone: str = "UTC", site: str | None = None) -> list[str]:
@@ -46,7 +78,7 @@ def test_each_row_lands_on_exactly_one_day(start_simulator: Start, connect: Conn
     client = connect(simulator)
     for key in DAYS:
         loaded = read(client, key)
-        assert (loaded.total, len(loaded.items)) == (800, 799)
+        assert (loaded.total, loaded.table.num_rows) == (800, 799)
         land_day(lake, loaded)
     table = lake.read("transactions", DAYS)
     assert Counter(table["id"].to_pylist()).most_common(1)[0][1] == 1
@@ -110,8 +142,9 @@ def test_one_site_alone(start_simulator: Start, connect: Connect) -> None:
     """A site narrows the day to its own rows."""
     simulator = start_simulator(rows_per_day=60)
     loaded = read(connect(simulator), "2026-03-10", site="HARBOR")
-    assert [item.id for item in loaded.items] == truth(simulator, "2026-03-10", site="HARBOR")
-    assert {item.location_code for item in loaded.items} == {"HARBOR"}
+    assert ids(loaded) == truth(simulator, "2026-03-10", site="HARBOR")
+    assert set(loaded.table["location_code"].to_pylist()) == {"HARBOR"}
+    assert loaded.site == "HARBOR"
 
 
 def test_what_a_day_cost_is_known(start_simulator: Start, connect: Connect) -> None:
@@ -125,31 +158,66 @@ def test_what_a_day_cost_is_known(start_simulator: Start, connect: Connect) -> N
     assert len(set(loaded.job_hashes)) == stats.submissions == 3
 
 
+@pytest.mark.parametrize("fault", ["short_page", "duplicate_rows", "moving_total"])
+def test_a_window_that_does_not_add_up_is_read_again(start_simulator: Start, connect: Connect, fault: str) -> None:
+    """Once is healed: the window is read in halves, with criteria that the API has nothing cached for."""
+    simulator = start_simulator(rows_per_day=200, faults=Faults(**{fault: 1}))
+    loaded = read(connect(simulator), "2026-03-10")
+    assert sorted(ids(loaded)) == sorted(truth(simulator, "2026-03-10"))
+    assert len(ids(loaded)) == (201 if fault == "moving_total" else 200)
+    assert [window.window.end - window.window.start for window in loaded.windows] == [timedelta(hours=12)] * 2
+    assert simulator.stats().requests <= 2 * 2 + 2 * 4 + 4  # twice the pages, and a few polls that ask too early
+
+
 @pytest.mark.parametrize(
-    "faults",
-    [Faults(short_page=1), Faults(duplicate_rows=1), Faults(moving_total=1)],
-    ids=["short", "duplicate", "moving"],
+    ("fault", "rows", "max_retries"),
+    [
+        ("short_page", 900, 2),
+        ("moving_total", 900, 1),
+        ("duplicate_rows", 800, 0),  # harmless in halves: their last page has room for the row that is pushed out
+    ],
 )
-def test_an_incomplete_day_is_not_landed(start_simulator: Start, connect: Connect, faults: Faults) -> None:
-    """Whatever does not add up is an error with the window; on a second try, when it is over, the day is whole."""
-    simulator = start_simulator(rows_per_day=200, faults=faults)
+def test_an_incomplete_day_fails(
+    start_simulator: Start, connect: Connect, fault: str, rows: int, max_retries: int
+) -> None:
+    """What never adds up is an error that names a window of the day; when it is over, the day is whole."""
+    simulator = start_simulator(rows_per_day=rows, faults=Faults(**{fault: -1}))
     client = connect(simulator)
-    with pytest.raises(IncompleteResultError, match=r"startDate=1773100800|window 2026-03-10T00:00:00Z"):
-        read(client, "2026-03-10")
+    error = error_of(client, "2026-03-10", max_retries)
+    assert isinstance(error, IncompleteResultError)
+    assert "window 2026-03-10T" in str(error)
+    assert error.promised != error.received
+    simulator.set_faults()
     simulator.advance(1201)
-    assert [item.id for item in read(client, "2026-03-10").items] == truth(simulator, "2026-03-10")
+    assert ids(read(client, "2026-03-10")) == truth(simulator, "2026-03-10")
 
 
 def test_a_failed_job_lands_nothing(start_simulator: Start, connect: Connect, lake: Lake) -> None:
-    """Page 3 fails: no rows of pages 1 and 2 are landed, and the day that was landed before stays."""
+    """Every job of the day fails, again and in halves: nothing comes of it, and the day that was landed stays."""
     simulator = start_simulator(rows_per_day=250)
     client = connect(simulator)
     land_day(lake, read(client, "2026-03-10"))
     simulator.reset()
     simulator.set_faults(Faults(fail_dates=frozenset({date(2026, 3, 10)})))
-    with pytest.raises(JobFailedError):
-        land_day(lake, read(client, "2026-03-10"))
+    assert isinstance(error_of(client, "2026-03-10"), JobFailedError)
     assert lake.rows("transactions", "2026-03-10") == 250
+
+
+@pytest.mark.parametrize("fault", ["fail_jobs", "sticky_fail_jobs"])
+def test_a_job_that_fails_once_is_healed(start_simulator: Start, connect: Connect, fault: str) -> None:
+    """Submitted again; where the API has cached the failure, with other criteria."""
+    simulator = start_simulator(rows_per_day=250, faults=Faults(**{fault: 1}))
+    loaded = read(connect(simulator), "2026-03-10")
+    assert ids(loaded) == truth(simulator, "2026-03-10")
+    assert len(loaded.windows) == (2 if fault == "sticky_fail_jobs" else 1)
+
+
+def test_an_empty_day_that_answers_404_is_empty(start_simulator: Start, connect: Connect) -> None:
+    """LJ-10: the list endpoint confirms that there is nothing; no hash is waited for."""
+    simulator = start_simulator(rows_per_day=0, faults=Faults(empty_as_404=True))
+    loaded = read(connect(simulator), "2026-03-10")
+    assert (loaded.table.num_rows, loaded.job_hashes) == (0, ())
+    assert simulator.stats().lists == 1
 
 
 def test_a_day_that_turns_empty_is_refused(start_simulator: Start, connect: Connect, lake: Lake) -> None:
@@ -159,7 +227,7 @@ def test_a_day_that_turns_empty_is_refused(start_simulator: Start, connect: Conn
     land_day(lake, read(full, "2026-03-10"))
     with pytest.raises(RowsWouldVanishError):
         land_day(lake, read(empty, "2026-03-10"))
-    assert land_day(lake, read(empty, "2026-03-11"))[0].rows == 0
+    assert land_day(lake, read(empty, "2026-03-11")).rows == 0
     assert lake.rows("transactions", "2026-03-10") == 20
 
 
@@ -167,7 +235,8 @@ def test_reading_again_takes_up_what_changed(start_simulator: Start, connect: Co
     """Late and edited rows appear when the day is read again after the cache has expired."""
     simulator = start_simulator(rows_per_day=40)
     client = connect(simulator)
-    before = land_day(lake, read(client, "2026-03-10"))[1]
+    before = read(client, "2026-03-10").table
+    land_day(lake, read(client, "2026-03-10"))
     start = datetime(2026, 3, 10, tzinfo=UTC)
     (late,) = simulator.world.add_late_rows(start + timedelta(hours=12))
     (edited,) = simulator.world.edit_rows(start, start + timedelta(days=1))
@@ -186,15 +255,15 @@ def test_a_new_field_is_landed_and_counted(start_simulator: Start, connect: Conn
     land_day(lake, loaded)
     extra = lake.read("transactions", ["2026-03-10"], ["extra"])["extra"]
     assert Counter(extra.to_pylist()) == {'{"loyaltyTier": "gold"}': 100, None: 50}
-    assert unknown_fields(loaded.items) == {"loyaltyTier": 100}
+    assert loaded.unknown_fields == {"loyaltyTier": 100}
 
 
 def test_a_bad_row_is_set_aside_with_its_page(start_simulator: Start, connect: Connect, tmp_path: Path) -> None:
     """The whole raw page is kept for inspection, under day and hash."""
     simulator = start_simulator(rows_per_day=30, faults=Faults(malformed_rows=1))
-    with pytest.raises(UnparsableRowError) as caught:
-        read(connect(simulator), "2026-03-10")
-    path = set_aside(tmp_path, "2026-03-10", caught.value)
+    error = error_of(connect(simulator), "2026-03-10")
+    assert isinstance(error, UnparsableRowError)
+    path = set_aside(tmp_path, "2026-03-10", error)
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert [row["id"] for row in kept["rows"]] == truth(simulator, "2026-03-10")
     assert (kept["row_id"], kept["field"]) == (kept["rows"][0]["id"], "total")
@@ -205,7 +274,8 @@ def test_a_bad_row_is_set_aside_with_its_page(start_simulator: Start, connect: C
 def test_sales_of_a_lifelike_day_agree_with_the_chain(start_simulator: Start, connect: Connect, lake: Lake) -> None:
     """KPIS "Sales" and "Total cars", counted a second time by plain Python over the chain's own rows."""
     simulator = start_simulator(sites=2)
-    table = land_day(lake, read(connect(simulator), "2026-03-10", "America/Chicago"))[1]
+    table = read(connect(simulator), "2026-03-10", "America/Chicago").table
+    land_day(lake, read(connect(simulator), "2026-03-10", "America/Chicago"))
     day = Day.of("2026-03-10", "America/Chicago")
     rows = simulator.world.rows(day.start, day.end - timedelta(milliseconds=1))
     sales: Counter[str] = Counter()

@@ -47,9 +47,10 @@ def requirements_in(text: str) -> set[str]:
 
 
 def commands_in_readme() -> list[list[str]]:
-    """The command lines in the README's fenced blocks, as lists of words; comments and prompts left out."""
+    """The README's command lines, in fenced blocks and inline, as lists of words; comments and prompts left out."""
     blocks = re.findall(r"^ *```(?:bash|sh|shell|console)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"(?<!`)`((?:sonnys|make|dagster) [^`]+)`(?!`)", README)
     return [words for line in lines if (words := shlex.split(line.removeprefix("$ "), comments=True))]
 
 
@@ -84,7 +85,8 @@ def test_commands_in_the_readme_are_commands():
             targets = [word for word in words[1:] if "=" not in word]
             assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), words
         if program(words) == "sonnys" and len(words) > 1 and words[1] in main.commands:
-            main.commands[words[1]].make_context(words[1], words[2:], resilient_parsing=False)
+            with main.make_context("sonnys", words[1:]) as outer:
+                main.commands[words[1]].make_context(words[1], words[2:], parent=outer)
         if program(words) == "dagster" and "--select" in words:
             assert set(words[words.index("--select") + 1].split(",")) <= assets, words
             assert words[words.index("-m") + 1] == "sonnys_pipeline.definitions"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.batch.landing import land_day, set_aside
-from sonnys_pipeline.client import JobPage, TransactionJobItem, UnparsableRowError
+from sonnys_pipeline.client import TransactionJobItem, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
-from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.loading.day_reader import LoadedDay, complete_day, complete_window
+from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows
 
 MakeItem = Callable[..., TransactionJobItem]
 DAY = Day.of("2026-03-10")
@@ -25,13 +25,14 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "data")
 
 
-def loaded_day(*items: TransactionJobItem, day: Day = DAY) -> LoadedDay:
+def loaded_day(*items: TransactionJobItem, day: Day = DAY, site: str | None = None) -> LoadedDay:
     """A day as one job a window brought it; each window gets the rows that it includes, its end too."""
     windows = []
     for number, window in enumerate(day.windows, 1):
         inside = [item for item in items if window.start <= item.complete_date <= window.end]
-        windows.append(complete_window(window, [JobPage(f"hash-{number}", 1, len(inside), inside)]))
-    return complete_day(day, windows, LOADED_AT)
+        page = PageRows(f"hash-{number}", len(inside), to_table(inside, TRANSACTIONS), [item.id for item in inside])
+        windows.append(complete_window(window, [page]))
+    return LoadedDay(day, tuple(windows), join_windows(windows), LOADED_AT, requests=4, seconds=2.5, site=site)
 
 
 def at(clock: str) -> str:
@@ -40,7 +41,7 @@ def at(clock: str) -> str:
 
 def test_rows_are_sorted_by_site_time_and_id(lake: Lake, make_item: MakeItem) -> None:
     """Neighbours in the file are neighbours in life, so that readers skip what they do not ask for."""
-    landed, table = land_day(
+    landed = land_day(
         lake,
         loaded_day(
             make_item("9:2", locationCode="SUNSET", completeDate=at("08:00:00.000")),
@@ -50,22 +51,21 @@ def test_rows_are_sorted_by_site_time_and_id(lake: Lake, make_item: MakeItem) ->
             make_item("7:3", locationCode="", completeDate=at("23:59:59.999")),
         ),
     )
-    assert table["id"].to_pylist() == ["7:3", "1:1", "2:1", "3:1", "9:2"]
-    assert landed.rows == 5
-    assert lake.read("transactions", ["2026-03-10"]).drop_columns(["date"]).equals(table.replace_schema_metadata(None))
+    assert (landed.path, landed.rows) == (lake.path("transactions", "2026-03-10"), 5)
+    assert lake.read("transactions", ["2026-03-10"])["id"].to_pylist() == ["7:3", "1:1", "2:1", "3:1", "9:2"]
 
 
 def test_the_same_rows_in_any_order_land_the_same(lake: Lake, make_item: MakeItem) -> None:
     """Which page came first does not show in the file."""
     items = [make_item(number, completeDate=at(f"09:00:{number:02d}.000")) for number in range(20)]
-    first = land_day(lake, loaded_day(*items))[0].path.read_bytes()
-    assert land_day(lake, loaded_day(*reversed(items)))[0].path.read_bytes() == first
+    first = land_day(lake, loaded_day(*items)).path.read_bytes()
+    assert land_day(lake, loaded_day(*reversed(items))).path.read_bytes() == first
 
 
 def test_an_empty_day_is_a_file(lake: Lake) -> None:
     """Zero rows, all columns: whoever reads it knows that the day was read, and empty."""
-    landed, table = land_day(lake, loaded_day())
-    assert (landed.rows, table.schema.names) == (0, TRANSACTIONS.names)
+    assert land_day(lake, loaded_day()).rows == 0
+    assert lake.read("transactions", ["2026-03-10"]).schema.names == ["date", *TRANSACTIONS.names]
     assert lake.partitions("transactions") == ["2026-03-10"]
     assert lake.facts("transactions", "2026-03-10")["rows"] == "0"
 
@@ -76,7 +76,15 @@ def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
     with pytest.raises(RowsWouldVanishError):
         land_day(lake, loaded_day())
     assert lake.rows("transactions", "2026-03-10") == 2
-    assert land_day(lake, loaded_day(make_item(3)))[0].rows == 1
+    assert land_day(lake, loaded_day(make_item(3))).rows == 1
+
+
+def test_one_site_does_not_take_the_place_of_all(lake: Lake, make_item: MakeItem) -> None:
+    """The rows of one site alone are not the day's file: refused, and what is landed stays."""
+    land_day(lake, loaded_day(make_item(1), make_item(2)))
+    with pytest.raises(ValueError, match="2026-03-10: the rows of site MAIN alone"):
+        land_day(lake, loaded_day(make_item(1), site="MAIN"))
+    assert lake.rows("transactions", "2026-03-10") == 2
 
 
 def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None:

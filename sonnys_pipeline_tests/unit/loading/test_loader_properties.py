@@ -36,8 +36,7 @@ def test_every_row_once_or_a_named_failure(shares, days, rows_per_day, job_secon
     outcomes = []
     stopped = False
     try:
-        for outcome in scene.load_lazily(keys(days)):
-            outcomes.append(outcome)
+        outcomes.extend(scene.load_lazily(keys(days)))
     except LoadingStoppedError:
         stopped = True
     ended = [outcome.request.day.key if isinstance(outcome, FailedDay) else outcome.day.key for outcome in outcomes]

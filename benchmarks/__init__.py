@@ -1,0 +1,1 @@
+"""Measures beside the alternatives and the floor; never part of the tests."""
