@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo dev test check format clean
+.PHONY: help install demo dev test check format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ check: $(INSTALLED) ## Lint, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(INSTALLED) ## Measure beside the alternatives and the floor (about twelve minutes)
+	@$(BIN)/python -m benchmarks.run
 
 format: $(INSTALLED) ## Put the code into shape
 	@$(BIN)/ruff check --fix .

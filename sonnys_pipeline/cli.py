@@ -156,3 +156,7 @@ def _readable(error: ValidationError | json.JSONDecodeError) -> str:
         return f"--faults is not JSON: {error}"
     found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
     return "; ".join(f"{where}: {message}" if where else message for where, message in found)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import LeaseLostError
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.dataset import Lake, is_running
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import LoadObserver
@@ -211,6 +211,10 @@ class BatchExecutor:
     def _lease(self, job_id: str) -> Iterator[None]:
         """Hold the job's lease, renewed by a heartbeat, while inside."""
         seconds = self._options.lease_seconds
+        holder = self._jobs.get_job(job_id).lease_owner
+        if holder is not None and is_gone(holder):
+            # Killed on this machine: nobody has to wait until its lease runs out.
+            self._jobs.release_lease(job_id, holder)
         self._jobs.acquire_lease(job_id, self.owner, seconds)
         done = threading.Event()
 
@@ -231,3 +235,9 @@ class BatchExecutor:
             done.set()
             heartbeat.join()
             self._jobs.release_lease(job_id, self.owner)
+
+
+def is_gone(owner: str) -> bool:
+    """Whether a lease's owner was a process of this machine that runs no more; of other machines nobody can tell."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    return host == socket.gethostname() and rest.isdigit() and not is_running(int(rest))

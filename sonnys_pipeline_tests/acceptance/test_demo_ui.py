@@ -4,7 +4,9 @@ One server serves all tests of this module, in their order: starting it takes lo
 backfill is asked for first, since the daemon looks for backfills only every half minute.
 """
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -34,13 +36,20 @@ PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["transactions"]}) { ... on 
   assetMaterializations { partition metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
 
 
+def free_port() -> int:
+    """A port that nobody listens on, below those that systems hand out: no simulator is given it in the meantime."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class Ui:
     """A running `sonnys demo --ui`."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self._log = (folder / "log").open("wb")
         self.popen = subprocess.Popen(

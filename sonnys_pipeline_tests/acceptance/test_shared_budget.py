@@ -15,7 +15,7 @@ DAYS = [f"2026-11-{day:02d}" for day in range(10, 14)]
 
 def test_four_processes_at_once_meet_no_429(open_site, materialize):
     """Four days, a process each, all at once: not one 429 at the server, all rows once, the budget fully used."""
-    site = open_site(speed=4, rows_per_day=499, midnight_row=True, now=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    site = open_site(speed=4, rows_per_day=699, midnight_row=True, now=datetime(2026, 11, 20, 12, tzinfo=UTC))
     expected = {day: site.expected_ids(day) for day in DAYS}  # also lets the world be made before it is asked for
 
     processes = [materialize(site, day, home=site.new_dagster_home(day)) for day in DAYS]
@@ -25,10 +25,10 @@ def test_four_processes_at_once_meet_no_429(open_site, materialize):
     assert stats.by_status == {"200": stats.requests}
     for day in DAYS:
         assert site.landed_ids(day) == expected[day]
-    assert len(set(site.landed_ids(*DAYS))) == len(site.landed_ids(*DAYS)) == 4 * 499
-    assert stats.jobs_created == 4 * 5
-    # More than two blocks' worth: the budget was what they waited for, and not each other's start.
-    assert stats.requests > 2 * site.simulator.config.rate_limit
+    assert len(set(site.landed_ids(*DAYS))) == len(site.landed_ids(*DAYS)) == 4 * 699
+    assert stats.jobs_created == 4 * 7
+    # A page takes two requests at least: nearly three blocks' worth, so the budget was what they waited for.
+    assert stats.requests >= 4 * 7 * 2 > 2 * site.simulator.config.rate_limit
     waited = [
         metadata["seconds_waited_for_budget"]
         for day in DAYS

@@ -83,6 +83,19 @@ def test_a_run_that_succeeds_shows_no_credentials_either(pipeline, tmp_path, cap
     assert b"id-that-must-not-show-0815" not in everything
 
 
+@pytest.mark.parametrize("variable", ["SONNYS_BUDGET_URL", "SONNYS_LEDGER_URL"])
+def test_a_store_that_cannot_be_used_is_named_without_its_password(pipeline, monkeypatch, variable):
+    """An address of a kind that nobody knows: the variable and what to write instead, and the API is not asked."""
+    monkeypatch.setenv(variable, "gopher://user:password-that-must-not-show@store.invalid/x")
+
+    failure = pipeline.failure(pipeline.run("transactions", days=DAY))
+
+    assert variable in failure
+    assert "sqlite:///" in failure
+    assert "password-that-must-not-show" not in pipeline.record()
+    assert pipeline.simulator.stats().requests == 0
+
+
 def test_an_unknown_site_names_the_variable(pipeline, monkeypatch):
     """SONNYS_SITE_CODE that no site has: one request, the API's word, the variable."""
     monkeypatch.setenv("SONNYS_SITE_CODE", "NOWHERE")

@@ -30,7 +30,10 @@ def test_a_lease_keeps_others_out_until_it_ends(ledger: JobService, clock: Manua
     ) as caught:
         ledger.acquire_lease(job.id, "host:2", 30)
     assert (caught.value.job_id, caught.value.owner, caught.value.until) == (job.id, "host:1", until)
-    assert not leased.is_leased(clock.advance(30.001))
+    assert leased.is_leased(clock.advance(30))
+    with pytest.raises(JobLeasedError):
+        ledger.acquire_lease(job.id, "host:2", 30)
+    assert not leased.is_leased(clock.advance(0.001))
     assert ledger.acquire_lease(job.id, "host:2", 30).lease_owner == "host:2"
 
 

@@ -18,6 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from filelock import FileLock
 from sqlalchemy import create_engine, insert, select
 from sqlalchemy.exc import StatementError
 
@@ -144,6 +145,16 @@ def test_processes_may_come_first_at_once(ledger_url: str) -> None:
     assert [(process.returncode, err) for process, (_, err) in zip(processes, ended, strict=True)] == [(0, "")] * 4
     with open_ledger(ledger_url) as ledger:
         assert sorted(job.name for job in ledger.list_jobs()) == names
+
+
+def test_those_who_come_first_come_one_at_a_time(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switching a new file to WAL does not wait for others: of 160 openings without a lock, 4 failed."""
+    monkeypatch.setattr(ledger_store, "BUSY_TIMEOUT", 0.05)
+    file = file_of(ledger_url)
+    file.parent.mkdir()
+    with FileLock(f"{file}.lock"), pytest.raises(LedgerUnavailableError, match=r"ledger\.sqlite\.lock"):
+        open_ledger(ledger_url)
+    open_ledger(ledger_url).close()
 
 
 def test_a_migration_that_fails_leaves_nothing_half_done(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

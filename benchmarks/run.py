@@ -1,0 +1,54 @@
+"""`make bench`: every benchmark in one run; tables to the terminal, figures to `benchmarks/results.json`."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import loading, parse_and_land
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    out = Console(highlight=False)
+    parsed = parse_and_land.run()
+    table = Table("way", "rows/s", "ours ÷ it", title="Parse and land 50,000 rows", title_justify="left")
+    for way, speed in parsed.items():
+        table.add_row(way, f"{speed:,.0f}", f"{parsed['ours'] / speed:.2f}")
+    out.print(table)
+
+    loaded = loading.run()
+    table = Table(
+        "way", "case", "pages", "requests/page", "429", "seconds at full speed", "floor", "÷ floor", "MiB",
+        title="Load over HTTP", title_justify="left",
+    )  # fmt: skip
+    for row in loaded:
+        table.add_row(
+            row.way, row.case, str(row.pages), f"{row.requests_a_page:.3f}", str(row.refused), f"{row.seconds:,.0f}",
+            f"{row.floor_seconds:,.0f}", f"{row.over_floor:.3f}", f"{row.peak_mib:.0f}",
+        )  # fmt: skip
+    out.print(table)
+
+    figures = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()},
+        "parse_and_land_rows_per_second": {way: round(speed) for way, speed in parsed.items()},
+        "loading": [
+            {**asdict(row), "requests_a_page": round(row.requests_a_page, 4), "over_floor": round(row.over_floor, 4)}
+            for row in loaded
+        ],
+    }
+    RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
+    out.print(f"Figures: {RESULTS.name}")
+
+
+if __name__ == "__main__":
+    main()

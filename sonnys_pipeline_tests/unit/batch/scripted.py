@@ -1,0 +1,82 @@
+"""A loader that follows a script, and days for it to give out: shared by the tests of job runs and of the executor."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from sonnys_pipeline.batch.executor import BatchExecutor
+from sonnys_pipeline.batch.job_run import ExecutorOptions, OnError
+from sonnys_pipeline.client import APIError
+from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.loading.loader import Loader
+from sonnys_pipeline.loading.outcomes import FailedDay, LoadObserver
+from sonnys_pipeline.loading.pages import LoadedDay, LoadedWindow
+from sonnys_pipeline.loading.schedule import LoaderOptions
+from sonnys_pipeline.loading.work import DayRequest
+
+#: What becomes of a day: so many rows, or an error of its own.
+Script = Callable[[DayRequest], int | APIError]
+
+
+def loaded_day(request: DayRequest, rows: int) -> LoadedDay:
+    """A day of so many rows, all alike but for their ids, by one load job a window."""
+    columns = {
+        "id": [f"{request.day.key}:{number}" for number in range(rows)],
+        "complete_date": [request.day.start] * rows,
+        "location_code": ["MAIN"] * rows,
+    }
+    table = pa.Table.from_arrays(
+        [pa.array(columns.get(field.name, [None] * rows), field.type) for field in TRANSACTIONS],
+        schema=pa.schema([field.with_nullable(True) for field in TRANSACTIONS]),
+    )
+    windows = tuple(
+        LoadedWindow(window, rows, (f"hash-{request.day.key}-{number}",), table if number == 0 else table.slice(0, 0))
+        for number, window in enumerate(request.day.windows)
+    )
+    return LoadedDay(request.day, windows, table, datetime.now(UTC), 2, 0.5, request.site)
+
+
+class ScriptedLoader(Loader):
+    """One day after the other, as the script says; counts two requests for each, and a second of waiting."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[DayRequest] = []
+        self.requests = 0
+        self.budget_wait = 0.0
+        self.stopping = False
+        self.closed = False
+
+    def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
+        try:
+            for request in days:
+                if self.stopping:
+                    return
+                self.asked.append(request)
+                self.requests += 2
+                self.budget_wait += 1.0
+                said = self.script(request)
+                yield FailedDay(request, said, 2, 0.5) if isinstance(said, APIError) else loaded_day(request, said)
+        finally:
+            self.closed = True
+
+    def stop(self) -> None:
+        self.stopping = True
+
+
+class ScriptedExecutor(BatchExecutor):
+    """An executor whose loader follows a script."""
+
+    script: Script
+    loader: ScriptedLoader
+
+    def _make_loader(self, observer: LoadObserver) -> Loader:
+        self.loader = ScriptedLoader(self.script)
+        return self.loader
+
+
+def options(folder: Path, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0) -> ExecutorOptions:
+    """How a run of these tests behaves."""
+    return ExecutorOptions("UTC", folder / "state", LoaderOptions(), on_error, lease_seconds)
