@@ -11,8 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,11 @@ SPEED = 30.0
 _TIMEZONE = "America/Chicago"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
 _DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: Seconds in which Dagster's processes may end by themselves.
+_PATIENCE = 8.0
 
 
 @dataclass(frozen=True)
@@ -108,27 +114,38 @@ def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -
 
 
 def serve_ui(environment: Mapping[str, str], port: int) -> int:
-    """`dagster dev` in the foreground until interrupted; returns its exit code.
+    """`dagster dev` in the foreground until it ends or a signal asks it to; returns the exit code to leave with.
 
-    It gets a session of its own and is ended as a group: started from a script it would ignore both signals.
+    It gets a session of its own and is ended as a group: started from a script it would ignore both signals. A web
+    server whose browser still holds a connection waits for it without end, so it is given some seconds, no more.
     """
     command = [
         sys.executable, "-m", "dagster", "dev", "-m", "sonnys_pipeline.definitions", "--port", str(port),
     ]  # fmt: skip
     server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own command
-    previous = signal.signal(signal.SIGTERM, lambda *_: _end(server))
+    received: list[int] = []
+    previous = {number: signal.signal(number, lambda which, _: received.append(which)) for number in _STOP_SIGNALS}
     try:
-        return server.wait()
-    except KeyboardInterrupt:
-        _end(server)
-        return server.wait()
+        while server.poll() is None and not received:
+            time.sleep(0.1)
+        if received:
+            _end_group(server)
+            return 128 + received[0]
+        return server.returncode
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
+def _end_group(server: subprocess.Popen[bytes]) -> None:
+    """Ask the whole group to end, and make it."""
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _landed(lake: Lake, day: str) -> DemoDay:

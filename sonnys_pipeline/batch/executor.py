@@ -25,7 +25,7 @@ from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
 from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger import JobService
-from sonnys_pipeline.batch.ledger_errors import LeaseLostError
+from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake, is_running
@@ -165,7 +165,9 @@ class BatchExecutor:
         """Bring the job to `running` and its unfinished rows to pending; those rows."""
         if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
             # It says running, but its lease was free: the executor that had it is gone.
-            self._jobs.update_status(job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone")
+            self._jobs.update_status(
+                job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone", owner=self.owner
+            )
         self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
         self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in self._jobs.get_rows(job_id):
@@ -189,9 +191,9 @@ class BatchExecutor:
                 unfinished = bool(self._jobs.get_pending_rows(job_id)) or bool(reason)
                 status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
-        except LeaseLostError as error:
-            # Whoever holds the job says what becomes of it; here only this run has ended.
-            status, reason = JobStatus.PAUSED, reason or str(error)
+        except (LeaseLostError, InvalidStateTransition) as error:
+            # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
+            status, reason = self._jobs.get_job(job_id).status, reason or str(error)
         measures = run.measures()
         run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
@@ -222,6 +224,8 @@ class BatchExecutor:
             while not done.wait(seconds / 3):
                 try:
                     self._jobs.renew_lease(job_id, self.owner, seconds)
+                    if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
+                        self.stop("the job was cancelled")
                 except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
                     if not done.is_set():
                         self.stop(f"the lease was lost ({type(error).__name__}: {error})")

@@ -30,6 +30,8 @@ from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMoved
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
 from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
 
+#: Seconds that a run which was told to stop waits for the hashes of jobs that it has just submitted.
+_LAST_WORDS = 2.0
 #: Doublings of the pause before a repeated request.
 _MOST_DOUBLINGS = 5
 #: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
@@ -109,7 +111,10 @@ class Loader:
         try:
             while True:
                 yield from self._take_finished()
-                if self._stopping or not self._step():
+                if self._stopping:
+                    self._await_submissions()
+                    return
+                if not self._step():
                     yield from self._take_finished()
                     return
         finally:
@@ -119,6 +124,15 @@ class Loader:
         """End `load` soon, without finishing the days that are open; safe to call from a signal handler."""
         self._stopping = True
         self._exchange.wake()
+
+    def _await_submissions(self) -> None:
+        """Hear of the load jobs that are being submitted, for a moment: what is known need not be submitted again."""
+        deadline = self._clock() + _LAST_WORDS
+        while any(job.state is JobState.SUBMITTING for day in self._schedule.days for job in day.jobs()):
+            left = deadline - self._clock()
+            if left <= 0:
+                return
+            self._receive(left)
 
     def _take_finished(self) -> Iterator[LoadedDay | FailedDay]:
         while self._finished:

@@ -18,6 +18,8 @@ from sonnys_pipeline.loading.work import IN_FLIGHT, DayRequest, DayWork, JobStat
 
 #: Seconds; so that two roundings of the same moment cannot chase each other.
 _SHORTEST_WAIT = 0.001
+#: How many times the learned age makes a job surely ready.
+_SURELY = 3.0
 _TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT})
 
 
@@ -52,7 +54,8 @@ class Schedule:
     def next_action(self, now: float) -> tuple[PageJob, str] | None:
         """The most useful request that could be sent now, if any is."""
         in_flight = polling = 0
-        submission = poll = opener = urgent = None
+        submission: PageJob | None = None
+        ripe: list[PageJob] = []
         for day in self.days:
             for job in day.jobs():
                 in_flight += job.state in IN_FLIGHT
@@ -64,22 +67,31 @@ class Schedule:
                 if job.state is JobState.TO_SUBMIT:
                     submission = submission or job
                 elif job.state is JobState.RUNNING and job.age(now) >= self.times.ripe_age:
-                    poll = poll or job
-                    opener = opener or (job if job.work.total is None else None)
-                    if job.age(now) > URGENT_SHARE * self._options.hash_lifetime:
-                        urgent = urgent or job
-        if urgent is not None:
-            return urgent, "poll"
+                    ripe.append(job)
+        for job in ripe:
+            if job.age(now) > URGENT_SHARE * self._options.hash_lifetime:
+                return job, "poll"
         target = in_flight_target(
             self._rate, self.times.ripe_age, self._options.hash_lifetime, self._options.most_in_flight
         )
-        submission = submission or (self._open_day(now) if in_flight < target else None)
-        if submission is not None and in_flight < target:
-            return submission, "submit"
-        if poll is None or (polling and not self.times.proven):
+        if in_flight < target:
+            submission = submission or self._open_day(now)
+            if submission is not None:
+                return submission, "submit"
+        if not ripe or (polling and not self.times.proven):
             return None
-        # Page 1 tells how many pages there are: with nothing left to submit it comes first, or submissions run dry.
-        return (opener if submission is None and opener is not None else poll), "poll"
+        return self._best_poll(ripe, now, dry=submission is None), "poll"
+
+    def _best_poll(self, ripe: list[PageJob], now: float, *, dry: bool) -> PageJob:
+        """Of the ripe jobs the earliest day's, if it is surely ready; else the oldest one, which most likely is.
+
+        Page 1 tells how many pages there are: with nothing left to submit it comes first, or submissions run dry.
+        """
+        candidates = ([job for job in ripe if job.work.total is None] if dry else []) or ripe
+        for job in candidates:
+            if job.age(now) >= _SURELY * self.times.ripe_age:
+                return job
+        return min(candidates, key=lambda job: job.submitted_at)
 
     def _open_day(self, now: float) -> PageJob | None:
         """Take up the next day, if there is one and room for it; its first page to submit."""

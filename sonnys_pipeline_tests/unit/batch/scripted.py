@@ -51,9 +51,8 @@ class ScriptedLoader(Loader):
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         try:
-            for request in days:
-                if self.stopping:
-                    return
+            coming = iter(days)
+            while not self.stopping and (request := next(coming, None)) is not None:
                 self.asked.append(request)
                 self.requests += 2
                 self.budget_wait += 1.0
