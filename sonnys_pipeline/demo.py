@@ -138,14 +138,13 @@ def serve_ui(environment: Mapping[str, str], port: int) -> int:
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to end, and make it."""
+    """Ask the whole group to end, and after some seconds make whatever is left of it."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             server.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def _landed(lake: Lake, day: str) -> DemoDay:
