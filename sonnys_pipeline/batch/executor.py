@@ -25,7 +25,7 @@ from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
 from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger import JobService
-from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError
+from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError, LedgerError
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake, is_running
@@ -142,13 +142,18 @@ class BatchExecutor:
                     run.stop(self._stop_reason)
                 try:
                     stopped = run.work_off()
-                except LeaseLostError as error:
-                    stopped = str(error)
                 except BaseException as error:
-                    # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
-                    self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
-                    raise
+                    stopped = self._lost_lease(job_id) if isinstance(error, LedgerError) else ""
+                    if not stopped:
+                        # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
+                        self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
+                        raise
                 return self._end(job_id, run, None, stopped)
+
+    def _lost_lease(self, job_id: str) -> str:
+        """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
+        holder = self._jobs.get_job(job_id).lease_owner
+        return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
         """The loader of one run, on this client's connections and budget."""

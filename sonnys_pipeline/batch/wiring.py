@@ -11,14 +11,22 @@ from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.schedule import LoaderOptions
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.settings import Settings, SettingsError
 
 
 def open_job_service(settings: Settings) -> JobService:
-    """The ledger that the settings name; close it, or use it as a context manager."""
-    if settings.ledger_url is not None:
+    """The ledger that the settings name; close it, or use it as a context manager.
+
+    Raises:
+        SettingsError: for a URL of a kind that is no ledger.
+        LedgerUnavailableError: when the store cannot be reached or written.
+    """
+    if settings.ledger_url is None:
+        return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}")
+    try:
         return open_ledger(settings.ledger_url.get_secret_value())
-    return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}")
+    except ValueError as wrong:
+        raise SettingsError(f"SONNYS_LEDGER_URL: {wrong}") from None
 
 
 def make_executor(

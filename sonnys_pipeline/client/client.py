@@ -17,7 +17,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from sonnys_pipeline.client.budget import RequestBudget
-from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, ServerError
+from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, RedirectedError, ServerError
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
@@ -208,4 +208,4 @@ def worth_repeating(error: APIError, method: str, path: str) -> bool:
     if isinstance(error, RateLimitError):
         return True  # refused before it was looked at
     repeatable = method == "GET" or (method, path) in _REPEATABLE
-    return repeatable and isinstance(error, ServerError | APIConnectionError)
+    return repeatable and isinstance(error, ServerError | APIConnectionError) and not isinstance(error, RedirectedError)

@@ -3,8 +3,9 @@
 ```
 SonnysError
 └── APIError                      anything the API did or answered
-    ├── APIConnectionError        no answer: refused, dropped, TLS, redirect elsewhere
-    │   └── APITimeoutError       no answer in time, or a load job that did not finish in time
+    ├── APIConnectionError        no answer: refused, dropped, TLS
+    │   ├── APITimeoutError       no answer in time, or a load job that did not finish in time
+    │   └── RedirectedError       sent elsewhere; not followed, and not asked again
     ├── APIStatusError            an answer with an error status; `type` is the API's own word
     │   ├── AuthError             403
     │   ├── NotFoundError         404: nothing found, or a hash that expired
@@ -39,11 +40,15 @@ class APIError(SonnysError):
 
 
 class APIConnectionError(APIError):
-    """No answer came: connection refused or dropped, TLS failed, or the server sent us elsewhere."""
+    """No answer came: connection refused or dropped, or TLS failed."""
 
 
 class APITimeoutError(APIConnectionError):
     """No answer within the read timeout, or a load job not finished within its own timeout (LJ-04)."""
+
+
+class RedirectedError(APIConnectionError):
+    """The server sent us elsewhere; following would carry the credentials there, asking again would not help."""
 
 
 class APIStatusError(APIError):

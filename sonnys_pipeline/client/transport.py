@@ -27,6 +27,7 @@ from sonnys_pipeline.client.errors import (
     AuthError,
     NotFoundError,
     RateLimitError,
+    RedirectedError,
     ResponseFormatError,
     ServerError,
     ValidationError,
@@ -149,9 +150,7 @@ class HttpTransport:
             ) from _without_request(error)
         if answer.is_redirect:
             target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
-            raise APIConnectionError(
-                f"{what}: redirected to {target}; not followed, the credentials would go there too"
-            )
+            raise RedirectedError(f"{what}: redirected to {target}; not followed, the credentials would go there too")
         if answer.status_code != requests.codes.ok:
             raise status_error(answer.status_code, answer.content)
         return Response(answer.status_code, answer.content, answer.headers.get("Date"))

@@ -15,6 +15,7 @@ from sonnys_pipeline.client import (
     JobFailedError,
     NotFoundError,
     RateLimitError,
+    RedirectedError,
     ResponseFormatError,
     ServerError,
     UnknownJobStatusError,
@@ -51,7 +52,7 @@ def remedy_for(error: APIError, *, polling: bool, expired: bool, first_page: boo
         seen_before: whether this job has failed or been lost once already, or was given a failed hash again.
     """
     match error:
-        case UnknownJobStatusError() | UnparsableRowError():
+        case UnknownJobStatusError() | UnparsableRowError() | RedirectedError():
             return Remedy.GIVE_UP
         case JobOverdueError() | IncompleteResultError():
             return Remedy.SPLIT

@@ -16,6 +16,7 @@ from sonnys_pipeline.client import (
     AuthError,
     NotFoundError,
     RateLimitError,
+    RedirectedError,
     ResponseFormatError,
     ServerError,
     SonnysClient,
@@ -75,7 +76,7 @@ def test_refused_credentials(start_simulator: Start, options: dict[str, Any], er
         ("truncated_json", ResponseFormatError, None),
         ("drop_before", APIConnectionError, None),
         ("drop_after", APIConnectionError, None),
-        ("redirects", APIConnectionError, None),
+        ("redirects", RedirectedError, None),
     ],
 )
 def test_each_trouble_has_its_error(

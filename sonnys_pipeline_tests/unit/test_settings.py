@@ -25,6 +25,7 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_HASH_LIFETIME": ("hash_lifetime", 1200.0, "24", 24.0),
     "SONNYS_DATA_URL": ("data_url", "./data", "file:///srv/lake", "/srv/lake"),
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
+    "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
     "SONNYS_START_DATE": ("start_date", date(2026, 1, 1), "2026-06-30", date(2026, 6, 30)),
 }

@@ -1,6 +1,7 @@
 """A loader that follows a script, and days for it to give out: shared by the tests of job runs and of the executor."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,16 +9,34 @@ import pyarrow as pa
 
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, OnError
-from sonnys_pipeline.client import APIError
+from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import FailedDay, LoadObserver
 from sonnys_pipeline.loading.pages import LoadedDay, LoadedWindow
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.loading.work import DayRequest
+from sonnys_pipeline_tests.unit.batch.conftest import specs
 
 #: What becomes of a day: so many rows, or an error of its own.
 Script = Callable[[DayRequest], int | APIError]
+
+
+def day_number(request: DayRequest) -> int:
+    """Of the month, from 1."""
+    return request.day.start.day
+
+
+def create(jobs: JobService, days: int = 3) -> str:
+    """A job of so many days from the first of January on."""
+    return jobs.create_job("a job", rows=specs(days)).id
+
+
+def log(jobs: JobService, job_id: str) -> list[tuple[str, str]]:
+    """What became of a job, and why."""
+    return [(entry.to_status.value, entry.why) for entry in jobs.transitions(job_id)]
 
 
 def loaded_day(request: DayRequest, rows: int) -> LoadedDay:
@@ -79,3 +98,23 @@ class ScriptedExecutor(BatchExecutor):
 def options(folder: Path, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0) -> ExecutorOptions:
     """How a run of these tests behaves."""
     return ExecutorOptions("UTC", folder / "state", LoaderOptions(), on_error, lease_seconds)
+
+
+#: Makes an executor of a script, what a failing day does, and the seconds of its lease.
+MakeExecutor = Callable[..., ScriptedExecutor]
+
+
+@contextmanager
+def scripted_executors(jobs: JobService, folder: Path) -> Iterator[MakeExecutor]:
+    """Executors on a ledger; the API is never asked."""
+    budget = RequestBudget("nobody", RequestRate(1, 60.0))
+    with budget, SonnysClient("nobody", "nothing", base_url="http://127.0.0.1:9/v1", budget=budget) as client:
+
+        def make(
+            script: Script = lambda _: 3, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0
+        ) -> ScriptedExecutor:
+            executor = ScriptedExecutor(jobs, client, Lake(folder / "data"), options(folder, on_error, lease_seconds))
+            executor.script = script
+            return executor
+
+        yield make

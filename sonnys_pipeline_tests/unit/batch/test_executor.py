@@ -1,25 +1,18 @@
-"""BX-01, BX-05, BX-06, JS-06, JS-07, BM-04: how a job is taken up, kept, and left, whatever happens to its run."""
+"""BX-01, BX-05, BX-06, JS-02, JS-07, BM-04: how a job is taken up, and how it is left, whatever happens to its run."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.batch.executor import ExecutionResult
-from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import InvalidStateTransition, JobStatus, UnknownJobError
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
-from sonnys_pipeline.client import JobFailedError, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.client import JobFailedError
 from sonnys_pipeline.loading.outcomes import LoadingStoppedError
 from sonnys_pipeline.loading.work import DayRequest
 from sonnys_pipeline_tests.unit.batch.conftest import specs
-from sonnys_pipeline_tests.unit.batch.scripted import Script, ScriptedExecutor, options
-
-Make = Callable[..., ScriptedExecutor]
-PATIENCE = 30.0
+from sonnys_pipeline_tests.unit.batch.scripted import MakeExecutor, create, day_number, log, scripted_executors
 
 
 @pytest.fixture
@@ -30,48 +23,17 @@ def jobs(tmp_path: Path) -> Iterator[JobService]:
 
 
 @pytest.fixture
-def make(jobs: JobService, tmp_path: Path) -> Iterator[Make]:
+def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
     """Executors that follow a script; the API is never asked."""
-    budget = RequestBudget("nobody", RequestRate(1, 60.0))
-    with budget, SonnysClient("nobody", "nothing", base_url="http://127.0.0.1:9/v1", budget=budget) as client:
-
-        def make_one(
-            script: Script = lambda _: 3, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0
-        ) -> ScriptedExecutor:
-            lake = Lake(tmp_path / "data")
-            executor = ScriptedExecutor(jobs, client, lake, options(tmp_path, on_error, lease_seconds))
-            executor.script = script
-            return executor
-
+    with scripted_executors(jobs, tmp_path) as make_one:
         yield make_one
-
-
-def create(jobs: JobService, days: int = 3) -> str:
-    return jobs.create_job("a job", rows=specs(days)).id
-
-
-def log(jobs: JobService, job_id: str) -> list[tuple[str, str]]:
-    """What became of the job, and why."""
-    return [(entry.to_status.value, entry.why) for entry in jobs.transitions(job_id)]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def assert_free(jobs: JobService, job_id: str) -> None:
     assert jobs.get_job(job_id).lease_owner is None
 
 
-def day_number(request: DayRequest) -> int:
-    """From 1."""
-    return int(request.day.key[-2:])
-
-
-def test_a_job_is_run_to_its_end(jobs: JobService, make: Make, tmp_path: Path) -> None:
+def test_a_job_is_run_to_its_end(jobs: JobService, make: MakeExecutor, tmp_path: Path) -> None:
     """Its rows in order; the ledger, the result and the audit's summary agree."""
     job_id, executor = create(jobs), make()
     result = executor.execute(job_id)
@@ -87,12 +49,12 @@ def test_a_job_is_run_to_its_end(jobs: JobService, make: Make, tmp_path: Path) -
     assert (summary["status"], summary["job_id"], summary["measures"]["rows"]) == ("completed", job_id, 9)
 
 
-def test_every_executor_has_a_name_of_its_own(make: Make) -> None:
+def test_every_executor_has_a_name_of_its_own(make: MakeExecutor) -> None:
     """Two in one process, too: a lease belongs to one of them."""
     assert make().owner != make().owner
 
 
-def test_a_failed_day_is_a_result(jobs: JobService, make: Make) -> None:
+def test_a_failed_day_is_a_result(jobs: JobService, make: MakeExecutor) -> None:
     """The job has failed with that day's error; the counts add up."""
     job_id = create(jobs, 5)
     result = make(lambda request: JobFailedError("h1") if day_number(request) == 3 else 3).execute(job_id)
@@ -105,7 +67,7 @@ def test_a_failed_day_is_a_result(jobs: JobService, make: Make) -> None:
     assert log(jobs, job_id)[-1] == ("failed", result.stopped)
 
 
-def test_a_failed_job_goes_on_with_what_is_missing(jobs: JobService, make: Make) -> None:
+def test_a_failed_job_goes_on_with_what_is_missing(jobs: JobService, make: MakeExecutor) -> None:
     """Three rows of five; the failed one among them, first of all."""
     job_id = create(jobs, 5)
     make(lambda request: JobFailedError("h1") if day_number(request) == 3 else 3).execute(job_id)
@@ -117,7 +79,7 @@ def test_a_failed_job_goes_on_with_what_is_missing(jobs: JobService, make: Make)
     assert (job.status, job.successful_rows, job.error_code) == (JobStatus.COMPLETED, 5, None)
 
 
-def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: Make) -> None:
+def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: MakeExecutor) -> None:
     """No day has failed: the job may be resumed, and the log says why it stopped."""
 
     def give_up(request: DayRequest) -> int:
@@ -135,7 +97,7 @@ def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: Make) -> None
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, ZeroDivisionError, OSError])
 def test_whatever_interrupts_it_leaves_a_paused_job(
-    jobs: JobService, make: Make, tmp_path: Path, kind: type[BaseException]
+    jobs: JobService, make: MakeExecutor, tmp_path: Path, kind: type[BaseException]
 ) -> None:
     """It comes out as it is, after the ledger and the audit have heard of it; nothing is left running or leased."""
 
@@ -157,7 +119,7 @@ def test_whatever_interrupts_it_leaves_a_paused_job(
     assert make().execute(job_id).success
 
 
-def test_a_job_whose_executor_has_died_is_taken_up(jobs: JobService, make: Make) -> None:
+def test_a_job_whose_executor_has_died_is_taken_up(jobs: JobService, make: MakeExecutor) -> None:
     """It says running, a row too, and nobody holds it: both are set right, and the log tells."""
     job_id = create(jobs)
     jobs.update_status(job_id, JobStatus.RUNNING, by="the dead")
@@ -171,7 +133,7 @@ def test_a_job_whose_executor_has_died_is_taken_up(jobs: JobService, make: Make)
 
 
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.CANCELLED])
-def test_what_has_ended_is_not_run_again(jobs: JobService, make: Make, status: JobStatus) -> None:
+def test_what_has_ended_is_not_run_again(jobs: JobService, make: MakeExecutor, status: JobStatus) -> None:
     """Refused, with nothing changed and nothing held."""
     job_id = create(jobs)
     jobs.update_status(job_id, JobStatus.RUNNING, by="somebody")
@@ -182,13 +144,13 @@ def test_what_has_ended_is_not_run_again(jobs: JobService, make: Make, status: J
     assert_free(jobs, job_id)
 
 
-def test_an_unknown_job_is_refused(make: Make) -> None:
+def test_an_unknown_job_is_refused(make: MakeExecutor) -> None:
     """By its id."""
     with pytest.raises(UnknownJobError, match="'nothing'"):
         make().execute("nothing")
 
 
-def test_a_stop_that_comes_first_is_kept(jobs: JobService, make: Make) -> None:
+def test_a_stop_that_comes_first_is_kept(jobs: JobService, make: MakeExecutor) -> None:
     """A signal before there is anything to stop: the run ends before its first day."""
     job_id, executor = create(jobs), make()
     executor.stop("SIGTERM received")
@@ -197,63 +159,3 @@ def test_a_stop_that_comes_first_is_kept(jobs: JobService, make: Make) -> None:
     assert (result.processed, result.pending, result.stopped) == (0, 3, "SIGTERM received")
     assert executor.loader.asked == []
     assert log(jobs, job_id)[-1] == ("paused", "SIGTERM received")
-
-
-def test_the_lease_is_renewed_while_the_run_lasts(jobs: JobService, make: Make) -> None:
-    """A day that takes longer than a lease does not cost the job."""
-    ends = []
-
-    def slow(request: DayRequest) -> int:
-        for _ in range(2):
-            ends.append(jobs.get_job(job_id).lease_until)
-            wait_until(lambda: jobs.get_job(job_id).lease_until != ends[-1])
-        return 3
-
-    job_id = create(jobs, 1)
-    executor = make(slow, lease_seconds=0.3)
-    assert executor.execute(job_id).success
-    assert ends == sorted(ends)
-    assert_free(jobs, job_id)
-
-
-def steal(jobs: JobService, job_id: str, executor: ScriptedExecutor) -> None:
-    """Another executor takes the job over, as it may when a lease has run out, and starts its second day."""
-    jobs.release_lease(job_id, executor.owner)
-    jobs.acquire_lease(job_id, "another", 60)
-    jobs.start_row(jobs.get_rows(job_id)[1].id, owner="another")
-
-
-def assert_left_alone(jobs: JobService, job_id: str, result: ExecutionResult) -> None:
-    """The job is the other one's, as he has left it."""
-    job = jobs.get_job(job_id)
-    assert (job.status, job.lease_owner, job.error_code) == (JobStatus.RUNNING, "another", None)
-    assert [row.status.value for row in jobs.get_rows(job_id)] == ["running", "running", "pending"]
-    assert log(jobs, job_id) == [("running", "")]
-    assert not result.success
-    assert "lease" in result.stopped
-
-
-def test_a_lost_lease_stops_the_run(jobs: JobService, make: Make) -> None:
-    """The heartbeat notices; nothing of the job is touched any more, its state and its rows are another's."""
-
-    def robbed(request: DayRequest) -> int:
-        steal(jobs, job_id, executor)
-        wait_until(lambda: executor.loader.stopping)
-        return 3
-
-    job_id = create(jobs)
-    executor = make(robbed, lease_seconds=0.3)
-    assert_left_alone(jobs, job_id, executor.execute(job_id))
-    assert len(executor.loader.asked) == 1
-
-
-def test_a_lost_lease_is_noticed_without_a_heartbeat(jobs: JobService, make: Make) -> None:
-    """A machine that was frozen has landed a day: the ledger refuses its word about it, and it stops."""
-
-    def robbed(request: DayRequest) -> int:
-        steal(jobs, job_id, executor)
-        return 3
-
-    job_id = create(jobs)
-    executor = make(robbed)
-    assert_left_alone(jobs, job_id, executor.execute(job_id))

@@ -18,8 +18,7 @@ from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.loading.days import Window
 from sonnys_pipeline.loading.outcomes import LoadingStoppedError
 from sonnys_pipeline.loading.work import DayRequest, DayWork
-from sonnys_pipeline_tests.unit.batch.conftest import specs
-from sonnys_pipeline_tests.unit.batch.scripted import Script, ScriptedLoader, options
+from sonnys_pipeline_tests.unit.batch.scripted import Script, ScriptedLoader, create, day_number, options
 
 OWNER = "this test"
 FAILED = JobFailedError("h1")
@@ -31,7 +30,7 @@ class Run:
     def __init__(self, jobs: JobService, folder: Path, days: int, script: Script, on_error: OnError) -> None:
         self.jobs = jobs
         self.lake = Lake(folder / "data")
-        self.job_id = jobs.create_job("a job", rows=specs(days)).id
+        self.job_id = create(jobs, days)
         jobs.acquire_lease(self.job_id, OWNER, 60)
         self.audit = Audit(folder / "state" / "audit", f"run-{self.job_id}", self.job_id)
         self.loader = ScriptedLoader(script)
@@ -75,11 +74,6 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             return Run(jobs, tmp_path, days, script, on_error)
 
         yield make
-
-
-def day_number(request: DayRequest) -> int:
-    """From 1."""
-    return int(request.day.key[-2:])
 
 
 def failing(*days: int, error: APIError = FAILED) -> Script:

@@ -171,7 +171,7 @@ def test_an_unfinished_file_names_its_writer(lake: Lake, monkeypatch: pytest.Mon
 
     def killed(_table: pa.Table, file: object, **_options: object) -> None:
         (beside,) = lake.path(ASSET, DAY).parent.iterdir()
-        monkeypatch.setattr("sonnys_pipeline.lake.dataset._is_running", lambda process: process != os.getpid())
+        monkeypatch.setattr("sonnys_pipeline.lake.dataset.is_running", lambda process: process != os.getpid())
         assert lake.remove_leftovers(ASSET, DAY) == [beside]
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 

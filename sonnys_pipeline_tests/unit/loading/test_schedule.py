@@ -84,6 +84,19 @@ def test_polls_take_the_earliest_day_first(make_page: MakePage) -> None:
     assert plan.next_action(10.0) == (rest[1], "poll")
 
 
+def test_among_jobs_that_are_barely_ripe_the_oldest_is_asked(make_page: MakePage) -> None:
+    """It is the likeliest to be ready; a day goes before others once its jobs surely are."""
+    plan = schedule(days=2)
+    one, other = submit(plan, 0.0), submit(plan, 0.0)
+    expand(other, make_page, 150)
+    later_day = submit(plan, 1.0)
+    expand(one, make_page, 150)
+    earlier_day = submit(plan, 2.0)
+    assert (day_of(earlier_day), day_of(later_day)) == (keys(2)[0], keys(2)[1])
+    assert plan.next_action(4.5) == (later_day, "poll")
+    assert plan.next_action(9.0) == (earlier_day, "poll")
+
+
 def test_the_opener_of_a_window_comes_first_when_submissions_run_dry(make_page: MakePage) -> None:
     """Only page 1 tells of more pages: with nothing to submit it goes before an earlier day's last pages."""
     plan = schedule(days=2)
