@@ -224,7 +224,7 @@ class Loader:
         job, now = sent.job, self._clock()
         job.failures = 0
         if sent.operation == "submit":
-            job.state, job.job_hash = JobState.RUNNING, str(value)
+            job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
             self._observer.submitted(job)
             if job.job_hash == job.suspect_hash:
                 raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
@@ -241,7 +241,10 @@ class Loader:
             self._finish_if_complete(job.work.day)
         else:
             age = job.age(sent.clock)
-            self._schedule.times.was_working(age)
+            if not job.was_working or not self._schedule.times.proven:
+                # Once a job: one that never ends would otherwise teach that all jobs take for ever.
+                self._schedule.times.was_working(age)
+            job.was_working = True
             if age >= self._options.job_timeout:
                 raise JobOverdueError(
                     f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s; "

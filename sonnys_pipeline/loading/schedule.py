@@ -85,9 +85,11 @@ class Schedule:
     def _best_poll(self, ripe: list[PageJob], now: float, *, dry: bool) -> PageJob:
         """Of the ripe jobs the earliest day's, if it is surely ready; else the oldest one, which most likely is.
 
-        Page 1 tells how many pages there are: with nothing left to submit it comes first, or submissions run dry.
+        Page 1 tells how many pages there are: with nothing left to submit it comes first, or submissions run dry. One
+        that was not ready before comes last: it may be one that never ends.
         """
         candidates = ([job for job in ripe if job.work.total is None] if dry else []) or ripe
+        candidates = [job for job in candidates if not job.was_working] or candidates
         for job in candidates:
             if job.age(now) >= _SURELY * self.times.ripe_age:
                 return job

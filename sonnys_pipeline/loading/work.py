@@ -81,6 +81,7 @@ class PageJob:
         failures: requests for it that failed in a row; any answer that heals sets it back.
         setbacks: jobs for it that came to nothing (failed, lost, overdue, inconsistent), since the day began.
         attempt: how many requests have been sent for it.
+        was_working: whether it has been polled before it was ready.
     """
 
     work: WindowWork
@@ -93,6 +94,7 @@ class PageJob:
     failures: int = 0
     setbacks: int = 0
     attempt: int = 0
+    was_working: bool = False
 
     @property
     def params(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Belongs here: what Dagster shows of a day. Does not belong here: loading, landin
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,15 +13,19 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from sonnys_pipeline.analytics import kpis
-from sonnys_pipeline.batch.job_run import LandedDay, OnError
+from sonnys_pipeline.batch.executor import BatchExecutor, ExecutionResult
+from sonnys_pipeline.batch.job_run import OnError
+from sonnys_pipeline.batch.jobs import RowStatus
+from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.ledger_errors import JobLeasedError, LedgerError
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
-from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
-from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, interrupted_run, run_metadata
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
+from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata, sites_as_markdown
+from sonnys_pipeline.orchestration.recording import LandedDays
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run
 
@@ -42,9 +47,10 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
         context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
     ) -> dg.MaterializeResult[Any]:
         """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
-        landed: dict[str, Mapping[str, dg.MetadataValue]] = {}
+        landed: LandedDays | None = None
         try:
             settings = sonnys.settings()
+            landed = LandedDays(context, lake.open_lake())
             with settings.open_client() as client, open_job_service(settings) as jobs:
                 executor = make_executor(
                     settings,
@@ -52,26 +58,23 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
                     client,
                     lake.open_lake(),
                     on_error=OnError.CONTINUE,
-                    on_day=lambda day: _show_landed(context, landed, day),
+                    on_day=landed.add,
                     on_progress=lambda progress: context.log.info("%s", progress),
                 )
-                result = executor.execute(job_for_run(context, jobs, context.partition_keys).id)
+                result = _execute(executor, jobs, job_for_run(context, jobs, context.partition_keys).id, landed)
             context.log.info("%s", json.dumps(asdict(result.measures)))
             if not result.success:
                 raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
         except BaseException as error:
+            failure = run_failure(error)
             # A run that ends early keeps what it landed: one materialization a landed day, logged before it ends.
-            for key, metadata in landed.items():
-                context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
-            if isinstance(error, EXPECTED):
-                raise as_failure(error) from error
-            if isinstance(error, DagsterExecutionInterruptedError):
-                # Left as it is, a retry policy would run a terminated run again; swallowed, it would count as success.
-                raise interrupted_run() from error
-            raise
+            if landed is not None and not is_retried(context, failure):
+                landed.log()
+            if failure is error:
+                raise
+            raise failure from error
         # Returned, not logged: doing both would record every partition twice.
-        for key, metadata in landed.items():
-            context.add_asset_metadata(metadata, partition_key=key)
+        landed.to_return()
         return dg.MaterializeResult(metadata=run_metadata(result))
 
     @dg.asset(group_name=LANDING_GROUP, kinds={"parquet"}, io_manager_key="lake_io")
@@ -123,54 +126,15 @@ def downstream_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.A
     return [daily_sales]
 
 
-def _show_landed(
-    context: dg.AssetExecutionContext, landed: dict[str, Mapping[str, dg.MetadataValue]], day: LandedDay
-) -> None:
-    """What the UI shows of a day; kept until the run ends, since a partition is to be recorded once."""
-    loaded, file = day.loaded, day.file
-    context.log.info(
-        "%s: %d rows on %d pages, %d requests", loaded.day.key, file.rows, len(loaded.job_hashes), loaded.requests
-    )
-    landed[loaded.day.key] = {
-        **file_metadata(file, loaded.table, partitioned=True),
-        "pages": dg.MetadataValue.int(len(loaded.job_hashes)),
-        "api_total": dg.MetadataValue.int(loaded.total),
-        "requests": dg.MetadataValue.int(loaded.requests),
-        "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
-        "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
-        "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
-        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
-        "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
-        "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
-    }
-
-
-def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
-    """Row count, place, size and columns, under the names that Dagster's UI knows."""
-    return {
-        "dagster/partition_row_count" if partitioned else "dagster/row_count": dg.MetadataValue.int(landed.rows),
-        "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(table.schema)),
-        "path": dg.MetadataValue.path(str(landed.path)),
-        "bytes": dg.MetadataValue.int(landed.size),
-    }
-
-
-def table_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Arrow columns as Dagster's table schema."""
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                name=field.name,
-                type="list of structs" if pa.types.is_list(field.type) else str(field.type),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
-            )
-            for field in schema
-        ]
-    )
-
-
-def sites_as_markdown(rows: pa.Table) -> str:
-    """`daily_sales` as a small table for the UI."""
-    lines = ["| site | cars | sales |", "|:--|--:|--:|"]
-    lines += [f"| {row['site']} | {row['cars']:,} | {row['sales']:,.2f} |" for row in rows.to_pylist()]
-    return "\n".join(lines)
+def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:
+    """Execute a job; whatever comes of it, `landed` knows all of the job's landed days afterwards."""
+    try:
+        result = executor.execute(job_id)
+    except JobLeasedError:
+        raise  # nothing was done here, and what the lease's holder lands is the holder's to record
+    except BaseException:
+        with suppress(LedgerError):
+            landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+        raise
+    landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+    return result

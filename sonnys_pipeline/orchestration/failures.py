@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.ledger_errors import LedgerError
@@ -15,6 +16,7 @@ from sonnys_pipeline.client import (
     SonnysError,
 )
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.metadata import run_metadata
 from sonnys_pipeline.settings import SettingsError
 
 #: What the floors below raise on purpose.
@@ -60,20 +62,26 @@ def incomplete_run(result: ExecutionResult) -> dg.Failure:
     return dg.Failure("\n".join(lines), metadata=metadata, allow_retries=may_heal)
 
 
-def interrupted_run() -> dg.Failure:
-    """A run that somebody terminated: what is landed stays, and no retry policy starts it again by itself."""
-    return dg.Failure(
-        'The run was terminated. What is landed stays landed; "Re-execute from failure" goes on where it was.',
-        allow_retries=False,
-    )
+def run_failure(error: BaseException) -> BaseException:
+    """What a run fails with in the place of an error of the floors below; any other error as it is.
+
+    An interrupt becomes a failure, too: left as it is, a retry policy would run a terminated run again; swallowed, it
+    would count as success.
+    """
+    if isinstance(error, EXPECTED):
+        return as_failure(error)
+    if isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt):
+        return dg.Failure(
+            'The run was terminated. What is landed stays landed; "Re-execute from failure" goes on where it was.',
+            allow_retries=False,
+        )
+    return error
 
 
-def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
-    """The figures of a run (BM-09), under names of their own beside those of a day."""
-    figures: dict[str, dg.MetadataValue] = {
-        f"run/{name}": dg.MetadataValue.float(float(value)) for name, value in asdict(result.measures).items()
-    }
-    return figures | {
-        "run/job": dg.MetadataValue.text(result.job_id),
-        "run/audit": dg.MetadataValue.text(result.run_id),
-    }
+def is_retried(context: dg.AssetExecutionContext, error: BaseException) -> bool:
+    """Whether the step's retry policy runs it again, in the same run, when it ends with this error."""
+    step = context.get_step_execution_context()
+    policy = step.op_retry_policy
+    if policy is None or step.retry_mode.disabled or context.retry_number >= policy.max_retries:
+        return False
+    return error.allow_retries if isinstance(error, dg.Failure) else isinstance(error, Exception)

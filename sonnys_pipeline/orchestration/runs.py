@@ -3,35 +3,27 @@
 Belongs here: finding or making the job. Does not belong here: executing it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from sonnys_pipeline.batch.jobs import Job, JobMode, JobStatus, RowSpec
 from sonnys_pipeline.batch.ledger import JobService
 
-#: Dagster's mark of a run that was started "from failure", by a person or by its own run retries.
-_FROM_FAILURE = "dagster/is_resume_retry"
+#: Dagster's marks of a run that was started "from failure" or "from asset failure", by a person or by its own run
+#: retries. The second mark is inherited by whatever is started from such a run.
+_FROM_FAILURE = ("dagster/is_resume_retry", "dagster/is_asset_resume_retry")
+#: Jobs that a run may go on with. One that has ended well, or was cancelled, is not continued: whoever runs its days
+#: again wants them read again.
+_UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
 
 
 def job_for_run(context: dg.AssetExecutionContext, jobs: JobService, days: Sequence[str]) -> Job:
-    """The job of the run that this one continues, else a new one with a row for each day.
-
-    Several steps back are walked, since a continued run may itself be continued. A job that has ended well, or was
-    cancelled, is not continued: whoever runs its days again wants them read again.
-    """
-    run = context.run
-    known = jobs.find_job(_name(run.run_id))  # the same run: a step retry
-    while known is None and run.tags.get(_FROM_FAILURE) == "true" and run.parent_run_id:
-        parent = context.instance.get_run_by_id(run.parent_run_id)
-        known = jobs.find_job(_name(run.parent_run_id))
-        if parent is None:
-            break
-        run = parent
-    if known is not None and known.status in {JobStatus.FAILED, JobStatus.PAUSED, JobStatus.RUNNING}:
-        rows = {row.day for row in jobs.get_rows(known.id)}
-        if rows == set(days):
-            return known
+    """The job of the run that this one continues (of this run itself at a step retry), else a new one, a row a day."""
+    found = (jobs.find_job(_name(run_id)) for run_id in continued_runs(context))
+    known = next((job for job in found if job is not None), None)
+    if known is not None and known.status in _UNFINISHED and {row.day for row in jobs.get_rows(known.id)} == set(days):
+        return known
     return jobs.create_job(
         _name(context.run.run_id),
         original_command=f"dagster run {context.run.run_id} of {context.job_name}",
@@ -39,6 +31,15 @@ def job_for_run(context: dg.AssetExecutionContext, jobs: JobService, days: Seque
         mode=JobMode.AUTO,
         rows=[RowSpec(day) for day in days],
     )
+
+
+def continued_runs(context: dg.AssetExecutionContext) -> Iterator[str]:
+    """This run's id, then that of the run it was started from, and so on, as long as each goes on with the other."""
+    run: dg.DagsterRun | None = context.run
+    yield context.run.run_id
+    while run is not None and run.parent_run_id and any(run.tags.get(tag) == "true" for tag in _FROM_FAILURE):
+        yield run.parent_run_id
+        run = context.instance.get_run_by_id(run.parent_run_id)
 
 
 def _name(run_id: str) -> str:

@@ -4,11 +4,13 @@ Belongs here: starting and ending. Does not belong here: assertions.
 """
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -105,6 +107,15 @@ def dagster_home(folder: Path) -> str:
     folder.mkdir(parents=True)
     (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     return str(folder)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that systems hand out: no simulator is given it in the meantime."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,14 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
-from sonnys_pipeline.batch.jobs import RowStatus
-from sonnys_pipeline.batch.ledger import open_ledger
 from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.simulator import RequestRecord
 from sonnys_pipeline_tests.acceptance.conftest import BIN, Process, Site
+from sonnys_pipeline_tests.acceptance.records import remembered, submissions
 
 pytestmark = pytest.mark.acceptance
 
@@ -47,30 +43,6 @@ def assert_all_landed_once(site: Site) -> None:
     for day in DAYS:
         assert site.landed_ids(day) == site.expected_ids(day)
     assert not list((site.folder / "data").rglob("*.tmp"))
-
-
-def remembered(site: Site, name: str) -> tuple[set[str], set[tuple[int, int]]]:
-    """What the ledger knows at this moment: landed days, and (start, page) of jobs whose hash it has."""
-    with open_ledger(f"sqlite:///{site.folder / 'state' / 'ledger.sqlite'}") as jobs:
-        job = jobs.find_job(name)
-        if job is None:
-            return set(), set()
-        rows = jobs.get_rows(job.id)
-        landed = {row.day for row in rows if row.status is RowStatus.COMPLETED}
-        live = {
-            (int(known.window_start.timestamp()), known.page)
-            for row in rows
-            if row.status is not RowStatus.COMPLETED
-            for known in jobs.live_load_jobs(row.id, younger_than=timedelta(seconds=1200 / 30))
-            if known.job_hash
-        }
-    return landed, live
-
-
-def submissions(log: Sequence[RequestRecord]) -> list[tuple[int, int]]:
-    """Window start and page of each load job that was submitted."""
-    asked = [parse_qs(record.query) for record in log if record.operation == "submit"]
-    return [(int(query["startDate"][0]), int(query["offset"][0])) for query in asked]
 
 
 def wait_for_requests(site: Site, count: int) -> None:

@@ -4,11 +4,8 @@ One server serves all tests of this module, in their order: starting it takes lo
 backfill is asked for first, since the daemon looks for backfills only every half minute.
 """
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +17,7 @@ import pytest
 import requests
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline_tests.acceptance.conftest import free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,15 +32,6 @@ PROGRESS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { 
 PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["transactions"]}) { ... on AssetNode {
   partitionStats { numMaterialized numFailed }
   assetMaterializations { partition metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
-
-
-def free_port() -> int:
-    """A port that nobody listens on, below those that systems hand out: no simulator is given it in the meantime."""
-    for port in random.sample(range(20_000, 30_000), 100):
-        with socket.socket() as free, contextlib.suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 class Ui:

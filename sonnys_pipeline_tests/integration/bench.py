@@ -100,13 +100,7 @@ class Bench:
 
     def submissions(self) -> Counter[tuple[str, int]]:
         """How often the server was given each page: by day of its window, and page number."""
-        counted: Counter[tuple[str, int]] = Counter()
-        for record in self.simulator.log:
-            if record.operation == "submit":
-                asked = {name: int(values[0]) for name, values in parse_qs(record.query).items()}
-                day = datetime.fromtimestamp(asked["startDate"], UTC).date().isoformat()
-                counted[(day, asked["offset"])] += 1
-        return counted
+        return submissions(self.simulator)
 
     def live_pages(self, job_id: str, status: RowStatus = RowStatus.PENDING) -> set[tuple[str, int]]:
         """Pages of whole days in this state whose hash the ledger knows."""
@@ -160,6 +154,17 @@ def bench_in(
 def day_start(day: str) -> datetime:
     """Midnight, UTC."""
     return datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
+def submissions(simulator: Simulator) -> Counter[tuple[str, int]]:
+    """How often the server was given each page: by day of its window, and page number."""
+    counted: Counter[tuple[str, int]] = Counter()
+    for record in simulator.log:
+        if record.operation == "submit":
+            asked = {name: int(values[0]) for name, values in parse_qs(record.query).items()}
+            day = datetime.fromtimestamp(asked["startDate"], UTC).date().isoformat()
+            counted[(day, asked["offset"])] += 1
+    return counted
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

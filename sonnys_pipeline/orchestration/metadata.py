@@ -1,0 +1,102 @@
+"""What Dagster's UI shows of a landed file, of a day of `transactions`, and of a run.
+
+Belongs here: figures → metadata, under the names that the UI knows. Does not belong here: when an event is logged
+(`recording.py`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+import dagster as dg
+import pyarrow as pa
+
+from sonnys_pipeline.analytics import kpis
+from sonnys_pipeline.batch.executor import ExecutionResult
+from sonnys_pipeline.batch.job_run import LandedDay
+from sonnys_pipeline.batch.jobs import JobRow
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+
+Metadata = Mapping[str, dg.MetadataValue]
+
+
+def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
+    """Row count, place, size and columns, under the names that Dagster's UI knows."""
+    return {
+        "dagster/partition_row_count" if partitioned else "dagster/row_count": dg.MetadataValue.int(landed.rows),
+        "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(table.schema)),
+        "path": dg.MetadataValue.path(str(landed.path)),
+        "bytes": dg.MetadataValue.int(landed.size),
+    }
+
+
+def day_metadata(day: LandedDay) -> Metadata:
+    """A day that has just been landed."""
+    loaded = day.loaded
+    return {
+        **file_metadata(day.file, loaded.table, partitioned=True),
+        "pages": dg.MetadataValue.int(len(loaded.job_hashes)),
+        "api_total": dg.MetadataValue.int(loaded.total),
+        "requests": dg.MetadataValue.int(loaded.requests),
+        "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
+        "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
+        "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
+        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
+        "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
+        "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
+    }
+
+
+def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
+    """A day that an attempt before this one landed: the same, as far as its file and its ledger row tell.
+
+    Raises:
+        LakeError: when the file cannot be read.
+    """
+    table = lake.read("transactions", [row.day]).drop_columns("date")
+    facts = lake.facts("transactions", row.day)
+    windows = json.loads(facts["windows"])
+    path = lake.path("transactions", row.day)
+    return {
+        **file_metadata(LandedFile(path, table.num_rows, path.stat().st_size), table, partitioned=True),
+        "pages": dg.MetadataValue.int(len(row.job_hashes)),
+        "api_total": dg.MetadataValue.int(sum(window["total"] for window in windows)),
+        "requests": dg.MetadataValue.int(row.requests),
+        "seconds": dg.MetadataValue.float(round(row.seconds, 3)),
+        "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
+        "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
+        "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
+    }
+
+
+def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
+    """The figures of a run (BM-09), under names of their own beside those of a day."""
+    figures: dict[str, dg.MetadataValue] = {
+        f"run/{name}": dg.MetadataValue.float(float(value)) for name, value in asdict(result.measures).items()
+    }
+    return figures | {
+        "run/job": dg.MetadataValue.text(result.job_id),
+        "run/audit": dg.MetadataValue.text(result.run_id),
+    }
+
+
+def table_schema(schema: pa.Schema) -> dg.TableSchema:
+    """Arrow columns as Dagster's table schema."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name=field.name,
+                type="list of structs" if pa.types.is_list(field.type) else str(field.type),
+                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
+            )
+            for field in schema
+        ]
+    )
+
+
+def sites_as_markdown(rows: pa.Table) -> str:
+    """`daily_sales` as a small table for the UI."""
+    lines = ["| site | cars | sales |", "|:--|--:|--:|"]
+    lines += [f"| {row['site']} | {row['cars']:,} | {row['sales']:,.2f} |" for row in rows.to_pylist()]
+    return "\n".join(lines)

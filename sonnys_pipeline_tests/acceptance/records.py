@@ -1,0 +1,46 @@
+"""What ledger and server remember of a run, for tests that stop it in mid-way and go on with it.
+
+Belongs here: questions to the ledger's file and to the server's log. Does not belong here: assertions.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+from sonnys_pipeline.batch.jobs import RowStatus
+from sonnys_pipeline.batch.ledger import JobService, open_ledger
+from sonnys_pipeline.simulator import RequestRecord
+from sonnys_pipeline_tests.acceptance.conftest import Site
+
+
+@contextmanager
+def ledger(site: Site) -> Iterator[JobService]:
+    """The site's ledger, open while inside."""
+    with open_ledger(f"sqlite:///{site.folder / 'state' / 'ledger.sqlite'}") as jobs:
+        yield jobs
+
+
+def remembered(site: Site, name: str) -> tuple[set[str], set[tuple[int, int]]]:
+    """What the ledger knows at this moment: landed days, and (start, page) of jobs whose hash it has."""
+    lifetime = timedelta(seconds=float(site.environment["SONNYS_HASH_LIFETIME"]))
+    with ledger(site) as jobs:
+        job = jobs.find_job(name)
+        if job is None:
+            return set(), set()
+        rows = jobs.get_rows(job.id)
+        landed = {row.day for row in rows if row.status is RowStatus.COMPLETED}
+        live = {
+            (int(known.window_start.timestamp()), known.page)
+            for row in rows
+            if row.status is not RowStatus.COMPLETED
+            for known in jobs.live_load_jobs(row.id, younger_than=lifetime)
+            if known.job_hash
+        }
+    return landed, live
+
+
+def submissions(log: Sequence[RequestRecord]) -> list[tuple[int, int]]:
+    """Window start and page of each load job that was submitted."""
+    asked = [parse_qs(record.query) for record in log if record.operation == "submit"]
+    return [(int(query["startDate"][0]), int(query["offset"][0])) for query in asked]

@@ -1,0 +1,218 @@
+"""BM-04, BM-05, DG-03: "Terminate" in Dagster's UI and SIGTERM to its command, in mid-run, and how each goes on.
+
+The first test asks a real web server what the UI's buttons ask it: to launch a run over a range, to terminate it, to
+re-execute it from failure. Every run is a process of its own. Durations pass ten times faster than in life.
+"""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from sonnys_pipeline.batch.jobs import Job, JobStatus
+from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline_tests.acceptance.conftest import STUCK, Process, Site, free_port
+from sonnys_pipeline_tests.acceptance.records import ledger, remembered, submissions
+
+pytestmark = pytest.mark.acceptance
+
+DAYS = [(date(2026, 10, 20) + timedelta(days=number)).isoformat() for number in range(20)]
+#: Seconds in which a stopped run must have checkpointed (BM-04).
+PROMISED = 5
+#: What Dagster adds until its run counts as over: it looks at a run that was asked to end about every second.
+OVERHEAD = 10
+PAGES = 3
+
+LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
+GO_ON = """mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """Dagster's web server on a site."""
+
+    url: str
+    process: Process
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """What GraphQL answers; an error of it is an error here."""
+        asked = {"query": query, "variables": variables}
+        answer = requests.post(f"{self.url}/graphql", json=asked, timeout=60).json()
+        assert answer.keys() == {"data"}, (answer, self.process.output)
+        return answer["data"]
+
+    def launch(self, mutation: str, params: dict[str, Any]) -> str:
+        """Start a run; its id."""
+        (launched,) = self.ask(mutation, params=params).values()
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def ends_as(self, run_id: str) -> str:
+        """Wait for a run's end; how it ended."""
+        over = {"SUCCESS", "FAILURE", "CANCELED"}
+        return until(lambda: status if (status := self.status(run_id)) in over else None)
+
+    def status(self, run_id: str) -> str:
+        """Where a run stands."""
+        return self.ask(STATUS, id=run_id)["runOrError"]["status"]
+
+    def is_up(self) -> bool:
+        """Whether it answers yet."""
+        try:
+            return requests.get(f"{self.url}/server_info", timeout=60).ok
+        except requests.ConnectionError:
+            return False
+
+
+def until(reached: Callable[[], Any]) -> Any:
+    """Ask again until there is something."""
+    deadline = time.monotonic() + STUCK
+    while not (found := reached()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def site(open_site: Callable[..., Site]) -> Site:
+    """Days of 250 rows (three pages)."""
+    return open_site(rows_per_day=249, midnight_row=True, speed=10, now="2026-11-20T12:00:00Z")
+
+
+@pytest.fixture
+def server(site: Site, start: Callable[..., Process]) -> WebServer:
+    """The web server, answering."""
+    port = free_port()
+    command = ["dagster-webserver", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    running = WebServer(f"http://127.0.0.1:{port}", start(command, site.environment))
+    until(running.is_up)
+    return running
+
+
+def jobs_of(site: Site) -> list[Job]:
+    """Every job of the ledger, oldest first."""
+    with ledger(site) as jobs:
+        return jobs.list_jobs()[::-1]
+
+
+def paused_at(site: Site, job: Job) -> datetime:
+    """When it was last paused."""
+    with ledger(site) as jobs:
+        return [entry.at for entry in jobs.transitions(job.id) if entry.to_status is JobStatus.PAUSED][-1]
+
+
+def landed_some(site: Site) -> bool:
+    """Whether a quarter of the days has landed."""
+    return len(site.lake.partitions("transactions")) >= len(DAYS) // 4
+
+
+def assert_checkpoint(site: Site) -> set[str]:
+    """The one job is paused and free, its landed days are recorded once each, nothing is half-written; those days."""
+    (job,) = jobs_of(site)
+    landed, _ = remembered(site, job.name)
+    assert (job.status, job.lease_owner, job.successful_rows) == (JobStatus.PAUSED, None, len(landed))
+    assert 0 < len(landed) < len(DAYS)
+    assert Counter(day for day, _ in site.materializations()) == dict.fromkeys(landed, 1)
+    assert not list((site.folder / "data").rglob("*.tmp"))
+    return landed
+
+
+def assert_all_landed_once(site: Site) -> None:
+    """Every row of every day once, each page from one load job, and never more requests than allowed."""
+    for day in DAYS:
+        assert site.landed_ids(day) == site.expected_ids(day)
+    assert not list((site.folder / "data").rglob("*.tmp"))
+    assert site.simulator.stats().jobs_created == PAGES * len(DAYS)
+    assert site.simulator.stats().rate_limited == 0
+
+
+def test_terminate_and_re_execute_from_failure(site: Site, server: WebServer) -> None:
+    """Terminated: cancelled after a checkpoint within five seconds, landed days recorded once.
+
+    From failure: the same job goes on; no landed day is read again, no live hash submitted again, every row once. As
+    it succeeds, Dagster records every partition of the run: days that had landed before have two materializations.
+    """
+    selector = {
+        "jobName": "__ASSET_JOB",
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "sonnys_pipeline.definitions",
+        "assetSelection": [{"path": ["transactions"]}],
+    }
+    ends = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
+    tags = [{"key": key, "value": value} for key, value in ends.items()]
+    run_id = server.launch(LAUNCH, {"selector": selector, "executionMetadata": {"tags": tags}})
+    until(lambda: landed_some(site))
+
+    asked, started = datetime.now(UTC), time.monotonic()
+    assert server.ask(TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    assert server.ends_as(run_id) == "CANCELED"
+
+    cancelled_after = time.monotonic() - started
+    landed = assert_checkpoint(site)
+    (job,) = jobs_of(site)
+    paused_after = (paused_at(site, job) - asked).total_seconds()
+    assert job.name == f"dagster:{run_id}"
+    assert paused_after < PROMISED
+    assert cancelled_after < PROMISED + OVERHEAD
+    _, live = remembered(site, job.name)
+    seen = len(site.simulator.log)
+
+    resumed = server.launch(GO_ON, {"parentRunId": run_id, "strategy": "FROM_FAILURE"})
+    assert server.ends_as(resumed) == "SUCCESS"
+
+    assert [(job.name, job.status) for job in jobs_of(site)] == [(f"dagster:{run_id}", JobStatus.COMPLETED)]
+    assert_all_landed_once(site)
+    again = submissions(site.simulator.log[seen:])
+    assert live
+    assert not {start for start, _ in again} & {int(Day.of(day).start.timestamp()) for day in landed}
+    assert not set(again) & live
+    assert Counter(day for day, _ in site.materializations()) == {day: 1 + (day in landed) for day in DAYS}
+    stats = site.simulator.stats()
+    figures = {
+        "landed": len(landed), "live": len(live), "submitted_again": len(again), "paused_after": paused_after,
+        "cancelled_after": cancelled_after, "submissions": stats.submissions, "requests": stats.requests,
+    }  # fmt: skip
+    print(json.dumps(figures))  # `pytest -s` shows them
+
+
+def test_sigterm_to_the_command(site: Site, materialize: Callable[..., Process]) -> None:
+    """`dagster asset materialize` leaves within five seconds, with a checkpoint, and says that it did not finish.
+
+    The same command again is a new run, and has a job of its own: it reads all of its days, those that had landed too
+    (the server still has the load jobs of the first run, so it makes none twice), and every row is there once.
+    """
+    stopped = materialize(site, DAYS[0], DAYS[-1])
+    until(lambda: landed_some(site))
+
+    started = time.monotonic()
+    stopped.send(signal.SIGTERM)
+    assert stopped.wait() == 1
+
+    ended_after = time.monotonic() - started
+    assert ended_after < PROMISED
+    assert "The run was terminated" in stopped.output
+    landed = assert_checkpoint(site)
+    seen = len(site.simulator.log)
+
+    again = materialize(site, DAYS[0], DAYS[-1])
+    assert again.wait() == 0, again.output
+
+    assert [job.status for job in jobs_of(site)] == [JobStatus.PAUSED, JobStatus.COMPLETED]
+    assert_all_landed_once(site)
+    assert Counter(submissions(site.simulator.log[seen:])) == {
+        (int(Day.of(day).start.timestamp()), page): 1 for day in DAYS for page in range(1, PAGES + 1)
+    }
+    assert Counter(day for day, _ in site.materializations()) == {day: 1 + (day in landed) for day in DAYS}
+    figures = {"landed": len(landed), "ended_after": ended_after, "submissions": site.simulator.stats().submissions}
+    print(json.dumps(figures))  # `pytest -s` shows them
