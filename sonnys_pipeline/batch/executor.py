@@ -193,7 +193,7 @@ class BatchExecutor:
                 self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
             self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
             if status is None:
-                unfinished = bool(self._jobs.get_pending_rows(job_id)) or bool(reason)
+                unfinished = bool(self._jobs.get_pending_rows(job_id))
                 status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:

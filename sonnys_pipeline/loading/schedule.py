@@ -9,7 +9,7 @@ Belongs here: choosing among open days. Does not belong here: sending, or what a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sonnys_pipeline.client import RequestRate
@@ -54,6 +54,7 @@ class Schedule:
     def next_action(self, now: float) -> tuple[PageJob, str] | None:
         """The most useful request that could be sent now, if any is."""
         in_flight = polling = 0
+        may_poll = self._scouts()
         submission: PageJob | None = None
         ripe: list[PageJob] = []
         for day in self.days:
@@ -66,7 +67,7 @@ class Schedule:
                     return job, "count"
                 if job.state is JobState.TO_SUBMIT:
                     submission = submission or job
-                elif job.state is JobState.RUNNING and job.age(now) >= self.times.ripe_age:
+                elif may_poll(job) and job.age(now) >= self.times.ripe_age:
                     ripe.append(job)
         for job in ripe:
             if job.age(now) > URGENT_SHARE * self._options.hash_lifetime:
@@ -81,6 +82,16 @@ class Schedule:
         if not ripe or (polling and not self.times.proven):
             return None
         return self._best_poll(ripe, now, dry=submission is None), "poll"
+
+    def _scouts(self) -> Callable[[PageJob], bool]:
+        """Which jobs may be polled at all, once ripe.
+
+        Before any job has passed, one that was not ready waits for the others: it may be one that never ends.
+        """
+        running = [job for day in self.days for job in day.jobs() if job.state is JobState.RUNNING]
+        if not self.times.proven and any(not job.was_working for job in running):
+            return lambda job: job.state is JobState.RUNNING and not job.was_working
+        return lambda job: job.state is JobState.RUNNING
 
     def _best_poll(self, ripe: list[PageJob], now: float, *, dry: bool) -> PageJob:
         """Of the ripe jobs the earliest day's, if it is surely ready; else the oldest one, which most likely is.
@@ -114,10 +125,11 @@ class Schedule:
         Submissions that could go now, but for the number in flight, wait for an answer; so do polls behind the scout.
         """
         jobs = [job for day in self.days for job in day.jobs()]
+        may_poll = self._scouts()
         scouting = not self.times.proven and any(job.state is JobState.POLLING for job in jobs)
         moments = [
             max(job.not_before, job.submitted_at + self.times.ripe_age if job.state is JobState.RUNNING else 0.0)
             for job in jobs
-            if (job.state is JobState.RUNNING and not scouting) or (job.state in _TO_REPEAT and job.not_before > now)
+            if (may_poll(job) and not scouting) or (job.state in _TO_REPEAT and job.not_before > now)
         ]
         return max(_SHORTEST_WAIT, min(moments) - now) if moments else None

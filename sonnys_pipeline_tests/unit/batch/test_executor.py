@@ -159,3 +159,13 @@ def test_a_stop_that_comes_first_is_kept(jobs: JobService, make: MakeExecutor) -
     assert (result.processed, result.pending, result.stopped) == (0, 3, "SIGTERM received")
     assert executor.loader.asked == []
     assert log(jobs, job_id)[-1] == ("paused", "SIGTERM received")
+
+
+def test_a_stop_that_comes_last_changes_nothing(jobs: JobService, make: MakeExecutor) -> None:
+    """Every day is landed: the job is completed, and nobody is told to resume what has nothing left to do."""
+    job_id, executor = create(jobs), make()
+    executor._on_day = lambda day: executor.stop("SIGTERM received") if day.loaded.day.key == "2026-01-03" else None
+    result = executor.execute(job_id)
+    assert (result.success, result.successful, result.pending) == (True, 3, 0)
+    assert result.stopped == "SIGTERM received"
+    assert log(jobs, job_id)[-1] == ("completed", "SIGTERM received")
