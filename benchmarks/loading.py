@@ -1,4 +1,4 @@
-"""Days × pages over real HTTP on the simulator: this loader, the plain `load_job`, and the arithmetic floor.
+"""Days by pages over real HTTP on the simulator: this loader, the plain `load_job`, and the arithmetic floor.
 
 The floor: two requests a page, 20 requests a block, from the first request to the last. Times are the server's, from
 its first request to its last; durations are the API's own divided by `speed`, on both sides. The simulator runs in a
@@ -82,8 +82,9 @@ def days_of(case: Case) -> list[str]:
 def simulator(case: Case) -> Iterator[str]:
     """The simulator in a process of its own; its base URL."""
     command = [
-        sys.executable, "-m", "sonnys_pipeline.cli", "simulate", "--port", "0", "--rows-per-day", str(case.rows_per_day),
-        "--midnight-row", "--speed", str(case.speed), "--latency", str(case.latency),
+        sys.executable, "-m", "sonnys_pipeline.cli", "simulate", "--port", "0",
+        "--rows-per-day", str(case.rows_per_day), "--midnight-row",
+        "--speed", str(case.speed), "--latency", str(case.latency),
         "--job-seconds", str(case.job_seconds[0]), str(case.job_seconds[1]),
     ]  # fmt: skip
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - ours
@@ -179,8 +180,8 @@ def measure(way: str, case: Case, processes: int = 1) -> Measured:
 
 
 CASES = (
-    Case("job time 1–4 s"),
-    Case("job time 2–20 s", job_seconds=(2.0, 20.0)),
+    Case("job time 1 to 4 s"),
+    Case("job time 2 to 20 s", job_seconds=(2.0, 20.0)),
     Case("latency 2 s a request", latency=2.0),
 )
 
@@ -192,7 +193,8 @@ def run(*, with_load_job: bool = True) -> list[Measured]:
         found.append(measure("loader", case))
         if with_load_job and case.latency == 0:
             found.append(measure("load_job", Case(case.name, case.job_seconds, days=4, speed=20.0)))
-    found.append(measure("loader", Case("job time 1–4 s, 40 days", days=40), processes=4))
+    found.append(measure("loader", Case("job time 1 to 4 s, 40 days", days=40), processes=4))
+    found.append(measure("loader", Case("60 days, for memory", days=60, speed=20.0)))
     return found
 
 

@@ -1,14 +1,17 @@
 """BM-04, BM-05, DG-03: "Terminate" in Dagster's UI and SIGTERM to its command, in mid-run, and how each goes on.
 
-The first test asks a real web server what the UI's buttons ask it: to launch a run over a range, to terminate it, to
+The first test asks a real `dagster dev` what the UI's buttons ask it: to launch a run over a range, to terminate it, to
 re-execute it from failure. Every run is a process of its own. Durations pass ten times faster than in life.
 """
 
-import json
+import logging
+import os
 import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -22,6 +25,8 @@ from sonnys_pipeline_tests.acceptance.conftest import STUCK, Process, Site, free
 from sonnys_pipeline_tests.acceptance.records import ledger, remembered, submissions
 
 pytestmark = pytest.mark.acceptance
+#: Figures of each test; `pytest --log-cli-level=INFO` shows them.
+logger = logging.getLogger(__name__)
 
 DAYS = [(date(2026, 10, 20) + timedelta(days=number)).isoformat() for number in range(20)]
 #: Seconds in which a stopped run must have checkpointed (BM-04).
@@ -39,8 +44,8 @@ STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
 @dataclass(frozen=True)
-class WebServer:
-    """Dagster's web server on a site."""
+class Server:
+    """`dagster dev` on a site: web server, daemon and code server."""
 
     url: str
     process: Process
@@ -74,6 +79,15 @@ class WebServer:
         except requests.ConnectionError:
             return False
 
+    def end(self) -> None:
+        """End the whole group, by force what does not end by itself."""
+        group = self.process.popen.pid
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.popen.wait(10)
+            os.killpg(group, signal.SIGKILL)
+
 
 def until(reached: Callable[[], Any]) -> Any:
     """Ask again until there is something."""
@@ -91,13 +105,16 @@ def site(open_site: Callable[..., Site]) -> Site:
 
 
 @pytest.fixture
-def server(site: Site, start: Callable[..., Process]) -> WebServer:
-    """The web server, answering."""
+def server(site: Site, start: Callable[..., Process]) -> Iterator[Server]:
+    """`dagster dev`, answering; ended after the test."""
     port = free_port()
-    command = ["dagster-webserver", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    running = WebServer(f"http://127.0.0.1:{port}", start(command, site.environment))
-    until(running.is_up)
-    return running
+    command = ["dagster", "dev", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    running = Server(f"http://127.0.0.1:{port}", start(command, site.environment))
+    try:
+        until(running.is_up)
+        yield running
+    finally:
+        running.end()
 
 
 def jobs_of(site: Site) -> list[Job]:
@@ -137,7 +154,7 @@ def assert_all_landed_once(site: Site) -> None:
     assert site.simulator.stats().rate_limited == 0
 
 
-def test_terminate_and_re_execute_from_failure(site: Site, server: WebServer) -> None:
+def test_terminate_and_re_execute_from_failure(site: Site, server: Server) -> None:
     """Terminated: cancelled after a checkpoint within five seconds, landed days recorded once.
 
     From failure: the same job goes on; no landed day is read again, no live hash submitted again, every row once. As
@@ -183,7 +200,7 @@ def test_terminate_and_re_execute_from_failure(site: Site, server: WebServer) ->
         "landed": len(landed), "live": len(live), "submitted_again": len(again), "paused_after": paused_after,
         "cancelled_after": cancelled_after, "submissions": stats.submissions, "requests": stats.requests,
     }  # fmt: skip
-    print(json.dumps(figures))  # `pytest -s` shows them
+    logger.info("%s", figures)
 
 
 def test_sigterm_to_the_command(site: Site, materialize: Callable[..., Process]) -> None:
@@ -215,4 +232,4 @@ def test_sigterm_to_the_command(site: Site, materialize: Callable[..., Process])
     }
     assert Counter(day for day, _ in site.materializations()) == {day: 1 + (day in landed) for day in DAYS}
     figures = {"landed": len(landed), "ended_after": ended_after, "submissions": site.simulator.stats().submissions}
-    print(json.dumps(figures))  # `pytest -s` shows them
+    logger.info("%s", figures)

@@ -20,7 +20,7 @@ MAY_USE: dict[str, set[str]] = {
     "lake": {"client"},
     "loading": {"client", "lake"},
     "settings": {"client"},
-    "batch": {"client", "lake", "loading", "analytics", "settings"},
+    "batch": {"client", "lake", "loading", "settings"},
     "orchestration": {"client", "lake", "loading", "analytics", "settings", "batch"},
     "definitions": {"orchestration"},
     "demo": {"lake", "simulator", "settings", "loading", "batch", "analytics", "client"},

@@ -120,6 +120,22 @@ def test_one_scout_until_a_job_has_passed() -> None:
     assert plan.next_action(10.0) == (other, "poll")
 
 
+def test_a_scout_that_was_not_ready_lets_the_others_go_first() -> None:
+    """It may be the one job that never ends; once all have been asked in vain, or one has passed, it is asked again."""
+    plan = schedule(days=2)
+    scout, other = submit(plan, 0.0), submit(plan, 0.0)
+    scout.was_working = True
+    assert plan.next_action(10.0) == (other, "poll")
+    other.not_before = 30.0
+    assert plan.next_action(10.0) is None
+    assert plan.until_next(10.0) == pytest.approx(20.0)
+    other.was_working = True
+    assert plan.next_action(10.0) == (scout, "poll")
+    other.was_working = False
+    plan.times.has_passed(10.0)
+    assert plan.next_action(10.0) == (scout, "poll")
+
+
 def test_a_job_is_not_polled_before_it_is_ripe() -> None:
     """By its age, and by the moment before which it is not to be asked again."""
     plan = schedule(days=1)
