@@ -80,7 +80,13 @@ def simulate(
         click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / speed:g}")
         click.echo(f"export SONNYS_POLL_INTERVAL={2 / speed:g} SONNYS_JOB_TIMEOUT={300 / speed:g}")
         click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / speed:g}")
-        _messages.print(f"Simulating {sites} sites at {url}; end with Ctrl-C.")
+        _messages.print(
+            f"Simulating {sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
+        )
+        if Path(".env").exists():
+            _messages.print(
+                "A .env lies here: under Dagster its lines win over these. Work in another folder, or move it."
+            )
 
     try:
         serve(config, host, port, on_start=announce)
@@ -108,7 +114,7 @@ def demo(days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
         with demonstration.demo_environment(folder, sites) as environment:
             if ui:
                 _messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
-                sys.exit(demonstration.serve_ui(environment, port))
+                sys.exit(demonstration.serve_ui(folder, environment, port))
             keys = demonstration.last_days(days)
             _messages.print(
                 f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "

@@ -94,6 +94,8 @@ def last_days(count: int) -> list[str]:
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 
+# Both run in the demo's folder: Dagster puts the working directory's `.env` over the environment, and the user's own
+# one must neither send his key to the simulator nor the demo to his API.
 def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -> list[DemoDay]:
     """Let Dagster land the days and what stands downstream, in a process of its own.
 
@@ -106,14 +108,19 @@ def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -
         "--select", "transactions,daily_sales", "--partition-range", f"{days[0]}...{days[-1]}",
     ]  # fmt: skip
     with log.open("w") as output:
-        done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)  # noqa: S603 - our own command
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+        )
     if done.returncode != 0:
-        raise DemoError(f"Dagster's run failed; its log is {log}")
+        said = [
+            line for line in log.read_text(errors="replace").splitlines() if "Failure: " in line or "Error: " in line
+        ]
+        raise DemoError(f"Dagster's run failed: {said[0] if said else 'it said nothing'}; its log is {log}")
     lake = Lake(folder / "data")
     return [_landed(lake, day) for day in days]
 
 
-def serve_ui(environment: Mapping[str, str], port: int) -> int:
+def serve_ui(folder: Path, environment: Mapping[str, str], port: int) -> int:
     """`dagster dev` in the foreground until it ends or a signal asks it to; returns the exit code to leave with.
 
     It gets a session of its own and is ended as a group: started from a script it would ignore both signals. A web
@@ -122,7 +129,9 @@ def serve_ui(environment: Mapping[str, str], port: int) -> int:
     command = [
         sys.executable, "-m", "dagster", "dev", "-m", "sonnys_pipeline.definitions", "--port", str(port),
     ]  # fmt: skip
-    server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own command
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=folder, env=environment, start_new_session=True
+    )
     received: list[int] = []
     previous = {number: signal.signal(number, lambda which, _: received.append(which)) for number in _STOP_SIGNALS}
     try:

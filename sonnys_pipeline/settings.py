@@ -5,6 +5,7 @@ Belongs here: names, defaults, parsing, and how settings become a client. Secret
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
+from sonnys_pipeline.client.budget import account_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header
 
 
@@ -79,7 +81,7 @@ class Settings(BaseSettings):
     site_code: Annotated[str, AfterValidator(lambda code: checked_header(code, "a site code"))] | None = None
     base_url: Annotated[str, AfterValidator(checked_base_url)] = PRODUCTION_URL
     rate_limit: Annotated[RequestRate, NoDecode, BeforeValidator(_rate)] = RequestRate()
-    budget_url: str | None = None
+    budget_url: SecretStr | None = None
     poll_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     job_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 300.0
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
@@ -118,7 +120,8 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"{' and '.join(missing)} not set: put the API credentials of the operator's BackOffice into the "
-                "environment or into .env (see .env.example); to try without any, run `sonnys demo`"
+                "environment or into .env (see .env.example; under Dagster even an empty line there hides the "
+                "environment's value); to try without any, run `sonnys demo`"
             )
 
     def open_budget(self) -> RequestBudget:
@@ -127,11 +130,25 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: for a store that cannot be used.
         """
-        url = self.budget_url or f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
+        if self.budget_url:
+            variable, url = "SONNYS_BUDGET_URL", self.budget_url.get_secret_value()
+        else:
+            variable, url = "SONNYS_STATE_DIR", f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
         try:
             return RequestBudget(self.api_id.get_secret_value(), self.rate_limit, url)
         except ValueError as wrong:
             raise SettingsError(str(wrong)) from None
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise SettingsError(
+                f"{variable}: the request budget cannot be kept there ({reason}); free space, mend the rights of file "
+                "and folder, or name a place that can be written; a damaged budget file may be deleted"
+            ) from error
+
+    @property
+    def account(self) -> str:
+        """A digest that stands for the API id."""
+        return account_digest(self.api_id.get_secret_value())
 
     def open_client(self) -> SonnysClient:
         """A client; close it, or use it as a context manager.

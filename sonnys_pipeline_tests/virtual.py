@@ -72,6 +72,7 @@ class VirtualExchange:
         self.order = itertools.count()
         self.under_way = []
         self.closed = False
+        self.most_at_once = 32
 
     def start(self, key, call: Callable[[], object]):
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,22 @@ from statistics import quantiles
 from typing import Any
 
 from sonnys_pipeline.loading.outcomes import Attempt
+
+
+class StateUnwritableError(Exception):
+    """A file of the state folder cannot be written: audit or quarantine; what is landed stays landed."""
+
+
+@contextmanager
+def writable_state(path: Path) -> Iterator[None]:
+    """What fails inside because of the disk or of rights names the file, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StateUnwritableError(
+            f"cannot write {path} ({error.strerror or error}); free space, mend its rights, or name another "
+            "folder in SONNYS_STATE_DIR, then run it again: nothing landed was touched"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -116,9 +133,14 @@ class Audit:
     _lines: int = -1
 
     def __enter__(self) -> Audit:
-        """Open the file of attempts."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lines = os.open(self.attempts_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        """Open the file of attempts.
+
+        Raises:
+            StateUnwritableError: when it cannot be written, as every method that writes does.
+        """
+        with writable_state(self.attempts_path):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lines = os.open(self.attempts_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,7 +160,9 @@ class Audit:
     def attempted(self, attempt: Attempt) -> None:
         """Append a line; one write, so that no other line can be torn by it."""
         line = {**asdict(attempt), "sent_at": attempt.sent_at.isoformat(), "seconds": round(attempt.seconds, 4)}
-        os.write(self._lines, (json.dumps({"run_id": self.run_id, "job_id": self.job_id, **line}) + "\n").encode())
+        content = json.dumps({"run_id": self.run_id, "job_id": self.job_id, **line}) + "\n"
+        with writable_state(self.attempts_path):
+            os.write(self._lines, content.encode())
 
     def day_ended(self, outcome: DayOutcome) -> None:
         """Keep what became of a day."""
@@ -157,11 +181,13 @@ class Audit:
             "days": [asdict(outcome) for outcome in self.outcomes],
         }
         beside = self.summary_path.with_suffix(".json.tmp")
-        with os.fdopen(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            json.dump(summary, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.summary_path)
+        with writable_state(self.summary_path):
+            handle = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(summary, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.summary_path)
         return summary
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
 import uuid
@@ -19,16 +18,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
 from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
+from sonnys_pipeline.batch.landing import ASSET
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError, LedgerError
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
-from sonnys_pipeline.lake.dataset import Lake, is_running
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.writers import is_running, this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import LoadObserver
@@ -102,7 +102,7 @@ class BatchExecutor:
         self._clock = clock
         self._run: JobRun | None = None
         self._stop_reason = ""
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = f"{this_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def stop(self, reason: str) -> None:
         """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
@@ -176,12 +176,12 @@ class BatchExecutor:
         self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
         self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in self._jobs.get_rows(job_id):
-            if row.status is RowStatus.COMPLETED and not (row.path and Path(row.path).exists()):
-                logger.warning("%s: %s is gone; the day is pending again", row.day, row.path)
+            if row.status is RowStatus.COMPLETED and not self._lake.path(ASSET, row.day).exists():
+                logger.warning("%s: its file is gone; the day is pending again", row.day)
                 self._jobs.reopen_row(row.id, owner=self.owner)
         rows = self._jobs.get_pending_rows(job_id)
         for row in rows:
-            self._lake.remove_leftovers("transactions", row.day)
+            self._lake.remove_leftovers(ASSET, row.day)
         return rows
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
@@ -248,5 +248,5 @@ class BatchExecutor:
 
 def is_gone(owner: str) -> bool:
     """Whether a lease's owner was a process of this machine that runs no more; of other machines nobody can tell."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    return host == socket.gethostname() and rest.isdigit() and not is_running(int(rest))
+    machine, _, process = owner.rpartition(":")[0].rpartition(":")
+    return machine == this_machine() and process.isdigit() and not is_running(int(process))

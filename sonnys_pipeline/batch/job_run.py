@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.jobs import JobRow
-from sonnys_pipeline.batch.landing import land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day, set_aside
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.progress import Progress, ProgressReport
 from sonnys_pipeline.client import AuthError, SonnysError, UnparsableRowError
@@ -47,6 +47,7 @@ class ExecutorOptions:
         timezone: zone of the days.
         state_dir: where audit and quarantine are kept.
         loader: durations and bounds of the loader.
+        source: whose rows are asked for; kept in each file.
         on_error: what a failing day does.
         lease_seconds: how long an executor that says nothing counts as alive.
     """
@@ -54,6 +55,7 @@ class ExecutorOptions:
     timezone: str
     state_dir: Path
     loader: LoaderOptions
+    source: Source
     on_error: OnError = OnError.FAIL_FAST
     lease_seconds: float = 30.0
 
@@ -119,9 +121,7 @@ class JobRun(LoadObserver):
         """
         outcomes = self._loader.load(self._requests())
         try:
-            for outcome in outcomes:
-                if self._stop_reason:
-                    break
+            for outcome in outcomes:  # a stop ends the loader; days that are already complete are landed still
                 stopped = self._landed(outcome) if isinstance(outcome, LoadedDay) else self._failed(outcome)
                 if stopped:
                     return stopped
@@ -173,8 +173,10 @@ class JobRun(LoadObserver):
 
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]
+        # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
+        self._jobs.renew_lease(row.job_id, self._owner, self._options.lease_seconds)
         try:
-            file = land_day(self._lake, loaded)
+            file = land_day(self._lake, loaded, source=self._options.source)
         except LakeError as error:
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.

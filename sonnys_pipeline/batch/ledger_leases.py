@@ -39,9 +39,9 @@ class LeaseLedger(LedgerStore):
             UnknownJobError: when there is no such job.
             ValueError: for an empty owner, or no positive time.
         """
-        now = self._now()
-        until = _until(now, owner, seconds)
         with self._writing() as connection:
+            now = self._now()  # after the wait for the write lock: a lease must not be born old
+            until = _until(now, owner, seconds)
             taken = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, or_(is_free(now), jobs.c.lease_owner == owner))
@@ -64,8 +64,8 @@ class LeaseLedger(LedgerStore):
             UnknownJobError: when there is no such job any more.
             ValueError: for an empty owner, or no positive time.
         """
-        until = _until(self._now(), owner, seconds)
         with self._writing() as connection:
+            until = _until(self._now(), owner, seconds)
             renewed = connection.execute(
                 update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
             ).rowcount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,10 +16,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def graceful(stop: Callable[[str], None]) -> Iterator[list[int]]:
     """Call `stop` on the first signal; end the process on the second.
 
+    In a thread other than the main one nothing can be arranged, and signals do what they did before.
+
     Yields:
         A list that holds the first signal's number once it has come; the exit code is 128 more than that.
     """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def handle(number: int, _: FrameType | None) -> None:
         if received:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
+from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.client import SonnysClient
@@ -49,6 +50,7 @@ def make_executor(
             max_retries=settings.max_retries,
             hash_lifetime=settings.hash_lifetime,
         ),
+        source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,
     )
     return BatchExecutor(jobs, client, lake, options, on_day=on_day, on_progress=on_progress)

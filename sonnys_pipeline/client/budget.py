@@ -9,6 +9,9 @@ pyrate-limiter's SQLite bucket behind a file lock, or process memory.
 
 A 429 means that somebody outside the log spends the same budget. Nobody can tell when that block opened, only that it
 ends at most one block after the 429: so the 429 is written beside the log, and all sharers wait for that long.
+
+A file's clock is the wall clock, which may be set back. What was written before then lies in the future and tells
+nothing; but all of it was sent by now, so a pause of one block from now is enough, and nobody waits for the old time.
 """
 
 from __future__ import annotations
@@ -69,6 +72,11 @@ class RequestRate:
         return 0.05 + 0.02 * self.seconds
 
 
+def account_digest(api_id: str) -> str:
+    """What stands for an API id wherever it must not stand itself: 16 hexadecimal digits."""
+    return hashlib.sha256(api_id.encode()).hexdigest()[:16]
+
+
 class RequestBudget:
     """Hands out places in the request budget of one API id, to the threads and processes that share its store.
 
@@ -97,9 +105,10 @@ class RequestBudget:
         """
         self.rate = rate or RequestRate()
         self._sleep = sleep
-        self._block_ms = round((self.rate.seconds + self.rate.arrival_margin) * 1000)
+        self._margin_ms = round(self.rate.arrival_margin * 1000)
+        self._block_ms = round(self.rate.seconds * 1000) + self._margin_ms
         self._departures, self._cool_downs = _open_store(
-            url, hashlib.sha256(api_id.encode()).hexdigest()[:16], self.rate.requests, self._block_ms
+            url, account_digest(api_id), self.rate.requests, self._block_ms
         )
         # Threads queue here first: it is cheaper, and fairer, than many threads polling one file lock.
         self._threads = threading.Lock()
@@ -112,10 +121,22 @@ class RequestBudget:
         """
         with self._threads, self._departures.locked():
             now = self._departures.now()
+            self._forget_the_future(now)
             last_429 = self._cool_downs.newest()
             if last_429 is not None and now < last_429 + self._block_ms:
                 return (last_429 + self._block_ms - now) / 1000
             return self._departures.put(now) / 1000
+
+    def _forget_the_future(self, now: int) -> None:
+        """After the clock was set back: one cool-down from now instead of what was written before.
+
+        A step that is smaller than the margin leaves the logs alone: it lengthens a wait by no more than that.
+        """
+        newest = (self._departures.newest(), self._cool_downs.newest())
+        if any(entry is not None and entry > now + self._margin_ms for entry in newest):
+            self._departures.flush()
+            self._cool_downs.flush()
+            self._cool_downs.put(now)
 
     def acquire(self) -> float:
         """Wait for a place and take it.
@@ -173,6 +194,10 @@ class _Log:
             return max(decision.retry_after_ms or 1, 1)
         self._bucket.leak(now)
         return 0
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self._bucket.flush()
 
     def locked(self) -> AbstractContextManager[object]:
         """Keeps other processes out between reading the clock and writing the log."""

@@ -25,7 +25,7 @@ No error of ours holds a credential: they are built from statuses, bodies and pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 #: How much of a foreign body an error message quotes, in characters.
 QUOTED_BODY = 300
@@ -59,9 +59,11 @@ class APIStatusError(APIError):
         type: the API's own word for the error (contract, "Errors"); `None` where the body was not the API's JSON.
         messages: the API's messages, one or more.
         body: the first characters of the body, for a person.
+        remedy: what to do about it; by the API's own word where that tells more than the status.
     """
 
     remedy = "See the message of the API."
+    remedies: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, status: int, error_type: str | None, messages: tuple[str, ...], body: str = "") -> None:
         """Build the error from the parts of an answer."""
@@ -69,6 +71,7 @@ class APIStatusError(APIError):
         self.type = error_type
         self.messages = messages
         self.body = body[:QUOTED_BODY]
+        self.remedy = self.remedies.get(error_type or "", self.remedy)
         said = "; ".join(messages) or self.body or "no message"
         super().__init__(f"HTTP {status} {error_type or 'without a type'}: {said} — {self.remedy}")
 
@@ -93,6 +96,12 @@ class ValidationError(APIStatusError):
     """400 or 422: the API refuses the request itself; it comes through as the API said it (LJ-06)."""
 
     remedy = "The API keeps six months, takes spans of at most 24 hours, no end in the future, and only known sites."
+    remedies: ClassVar[Mapping[str, str]] = {
+        "InvalidPayloadRequestTimestampError": (
+            "The clock of this machine is more than 5 minutes off: set it, and keep it right with NTP."
+        ),
+        "UnexpectedFailure": "Try again later; ask Sonny's helpdesk if it stays.",
+    }
 
 
 class RateLimitError(APIStatusError):

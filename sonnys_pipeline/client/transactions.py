@@ -17,6 +17,7 @@ from sonnys_pipeline.client.errors import (
     IncompleteResultError,
     JobFailedError,
     NotFoundError,
+    ResponseFormatError,
     UnknownJobStatusError,
 )
 from sonnys_pipeline.client.models import (
@@ -50,7 +51,6 @@ class JobData:
         status: working, pass or fail.
         rows: raw rows of this page; empty unless the status is pass.
         total: rows of the whole window, over all pages; 0 unless the status is pass.
-        limit: rows a page, as the API understood it; 0 unless the status is pass.
         body: the whole `data` object, for what a `fail` may carry.
     """
 
@@ -58,7 +58,6 @@ class JobData:
     status: JobStatus
     rows: Sequence[Mapping[str, Any]]
     total: int
-    limit: int
     body: Mapping[str, Any]
 
     @classmethod
@@ -77,11 +76,12 @@ class JobData:
                 "the API has changed: nothing was read from it"
             ) from None
         if status is not JobStatus.PASS:
-            return cls(job_hash, status, (), 0, 0, data)
+            return cls(job_hash, status, (), 0, data)
         where = f"load job {job_hash}"
         rows = required(data, "data", list, where)
-        total = required(data, "total", int, where) if "total" in data else len(rows)
-        return cls(job_hash, status, rows, total, int(data.get("limit") or PAGE_SIZE), data)
+        if "total" not in data and len(rows) < PAGE_SIZE:
+            return cls(job_hash, status, rows, len(rows), data)  # a page that is not full is the only one
+        return cls(job_hash, status, rows, required(data, "total", int, where), data)
 
     def parse(self) -> list[TransactionJobItem]:
         """The rows as models.
@@ -169,7 +169,10 @@ class Transactions(Resource):
         Returns:
             The load job's hash, good for 20 minutes.
         """
-        return str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
+        job_hash = str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
+        if not job_hash:
+            raise ResponseFormatError(f"POST {_LOAD_JOB}: the answer's hash is empty")
+        return job_hash
 
     def get_job_data(self, job_hash: str) -> JobData:
         """Ask once for a load job (LJ-07); one request.

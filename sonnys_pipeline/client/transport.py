@@ -6,12 +6,13 @@ Belongs here: everything that knows the HTTP library. Does not belong here: retr
 
 from __future__ import annotations
 
+import html
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -35,6 +36,10 @@ from sonnys_pipeline.client.errors import (
 
 #: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
 POOL_SIZE = 32
+#: Shorter ones are not masked: nobody could keep them secret, and every word of the API would be full of `***`.
+SHORTEST_SECRET = 4
+#: How an answer of the API begins.
+_JSON_STARTS = (b"{", b"[")
 
 _STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
     400: ValidationError,
@@ -69,7 +74,7 @@ class Response:
             return from_json(self.content, allow_inf_nan=False)
         except ValueError:
             # A gateway's page is worth quoting; rows that were cut off are not, they hold personal data.
-            broken = self.content.lstrip()[:1] in {b"{", b"["}
+            broken = self.content.lstrip()[:1] in _JSON_STARTS
             what = f"broken after {len(self.content)} bytes" if broken else quoted(self.content)
             raise ResponseFormatError(f"the answer is not JSON: {what}") from None
 
@@ -101,6 +106,7 @@ class HttpTransport:
         self._headers = dict(headers)
         for name, value in self._headers.items():
             checked_header(value.get_secret_value() if isinstance(value, SecretStr) else value, name)
+        self._secrets = [value for value in self._headers.values() if isinstance(value, SecretStr)]
         self._timeouts = (connect_timeout, read_timeout)
         self._session = requests.Session()
         if _scheme_and_host(self.base_url)[0] == "http":
@@ -150,10 +156,15 @@ class HttpTransport:
             ) from _without_request(error)
         if answer.is_redirect:
             target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
+            target = masked(target, self._secrets)
             raise RedirectedError(f"{what}: redirected to {target}; not followed, the credentials would go there too")
         if answer.status_code != requests.codes.ok:
-            raise status_error(answer.status_code, answer.content)
-        return Response(answer.status_code, answer.content, answer.headers.get("Date"))
+            raise status_error(answer.status_code, answer.content, self._secrets)
+        content: bytes = answer.content
+        if content.lstrip()[:1] not in _JSON_STARTS:
+            # A page between us and the API: whoever quotes it, wherever, quotes no credential that it echoes.
+            content = masked(content.decode("latin-1"), self._secrets).encode("latin-1")
+        return Response(answer.status_code, content, answer.headers.get("Date"))
 
     def close(self) -> None:
         """Close every connection."""
@@ -207,8 +218,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def status_error(status: int, content: bytes) -> APIError:
-    """The error for an answer that is not 200 (contract, "Errors"); a body that is not JSON is quoted."""
+def status_error(status: int, content: bytes, secrets: Sequence[SecretStr] = ()) -> APIError:
+    """The error for an answer that is not 200 (contract, "Errors"); a body that is not JSON is quoted.
+
+    A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
+    """
     error_type: str | None = None
     messages: tuple[str, ...] = ()
     try:
@@ -216,18 +230,30 @@ def status_error(status: int, content: bytes) -> APIError:
     except ValueError:
         body = None
     if isinstance(body, dict):
-        error_type = body["type"] if isinstance(body.get("type"), str) else None
+        error_type = masked(body["type"], secrets) if isinstance(body.get("type"), str) else None
         said = body.get("messages") or [body.get("message")]
-        messages = tuple(str(part) for part in (said if isinstance(said, list) else [said]) if part is not None)
+        messages = tuple(
+            masked(str(part), secrets) for part in (said if isinstance(said, list) else [said]) if part is not None
+        )
         if body.get("code"):
-            messages += (f"support code {body['code']}",)
+            messages += (masked(f"support code {body['code']}", secrets),)
     kind = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else APIStatusError)
-    return kind(status, error_type, messages, quoted(content))
+    return kind(status, error_type, messages, quoted(content, secrets))
 
 
-def quoted(content: bytes) -> str:
-    """The start of a foreign body, for a person, in one line."""
-    return " ".join(content[: 4 * QUOTED_BODY].decode("utf-8", "replace").split())[:QUOTED_BODY]
+def quoted(content: bytes, secrets: Sequence[SecretStr] = ()) -> str:
+    """The start of a foreign body, for a person, in one line; masked before it is cut, which could halve a secret."""
+    text = masked(content.decode("utf-8", "replace"), secrets)
+    return " ".join(text[: 4 * QUOTED_BODY].split())[:QUOTED_BODY]
+
+
+def masked(text: str, secrets: Sequence[SecretStr]) -> str:
+    """A text with `***` for every secret in it, also where HTML or a URL writes it in its own way."""
+    plain = {value for secret in secrets if len(value := secret.get_secret_value()) >= SHORTEST_SECRET}
+    spellings = {spelling for value in plain for spelling in (value, html.escape(value), quote(value, safe=""))}
+    for spelling in sorted(spellings, key=len, reverse=True):  # one may be a part of another
+        text = text.replace(spelling, "***")
+    return text
 
 
 def _reason(error: BaseException) -> str:

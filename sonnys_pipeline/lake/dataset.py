@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+from sonnys_pipeline.lake.writers import file_writer, is_dead_writer
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
@@ -88,7 +88,7 @@ class Lake:
             )
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
-        beside = path.with_name(f".{_FILE}.{_writer()}.{uuid.uuid4().hex}{_UNFINISHED}")
+        beside = path.with_name(f".{_FILE}.{file_writer()}.{uuid.uuid4().hex}{_UNFINISHED}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
             with _removed_on_failure(beside):
@@ -114,8 +114,7 @@ class Lake:
         """
         removed = []
         for path in self.path(asset, partition).parent.glob(f".{_FILE}.*{_UNFINISHED}"):
-            host, _, process = path.name.removeprefix(f".{_FILE}.").split(".")[0].rpartition("-")
-            ours_and_dead = host == _host() and not is_running(int(process) if process.isdigit() else 0)
+            ours_and_dead = is_dead_writer(path.name.removeprefix(f".{_FILE}.").split(".")[0])
             with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
                 if ours_and_dead or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
                     path.unlink()
@@ -202,26 +201,6 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def _host() -> str:
-    """This machine, as a part of a file name."""
-    return "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())
-
-
-def _writer() -> str:
-    return f"{_host()}-{os.getpid()}"
-
-
-def is_running(process: int) -> bool:
-    """Whether a process of this machine is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process > 0
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@
 LakeError
 ├── UnwritableLakeError   full disk, missing rights, a folder that is a file
 ├── RowsWouldVanishError  a re-read would replace landed rows by nothing (DESIGN, decision 5)
+├── OtherSourceError      a landed day comes from another account, site or time zone
 └── NotLandedError        a file that is asked for has not been landed
 ```
 """
@@ -19,6 +20,10 @@ class UnwritableLakeError(LakeError):
 
 class RowsWouldVanishError(LakeError):
     """A landed day that has rows would become an empty one; refused."""
+
+
+class OtherSourceError(LakeError):
+    """A landed day of another account, site or time zone would be replaced; refused."""
 
 
 class NotLandedError(LakeError):

@@ -61,6 +61,12 @@ class CircuitBreaker:
             self._outcomes.clear()
         self._outcomes.append(True)
 
+    def told_nothing(self, now: float) -> None:
+        """An answer that shows neither, such as a 429; a probe that got it is sent again."""
+        if self._probing:
+            self._probing = False
+            self._next_probe = now + self._first_pause
+
     def failed(self, now: float) -> None:
         """An answer, or none, that shows it is not."""
         if self._closed:

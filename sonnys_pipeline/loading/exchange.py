@@ -27,6 +27,8 @@ class Answer(Generic[T]):
 class Exchange(Protocol):
     """Runs calls beside the caller; tests put a virtual clock behind it."""
 
+    most_at_once: int
+
     def start(self, key: object, call: Callable[[], object]) -> None:
         """Begin a call; its answer will carry the key."""
         ...
@@ -49,7 +51,7 @@ class ThreadExchange:
 
     def __init__(self, threads: int) -> None:
         """Make room for so many calls at once; threads start when they are first needed."""
-        self._most = threads
+        self.most_at_once = threads
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
@@ -69,7 +71,7 @@ class ThreadExchange:
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
-            elif len(self._threads) < self._most:
+            elif len(self._threads) < self.most_at_once:
                 thread = threading.Thread(target=self._work, name=f"exchange-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sonnys_pipeline.client import (
     APIError,
     APIStatusError,
+    APITimeoutError,
     JobData,
     JobFailedError,
     JobStatus,
@@ -95,6 +97,7 @@ class Loader:
         self._finished: list[LoadedDay | FailedDay] = []
         self._refusals = 0
         self._stopping = False
+        self._under_way: dict[_Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
         self.requests = 0
 
@@ -113,6 +116,7 @@ class Loader:
                 yield from self._take_finished()
                 if self._stopping:
                     self._await_submissions()
+                    yield from self._take_finished()
                     return
                 if not self._step():
                     yield from self._take_finished()
@@ -156,6 +160,10 @@ class Loader:
         if held_back is None or held_back > 0:
             self._receive(held_back)
             return True
+        if len(self._under_way) >= self._exchange.most_at_once:
+            # A place taken now would be used later, together with others: more at once than the budget allows.
+            self._receive(None)
+            return True
         pause = self._budget.try_acquire()
         if pause > 0:
             self._receive(pause)
@@ -173,6 +181,7 @@ class Loader:
         self.requests += 1
         self._breaker.sent()
         key = _Sent(job, operation, now, self._now())
+        self._under_way[key] = None
         api, params = self._api, job.params
         if operation == "submit":
             job.state, job.submitted_at = JobState.SUBMITTING, now
@@ -181,18 +190,34 @@ class Loader:
         elif operation == "poll":
             job.state = JobState.POLLING
             job_hash = job.job_hash
-            self._exchange.start(key, lambda: _fetch(api, job_hash))
+            self._exchange.start(key, lambda: _fetch(api, job_hash, params))
         else:
             job.state = JobState.COUNTING
             span = job.work.params
             self._exchange.start(key, lambda: api.count(**span))
 
     def _receive(self, seconds: float | None) -> None:
-        """Take in the answers that have come, waiting for the first one for so long at most."""
+        """Take in the answers that have come, waiting for the first one for so long at most.
+
+        A request that is not answered within its time counts as failed, and its answer is nobody's when it comes: an
+        answer that drips would otherwise hold its day, or a probe the whole run, for ever (BM-03).
+        """
+        oldest = next(iter(self._under_way), None)
+        if oldest is not None:
+            left = max(0.0, oldest.clock + self._options.request_timeout - self._clock())
+            seconds = left if seconds is None else min(seconds, left)
         for answer in self._exchange.wait(seconds):
             sent = answer.key
             assert isinstance(sent, _Sent)  # noqa: S101 - the only kind of key that _send gives
-            self._heard(sent, answer)
+            if sent in self._under_way:
+                del self._under_way[sent]
+                self._heard(sent, answer)
+        for sent in list(self._under_way):
+            if self._clock() - sent.clock < self._options.request_timeout:
+                break
+            del self._under_way[sent]
+            late = APITimeoutError(f"{sent.operation}: no whole answer within {self._options.request_timeout:g} s")
+            self._heard(sent, Answer(sent, None, late))
 
     def _heard(self, sent: _Sent, answer: Answer[object]) -> None:
         job, error = sent.job, answer.error
@@ -200,7 +225,9 @@ class Loader:
             raise error  # a defect, not an answer: nothing to heal here
         outcome = type(error).__name__ if error else self._describe(answer.value)
         self._observer.attempted(self._attempt(sent, outcome, error))
-        if error is None or not shows_trouble(error):
+        if isinstance(error, RateLimitError):
+            self._breaker.told_nothing(self._clock())
+        elif error is None or not shows_trouble(error):
             self._breaker.succeeded()
         else:
             self._breaker.failed(self._clock())
@@ -330,7 +357,7 @@ class Loader:
         return "submitted" if isinstance(value, str) else "counted"
 
 
-def _fetch(api: LoadJobApi, job_hash: str) -> PageRows | JobData:
+def _fetch(api: LoadJobApi, job_hash: str, params: Mapping[str, Any]) -> PageRows | JobData:
     """Ask for a job, and turn its rows into columns here, beside the thread that decides.
 
     Raises:
@@ -338,5 +365,5 @@ def _fetch(api: LoadJobApi, job_hash: str) -> PageRows | JobData:
     """
     page = parse_page(job_hash, api.get_job_body(job_hash))
     if isinstance(page, JobData) and page.status is JobStatus.FAIL:
-        raise JobFailedError(job_hash, body=page.body)
+        raise JobFailedError(job_hash, params, page.body)
     return page

@@ -8,18 +8,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.client import IncompleteResultError, JobData, JobStatus
+from sonnys_pipeline.client import APIError, IncompleteResultError, JobData, JobStatus
 from sonnys_pipeline.client.models import unknown_fields
 from sonnys_pipeline.client.resource import unwrapped
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
+
+#: The API reads whole seconds, and includes the end: up to here a row may lie on it.
+_END_INCLUDED = timedelta(seconds=1)
+
+
+class RowsOutsideWindowError(APIError):
+    """The API gave rows of other instants than it was asked for; cut off, they would be on no day at all.
+
+    Attributes:
+        window: what was asked for.
+        strangers: how many rows lie neither inside nor on the end.
+    """
+
+    def __init__(self, window: Window, strangers: int, rows: int) -> None:
+        """Build the error; `rows` is how many came in all."""
+        self.window = window
+        self.strangers = strangers
+        self.rows = rows
+        super().__init__(
+            f"window {window}: {strangers} of {rows} rows are of other instants than it was asked for, going by their "
+            "completeDate; nothing was kept. The API seems to read spans by another clock or zone: report it"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep all parts when the error crosses a process boundary."""
+        return type(self), (self.window, self.strangers, self.rows)
 
 
 @dataclass(frozen=True)
@@ -51,6 +78,7 @@ class LoadedWindow:
         job_hashes: one load job a page, in page order.
         table: its rows, each id once, cut to `[start, end)`.
         unknown_fields: fields that no model knows, counted.
+        cut_off: rows that lay on the window's end, and belong to the next one.
     """
 
     window: Window
@@ -59,10 +87,7 @@ class LoadedWindow:
     table: pa.Table
     unknown_fields: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def cut_off(self) -> int:
-        """Rows that lay on the window's end, and belong to the next one."""
-        return self.total - int(self.table.num_rows)
+    cut_off: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,6 +159,7 @@ def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
 
     Raises:
         IncompleteResultError: when the distinct rows are not exactly as many as every page's `total` says.
+        RowsOutsideWindowError: when a row lies neither inside the window nor on its end: no day would have it.
     """
     table = pa.concat_tables([page.table for page in pages]) if pages else TRANSACTIONS.empty_table()
     last = {row_id: position for position, row_id in enumerate(row_id for page in pages for row_id in page.ids)}
@@ -145,23 +171,32 @@ def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
     counted: Counter[str] = Counter()
     for page in pages:
         counted.update(page.unknown_fields)
+    inside = cut(table, window)
+    on_end = _between(table, window.end, window.end + _END_INCLUDED)
+    strangers = table.num_rows - inside.num_rows - on_end.num_rows
+    if strangers:
+        raise RowsOutsideWindowError(window, strangers, table.num_rows)
     return LoadedWindow(
         window,
         len(last),
         tuple(page.job_hash for page in pages if page.job_hash),
-        without_empty_text(cut(table, window)),
+        without_empty_text(inside),
         counted,
-    )  # fmt: skip
+        on_end.num_rows,
+    )
 
 
 def cut(table: pa.Table, window: Window) -> pa.Table:
     """The rows inside `[start, end)`; the API includes both ends (contract, "Time")."""
+    return _between(table, window.start, window.end)
+
+
+def _between(table: pa.Table, start: datetime, end: datetime) -> pa.Table:
     instants = table["complete_date"]
     kind = instants.type
-    inside = pc.and_(
-        pc.greater_equal(instants, pa.scalar(window.start, kind)), pc.less(instants, pa.scalar(window.end, kind))
+    return table.filter(
+        pc.and_(pc.greater_equal(instants, pa.scalar(start, kind)), pc.less(instants, pa.scalar(end, kind)))
     )  # fmt: skip
-    return table.filter(inside)
 
 
 def join_windows(windows: Sequence[LoadedWindow]) -> pa.Table:

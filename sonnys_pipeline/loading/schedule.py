@@ -31,6 +31,7 @@ class LoaderOptions:
     job_timeout: float = 300.0
     max_retries: int = 5
     hash_lifetime: float = 1200.0
+    request_timeout: float = 120.0
     most_in_flight: int = 200
     most_open_days: int = 60
 

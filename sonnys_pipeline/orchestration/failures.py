@@ -5,28 +5,36 @@ from dataclasses import asdict
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
+from sonnys_pipeline.batch.audit import StateUnwritableError
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.client import (
     APIConnectionError,
+    APITimeoutError,
     IncompleteResultError,
     JobFailedError,
+    NotFoundError,
     RateLimitError,
+    ResponseFormatError,
     ServerError,
     SonnysError,
 )
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.loading.remedies import JobOverdueError, TotalMovedError
 from sonnys_pipeline.orchestration.metadata import run_metadata
 from sonnys_pipeline.settings import SettingsError
 
 #: What the floors below raise on purpose.
-EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError)
+EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError, StateUnwritableError)
 #: What a later attempt of the same run may find healed (BM-02).
-_MAY_HEAL = (APIConnectionError, IncompleteResultError, JobFailedError, RateLimitError, ServerError)
-#: The same, as the ledger and the audit name them; `remedies.py` adds its two to the client's.
-_MAY_HEAL_NAMES = frozenset(
-    {kind.__name__ for kind in _MAY_HEAL} | {"APITimeoutError", "JobOverdueError", "TotalMovedError"}
-)
+#: By name, as the ledger and the audit keep them.
+_MAY_HEAL = frozenset(
+    kind.__name__
+    for kind in (
+        APIConnectionError, APITimeoutError, IncompleteResultError, JobFailedError, JobOverdueError, NotFoundError,
+        RateLimitError, ResponseFormatError, ServerError, TotalMovedError,
+    )
+)  # fmt: skip
 #: Failed days that a message names.
 _NAMED_DAYS = 20
 
@@ -37,7 +45,7 @@ def as_failure(error: Exception, day: str | None = None) -> dg.Failure:
     if day:
         metadata["day"] = dg.MetadataValue.text(day)
     where = f"{day} was not landed: " if day else ""
-    return dg.Failure(f"{where}{error}", metadata=metadata, allow_retries=isinstance(error, _MAY_HEAL))
+    return dg.Failure(f"{where}{error}", metadata=metadata, allow_retries=type(error).__name__ in _MAY_HEAL)
 
 
 def incomplete_run(result: ExecutionResult) -> dg.Failure:
@@ -58,7 +66,8 @@ def incomplete_run(result: ExecutionResult) -> dg.Failure:
         "failed_days": dg.MetadataValue.json([asdict(failed) for failed in result.failures]),
         "stopped": dg.MetadataValue.text(result.stopped or "after its last day"),
     }
-    may_heal = all(failed.error in _MAY_HEAL_NAMES for failed in result.failures)
+    # A run that stopped itself, was cancelled or lost its job is not for a retry policy to start again.
+    may_heal = not result.stopped and all(failed.error in _MAY_HEAL for failed in result.failures)
     return dg.Failure("\n".join(lines), metadata=metadata, allow_retries=may_heal)
 
 
@@ -72,7 +81,8 @@ def run_failure(error: BaseException) -> BaseException:
         return as_failure(error)
     if isinstance(error, DagsterExecutionInterruptedError | KeyboardInterrupt):
         return dg.Failure(
-            'The run was terminated. What is landed stays landed; "Re-execute from failure" goes on where it was.',
+            'The run was terminated. What is landed stays landed. In the UI "Re-execute from failure" goes on where it '
+            "was; a new run of the same days reads all of them again.",
             allow_retries=False,
         )
     return error

@@ -42,10 +42,10 @@ class LandedDays:
         """What the ledger has as landed: attempts before this one, and a day at whose landing this one was stopped."""
         self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 
-    def to_return(self) -> None:
-        """Give each day its metadata; the `MaterializeResult` that the asset returns then records it."""
+    def to_return(self, of_run: Metadata) -> None:
+        """Give each day its metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
         for day in [*self._fresh, *self._earlier]:
-            self._context.add_asset_metadata(self._metadata(day) or {}, partition_key=day)
+            self._context.add_asset_metadata({**(self._metadata(day) or {}), **of_run}, partition_key=day)
 
     def log(self) -> None:
         """Log a materialization for each landed day that has none yet, before a run ends early."""

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from sonnys_pipeline.batch.executor import BatchExecutor, ExecutionResult
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import RowSpec, RowStatus
+from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
@@ -87,7 +88,7 @@ class Bench:
             self.landed.append(day.loaded.day.key)
             on_day(day)
 
-        options = ExecutorOptions("UTC", self.state, loader, on_error, lease_seconds)
+        options = ExecutorOptions("UTC", self.state, loader, Source("account"), on_error, lease_seconds)
         return BatchExecutor(self.jobs, client, self.lake, options, on_day=landed)
 
     def states(self, job_id: str) -> str:

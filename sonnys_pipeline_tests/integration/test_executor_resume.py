@@ -201,22 +201,25 @@ def test_a_lost_lease_stops_the_run(bench: Bench) -> None:
 def test_a_day_whose_file_is_gone_is_read_again(bench: Bench) -> None:
     """The ledger says landed, the disk says no: believed is the disk."""
     job_id = bench.job(5)
-    stop_at(bench, job_id, 2)
+    before = stop_at(bench, job_id, 2).successful
     lost = bench.landed[0]
     bench.lake.path("transactions", lost).unlink()
     result = bench.executor().execute(job_id)
-    assert (result.success, result.processed) == (True, 4)
+    assert (result.success, result.processed) == (True, 5 - before + 1)
     assert sorted(bench.landed) == sorted([*keys(5), lost])
     assert_whole(bench, job_id)
 
 
 def test_stopped_again_and_again(bench: Bench) -> None:
-    """A day at a time, each run with its own audit: as good as one run, and no page is made twice."""
+    """A day or two at a time, each run with its own audit: as good as one run, and no page is made twice."""
     job_id = bench.job(5)
-    runs = [stop_at(bench, job_id, 1) for _ in range(4)]
-    assert [(run.successful, run.success) for run in runs] == [(1, False)] * 4
-    assert bench.executor().execute(job_id).success
+    runs = []
+    while bench.jobs.get_pending_rows(job_id):
+        runs.append(stop_at(bench, job_id, 1))
+        assert runs[-1].successful >= 1  # days that were complete when the stop came are landed, too
+    assert sum(run.successful for run in runs) == 5
     assert sorted(bench.landed) == keys(5)
-    assert len(list((bench.state / "audit").glob("*.json"))) == len(list((bench.state / "audit").glob("*.ndjson"))) == 5
+    audits = bench.state / "audit"
+    assert len(list(audits.glob("*.json"))) == len(list(audits.glob("*.ndjson"))) == len(runs)
     assert bench.simulator.stats().jobs_created == 5 * 3
     assert_whole(bench, job_id)

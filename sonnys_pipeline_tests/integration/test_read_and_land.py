@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.analytics.kpis import daily_sales, sales_total
-from sonnys_pipeline.batch.landing import land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day, set_aside
 from sonnys_pipeline.client import APIError, IncompleteResultError, JobFailedError, SonnysClient, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
@@ -25,6 +25,7 @@ from sonnys_pipeline.simulator import Faults, Simulator
 
 Start = Callable[..., Simulator]
 Connect = Callable[..., SonnysClient]
+SOURCE = Source("account")
 DAYS = ["2026-03-09", "2026-03-10", "2026-03-11"]
 
 
@@ -79,7 +80,7 @@ def test_each_row_lands_on_exactly_one_day(start_simulator: Start, connect: Conn
     for key in DAYS:
         loaded = read(client, key)
         assert (loaded.total, loaded.table.num_rows) == (800, 799)
-        land_day(lake, loaded)
+        land_day(lake, loaded, source=SOURCE)
     table = lake.read("transactions", DAYS)
     assert Counter(table["id"].to_pylist()).most_common(1)[0][1] == 1
     for key in DAYS:
@@ -101,7 +102,7 @@ def test_the_last_second_of_a_day_is_not_missed(start_simulator: Start, connect:
         late[milliseconds] = row_id
     client = connect(simulator)
     for key in ("2026-03-10", "2026-03-11"):
-        land_day(lake, read(client, key))
+        land_day(lake, read(client, key), source=SOURCE)
     before = set(lake.read("transactions", ["2026-03-10"])["id"].to_pylist())
     after = set(lake.read("transactions", ["2026-03-11"])["id"].to_pylist())
     assert {late[-1000], late[-400], late[-1]} <= before
@@ -130,7 +131,7 @@ def test_days_on_which_clocks_change(
     for key, count in zip(keys, windows, strict=True):
         loaded = read(client, key, "America/Chicago")
         assert len(loaded.windows) == count
-        land_day(lake, loaded)
+        land_day(lake, loaded, source=SOURCE)
         assert sorted(lake.read("transactions", [key])["id"].to_pylist()) == sorted(
             truth(simulator, key, "America/Chicago")
         )
@@ -196,7 +197,7 @@ def test_a_failed_job_lands_nothing(start_simulator: Start, connect: Connect, la
     """Every job of the day fails, again and in halves: nothing comes of it, and the day that was landed stays."""
     simulator = start_simulator(rows_per_day=250)
     client = connect(simulator)
-    land_day(lake, read(client, "2026-03-10"))
+    land_day(lake, read(client, "2026-03-10"), source=SOURCE)
     simulator.reset()
     simulator.set_faults(Faults(fail_dates=frozenset({date(2026, 3, 10)})))
     assert isinstance(error_of(client, "2026-03-10"), JobFailedError)
@@ -224,10 +225,10 @@ def test_a_day_that_turns_empty_is_refused(start_simulator: Start, connect: Conn
     """DESIGN, decision 5: an empty re-read does not replace landed rows; an empty day lands where nothing was."""
     full = connect(start_simulator(rows_per_day=20))
     empty = connect(start_simulator(rows_per_day=0))
-    land_day(lake, read(full, "2026-03-10"))
+    land_day(lake, read(full, "2026-03-10"), source=SOURCE)
     with pytest.raises(RowsWouldVanishError):
-        land_day(lake, read(empty, "2026-03-10"))
-    assert land_day(lake, read(empty, "2026-03-11")).rows == 0
+        land_day(lake, read(empty, "2026-03-10"), source=SOURCE)
+    assert land_day(lake, read(empty, "2026-03-11"), source=SOURCE).rows == 0
     assert lake.rows("transactions", "2026-03-10") == 20
 
 
@@ -236,12 +237,12 @@ def test_reading_again_takes_up_what_changed(start_simulator: Start, connect: Co
     simulator = start_simulator(rows_per_day=40)
     client = connect(simulator)
     before = read(client, "2026-03-10").table
-    land_day(lake, read(client, "2026-03-10"))
+    land_day(lake, read(client, "2026-03-10"), source=SOURCE)
     start = datetime(2026, 3, 10, tzinfo=UTC)
     (late,) = simulator.world.add_late_rows(start + timedelta(hours=12))
     (edited,) = simulator.world.edit_rows(start, start + timedelta(days=1))
     simulator.advance(1201)
-    land_day(lake, read(client, "2026-03-10"))
+    land_day(lake, read(client, "2026-03-10"), source=SOURCE)
     after = {row["id"]: row["total"] for row in lake.read("transactions", ["2026-03-10"]).to_pylist()}
     known = {row["id"]: row["total"] for row in before.to_pylist()}
     assert set(after) - set(known) == {late}
@@ -252,7 +253,7 @@ def test_a_new_field_is_landed_and_counted(start_simulator: Start, connect: Conn
     """A field that no document knows lands as JSON beside the columns, and is counted."""
     simulator = start_simulator(rows_per_day=150, faults=Faults(unknown_field=1))
     loaded = read(connect(simulator), "2026-03-10")
-    land_day(lake, loaded)
+    land_day(lake, loaded, source=SOURCE)
     extra = lake.read("transactions", ["2026-03-10"], ["extra"])["extra"]
     assert Counter(extra.to_pylist()) == {'{"loyaltyTier": "gold"}': 100, None: 50}
     assert loaded.unknown_fields == {"loyaltyTier": 100}
@@ -275,7 +276,7 @@ def test_sales_of_a_lifelike_day_agree_with_the_chain(start_simulator: Start, co
     """KPIS "Sales" and "Total cars", counted a second time by plain Python over the chain's own rows."""
     simulator = start_simulator(sites=2)
     table = read(connect(simulator), "2026-03-10", "America/Chicago").table
-    land_day(lake, read(connect(simulator), "2026-03-10", "America/Chicago"))
+    land_day(lake, read(connect(simulator), "2026-03-10", "America/Chicago"), source=SOURCE)
     day = Day.of("2026-03-10", "America/Chicago")
     rows = simulator.world.rows(day.start, day.end - timedelta(milliseconds=1))
     sales: Counter[str] = Counter()

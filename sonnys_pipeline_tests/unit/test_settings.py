@@ -1,5 +1,6 @@
 """DG-01 and DESIGN, "Faces that stay stable": every variable of the table, its default, reading and refusal."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -213,9 +214,37 @@ def test_a_budget_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("trouble", ["a folder in its place", "damaged"])
+@pytest.mark.parametrize("variable", ["SONNYS_STATE_DIR", "SONNYS_BUDGET_URL"])
+def test_a_budget_that_cannot_be_written_is_refused(tmp_path: Path, variable: str, trouble: str) -> None:
+    """As a settings error that names the variable which chose the place, why, and what to do."""
+    path = tmp_path / "state" / "budget.sqlite"
+    if trouble == "damaged":
+        path.parent.mkdir()
+        path.write_bytes(b"no database, but long enough for a header" * 40)
+    else:
+        path.mkdir(parents=True)
+    url = f"sqlite:///{path}" if variable == "SONNYS_BUDGET_URL" else None
+    settings = Settings.load(api_id="i", state_dir=tmp_path / "state", budget_url=url)
+    reason = "not a database" if trouble == "damaged" else "Is a directory"
+    with pytest.raises(SettingsError, match=rf"{variable}: .*{reason}.*mend the rights") as caught:
+        settings.open_budget()
+    assert isinstance(caught.value.__cause__, (OSError, sqlite3.Error))
+
+
+def test_an_account_is_a_digest(tmp_path: Path) -> None:
+    """The same for the same id, another for another, and the id is not in it: what the budget's tables are called."""
+    one, other = (Settings.load(api_id=api_id, state_dir=tmp_path) for api_id in ("verysecretid", "another"))
+    assert one.account != other.account
+    with one.open_budget() as budget:
+        assert budget._departures._bucket.table == f"departures_{one.account}"
+    assert "secret" not in one.account
+
+
 @pytest.mark.parametrize("render", [repr, str, Settings.model_dump_json, lambda settings: str(settings.model_dump())])
 def test_renderings_are_masked(render: Callable[[Settings], str]) -> None:
-    """However settings are shown, neither id nor key is."""
-    text = render(Settings.load(api_id="hunter1", api_key="hunter2"))
+    """However settings are shown, neither id nor key is, nor a password in an address."""
+    text = render(Settings.load(api_id="hunter1", api_key="hunter2", budget_url="redis://user:hunter3@host"))
     assert "hunter1" not in text
     assert "hunter2" not in text
+    assert "hunter3" not in text

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, OnError
+from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
@@ -97,7 +98,7 @@ class ScriptedExecutor(BatchExecutor):
 
 def options(folder: Path, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0) -> ExecutorOptions:
     """How a run of these tests behaves."""
-    return ExecutorOptions("UTC", folder / "state", LoaderOptions(), on_error, lease_seconds)
+    return ExecutorOptions("UTC", folder / "state", LoaderOptions(), Source("account"), on_error, lease_seconds)
 
 
 #: Makes an executor of a script, what a failing day does, and the seconds of its lease.

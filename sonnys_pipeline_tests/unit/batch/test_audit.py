@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures, read_attempts
+from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures, StateUnwritableError, read_attempts
 from sonnys_pipeline.loading.outcomes import Attempt
 
 SENT_AT = datetime(2026, 11, 10, 6, 30, 0, 250_000, tzinfo=UTC)
@@ -127,7 +128,7 @@ def test_a_summary_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(StateUnwritableError, match="No space"):
             audit.summarize(NOTHING, status="completed", started_at=SENT_AT)
     assert audit.summary_path.read_bytes() == before
 
@@ -177,3 +178,19 @@ def test_measures_of_nothing_landed() -> None:
     measures = Measures.of([day(outcome="failed", pages=0, rows=0)], requests=6, seconds=1.0, budget_wait=0.0)
     assert (measures.requests_per_page, measures.success_rate, measures.p95_seconds) == (0.0, 0.0, 0.0)
     assert NOTHING.success_rate == 1.0
+
+
+def test_an_audit_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """A file where the folder should be: which path, and which variable to set."""
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(StateUnwritableError, match=r"run-7\.ndjson .*SONNYS_STATE_DIR") as caught:
+        Audit(tmp_path / "state" / "audit", "run-7", "job-3").__enter__()
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_audit_that_cannot_be_ended_is_named(tmp_path: Path) -> None:
+    """The folder goes away while the run works: the summary's path is named, and no plain `OSError` comes out."""
+    with Audit(tmp_path / "audit", "run-7", "job-3") as audit:
+        shutil.rmtree(tmp_path / "audit")
+        with pytest.raises(StateUnwritableError, match=r"run-7\.json "):
+            audit.summarize(NOTHING, status="completed", started_at=SENT_AT)

@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from sonnys_pipeline.batch.audit import StateUnwritableError
+from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import InvalidStateTransition, JobStatus, UnknownJobError
+from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
+from sonnys_pipeline.batch.wiring import make_executor
 from sonnys_pipeline.client import JobFailedError
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.outcomes import LoadingStoppedError
 from sonnys_pipeline.loading.work import DayRequest
+from sonnys_pipeline.settings import Settings
 from sonnys_pipeline_tests.unit.batch.conftest import specs
 from sonnys_pipeline_tests.unit.batch.scripted import MakeExecutor, create, day_number, log, scripted_executors
 
@@ -169,3 +177,39 @@ def test_a_stop_that_comes_last_changes_nothing(jobs: JobService, make: MakeExec
     assert (result.success, result.successful, result.pending) == (True, 3, 0)
     assert result.stopped == "SIGTERM received"
     assert log(jobs, job_id)[-1] == ("completed", "SIGTERM received")
+
+
+@pytest.mark.parametrize(("site_code", "kept"), [("MAIN", "MAIN"), (None, "")])
+def test_the_settings_say_whose_days_are_landed(
+    jobs: JobService, tmp_path: Path, site_code: str | None, kept: str
+) -> None:
+    """Account and site of the settings stand in the options of a run, from which they come into every file."""
+    settings = Settings(
+        api_id=SecretStr("i"), api_key=SecretStr("k"), site_code=site_code, state_dir=tmp_path / "state"
+    )
+    with settings.open_client() as client:
+        executor = make_executor(settings, jobs, client, Lake(tmp_path / "data"), on_error=OnError.CONTINUE)
+        assert executor._options.source == Source(settings.account, kept)
+
+
+def test_a_run_keeps_its_source_in_every_file(jobs: JobService, make: MakeExecutor, tmp_path: Path) -> None:
+    """What the options say stands in the landed file; a run of another source fails the day, and the day stays."""
+    assert make().execute(create(jobs, 1)).success
+    lake = Lake(tmp_path / "data")
+    assert lake.facts("transactions", "2026-01-01")["account"] == "account"
+    other = make()
+    other._options = replace(other._options, source=Source("another"))
+    result = other.execute(create(jobs, 1))
+    assert [failed.error for failed in result.failures] == ["OtherSourceError"]
+    assert lake.facts("transactions", "2026-01-01")["account"] == "account"
+
+
+def test_an_audit_that_cannot_be_written_is_named(jobs: JobService, make: MakeExecutor, tmp_path: Path) -> None:
+    """Before the first request, and the lease is free again; mended, the job runs."""
+    job_id = create(jobs)
+    (tmp_path / "state" / "audit").write_text("a file")
+    with pytest.raises(StateUnwritableError, match="SONNYS_STATE_DIR"):
+        make().execute(job_id)
+    assert_free(jobs, job_id)
+    (tmp_path / "state" / "audit").unlink()
+    assert make().execute(job_id).success

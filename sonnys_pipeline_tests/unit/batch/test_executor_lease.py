@@ -14,6 +14,7 @@ from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.jobs import JobLeasedError, JobStatus
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.batch.ledger_errors import LedgerError
+from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.work import DayRequest
 from sonnys_pipeline_tests.unit.batch.scripted import (
     MakeExecutor,
@@ -64,7 +65,7 @@ def test_a_job_that_is_cancelled_stops_and_stays_so(jobs: JobService, make: Make
     job_id = create(jobs)
     executor = make(cancel, lease_seconds=0.3)
     result = executor.execute(job_id)
-    assert (result.success, result.successful, result.stopped) == (False, 1, "the job was cancelled")
+    assert (result.success, result.successful, result.stopped) == (False, 2, "the job was cancelled")
     assert log(jobs, job_id) == [("running", ""), ("cancelled", "")]
     assert_free(jobs, job_id)
 
@@ -79,12 +80,13 @@ def gone_process() -> int:
 @pytest.mark.parametrize(
     ("holder", "free"),
     [
-        (lambda: f"{socket.gethostname()}:{gone_process()}:0a1b2c3d", True),
-        (lambda: f"{socket.gethostname()}:{os.getpid()}:0a1b2c3d", False),
+        (lambda: f"{this_machine()}:{gone_process()}:0a1b2c3d", True),
+        (lambda: f"{this_machine()}:{os.getpid()}:0a1b2c3d", False),
+        (lambda: f"{socket.gethostname()}-00000000:{gone_process()}:0a1b2c3d", False),
         (lambda: f"elsewhere:{gone_process()}:0a1b2c3d", False),
         (lambda: "somebody", False),
     ],
-    ids=["dead here", "alive here", "elsewhere", "unknown"],
+    ids=["dead here", "alive here", "another boot or container", "elsewhere", "unknown"],
 )
 def test_only_a_dead_process_of_this_machine_loses_its_lease(
     jobs: JobService, make: MakeExecutor, holder: Callable[[], str], free: bool

@@ -211,8 +211,8 @@ def test_stop_begins_nothing_more(begin: Callable[..., Run]) -> None:
     assert run.loader.closed
 
 
-def test_stop_lands_nothing_more(begin: Callable[..., Run]) -> None:
-    """A day that comes out when the stop has been asked for is left to be read again."""
+def test_a_day_that_is_complete_lands_although_a_stop_was_asked_for(begin: Callable[..., Run]) -> None:
+    """What has been paid for is kept; the loader opens nothing more."""
 
     def stop(request: DayRequest) -> int:
         if day_number(request) == 2:
@@ -221,8 +221,8 @@ def test_stop_lands_nothing_more(begin: Callable[..., Run]) -> None:
 
     run: Run = begin(3, stop)
     assert run.work_off() == "asked for"
-    assert run.states == "crp"
-    assert run.lake.partitions("transactions") == ["2026-01-01"]
+    assert run.states == "ccp"
+    assert run.lake.partitions("transactions") == ["2026-01-01", "2026-01-02"]
 
 
 def test_intent_and_hash_are_written_down(begin: Callable[..., Run]) -> None:

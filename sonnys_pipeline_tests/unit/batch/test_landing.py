@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.batch.landing import land_day, set_aside
+from sonnys_pipeline.batch.audit import StateUnwritableError
+from sonnys_pipeline.batch.landing import Source, land_day, set_aside
 from sonnys_pipeline.client import TransactionJobItem, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import RowsWouldVanishError
+from sonnys_pipeline.lake.errors import OtherSourceError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day
 from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows
 
 MakeItem = Callable[..., TransactionJobItem]
 DAY = Day.of("2026-03-10")
+SOURCE = Source("0123456789abcdef", "MAIN")
 LOADED_AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
 
 
@@ -50,6 +52,7 @@ def test_rows_are_sorted_by_site_time_and_id(lake: Lake, make_item: MakeItem) ->
             make_item("1:1", locationCode="MAIN", completeDate=at("09:00:00.000")),
             make_item("7:3", locationCode="", completeDate=at("23:59:59.999")),
         ),
+        source=SOURCE,
     )
     assert (landed.path, landed.rows) == (lake.path("transactions", "2026-03-10"), 5)
     assert lake.read("transactions", ["2026-03-10"])["id"].to_pylist() == ["7:3", "1:1", "2:1", "3:1", "9:2"]
@@ -58,13 +61,13 @@ def test_rows_are_sorted_by_site_time_and_id(lake: Lake, make_item: MakeItem) ->
 def test_the_same_rows_in_any_order_land_the_same(lake: Lake, make_item: MakeItem) -> None:
     """Which page came first does not show in the file."""
     items = [make_item(number, completeDate=at(f"09:00:{number:02d}.000")) for number in range(20)]
-    first = land_day(lake, loaded_day(*items)).path.read_bytes()
-    assert land_day(lake, loaded_day(*reversed(items))).path.read_bytes() == first
+    first = land_day(lake, loaded_day(*items), source=SOURCE).path.read_bytes()
+    assert land_day(lake, loaded_day(*reversed(items)), source=SOURCE).path.read_bytes() == first
 
 
 def test_an_empty_day_is_a_file(lake: Lake) -> None:
     """Zero rows, all columns: whoever reads it knows that the day was read, and empty."""
-    assert land_day(lake, loaded_day()).rows == 0
+    assert land_day(lake, loaded_day(), source=SOURCE).rows == 0
     assert lake.read("transactions", ["2026-03-10"]).schema.names == ["date", *TRANSACTIONS.names]
     assert lake.partitions("transactions") == ["2026-03-10"]
     assert lake.facts("transactions", "2026-03-10")["rows"] == "0"
@@ -72,19 +75,63 @@ def test_an_empty_day_is_a_file(lake: Lake) -> None:
 
 def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
     """A re-read that finds nothing does not replace a day that has rows; one that finds other rows does."""
-    land_day(lake, loaded_day(make_item(1), make_item(2)))
+    land_day(lake, loaded_day(make_item(1), make_item(2)), source=SOURCE)
     with pytest.raises(RowsWouldVanishError):
-        land_day(lake, loaded_day())
+        land_day(lake, loaded_day(), source=SOURCE)
     assert lake.rows("transactions", "2026-03-10") == 2
-    assert land_day(lake, loaded_day(make_item(3))).rows == 1
+    assert land_day(lake, loaded_day(make_item(3)), source=SOURCE).rows == 1
 
 
 def test_one_site_does_not_take_the_place_of_all(lake: Lake, make_item: MakeItem) -> None:
     """The rows of one site alone are not the day's file: refused, and what is landed stays."""
-    land_day(lake, loaded_day(make_item(1), make_item(2)))
+    land_day(lake, loaded_day(make_item(1), make_item(2)), source=SOURCE)
     with pytest.raises(ValueError, match="2026-03-10: the rows of site MAIN alone"):
-        land_day(lake, loaded_day(make_item(1), site="MAIN"))
+        land_day(lake, loaded_day(make_item(1), site="MAIN"), source=SOURCE)
     assert lake.rows("transactions", "2026-03-10") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "zone", "differing"),
+    [
+        (Source("fedcba9876543210", "MAIN"), "UTC", "account '0123456789abcdef' landed, 'fedcba9876543210' asked for"),
+        (Source("0123456789abcdef", "SUNSET"), "UTC", "site_code 'MAIN' landed, 'SUNSET' asked for"),
+        (Source("0123456789abcdef"), "UTC", "site_code 'MAIN' landed, '(all)' asked for"),
+        (SOURCE, "America/Chicago", "timezone 'UTC' landed, 'America/Chicago' asked for"),
+    ],
+)
+def test_another_source_does_not_replace_a_day(
+    lake: Lake, make_item: MakeItem, source: Source, zone: str, differing: str
+) -> None:
+    """Another account, site or zone on the same lake is refused: which fact differs, and both remedies; the day stays.
+
+    Once the file is deleted, it lands.
+    """
+    path = land_day(lake, loaded_day(make_item(1), make_item(2)), source=SOURCE).path
+    before, other = path.read_bytes(), loaded_day(day=Day.of("2026-03-10", zone))
+    with pytest.raises(OtherSourceError) as caught:
+        land_day(lake, other, source=source)
+    for part in ("transactions 2026-03-10", differing, "SONNYS_DATA_URL of its own", f"delete {path}"):
+        assert part in str(caught.value)
+    assert path.read_bytes() == before
+    path.unlink()
+    land_day(lake, other, source=source)
+
+
+@pytest.mark.parametrize("facts", [{}, {"timezone": "UTC"}], ids=["none", "zone alone"])
+def test_a_day_that_does_not_say_whose_it_is_is_replaced(
+    lake: Lake, make_item: MakeItem, facts: dict[str, str]
+) -> None:
+    """Files of older versions know no account and no site: they are taken for ours, and tell it from then on."""
+    lake.land("transactions", to_table([make_item(1)], TRANSACTIONS), partition="2026-03-10", facts=facts)
+    land_day(lake, loaded_day(make_item(2)), source=SOURCE)
+    assert lake.facts("transactions", "2026-03-10")["account"] == SOURCE.account
+
+
+def test_a_damaged_day_is_landed_again(lake: Lake, make_item: MakeItem) -> None:
+    """A file that cannot be read tells no source: landing the day again is its remedy, and works."""
+    path = land_day(lake, loaded_day(make_item(1)), source=SOURCE).path
+    path.write_bytes(b"PAR1 half a file")
+    assert land_day(lake, loaded_day(make_item(1)), source=SOURCE).rows == 1
 
 
 def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None:
@@ -98,6 +145,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
             make_item(3, completeDate="2026-11-02T06:00:00.000Z"),
             day=day,
         ),
+        source=SOURCE,
     )
     facts = lake.facts("transactions", "2026-11-01")
     assert json.loads(facts.pop("windows")) == [
@@ -119,6 +167,8 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
     assert facts == {
         "schema_version": "1",
         "partition": "2026-11-01",
+        "account": "0123456789abcdef",
+        "site_code": "MAIN",
         "timezone": "America/Chicago",
         "rows": "2",
         "loaded_at": "2026-03-12T06:00:00+00:00",
@@ -158,3 +208,11 @@ def test_a_page_set_aside_again_replaces_itself(tmp_path: Path) -> None:
 def test_the_server_does_not_choose_the_folder(tmp_path: Path, job_hash: str | None, name: str) -> None:
     """A hash is the server's word: it names the file, wherever it points; without one the page is called so."""
     assert set_aside(tmp_path, "2026-03-10", UnparsableRowError(None, "id", "r", [], job_hash)) == tmp_path / name
+
+
+def test_a_quarantine_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A file where the folder should be: which path, and which variable to set."""
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(StateUnwritableError, match=r"2026-03-10-h1\.json .*SONNYS_STATE_DIR") as caught:
+        set_aside(tmp_path / "state" / "quarantine", "2026-03-10", UnparsableRowError("1:1", "total", "r", [], "h1"))
+    assert isinstance(caught.value.__cause__, OSError)

@@ -242,3 +242,36 @@ def test_a_bad_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write requests/seconds, such as 20/15") as caught:
         RequestRate.parse(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("last", ["departure", "429"])
+@pytest.mark.parametrize("back", [1_000, 14_000, 3_600_000])
+def test_a_clock_set_back_stalls_nobody(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str, last: str, back: int
+) -> None:
+    """However far it was set back: every sharer waits for one block from then on, together, and then all go on."""
+    sharers = [open_budget(store, "2/15"), open_budget(store, "2/15")]
+    for sharer in sharers:
+        assert sharer.try_acquire() == 0.0
+    if last == "429":
+        sharers[0].cool_down()
+    timeline.now -= back
+    for sharer in sharers:
+        assert sharer.try_acquire() == pytest.approx(15.35)
+    timeline.now += 5_350
+    assert [sharer.try_acquire() for sharer in sharers] == [pytest.approx(10.0)] * 2
+    timeline.now += 10_000
+    assert [sharer.try_acquire() for sharer in sharers] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_small_step_back_costs_no_block(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str
+) -> None:
+    """A clock that is trimmed by less than the margin: what there is room for goes at once."""
+    budget = open_budget(store, "2/15")
+    assert budget.try_acquire() == 0.0
+    timeline.now -= 300
+    assert budget.try_acquire() == 0.0
+    assert 15.0 < budget.try_acquire() <= 15.7

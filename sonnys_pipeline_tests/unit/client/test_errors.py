@@ -155,3 +155,20 @@ def test_each_status_error_says_what_to_do(kind: type[APIStatusError]) -> None:
     """An error carries what a person needs to act: each kind has a remedy of its own."""
     assert kind.remedy != APIStatusError.remedy
     assert str(kind(1, None, ())).endswith(kind.remedy)
+
+
+@pytest.mark.parametrize(
+    ("error_type", "remedy"),
+    [
+        ("InvalidPayloadRequestTimestampError", "clock of this machine is more than 5 minutes off"),
+        ("UnexpectedFailure", "Try again later; ask Sonny's helpdesk"),
+        ("PayloadValidationError", ValidationError.remedy),
+        (None, ValidationError.remedy),
+    ],
+)
+def test_a_refused_request_says_what_to_do_by_its_type(error_type: str | None, remedy: str) -> None:
+    """A wrong clock or a failure of the API is not mended by asking for other days; the remedy survives pickling."""
+    error = ValidationError(400, error_type, ("no",))
+    assert remedy in str(error)
+    assert remedy in error.remedy
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes

@@ -74,7 +74,7 @@ def test_submitting_costs_one_request(api: Mock, wired_client: SonnysClient) -> 
 def test_asking_costs_one_request(api: Mock, wired_client: SonnysClient, clock: Mock) -> None:
     """LJ-07: `get_job_data` asks once, whatever the answer, so that many jobs can be in flight."""
     say(api, working())
-    assert wired_client.transactions.get_job_data("h1") == JobData("h1", JobStatus.WORKING, (), 0, 0, working())
+    assert wired_client.transactions.get_job_data("h1") == JobData("h1", JobStatus.WORKING, (), 0, working())
     api.assert_called_once_with("GET", "/transaction/get-job-data", params={"hash": "h1"})
     clock.sleep.assert_not_called()
 
@@ -85,7 +85,7 @@ def test_a_ready_job_has_rows_total_and_limit(
     """LJ-07: `pass` carries the raw rows, `parse` makes models of them."""
     say(api, {**passed(make_row(1)), "total": 250})
     data = wired_client.transactions.get_job_data("h1")
-    assert (data.status, data.total, data.limit, len(data.rows)) == (JobStatus.PASS, 250, 100, 1)
+    assert (data.status, data.total, len(data.rows)) == (JobStatus.PASS, 250, 1)
     assert data.parse()[0].id == "1:1"
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+from pydantic import SecretStr
 
 from sonnys_pipeline.client import APIConnectionError, APIError, RequestBudget, RequestRate, SonnysClient
+from sonnys_pipeline.client.transport import masked
 from sonnys_pipeline.settings import Settings
 from sonnys_pipeline.simulator import Faults, Simulator
 
@@ -139,3 +141,46 @@ def test_a_budget_file_of_ones_own_choice_is_private_too(tmp_path: Path) -> None
     RequestBudget(API_ID, RequestRate(), f"sqlite:///{path}").close()
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+ECHO = f"<html>x-sonnys-api-key: {API_KEY}\nX-Sonnys-API-ID={API_ID}; {API_KEY}</html>"
+ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in API_KEY)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, ECHO.encode()),
+        (200, ECHO.encode()),
+        (502, f"{'x' * 290}{API_KEY}".encode()),
+        (403, {"type": f"Bad {API_ID}", "message": f"no such key: {API_KEY}", "code": API_KEY}),
+        (422, {"type": "PayloadValidationError", "messages": [f"{API_ID} may not", {"key": API_KEY}]}),
+        (500, f'{{"message": "{ESCAPED}"}}'.encode()),
+    ],
+    ids=["page", "page with 200", "at the cut", "message", "messages", "escaped"],
+)
+def test_what_a_gateway_echoes_is_masked(wired_client: SonnysClient, wire: Any, status: int, body: Any) -> None:
+    """A page or message that repeats the request's headers: quoted with `***` in the place of id and key, never cut.
+
+    The key cut in two would be a leak, too.
+    """
+    wired_client.max_retries = 0
+    wire.answer(status, body)
+    with pytest.raises(APIError) as caught:
+        wired_client.sites.list()
+    assert_secret(f"{caught.value} {caught.value!r} {vars(caught.value)}")
+    assert_secret(repr(pickle.dumps(caught.value)))
+    assert API_KEY[:6] not in f"{caught.value} {vars(caught.value)}"
+    assert "***" in str(caught.value)
+
+
+def test_other_spellings_of_a_key_are_masked() -> None:
+    """As HTML and as a URL write it; and an id that is a part of the key does not leave the rest of the key."""
+    secrets = [SecretStr("id&b"), SecretStr("id&b/c=")]
+    assert masked("id&b id&amp;b id%26b id&b/c= id%26b%2Fc%3D", secrets) == "*** *** *** *** ***"
+
+
+@pytest.mark.parametrize("secret", ["", "u", "Not"])
+def test_what_is_too_short_for_a_secret_spoils_no_word(secret: str) -> None:
+    """The API's own word for an error stays what it is, which remedies go by."""
+    assert masked("NotAuthorizedError", [SecretStr(secret)]) == "NotAuthorizedError"

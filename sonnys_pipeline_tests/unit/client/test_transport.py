@@ -54,7 +54,7 @@ def test_each_status_has_its_error(
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.type, error.messages) == (status, error_type, ("what the API says",))
-    assert f"HTTP {status} {error_type}: what the API says — {kind.remedy}" == str(error)
+    assert f"HTTP {status} {error_type}: what the API says — {error.remedy}" == str(error)
 
 
 def test_several_messages_are_all_kept() -> None:

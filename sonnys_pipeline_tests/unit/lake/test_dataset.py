@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+from sonnys_pipeline.lake.writers import file_writer, this_machine
 
 ASSET, DAY = "transactions", "2026-03-10"
 OLD = pa.table({"id": ["a", "b"], "total": [1.0, 2.0]})
@@ -150,10 +152,13 @@ def test_leftovers_of_killed_writers_are_removed(lake: Lake, monkeypatch: pytest
     landed = lake.land(ASSET, OLD, partition=DAY).path
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    monkeypatch.setattr("sonnys_pipeline.lake.dataset.socket.gethostname", lambda: "node-1.local")
+    monkeypatch.setattr("sonnys_pipeline.lake.writers.socket.gethostname", lambda: "node-1.local")
+    here = file_writer().rpartition("-")[0]
+    assert here.startswith("node_1_local_")
     writers = {
-        "dead": f"node_1_local-{gone.pid}",
-        "alive": f"node_1_local-{os.getpid()}",
+        "dead": f"{here}-{gone.pid}",
+        "alive": f"{here}-{os.getpid()}",
+        "another boot": f"node_1_local_00000000-{gone.pid}",
         "elsewhere": f"node_2-{gone.pid}",
         "long ago": "node_2-7",
     }
@@ -162,7 +167,12 @@ def test_leftovers_of_killed_writers_are_removed(lake: Lake, monkeypatch: pytest
         path.write_bytes(b"PAR1")
     os.utime(unfinished["long ago"], (time.time() - 4000,) * 2)
     assert set(lake.remove_leftovers(ASSET, DAY)) == {unfinished["dead"], unfinished["long ago"]}
-    assert set(landed.parent.iterdir()) == {landed, unfinished["alive"], unfinished["elsewhere"]}
+    assert set(landed.parent.iterdir()) == {
+        landed,
+        unfinished["alive"],
+        unfinished["elsewhere"],
+        unfinished["another boot"],
+    }
     assert lake.remove_leftovers(ASSET, "2020-01-01") == []
 
 
@@ -171,7 +181,7 @@ def test_an_unfinished_file_names_its_writer(lake: Lake, monkeypatch: pytest.Mon
 
     def killed(_table: pa.Table, file: object, **_options: object) -> None:
         (beside,) = lake.path(ASSET, DAY).parent.iterdir()
-        monkeypatch.setattr("sonnys_pipeline.lake.dataset.is_running", lambda process: process != os.getpid())
+        monkeypatch.setattr("sonnys_pipeline.lake.writers.is_running", lambda process: process != os.getpid())
         assert lake.remove_leftovers(ASSET, DAY) == [beside]
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -300,3 +310,23 @@ def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
     lake = Lake("data")
     monkeypatch.chdir("/")
     assert lake.land(ASSET, OLD, partition=DAY).path == tmp_path / "data/transactions/date=2026-03-10/part-0.parquet"
+
+
+@pytest.mark.parametrize("part", ["_BOOT_ID", "_PID_NAMESPACE"])
+def test_a_machine_is_its_boot_and_its_process_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """BM-05, JS-06: the same host name after a reboot, or in another container, is another machine.
+
+    Where the system does not tell, there is a name all the same.
+    """
+    here = this_machine()
+    assert this_machine() == here
+    assert here.startswith(f"{socket.gethostname()}-")
+    other = tmp_path / "other"
+    if part == "_BOOT_ID":
+        other.write_text("another-boot\n")
+    else:
+        other.symlink_to("pid:[1]")
+    monkeypatch.setattr(f"sonnys_pipeline.lake.writers.{part}", other)
+    there = this_machine()
+    other.unlink()
+    assert len({here, there, this_machine()}) == 3

@@ -21,6 +21,7 @@ from sonnys_pipeline.loading.pages import (
     LoadedDay,
     LoadedWindow,
     PageRows,
+    RowsOutsideWindowError,
     complete_window,
     cut,
     join_windows,
@@ -168,11 +169,11 @@ def test_an_empty_window_may_have_no_job() -> None:
 @pytest.mark.parametrize(
     ("instant", "kept"),
     [
-        ("2026-03-09T23:59:59.999Z", False),
         ("2026-03-10T00:00:00.000Z", True),
         ("2026-03-10T23:59:59.600Z", True),
         ("2026-03-10T23:59:59.999999Z", True),
         ("2026-03-11T00:00:00.000Z", False),
+        ("2026-03-11T00:00:00.999Z", False),
     ],
 )
 def test_a_window_is_cut_to_its_instants(make_page: MakePage, instant: str, kept: bool) -> None:
@@ -182,6 +183,15 @@ def test_a_window_is_cut_to_its_instants(make_page: MakePage, instant: str, kept
     loaded = complete_window(WINDOW, [page])
     assert ids(loaded) == (["1:1"] if kept else [])
     assert (loaded.total, loaded.cut_off) == (1, 1 - kept)
+
+
+@pytest.mark.parametrize("instant", ["2026-03-09T23:59:59.999Z", "2026-03-11T00:00:01.000Z", "2026-03-11T05:00:00Z"])
+def test_a_row_of_another_time_is_not_cut_off_in_silence(make_page: MakePage, instant: str) -> None:
+    """Neither inside nor on the end: no day would ever have it, so the window is refused and says how many."""
+    page = make_page([NOON, "2026-03-11T00:00:00.000Z", instant])
+    with pytest.raises(RowsOutsideWindowError, match="1 of 3 rows") as caught:
+        complete_window(WINDOW, [page])
+    assert (caught.value.window, caught.value.strangers) == (WINDOW, 1)
 
 
 def test_a_row_between_two_windows_is_one_row(make_page: MakePage) -> None:

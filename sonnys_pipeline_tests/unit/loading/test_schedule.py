@@ -40,7 +40,8 @@ def day_of(job: PageJob) -> str:
 
 def expand(job: PageJob, make_page: MakePage, total: int) -> None:
     """Page 1 of a window arrives."""
-    assert job.work.page_came(job, make_page([NOON] * min(total, 100), total=total))
+    noon = f"{job.work.window.start:%Y-%m-%d}T12:00:00.000Z"
+    assert job.work.page_came(job, make_page([noon] * min(total, 100), total=total))
 
 
 def test_submissions_come_first(make_page: MakePage) -> None:
