@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,3 +95,15 @@ def test_handlers_are_put_back(number: signal.Signals) -> None:
         run()
     assert asked == [f"{number.name} received"]
     assert signal.getsignal(number) is before
+
+
+def test_another_thread_changes_nothing() -> None:
+    """Only the main thread may handle signals: elsewhere the handlers stay, and what is inside runs all the same."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+
+    def run() -> tuple[list[int], list[object]]:
+        with graceful(lambda _: None) as received:
+            return received, [signal.getsignal(number) for number in SIGNALS]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run).result(PATIENCE) == ([], before)
