@@ -19,7 +19,7 @@ import orjson
 import pandas as pd
 from pydantic import BaseModel, TypeAdapter
 
-from sonnys_pipeline.batch.landing import land_day
+from sonnys_pipeline.batch.landing import Source, land_day
 from sonnys_pipeline.client import TransactionJobItem
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.days import Day
@@ -55,7 +55,7 @@ def ours(bodies: list[bytes], folder: Path) -> None:
     pages = [parse_page(f"h{number}", body) for number, body in enumerate(bodies)]
     window = complete_window(DAY.windows[0], [page for page in pages if isinstance(page, PageRows)])
     loaded = LoadedDay(DAY, (window,), join_windows([window]), datetime.now(UTC), 0, 0.0)
-    land_day(Lake(folder), loaded)
+    land_day(Lake(folder), loaded, source=Source("0" * 16))
 
 
 def one_by_one_and_pandas(bodies: list[bytes], folder: Path) -> None:

@@ -10,7 +10,6 @@ Belongs here: bytes → columns. Does not belong here: fetching them, or putting
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -37,7 +36,7 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
         return None
     try:
         body.decode()  # Arrow would find broken UTF-8 only when somebody reads the text
-        document = pyarrow.json.read_json(io.BytesIO(body), read_options=_READ, parse_options=_PARSE)
+        document = pyarrow.json.read_json(pa.BufferReader(body), read_options=_READ, parse_options=_PARSE)
         if document.num_rows != 1:
             return None
         data = document["data"].chunk(0)
