@@ -47,8 +47,13 @@ def test_the_client_needs_no_dagster(start):
 def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
     """`sonnys demo --days 2 --json`: exit code 0, one JSON document, and the files hold what the document says.
 
-    The user's own settings stay out of it, and the demo out of the user's lake.
+    The user's own settings stay out of it, those of a `.env` in the working directory too, and the demo out of the
+    user's lake.
     """
+    (tmp_path / ".env").write_text(
+        "SONNYS_API_ID=the-user\nSONNYS_API_KEY=the-users-own-key\nSONNYS_BASE_URL=http://127.0.0.1:9/v1\n"
+        f"SONNYS_DATA_URL={tmp_path / 'the-users-lake'}\n"
+    )
     monkeypatch.setenv("SONNYS_API_KEY", "the-users-own-key")
     monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path / "the-users-lake"))
     monkeypatch.setenv("SONNYS_TIMEZONE", "Pacific/Honolulu")
