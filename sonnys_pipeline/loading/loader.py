@@ -116,7 +116,6 @@ class Loader:
                 yield from self._take_finished()
                 if self._stopping:
                     self._await_submissions()
-                    yield from self._take_finished()
                     return
                 if not self._step():
                     yield from self._take_finished()
