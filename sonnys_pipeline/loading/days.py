@@ -1,10 +1,11 @@
-"""A local day as UTC windows that the API accepts (contract, "Time").
+"""A local day as UTC windows that the API accepts, and which days it still keeps (contract, "Time", "Batch jobs").
 
 Belongs here: pure arithmetic of days, zones and windows. Does not belong here: asking anybody for rows.
 """
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 #: The longest span of one load job (contract, "Batch jobs").
 LONGEST_WINDOW = timedelta(hours=24)
+#: How far back the API reaches (contract, "Batch jobs").
+MONTHS_KEPT = 6
 
 
 @dataclass(frozen=True, order=True)
@@ -84,6 +87,29 @@ class Day:
     def end(self) -> datetime:
         """First instant of the next day, aware UTC."""
         return self.windows[-1].end
+
+
+def first_kept_day(now: datetime, timezone: str) -> date:
+    """The first local day that the API still has from its first instant on.
+
+    It keeps six months (contract, "Batch jobs"); whether it counts them by the day or by the instant is not known, so
+    the later one of the two readings is taken.
+
+    Args:
+        now: aware instant.
+        timezone: IANA name of the zone of the days.
+    """
+    months = now.year * 12 + now.month - 1 - MONTHS_KEPT
+    year, month = months // 12, months % 12 + 1
+    oldest = now.replace(year=year, month=month, day=min(now.day, calendar.monthrange(year, month)[1]))
+    zone = ZoneInfo(timezone)
+    day = oldest.astimezone(zone).date()
+    return day if _midnight(day, zone) >= oldest else day + timedelta(days=1)
+
+
+def last_complete_day(now: datetime, timezone: str) -> date:
+    """The last local day that is over: the API refuses windows that end in the future (contract, "Batch jobs")."""
+    return now.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -1,7 +1,4 @@
-"""The `sonnys` command: parse, call, print. What it does is done elsewhere.
-
-Exit codes: 0 done, 1 failed, 2 wrong usage. With `--json`, one JSON document goes to stdout and nothing else does.
-"""
+"""`sonnys demo` and `sonnys simulate`: the pipeline and the API without credentials."""
 
 from __future__ import annotations
 
@@ -18,19 +15,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from sonnys_pipeline.cli.output import messages
+
 if TYPE_CHECKING:
     from sonnys_pipeline.demo import DemoDay
 
-_messages = Console(stderr=True, highlight=False)
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="sonnys-pipeline")
-def main() -> None:
-    """Every Sonny's BackOffice transaction as Parquet that you own."""
-
-
-@main.command()
+@click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused.")
 @click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="How many sites the chain has.")
@@ -56,7 +47,7 @@ def simulate(
     faults: str,
 ) -> None:
     """Serve a simulated Sonny's Data API on loopback, until interrupted."""
-    from sonnys_pipeline.simulator import SimulatorConfig, serve  # noqa: PLC0415 - other commands start faster
+    from sonnys_pipeline.simulator import SimulatorConfig, serve
 
     try:
         config = SimulatorConfig.model_validate(
@@ -80,11 +71,11 @@ def simulate(
         click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / speed:g}")
         click.echo(f"export SONNYS_POLL_INTERVAL={2 / speed:g} SONNYS_JOB_TIMEOUT={300 / speed:g}")
         click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / speed:g}")
-        _messages.print(
+        messages.print(
             f"Simulating {sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
         )
         if Path(".env").exists():
-            _messages.print(
+            messages.print(
                 "A .env lies here: under Dagster its lines win over these. Work in another folder, or move it."
             )
 
@@ -98,7 +89,7 @@ def simulate(
         sys.exit(130)
 
 
-@main.command()
+@click.command()
 @click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="How many days to land.")
 @click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="How many sites.")
 @click.option("--folder", default=".sonnys/demo", show_default=True, type=click.Path(file_okay=False, path_type=Path))
@@ -107,16 +98,16 @@ def simulate(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo(days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool) -> None:
     """Land a week of a simulated chain through real Dagster; needs no credentials."""
-    from sonnys_pipeline import demo as demonstration  # noqa: PLC0415 - other commands start faster
+    from sonnys_pipeline import demo as demonstration
 
     folder = folder.absolute()
     try:
         with demonstration.demo_environment(folder, sites) as environment:
             if ui:
-                _messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
+                messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
                 sys.exit(demonstration.serve_ui(folder, environment, port))
             keys = demonstration.last_days(days)
-            _messages.print(
+            messages.print(
                 f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "
                 f"{demonstration.SPEED:g} times faster than the real API allows."
             )
@@ -162,7 +153,3 @@ def _readable(error: ValidationError | json.JSONDecodeError) -> str:
         return f"--faults is not JSON: {error}"
     found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
     return "; ".join(f"{where}: {message}" if where else message for where, message in found)
-
-
-if __name__ == "__main__":
-    main()

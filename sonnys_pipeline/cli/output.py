@@ -1,0 +1,56 @@
+"""What every verb prints alike: messages to stderr, one JSON document to stdout, errors in one line with an exit code.
+
+Belongs here: nothing that only one verb needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+#: For people: progress, hints, questions. Never stdout, which belongs to the result.
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED = 1
+WRONG_USAGE = 2
+NOT_APPROVED = 3
+
+
+class Refusal(click.ClickException):
+    """Ends a command with one line on stderr and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        """Join the message to one line."""
+        super().__init__(" ".join(message.split()))
+        self.exit_code: int = exit_code  # type: ignore[misc] # click reads it from the instance
+
+
+def refuse(message: str, exit_code: int = WRONG_USAGE) -> NoReturn:
+    """End the command: `message` says what is wrong and what to do."""
+    raise Refusal(message, exit_code)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """The one JSON document of a command that was asked for `--json`."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def refusing(exit_codes: Mapping[type[Exception], int]) -> Iterator[None]:
+    """Errors of these kinds end the command in one line instead of a traceback."""
+    try:
+        yield
+    except tuple(exit_codes) as error:
+        code = next(code for kind, code in exit_codes.items() if isinstance(error, kind))
+        raise Refusal(str(error), code) from error
+
+
+def json_option(command: Any) -> Any:  # noqa: ANN401 - a click decorator
+    """`--json`, the same for every verb that reports."""
+    words = "Print one JSON document, and nothing else, to stdout."
+    return click.option("--json", "as_json", is_flag=True, help=words)(command)
