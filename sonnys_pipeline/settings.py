@@ -6,6 +6,7 @@ Belongs here: names, defaults, parsing, and how settings become a client. Secret
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -21,7 +22,16 @@ from sonnys_pipeline.client.transport import checked_base_url, checked_header
 
 
 class SettingsError(ValueError):
-    """A variable is missing or cannot be used; the message names it and what to write, never a secret's value."""
+    """A variable is missing or cannot be used; the message names it and what to write, never a secret's value.
+
+    Attributes:
+        fields: the settings that could not be read, where that is what went wrong.
+    """
+
+    def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
+        """Build the error."""
+        super().__init__(message)
+        self.fields = tuple(fields)
 
 
 def _known_zone(name: str) -> str:
@@ -103,11 +113,12 @@ class Settings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as wrong:
-            lines = [
-                f"SONNYS_{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
-                for error in wrong.errors(include_url=False, include_input=False)
-            ]
-            raise SettingsError("; ".join(lines)) from None
+            errors = wrong.errors(include_url=False, include_input=False)
+            lines = []
+            for error in errors:
+                variable = f"SONNYS_{'_'.join(str(part) for part in error['loc']).upper()}: "
+                lines.append(variable + error["msg"].removeprefix("Value error, ").removeprefix(variable))
+            raise SettingsError("; ".join(lines), [str(error["loc"][0]) for error in errors]) from None
 
     def require_credentials(self) -> None:
         """Refuse to go on without credentials.

@@ -16,19 +16,22 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
-from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay
-from sonnys_pipeline.batch.jobs import JobRow, JobStatus, RowStatus
-from sonnys_pipeline.batch.landing import ASSET
+from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
+from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
+from sonnys_pipeline.batch.landing import ASSET, is_landed
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError, LedgerError
+from sonnys_pipeline.batch.modes import SessionModeManager
+from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
+from sonnys_pipeline.batch.recovery import is_gone
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.writers import is_running, this_machine
+from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import LoadObserver
@@ -80,6 +83,8 @@ class BatchExecutor:
         *,
         on_day: Callable[[LandedDay], None] = lambda _: None,
         on_progress: Callable[[Progress], None] = lambda _: None,
+        on_row: Callable[[JobRow], None] = lambda _: None,
+        session: SessionModeManager | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Bind to a ledger, an API and a lake.
@@ -91,6 +96,9 @@ class BatchExecutor:
             options: how a run behaves.
             on_day: called after each landed day, in this thread.
             on_progress: told where the run stands.
+            on_row: called with each row that is completed or has failed, as the ledger has it then, in this thread.
+            session: decides whether approval is demanded, and is locked while a job executes; left out, the job's own
+                mode decides.
             clock: monotonic seconds.
         """
         self._jobs = jobs
@@ -99,6 +107,8 @@ class BatchExecutor:
         self._options = options
         self._on_day = on_day
         self._on_progress = on_progress
+        self._on_row = on_row
+        self._session = session
         self._clock = clock
         self._run: JobRun | None = None
         self._stop_reason = ""
@@ -110,6 +120,16 @@ class BatchExecutor:
         if self._run is not None:
             self._run.stop(self._stop_reason)
 
+    def check(self, job_id: str) -> None:
+        """Refuse what `execute` would refuse because of its plan; it asks again by itself.
+
+        Raises:
+            PlanError: it is not approved, or not what was approved.
+            ManifestError: the CSV that it was made from cannot be read.
+            UnknownJobError: there is no such job.
+        """
+        self._refuse_unapproved(job_id, (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).mode)
+
     def execute(self, job_id: str) -> ExecutionResult:
         """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
 
@@ -119,9 +139,12 @@ class BatchExecutor:
         Raises:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
+            PlanError: it is not approved, or not what was approved; nothing was done (BX-03).
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        with self._lease(job_id):
+        session = self._session or SessionModeManager(self._jobs.get_job(job_id).mode)
+        with self._lease(job_id), session.locked() as mode:
+            self._refuse_unapproved(job_id, mode)
             rows = self._take_up(job_id)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / "audit", run_id, job_id) as audit:
@@ -135,6 +158,7 @@ class BatchExecutor:
                     owner=self.owner,
                     on_day=self._on_day,
                     on_progress=self._on_progress,
+                    on_row=self._on_row,
                     clock=self._clock,
                 )
                 self._run = run
@@ -150,6 +174,18 @@ class BatchExecutor:
                         raise
                 return self._end(job_id, run, None, stopped)
 
+    def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
+        """Compare the job with its plan, and its plan with the present.
+
+        Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
+        """
+        record = self._jobs.get_plan(job_id)
+        changed: list[str] = []
+        if record is not None:
+            scope = scope_of(self._client, self._lake, self._options)
+            changed = differences(Plan.read(record), scope, self._jobs.get_rows(job_id))
+        refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
+
     def _lost_lease(self, job_id: str) -> str:
         """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
         holder = self._jobs.get_job(job_id).lease_owner
@@ -161,7 +197,8 @@ class BatchExecutor:
             self._client.unpaced(),
             self._client.budget,
             ThreadExchange(_THREADS),
-            self._options.loader,
+            # A run that fails fast ends as if its days had been read one after the other (BX-05).
+            replace(self._options.loader, in_order=self._options.on_error is OnError.FAIL_FAST),
             observer=observer,
             clock=self._clock,
         )
@@ -176,8 +213,8 @@ class BatchExecutor:
         self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
         self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in self._jobs.get_rows(job_id):
-            if row.status is RowStatus.COMPLETED and not self._lake.path(ASSET, row.day).exists():
-                logger.warning("%s: its file is gone; the day is pending again", row.day)
+            if row.status is RowStatus.COMPLETED and not is_landed(self._lake, row.day, row.site):
+                logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
                 self._jobs.reopen_row(row.id, owner=self.owner)
         rows = self._jobs.get_pending_rows(job_id)
         for row in rows:
@@ -246,7 +283,7 @@ class BatchExecutor:
             self._jobs.release_lease(job_id, self.owner)
 
 
-def is_gone(owner: str) -> bool:
-    """Whether a lease's owner was a process of this machine that runs no more; of other machines nobody can tell."""
-    machine, _, process = owner.rpartition(":")[0].rpartition(":")
-    return machine == this_machine() and process.isdigit() and not is_running(int(process))
+def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions) -> Scope:
+    """What a configuration reads from and lands in, for plans."""
+    source = options.source
+    return Scope(source.account, client.base_url, source.site_code, options.timezone, str(lake.root))

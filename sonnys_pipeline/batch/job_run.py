@@ -16,7 +16,7 @@ from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.batch.landing import Source, land_day, set_aside
 from sonnys_pipeline.batch.ledger import JobService
-from sonnys_pipeline.batch.progress import Progress, ProgressReport
+from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress, ProgressReport
 from sonnys_pipeline.client import AuthError, SonnysError, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
@@ -50,6 +50,7 @@ class ExecutorOptions:
         source: whose rows are asked for; kept in each file.
         on_error: what a failing day does.
         lease_seconds: how long an executor that says nothing counts as alive.
+        progress_seconds: how long nothing may be told of where the run stands.
     """
 
     timezone: str
@@ -58,6 +59,7 @@ class ExecutorOptions:
     source: Source
     on_error: OnError = OnError.FAIL_FAST
     lease_seconds: float = 30.0
+    progress_seconds: float = LOG_INTERVAL
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,20 @@ class JobRun(LoadObserver):
         owner: str,
         on_day: Callable[[LandedDay], None],
         on_progress: Callable[[Progress], None],
+        on_row: Callable[[JobRow], None],
         clock: Callable[[], float],
     ) -> None:
         """Prepare; nothing is sent yet. `loader` makes the loader that this run observes; `owner` holds the lease."""
         self.audit = audit
         self.started_at = datetime.now(UTC)
-        self.report = ProgressReport(len(rows), on_progress, clock)
+        self.report = ProgressReport(len(rows), on_progress, clock, options.progress_seconds)
         self._jobs = jobs
         self._lake = lake
         self._options = options
         self._rows = {(row.day, row.site): row for row in rows}
         self._owner = owner
         self._on_day = on_day
+        self._on_row = on_row
         self._clock = clock
         self._started = clock()
         self._stop_reason = ""
@@ -181,7 +185,7 @@ class JobRun(LoadObserver):
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
-        self._jobs.complete_row(
+        completed = self._jobs.complete_row(
             row.id,
             job_hashes=loaded.job_hashes,
             path=str(file.path),
@@ -199,6 +203,7 @@ class JobRun(LoadObserver):
         )  # fmt: skip
         waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
         self._on_day(LandedDay(loaded, file, waited))
+        self._on_row(completed)
         self.report.day_ended(rows=file.rows, pages=pages, failed=False)
         return ""
 
@@ -213,12 +218,15 @@ class JobRun(LoadObserver):
             kept = set_aside(self._options.state_dir / "quarantine", row.day, error)
             message = f"{message}; the raw page is kept in {kept}"
         name = type(error).__name__
-        self._jobs.fail_row(row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner)
+        bad_row = self._jobs.fail_row(
+            row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner
+        )
         self.audit.day_ended(
             DayOutcome(
                 row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
             )
         )
+        self._on_row(bad_row)
         self.report.day_ended(rows=0, pages=0, failed=True)
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, AuthError):

@@ -49,6 +49,7 @@ __all__ = [
     "LedgerUnavailableError",
     "LedgerVersionError",
     "LoadJobRecord",
+    "PlanRecord",
     "RowSpec",
     "RowStatus",
     "Transition",
@@ -290,6 +291,34 @@ class LoadJobRecord:
     def age(self, now: datetime) -> timedelta:
         """Time since the moment before the POST."""
         return now - self.submitting_at
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A job's plan as the ledger has it (BX-03).
+
+    Attributes:
+        job_id: the job.
+        fingerprint: of its content when it was made.
+        content: JSON text; `plan.py` knows what it says.
+        planned_at: when it was made.
+        approved_fingerprint: what was approved; `None` before anything was.
+        approved_by: by whom.
+        approved_at: when.
+    """
+
+    job_id: str
+    fingerprint: str
+    content: str
+    planned_at: datetime
+    approved_fingerprint: str | None
+    approved_by: str | None
+    approved_at: datetime | None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether this very plan was approved, and not another one of the job."""
+        return self.approved_fingerprint == self.fingerprint
 
 
 @dataclass(frozen=True)

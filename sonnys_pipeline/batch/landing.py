@@ -12,11 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sonnys_pipeline.batch.audit import writable_state
 from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
-from sonnys_pipeline.lake.errors import LakeError, OtherSourceError
+from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.loading.pages import LoadedDay
 
@@ -42,17 +46,59 @@ class Source:
 def land_day(lake: Lake, loaded: LoadedDay, *, source: Source) -> LandedFile:
     """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
 
+    The rows of one site take the place of that site's rows; those of others stay. Where nothing is landed yet the file
+    then holds that site alone, and says so (`landed_sites`).
+
     Raises:
         OtherSourceError: when the landed day comes from another account, site or time zone.
-        ValueError: for the rows of one site, which cannot take the place of a file that holds all of them.
         RowsWouldVanishError: when landed rows would be replaced by none.
+        LakeError: when one site's rows are to join a file that cannot be read.
         UnwritableLakeError: when the disk does not take it.
     """
-    if loaded.site is not None:
-        raise ValueError(f"{loaded.day.key}: the rows of site {loaded.site} alone are not the day's file")
-    facts = _facts(loaded, source)
-    _refuse_other_source(lake, loaded.day.key, facts)
-    return lake.land(ASSET, loaded.table.sort_by(_ORDER), partition=loaded.day.key, facts=facts, may_empty=False)
+    day, table, facts = loaded.day.key, loaded.table, _facts(loaded, source)
+    with lake.writing(ASSET):  # what is read here must still be there when it is replaced
+        _refuse_other_source(lake, day, facts)
+        if loaded.site is not None:
+            table, joined = _beside_other_sites(lake, loaded)
+            facts |= joined
+        facts["rows"] = str(table.num_rows)
+        return lake.land(ASSET, table.sort_by(_ORDER), partition=day, facts=facts, may_empty=False)
+
+
+def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
+    """Codes of the sites whose rows of a day are landed; `None` when all of them are, by one read of all sites.
+
+    Raises:
+        NotLandedError: when nothing of the day is.
+        LakeError: when its file cannot be read.
+    """
+    sites = json.loads(lake.facts(ASSET, day).get("sites", "null"))
+    return None if sites is None else frozenset(sites)
+
+
+def is_landed(lake: Lake, day: str, site: str | None) -> bool:
+    """Whether a day (of one site, or of all) is landed in a file that can be read."""
+    try:
+        sites = landed_sites(lake, day)
+    except LakeError:
+        return False
+    return sites is None or site in sites
+
+
+def landed_rows(lake: Lake, day: str, site: str | None) -> int | None:
+    """Transactions of a day (of one site, or of all) that are landed; `None` where they are not, or not readable."""
+    if not is_landed(lake, day, site):
+        return None
+    if site is None:
+        return lake.rows(ASSET, day)
+    sites = lake.read(ASSET, [day], ["location_code"])["location_code"]
+    return int(pc.sum(pc.equal(sites, site)).as_py() or 0)
+
+
+def promised_rows(facts: Mapping[str, str]) -> int:
+    """Rows that a file has to have, by the API's own totals: what reads promised, without what later ones replaced."""
+    windows = json.loads(facts["windows"])
+    return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(facts.get("superseded", "0"))
 
 
 def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
@@ -100,25 +146,64 @@ def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None
         )
 
 
-def _facts(loaded: LoadedDay, source: Source) -> dict[str, str]:
-    """What stands in the file's metadata about its making."""
-    windows = [
+def _beside_other_sites(lake: Lake, loaded: LoadedDay) -> tuple[pa.Table, dict[str, str]]:
+    """One site's rows together with what is landed of the others, and the facts that follow from it."""
+    site, day = loaded.site, loaded.day.key
+    foreign = pc.unique(loaded.table.filter(pc.field("location_code") != site)["location_code"]).to_pylist()
+    if foreign:
+        raise LakeError(
+            f"{ASSET} {day}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; nothing was "
+            "landed. Load the day without a site."
+        )
+    windows = _windows(loaded)
+    if not lake.path(ASSET, day).exists():
+        return loaded.table, {"sites": json.dumps([site]), "windows": json.dumps(windows), "superseded": "0"}
+    landed, facts = lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day)
+    sites = landed_sites(lake, day)
+    others = landed.filter(pc.field("location_code") != site)
+    replaced = landed.num_rows - others.num_rows
+    if replaced and not loaded.table.num_rows:
+        raise RowsWouldVanishError(
+            f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
+            "site really had none, load the day without a site."
+        )
+    before = json.loads(facts["windows"])
+    rest = [window for window in before if window.get("site") != site]
+    # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
+    # promised by reads of all sites, which stay.
+    superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
+    return pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {
+        "sites": json.dumps(None if sites is None else sorted({*sites, str(site)})),
+        "windows": json.dumps([*rest, *windows]),
+        "superseded": str(superseded),
+    }
+
+
+def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
+    """What was asked for and promised, a window each; `site` is null for all sites."""
+    return [
         {
             "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
             "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
+            "site": loaded.site,
             "total": window.total,
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
         }
         for window in loaded.windows
     ]
+
+
+def _facts(loaded: LoadedDay, source: Source) -> dict[str, str]:
+    """What stands in the file's metadata about its making."""
     return {
         "schema_version": str(SCHEMA_VERSION),
         "partition": loaded.day.key,
         "account": source.account,
         "site_code": source.site_code,
         "timezone": loaded.day.timezone,
-        "windows": json.dumps(windows),
-        "rows": str(loaded.table.num_rows),
+        "windows": json.dumps(_windows(loaded)),
+        "sites": "null",
+        "superseded": "0",
         "loaded_at": loaded.loaded_at.isoformat(),
     }

@@ -6,7 +6,8 @@ with open_ledger("sqlite:///.sonnys/ledger.sqlite") as ledger:
 ```
 
 Belongs here: `open_ledger`, and `JobService` with what concerns a whole job. Its rows are in `ledger_rows.py`, leases
-in `ledger_leases.py`, load jobs in flight in `ledger_load_jobs.py`, the database under them in `ledger_store.py`. Does
+in `ledger_leases.py`, load jobs in flight in `ledger_load_jobs.py`, plans in `ledger_plans.py`, the database under them
+in `ledger_store.py`. Does
 not belong here: executing a job (`executor.py`), and what Dagster remembers: which partitions there are, and when they
 were materialized (DESIGN, decision 4).
 """
@@ -34,6 +35,7 @@ from sonnys_pipeline.batch.jobs import (
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, UnknownJobError
 from sonnys_pipeline.batch.ledger_leases import LeaseLedger
 from sonnys_pipeline.batch.ledger_load_jobs import LoadJobLedger
+from sonnys_pipeline.batch.ledger_plans import PlanLedger
 from sonnys_pipeline.batch.ledger_rows import RowLedger
 from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, as_job, check_owner, check_paging, open_engine, utc_now
 from sonnys_pipeline.batch.tables import job_rows, jobs, transitions
@@ -56,7 +58,7 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> JobServic
     return JobService(open_engine(url), now=now)
 
 
-class JobService(RowLedger, LeaseLedger, LoadJobLedger):
+class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
     """All that can be asked of the ledger, and done to it.
 
     Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and

@@ -10,6 +10,10 @@ LedgerError
 ├── DuplicateRowError         a day (and site) twice in one job
 ├── ClosedJobError            rows for a job that has ended
 ├── InvalidStateTransition    a status that cannot follow the present one
+├── PlanError                 a plan that cannot be kept or approved
+│   ├── NotApprovedError      a job that demands approval, and has none
+│   └── PlanDriftError        what would run is not what was planned
+├── JobModeLockedError        a mode that cannot be changed while the job is executed
 ├── JobLeasedError            another executor holds the job
 └── LeaseLostError            the lease that one leaned on is another's, or nobody's, by now
 ```
@@ -186,3 +190,33 @@ class LeaseLostError(LedgerError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id, self.owner, self.holder)
+
+
+class PlanError(LedgerError):
+    """A plan cannot be kept, approved or run as it is."""
+
+
+class NotApprovedError(PlanError):
+    """The job demands approval and has none; the message says what to type (BX-03)."""
+
+
+class PlanDriftError(PlanError):
+    """What would run now is not what was planned; the message says what changed (BX-03)."""
+
+
+class JobModeLockedError(LedgerError, ValueError):
+    """The mode of a job that is being executed (BX-04).
+
+    Attributes:
+        job_id: the job.
+        owner: who executes it.
+    """
+
+    def __init__(self, job_id: str, owner: str) -> None:
+        """Build the error."""
+        self.job_id, self.owner = job_id, owner
+        super().__init__(f"job {job_id} is executed by {owner}: its mode cannot change before that has ended")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep all parts when the error crosses a process boundary."""
+        return type(self), (self.job_id, self.owner)

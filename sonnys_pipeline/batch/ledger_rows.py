@@ -208,8 +208,10 @@ class RowLedger(LedgerStore):
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
 
-    def reopen_rows(self, job_id: str, *, failed: bool, running: bool, owner: str | None = None) -> int:
-        """Put rows back to pending: failed ones for a resume, running ones after a crash.
+    def reopen_rows(
+        self, job_id: str, *, failed: bool, running: bool, completed: bool = False, owner: str | None = None
+    ) -> int:
+        """Put rows back to pending: failed ones for a resume, running ones after a crash, all for a restart.
 
         Their errors stay to be seen until they are started again, and so do their load jobs, to be taken up.
 
@@ -222,7 +224,7 @@ class RowLedger(LedgerStore):
         """
         with self._writing() as connection:
             check_owner(self._job(connection, job_id, lock=True), owner)
-            asked = {RowStatus.FAILED: failed, RowStatus.RUNNING: running}
+            asked = {RowStatus.FAILED: failed, RowStatus.RUNNING: running, RowStatus.COMPLETED: completed}
             reopened = {
                 status: connection.execute(
                     update(job_rows)

@@ -45,7 +45,7 @@ class Progress:
         """One line for a log."""
         failed = f" ({self.days_failed} failed)" if self.days_failed else ""
         left = self.seconds_left
-        end = "" if left is None else f", about {duration(left)} left"
+        end = "" if left is None or self.days_done == self.days_total else f", about {duration(left)} left"
         return (
             f"{self.days_done} of {self.days_total} days{failed}, {self.pages:,} pages, {self.rows:,} rows, "
             f"{self.requests:,} requests in {duration(self.seconds)}{end}"

@@ -35,7 +35,7 @@ from sonnys_pipeline.batch.jobs import JobMode, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger_errors import UnknownStoredValueError
 
 #: Newest revision in `migrations/versions`.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 #: Where Alembic notes the revision of a ledger.
 VERSION_TABLE = "sonnys_ledger_version"
 
@@ -230,4 +230,17 @@ transitions = Table(
     Column("why", PlainText, nullable=False),
     Index(None, "job_id"),
     sqlite_autoincrement=True,
+)
+
+#: One line per plan: what a preview found, as JSON text, its fingerprint, and who has approved which fingerprint.
+plans = Table(
+    "sonnys_plans",
+    metadata,
+    Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("planned_at", UtcDateTime, nullable=False),
+    Column("approved_fingerprint", String(64)),
+    Column("approved_by", PlainText),
+    Column("approved_at", UtcDateTime),
 )

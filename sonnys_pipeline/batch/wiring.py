@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
+from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
-from sonnys_pipeline.batch.progress import Progress
+from sonnys_pipeline.batch.modes import SessionModeManager
+from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.schedule import LoaderOptions
@@ -39,9 +42,24 @@ def make_executor(
     on_error: OnError,
     on_day: Callable[[LandedDay], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_row: Callable[[JobRow], None] = lambda _: None,
+    session: SessionModeManager | None = None,
+    progress_seconds: float = LOG_INTERVAL,
 ) -> BatchExecutor:
-    """An executor with the durations that the settings name."""
-    options = ExecutorOptions(
+    """An executor with the durations that the settings name; for the listeners see `BatchExecutor`."""
+    options = replace(executor_options(settings, on_error), progress_seconds=progress_seconds)
+    return BatchExecutor(
+        jobs, client, lake, options, on_day=on_day, on_progress=on_progress, on_row=on_row, session=session
+    )
+
+
+def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
+    """How a run behaves, by the settings.
+
+    Raises:
+        SettingsError: when the state folder cannot be made.
+    """
+    return ExecutorOptions(
         timezone=settings.timezone,
         state_dir=settings.prepared_state_dir(),
         loader=LoaderOptions(
@@ -53,4 +71,3 @@ def make_executor(
         source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,
     )
-    return BatchExecutor(jobs, client, lake, options, on_day=on_day, on_progress=on_progress)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import click
 
+from sonnys_pipeline.cli.backfill import backfill
+from sonnys_pipeline.cli.doctor import doctor
+from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.simulation import demo, simulate
 
 
@@ -17,5 +20,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate):
+for _verb in (demo, simulate, doctor, probe, backfill):
     main.add_command(_verb)

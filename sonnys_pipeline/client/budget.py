@@ -155,6 +155,11 @@ class RequestBudget:
         with self._threads, self._departures.locked():
             self._cool_downs.put(self._cool_downs.now())
 
+    def taken(self) -> int:
+        """Places taken in the block that ends now, by all who share the store."""
+        with self._threads, self._departures.locked():
+            return self._departures.count(self._departures.now())
+
     def close(self) -> None:
         """Release the store; a memory store stays, other budgets of this process may share it."""
         self._departures.close()
@@ -194,6 +199,11 @@ class _Log:
             return max(decision.retry_after_ms or 1, 1)
         self._bucket.leak(now)
         return 0
+
+    def count(self, now: int) -> int:
+        """Entries of the block that ends now."""
+        self._bucket.leak(now)
+        return int(self._bucket.count())
 
     def flush(self) -> None:
         """Forget everything."""

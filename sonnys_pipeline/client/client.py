@@ -110,6 +110,11 @@ class SonnysClient:
         self.sites = Sites(self)
 
     @property
+    def base_url(self) -> str:
+        """API root."""
+        return self._transport.base_url
+
+    @property
     def requests_sent(self) -> int:
         """Requests that left this client so far, repeated ones included: what it has spent of the budget."""
         return self._requests
@@ -118,6 +123,11 @@ class SonnysClient:
     def budget_wait(self) -> float:
         """Seconds that this client's requests have waited for a place in the budget, summed over threads."""
         return self._budget_wait
+
+    @property
+    def server_date(self) -> str | None:
+        """The server's clock at the last answer, as its `Date` header said it; `None` where it said nothing."""
+        return self._transport.server_date
 
     def __repr__(self) -> str:
         """The address alone: neither id nor key."""

@@ -80,7 +80,13 @@ class Response:
 
 
 class HttpTransport:
-    """Sends single requests on kept-open connections; safe to use from many threads."""
+    """Sends single requests on kept-open connections; safe to use from many threads.
+
+    Attributes:
+        base_url: API root.
+        server_date: the server's clock at the last answer, whatever its status: its `Date` header as text; `None`
+            where it sent none, or no answer came.
+    """
 
     def __init__(
         self,
@@ -103,6 +109,7 @@ class HttpTransport:
                 that cannot be sent, without its value.
         """
         self.base_url = checked_base_url(base_url)
+        self.server_date: str | None = None
         self._headers = dict(headers)
         for name, value in self._headers.items():
             checked_header(value.get_secret_value() if isinstance(value, SecretStr) else value, name)
@@ -137,6 +144,7 @@ class HttpTransport:
         }
         query = {name: value for name, value in (params or {}).items() if value is not None}
         what = f"{method} {path}"
+        self.server_date = None
         try:
             answer = self._session.request(
                 method,
@@ -154,6 +162,7 @@ class HttpTransport:
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
             ) from _without_request(error)
+        self.server_date = answer.headers.get("Date")
         if answer.is_redirect:
             target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
             target = masked(target, self._secrets)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.writers import file_writer, is_dead_writer
@@ -29,6 +30,9 @@ _FACTS_PREFIX = "sonnys."
 _UNFINISHED = ".tmp"
 #: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
 _ABANDONED_AFTER = 3600.0
+#: Folder of locks, hidden from whatever reads the lake; a lock is held for the time that a file takes.
+_LOCKS = ".locks"
+_LOCK_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,28 @@ class Lake:
                 "then run it again: nothing landed was touched"
             ) from error
         return LandedFile(path, table.num_rows, path.stat().st_size)
+
+    @contextlib.contextmanager
+    def writing(self, asset: str) -> Iterator[None]:
+        """Keep other writers of an asset out while inside, so that a file can be read and replaced in one step.
+
+        Raises:
+            UnwritableLakeError: when the lock cannot be had.
+        """
+        path = self.root / _LOCKS / f"{asset}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            lock = FileLock(path, mode=0o640, timeout=_LOCK_TIMEOUT)
+            lock.acquire(poll_interval=0.01)
+        except OSError as error:  # filelock's Timeout is one, too
+            raise UnwritableLakeError(
+                f"cannot lock {path} ({error.strerror or error}); mend the rights of {self.root}, or end the program "
+                "that holds the lock, then run it again: nothing landed was touched"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def remove_leftovers(self, asset: str, partition: str) -> list[Path]:
         """Remove unfinished files of writers that are gone (killed in mid-write); readers never see them anyway.

@@ -94,7 +94,7 @@ class Loader:
         self._now = now
         self._jitter = jitter
         self._schedule = Schedule((), budget.rate, self._options)
-        self._finished: list[LoadedDay | FailedDay] = []
+        self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
         self._stopping = False
         self._under_way: dict[_Sent, None] = {}  # in the order of sending
@@ -102,7 +102,7 @@ class Loader:
         self.requests = 0
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
-        """Load days; each comes out as soon as it is complete, or has failed.
+        """Load days; each comes out as soon as it is complete, or has failed; with `in_order` none before its turn.
 
         Closing the iterator, or leaving it by an exception, drops what is in flight: no poll goes on, no connection is
         held for it.
@@ -138,8 +138,21 @@ class Loader:
             self._receive(left)
 
     def _take_finished(self) -> Iterator[LoadedDay | FailedDay]:
-        while self._finished:
-            yield self._finished.pop(0)
+        """What is finished; in order, if that is asked for and the end is not near: only what no open day precedes."""
+        for position in sorted(self._finished) if self._options.in_order else list(self._finished):
+            waits = self._options.in_order and not self._stopping
+            if waits and any(day.position < position for day in self._schedule.days):
+                break
+            yield self._finished.pop(position)
+            self._schedule.held = len(self._finished)
+
+    def _finish(self, day: DayWork, outcome: LoadedDay | FailedDay) -> None:
+        self._schedule.days.remove(day)
+        self._finished[day.position] = outcome
+        self._schedule.held = len(self._finished)
+        if self._options.in_order and isinstance(outcome, FailedDay):
+            self._schedule.end_after(day)
+            self._finished = {place: known for place, known in self._finished.items() if place <= day.position}
 
     def _step(self) -> bool:
         """Send one request, or wait for what has to happen first; False when all days are done."""
@@ -300,8 +313,7 @@ class Loader:
         else:
             job.setbacks += 1
         if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
-            self._schedule.days.remove(day)
-            self._finished.append(FailedDay(day.request, error, day.requests, now - day.started_at))
+            self._finish(day, FailedDay(day.request, error, day.requests, now - day.started_at))
             return
         job.not_before = now + self._backoff(max(job.failures, job.setbacks))
         if remedy is Remedy.REPEAT:
@@ -325,17 +337,10 @@ class Loader:
             return
         windows = [work.loaded for work in day.windows if work.loaded is not None]
         table = join_windows(windows)
-        self._schedule.days.remove(day)
-        self._finished.append(
-            LoadedDay(
-                day.request.day,
-                tuple(windows),
-                table,
-                self._now(),
-                day.requests,
-                self._clock() - day.started_at,
-                day.request.site,
-            )
+        seconds = self._clock() - day.started_at
+        self._finish(
+            day,
+            LoadedDay(day.request.day, tuple(windows), table, self._now(), day.requests, seconds, day.request.site),
         )
 
     def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:

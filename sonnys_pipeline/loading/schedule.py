@@ -25,7 +25,12 @@ _TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT})
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """Durations in seconds; see `Settings` for what they mean to a user."""
+    """Durations in seconds (see `Settings` for what they mean to a user), bounds, and the order of the outcomes.
+
+    `in_order`: days come out in the order in which they were asked for, one that is complete too early waits for those
+    before it; after a day that failed nothing else is begun. So that whoever stops at the first failing day sees what
+    he would have seen of days read one after the other (BX-05).
+    """
 
     poll_interval: float = 2.0
     job_timeout: float = 300.0
@@ -34,6 +39,7 @@ class LoaderOptions:
     request_timeout: float = 120.0
     most_in_flight: int = 200
     most_open_days: int = 60
+    in_order: bool = False
 
 
 class Schedule:
@@ -42,13 +48,16 @@ class Schedule:
     Attributes:
         days: open, earliest first.
         times: how long load jobs take.
+        held: days that are done and wait for earlier ones; they take room like open ones.
     """
 
     def __init__(self, days: Iterable[DayRequest], rate: RequestRate, options: LoaderOptions) -> None:
         """Begin without an open day; requests are taken from `days` as there is room for them."""
         self.days: list[DayWork] = []
+        self.held = 0
         self.times = JobTimes(options.poll_interval, max(options.job_timeout, options.poll_interval))
         self._coming: Iterator[DayRequest] = iter(days)
+        self._opened = 0
         self._rate = rate
         self._options = options
 
@@ -84,6 +93,11 @@ class Schedule:
             return None
         return self._best_poll(ripe, now, dry=submission is None), "poll"
 
+    def end_after(self, last: DayWork) -> None:
+        """Nothing behind this day is begun or gone on with."""
+        self._coming = iter(())
+        self.days = [day for day in self.days if day.position < last.position]
+
     def _scouts(self) -> Callable[[PageJob], bool]:
         """Which jobs may be polled at all, once ripe.
 
@@ -109,11 +123,12 @@ class Schedule:
 
     def _open_day(self, now: float) -> PageJob | None:
         """Take up the next day, if there is one and room for it; its first page to submit."""
-        while len(self.days) < self._options.most_open_days:
+        while len(self.days) + self.held < self._options.most_open_days:
             request = next(self._coming, None)
             if request is None:
                 return None
-            day = DayWork.begin(request, now)
+            day = DayWork.begin(request, now, self._opened)
+            self._opened += 1
             self.days.append(day)
             for job in day.jobs():
                 if job.state is JobState.TO_SUBMIT:

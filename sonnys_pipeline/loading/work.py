@@ -172,19 +172,21 @@ class DayWork:
     Attributes:
         request: what was asked for.
         started_at: clock reading when it was taken up.
+        position: its place in the order of the requests, from 0.
         windows: in order.
         requests: sent for it so far.
     """
 
     request: DayRequest
     started_at: float
+    position: int = 0
     windows: list[WindowWork] = field(default_factory=list)
     requests: int = 0
 
     @classmethod
-    def begin(cls, request: DayRequest, now: float) -> DayWork:
+    def begin(cls, request: DayRequest, now: float, position: int = 0) -> DayWork:
         """Set up a day; live jobs of windows that it has are taken up, others are left to expire."""
-        day = cls(request, now)
+        day = cls(request, now, position)
         day.windows = [WindowWork(day, window) for window in request.day.windows]
         for live in request.live_jobs:
             for work in day.windows:

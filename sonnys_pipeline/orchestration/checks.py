@@ -1,11 +1,11 @@
 """Asset checks: what must hold of landed files, looked at again in the files themselves."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
 import dagster as dg
 
+from sonnys_pipeline.batch.landing import promised_rows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.resources import LakeResource
 
@@ -50,8 +50,7 @@ def problems_by_day(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
     days_of_id = Counter(row_id for ids in ids_by_day.values() for row_id in set(ids))
     for day, ids in ids_by_day.items():
         problems = found.setdefault(day, [])
-        windows = json.loads(lake.facts("transactions", day)["windows"])
-        promised = sum(window["total"] - window["cut_off"] for window in windows)
+        promised = promised_rows(lake.facts("transactions", day))
         if len(ids) != promised:
             problems.append(f"{len(ids)} rows, but the API promised {promised} ({len(ids) - promised:+d})")
         repeated = [row_id for row_id, count in Counter(ids).items() if count > 1]

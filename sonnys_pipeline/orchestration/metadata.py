@@ -54,16 +54,28 @@ def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
     Raises:
         LakeError: when the file cannot be read.
     """
-    table = lake.read("transactions", [row.day]).drop_columns("date")
-    facts = lake.facts("transactions", row.day)
-    windows = json.loads(facts["windows"])
-    path = lake.path("transactions", row.day)
     return {
-        **file_metadata(LandedFile(path, table.num_rows, path.stat().st_size), table, partitioned=True),
+        **landed_metadata(lake, row.day),
         "pages": dg.MetadataValue.int(len(row.job_hashes)),
-        "api_total": dg.MetadataValue.int(sum(window["total"] for window in windows)),
         "requests": dg.MetadataValue.int(row.requests),
         "seconds": dg.MetadataValue.float(round(row.seconds, 3)),
+    }
+
+
+def landed_metadata(lake: Lake, day: str) -> Metadata:
+    """A landed day, as far as its file alone tells.
+
+    Raises:
+        LakeError: when the file cannot be read.
+    """
+    table = lake.read("transactions", [day]).drop_columns("date")
+    facts = lake.facts("transactions", day)
+    windows = json.loads(facts["windows"])
+    path = lake.path("transactions", day)
+    return {
+        **file_metadata(LandedFile(path, table.num_rows, path.stat().st_size), table, partitioned=True),
+        "pages": dg.MetadataValue.int(sum(len(window["hashes"]) for window in windows)),
+        "api_total": dg.MetadataValue.int(sum(window["total"] for window in windows)),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),

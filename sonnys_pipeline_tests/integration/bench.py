@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 from sonnys_pipeline.batch.executor import BatchExecutor, ExecutionResult
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
-from sonnys_pipeline.batch.jobs import RowSpec, RowStatus
+from sonnys_pipeline.batch.jobs import JobMode, RowSpec, RowStatus
 from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient
@@ -62,7 +62,7 @@ class Bench:
     def job(self, days: int | Sequence[str] = 5) -> str:
         """A new job of so many days, or of these."""
         named = keys(days) if isinstance(days, int) else days
-        return self.jobs.create_job("a job", rows=[RowSpec(day) for day in named]).id
+        return self.jobs.create_job("a job", mode=JobMode.AUTO, rows=[RowSpec(day) for day in named]).id
 
     def executor(
         self,

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, OnError
 from sonnys_pipeline.batch.landing import Source
+from sonnys_pipeline.batch.jobs import JobMode
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
@@ -32,7 +33,7 @@ def day_number(request: DayRequest) -> int:
 
 def create(jobs: JobService, days: int = 3) -> str:
     """A job of so many days from the first of January on."""
-    return jobs.create_job("a job", rows=specs(days)).id
+    return jobs.create_job("a job", mode=JobMode.AUTO, rows=specs(days)).id
 
 
 def log(jobs: JobService, job_id: str) -> list[tuple[str, str]]:

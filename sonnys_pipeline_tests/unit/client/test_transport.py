@@ -1,5 +1,6 @@
 """LJ-09, BM-07: one exchange: which addresses are accepted, what is followed, what each status becomes."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -268,3 +269,19 @@ def test_a_header_that_cannot_be_sent_is_refused_without_its_value(value: str) -
             SonnysClient(*arguments)
         assert "hunter2" not in str(caught.value)
     assert checked_header("hunter2", "X") == "hunter2"
+
+
+def test_the_servers_clock_is_known_after_any_answer(wired_client: SonnysClient, wire: Any) -> None:
+    """Its `Date` header, from a refusal too; an answer without one, or no answer, leaves nothing of the one before."""
+    wired_client.max_retries = 0
+    wire.answer(200, {"data": {"sites": []}}, Date="Sun, 22 Nov 2026 12:00:00 GMT")
+    wire.answer(403, {"type": "BadClientCredentialsError"}, Date="Sun, 22 Nov 2026 12:00:09 GMT")
+    wire.answer(200, {"data": {"sites": []}})
+    wire.answer(200, {"data": {"sites": []}}, Date="Sun, 22 Nov 2026 12:00:18 GMT")
+    wire.break_with(requests.ConnectionError("dropped"))
+    known = [wired_client.server_date]
+    for _ in range(5):
+        with suppress(APIError):
+            wired_client.sites.list()
+        known.append(wired_client.server_date and wired_client.server_date[-6:-4])
+    assert known == [None, "00", "09", None, "18", None]

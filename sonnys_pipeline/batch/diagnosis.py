@@ -1,0 +1,325 @@
+"""What `sonnys doctor` finds on this machine: settings, budget, ledger, folders, first partition.
+
+Belongs here: `Finding`, and one function a check, each of small inputs, none of which raises for what it looks at. Does
+not belong here: what only the API can tell (`api_diagnosis.py`), Dagster (`orchestration/instance.py`), printing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic_settings import DotEnvSettingsSource
+
+from sonnys_pipeline.batch.ledger_errors import LedgerError
+from sonnys_pipeline.batch.recovery import check_interrupted_jobs
+from sonnys_pipeline.batch.tables import SCHEMA_REVISION
+from sonnys_pipeline.batch.wiring import open_job_service
+from sonnys_pipeline.lake.writers import file_writer
+from sonnys_pipeline.loading.days import first_kept_day
+from sonnys_pipeline.settings import Settings, SettingsError
+
+ENV_FILE = Path(".env")
+#: Less free space than this is worth a warning, in bytes: a long backfill should not be the one to find out.
+LITTLE_SPACE = 10**9
+_OTHERS = 0o007
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"  # it works, and something will surprise somebody
+    PROBLEM = "problem"  # it does not work
+    SKIPPED = "skipped"  # could not be looked at; the detail says why
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        subject: what was looked at.
+        state: how it came out.
+        detail: what was found, in one line; never a secret.
+        remedy: what to do about it; empty where nothing is to be done.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """The settings as far as they can be read.
+
+    Attributes:
+        settings: those that cannot be read have their defaults.
+        unreadable: names of these fields.
+        finding: what is wrong with them.
+    """
+
+    settings: Settings
+    unreadable: frozenset[str] = field(default_factory=frozenset)
+    finding: Finding = Finding("settings", State.OK, "every variable can be used")
+
+    def lacking(self, *fields: str) -> str:
+        """Why a check that needs these settings cannot be made; empty where it can."""
+        names = [f"SONNYS_{name.upper()}" for name in fields if name in self.unreadable]
+        return f"{' and '.join(names)} cannot be used" if names else ""
+
+
+def guarded(subject: str, check: Callable[[], Finding], lacking: str = "") -> Finding:
+    """A check's finding; one that breaks, or lacks what it needs, becomes a finding too and never hides the others.
+
+    Args:
+        subject: what is looked at.
+        check: looks at it.
+        lacking: why it cannot be looked at; empty where it can.
+    """
+    if lacking:
+        return skipped(subject, lacking)
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are worth having
+        # Only the kind: nobody knows what the message of an error that nobody expected quotes.
+        return Finding(
+            subject,
+            State.PROBLEM,
+            f"could not be looked at: {type(error).__name__}",
+            "this is a fault of sonnys-pipeline: report it, with this line",
+        )
+
+
+def check_versions() -> Finding:
+    """Which versions are at work; always fine."""
+
+    def of(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "(not installed)"
+
+    ours, dagster = of("sonnys-pipeline"), of("dagster")
+    return Finding(
+        "versions", State.OK, f"sonnys-pipeline {ours}, Python {platform.python_version()}, Dagster {dagster}"
+    )
+
+
+def read_settings() -> ReadSettings:
+    """The environment's settings; a variable that cannot be used is named, and stands aside."""
+    try:
+        return _read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        read, detail, remedy = _read(_env_file=()), f".env cannot be read: {reason}", "mend the file, or remove it"
+        if read.unreadable:
+            detail, remedy = f"{detail}; {read.finding.detail}", f"{remedy}; {read.finding.remedy}"
+        return replace(read, finding=Finding("settings", State.PROBLEM, detail, remedy))
+
+
+def _read(**given: object) -> ReadSettings:
+    try:
+        return ReadSettings(Settings.load(**given))
+    except SettingsError as wrong:
+        defaults = {name: Settings.model_fields[name].default for name in wrong.fields}
+        remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
+        finding = Finding("settings", State.PROBLEM, str(wrong), remedy)
+        return ReadSettings(Settings(**{**given, **defaults}), frozenset(wrong.fields), finding)
+
+
+def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.environ) -> Finding:
+    """Whether a `.env` says the same as the environment, and keeps its key to its owner.
+
+    Where both name a variable, `sonnys` takes the environment's value and Dagster the file's: the two doors would then
+    work with different settings.
+    """
+    subject = ".env"
+    if not path.is_file():
+        return Finding(subject, State.OK, "none in the working directory; the environment alone counts")
+    try:
+        written = DotEnvSettingsSource(Settings, env_file=path, env_ignore_empty=False).env_vars
+    except (OSError, UnicodeDecodeError):
+        return skipped(subject, "cannot be read (see settings)")
+    here = {name.lower(): value for name, value in environment.items() if name.startswith("SONNYS_")}
+    differing = [
+        name.upper() for name, value in written.items() if value is not None and here.get(name, value) != value
+    ]
+    if differing:
+        return Finding(
+            subject,
+            State.WARNING,
+            f"differs from the environment in {', '.join(sorted(differing))}: `sonnys` takes the environment's value, "
+            "Dagster the file's",
+            "name each variable in one place only: unset it, or take its line out of .env",
+        )
+    if written.get("sonnys_api_key") and path.stat().st_mode & _OTHERS:
+        return Finding(subject, State.WARNING, "holds the key, and everybody may read it", "chmod 600 .env")
+    return Finding(subject, State.OK, "agrees with the environment")
+
+
+def check_credentials(settings: Settings) -> Finding:
+    """Whether there are any; the API itself says whether they are good."""
+    try:
+        settings.require_credentials()
+    except SettingsError as missing:
+        return Finding(
+            "credentials",
+            State.PROBLEM,
+            str(missing).partition(": ")[0],
+            "put the API credentials of the operator's BackOffice into the environment or into .env (cp .env.example "
+            ".env); to try without any, run `sonnys demo`",
+        )
+    return Finding("credentials", State.OK, "SONNYS_API_ID and SONNYS_API_KEY are set")
+
+
+def check_budget(settings: Settings) -> Finding:
+    """Whether the shared request budget can be kept, at which rate, and how much of it is taken now."""
+    subject = "request budget"
+    try:
+        with settings.open_budget() as budget:
+            taken = budget.taken()
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    except Exception as error:  # noqa: BLE001 - the store's library has errors of its own
+        remedy = "free space, or mend the rights of the budget's file; a damaged one may be deleted"
+        return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)
+    rate = settings.rate_limit
+    detail = f"{rate.requests} requests in {rate.seconds:g} s; {taken} of them taken now"
+    if settings.budget_url and settings.budget_url.get_secret_value().startswith("memory:"):
+        return Finding(
+            subject,
+            State.WARNING,
+            f"{detail}; each process keeps one of its own, so that two together exceed it",
+            "leave SONNYS_BUDGET_URL out: then all processes of this machine share one",
+        )
+    return Finding(subject, State.OK, detail)
+
+
+def check_ledger(settings: Settings) -> Finding:
+    """Whether the ledger opens, and whether jobs lie in it whose executor is gone (BX-06)."""
+    subject = "ledger"
+    try:
+        with open_job_service(settings) as jobs:
+            where, interrupted = jobs.where, check_interrupted_jobs(jobs)
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    except LedgerError as error:
+        return _from_message(subject, error, ". ")
+    if not interrupted:
+        return Finding(subject, State.OK, f"{where}: schema {SCHEMA_REVISION}, no job is interrupted")
+    runs = [job.name.removeprefix("dagster:") for job in interrupted if job.name.startswith("dagster:")]
+    own = [job.id for job in interrupted if not job.name.startswith("dagster:")]
+    remedies = [f"sonnys backfill resume {job_id}" for job_id in own]
+    remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
+    are = "1 job says running but its executor is gone"
+    if len(interrupted) > 1:
+        are = f"{len(interrupted)} jobs say running but their executors are gone"
+    return Finding(subject, State.WARNING, f"{where}: {are}", "; ".join(remedies))
+
+
+def check_state_folder(settings: Settings) -> Finding:
+    """Whether the folder of ledger, budget, audit and quarantine is there, and closed to others."""
+    subject = "state folder"
+    try:
+        mode = settings.prepared_state_dir().stat().st_mode & 0o777
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    folder = settings.state_dir
+    if mode & _OTHERS:
+        detail = f"{folder} is open to everybody (mode {mode:o}); rows in quarantine hold personal data"
+        return Finding(subject, State.WARNING, detail, f"chmod 700 {folder}")
+    return Finding(subject, State.OK, f"{folder}, mode {mode:o}")
+
+
+def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
+    """Whether a file can be put in its place there as a landed day is: written beside it, synced, renamed."""
+    subject = "lake"
+    probe = root / f".probe.{file_writer()}.{uuid.uuid4().hex}.tmp"
+    placed = probe.with_suffix(".placed")
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o750)
+        try:
+            with os.fdopen(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
+                file.write(b"sonnys doctor\n")
+                file.flush()
+                os.fsync(file.fileno())
+            probe.replace(placed)
+        finally:
+            probe.unlink(missing_ok=True)
+            placed.unlink(missing_ok=True)
+        free = free_bytes(root)
+    except OSError as error:
+        return Finding(
+            subject,
+            State.PROBLEM,
+            f"{root} cannot be written ({error.strerror or error})",
+            "free space, mend the rights of the folder, or let SONNYS_DATA_URL name another one",
+        )
+    detail = f"{root} takes files; {free / 1e9:,.1f} GB free"
+    if free < LITTLE_SPACE:
+        remedy = "free space before a long backfill; a full disk stops it, and loses nothing that is landed"
+        return Finding(subject, State.WARNING, detail, remedy)
+    return Finding(subject, State.OK, detail)
+
+
+def check_first_partition(start: date, timezone: str, landed: Collection[str], now: datetime) -> Finding:
+    """Whether the API still has every day from the first partition on (contract, "Batch jobs": six months).
+
+    Args:
+        start: the first partition.
+        timezone: zone of the days.
+        landed: days that are landed already; those need no API any more.
+        now: aware instant.
+    """
+    subject = "first partition"
+    today, kept = now.astimezone(ZoneInfo(timezone)).date(), first_kept_day(now, timezone)
+    if start >= today:
+        detail = f"{start} is not over yet: there is no day to land"
+        return Finding(subject, State.WARNING, detail, f"set SONNYS_START_DATE to a day from {kept} on")
+    before = [start + timedelta(days=count) for count in range(max(0, (kept - start).days))]
+    gone = [day for day in before if day.isoformat() not in landed]
+    if gone:
+        # After the last day that is neither landed nor kept: everything from there on is there, or can be had.
+        first = gone[-1] + timedelta(days=1)
+        return Finding(
+            subject,
+            State.WARNING,
+            f"{start}, but the API keeps days from {kept} on: {len(gone)} earlier ones are not landed, and a run over "
+            "any of them fails",
+            f"set SONNYS_START_DATE={first}",
+        )
+    reach = "all earlier ones are landed" if before else "the API keeps them all"
+    return Finding(subject, State.OK, f"{start} in {timezone}; the API keeps days from {kept} on, {reach}")
+
+
+def _from_message(subject: str, error: Exception, separator: str) -> Finding:
+    """A finding from an error of ours, whose message is `what is wrong{separator}what to do`."""
+    detail, _, remedy = " ".join(str(error).split()).partition(separator)
+    return Finding(subject, State.PROBLEM, detail, remedy or "correct it, then run `sonnys doctor` again")
+
+
+def utc_now() -> datetime:
+    """The instant, aware UTC."""
+    return datetime.now(UTC)
+
+
+def skipped(subject: str, why: str) -> Finding:
+    """A check that could not be made."""
+    return Finding(subject, State.SKIPPED, why)
+
+
+def is_healthy(findings: Sequence[Finding]) -> bool:
+    """Whether nothing is broken; warnings do not count."""
+    return all(finding.state is not State.PROBLEM for finding in findings)

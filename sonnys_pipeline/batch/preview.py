@@ -1,0 +1,137 @@
+"""From what a person asks for to a pending job with a plan (BX-02).
+
+Belongs here: which days are asked for, what is refused before a request is spent, and the order of things: everything
+that can be wrong is found before the job exists. Does not belong here: sizing and estimating (`plan.py`), printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
+from sonnys_pipeline.batch.landing import landed_rows
+from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.manifest import Manifest
+from sonnys_pipeline.batch.plan import Plan, Scope, make_plan
+from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.days import Day, first_kept_day, last_complete_day
+
+
+class RequestedDaysError(ValueError):
+    """The days asked for cannot be read; the message says which, why, and what to ask for instead."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        rows: days (and sites) in order.
+        missing_only: leave out what is landed.
+        manifest: the CSV that they come from.
+    """
+
+    rows: Sequence[RowSpec]
+    missing_only: bool = False
+    manifest: Manifest | None = None
+
+
+def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]:
+    """Every day from one to another, both included.
+
+    Raises:
+        RequestedDaysError: for what is no date, and for dates in the wrong order.
+    """
+    first, last = (_date(text) for text in (start, end))
+    if last < first:
+        raise RequestedDaysError(f"the dates are reversed: {start} lies after {end}")
+    return [RowSpec((first + timedelta(days=number)).isoformat(), site) for number in range((last - first).days + 1)]
+
+
+def preview(
+    request: Request,
+    scope: Scope,
+    jobs: JobService,
+    client: SonnysClient,
+    lake: Lake,
+    *,
+    command: str,
+    now: datetime | None = None,
+) -> tuple[Job | None, Plan]:
+    """Size and estimate what is asked for, and make a pending job of it, which demands approval.
+
+    Nothing is kept before everything is known to be right: an error leaves no job behind.
+
+    Args:
+        request: what is asked for.
+        scope: from where, to where; see `executor.scope_of`.
+        jobs: the ledger.
+        client: asked about 20 rows at most, one request each.
+        lake: looked at for what is landed.
+        command: what was typed.
+        now: aware instant; left out, the present one.
+
+    Returns:
+        The job and its plan; no job where nothing is left to read.
+
+    Raises:
+        RequestedDaysError: when a day is not over yet, or the API keeps none of them any more.
+        SonnysError: when the API refuses, or cannot be asked.
+    """
+    now = now or datetime.now(UTC)
+    last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
+    future = [spec.day for spec in request.rows if date.fromisoformat(spec.day) > last]
+    if future:
+        raise RequestedDaysError(f"{future[0]} is not over yet in {scope.timezone}: ask for days up to {last}")
+    if all(date.fromisoformat(spec.day) < first_kept for spec in request.rows):
+        raise RequestedDaysError(f"the API keeps six months: ask for days from {first_kept} on")
+
+    def size(spec: RowSpec) -> int:
+        day = Day.of(spec.day, scope.timezone)
+        site = {"site": spec.site} if spec.site else {}
+        span = {"startDate": int(day.start.timestamp()), "endDate": int(day.end.timestamp())}
+        return client.transactions.count(**span, **site)
+
+    plan = make_plan(
+        request.rows,
+        scope,
+        client.budget.rate,
+        size=size,
+        landed_rows=lambda spec: landed_rows(lake, spec.day, spec.site),
+        first_kept=first_kept,
+        missing_only=request.missing_only,
+        manifest=request.manifest.path if request.manifest else None,
+    )
+    if not plan.rows:
+        return None, plan
+    left_out = set(plan.left_out)
+    specs = [spec for spec in request.rows if spec not in left_out]
+    return _pending_job(jobs, plan, specs, command, first_kept), plan
+
+
+def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
+    """The job, its rows, and its plan; days that are too old stand in it as skipped."""
+    old = set(plan.too_old)
+    sites = sorted({row.site for row in plan.rows if row.site})
+    where = f", {len(sites)} sites" if len(sites) > 1 else f", site {sites[0]}" if sites else ""
+    days = sorted(spec.day for spec in specs)
+    name = f"backfill {days[0]} … {days[-1]}{where}"
+    job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
+    for row in jobs.get_rows(job.id):
+        if RowSpec(row.day, row.site) in old:
+            jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
+    jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+    return jobs.get_job(job.id)
+
+
+def _date(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise RequestedDaysError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-11-10")
+    return day

@@ -1,0 +1,246 @@
+"""What the verbs of `sonnys backfill` do, running a job aside (`backfill_run.py`): call, print, exit code.
+
+Belongs here: settings → floor below → output. Does not belong here: tables for people (`backfill_print.py`).
+"""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from sonnys_pipeline.batch.audit import StateUnwritableError
+from sonnys_pipeline.batch.executor import scope_of
+from sonnys_pipeline.batch.job_run import OnError
+from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus
+from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.ledger_errors import (
+    InvalidStateTransition,
+    LedgerError,
+    NotApprovedError,
+    PlanDriftError,
+    PlanError,
+    UnknownJobError,
+)
+from sonnys_pipeline.batch.manifest import Manifest, ManifestError, RowKey, RowResult, result_of
+from sonnys_pipeline.batch.plan import Plan, differences
+from sonnys_pipeline.batch.preview import Request, RequestedDaysError, days_between
+from sonnys_pipeline.batch.preview import preview as make_preview
+from sonnys_pipeline.batch.recovery import NotInterruptedError, check_interrupted_jobs
+from sonnys_pipeline.batch.wiring import executor_options, open_job_service
+from sonnys_pipeline.batch.write_back import WriteBack
+from sonnys_pipeline.cli import backfill_print as show
+from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
+from sonnys_pipeline.client import AuthError, SonnysError
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.settings import Settings, SettingsError
+
+#: The API's words for a site that is not there, or not ours (contract, "Errors"); other 403s concern the credentials.
+_SITE_REFUSED = frozenset(
+    {"BadSiteCredentialsError", "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError"}
+)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What the floors below raise on purpose ends the command with one line, and the exit code that fits."""
+    try:
+        yield
+    except (NotApprovedError, PlanDriftError) as error:
+        refuse(str(error), NOT_APPROVED)
+    except (
+        SettingsError, RequestedDaysError, ManifestError, UnknownJobError, InvalidStateTransition, NotInterruptedError,
+        PlanError,
+    ) as error:  # fmt: skip
+        refuse(str(error), WRONG_USAGE)
+    except AuthError as error:
+        if error.type in _SITE_REFUSED:
+            refuse(f"the site is not known to the API, or not yours: {error}", WRONG_USAGE)
+        refuse(str(error), FAILED)
+    except (SonnysError, LedgerError, LakeError, StateUnwritableError) as error:
+        refuse(str(error), FAILED)
+
+
+def preview(
+    start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool, as_json: bool
+) -> None:
+    """Make a job and print its plan."""
+    with one_line_errors():
+        request = _request(start, end, site, csv, missing_only=missing_only)
+        settings = Settings.load()
+        settings.require_credentials()
+        with open_job_service(settings) as jobs, settings.open_client() as client:
+            lake = Lake(settings.data_url)
+            scope = scope_of(client, lake, executor_options(settings, OnError.FAIL_FAST))
+            job, plan = make_preview(request, scope, jobs, client, lake, command=command_line())
+            if not as_json:
+                notice_interrupted(jobs)
+    if as_json:
+        print_json(show.plan_document(job, plan))
+    else:
+        show.plan(job, plan, settings.start_date)
+
+
+def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
+    """Approve the plan as it stands, if what would run is still what it says."""
+    with one_line_errors():
+        settings = Settings.load()
+        with open_job_service(settings) as jobs:
+            record = jobs.get_plan(job_id)
+            if record is None:
+                refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
+            plan = Plan.read(record)
+            settings.require_credentials()
+            with settings.open_client() as client:  # sends nothing: it tells what a run would read from
+                scope = scope_of(client, Lake(settings.data_url), executor_options(settings, OnError.FAIL_FAST))
+            if changed := differences(plan, scope, jobs.get_rows(job_id)):
+                raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
+            record = jobs.approve_plan(job_id, record.fingerprint, by=by or getpass.getuser())
+    if as_json:
+        approved_at = record.approved_at.isoformat() if record.approved_at else None
+        print_json(
+            {
+                "job_id": job_id,
+                "fingerprint": record.fingerprint,
+                "approved_by": record.approved_by,
+                "approved_at": approved_at,
+                "estimated": asdict(plan.estimate),
+            }
+        )
+    else:
+        show.approval(record, plan)
+
+
+def cancel(job_id: str, why: str, *, as_json: bool) -> None:
+    """Give a job up."""
+    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+        was = jobs.get_job(job_id)
+        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=getpass.getuser(), why=why or "cancelled by a person")
+    if as_json:
+        print_json({"job_id": job_id, "status": job.status, "was": was.status})
+    else:
+        soon = "; its process stops within seconds" if was.status is JobStatus.RUNNING else ""
+        messages.print(f"Job {job_id} is cancelled{soon}. What it has landed stays.")
+
+
+def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
+    """Print jobs, newest first."""
+    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+        found = jobs.list_jobs(JobStatus(status) if status else None, limit)
+        interrupted = {job.id for job in check_interrupted_jobs(jobs) or ()}
+    if as_json:
+        print_json({"jobs": [show.job_document(job, interrupted=job.id in interrupted) for job in found]})
+    else:
+        show.jobs(found, interrupted)
+
+
+def status(job_id: str, *, as_json: bool) -> None:
+    """Print where a job stands."""
+    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+        summary = jobs.get_job_summary(job_id)
+        record = jobs.get_plan(job_id)
+        failed = jobs.get_failed_rows(job_id)
+        interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
+        plan = Plan.read(record) if record else None
+        log = jobs.transitions(job_id)
+    if as_json:
+        print_json(show.status_document(summary, record, plan, failed, interrupted=interrupted))
+    else:
+        show.status(summary, record, plan, failed, log, interrupted=interrupted)
+
+
+def write_back(job_id: str, *, as_json: bool) -> None:
+    """Write what the ledger knows into the job's CSV, as that is now."""
+    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+        record = jobs.get_plan(job_id)
+        plan = Plan.read(record) if record else None
+        if plan is None or plan.manifest is None:
+            refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
+        rows = jobs.get_rows(job_id)
+        manifest = Manifest.read(plan.manifest)
+        asked = {(spec.day, spec.site) for spec in manifest.requests}
+        lost = [row for row in rows if (row.day, row.site) not in asked]
+        WriteBack(manifest, job_id).write(results(rows))
+    written = len(rows) - len(lost)
+    if as_json:
+        gone = [{"day": row.day, "site": row.site} for row in lost]
+        print_json({"job_id": job_id, "path": plan.manifest, "written": written, "not_in_the_file": gone})
+        return
+    messages.print(f"{written} results written into {plan.manifest}.")
+    if lost:
+        named = ", ".join(f"{row.day}{f' of site {row.site}' if row.site else ''}" for row in lost[:5])
+        messages.print(f"{len(lost)} rows of the job are not in the file any more: {named}.")
+
+
+def reconcile(*, as_json: bool) -> None:
+    """Tell Dagster of landed days that it does not know."""
+    from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
+    from sonnys_pipeline.orchestration.runless import RunlessDays
+
+    with one_line_errors():
+        lake = Lake(Settings.load().data_url)
+        try:
+            instance = configured_instance()
+        except InstanceError as error:
+            refuse(str(error), FAILED)
+        if instance is None:
+            refuse('DAGSTER_HOME is not set: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster", then try again')
+        with instance:
+            days = RunlessDays(instance, lake, source=command_line())
+            days.reconcile()
+    if as_json:
+        print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
+    else:
+        known = len(lake.partitions("transactions")) - len(days.reported) - len(days.observed) - len(days.problems)
+        messages.print(f"Dagster knew {known} landed days and was told of {len(days.reported)} more.")
+        for day in days.observed:
+            messages.print(f"{day} holds some sites only: told as an observation, not as a materialization.")
+        for problem in days.problems:
+            messages.print(problem)
+    if days.problems:
+        sys.exit(FAILED)
+
+
+def results(rows: list[JobRow]) -> dict[RowKey, RowResult]:
+    """What became of rows, as a manifest takes it."""
+    return {(row.day, row.site): result_of(row) for row in rows}
+
+
+def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]:
+    """Tell of jobs whose process is gone; those."""
+    found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
+    for job in found:
+        messages.print(
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. "
+            f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+        )
+    return found
+
+
+def command_line() -> str:
+    """What was typed, for the record; none of the options is secret."""
+    return shlex.join(["sonnys", *sys.argv[1:]])
+
+
+def _request(start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool) -> Request:
+    """The days that the options ask for.
+
+    Raises:
+        RequestedDaysError: for options that do not go together.
+    """
+    if csv is None:
+        if not (start and end):
+            raise RequestedDaysError("name the days: --start DAY and --end DAY, or --from-csv FILE")
+        return Request(days_between(start, end, site), missing_only)
+    if start or end:
+        raise RequestedDaysError("--from-csv names the days by itself: leave out --start and --end")
+    manifest = Manifest.read(csv)
+    rows = manifest.requests
+    if site is not None:
+        raise RequestedDaysError("--from-csv names the sites, too, in a column site: leave out --site")
+    return Request(rows, missing_only, manifest)

@@ -1,0 +1,119 @@
+"""`sonnys doctor`: is everything there that a run needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from sonnys_pipeline.cli.output import FAILED, json_option, print_json
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.batch.api_diagnosis import Inquiry
+    from sonnys_pipeline.batch.diagnosis import Finding, ReadSettings
+
+_SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
+#: Columns of the longest subject, and one more.
+_WIDTH = 17
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Send no request: look only at what is on this machine.")
+@json_option
+def doctor(offline: bool, as_json: bool) -> None:
+    """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do."""
+    from sonnys_pipeline.batch.diagnosis import is_healthy
+
+    found = []
+    for finding in _findings(offline):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
+    healthy = is_healthy(found)
+    if as_json:
+        print_json({"ok": healthy, "findings": [asdict(finding) for finding in found]})
+    if not healthy:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _findings(offline: bool) -> Iterator[Finding]:
+    """All checks, in the order in which a person would mend things; each as soon as it is made."""
+    from sonnys_pipeline.batch import api_diagnosis as api
+    from sonnys_pipeline.batch import diagnosis as machine
+    from sonnys_pipeline.batch.diagnosis import guarded
+    from sonnys_pipeline.batch.landing import ASSET
+    from sonnys_pipeline.lake.dataset import Lake
+
+    yield guarded("versions", machine.check_versions)
+    read = machine.read_settings()
+    settings = read.settings
+    yield read.finding
+    yield guarded(".env", machine.check_env_file)
+    lake = None if read.lacking("data_url") else Lake(settings.data_url)
+    landed = lake.partitions(ASSET) if lake else []
+    inquiry = _inquiry(read, offline)
+    for subject, check, needed in (
+        ("credentials", partial(machine.check_credentials, settings), ("api_id", "api_key")),
+        ("TLS", partial(api.check_tls, settings.base_url, inquiry), ("base_url",)),
+        ("API", partial(api.check_access, inquiry), ()),
+        ("site", partial(api.check_site, settings.site_code, inquiry), ("site_code",)),
+        ("clock", partial(api.check_clock, inquiry), ()),
+        ("time zone", partial(api.check_timezone, settings.timezone, inquiry, landed), ("timezone",)),
+        ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
+        ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
+        ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
+        ("lake", partial(machine.check_lake, Path(settings.data_url).absolute()), ("data_url",)),
+        (
+            "first partition",
+            partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),
+            ("start_date", "timezone", "data_url"),
+        ),
+    ):
+        yield guarded(subject, check, read.lacking(*needed))
+    # Last, because Dagster takes seconds to import, and may not fit to what else is installed.
+    try:
+        from sonnys_pipeline.orchestration.instance import instance_findings
+    except ImportError as error:
+        remedy = "install again with the versions of constraints.txt"
+        yield machine.Finding("Dagster", machine.State.PROBLEM, f"cannot be imported: {error.msg}", remedy)
+        return
+    yield from instance_findings(landed)
+
+
+def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:
+    """The one request, through the shared budget; or why it was not made."""
+    from sonnys_pipeline.batch.api_diagnosis import Inquiry, inquire
+    from sonnys_pipeline.batch.diagnosis import utc_now
+    from sonnys_pipeline.settings import SettingsError
+
+    if offline:
+        return Inquiry(not_made="not asked (--offline)")
+    if lacking := read.lacking("api_id", "api_key", "base_url", "rate_limit", "budget_url"):
+        return Inquiry(not_made=f"not asked: {lacking}")
+    # What an ailing API answers at once is what a person wants to see, not the sixth try half a minute later.
+    once = read.settings.model_copy(update={"max_retries": 0})
+    try:
+        once.require_credentials()
+    except SettingsError:
+        return Inquiry(not_made="not asked: there are no credentials")
+    try:
+        with once.open_client() as client:
+            return inquire(client, utc_now)
+    except SettingsError:
+        return Inquiry(not_made="not asked: the request budget cannot be used")
+    except Exception as error:  # noqa: BLE001 - an error that nobody expected must not hide the other checks
+        return Inquiry(not_made=f"could not be asked: {type(error).__name__}")
+
+
+def _print(finding: Finding) -> None:
+    """One line, and the remedy below it where there is something to mend."""
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(f"{_SYMBOLS[finding.state]} {escape(f'{finding.subject:<{_WIDTH}}')} {escape(finding.detail)}")
+    if finding.remedy:
+        out.print(f"  {'':<{_WIDTH}} [bold]→[/] {escape(finding.remedy)}")

@@ -1,0 +1,103 @@
+"""`sonnys probe`: how far back records go, and the backfill to type for it (BM-10)."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.batch.probe import History, Look
+    from sonnys_pipeline.client import APIStatusError
+
+
+@click.command()
+@click.option("--site", metavar="CODE", help="One site's code; default: all sites that the key may see.")
+@click.option(
+    "--budget", default=200, show_default=True, type=click.IntRange(min=1), help="The most requests to spend."
+)
+@json_option
+def probe(site: str | None, budget: int, as_json: bool) -> None:
+    """Find out how far back records go, within the six months that the API keeps."""
+    from sonnys_pipeline.batch.probe import probe_history
+    from sonnys_pipeline.client import AuthError, ValidationError
+    from sonnys_pipeline.settings import Settings, SettingsError
+
+    def show(look: Look) -> None:
+        said = look.error or f"{look.rows:,} rows"
+        messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
+
+    with refusing({SettingsError: FAILED}):
+        settings = Settings.load()
+        client = settings.open_client()
+    with client:
+        try:
+            history = probe_history(
+                client, now=datetime.now(UTC), timezone=settings.timezone, site=site, budget=budget, on_look=show
+            )
+        except (AuthError, ValidationError) as error:
+            if site and _is_about_the_site(error):
+                refuse(f"--site {site}: the API refuses this site ({error}); nothing was changed", WRONG_USAGE)
+            refuse(f"{error} Nothing was changed.", FAILED)
+    command = _command(history, site)
+    if as_json:
+        print_json(_document(history, command))
+    else:
+        click.echo("\n".join(_sentences(history, command)))
+    if not history.proven:
+        refuse(f"Not proven: {history.reason}. Run it again, with a larger --budget if that is what ran out.", FAILED)
+
+
+def _is_about_the_site(error: APIStatusError) -> bool:
+    """Whether the API refused the site that was asked for, rather than the credentials or the site header."""
+    return error.type == "NotAuthorizedSiteArgsError" or any("site" in said.lower() for said in error.messages)
+
+
+def _command(history: History, site: str | None) -> str | None:
+    """The backfill for what was found."""
+    if history.earliest is None:
+        return None
+    words = ["sonnys", "backfill", "preview", "--start", f"{history.earliest}", "--end", f"{history.latest}"]
+    return shlex.join([*words, "--site", site] if site else words)
+
+
+def _document(history: History, command: str | None) -> dict[str, Any]:
+    return {
+        "earliest": history.earliest and history.earliest.isoformat(),
+        "latest": history.latest and history.latest.isoformat(),
+        "probes": len(history.looks),
+        "outcomes": {outcome.value: count for outcome, count in history.outcomes.items()},
+        "proven": history.proven,
+        "reason": history.reason,
+        "oldest_kept": history.oldest_kept.isoformat(),
+        "trail": [
+            {
+                "from": look.first.isoformat(),
+                "to": look.last.isoformat(),
+                "outcome": look.outcome.value,
+                "rows": look.rows,
+            }
+            for look in history.looks
+        ],
+        "command": command,
+    }
+
+
+def _sentences(history: History, command: str | None) -> list[str]:
+    """The answer for a person."""
+    spent = f"{len(history.looks)} requests: " + ", ".join(f"{n} {said}" for said, n in history.outcomes.items())
+    if history.earliest is None:
+        sure = "There are no records" if history.proven else "No records were seen, which is not certain:"
+        return [f"{sure} since {history.oldest_kept}, the oldest day that the API keeps.", spent]
+    if history.proven:
+        lines = [f"Earliest day with records: {history.earliest}", f"Latest day with records:   {history.latest}"]
+        if history.earliest == history.oldest_kept:
+            lines.append("That is the oldest day that the API keeps; records may go further back than it tells.")
+        lines.append("Proven: no day before or after these, of those that the API keeps, has a record.")
+    else:
+        lines = [f"Records go back to {history.earliest} at least, and up to {history.latest} at least."]
+    return [*lines, spent, "", "To backfill them:", f"  {command}"]

@@ -1,0 +1,140 @@
+"""The Dagster instance that `DAGSTER_HOME` names, for commands that run outside of Dagster.
+
+Belongs here: opening it, and what `sonnys doctor` finds about it. Does not belong here: runs and assets.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus
+
+from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
+
+#: Seconds without a heartbeat after which the daemon counts as gone. It beats every 30 s, less often under load.
+DAEMON_SILENCE = 300.0
+_INSTANCE, _DAEMON, _DAYS = "Dagster instance", "Dagster daemon", "recorded days"
+#: How much of Dagster's own words is quoted, in characters.
+_QUOTED = 300
+
+
+class InstanceError(Exception):
+    """`DAGSTER_HOME` is set, but no instance can be opened there.
+
+    Attributes:
+        detail: what is wrong, in one line.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, detail: str, remedy: str) -> None:
+        """Build the error; its message is both."""
+        self.detail, self.remedy = detail, remedy
+        super().__init__(f"{detail}; {remedy}")
+
+    def __reduce__(self) -> tuple[type["InstanceError"], tuple[str, str]]:
+        """Keep both parts when the error crosses a process boundary."""
+        return type(self), (self.detail, self.remedy)
+
+
+def configured_instance() -> dg.DagsterInstance | None:
+    """The instance that `DAGSTER_HOME` names, to be used as a context manager; `None` where it is not set.
+
+    Raises:
+        InstanceError: when there is no such folder, the path is relative, or `dagster.yaml` or the storage that it
+            names cannot be used.
+    """
+    named = os.environ.get("DAGSTER_HOME", "")
+    if not named:
+        return None
+    home = Path(named).expanduser()
+    if not home.is_absolute():
+        raise InstanceError(f"DAGSTER_HOME: {named} is a relative path", f"write {home.absolute()}")
+    if not home.is_dir():
+        raise InstanceError(f"DAGSTER_HOME: {home} is no folder", f"mkdir -p {home}, or let it name another one")
+    with ExitStack() as opened:
+        try:
+            instance = opened.enter_context(dg.DagsterInstance.get())
+            instance.get_runs_count()  # a storage that is not there is noticed at its first use
+        except Exception as error:
+            remedy = f"correct {home / 'dagster.yaml'}; install the package, or mend the storage, that it names"
+            raise InstanceError(f"DAGSTER_HOME: {home} cannot be opened ({_reason(error)})", remedy) from error
+        opened.pop_all()  # the caller closes it
+        return instance
+
+
+def instance_findings(landed: Sequence[str], now: datetime | None = None) -> list[Finding]:
+    """What `sonnys doctor` says about Dagster: the instance, its daemon, and landed days that it does not know.
+
+    Args:
+        landed: days of `transactions` that are landed.
+        now: aware instant; left out, the present one.
+    """
+    try:
+        instance = configured_instance()
+    except InstanceError as error:
+        return [Finding(_INSTANCE, State.PROBLEM, error.detail, error.remedy), *_unknown("there is no instance")]
+    if instance is None:
+        detail = "DAGSTER_HOME is not set: Dagster forgets every run when it ends, and schedules do not run"
+        remedy = 'mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster"'
+        return [Finding(_INSTANCE, State.WARNING, detail, remedy), *_unknown("DAGSTER_HOME is not set")]
+    with instance:
+        try:
+            runs = instance.get_runs_count()
+            return [
+                Finding(_INSTANCE, State.OK, f"{os.environ['DAGSTER_HOME']}: opens; {runs} runs remembered"),
+                daemon_finding(instance, now or datetime.now(UTC)),
+                recorded_finding(instance, landed),
+            ]
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            remedy = "look at the storage that dagster.yaml names; `dagster instance migrate` updates an older one"
+            return [Finding(_INSTANCE, State.PROBLEM, f"cannot be read ({_reason(error)})", remedy)]
+
+
+def daemon_finding(instance: dg.DagsterInstance, now: datetime) -> Finding:
+    """Whether a daemon is alive, so that schedules and backfills run, and how many schedules are switched on."""
+    beats = instance.get_daemon_heartbeats()
+    needed = instance.get_required_daemon_types()
+    ages = {kind: now.timestamp() - beats[kind].timestamp for kind in needed if kind in beats}
+    remedy = "keep `dagster-daemon run -m sonnys_pipeline.definitions` (or `make dev`) running with this DAGSTER_HOME"
+    if not ages:
+        return Finding(_DAEMON, State.WARNING, "has never run: schedules and backfills of the UI do not start", remedy)
+    silent = [kind for kind in needed if ages.get(kind, float("inf")) > DAEMON_SILENCE]
+    if silent:
+        oldest = max(ages.values())
+        detail = f"last heard of {oldest:,.0f} s ago ({', '.join(silent)}): schedules and backfills do not start"
+        return Finding(_DAEMON, State.WARNING, detail, remedy)
+    failing = [kind for kind in needed if beats[kind].errors]
+    if failing:
+        detail = f"alive, but {', '.join(failing)} reports errors"
+        return Finding(_DAEMON, State.WARNING, detail, "read them in Dagster's UI under Deployment, Daemons")
+    running = instance.all_instigator_state(instigator_statuses={InstigatorStatus.RUNNING})
+    schedules = sum(state.instigator_type is InstigatorType.SCHEDULE for state in running)
+    return Finding(_DAEMON, State.OK, f"alive; {schedules} {'schedule' if schedules == 1 else 'schedules'} switched on")
+
+
+def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str]) -> Finding:
+    """Whether Dagster knows of every landed day: one landed by the command line, or by a run that was killed."""
+    known = instance.get_materialized_partitions(dg.AssetKey("transactions"))
+    unknown = sorted(set(landed) - known)
+    if not landed:
+        return Finding(_DAYS, State.OK, "no day is landed yet")
+    if not unknown:
+        return Finding(_DAYS, State.OK, f"Dagster knows all {len(landed)} landed days")
+    shown = unknown[0] if len(unknown) == 1 else f"{unknown[0]} … {unknown[-1]}"
+    detail = f"{len(unknown)} of {len(landed)} landed days have no materialization in Dagster ({shown})"
+    return Finding(_DAYS, State.WARNING, detail, "materialize these days in Dagster; that reads them again")
+
+
+def _unknown(why: str) -> list[Finding]:
+    """The findings that need an instance, without one."""
+    return [skipped(_DAEMON, why), skipped(_DAYS, why)]
+
+
+def _reason(error: BaseException) -> str:
+    """The kind of an error and the start of what it says: what Dagster would have taken instead fills pages."""
+    said = " ".join(str(error).split()).partition(" Expected: ")[0]
+    return f"{type(error).__name__}: {said[:_QUOTED]}"

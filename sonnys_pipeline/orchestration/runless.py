@@ -1,0 +1,83 @@
+"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (issue "Backfills").
+
+A day that `sonnys backfill run` lands becomes a materialization of its partition at once. A day that was landed and
+never recorded, because its process was killed in between, is found by comparing the lake with the instance. A file
+that holds some sites only is no materialization: the partition would look complete. It is recorded as an observation.
+
+Belongs here: runless events of `transactions`. Does not belong here: events of runs (`recording.py`).
+"""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from sonnys_pipeline.batch.job_run import LandedDay
+from sonnys_pipeline.batch.landing import landed_sites
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, landed_metadata
+
+#: How much of Dagster's own words is quoted, in characters.
+_QUOTED = 300
+TRANSACTIONS = dg.AssetKey("transactions")
+
+
+class RunlessDays:
+    """Reports landed days to one instance.
+
+    Attributes:
+        reported: days that were recorded as materializations.
+        observed: days that were recorded as observations, since some sites only are landed.
+        problems: what kept Dagster from being told, in sentences; nothing of it touches what is landed.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str) -> None:
+        """Begin with none; `source` names the job or the command in each event."""
+        self._instance = instance
+        self._lake = lake
+        self._source = source
+        self.reported: list[str] = []
+        self.observed: list[str] = []
+        self.problems: list[str] = []
+
+    def add(self, day: LandedDay) -> None:
+        """A day has just been landed."""
+        self._report(day.loaded.day.key, day_metadata(day))
+
+    def reconcile(self, days: Iterable[str] | None = None) -> None:
+        """Report each landed day that the instance has no materialization of.
+
+        Args:
+            days: which may be reported; left out, all that are landed.
+        """
+        known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+        landed = set(self._lake.partitions("transactions"))
+        for day in sorted((landed if days is None else landed & set(days)) - known):
+            try:
+                self._report(day, landed_metadata(self._lake, day))
+            except LakeError as error:
+                self.problems.append(str(error))
+
+    def _report(self, day: str, metadata: Metadata) -> None:
+        """One event; what Dagster or its storage cannot take is kept as a problem, and the run goes on."""
+        try:
+            sites = landed_sites(self._lake, day)
+            told = {**metadata, "landed_by": dg.MetadataValue.text(self._source)}
+            if sites is None:
+                self._instance.report_runless_asset_event(
+                    dg.AssetMaterialization(TRANSACTIONS, partition=day, metadata=told)
+                )
+                self.reported.append(day)
+            else:
+                told["sites"] = dg.MetadataValue.text(", ".join(sorted(sites)))
+                self._instance.report_runless_asset_event(
+                    dg.AssetObservation(
+                        TRANSACTIONS, partition=day, metadata=told, description="Only some sites are landed."
+                    )
+                )
+                self.observed.append(day)
+        except LakeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            said = " ".join(str(error).split())[:_QUOTED]
+            self.problems.append(f"{day}: Dagster was not told ({type(error).__name__}: {said})")
