@@ -300,8 +300,8 @@ def check_first_partition(start: date, timezone: str, landed: Collection[str], n
             "any of them fails",
             f"set SONNYS_START_DATE={first}",
         )
-    reach = "all earlier ones are landed" if before else "the API keeps them all"
-    return Finding(subject, State.OK, f"{start} in {timezone}; the API keeps days from {kept} on, {reach}")
+    reach = ", and all earlier ones are landed" if before else ""
+    return Finding(subject, State.OK, f"{start} in {timezone}; the API keeps days from {kept} on{reach}")
 
 
 def _from_message(subject: str, error: Exception, separator: str) -> Finding:

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -140,10 +140,11 @@ class BatchExecutor:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
             PlanError: it is not approved, or not what was approved; nothing was done (BX-03).
+            ManifestError: the CSV that it was made from cannot be read; nothing was done.
+            UnknownJobError: there is no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        session = self._session or SessionModeManager(self._jobs.get_job(job_id).mode)
-        with self._lease(job_id), session.locked() as mode:
+        with self._lease(job_id), self._locked_mode(job_id) as mode:
             self._refuse_unapproved(job_id, mode)
             rows = self._take_up(job_id)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
@@ -173,6 +174,10 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 return self._end(job_id, run, None, stopped)
+
+    def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
+        """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
+        return (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).locked()
 
     def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
         """Compare the job with its plan, and its plan with the present.

@@ -117,13 +117,13 @@ class Plan:
 
     @property
     def content(self) -> str:
-        """All of it as JSON text, the same for the same plan."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """All of it as JSON text, the same for the same plan; ASCII, since a path may hold what no database takes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the content."""
-        return hashlib.sha256(self.content.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(self.content.encode("ascii")).hexdigest()
 
     @property
     def sized(self) -> tuple[PlannedRow, ...]:

@@ -80,6 +80,7 @@ def preview(
     Raises:
         RequestedDaysError: when a day is not over yet, or the API keeps none of them any more.
         SonnysError: when the API refuses, or cannot be asked.
+        LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
     """
     now = now or datetime.now(UTC)
     last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
@@ -120,11 +121,15 @@ def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command
     days = sorted(spec.day for spec in specs)
     name = f"backfill {days[0]} … {days[-1]}{where}"
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
-    for row in jobs.get_rows(job.id):
-        if RowSpec(row.day, row.site) in old:
-            jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
-    jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
-    return jobs.get_job(job.id)
+    try:
+        for row in jobs.get_rows(job.id):
+            if RowSpec(row.day, row.site) in old:
+                jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
+        jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+        return jobs.get_job(job.id)
+    except BaseException:  # an interrupt too: without its plan nobody could approve it
+        jobs.delete_job(job.id)
+        raise
 
 
 def _date(text: str) -> date:

@@ -126,7 +126,7 @@ def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str]) -> Fin
         return Finding(_DAYS, State.OK, f"Dagster knows all {len(landed)} landed days")
     shown = unknown[0] if len(unknown) == 1 else f"{unknown[0]} … {unknown[-1]}"
     detail = f"{len(unknown)} of {len(landed)} landed days have no materialization in Dagster ({shown})"
-    return Finding(_DAYS, State.WARNING, detail, "materialize these days in Dagster; that reads them again")
+    return Finding(_DAYS, State.WARNING, detail, "sonnys backfill reconcile")
 
 
 def _unknown(why: str) -> list[Finding]:
