@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
+from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.landing import ASSET, is_landed
@@ -148,7 +148,7 @@ class BatchExecutor:
             self._refuse_unapproved(job_id, mode)
             rows = self._take_up(job_id)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-            with Audit(self._options.state_dir / "audit", run_id, job_id) as audit:
+            with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
                 run = JobRun(
                     self._jobs,
                     self._lake,

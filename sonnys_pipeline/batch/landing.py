@@ -128,6 +128,16 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
     return path
 
 
+def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
+    """Refuse to plan what landing would refuse.
+
+    Raises:
+        OtherSourceError: when the landed day comes from another account, site or time zone.
+    """
+    asked = {"account": source.account, "site_code": source.site_code, "timezone": timezone}
+    _refuse_other_source(lake, key, asked)
+
+
 def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None:
     """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
     path = lake.path(ASSET, key)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
-from sonnys_pipeline.batch.landing import landed_rows
+from sonnys_pipeline.batch.landing import Source, landed_rows, refuse_other_source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.manifest import Manifest
 from sonnys_pipeline.batch.plan import Plan, Scope, make_plan
@@ -79,6 +79,7 @@ def preview(
 
     Raises:
         RequestedDaysError: when a day is not over yet, or the API keeps none of them any more.
+        OtherSourceError: when a day is landed from another account, site or time zone.
         SonnysError: when the API refuses, or cannot be asked.
         LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
     """
@@ -89,6 +90,10 @@ def preview(
         raise RequestedDaysError(f"{future[0]} is not over yet in {scope.timezone}: ask for days up to {last}")
     if all(date.fromisoformat(spec.day) < first_kept for spec in request.rows):
         raise RequestedDaysError(f"the API keeps six months: ask for days from {first_kept} on")
+
+    source = Source(scope.account, scope.site_code)
+    for day in dict.fromkeys(spec.day for spec in request.rows):
+        refuse_other_source(lake, day, source, scope.timezone)
 
     def size(spec: RowSpec) -> int:
         day = Day.of(spec.day, scope.timezone)

@@ -112,9 +112,9 @@ def approval(record: PlanRecord, planned: Plan) -> None:
 
 
 def run_document(
-    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None
+    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
 ) -> dict[str, Any]:
-    """How a run ended, for `--json`: `spent` is this run's, `job` is what all runs of the job came to."""
+    """How a run ended, for `--json`: `spent` is this run's, `job` what all its runs came to."""
     measures = result.measures
     return {
         "job_id": result.job_id,
@@ -139,14 +139,16 @@ def run_document(
             "failed_rows": summary.failed_rows,
             "rows": summary.rows,
             "pages": _pages(rows),
-            "requests": summary.requests,
+            "requests": requests,
         },
         "measures": asdict(measures),
     }
 
 
-def bill(result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None) -> None:
-    """How a run ended, for a person: what was done, estimated against spent, and what failed."""
+def bill(
+    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
+) -> None:
+    """How a run ended, for a person: what was done, estimated against spent by all its runs, and what failed."""
     job, measures = summary.job, result.measures
     _out.print(
         f"{summary.successful_rows:,} of {summary.total_rows:,} days landed"
@@ -163,8 +165,7 @@ def bill(result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], p
     lines = [
         ("rows", estimate.rows if estimate else None, summary.rows),
         ("pages", estimate.pages if estimate else None, _pages(rows)),
-        # Requests of days that did not come to an end are in no row of the ledger.
-        ("requests", estimate.requests if estimate else None, max(summary.requests, measures.requests)),
+        ("requests", estimate.requests if estimate else None, requests),
     ]
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
@@ -214,7 +215,13 @@ def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
 
 
 def status_document(
-    summary: JobSummary, record: PlanRecord | None, planned: Plan | None, failed: Sequence[JobRow], *, interrupted: bool
+    summary: JobSummary,
+    record: PlanRecord | None,
+    planned: Plan | None,
+    failed: Sequence[JobRow],
+    *,
+    requests: int,
+    interrupted: bool,
 ) -> dict[str, Any]:
     """Where a job stands, for `--json`."""
     return {
@@ -222,7 +229,7 @@ def status_document(
         "pending_rows": summary.pending_rows + summary.running_rows,
         "skipped_rows": summary.skipped_rows,
         "rows": summary.rows,
-        "requests": summary.requests,
+        "requests": requests,
         "seconds": round(summary.seconds, 3),
         "estimated": asdict(planned.estimate) if planned else None,
         "fingerprint": record.fingerprint if record else None,
@@ -243,6 +250,7 @@ def status(
     failed: Sequence[JobRow],
     log: Sequence[Transition],
     *,
+    requests: int,
     interrupted: bool,
 ) -> None:
     """Where a job stands, for a person."""
@@ -258,7 +266,7 @@ def status(
         f"{summary.pending_rows + summary.running_rows:,} to be read, {summary.skipped_rows:,} skipped",
     )
     facts.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
-    facts.add_row("requests", f"{summary.requests:,}{_of(planned, 'requests')}")
+    facts.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")
     if job.started_at:
         until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
         ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""

@@ -31,7 +31,7 @@ from sonnys_pipeline.batch.signals import graceful
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
-from sonnys_pipeline.cli.backfill_verbs import command_line, notice_interrupted, one_line_errors, results
+from sonnys_pipeline.cli.backfill_verbs import command_line, notice_interrupted, one_line_errors, requests_sent, results
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings
@@ -120,7 +120,6 @@ def _execute(
     session = SessionModeManager(job.mode)
     if mode is not None:
         session.set_mode(JobMode(mode))
-        jobs.set_mode(job.id, JobMode(mode))
     record = jobs.get_plan(job.id)
     plan = Plan.read(record) if record else None
     lake = Lake(settings.data_url)
@@ -140,7 +139,8 @@ def _execute(
             session=session,
             progress_seconds=1.0 if messages.is_terminal else LOG_INTERVAL,
         )
-        executor.check(job.id)  # before anything is opened, or said
+        executor.check(job.id)  # before anything is opened, said, or kept
+        jobs.set_mode(job.id, session.mode)
         dagster = stack.enter_context(_dagster(lake, job.id))
         stack.enter_context(tell.about(job))
         with graceful(executor.stop) as signals:
@@ -150,11 +150,12 @@ def _execute(
             dagster.reconcile(row.day for row in jobs.get_rows(job.id) if row.path is not None)
     written.finish()
     summary, rows = jobs.get_job_summary(job.id), jobs.get_rows(job.id)
-    document = show.run_document(result, summary, rows, plan)
+    requests = requests_sent(settings, summary)
+    document = show.run_document(result, summary, rows, plan, requests)
     document["dagster"] = _dagster_document(dagster)
     document["write_back"] = written.document
     if not as_json:
-        show.bill(result, summary, rows, plan)
+        show.bill(result, summary, rows, plan, requests)
     for problem in (*(dagster.problems if dagster else ()), *written.problems):
         messages.print(problem)
     if result.success:

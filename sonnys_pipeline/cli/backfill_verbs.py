@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from sonnys_pipeline.batch.audit import StateUnwritableError
+from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
 from sonnys_pipeline.batch.executor import scope_of
 from sonnys_pipeline.batch.job_run import OnError
-from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus
+from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import (
     InvalidStateTransition,
@@ -35,7 +35,7 @@ from sonnys_pipeline.batch.wiring import executor_options, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
-from sonnys_pipeline.client import AuthError, SonnysError
+from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.settings import Settings, SettingsError
@@ -58,9 +58,11 @@ def one_line_errors() -> Iterator[None]:
         PlanError,
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
-    except AuthError as error:
-        if error.type in _SITE_REFUSED:
-            refuse(f"the site is not known to the API, or not yours: {error}", WRONG_USAGE)
+    except (AuthError, ValidationError) as error:
+        # A site that is nowhere is refused as a parameter, with 422, where the API looks at parameters first.
+        if error.type in _SITE_REFUSED or any(said.startswith("site:") for said in error.messages):
+            said = "; ".join(error.messages) or error.type
+            refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
         refuse(str(error), FAILED)
     except (SonnysError, LedgerError, LakeError, StateUnwritableError) as error:
         refuse(str(error), FAILED)
@@ -141,17 +143,20 @@ def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
 
 def status(job_id: str, *, as_json: bool) -> None:
     """Print where a job stands."""
-    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+    with one_line_errors():
+        settings = Settings.load()
+    with one_line_errors(), open_job_service(settings) as jobs:
         summary = jobs.get_job_summary(job_id)
         record = jobs.get_plan(job_id)
         failed = jobs.get_failed_rows(job_id)
         interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
         plan = Plan.read(record) if record else None
         log = jobs.transitions(job_id)
+    requests = requests_sent(settings, summary)
     if as_json:
-        print_json(show.status_document(summary, record, plan, failed, interrupted=interrupted))
+        print_json(show.status_document(summary, record, plan, failed, requests=requests, interrupted=interrupted))
     else:
-        show.status(summary, record, plan, failed, log, interrupted=interrupted)
+        show.status(summary, record, plan, failed, log, requests=requests, interrupted=interrupted)
 
 
 def write_back(job_id: str, *, as_json: bool) -> None:
@@ -204,6 +209,11 @@ def reconcile(*, as_json: bool) -> None:
             messages.print(problem)
     if days.problems:
         sys.exit(FAILED)
+
+
+def requests_sent(settings: Settings, summary: JobSummary) -> int:
+    """Requests that a job has cost: by its audits, or by the ledger where those have been cleared away."""
+    return max(summary.requests, requests_of_job(settings.state_dir / AUDIT_FOLDER, summary.job.id))
 
 
 def results(rows: list[JobRow]) -> dict[RowKey, RowResult]:
