@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loading, parse_and_land
+from benchmarks import loading, parse_and_land, replay
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -23,6 +23,18 @@ def main() -> None:
     table = Table("way", "rows/s", "ours ÷ it", title="Parse and land 50,000 rows", title_justify="left")
     for way, speed in parsed.items():
         table.add_row(way, f"{speed:,.0f}", f"{parsed['ours'] / speed:.2f}")
+    out.print(table)
+
+    replayed = replay.run()
+    table = Table(
+        "case", "days", "rows", "seconds", "rows/s", "archive, bytes/page", "day, bytes/row",
+        title="Replay, without a request", title_justify="left",
+    )  # fmt: skip
+    for figure in replayed:
+        table.add_row(
+            figure.case, str(figure.days), f"{figure.rows:,}", f"{figure.seconds:.1f}",
+            f"{figure.rows_per_second:,.0f}", f"{figure.archive_bytes_a_page:,.0f}", f"{figure.day_bytes_a_row:.1f}",
+        )  # fmt: skip
     out.print(table)
 
     loaded = loading.run()
@@ -41,6 +53,10 @@ def main() -> None:
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()},
         "parse_and_land_rows_per_second": {way: round(speed) for way, speed in parsed.items()},
+        "replay": [
+            {name: round(value) if isinstance(value, float) else value for name, value in asdict(figure).items()}
+            for figure in replayed
+        ],
         "loading": [
             {**asdict(row), "requests_a_page": round(row.requests_a_page, 4), "over_floor": round(row.over_floor, 4)}
             for row in loaded

@@ -9,16 +9,19 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.budget import account_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header
+
+#: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
+SHORTEST_PII_KEY = 16
 
 
 class SettingsError(ValueError):
@@ -57,6 +60,15 @@ def _credential(value: SecretStr) -> SecretStr:
     return value
 
 
+def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if info.data.get("pii") == "hash" and (key is None or len(key.get_secret_value()) < SHORTEST_PII_KEY):
+        raise ValueError(
+            f"SONNYS_PII=hash needs a key of {SHORTEST_PII_KEY} characters at least, such as `openssl rand -hex 32` "
+            "makes; keep it safe: other keys make other hashes"
+        )
+    return key
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -70,7 +82,7 @@ class Settings(BaseSettings):
         site_code: optional site header; narrows everything to one site.
         base_url: API root.
         rate_limit: the request budget, written `requests/seconds`.
-        budget_url: where the shared budget lives; default a file in the state folder.
+        budget_url: where the shared budget lives: a file, PostgreSQL or Redis; default a file in the state folder.
         poll_interval: seconds between polls of one load job.
         job_timeout: seconds that one load job may take.
         max_retries: repetitions of what can heal.
@@ -78,6 +90,10 @@ class Settings(BaseSettings):
         data_url: root of the lake.
         state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
         ledger_url: where jobs are remembered; default a SQLite file in the state folder.
+        pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
+        pii_key: the key of the hashes; kept nowhere else.
+        archive: whether the pages of each day are kept, as received but for personal data, beside the day.
+        archive_days: how many days back archives are kept; default for ever.
         timezone: zone of the daily partitions.
         start_date: first partition.
     """
@@ -99,6 +115,10 @@ class Settings(BaseSettings):
     data_url: Annotated[str, AfterValidator(_local_folder)] = "./data"
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
+    pii: Literal["keep", "hash", "drop"] = "keep"
+    pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None
+    archive: Literal["keep", "off"] = "keep"
+    archive_days: Annotated[int, Field(ge=1)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
 
@@ -140,6 +160,7 @@ class Settings(BaseSettings):
 
         Raises:
             SettingsError: for a store that cannot be used.
+            BudgetUnavailableError: when its server does not answer.
         """
         if self.budget_url:
             variable, url = "SONNYS_BUDGET_URL", self.budget_url.get_secret_value()

@@ -24,6 +24,7 @@ from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.batch.recovery import check_interrupted_jobs
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION
 from sonnys_pipeline.batch.wiring import open_job_service
+from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline.loading.days import first_kept_day
 from sonnys_pipeline.settings import Settings, SettingsError
@@ -192,6 +193,8 @@ def check_budget(settings: Settings) -> Finding:
             taken = budget.taken()
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
+    except BudgetUnavailableError as away:
+        return _from_message(subject, away, ". ")
     except Exception as error:  # noqa: BLE001 - the store's library has errors of its own
         remedy = "free space, or mend the rights of the budget's file; a damaged one may be deleted"
         return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)

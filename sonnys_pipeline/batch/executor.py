@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
+from sonnys_pipeline.batch.archive import ARCHIVE, remove_expired
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
@@ -35,6 +37,7 @@ from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import LoadObserver
+from sonnys_pipeline.loading.reading import PageReader
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +120,7 @@ class BatchExecutor:
     def stop(self, reason: str) -> None:
         """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
         self._stop_reason = self._stop_reason or reason
+        self._jobs.hurry()
         if self._run is not None:
             self._run.stop(self._stop_reason)
 
@@ -173,7 +177,9 @@ class BatchExecutor:
                         # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
-                return self._end(job_id, run, None, stopped)
+                result = self._end(job_id, run, None, stopped)
+            self._remove_expired_archives()
+            return result
 
     def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
         """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
@@ -205,6 +211,7 @@ class BatchExecutor:
             # A run that fails fast ends as if its days had been read one after the other (BX-05).
             replace(self._options.loader, in_order=self._options.on_error is OnError.FAIL_FAST),
             observer=observer,
+            reader=PageReader(self._options.privacy, self._options.keeps_pages),
             clock=self._clock,
         )
 
@@ -223,7 +230,8 @@ class BatchExecutor:
                 self._jobs.reopen_row(row.id, owner=self.owner)
         rows = self._jobs.get_pending_rows(job_id)
         for row in rows:
-            self._lake.remove_leftovers(ASSET, row.day)
+            for asset in (ASSET, ARCHIVE):
+                self._lake.remove_leftovers(asset, row.day)
         return rows
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
@@ -255,6 +263,12 @@ class BatchExecutor:
             failures=failures,
             measures=measures,
         )
+
+    def _remove_expired_archives(self) -> None:
+        """What `SONNYS_ARCHIVE_DAYS` says is old enough."""
+        if self._options.archive_days is not None:
+            today = datetime.now(ZoneInfo(self._options.timezone)).date()
+            remove_expired(self._lake, self._options.archive_days, today)
 
     @contextmanager
     def _lease(self, job_id: str) -> Iterator[None]:

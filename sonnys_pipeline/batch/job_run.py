@@ -7,7 +7,7 @@ job as a whole (`executor.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
 from sonnys_pipeline.loading.pages import LoadedDay
+from sonnys_pipeline.loading.privacy import Privacy
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.loading.work import DayRequest, LiveJob, PageJob
 
@@ -51,6 +52,9 @@ class ExecutorOptions:
         on_error: what a failing day does.
         lease_seconds: how long an executor that says nothing counts as alive.
         progress_seconds: how long nothing may be told of where the run stands.
+        privacy: what is kept of personal data.
+        keeps_pages: whether the pages of each day go into its archive.
+        archive_days: how many days back archives are kept; `None` for ever.
     """
 
     timezone: str
@@ -60,6 +64,9 @@ class ExecutorOptions:
     on_error: OnError = OnError.FAIL_FAST
     lease_seconds: float = 30.0
     progress_seconds: float = LOG_INTERVAL
+    privacy: Privacy = field(default_factory=Privacy)
+    keeps_pages: bool = False
+    archive_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class JobRun(LoadObserver):
         # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
         self._jobs.renew_lease(row.job_id, self._owner, self._options.lease_seconds)
         try:
-            file = land_day(self._lake, loaded, source=self._options.source)
+            file = land_day(self._lake, loaded, source=self._options.source, privacy=self._options.privacy)
         except LakeError as error:
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.

@@ -17,12 +17,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sonnys_pipeline.batch.archive import forget_pages, keep_pages
 from sonnys_pipeline.batch.audit import writable_state
 from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError
-from sonnys_pipeline.lake.schema import SCHEMA_VERSION
+from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
 from sonnys_pipeline.loading.pages import LoadedDay
+from sonnys_pipeline.loading.privacy import Policy, Privacy
 
 ASSET = "transactions"
 #: Facts that say whose rows a file holds.
@@ -43,27 +45,77 @@ class Source:
     site_code: str = ""
 
 
-def land_day(lake: Lake, loaded: LoadedDay, *, source: Source) -> LandedFile:
+@dataclass(frozen=True)
+class DayFile:
+    """What a day's file holds, or is about to.
+
+    Attributes:
+        table: the rows, schema `TRANSACTIONS`.
+        facts: what the file says of itself.
+    """
+
+    table: pa.Table
+    facts: Mapping[str, str]
+
+    @property
+    def sites(self) -> frozenset[str] | None:
+        """Codes of the sites whose rows it has; `None` for all of them."""
+        sites = json.loads(self.facts.get("sites", "null"))
+        return None if sites is None else frozenset(sites)
+
+
+def land_day(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy | None = None) -> LandedFile:
     """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
 
     The rows of one site take the place of that site's rows; those of others stay. Where nothing is landed yet the file
-    then holds that site alone, and says so (`landed_sites`).
+    then holds that site alone, and says so (`landed_sites`). The pages go into the archive where the day has them.
+
+    Args:
+        lake: where.
+        loaded: the day.
+        source: whose rows they are.
+        privacy: the policy under which it was loaded; left out, personal data is as received.
 
     Raises:
-        OtherSourceError: when the landed day comes from another account, site or time zone.
+        OtherSourceError: when the landed day comes from another account, site or time zone, or when one site's rows are
+            to join rows of another policy on personal data.
         RowsWouldVanishError: when landed rows would be replaced by none.
         LakeError: when one site's rows are to join a file that cannot be read or does not say how it was made, or when
             rows of other sites came.
         UnwritableLakeError: when the disk does not take it.
     """
-    day, table, facts = loaded.day.key, loaded.table, _facts(loaded, source)
+    day = loaded.day.key
     with lake.writing(ASSET):  # what is read here must still be there when it is replaced
-        _refuse_other_source(lake, day, facts)
-        if loaded.site is not None:
-            table, joined = _beside_other_sites(lake, loaded)
-            facts |= joined
-        facts["rows"] = str(table.num_rows)
-        return lake.land(ASSET, table.sort_by(_ORDER), partition=day, facts=facts, may_empty=False)
+        file = day_file(loaded, source, privacy or Privacy())
+        _refuse_other_source(lake, day, file.facts)
+        landed = None
+        if loaded.site is not None and lake.path(ASSET, day).exists():
+            landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day))
+            _refuse_other_policy(day, landed.facts, file.facts)
+            file = beside_other_sites(landed, file, loaded)
+        lake.refuse_vanishing(ASSET, file.table, day)
+        if loaded.has_raw_pages:
+            keep_pages(lake, loaded, file.facts, landed.facts if landed else None)
+        done = write(lake, day, file)
+        if not loaded.has_raw_pages:
+            forget_pages(lake, day)
+        return done
+
+
+def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
+    """Put a day's file in its place, in its order.
+
+    Raises:
+        RowsWouldVanishError: when landed rows would be replaced by none.
+        UnwritableLakeError: when the disk does not take it.
+    """
+    facts = {**file.facts, "rows": str(file.table.num_rows)}
+    return lake.land(ASSET, in_order(file.table), partition=day, facts=facts, may_empty=False)
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Sorted as it lies in a file: by site, time and id."""
+    return table.sort_by(_ORDER)
 
 
 def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
@@ -73,8 +125,7 @@ def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
         NotLandedError: when nothing of the day is.
         LakeError: when its file cannot be read.
     """
-    sites = json.loads(lake.facts(ASSET, day).get("sites", "null"))
-    return None if sites is None else frozenset(sites)
+    return DayFile(TRANSACTIONS.empty_table(), lake.facts(ASSET, day)).sites
 
 
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
@@ -157,22 +208,50 @@ def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None
         )
 
 
-def _beside_other_sites(lake: Lake, loaded: LoadedDay) -> tuple[pa.Table, dict[str, str]]:
-    """One site's rows together with what is landed of the others, and the facts that follow from it."""
-    site, day = loaded.site, loaded.day.key
+def _refuse_other_policy(day: str, landed: Mapping[str, str], facts: Mapping[str, str]) -> None:
+    """One file is of one policy on personal data, and of one key: columns of both kinds would join with nothing."""
+    before = (landed.get("pii", Policy.KEEP), landed.get("pii_key", ""))
+    if before != (facts["pii"], facts["pii_key"]):
+        raise OtherSourceError(
+            f"{ASSET} {day}: its personal data is landed under SONNYS_PII={before[0]}"
+            f"{' and another key' if before[0] == facts['pii'] else ''}; one site's rows cannot join it. Read the day "
+            "without a site, or bring it under the present policy with: sonnys replay"
+        )
+
+
+def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
+    """What a read makes of a day of which nothing is landed.
+
+    Raises:
+        LakeError: when rows of other sites came than the one that was asked for.
+    """
+    site = loaded.site
+    if site is None:
+        return DayFile(loaded.table, _facts(loaded, source, privacy, "null"))
     foreign = pc.unique(loaded.table.filter(pc.field("location_code") != site)["location_code"]).to_pylist()
     if foreign:
         raise LakeError(
-            f"{ASSET} {day}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; nothing was "
-            "landed. Load the day without a site."
+            f"{ASSET} {loaded.day.key}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; "
+            "nothing was landed. Load the day without a site."
         )
-    windows = _windows(loaded)
-    if not lake.path(ASSET, day).exists():
-        return loaded.table, {"sites": json.dumps([site]), "windows": json.dumps(windows), "superseded": "0"}
-    landed, facts = lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day)
-    sites = landed_sites(lake, day)
-    others = landed.filter(pc.field("location_code") != site)
-    replaced = landed.num_rows - others.num_rows
+    return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([site])))
+
+
+def beside_other_sites(landed: DayFile, read: DayFile, loaded: LoadedDay) -> DayFile:
+    """One site's rows together with what a file has of the others.
+
+    Args:
+        landed: the file.
+        read: what the site's rows would be alone.
+        loaded: the read of the site.
+
+    Raises:
+        RowsWouldVanishError: when the file has rows of the site, and the read has none.
+        LakeError: when the file does not say how it was made.
+    """
+    site, day, facts = loaded.site, loaded.day.key, landed.facts
+    others = landed.table.filter(pc.field("location_code") != site)
+    replaced = landed.table.num_rows - others.num_rows
     if replaced and not loaded.table.num_rows:
         raise RowsWouldVanishError(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
@@ -188,11 +267,13 @@ def _beside_other_sites(lake: Lake, loaded: LoadedDay) -> tuple[pa.Table, dict[s
     # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
     # promised by reads of all sites, which stay.
     superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
-    return pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {
-        "sites": json.dumps(None if sites is None else sorted({*sites, str(site)})),
-        "windows": json.dumps([*rest, *windows]),
+    sites = None if landed.sites is None else sorted({*landed.sites, str(site)})
+    joined = {
+        "sites": json.dumps(sites),
+        "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
     }
+    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.facts, **joined})
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
@@ -210,7 +291,7 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(loaded: LoadedDay, source: Source) -> dict[str, str]:
+def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
     """What stands in the file's metadata about its making."""
     return {
         "schema_version": str(SCHEMA_VERSION),
@@ -219,7 +300,8 @@ def _facts(loaded: LoadedDay, source: Source) -> dict[str, str]:
         "site_code": source.site_code,
         "timezone": loaded.day.timezone,
         "windows": json.dumps(_windows(loaded)),
-        "sites": "null",
+        "sites": sites,
         "superseded": "0",
         "loaded_at": loaded.loaded_at.isoformat(),
+        **privacy.facts,
     }

@@ -31,12 +31,13 @@ from sonnys_pipeline.batch.jobs import (
     Transition,
     can_transition,
 )
+from sonnys_pipeline.batch.ledger_engines import open_engine
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, UnknownJobError
 from sonnys_pipeline.batch.ledger_leases import LeaseLedger
 from sonnys_pipeline.batch.ledger_load_jobs import LoadJobLedger
 from sonnys_pipeline.batch.ledger_plans import PlanLedger
 from sonnys_pipeline.batch.ledger_rows import RowLedger
-from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, as_job, check_owner, check_paging, open_engine, utc_now
+from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, as_job, check_owner, check_paging, repeated, utc_now
 from sonnys_pipeline.batch.tables import job_rows, jobs, transitions
 
 
@@ -65,6 +66,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
     method may raise `LedgerUnavailableError` when the store fails.
     """
 
+    @repeated
     def create_job(
         self,
         name: str,
@@ -101,6 +103,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             self._insert_rows(connection, job, rows)
             return self._job(connection, job.id)
 
+    @repeated
     def get_job(self, job_id: str) -> Job:
         """A job.
 
@@ -110,6 +113,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
         with self._reading() as connection:
             return self._job(connection, job_id)
 
+    @repeated
     def find_job(self, name: str) -> Job | None:
         """The newest job of a name, or `None`."""
         query = select(*JOB_COLUMNS).where(jobs.c.name == name).order_by(jobs.c.number.desc()).limit(1)
@@ -117,6 +121,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             found = connection.execute(query).one_or_none()
         return None if found is None else as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
 
+    @repeated
     def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:
         """Jobs, newest first; all, or those of one status (JS-01).
 
@@ -135,6 +140,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
         with self._reading() as connection:
             return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
 
+    @repeated
     def delete_job(self, job_id: str) -> None:
         """Delete a job with its rows, load jobs and audit log (JS-01); landed files stay.
 
@@ -149,6 +155,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
                 raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
 
+    @repeated
     def update_status(self, job_id: str, status: JobStatus, *, by: str, why: str = "", owner: str | None = None) -> Job:
         """Change a job's status, and log it (JS-02, JS-07).
 
@@ -185,6 +192,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             changed = update(jobs).where(jobs.c.id == job_id).values(values).returning(*JOB_COLUMNS)
             return as_job(connection.execute(changed).one()._mapping)  # noqa: SLF001 - public in spite of its name
 
+    @repeated
     def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
         """Note what went wrong with a job as a whole (JS-03); its status is set apart from it.
 
@@ -197,6 +205,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             changed = update(jobs).where(jobs.c.id == job_id).values(error_code=code, error_message=message)
             return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
 
+    @repeated
     def transitions(self, job_id: str) -> list[Transition]:
         """The job's audit log, oldest first (JS-07).
 
@@ -209,6 +218,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             self._job(connection, job_id)
             return [Transition(**found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
 
+    @repeated
     def get_job_summary(self, job_id: str) -> JobSummary:
         """A job's figures, aggregated by the database in one query (JS-05).
 

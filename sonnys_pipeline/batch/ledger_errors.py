@@ -34,7 +34,13 @@ class LedgerError(Exception):
 
 
 class LedgerUnavailableError(LedgerError):
-    """The store cannot be reached, read or written; the message says which, and what to look at."""
+    """The store cannot be reached, read or written; the message says which, and what to look at.
+
+    Attributes:
+        connection_lost: whether the server is away, and what was asked may be asked again.
+    """
+
+    connection_lost = False
 
 
 class LedgerVersionError(LedgerError):

@@ -16,13 +16,14 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from sonnys_pipeline.batch.jobs import Job, JobStatus
 from sonnys_pipeline.batch.ledger_errors import JobLeasedError, LeaseLostError
-from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job
+from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job, repeated
 from sonnys_pipeline.batch.tables import jobs
 
 
 class LeaseLedger(LedgerStore):
     """The part of `JobService` that keeps leases."""
 
+    @repeated
     def acquire_lease(self, job_id: str, owner: str, seconds: float) -> Job:
         """Take the job if nobody holds it; who holds it already has it renewed.
 
@@ -53,6 +54,7 @@ class LeaseLedger(LedgerStore):
             job = self._job(connection, job_id)
             raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
 
+    @repeated
     def renew_lease(self, job_id: str, owner: str, seconds: float) -> datetime:
         """Prolong a lease from now on: the heartbeat. A lease that ran out is renewed as long as nobody else took it.
 
@@ -73,6 +75,7 @@ class LeaseLedger(LedgerStore):
                 raise LeaseLostError(job_id, owner, self._job(connection, job_id).lease_owner)
         return until
 
+    @repeated
     def release_lease(self, job_id: str, owner: str) -> bool:
         """Give a lease back.
 
@@ -87,6 +90,7 @@ class LeaseLedger(LedgerStore):
             )
             return bool(released.rowcount)
 
+    @repeated
     def interrupted_jobs(self) -> list[Job]:
         """Jobs that say running although no executor holds them, oldest first (BX-06)."""
         now = self._now()

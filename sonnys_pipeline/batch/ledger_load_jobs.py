@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sonnys_pipeline.batch.jobs import LoadJobRecord
 from sonnys_pipeline.batch.ledger_errors import LedgerError, UnknownRowError
-from sonnys_pipeline.batch.ledger_store import LedgerStore
+from sonnys_pipeline.batch.ledger_store import LedgerStore, repeated
 from sonnys_pipeline.batch.tables import job_rows, load_jobs
 from sonnys_pipeline.loading.days import Window
 
@@ -45,6 +45,7 @@ _SUBMITTED = update(load_jobs).where(*_THIS_ONE).values(job_hash=bindparam("hash
 class LoadJobLedger(LedgerStore):
     """The part of `JobService` that keeps load jobs in flight: at most one per row, window and page."""
 
+    @repeated
     def note_submitting(self, row_id: int, window: Window, page: int) -> None:
         """A POST is about to leave. A hash noted before for the same page is forgotten: the loader gave it up.
 
@@ -59,6 +60,7 @@ class LoadJobLedger(LedgerStore):
                 except IntegrityError as error:
                     raise UnknownRowError(row_id) from error
 
+    @repeated
     def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str) -> None:
         """The POST was answered with a hash.
 
@@ -88,6 +90,7 @@ class LoadJobLedger(LedgerStore):
         """
         return self._records(row_id)
 
+    @repeated
     def forget_load_jobs(self, row_id: int) -> int:
         """Forget them, as `complete_row` does.
 
@@ -97,6 +100,7 @@ class LoadJobLedger(LedgerStore):
         with self._writing() as connection:
             return int(connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id)).rowcount)
 
+    @repeated
     def _records(self, row_id: int) -> list[LoadJobRecord]:
         query = (
             select(load_jobs, job_rows.c.site)

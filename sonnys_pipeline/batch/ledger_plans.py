@@ -9,13 +9,14 @@ from sqlalchemy import insert, select, update
 
 from sonnys_pipeline.batch.jobs import Job, JobMode, JobStatus, PlanRecord
 from sonnys_pipeline.batch.ledger_errors import JobModeLockedError, PlanError
-from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job
+from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job, repeated
 from sonnys_pipeline.batch.tables import jobs, plans
 
 
 class PlanLedger(LedgerStore):
     """The part of `JobService` that keeps plans."""
 
+    @repeated
     def save_plan(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
         """Keep a job's plan; a job has one, and it never changes.
 
@@ -32,6 +33,7 @@ class PlanLedger(LedgerStore):
             line = connection.execute(insert(plans).values(values).returning(plans)).one()
             return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
 
+    @repeated
     def get_plan(self, job_id: str) -> PlanRecord | None:
         """A job's plan; `None` for a job that was made without one.
 
@@ -43,6 +45,7 @@ class PlanLedger(LedgerStore):
             line = connection.execute(select(plans).where(plans.c.job_id == job_id)).one_or_none()
             return None if line is None else PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
 
+    @repeated
     def approve_plan(self, job_id: str, fingerprint: str, *, by: str) -> PlanRecord:
         """Note that a person has approved the plan of this fingerprint; approving it again changes nothing.
 
@@ -66,6 +69,7 @@ class PlanLedger(LedgerStore):
                 line = connection.execute(changed).one()
             return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
 
+    @repeated
     def set_mode(self, job_id: str, mode: JobMode) -> Job:
         """Change whether the job's plan needs approval.
 

@@ -21,7 +21,7 @@ from sonnys_pipeline.batch.ledger_errors import (
     InvalidStateTransition,
     UnknownRowError,
 )
-from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job, check_owner, check_paging
+from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, LedgerStore, as_job, check_owner, check_paging, repeated
 from sonnys_pipeline.batch.tables import job_rows, jobs, load_jobs
 
 #: Which of the job's counts a row of a status adds to.
@@ -44,6 +44,7 @@ class RowLedger(LedgerStore):
     virtual machine, disturb its successor.
     """
 
+    @repeated
     def create_rows(self, job_id: str, specs: Sequence[RowSpec]) -> list[JobRow]:
         """Add rows at the end of a job, in one statement (JS-03).
 
@@ -63,6 +64,7 @@ class RowLedger(LedgerStore):
             query = select(job_rows).where(job_rows.c.job_id == job_id, job_rows.c.position >= job.total_rows)
             return [_row(found) for found in connection.execute(query.order_by(job_rows.c.position))]
 
+    @repeated
     def get_row(self, row_id: int) -> JobRow:
         """A row.
 
@@ -72,6 +74,7 @@ class RowLedger(LedgerStore):
         with self._reading() as connection:
             return self._row(connection, row_id)
 
+    @repeated
     def get_rows(
         self, job_id: str, status: RowStatus | None = None, limit: int | None = None, offset: int = 0
     ) -> list[JobRow]:
@@ -97,6 +100,7 @@ class RowLedger(LedgerStore):
         """Rows that failed, in order, each with its error."""
         return self.get_rows(job_id, RowStatus.FAILED, limit, offset)
 
+    @repeated
     def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
         """A pending row, or a failed one, is being read: one attempt more, its last error cleared.
 
@@ -116,6 +120,7 @@ class RowLedger(LedgerStore):
             }
             return self._move(connection, job, row, RowStatus.RUNNING, values)
 
+    @repeated
     def complete_row(
         self,
         row_id: int,
@@ -156,6 +161,7 @@ class RowLedger(LedgerStore):
             connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id))
             return moved
 
+    @repeated
     def fail_row(
         self,
         row_id: int,
@@ -183,6 +189,7 @@ class RowLedger(LedgerStore):
             }
             return self._move(connection, job, row, RowStatus.FAILED, values)
 
+    @repeated
     def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
         """A row is deliberately not read; `why` becomes its message.
 
@@ -196,6 +203,7 @@ class RowLedger(LedgerStore):
             values = {"error_code": None, "error_message": why, "completed_at": self._now()}
             return self._move(connection, job, row, RowStatus.SKIPPED, values)
 
+    @repeated
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
         """A row has to be read again, whatever it was: a completed one whose file is missing, for instance.
 
@@ -208,6 +216,7 @@ class RowLedger(LedgerStore):
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
 
+    @repeated
     def reopen_rows(
         self, job_id: str, *, failed: bool, running: bool, completed: bool = False, owner: str | None = None
     ) -> int:
@@ -237,6 +246,7 @@ class RowLedger(LedgerStore):
             _add_counts(connection, job_id, {status: -count for status, count in reopened.items()})
             return sum(reopened.values())
 
+    @repeated
     def update_counts(self, job_id: str) -> Job:
         """Count the job's rows anew; for a ledger that somebody has changed by hand.
 

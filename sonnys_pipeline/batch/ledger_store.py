@@ -1,44 +1,43 @@
-"""The store under the ledger: opened, made or migrated, and one transaction at a time.
+"""What every part of the ledger stands on: one transaction at a time, and again when the server was away.
 
-Belongs here: engines, files, locks, Alembic, and what every part of the ledger stands on. Does not belong here: jobs.
+Belongs here: transactions, and the questions that all parts ask. Does not belong here: jobs, and how a database is
+opened (`ledger_engines.py`).
 
-SQLite (the default) runs in WAL mode with `synchronous=NORMAL`: a commit costs a fraction of a millisecond and survives
-the death of any process; only a loss of power may take the last commits back, never half of one. Every method that
-writes takes the write lock when it begins, so that writers queue (up to 30 s) instead of failing half-way.
+A PostgreSQL server may be away for a minute: each method waits and asks again. A connection that breaks before COMMIT
+leaves nothing behind, so the method is run again as a whole. One that breaks while COMMIT is under way leaves the
+question whether it happened; a mark that each transaction leaves answers it, and nothing is ever done twice.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
+import functools
+import logging
+import secrets
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, table
-from sqlalchemy import column as sql_column
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy.dialects import postgresql
 
 from sonnys_pipeline.batch.jobs import Job
-from sonnys_pipeline.batch.ledger_errors import (
-    LeaseLostError,
-    LedgerUnavailableError,
-    LedgerVersionError,
-    UnknownJobError,
-)
-from sonnys_pipeline.batch.tables import SCHEMA_REVISION, VERSION_TABLE, aware_utc, jobs
+from sonnys_pipeline.batch.ledger_engines import describe, translated
+from sonnys_pipeline.batch.ledger_errors import LeaseLostError, LedgerUnavailableError, UnknownJobError
+from sonnys_pipeline.batch.tables import aware_utc, commits, jobs
+from sonnys_pipeline.client.patience import Patience
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-#: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
-BUSY_TIMEOUT = 30.0
-#: PostgreSQL's advisory lock of whoever migrates; any number that nobody else uses.
-MIGRATION_LOCK = 0x50_4E_4E_59_53
-#: Parameters of a URL that are secrets; kept out of the URL, so that no rendering of it shows them.
-SECRET_PARAMETERS = ("password", "sslpassword")
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="LedgerStore")
+
+logger = logging.getLogger(__name__)
+
+#: How long a server may be away before that is an error, in seconds; and when the run is to end anyway.
+SERVER_PATIENCE = 60.0
+HURRIED_PATIENCE = 2.0
 #: The ledger's columns that make a `Job`.
 JOB_COLUMNS = [column for column in jobs.c if column is not jobs.c.number]
 
@@ -48,22 +47,42 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def repeated(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Run a method that is one transaction again when its server was away; nothing of it has happened then."""
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        while True:
+            try:
+                return method(self, *args, **kwargs)
+            except LedgerUnavailableError as error:
+                if not self.wait_for_server(error):
+                    raise
+
+    return run
+
+
 class LedgerStore:
     """An open ledger: a database with the tables of this version, and a clock.
 
     Safe for use by several threads; each method is one transaction.
     """
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, engine: Engine, *, now: Callable[[], datetime] = utc_now, patience: Patience | None = None
+    ) -> None:
         """Use an engine as `open_ledger` makes it: with the tables, and for SQLite with its settings.
 
         Args:
             engine: becomes ours; `close` disposes of it.
             now: clock of aware datetimes.
+            patience: how long a server may be away before that is an error; left out, a minute.
         """
         self._engine = engine
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
+        self._patience = patience or Patience(SERVER_PATIENCE)
+        self._old_marks: list[str] = []
         self.where = describe(engine.url)
 
     def __repr__(self) -> str:
@@ -88,13 +107,75 @@ class LedgerStore:
         """The clock's instant; a naive one is refused."""
         return aware_utc(self._clock())
 
-    def _reading(self) -> AbstractContextManager[Connection]:
-        """One transaction that sees one state."""
-        return translated(self.where, self._engine)
+    def hurry(self) -> None:
+        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
+        self._patience.seconds = HURRIED_PATIENCE
 
-    def _writing(self) -> AbstractContextManager[Connection]:
+    def wait_for_server(self, error: LedgerUnavailableError) -> bool:
+        """Pause after an error; whether it is worth asking again then."""
+        if not error.connection_lost:
+            return False
+        if not self._patience.is_away:
+            logger.warning("%s. Waiting until it answers", error)
+        pause = self._patience.next_pause()
+        if pause is None:
+            return False
+        time.sleep(pause)
+        return True
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One transaction that sees one state."""
+        with translated(self.where, self._engine) as connection:
+            self._patience.answered()
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         """One transaction: all of it, or, when anything is raised, nothing."""
-        return translated(self.where, self._writer)
+        mark = ""
+        try:
+            with translated(self.where, self._writer) as connection:
+                self._patience.answered()
+                yield connection
+                if self._engine.dialect.name == "postgresql":
+                    mark = self._leave_mark(connection)
+        except LedgerUnavailableError as error:
+            # With a mark it was COMMIT that failed: it may have been done, and only its answer be lost.
+            if not mark or not error.connection_lost or not self._was_committed(mark):
+                raise
+        if mark:
+            self._old_marks.append(mark)
+
+    def _leave_mark(self, connection: Connection) -> str:
+        """The last statement of a transaction: a mark that stands when it does; those that are answered for go."""
+        old, self._old_marks = self._old_marks, []
+        gone = delete(commits).where(commits.c.mark.in_(old)).cte("gone")
+        mark = secrets.token_hex(16)
+        connection.execute(insert(commits).values(mark=mark, at=utc_now()).add_cte(gone))
+        return mark
+
+    def _was_committed(self, mark: str) -> bool:
+        """What became of a transaction whose COMMIT was not answered.
+
+        Its mark is written again. Where it stands, that is refused; where the transaction is under way still, it waits
+        for its end; and where it succeeds, the transaction can never come after it. (PostgreSQL's own numbers of
+        transactions cannot tell: after a crash it gives some of them out a second time.)
+
+        Raises:
+            LedgerUnavailableError: when the server stays away, so that nobody knows.
+        """
+        again = postgresql.insert(commits).values(mark=mark, at=utc_now()).on_conflict_do_nothing()
+        while True:
+            try:
+                with translated(self.where, self._writer) as connection:
+                    self._patience.answered()
+                    is_new = connection.execute(again.returning(commits.c.mark)).one_or_none() is not None
+            except LedgerUnavailableError as error:
+                if not self.wait_for_server(error):
+                    raise
+            else:
+                return not is_new
 
     def _job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
         """A job; `lock` keeps other writers off it, and its rows, until the transaction ends.
@@ -131,151 +212,3 @@ def check_paging(limit: int | None, offset: int) -> None:
     """
     if (limit is not None and limit < 0) or offset < 0:
         raise ValueError(f"limit and offset count from 0, and are not {limit} and {offset}")
-
-
-@contextmanager
-def translated(where: str, engine: Engine) -> Iterator[Connection]:
-    """A transaction whose database errors become the ledger's."""
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        raise unavailable(where, getattr(error, "orig", None) or error) from error
-
-
-def unavailable(where: str, error: BaseException) -> LedgerUnavailableError:
-    """What to say when the store does not do its part."""
-    return LedgerUnavailableError(
-        f"the ledger {where} cannot be used: {' '.join(str(error).split())}. Look at the disk, the rights and, for "
-        "PostgreSQL, the server; SONNYS_LEDGER_URL says where the ledger is"
-    )
-
-
-def describe(url: URL) -> str:
-    """Where a ledger is, for messages: a file, or server and database; no user, password or parameter."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    host = url.host or "localhost"
-    return f"{url.get_backend_name()}://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
-
-
-def open_engine(url: str) -> Engine:
-    """The engine for a ledger's URL, with its schema made or migrated.
-
-    Args:
-        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
-
-    Raises:
-        ValueError: for a URL of another kind; its text is not quoted, as it may hold a password.
-        LedgerUnavailableError: when the store cannot be reached or written.
-        LedgerVersionError: when the ledger is newer than this code.
-    """
-    scheme, _, rest = url.partition("://")
-    if scheme.partition("+")[0] == "sqlite" and rest.startswith("/") and rest[1:] not in {"", ":memory:"}:
-        return _open_sqlite(Path(rest[1:]))  # not make_url: a folder may have ? in its name
-    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
-        return _open_postgresql(scheme.replace("postgres+", "postgresql+") + "://" + rest)
-    raise ValueError(
-        "SONNYS_LEDGER_URL: not a ledger that this version knows; use sqlite:///relative/path, "
-        "sqlite:////absolute/path or postgresql://user:password@host/database"
-    )
-
-
-def _open_sqlite(path: Path) -> Engine:
-    """A file and a folder that their owner alone can read."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001 - SQLAlchemy's signature
-        connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
-        connection.execute("PRAGMA foreign_keys = ON").close()
-        connection.execute("PRAGMA synchronous = NORMAL").close()
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Switching to WAL does not wait for others, so that those who come first come one at a time.
-        with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT, poll_interval=0.01):
-            _prepare(engine, describe(engine.url))
-    except (OSError, Timeout) as error:
-        engine.dispose()
-        raise unavailable(str(path), error) from error
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
-
-
-def _open_postgresql(url: str) -> Engine:
-    """A server's database; secrets are kept out of the URL's parameters."""
-    try:
-        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    except (SQLAlchemyError, ValueError):
-        raise ValueError(
-            "SONNYS_LEDGER_URL: cannot be read; write postgresql://user:password@host/database, with special "
-            "characters of the password written as %40 and the like"
-        ) from None
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")  # whichever SQLAlchemy takes by itself
-    secrets = {name: value for name, value in parsed.query.items() if name in SECRET_PARAMETERS}
-    try:
-        engine = create_engine(
-            parsed.difference_update_query(SECRET_PARAMETERS), connect_args=secrets, pool_pre_ping=True
-        )
-    except ModuleNotFoundError as error:
-        raise LedgerUnavailableError(
-            f"the ledger {describe(parsed)} needs a PostgreSQL driver: pip install 'psycopg[binary]'"
-        ) from error
-    try:
-        _prepare(engine, describe(parsed))
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
-
-
-def _prepare(engine: Engine, where: str) -> None:
-    """Make or migrate the schema if need be, wholly or not at all; others wait meanwhile."""
-    is_sqlite = engine.dialect.name == "sqlite"
-    try:
-        if is_sqlite:
-            with closing(engine.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA journal_mode = WAL").close()
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise unavailable(where, error) from error
-    with translated(where, engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")) as connection:
-        if not is_sqlite:
-            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        if (found := _revision(connection)) != SCHEMA_REVISION:
-            _migrate(connection, found, where)
-
-
-def _revision(connection: Connection) -> str | None:
-    """The ledger's revision; `None` where there is none yet."""
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    version = connection.execute(select(sql_column("version_num")).select_from(table(VERSION_TABLE))).scalar()
-    return None if version is None else str(version)
-
-
-def _migrate(connection: Connection, found: str | None, where: str) -> None:
-    """Run the revisions that the ledger lacks.
-
-    Raises:
-        LedgerVersionError: when it has one that this code lacks.
-    """
-    from alembic import command  # noqa: PLC0415 - needed once in a ledger's life, and slow to import
-    from alembic.config import Config  # noqa: PLC0415 - the same
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
-
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise LedgerVersionError(where, found, SCHEMA_REVISION)
-    command.upgrade(config, "head")

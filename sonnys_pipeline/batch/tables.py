@@ -35,7 +35,7 @@ from sonnys_pipeline.batch.jobs import JobMode, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger_errors import UnknownStoredValueError
 
 #: Newest revision in `migrations/versions`.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 #: Where Alembic notes the revision of a ledger.
 VERSION_TABLE = "sonnys_ledger_version"
 
@@ -243,4 +243,13 @@ plans = Table(
     Column("approved_fingerprint", String(64)),
     Column("approved_by", PlainText),
     Column("approved_at", UtcDateTime),
+)
+
+#: One line per writer on a server: the mark of its last transaction, by which it can tell whether a COMMIT has happened
+#: whose answer was lost. Empty in a file.
+commits = Table(
+    "sonnys_commits",
+    metadata,
+    Column("mark", String(32), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )

@@ -14,6 +14,7 @@ from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.privacy import Policy, Privacy
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.settings import Settings, SettingsError
 
@@ -70,4 +71,13 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
         ),
         source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,
+        privacy=privacy_of(settings),
+        keeps_pages=settings.archive == "keep",
+        archive_days=settings.archive_days,
     )
+
+
+def privacy_of(settings: Settings) -> Privacy:
+    """The policy on personal data that the settings name."""
+    key = settings.pii_key.get_secret_value().encode() if settings.pii_key else b""
+    return Privacy(Policy(settings.pii), key)

@@ -32,6 +32,7 @@ from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
 from sonnys_pipeline.cli.backfill_verbs import command_line, notice_interrupted, one_line_errors, requests_sent, results
+from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings
@@ -141,7 +142,7 @@ def _execute(
         )
         executor.check(job.id)  # before anything is opened, said, or kept
         jobs.set_mode(job.id, session.mode)
-        dagster = stack.enter_context(_dagster(lake, job.id))
+        dagster = stack.enter_context(dagster_told(lake, f"{command_line()} (job {job.id})"))
         stack.enter_context(tell.about(job))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
@@ -152,7 +153,7 @@ def _execute(
     summary, rows = jobs.get_job_summary(job.id), jobs.get_rows(job.id)
     requests = requests_sent(settings, summary)
     document = show.run_document(result, summary, rows, plan, requests)
-    document["dagster"] = _dagster_document(dagster)
+    document["dagster"] = dagster_document(dagster)
     document["write_back"] = written.document
     if not as_json:
         show.bill(result, summary, rows, plan, requests)
@@ -195,35 +196,6 @@ class _Told:
                 yield
             finally:
                 self._bars = None
-
-
-@contextmanager
-def _dagster(lake: Lake, job_id: str) -> Iterator[RunlessDays | None]:
-    """What tells Dagster of landed days; nothing where there is no instance to tell."""
-    from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
-    from sonnys_pipeline.orchestration.runless import RunlessDays
-
-    try:
-        instance = configured_instance()
-    except InstanceError as error:
-        messages.print(f"Dagster is not told of these days: {error}. Then type: sonnys backfill reconcile")
-        instance = None
-    else:
-        if instance is None:
-            messages.print(
-                "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: sonnys backfill reconcile"
-            )
-    if instance is None:
-        yield None
-        return
-    with instance:
-        yield RunlessDays(instance, lake, source=f"{command_line()} (job {job_id})")
-
-
-def _dagster_document(dagster: RunlessDays | None) -> dict[str, Any]:
-    if dagster is None:
-        return {"reported": [], "observed": [], "problems": ["no instance"]}
-    return {"reported": dagster.reported, "observed": dagster.observed, "problems": dagster.problems}
 
 
 class _Written:

@@ -1,7 +1,8 @@
-"""What can go wrong between us and the Sonny's Data API (LJ-04, LJ-09, LJ-10).
+"""What can go wrong between us and the Sonny's Data API (LJ-04, LJ-09, LJ-10), or with the budget for it (BM-07).
 
 ```
 SonnysError
+├── BudgetUnavailableError        the store of the request budget does not answer; nothing was sent
 └── APIError                      anything the API did or answered
     ├── APIConnectionError        no answer: refused, dropped, TLS
     │   ├── APITimeoutError       no answer in time, or a load job that did not finish in time
@@ -33,6 +34,10 @@ QUOTED_BODY = 300
 
 class SonnysError(Exception):
     """Base of every error that this package raises on purpose."""
+
+
+class BudgetUnavailableError(SonnysError):
+    """The store of the request budget cannot be reached, read or written; nothing is sent without a place in it."""
 
 
 class APIError(SonnysError):

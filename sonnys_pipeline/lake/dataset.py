@@ -85,11 +85,8 @@ class Lake:
             UnwritableLakeError: when the disk does not take it; what was there before is still there.
         """
         path = self.path(asset, partition)
-        if not may_empty and table.num_rows == 0 and path.exists() and (landed := self.rows(asset, partition)):
-            raise RowsWouldVanishError(
-                f"{asset} {partition or ''}: {landed} rows are landed and the new read has none; they stay. "
-                f"If the day is really empty now, delete {path} and run it again."
-            )
+        if not may_empty:
+            self.refuse_vanishing(asset, table, partition)
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         beside = path.with_name(f".{_FILE}.{file_writer()}.{uuid.uuid4().hex}{_UNFINISHED}")
@@ -109,6 +106,33 @@ class Lake:
                 "then run it again: nothing landed was touched"
             ) from error
         return LandedFile(path, table.num_rows, path.stat().st_size)
+
+    def refuse_vanishing(self, asset: str, table: pa.Table, partition: str | None = None) -> None:
+        """Refuse to put no rows in the place of landed rows; `land` asks too, this is for asking before.
+
+        Raises:
+            RowsWouldVanishError: when rows are landed and the table has none.
+        """
+        path = self.path(asset, partition)
+        if table.num_rows == 0 and path.exists() and (landed := self.rows(asset, partition)):
+            raise RowsWouldVanishError(
+                f"{asset} {partition or ''}: {landed} rows are landed and the new read has none; they stay. "
+                f"If the day is really empty now, delete {path} and run it again."
+            )
+
+    def remove(self, asset: str, partition: str) -> None:
+        """Remove a day's file, and its folder unless something else lies there; what is not there is fine.
+
+        Raises:
+            UnwritableLakeError: when it cannot be removed.
+        """
+        path = self.path(asset, partition)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
     @contextlib.contextmanager
     def writing(self, asset: str) -> Iterator[None]:

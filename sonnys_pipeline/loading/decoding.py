@@ -32,6 +32,8 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
     Returns:
         `None` for anything else, and for anything that is in doubt: ask the models.
     """
+    if not body[:16].lstrip().startswith(b"{"):  # Arrow's reader ends the process at a `null` that stands alone
+        return None
     if b"NaN" in body or b"Infinity" in body:  # Arrow takes these for numbers; JSON does not have them
         return None
     try:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from sonnys_pipeline.client import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    BudgetUnavailableError,
     JobData,
     JobFailedError,
     JobStatus,
@@ -26,8 +26,9 @@ from sonnys_pipeline.client import (
 from sonnys_pipeline.loading.breaker import CircuitBreaker
 from sonnys_pipeline.loading.exchange import Answer, Exchange
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, join_windows, parse_page
+from sonnys_pipeline.loading.pages import LoadedDay, PageRows, join_windows
 from sonnys_pipeline.loading.ports import Budget, LoadJobApi
+from sonnys_pipeline.loading.reading import PageReader
 from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
 from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
@@ -67,6 +68,7 @@ class Loader:
         *,
         observer: LoadObserver | None = None,
         breaker: CircuitBreaker | None = None,
+        reader: PageReader | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         jitter: Callable[[], float] = random.random,
@@ -80,6 +82,7 @@ class Loader:
             options: durations and bounds.
             observer: told what happens.
             breaker: stops asking an API that does not answer; left out, one that first pauses for a block.
+            reader: reads the answers; left out, one that keeps personal data, and no page as it came.
             clock: monotonic seconds.
             now: aware UTC.
             jitter: a random number in [0, 1).
@@ -90,6 +93,7 @@ class Loader:
         self._options = options or LoaderOptions()
         self._observer = observer or LoadObserver()
         self._breaker = breaker or CircuitBreaker(budget.rate.seconds)
+        self._reader = reader or PageReader()
         self._clock = clock
         self._now = now
         self._jitter = jitter
@@ -97,6 +101,7 @@ class Loader:
         self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
         self._stopping = False
+        self._intended: PageJob | None = None  # its intent is noted, and its place was not used
         self._under_way: dict[_Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
         self.requests = 0
@@ -108,7 +113,8 @@ class Loader:
         held for it.
 
         Raises:
-            LoadingStoppedError: when the API fails every request; the days not yet out are neither loaded nor failed.
+            LoadingStoppedError: when the API fails every request, or the budget's store stays away; the days that are
+                not yet out are neither loaded nor failed.
         """
         self._schedule = Schedule(days, self._budget.rate, self._options)
         try:
@@ -179,7 +185,7 @@ class Loader:
             # A place taken now would be used later, together with others: more at once than the budget allows.
             self._receive(None)
             return True
-        pause = self._budget.try_acquire()
+        pause = self._place()
         if pause > 0:
             self._receive(pause)
             self.budget_wait += self._clock() - now
@@ -188,7 +194,22 @@ class Loader:
         self._receive(0)
         return True
 
+    def _place(self) -> float:
+        """Take a place in the budget: 0.0, or seconds until it is worth asking again."""
+        try:
+            return self._budget.try_acquire()
+        except BudgetUnavailableError as error:
+            raise LoadingStoppedError(f"{error}. What is landed stays; resume when the store answers again") from error
+
     def _send(self, job: PageJob, operation: str) -> None:
+        now = self._clock()
+        if operation == "submit" and job is not self._intended:
+            self._observer.submitting(job)
+            if self._clock() - now > self._budget.rate.arrival_margin:
+                # The observer's store was away: the place is too old to be used, the next one comes without this wait.
+                self._intended = job
+                return
+        self._intended = None
         now = self._clock()
         day = job.work.day
         job.attempt += 1
@@ -200,12 +221,11 @@ class Loader:
         api, params = self._api, job.params
         if operation == "submit":
             job.state, job.submitted_at = JobState.SUBMITTING, now
-            self._observer.submitting(job)
             self._exchange.start(key, lambda: api.submit_job(**params))
         elif operation == "poll":
             job.state = JobState.POLLING
             job_hash = job.job_hash
-            self._exchange.start(key, lambda: _fetch(api, job_hash, params))
+            self._exchange.start(key, lambda: self._reader.read(api, job_hash, params))
         else:
             job.state = JobState.COUNTING
             span = job.work.params
@@ -343,8 +363,11 @@ class Loader:
         seconds = self._clock() - day.started_at
         self._finish(
             day,
-            LoadedDay(day.request.day, tuple(windows), table, self._now(), day.requests, seconds, day.request.site),
-        )
+            LoadedDay(
+                day.request.day, tuple(windows), table, self._now(), day.requests, seconds, day.request.site,
+                self._reader.keeps_pages,
+            ),
+        )  # fmt: skip
 
     def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:
         job = sent.job
@@ -362,15 +385,3 @@ class Loader:
         if isinstance(value, JobData):
             return value.status.value
         return "submitted" if isinstance(value, str) else "counted"
-
-
-def _fetch(api: LoadJobApi, job_hash: str, params: Mapping[str, Any]) -> PageRows | JobData:
-    """Ask for a job, and turn its rows into columns here, beside the thread that decides.
-
-    Raises:
-        JobFailedError: when the API says `fail`.
-    """
-    page = parse_page(job_hash, api.get_job_body(job_hash))
-    if isinstance(page, JobData) and page.status is JobStatus.FAIL:
-        raise JobFailedError(job_hash, params, page.body)
-    return page

@@ -74,4 +74,4 @@ class FailedDay:
 
 
 class LoadingStoppedError(APIError):
-    """The loader stopped itself: the API fails every request, or refuses every place in its budget (BM-06)."""
+    """The loader stopped itself: the API fails or refuses every request (BM-06), or there is no budget to ask for."""

@@ -32,7 +32,11 @@ class Budget(Protocol):
     rate: RequestRate
 
     def try_acquire(self) -> float:
-        """0.0 when a place was taken, else seconds until it is worth asking again."""
+        """0.0 when a place was taken, else seconds until it is worth asking again.
+
+        Raises:
+            BudgetUnavailableError: when its store has been away for too long.
+        """
         ...
 
     def cool_down(self) -> None:

@@ -7,10 +7,11 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from sonnys_pipeline.batch.audit import StateUnwritableError
 from sonnys_pipeline.batch.executor import ExecutionResult
-from sonnys_pipeline.batch.ledger_errors import LedgerError
+from sonnys_pipeline.batch.ledger_errors import LedgerError, LedgerUnavailableError
 from sonnys_pipeline.client import (
     APIConnectionError,
     APITimeoutError,
+    BudgetUnavailableError,
     IncompleteResultError,
     JobFailedError,
     NotFoundError,
@@ -31,8 +32,9 @@ EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError, StateUnwritableE
 _MAY_HEAL = frozenset(
     kind.__name__
     for kind in (
-        APIConnectionError, APITimeoutError, IncompleteResultError, JobFailedError, JobOverdueError, NotFoundError,
-        RateLimitError, ResponseFormatError, ServerError, TotalMovedError,
+        APIConnectionError, APITimeoutError, BudgetUnavailableError, IncompleteResultError, JobFailedError,
+        JobOverdueError, LedgerUnavailableError, NotFoundError, RateLimitError, ResponseFormatError, ServerError,
+        TotalMovedError,
     )
 )  # fmt: skip
 #: Failed days that a message names.

@@ -48,6 +48,10 @@ class RunlessDays:
         whole = day.loaded.site is None
         self._report(key, (lambda: day_metadata(day)) if whole else (lambda: landed_metadata(self._lake, key)))
 
+    def add_landed(self, day: str) -> None:
+        """A day's file has just been written, not by a run: what is told of it is what the file itself tells."""
+        self._report(day, partial(landed_metadata, self._lake, day))
+
     def reconcile(self, days: Iterable[str] | None = None) -> None:
         """Report each landed day that the instance has no materialization of.
 

@@ -1,6 +1,9 @@
 """What the acceptance tests share: simulators, environments that point at them, and processes that surely end.
 
 Belongs here: starting and ending. Does not belong here: assertions.
+
+`SONNYS_TEST_STORES=postgres` puts ledger, request budget and Dagster's storage of every test into PostgreSQL; what the
+tests expect is the same.
 """
 
 import os
@@ -15,10 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
@@ -27,6 +32,9 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 BIN = Path(sys.executable).parent
 #: Seconds until a process counts as stuck; an order above what it takes on loaded cores.
 STUCK = 150
+#: Where ledger, budget and Dagster's storage lie: in files, or in `postgres`.
+STORES = os.environ.get("SONNYS_TEST_STORES", "files")
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster-postgres.yaml"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,12 @@ class Site:
     simulator: Simulator
     folder: Path
     environment: Mapping[str, str]
+    new_database: Callable[[], str] | None = None
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the jobs are remembered."""
+        return self.environment.get("SONNYS_LEDGER_URL") or f"sqlite:///{self.folder / 'state' / 'ledger.sqlite'}"
 
     @property
     def lake(self) -> Lake:
@@ -47,7 +61,7 @@ class Site:
 
     def new_dagster_home(self, name: str) -> str:
         """One more Dagster instance on disk, for processes that shall not meet in one."""
-        return dagster_home(self.folder / name)
+        return dagster_home(self.folder / name, self.new_database)
 
     def landed_ids(self, *days: str) -> list[str]:
         """The ids that have landed, in order, repeated ones included."""
@@ -76,11 +90,14 @@ class Site:
 
 
 @pytest.fixture
-def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
     """Starts simulators, each with an environment of its own; they stop after the test."""
     with ExitStack() as running:
 
-        def start(timezone: str = "UTC", **config: Any) -> Site:
+        def start(timezone: str = "UTC", stores: str = STORES, **config: Any) -> Site:
+            new_database: Callable[[], str] | None = None
+            if stores == "postgres":
+                new_database = request.getfixturevalue("postgres_server").new_database
             simulator = running.enter_context(Simulator(SimulatorConfig(**config)))
             folder = tmp_path / f"site-{simulator.root_url.rpartition(':')[2]}"
             scale = simulator.config.speed
@@ -95,18 +112,46 @@ def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
                 "SONNYS_DATA_URL": str(folder / "data"),
                 "SONNYS_STATE_DIR": str(folder / "state"),
                 "SONNYS_TIMEZONE": timezone,
-                "DAGSTER_HOME": dagster_home(folder / "dagster"),
+                "DAGSTER_HOME": dagster_home(folder / "dagster", new_database),
             }
-            return Site(simulator, folder, {**os.environ, **own})
+            if new_database is not None:
+                config_file = yaml.safe_load((folder / "dagster" / "dagster.yaml").read_text())
+                own |= dict.fromkeys(("SONNYS_LEDGER_URL", "SONNYS_BUDGET_URL"), database_of(config_file["storage"]))
+            return Site(simulator, folder, {**os.environ, **own}, new_database)
 
         yield start
 
 
-def dagster_home(folder: Path) -> str:
-    """A Dagster instance of its own on disk, without telemetry."""
+def dagster_home(folder: Path, new_database: Callable[[], str] | None = None) -> str:
+    """A Dagster instance of its own, without telemetry: on disk, or in a new database."""
     folder.mkdir(parents=True)
-    (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    config: dict[str, Any] = {"telemetry": {"enabled": False}}
+    if new_database is not None:
+        config["storage"] = postgres_storage(new_database())
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
     return str(folder)
+
+
+def postgres_storage(url: str) -> dict[str, Any]:
+    """What `deploy/dagster-postgres.yaml` says of Dagster's storage, its variables replaced by what a URL says."""
+    parts = urlsplit(url)
+    known = {
+        "HOST": parts.hostname, "PORT": str(parts.port), "USER": parts.username, "PASSWORD": parts.password,
+        "DB": parts.path[1:],
+    }  # fmt: skip
+    deployed: dict[str, Any] = yaml.safe_load(DEPLOYED.read_text())["storage"]
+    database = deployed["postgres"]["postgres_db"]
+    for name, value in database.items():
+        if isinstance(value, dict) and "env" in value:
+            database[name] = known[value["env"].removeprefix("DAGSTER_POSTGRES_")]
+    database["port"] = int(database["port"])
+    return deployed
+
+
+def database_of(storage: Mapping[str, Any]) -> str:
+    """The URL of the database in which Dagster's storage lies, for others to lie there, too."""
+    at = storage["postgres"]["postgres_db"]
+    return f"postgresql://{at['username']}:{at['password']}@{at['hostname']}:{at['port']}/{at['db_name']}"
 
 
 def free_port() -> int:

@@ -1,6 +1,6 @@
 """What ledger and server remember of a run, for tests that stop it in mid-way and go on with it.
 
-Belongs here: questions to the ledger's file and to the server's log. Does not belong here: assertions.
+Belongs here: questions to the ledger and to the server's log. Does not belong here: assertions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from sonnys_pipeline_tests.acceptance.conftest import Site
 @contextmanager
 def ledger(site: Site) -> Iterator[JobService]:
     """The site's ledger, open while inside."""
-    with open_ledger(f"sqlite:///{site.folder / 'state' / 'ledger.sqlite'}") as jobs:
+    with open_ledger(site.ledger_url) as jobs:
         yield jobs
 
 

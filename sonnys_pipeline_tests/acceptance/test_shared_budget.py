@@ -36,4 +36,4 @@ def test_four_processes_at_once_meet_no_429(open_site, materialize):
     ]
     assert len(waited) == 4
     assert sum(waited) > 0
-    assert (site.folder / "state" / "budget.sqlite").exists()
+    assert (site.folder / "state" / "budget.sqlite").exists() or "SONNYS_BUDGET_URL" in site.environment

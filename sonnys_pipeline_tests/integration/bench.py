@@ -137,18 +137,23 @@ def bench_in(
     folder: Path,
     start_simulator: Callable[..., Simulator],
     connect: Callable[..., SonnysClient],
+    *,
+    ledger_url: str = "",
+    budget_url: str = "",
+    block: float = 0.02,
     **config: Any,
 ) -> Iterator[Bench]:
     """A bench whose days have 230 rows, so three pages, and whose hashes outlive every test.
 
-    The budget's log is in the state folder, its block so short that the breaker's pauses are short, too.
+    Ledger and budget lie in the state folder unless URLs are given; the budget's block is so short, in seconds, that
+    the breaker's pauses are short, too.
     """
     chosen = {"rows_per_day": 230, "hash_seconds": 60_000, "api_id": API_ID, "api_key": API_KEY, **config}
     simulator = start_simulator(**chosen)
     state = folder / "state"
-    with open_ledger(f"sqlite:///{state / 'ledger.sqlite'}") as jobs:
-        rate = RequestRate(simulator.config.rate_limit, 0.02)
-        budget = RequestBudget(API_ID, rate, f"sqlite:///{state / 'budget.sqlite'}")
+    with open_ledger(ledger_url or f"sqlite:///{state / 'ledger.sqlite'}") as jobs:
+        rate = RequestRate(simulator.config.rate_limit, block)
+        budget = RequestBudget(API_ID, rate, budget_url or f"sqlite:///{state / 'budget.sqlite'}")
         yield Bench(simulator, connect(simulator, budget=budget, owns_budget=True), jobs, folder)
 
 

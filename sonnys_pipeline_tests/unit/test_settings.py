@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sonnys_pipeline.client import PRODUCTION_URL, RequestRate
+from sonnys_pipeline.client import PRODUCTION_URL, BudgetUnavailableError, RequestRate
 from sonnys_pipeline.settings import Settings, SettingsError
 
 #: variable → (field, default, a text, what it is read as)
@@ -27,6 +27,10 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_DATA_URL": ("data_url", "./data", "file:///srv/lake", "/srv/lake"),
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
+    "SONNYS_PII": ("pii", "keep", "drop", "drop"),
+    "SONNYS_PII_KEY": ("pii_key", None, "my-key-my-key-my", "my-key-my-key-my"),
+    "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
+    "SONNYS_ARCHIVE_DAYS": ("archive_days", None, "400", 400),
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
     "SONNYS_START_DATE": ("start_date", date(2026, 1, 1), "2026-06-30", date(2026, 6, 30)),
 }
@@ -49,6 +53,10 @@ BAD = [
     ("SONNYS_MAX_RETRIES", "2.5"),
     ("SONNYS_HASH_LIFETIME", "0"),
     ("SONNYS_DATA_URL", "s3://bucket/lake"),
+    ("SONNYS_PII", "hunter2"),
+    ("SONNYS_PII", "Hash"),
+    ("SONNYS_ARCHIVE", "yes"),
+    ("SONNYS_ARCHIVE_DAYS", "0"),
     ("SONNYS_TIMEZONE", "Chicago"),
     ("SONNYS_TIMEZONE", "../etc/passwd"),
     ("SONNYS_START_DATE", "soon"),
@@ -133,6 +141,17 @@ def test_a_bad_value_is_named(variable: str, text: str, monkeypatch: pytest.Monk
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("key", ["", "hunter2"])
+def test_hashing_needs_a_long_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None, or a short one, is refused by the name of its variable; under the other policies no key is needed."""
+    monkeypatch.setenv("SONNYS_PII_KEY", key)
+    assert Settings.load(pii="drop").pii == "drop"
+    with pytest.raises(SettingsError, match="SONNYS_PII_KEY: SONNYS_PII=hash needs a key of 16 characters") as caught:
+        Settings.load(pii="hash")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.fields == ("pii_key",)
+
+
 def test_a_bad_secret_is_hidden_by_pydantic_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who makes settings without `load` gets pydantic's own error; its text does not quote the value either."""
     monkeypatch.setenv("SONNYS_API_KEY", "hunter2\n")
@@ -192,7 +211,7 @@ def test_closing_the_client_closes_the_budget_it_opened() -> None:
     """A process that opens many clients leaks no file handle."""
     with Settings.load(api_id="i", api_key="k").open_client() as client:
         assert client.budget.try_acquire() == 0.0
-    assert client.budget._departures._bucket.conn is None
+    assert client.budget._store.departures.bucket.conn is None
 
 
 def test_the_budget_lies_in_the_state_folder(tmp_path: Path) -> None:
@@ -207,11 +226,19 @@ def test_the_budget_lies_in_the_state_folder(tmp_path: Path) -> None:
 
 def test_a_budget_of_another_kind_is_refused(tmp_path: Path) -> None:
     """As a settings error, so that Dagster and the CLI show it as one; nothing is made for it."""
-    settings = Settings.load(api_id="i", budget_url="redis://user:hunter2@host", state_dir=tmp_path / "state")
+    settings = Settings.load(api_id="i", budget_url="mysql://user:hunter2@host", state_dir=tmp_path / "state")
     with pytest.raises(SettingsError, match="SONNYS_BUDGET_URL") as caught:
         settings.open_budget()
     assert "hunter2" not in str(caught.value)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@127.0.0.1:9/db", "redis://:hunter2@127.0.0.1:9/0"])
+def test_a_budget_whose_server_is_away_is_no_mistake_in_the_settings(url: str) -> None:
+    """Another attempt may find it back: the error says so by its kind, and where it was sought."""
+    with pytest.raises(BudgetUnavailableError, match=r"127\.0\.0\.1:9.*SONNYS_BUDGET_URL") as caught:
+        Settings.load(api_id="i", budget_url=url).open_budget()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("trouble", ["a folder in its place", "damaged"])
@@ -237,7 +264,7 @@ def test_an_account_is_a_digest(tmp_path: Path) -> None:
     one, other = (Settings.load(api_id=api_id, state_dir=tmp_path) for api_id in ("verysecretid", "another"))
     assert one.account != other.account
     with one.open_budget() as budget:
-        assert budget._departures._bucket.table == f"departures_{one.account}"
+        assert budget._store.departures.bucket.table == f"departures_{one.account}"
     assert "secret" not in one.account
 
 

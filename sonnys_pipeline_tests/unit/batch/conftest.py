@@ -1,13 +1,22 @@
-"""What tests of the ledger share: a clock that is set by hand, and a ledger file in the test's own folder."""
+"""What tests of the ledger share: a clock that is set by hand, and a ledger of the test's own.
+
+It is a file, except in the modules that ask everything of PostgreSQL, too.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from sonnys_pipeline.batch.jobs import RowSpec
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
+from sonnys_pipeline.batch.tables import metadata
+from sonnys_pipeline_tests.servers import PostgresServer
+
+#: What these say of the ledger holds for a file and for a server alike.
+ON_BOTH_STORES = {"test_ledger", "test_ledger_rows", "test_ledger_leases", "test_ledger_machine"}
 
 
 class ManualClock:
@@ -36,9 +45,30 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask the tests of some modules twice."""
+    if "ledger_url" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_BOTH_STORES:
+        stores = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+        metafunc.parametrize("ledger_url", stores, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def _postgres_ledger(postgres_server: PostgresServer) -> str:
+    """A database with the ledger's tables: to empty them is a hundred times faster than to make them."""
+    url = postgres_server.new_database()
+    open_ledger(url).close()
+    return url
+
+
 @pytest.fixture
-def ledger_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}"
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}"
+    url: str = request.getfixturevalue("_postgres_ledger")
+    with create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
+    connection.engine.dispose()
+    return url
 
 
 @pytest.fixture

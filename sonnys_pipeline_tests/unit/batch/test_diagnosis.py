@@ -151,6 +151,17 @@ def test_a_damaged_budget_is_a_problem(tmp_path: Path) -> None:
     assert "may be deleted" in found.remedy
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@127.0.0.1:9/db", "redis://:hunter2@127.0.0.1:9/0"])
+def test_a_budget_whose_server_is_away_is_a_problem(url: str) -> None:
+    """Which server, why, and where to look; without the password."""
+    found = check_budget(Settings(api_id="id", budget_url=url))
+    assert found.state is State.PROBLEM
+    assert "127.0.0.1:9" in found.detail
+    assert "refused" in f"{found.detail} {found.remedy}"
+    assert "SONNYS_BUDGET_URL" in found.remedy
+    assert "hunter2" not in f"{found}"
+
+
 def test_jobs_of_living_executors_are_not_interrupted(tmp_path: Path) -> None:
     """Held by this very process: fine. Held by a process of this machine that is gone: interrupted at once."""
     settings = Settings(state_dir=tmp_path)

@@ -272,5 +272,5 @@ def test_a_row_costs_the_same_in_a_large_job(ledger: JobService) -> None:
             landed(ledger, rows[-1])
     assert sent["large"] == sent["small"]
     assert len([statement for statement in sent["large"] if "count(" in statement.lower()]) == 0
-    assert len(sent["large"]) <= 11
+    assert len(sent["large"]) <= 10
     assert counts(ledger.get_job(large.id)) == (500, 500, 500, 0, 0)

@@ -22,7 +22,7 @@ from filelock import FileLock
 from sqlalchemy import create_engine, insert, select
 from sqlalchemy.exc import StatementError
 
-from sonnys_pipeline.batch import ledger_store
+from sonnys_pipeline.batch import ledger_engines
 from sonnys_pipeline.batch.jobs import LedgerError, LedgerUnavailableError, LedgerVersionError
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION, VERSION_TABLE, aware_utc, metadata, transitions
@@ -48,7 +48,7 @@ def test_tables_and_migrations_agree(ledger: JobService) -> None:
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == SCHEMA_REVISION
     config = Config()
-    config.set_main_option("script_location", str(ledger_store.MIGRATIONS))
+    config.set_main_option("script_location", str(ledger_engines.MIGRATIONS))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_REVISION]
 
@@ -149,7 +149,7 @@ def test_processes_may_come_first_at_once(ledger_url: str) -> None:
 
 def test_those_who_come_first_come_one_at_a_time(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Switching a new file to WAL does not wait for others: of 160 openings without a lock, 4 failed."""
-    monkeypatch.setattr(ledger_store, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(ledger_engines, "BUSY_TIMEOUT", 0.05)
     file = file_of(ledger_url)
     file.parent.mkdir()
     with FileLock(f"{file}.lock"), pytest.raises(LedgerUnavailableError, match=r"ledger\.sqlite\.lock"):
@@ -184,7 +184,7 @@ def test_a_newer_ledger_is_refused_untouched(ledger_url: str) -> None:
     connection = sqlite3.connect(file_of(ledger_url))
     connection.execute("UPDATE sonnys_ledger_version SET version_num = '0042'")
     connection.commit()
-    with pytest.raises(LedgerVersionError, match=r"has schema 0042.*up to 0002.*Upgrade this installation") as caught:
+    with pytest.raises(LedgerVersionError, match=r"has schema 0042.*up to 0003.*Upgrade this installation") as caught:
         open_ledger(ledger_url)
     assert (caught.value.found, caught.value.known) == ("0042", SCHEMA_REVISION)
     assert connection.execute("SELECT version_num FROM sonnys_ledger_version").fetchall() == [("0042",)]
@@ -263,8 +263,8 @@ def test_no_credential_is_shown(url: str, monkeypatch: pytest.MonkeyPatch, ledge
     def prepared(engine: Any, where: str) -> None:
         engines.append(engine)
 
-    monkeypatch.setattr(ledger_store, "_prepare", prepared)
-    monkeypatch.setattr(ledger_store, "create_engine", without_driver)
+    monkeypatch.setattr(ledger_engines, "_prepare", prepared)
+    monkeypatch.setattr(ledger_engines, "create_engine", without_driver)
     with open_ledger(url) as opened:
         assert repr(opened) == "JobService('postgresql://127.0.0.1:9/ledger')"
         assert PASSWORD not in f"{opened} {opened!r} {vars(opened)} {engines} {engines[0].url!r}"
@@ -286,7 +286,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(LedgerUnavailableError, match="pip install 'psycopg") as caught:
+    with pytest.raises(LedgerUnavailableError, match=r"pip install 'sonnys-pipeline\[postgres\]'") as caught:
         open_ledger(f"postgresql://me:{PASSWORD}@db/ledger")
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
 

@@ -11,6 +11,7 @@ from sonnys_pipeline.client import (
     APIStatusError,
     APITimeoutError,
     AuthError,
+    BudgetUnavailableError,
     IncompleteResultError,
     JobFailedError,
     NotFoundError,
@@ -26,6 +27,7 @@ from sonnys_pipeline.client import (
 
 TREE = {
     SonnysError: Exception,
+    BudgetUnavailableError: SonnysError,
     APIError: SonnysError,
     APIConnectionError: APIError,
     APITimeoutError: APIConnectionError,
@@ -44,6 +46,7 @@ TREE = {
 }
 
 ERRORS = [
+    BudgetUnavailableError("away"),
     APIConnectionError("dropped"),
     APITimeoutError("slow"),
     RedirectedError("elsewhere"),
@@ -92,6 +95,7 @@ def test_public_names_are_pinned() -> None:
         "APIStatusError",
         "APITimeoutError",
         "AuthError",
+        "BudgetUnavailableError",
         "Discount",
         "IncompleteResultError",
         "JobData",

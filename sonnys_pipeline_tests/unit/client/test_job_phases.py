@@ -231,6 +231,6 @@ def test_every_poll_takes_a_place_in_the_budget(wired_client: SonnysClient, wire
     wire.answer(body={"data": working()})
     wire.answer(body={"data": working()})
     wire.answer(body={"data": passed()})
-    before = wired_client.budget._departures._bucket.count()
+    before = wired_client.budget.taken()
     wired_client.transactions.load_job()
-    assert wired_client.budget._departures._bucket.count() - before == wired_client.requests_sent == 4
+    assert wired_client.budget.taken() - before == wired_client.requests_sent == 4

@@ -199,6 +199,33 @@ def test_rows_are_not_replaced_by_nothing(lake: Lake) -> None:
     assert lake.rows(ASSET, DAY) == 2
 
 
+def test_a_day_is_removed(lake: Lake) -> None:
+    """With its folder, unless something else lies there; of what is not there nothing has to be removed."""
+    lake.land(ASSET, OLD, partition=DAY)
+    lake.land(ASSET, OLD, partition="2026-03-11")
+    neighbour = lake.path(ASSET, "2026-03-11").with_name("notes.txt")
+    neighbour.write_text("somebody's own")
+    for day in (DAY, "2026-03-11", "2026-03-12"):
+        lake.remove(ASSET, day)
+    assert files(lake) == ["transactions/date=2026-03-11/notes.txt"]
+    assert not lake.path(ASSET, DAY).parent.exists()
+
+
+def test_a_day_that_cannot_be_removed_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays, and the error says which."""
+    path = lake.land(ASSET, OLD, partition=DAY).path
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refused)
+        with pytest.raises(UnwritableLakeError, match="Permission denied") as caught:
+            lake.remove(ASSET, DAY)
+    assert str(path) in str(caught.value)
+    assert lake.rows(ASSET, DAY) == 2
+
+
 def test_nothing_may_be_replaced_by_nothing(lake: Lake) -> None:
     """An empty day lands where nothing or an empty day was; where the caller allows it, over rows too."""
     empty = OLD.slice(0, 0)

@@ -44,6 +44,14 @@ def test_a_lifelike_page_comes_to_the_same_columns(lifelike):
     assert without_empty_text(table).equals(by_models(lifelike))
 
 
+@pytest.mark.parametrize("body", [b"null", b" null", b"\nnull\n", b"[]", b'"text"', b"7", b"true", b""])
+def test_an_answer_that_is_no_object_is_left_to_the_models(body):
+    """Arrow's reader ends the whole process at some of these: they are not given to it."""
+    assert decode_page(body) is None
+    with pytest.raises(ResponseFormatError):
+        parse_page("h", body)
+
+
 def test_a_lifelike_chain_sends_the_quirks_that_matter(lifelike):
     """The page above is a test only if these occur in it."""
     assert any(row["customerName"] == "" for row in lifelike)

@@ -1,0 +1,113 @@
+"""`sonnys replay`: days made once more of their archived pages, without a request and without credentials."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sonnys_pipeline.batch.replay import ReplayedDay
+
+#: Days that a line names.
+_NAMED = 10
+
+
+@click.command()
+@click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD; left out, the first one that is archived.")
+@click.option("--end", metavar="DAY", help="Last day, included; left out, the last one that is archived.")
+@json_option
+def replay(start: str | None, end: str | None, as_json: bool) -> None:
+    """Make landed days once more of their archived pages, by today's code: no request, no credentials.
+
+    A day that would come out the same is left alone. Under a stricter SONNYS_PII the archive is treated, too.
+    """
+    from sonnys_pipeline.batch.archive import ARCHIVE
+    from sonnys_pipeline.batch.preview import days_between
+    from sonnys_pipeline.batch.replay import Outcome
+    from sonnys_pipeline.batch.replay import replay as make_again
+    from sonnys_pipeline.batch.signals import graceful
+    from sonnys_pipeline.batch.wiring import privacy_of
+    from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
+    from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
+    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.settings import Settings
+
+    done: list[ReplayedDay] = []
+    stopped: list[str] = []
+    with one_line_errors():
+        settings = Settings.load()
+        lake = Lake(settings.data_url)
+        archived = lake.partitions(ARCHIVE)
+        if not archived and not (start and end):
+            refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")
+        days = [spec.day for spec in days_between(start or archived[0], end or archived[-1])]
+        with dagster_told(lake, command_line()) as dagster, graceful(stopped.append) as signals:
+            started = time.perf_counter()
+            for day in make_again(lake, days, privacy_of(settings), is_stopped=lambda: bool(stopped)):
+                done.append(day)
+                if dagster is not None and day.outcome is Outcome.LANDED:
+                    dagster.add_landed(day.day)
+                if day.outcome is Outcome.FAILED:
+                    messages.print(f"{day.day}: {day.error}: {day.message}", markup=False)
+            seconds = time.perf_counter() - started
+            if dagster is not None:
+                dagster.reconcile(day.day for day in done if day.outcome is Outcome.UNCHANGED)
+    document = {**_document(done, seconds), "not_begun": days[len(done) :], "dagster": dagster_document(dagster)}
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+    for problem in dagster.problems if dagster else ():
+        messages.print(problem, markup=False)
+    succeeded = {Outcome.LANDED, Outcome.UNCHANGED}
+    if signals:
+        sys.exit(128 + signals[0])
+    sys.exit(0 if all(day.outcome in succeeded for day in done) else FAILED)
+
+
+def _document(done: Sequence[ReplayedDay], seconds: float) -> dict[str, Any]:
+    """The figures; `rows` are those of the days that were made again, whether their files had to be written or not."""
+    from sonnys_pipeline.batch.replay import Outcome
+
+    by_outcome = {outcome: [day for day in done if day.outcome is outcome] for outcome in Outcome}
+    made = by_outcome[Outcome.LANDED] + by_outcome[Outcome.UNCHANGED]
+    rows = sum(day.rows for day in made)
+    return {
+        "days": len(made),
+        "rows": rows,
+        "pages": sum(day.pages for day in made),
+        "requests": 0,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(rows / seconds) if rows else 0,
+        "landed": [day.day for day in by_outcome[Outcome.LANDED]],
+        "unchanged": [day.day for day in by_outcome[Outcome.UNCHANGED]],
+        "missing": [day.day for day in by_outcome[Outcome.MISSING]],
+        "failed": [{"day": day.day, "error": day.error, "message": day.message} for day in by_outcome[Outcome.FAILED]],
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    """The same for a person."""
+    print(
+        f"{document['days']} days made again of {document['pages']:,} archived pages, without a request: "
+        f"{document['rows']:,} rows in {document['seconds']:,.1f} s ({document['rows_per_second']:,} rows/s); "
+        f"{len(document['landed'])} written, {len(document['unchanged'])} as they were."
+    )
+    if missing := document["missing"]:
+        print(f"Not archived, and as they were: {_named(missing)}. Only the API has them, for six months.")
+    if failed := document["failed"]:
+        print(f"Failed, and as they were: {_named([day['day'] for day in failed])}.")
+    if document["not_begun"]:
+        print(f"Stopped; not begun: {_named(document['not_begun'])}.")
+
+
+def _named(days: Sequence[str]) -> str:
+    more = f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
+    return ", ".join(days[:_NAMED]) + more

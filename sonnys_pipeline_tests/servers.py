@@ -1,0 +1,226 @@
+"""Real PostgreSQL and Redis servers for the tests, from Debian's packages, on loopback, gone when the tests are.
+
+Belongs here: starting, killing and ending servers, and the fixtures that hand them out. Does not belong here: what is
+asked of them.
+
+A missing server is an error that names the package, so that CI cannot pass without these tests; only a developer who
+sets `SONNYS_TEST_SERVERS=skip` has them skipped. PostgreSQL refuses to run as root: under root both servers run as
+`nobody`, in a folder of their own.
+"""
+
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+#: Seconds until a server counts as stuck; two orders above what it takes.
+STUCK = 60.0
+#: Read here, because no setting from outside outlives the beginning of the tests.
+MAY_BE_SKIPPED = os.environ.get("SONNYS_TEST_SERVERS") == "skip"
+#: Stands in every URL that the fixtures give out, so that tests can look for it where it must not stand.
+PASSWORD = "server-password-4711"
+
+
+class Server:
+    """A server's process on a port of its own; it keeps port and data when it is killed and started again."""
+
+    def __init__(self, command: Callable[[int, Path], Sequence[str]], stop_with: signal.Signals) -> None:
+        """Choose port and folder; `command` says what is run there."""
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="sonnys-tests-"))
+        own_by_nobody(self.folder)
+        self._command = command
+        self._stop_with = stop_with
+        self._process: subprocess.Popen[bytes] | None = None
+        # Whoever starts it has to live as long as it does: a process dies with the thread that started it, see below.
+        self._starter = ThreadPoolExecutor(1, "server")
+
+    def start(self) -> None:
+        """Run it, and wait until it listens."""
+        with (self.folder / "log").open("ab") as log:
+            command = unprivileged(self._command(self.port, self.folder))
+            started = self._starter.submit(
+                subprocess.Popen, command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+            )
+            self._process = started.result()
+        deadline = time.monotonic() + STUCK
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{command} does not listen:\n{(self.folder / 'log').read_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, all connections with it; nothing is tidied up, what it has acknowledged is on its disk."""
+        if self._process is not None:
+            self._process.send_signal(self._stop_with)
+            self._process.wait(STUCK)
+            self._process = None
+
+    def remove(self) -> None:
+        """End it and delete its folder."""
+        self.kill()
+        self._starter.shutdown()
+        shutil.rmtree(self.folder)
+
+
+class PostgresServer(Server):
+    """PostgreSQL with one user, `postgres`, and a database for each test that asks."""
+
+    def __init__(self) -> None:
+        """Make a cluster, and start it."""
+        postgres = program("postgres", "postgresql", *sorted(Path("/usr/lib/postgresql").glob("*/bin")))
+        self._bin = Path(postgres).resolve().parent  # where initdb lies, too
+        # SIGQUIT is an immediate shutdown: as a crash, but the processes of all connections end with it.
+        super().__init__(self._run, signal.SIGQUIT)
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        own_by_nobody(password)
+        make = [str(self._bin / "initdb"), "--pgdata", str(self.folder / "data"), "--username", "postgres"]
+        make += [
+            "--auth",
+            "scram-sha-256",
+            "--pwfile",
+            str(password),
+            "--no-sync",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+        ]
+        subprocess.run(unprivileged(make), check=True, capture_output=True, cwd="/")
+        self.start()
+
+    def _run(self, port: int, folder: Path) -> list[str]:
+        settings = {
+            "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+            "shared_buffers": "16MB", "max_connections": 80,
+        }  # fmt: skip
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(self._bin / "postgres"), "-D", str(folder / "data"), *options]
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        import psycopg
+
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type] # a name of ours
+        return self.url(name)
+
+    def start(self) -> None:
+        """Run it, and wait until it takes connections."""
+        import psycopg
+
+        super().start()
+        deadline = time.monotonic() + STUCK
+        while True:  # it listens before it has recovered
+            with suppress(psycopg.OperationalError), psycopg.connect(self.url("postgres")):
+                return
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
+            time.sleep(0.05)
+
+    def url(self, database: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+
+class RedisServer(Server):
+    """Redis with a password, which keeps nothing on disk: killed, it has forgotten everything."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._program = program("redis-server", "redis-server")
+        super().__init__(self._run, signal.SIGKILL)
+        self.start()
+
+    def _run(self, port: int, folder: Path) -> list[str]:
+        options = ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--requirepass", PASSWORD]
+        return [self._program, "--port", str(port), *options]
+
+    @property
+    def url(self) -> str:
+        """The URL of its first database."""
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    def flush(self) -> None:
+        """Forget everything."""
+        import redis
+
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+
+def program(name: str, package: str, *folders: Path) -> str:
+    """A server's program; a failing test that names Debian's package where there is none."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, folders), "/usr/sbin"])
+    found = shutil.which(name, path=path)
+    if found:
+        return found
+    if MAY_BE_SKIPPED:
+        pytest.skip(f"no {name}, and SONNYS_TEST_SERVERS=skip")
+    pytest.fail(f"no {name}: apt-get install {package} (.ci/packages does it), or set SONNYS_TEST_SERVERS=skip")
+
+
+def unprivileged(command: Sequence[str]) -> list[str]:
+    """The command as `nobody`, if we are root; it dies with the tests, even if those are killed."""
+    dying = ["setpriv", "--pdeathsig", "KILL"]
+    if os.geteuid() == 0:
+        dying += ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+    return [*dying, *command]
+
+
+def own_by_nobody(path: Path) -> None:
+    """Give a path to whom the servers run as."""
+    if os.geteuid() == 0:
+        shutil.chown(path, "nobody", "nogroup")
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that systems hand out: it stays free while a server is down."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process; a test that kills it starts it again."""
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server for all tests of this process; a test that kills it starts it again."""
+    server = RedisServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """An empty database."""
+    return postgres_server.new_database()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis."""
+    redis_server.flush()
+    return redis_server.url
