@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.budget import account_digest
-from sonnys_pipeline.client.transport import checked_base_url, checked_header
+from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 
 
 class SettingsError(ValueError):
@@ -57,6 +57,20 @@ def _credential(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook(url: SecretStr) -> SecretStr:
+    """An address that messages may be sent to; whoever knows it can post, so no error quotes it."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        scheme = host = ""
+    if scheme not in {"https", "http"} or not host or not url.get_secret_value().isprintable():
+        raise ValueError("not an address such as https://host/path")
+    if scheme == "http" and not is_loopback(host):
+        raise ValueError("messages would go in the clear; use https")
+    return url
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -80,6 +94,7 @@ class Settings(BaseSettings):
         ledger_url: where jobs are remembered; default a SQLite file in the state folder.
         timezone: zone of the daily partitions.
         start_date: first partition.
+        webhook_url: where messages about failed runs and checks are posted; its address is a secret.
     """
 
     model_config = SettingsConfigDict(
@@ -101,6 +116,7 @@ class Settings(BaseSettings):
     ledger_url: SecretStr | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
+    webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = None
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take

@@ -11,6 +11,7 @@ import click
 from sonnys_pipeline.cli.backfill import backfill
 from sonnys_pipeline.cli.doctor import doctor
 from sonnys_pipeline.cli.probe import probe
+from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulation import demo, simulate
 
 
@@ -20,5 +21,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, probe, backfill):
+for _verb in (demo, simulate, doctor, probe, backfill, report):
     main.add_command(_verb)
