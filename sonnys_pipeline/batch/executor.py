@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 #: Requests under way at once: a whole block may be, while the API takes its time.
 _THREADS = 32
+#: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
+_HEARTBEAT = 3.0
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,7 @@ class BatchExecutor:
         done = threading.Event()
 
         def beat() -> None:
-            while not done.wait(seconds / 3):
+            while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
                     self._jobs.renew_lease(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:

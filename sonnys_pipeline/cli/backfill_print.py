@@ -58,7 +58,7 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
     facts.add_row("rows", f"about {estimate.rows:,}")
     facts.add_row("pages", f"about {estimate.pages:,}")
     facts.add_row("requests", f"about {estimate.requests:,}")
-    facts.add_row("time", f"about {duration(estimate.seconds)}, if nobody else uses this API id")
+    facts.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     if replaced:
         rows = sum(row.landed_rows or 0 for row in replaced)
@@ -107,7 +107,7 @@ def approval(record: PlanRecord, planned: Plan) -> None:
     estimate = planned.estimate
     _out.print(
         f"Approved by {record.approved_by}: {len(planned.rows):,} days, about {estimate.requests:,} requests, "
-        f"{duration(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
+        f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
     )
 
 
@@ -169,7 +169,7 @@ def bill(
     ]
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
-    table.add_row("time (this run)", duration(estimate.seconds) if estimate else "-", duration(measures.seconds))
+    table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))
     _out.print(table)
     if measures.pages:
         _out.print(
@@ -204,13 +204,16 @@ def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
     if not found:
         _out.print("No jobs yet. Make one with: sonnys backfill preview --start DAY --end DAY")
         return
-    table = Table("job", "what", "status", "days", "failed", "created (UTC)")
-    for column in table.columns:
-        column.no_wrap = True  # a job's id is there to be copied
+    # A job's id is there to be copied, and begins with the instant of its making: it is never cut off. On 80 columns
+    # there is just room for a span of days beside it.
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("job", "status", "landed", "failed"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "failed" else "left")
+    table.add_column("what", overflow="fold", no_wrap=False)
     for job in found:
         status = "interrupted" if job.id in interrupted else str(job.status)
         days = f"{job.successful_rows:,} of {job.total_rows:,}"
-        table.add_row(job.id, job.name, status, days, f"{job.failed_rows:,}", f"{job.created_at:%Y-%m-%d %H:%M}")
+        table.add_row(job.id, status, days, f"{job.failed_rows:,}", job.name.removeprefix("backfill "))
     _out.print(table)
 
 
@@ -271,7 +274,7 @@ def status(
         until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
         ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""
         facts.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
-    if job.error_code:
+    if job.error_code and not failed:  # else it is said with its day
         facts.add_row("error", f"{job.error_code}: {job.error_message}")
     _out.print(facts, markup=False)
     for row in failed[:_SHOWN_FAILURES]:
@@ -299,6 +302,11 @@ def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
         return f"sonnys backfill {'approve' if waits else 'run'} {job.id}"
     return f"sonnys backfill resume {job.id}" if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
+
+
+def _about(seconds: float) -> str:
+    """An estimate of a time; what fits into one block of the budget takes as long as its load jobs run."""
+    return f"about {duration(seconds)}" if seconds else "a few seconds"
 
 
 def _of(planned: Plan | None, name: str) -> str:

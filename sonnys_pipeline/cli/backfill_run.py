@@ -6,6 +6,7 @@ run does (`batch/executor.py`), tables for people (`backfill_print.py`).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -160,7 +161,8 @@ def _execute(
         messages.print(problem)
     if result.success:
         return 0, document
-    messages.print(f"Go on with: sonnys backfill resume {job.id}")
+    if summary.job.status in _MAY_RESUME:  # one that was cancelled meanwhile is not
+        messages.print(f"Go on with: sonnys backfill resume {job.id}")
     return (128 + signals[0] if signals else FAILED), document
 
 
@@ -184,13 +186,14 @@ class _Told:
     @contextmanager
     def about(self, job: Job) -> Iterator[None]:
         """Say what begins, and keep a bar up while inside."""
-        messages.print(f"Job {job.id}: {job.name}, {job.remaining_rows + job.failed_rows} days to read.")
+        days = job.remaining_rows + job.failed_rows
+        messages.print(f"Job {job.id}: {job.name}, {days:,} days to read.")
         if not messages.is_terminal:
             yield
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Bars(*columns, TextColumn("{task.fields[told]}"), console=messages, transient=True) as bars:
-            self._bars, self._task = bars, bars.add_task("days", total=None, told="")
+            self._bars, self._task = bars, bars.add_task("days", total=days, told="")
             try:
                 yield
             finally:
@@ -200,6 +203,12 @@ class _Told:
 @contextmanager
 def _dagster(lake: Lake, job_id: str) -> Iterator[RunlessDays | None]:
     """What tells Dagster of landed days; nothing where there is no instance to tell."""
+    if not os.environ.get("DAGSTER_HOME"):  # asked here already: importing Dagster takes seconds
+        messages.print(
+            "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: sonnys backfill reconcile"
+        )
+        yield None
+        return
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
     from sonnys_pipeline.orchestration.runless import RunlessDays
 
@@ -208,11 +217,6 @@ def _dagster(lake: Lake, job_id: str) -> Iterator[RunlessDays | None]:
     except InstanceError as error:
         messages.print(f"Dagster is not told of these days: {error}. Then type: sonnys backfill reconcile")
         instance = None
-    else:
-        if instance is None:
-            messages.print(
-                "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: sonnys backfill reconcile"
-            )
     if instance is None:
         yield None
         return
