@@ -52,7 +52,7 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         _out.print(f"Nothing is missing: all {len(planned.left_out)} days asked for are landed.")
         return
     _out.print(_sample(planned))
-    estimate, sites = planned.estimate, {row.site for row in planned.rows}
+    estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
     facts = Table.grid(padding=(0, 2))
     facts.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
     facts.add_row("rows", f"about {estimate.rows:,}")
@@ -64,13 +64,14 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         rows = sum(row.landed_rows or 0 for row in replaced)
         facts.add_row("replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out")
     if planned.left_out:
-        facts.add_row("left out", f"{len(planned.left_out):,} days that are landed")
+        facts.add_row("left out", f"{_days(len(planned.left_out))} landed already")
     if planned.too_old:
         days = sorted(spec.day for spec in planned.too_old)
-        facts.add_row("too old", f"{len(days):,} days that the API does not keep any more: {days[0]} … {days[-1]}")
+        span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
+        facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
-        facts.add_row("unseen", f"{len(unseen):,} days before SONNYS_START_DATE ({first_partition}): Dagster has no "
+        facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
                       "partition for them")  # fmt: skip
     _out.print(facts)
     _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
@@ -106,7 +107,7 @@ def approval(record: PlanRecord, planned: Plan) -> None:
     """What was approved, for a person."""
     estimate = planned.estimate
     _out.print(
-        f"Approved by {record.approved_by}: {len(planned.rows):,} days, about {estimate.requests:,} requests, "
+        f"Approved by {record.approved_by}: {_days(len(planned.rows))}, about {estimate.requests:,} requests, "
         f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
     )
 
@@ -290,7 +291,7 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
     if record is None:
         return f"{job.mode}, without a plan"
     if not record.is_approved:
-        return f"{job.mode}, not approved yet"
+        return f"{job.mode}, not approved{' yet' if job.mode == 'confirm' else ''}"
     return f"{job.mode}, approved by {record.approved_by} at {record.approved_at:%Y-%m-%d %H:%M} UTC"
 
 
@@ -302,6 +303,10 @@ def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
         return f"sonnys backfill {'approve' if waits else 'run'} {job.id}"
     return f"sonnys backfill resume {job.id}" if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
+
+
+def _days(count: int) -> str:
+    return f"{count:,} day{'s' * (count != 1)}"
 
 
 def _about(seconds: float) -> str:

@@ -61,6 +61,8 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
                 if choice is RecoveryChoice.CANCEL:
                     _print_cancelled(job, as_json=as_json)
                     return
+            elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # running it is not what was asked for
+                refuse(f"job {job_id} is {job.status}, not interrupted: there is nothing to {recover} by --recover")
             elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # a running one is refused by its lease
                 refuse(f"job {job_id} is {job.status}; make another one with: sonnys backfill preview")
             code, document = _execute(settings, jobs, job, mode, OnError(on_error), as_json=as_json)
@@ -187,7 +189,7 @@ class _Told:
     def about(self, job: Job) -> Iterator[None]:
         """Say what begins, and keep a bar up while inside."""
         days = job.remaining_rows + job.failed_rows
-        messages.print(f"Job {job.id}: {job.name}, {days:,} days to read.")
+        messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to read.")
         if not messages.is_terminal:
             yield
             return

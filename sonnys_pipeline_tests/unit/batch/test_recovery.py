@@ -74,7 +74,9 @@ def test_an_executor_that_was_killed_here_is_gone_at_once(ledger: JobService, de
     assert [job.id for job in check_interrupted_jobs(ledger) or ()] == [here]
 
 
-@pytest.mark.parametrize("owner", [ELSEWHERE, ALIVE, "a name of another kind", None])
+@pytest.mark.parametrize(
+    "owner", [ELSEWHERE, ALIVE, "a name of another kind", None], ids=["elsewhere", "alive", "other name", "nobody"]
+)
 def test_whoever_let_the_lease_run_out_is_gone(ledger: JobService, clock: ManualClock, owner: str | None) -> None:
     """Whatever its name says; and a job that says running and is held by nobody."""
     job_id = interrupted(ledger, owner)
@@ -174,6 +176,7 @@ def test_who_comes_first_recovers(ledger: JobService, dead: str, monkeypatch: py
 @pytest.mark.parametrize(
     ("owner", "gone"),
     [(ALIVE, False), (ELSEWHERE, False), ("", False), ("x", False), (f"{this_machine()}:x:y", False)],
+    ids=["alive", "elsewhere", "empty", "no name", "no number"],
 )
 def test_of_whom_it_can_be_told(owner: str, gone: bool) -> None:
     """Of processes of this machine alone; what is no such name tells nothing."""
