@@ -24,9 +24,11 @@ __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan
 
 #: Failed days that are shown one by one.
 _SHOWN_FAILURES = 20
+#: Sites that one line names.
+_NAMED_SITES = 5
 
 #: In a pipe or a file nobody knows a width: nothing is cut off there.
-_out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+_out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
@@ -69,6 +71,11 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         days = sorted(spec.day for spec in planned.too_old)
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
         facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
+    unsized = sorted(sites - {row.site for row in planned.sized})
+    if unsized:
+        more = f" and {len(unsized) - _NAMED_SITES:,} more" if len(unsized) > _NAMED_SITES else ""
+        named = f"{', '.join(unsized[:_NAMED_SITES])}{more}"
+        facts.add_row("not asked", f"whether the API knows {named}: no day of them was sized")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
         facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
@@ -179,7 +186,7 @@ def bill(
         )
     for failure in result.failures[:_SHOWN_FAILURES]:
         where = f"{failure.day}{f' of site {failure.site}' if failure.site else ''}"
-        _out.print(f"  {where}: {failure.error}: {failure.message}", markup=False)
+        _out.print(f"  {where}: {failure.error}: {failure.message}")
 
 
 def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
@@ -277,10 +284,10 @@ def status(
         facts.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
     if job.error_code and not failed:  # else it is said with its day
         facts.add_row("error", f"{job.error_code}: {job.error_message}")
-    _out.print(facts, markup=False)
+    _out.print(facts)
     for row in failed[:_SHOWN_FAILURES]:
         where = f"{row.day}{f' of site {row.site}' if row.site else ''}"
-        _out.print(f"  {where}: {row.error_code}: {row.error_message}", markup=False)
+        _out.print(f"  {where}: {row.error_code}: {row.error_message}")
     if len(failed) > _SHOWN_FAILURES:
         _out.print(f"  and {len(failed) - _SHOWN_FAILURES} more")
     if hint := _next(job, record, interrupted=interrupted):
