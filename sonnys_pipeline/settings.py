@@ -34,6 +34,10 @@ class SettingsError(ValueError):
         self.fields = tuple(fields)
 
 
+class EnvFileError(SettingsError):
+    """`.env` is there and cannot be read."""
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -124,10 +128,14 @@ class Settings(BaseSettings):
 
         Raises:
             SettingsError: naming every variable that cannot be used, without its value where that is a secret.
+            EnvFileError: when `.env` cannot be read.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)
+        except (OSError, UnicodeDecodeError) as unreadable:
+            reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
+            raise EnvFileError(f".env cannot be read: {reason}; mend the file, or remove it") from unreadable
         except ValidationError as wrong:
             errors = wrong.errors(include_url=False, include_input=False)
             lines = []

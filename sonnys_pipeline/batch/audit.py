@@ -20,6 +20,9 @@ from typing import Any
 
 from sonnys_pipeline.loading.outcomes import Attempt
 
+#: In the state folder.
+AUDIT_FOLDER = "audit"
+
 
 class StateUnwritableError(Exception):
     """A file of the state folder cannot be written: audit or quarantine; what is landed stays landed."""
@@ -189,6 +192,20 @@ class Audit:
                 os.fsync(file.fileno())
             beside.replace(self.summary_path)
         return summary
+
+
+def requests_of_job(folder: Path, job_id: str) -> int:
+    """Requests that all runs of a job have sent, by their audits: those of a process that was killed included.
+
+    The ledger counts what days have cost that came to an end; what is lost with a process stands here alone.
+    """
+    needle, sent = json.dumps(job_id).encode(), 0
+    for path in folder.glob("*.ndjson"):
+        with path.open("rb") as lines:
+            first = lines.readline()
+            if needle in first:  # a file is one run's, and a run is one job's
+                sent += 1 + sum(line.endswith(b"\n") for line in lines)
+    return sent
 
 
 def read_attempts(path: Path) -> Iterator[dict[str, Any]]:

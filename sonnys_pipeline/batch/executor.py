@@ -15,16 +15,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
+from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.landing import ASSET, is_landed
 from sonnys_pipeline.batch.ledger import JobService
-from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError, LedgerError
+from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 #: Requests under way at once: a whole block may be, while the API takes its time.
 _THREADS = 32
+#: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
+_HEARTBEAT = 3.0
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,18 @@ class BatchExecutor:
             self._run.stop(self._stop_reason)
 
     def check(self, job_id: str) -> None:
-        """Refuse what `execute` would refuse because of its plan; it asks again by itself.
+        """Refuse what `execute` would refuse before it begins; it asks again by itself.
 
         Raises:
+            JobLeasedError: another executor runs it.
             PlanError: it is not approved, or not what was approved.
             ManifestError: the CSV that it was made from cannot be read.
             UnknownJobError: there is no such job.
         """
-        self._refuse_unapproved(job_id, (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).mode)
+        job, now = self._jobs.get_job(job_id), datetime.now(UTC)
+        if job.is_leased(now) and not is_gone(job.lease_owner or ""):
+            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+        self._refuse_unapproved(job_id, (self._session or SessionModeManager(job.mode)).mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
         """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
@@ -140,14 +146,15 @@ class BatchExecutor:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
             PlanError: it is not approved, or not what was approved; nothing was done (BX-03).
+            ManifestError: the CSV that it was made from cannot be read; nothing was done.
+            UnknownJobError: there is no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        session = self._session or SessionModeManager(self._jobs.get_job(job_id).mode)
-        with self._lease(job_id), session.locked() as mode:
+        with self._lease(job_id), self._locked_mode(job_id) as mode:
             self._refuse_unapproved(job_id, mode)
             rows = self._take_up(job_id)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-            with Audit(self._options.state_dir / "audit", run_id, job_id) as audit:
+            with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
                 run = JobRun(
                     self._jobs,
                     self._lake,
@@ -173,6 +180,10 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 return self._end(job_id, run, None, stopped)
+
+    def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
+        """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
+        return (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).locked()
 
     def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
         """Compare the job with its plan, and its plan with the present.
@@ -235,7 +246,8 @@ class BatchExecutor:
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:
             # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
-            status, reason = self._jobs.get_job(job_id).status, reason or str(error)
+            status = self._jobs.get_job(job_id).status
+            reason = reason or ("the job was cancelled" if status is JobStatus.CANCELLED else str(error))
         measures = run.measures()
         run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
@@ -263,7 +275,7 @@ class BatchExecutor:
         done = threading.Event()
 
         def beat() -> None:
-            while not done.wait(seconds / 3):
+            while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
                     self._jobs.renew_lease(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:

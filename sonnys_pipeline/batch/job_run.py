@@ -185,11 +185,12 @@ class JobRun(LoadObserver):
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
+        rows = loaded.table.num_rows  # of one site's row these; its file may hold other sites, too
         completed = self._jobs.complete_row(
             row.id,
             job_hashes=loaded.job_hashes,
             path=str(file.path),
-            rows=file.rows,
+            rows=rows,
             requests=loaded.requests,
             seconds=loaded.seconds,
             owner=self._owner,
@@ -197,14 +198,14 @@ class JobRun(LoadObserver):
         pages = len(loaded.job_hashes)
         self.audit.day_ended(
             DayOutcome(
-                row.day, row.site, "success" if file.rows else "no-record", file.rows, pages, loaded.requests,
+                row.day, row.site, "success" if rows else "no-record", rows, pages, loaded.requests,
                 round(loaded.seconds, 3), str(file.path),
             )
         )  # fmt: skip
         waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
         self._on_day(LandedDay(loaded, file, waited))
         self._on_row(completed)
-        self.report.day_ended(rows=file.rows, pages=pages, failed=False)
+        self.report.day_ended(rows=rows, pages=pages, failed=False)
         return ""
 
     def _failed(self, failed: FailedDay) -> str:

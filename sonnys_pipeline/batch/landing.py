@@ -52,7 +52,8 @@ def land_day(lake: Lake, loaded: LoadedDay, *, source: Source) -> LandedFile:
     Raises:
         OtherSourceError: when the landed day comes from another account, site or time zone.
         RowsWouldVanishError: when landed rows would be replaced by none.
-        LakeError: when one site's rows are to join a file that cannot be read.
+        LakeError: when one site's rows are to join a file that cannot be read or does not say how it was made, or when
+            rows of other sites came.
         UnwritableLakeError: when the disk does not take it.
     """
     day, table, facts = loaded.day.key, loaded.table, _facts(loaded, source)
@@ -127,6 +128,16 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
     return path
 
 
+def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
+    """Refuse to plan what landing would refuse.
+
+    Raises:
+        OtherSourceError: when the landed day comes from another account, site or time zone.
+    """
+    asked = {"account": source.account, "site_code": source.site_code, "timezone": timezone}
+    _refuse_other_source(lake, key, asked)
+
+
 def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None:
     """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
     path = lake.path(ASSET, key)
@@ -166,6 +177,11 @@ def _beside_other_sites(lake: Lake, loaded: LoadedDay) -> tuple[pa.Table, dict[s
         raise RowsWouldVanishError(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
             "site really had none, load the day without a site."
+        )
+    if "windows" not in facts:
+        raise LakeError(
+            f"{ASSET} {day}: the landed file does not say how it was made, so that one site's rows cannot join it; it "
+            "stays. Load the day without a site."
         )
     before = json.loads(facts["windows"])
     rest = [window for window in before if window.get("site") != site]

@@ -7,9 +7,8 @@ with open_ledger("sqlite:///.sonnys/ledger.sqlite") as ledger:
 
 Belongs here: `open_ledger`, and `JobService` with what concerns a whole job. Its rows are in `ledger_rows.py`, leases
 in `ledger_leases.py`, load jobs in flight in `ledger_load_jobs.py`, plans in `ledger_plans.py`, the database under them
-in `ledger_store.py`. Does
-not belong here: executing a job (`executor.py`), and what Dagster remembers: which partitions there are, and when they
-were materialized (DESIGN, decision 4).
+in `ledger_store.py`. Does not belong here: executing a job (`executor.py`), and what Dagster remembers: which
+partitions there are, and when they were materialized (DESIGN, decision 4).
 """
 
 from __future__ import annotations

@@ -117,13 +117,13 @@ class Plan:
 
     @property
     def content(self) -> str:
-        """All of it as JSON text, the same for the same plan."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """All of it as JSON text, the same for the same plan; ASCII, since a path may hold what no database takes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the content."""
-        return hashlib.sha256(self.content.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(self.content.encode("ascii")).hexdigest()
 
     @property
     def sized(self) -> tuple[PlannedRow, ...]:
@@ -183,7 +183,7 @@ def make_plan(
     too_old = [spec for spec in requested if date.fromisoformat(spec.day) < first_kept]
     landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
     left_out = [spec for spec, rows in landed.items() if missing_only and rows is not None]
-    to_read = [spec for spec in landed if spec not in set(left_out)]
+    to_read = [spec for spec, rows in landed.items() if not (missing_only and rows is not None)]
     known = {spec: size(spec) for spec in to_read[:SAMPLE_ROWS]}
     guess = _estimator(known)
     rows = tuple(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
-from sonnys_pipeline.batch.landing import landed_rows
+from sonnys_pipeline.batch.landing import Source, landed_rows, refuse_other_source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.manifest import Manifest
 from sonnys_pipeline.batch.plan import Plan, Scope, make_plan
@@ -79,7 +79,9 @@ def preview(
 
     Raises:
         RequestedDaysError: when a day is not over yet, or the API keeps none of them any more.
+        OtherSourceError: when a day is landed from another account, site or time zone.
         SonnysError: when the API refuses, or cannot be asked.
+        LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
     """
     now = now or datetime.now(UTC)
     last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
@@ -88,6 +90,10 @@ def preview(
         raise RequestedDaysError(f"{future[0]} is not over yet in {scope.timezone}: ask for days up to {last}")
     if all(date.fromisoformat(spec.day) < first_kept for spec in request.rows):
         raise RequestedDaysError(f"the API keeps six months: ask for days from {first_kept} on")
+
+    source = Source(scope.account, scope.site_code)
+    for day in dict.fromkeys(spec.day for spec in request.rows):
+        refuse_other_source(lake, day, source, scope.timezone)
 
     def size(spec: RowSpec) -> int:
         day = Day.of(spec.day, scope.timezone)
@@ -115,16 +121,27 @@ def preview(
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
     """The job, its rows, and its plan; days that are too old stand in it as skipped."""
     old = set(plan.too_old)
-    sites = sorted({row.site for row in plan.rows if row.site})
-    where = f", {len(sites)} sites" if len(sites) > 1 else f", site {sites[0]}" if sites else ""
+    sites = {spec.site for spec in specs}
+    where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)
     name = f"backfill {days[0]} … {days[-1]}{where}"
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
-    for row in jobs.get_rows(job.id):
-        if RowSpec(row.day, row.site) in old:
-            jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
-    jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
-    return jobs.get_job(job.id)
+    try:
+        for row in jobs.get_rows(job.id):
+            if RowSpec(row.day, row.site) in old:
+                jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
+        jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+        return jobs.get_job(job.id)
+    except BaseException:  # an interrupt too: without its plan nobody could approve it
+        jobs.delete_job(job.id)
+        raise
+
+
+def _sites(sites: set[str | None]) -> str:
+    """Which sites a job asks for, in words."""
+    named = sorted(site for site in sites if site)
+    one_by_one = f"site {named[0]}" if len(named) == 1 else f"{len(named)} sites"
+    return f"all sites and {one_by_one}" if None in sites else one_by_one
 
 
 def _date(text: str) -> date:

@@ -57,6 +57,7 @@ def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_servic
 
     Raises:
         NotInterruptedError: when it does not say running, or its executor lives; nothing changes.
+        JobLeasedError: when another executor has taken it up at this very moment; nothing changes.
         UnknownJobError: when there is no such job.
         ValueError: for an unknown choice.
     """

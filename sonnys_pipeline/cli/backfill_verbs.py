@@ -6,17 +6,19 @@ Belongs here: settings → floor below → output. Does not belong here: tables 
 from __future__ import annotations
 
 import getpass
+import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sonnys_pipeline.batch.audit import StateUnwritableError
+from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
 from sonnys_pipeline.batch.executor import scope_of
 from sonnys_pipeline.batch.job_run import OnError
-from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus
+from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import (
     InvalidStateTransition,
@@ -35,15 +37,10 @@ from sonnys_pipeline.batch.wiring import executor_options, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
-from sonnys_pipeline.client import AuthError, SonnysError
+from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.settings import Settings, SettingsError
-
-#: The API's words for a site that is not there, or not ours (contract, "Errors"); other 403s concern the credentials.
-_SITE_REFUSED = frozenset(
-    {"BadSiteCredentialsError", "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError"}
-)
 
 
 @contextmanager
@@ -58,9 +55,11 @@ def one_line_errors() -> Iterator[None]:
         PlanError,
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
-    except AuthError as error:
-        if error.type in _SITE_REFUSED:
-            refuse(f"the site is not known to the API, or not yours: {error}", WRONG_USAGE)
+    except (AuthError, ValidationError) as error:
+        # A site that is nowhere is refused as a parameter, with 422, where the API looks at parameters first.
+        if error.concerns_site:
+            said = "; ".join(error.messages) or error.type
+            refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
         refuse(str(error), FAILED)
     except (SonnysError, LedgerError, LakeError, StateUnwritableError) as error:
         refuse(str(error), FAILED)
@@ -100,7 +99,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
                 scope = scope_of(client, Lake(settings.data_url), executor_options(settings, OnError.FAIL_FAST))
             if changed := differences(plan, scope, jobs.get_rows(job_id)):
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
-            record = jobs.approve_plan(job_id, record.fingerprint, by=by or getpass.getuser())
+            record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
     if as_json:
         approved_at = record.approved_at.isoformat() if record.approved_at else None
         print_json(
@@ -120,7 +119,7 @@ def cancel(job_id: str, why: str, *, as_json: bool) -> None:
     """Give a job up."""
     with one_line_errors(), open_job_service(Settings.load()) as jobs:
         was = jobs.get_job(job_id)
-        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=getpass.getuser(), why=why or "cancelled by a person")
+        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
     if as_json:
         print_json({"job_id": job_id, "status": job.status, "was": was.status})
     else:
@@ -141,17 +140,20 @@ def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
 
 def status(job_id: str, *, as_json: bool) -> None:
     """Print where a job stands."""
-    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+    with one_line_errors():
+        settings = Settings.load()
+    with one_line_errors(), open_job_service(settings) as jobs:
         summary = jobs.get_job_summary(job_id)
         record = jobs.get_plan(job_id)
         failed = jobs.get_failed_rows(job_id)
         interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
         plan = Plan.read(record) if record else None
         log = jobs.transitions(job_id)
+    requests = requests_sent(settings, summary)
     if as_json:
-        print_json(show.status_document(summary, record, plan, failed, interrupted=interrupted))
+        print_json(show.status_document(summary, record, plan, failed, requests=requests, interrupted=interrupted))
     else:
-        show.status(summary, record, plan, failed, log, interrupted=interrupted)
+        show.status(summary, record, plan, failed, log, requests=requests, interrupted=interrupted)
 
 
 def write_back(job_id: str, *, as_json: bool) -> None:
@@ -161,6 +163,8 @@ def write_back(job_id: str, *, as_json: bool) -> None:
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
             refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
+        if jobs.get_job(job_id).is_leased(datetime.now(UTC)):
+            refuse(f"job {job_id} is running and writes its results by itself: wait until it has ended", FAILED)
         rows = jobs.get_rows(job_id)
         manifest = Manifest.read(plan.manifest)
         asked = {(spec.day, spec.site) for spec in manifest.requests}
@@ -206,6 +210,11 @@ def reconcile(*, as_json: bool) -> None:
         sys.exit(FAILED)
 
 
+def requests_sent(settings: Settings, summary: JobSummary) -> int:
+    """Requests that a job has cost: by its audits, or by the ledger where those have been cleared away."""
+    return max(summary.requests, requests_of_job(settings.state_dir / AUDIT_FOLDER, summary.job.id))
+
+
 def results(rows: list[JobRow]) -> dict[RowKey, RowResult]:
     """What became of rows, as a manifest takes it."""
     return {(row.day, row.site): result_of(row) for row in rows}
@@ -215,11 +224,21 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
     """Tell of jobs whose process is gone; those."""
     found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
     for job in found:
+        remedy = f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+        if job.dagster_run is not None:
+            remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
-            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. "
-            f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
         )
     return found
+
+
+def _whoami() -> str:
+    """The user of this machine; by number where he has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def command_line() -> str:
@@ -233,6 +252,8 @@ def _request(start: str | None, end: str | None, site: str | None, csv: Path | N
     Raises:
         RequestedDaysError: for options that do not go together.
     """
+    if site == "":
+        raise RequestedDaysError("--site is empty: leave it out for every site")
     if csv is None:
         if not (start and end):
             raise RequestedDaysError("name the days: --start DAY and --end DAY, or --from-csv FILE")

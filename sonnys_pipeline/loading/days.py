@@ -99,6 +99,7 @@ def first_kept_day(now: datetime, timezone: str) -> date:
         now: aware instant.
         timezone: IANA name of the zone of the days.
     """
+    now = now.astimezone(UTC)  # the API counts in UTC
     months = now.year * 12 + now.month - 1 - MONTHS_KEPT
     year, month = months // 12, months % 12 + 1
     oldest = now.replace(year=year, month=month, day=min(now.day, calendar.monthrange(year, month)[1]))

@@ -113,13 +113,16 @@ class Loader:
         self._schedule = Schedule(days, self._budget.rate, self._options)
         try:
             while True:
-                yield from self._take_finished()
+                yield from self._take_finished(in_order=self._options.in_order)
                 if self._stopping:
                     self._await_submissions()
-                    return
+                    break
                 if not self._step():
-                    yield from self._take_finished()
-                    return
+                    break
+            yield from self._take_finished(in_order=False)
+        except LoadingStoppedError:
+            yield from self._take_finished(in_order=False)  # what is complete is not to be read again
+            raise
         finally:
             self._exchange.close()
 
@@ -137,10 +140,10 @@ class Loader:
                 return
             self._receive(left)
 
-    def _take_finished(self) -> Iterator[LoadedDay | FailedDay]:
-        """What is finished; in order, if that is asked for and the end is not near: only what no open day precedes."""
+    def _take_finished(self, *, in_order: bool) -> Iterator[LoadedDay | FailedDay]:
+        """What is finished; `in_order`, unless a stop is asked for meanwhile, only what no open day precedes."""
         for position in sorted(self._finished) if self._options.in_order else list(self._finished):
-            waits = self._options.in_order and not self._stopping
+            waits = in_order and not self._stopping
             if waits and any(day.position < position for day in self._schedule.days):
                 break
             yield self._finished.pop(position)
@@ -149,10 +152,10 @@ class Loader:
     def _finish(self, day: DayWork, outcome: LoadedDay | FailedDay) -> None:
         self._schedule.days.remove(day)
         self._finished[day.position] = outcome
-        self._schedule.held = len(self._finished)
         if self._options.in_order and isinstance(outcome, FailedDay):
             self._schedule.end_after(day)
             self._finished = {place: known for place, known in self._finished.items() if place <= day.position}
+        self._schedule.held = len(self._finished)
 
     def _step(self) -> bool:
         """Send one request, or wait for what has to happen first; False when all days are done."""

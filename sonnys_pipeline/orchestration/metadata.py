@@ -82,7 +82,9 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
     return {
         **file_metadata(LandedFile(path, table.num_rows, path.stat().st_size), table, partitioned=True),
         "pages": dg.MetadataValue.int(sum(len(window["hashes"]) for window in windows)),
-        "api_total": dg.MetadataValue.int(sum(window["total"] for window in windows)),
+        "api_total": dg.MetadataValue.int(
+            sum(window["total"] for window in windows) - int(facts.get("superseded", "0"))
+        ),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),

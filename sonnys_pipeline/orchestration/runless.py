@@ -7,7 +7,8 @@ that holds some sites only is no materialization: the partition would look compl
 Belongs here: runless events of `transactions`. Does not belong here: events of runs (`recording.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import dagster as dg
 
@@ -17,6 +18,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, landed_metadata
 
+_REMEDY = "mend its storage and type: sonnys backfill reconcile"
 #: How much of Dagster's own words is quoted, in characters.
 _QUOTED = 300
 TRANSACTIONS = dg.AssetKey("transactions")
@@ -42,33 +44,39 @@ class RunlessDays:
 
     def add(self, day: LandedDay) -> None:
         """A day has just been landed."""
-        self._report(day.loaded.day.key, day_metadata(day))
+        key = day.loaded.day.key
+        # The event is about the file; of one that holds other sites, too, what was read now tells too little.
+        whole = day.loaded.site is None
+        self._report(key, (lambda: day_metadata(day)) if whole else (lambda: landed_metadata(self._lake, key)))
 
     def reconcile(self, days: Iterable[str] | None = None) -> None:
         """Report each landed day that the instance has no materialization of.
 
+        A day of some sites is reported unless the newest observation of it is of the file as it is.
+
         Args:
             days: which may be reported; left out, all that are landed.
         """
-        known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+        try:
+            known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"Dagster could not be asked what it knows ({_said(error)}); {_REMEDY}")
+            return
         landed = set(self._lake.partitions("transactions"))
         for day in sorted((landed if days is None else landed & set(days)) - known):
-            try:
-                self._report(day, landed_metadata(self._lake, day))
-            except LakeError as error:
-                self.problems.append(str(error))
+            self._report(day, partial(landed_metadata, self._lake, day), unless_observed=True)
 
-    def _report(self, day: str, metadata: Metadata) -> None:
+    def _report(self, day: str, describe: Callable[[], Metadata], *, unless_observed: bool = False) -> None:
         """One event; what Dagster or its storage cannot take is kept as a problem, and the run goes on."""
         try:
             sites = landed_sites(self._lake, day)
-            told = {**metadata, "landed_by": dg.MetadataValue.text(self._source)}
+            told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
             if sites is None:
                 self._instance.report_runless_asset_event(
                     dg.AssetMaterialization(TRANSACTIONS, partition=day, metadata=told)
                 )
                 self.reported.append(day)
-            else:
+            elif not (unless_observed and self._was_observed(day, told)):
                 told["sites"] = dg.MetadataValue.text(", ".join(sorted(sites)))
                 self._instance.report_runless_asset_event(
                     dg.AssetObservation(
@@ -76,8 +84,18 @@ class RunlessDays:
                     )
                 )
                 self.observed.append(day)
-        except LakeError:
-            raise
+        except LakeError as error:
+            self.problems.append(str(error))
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
-            said = " ".join(str(error).split())[:_QUOTED]
-            self.problems.append(f"{day}: Dagster was not told ({type(error).__name__}: {said})")
+            self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
+
+    def _was_observed(self, day: str, metadata: Metadata) -> bool:
+        """Whether the newest observation of a day is of the file that this metadata describes."""
+        of_day = dg.AssetRecordsFilter(TRANSACTIONS, asset_partitions=[day])
+        newest = self._instance.fetch_observations(of_day, limit=1).records
+        event = newest[0].asset_observation if newest else None
+        return event is not None and event.metadata.get("loaded_at") == metadata["loaded_at"]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_QUOTED]}"

@@ -17,6 +17,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.integration.backfills import Desk, point_environment
 
 API_ID = "id-that-must-not-show-0815"
 API_KEY = "key-that-must-not-show-4711"
@@ -143,3 +144,24 @@ def open_pipeline(
 def pipeline(open_pipeline: Callable[..., Pipeline]) -> Pipeline:
     """A pipeline with 120 rows, so two pages, on each UTC day, one of them exactly on midnight."""
     return open_pipeline(midnight_row=True)
+
+
+@pytest.fixture
+def open_desk(
+    start_simulator: Callable[..., Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Desk]:
+    """Starts a simulator whose present is ours, and points the environment of `sonnys backfill` at it."""
+
+    def open_one(**config: Any) -> Desk:
+        own = {"rows_per_day": 120, "now": datetime.now(UTC), "api_id": API_ID, "api_key": API_KEY}
+        simulator = start_simulator(**{**own, **config})
+        point_environment(simulator, tmp_path, monkeypatch)
+        return Desk(simulator, tmp_path)
+
+    return open_one
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    """120 rows, so two pages, on each UTC day, over three sites."""
+    return open_desk()

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, OnError
-from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.jobs import JobMode
+from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake

@@ -36,6 +36,7 @@ class Run:
         self.loader = ScriptedLoader(script)
         self.on_day: Callable[[LandedDay], None] = lambda day: None
         self.told: list[Progress] = []
+        self.rows_told: list[JobRow] = []
         self.run = JobRun(
             jobs,
             self.lake,
@@ -46,6 +47,7 @@ class Run:
             owner=OWNER,
             on_day=self._landed,
             on_progress=self.told.append,
+            on_row=self.rows_told.append,
             clock=lambda: 0.0,
         )
 
@@ -103,6 +105,7 @@ def test_a_day_is_landed_and_then_checked_off(begin: Callable[..., Run]) -> None
     assert [row.path for row in run.rows] == [str(run.lake.path("transactions", row.day)) for row in run.rows]
     assert [outcome.outcome for outcome in run.audit.outcomes] == ["success", "no-record", "success"]
     assert [(now.days_done, now.rows, now.pages) for now in run.told] == [(1, 3, 1), (2, 3, 2), (3, 6, 3)]
+    assert run.rows_told == run.rows
     measures = run.run.measures()
     assert (measures.requests, measures.rows, measures.budget_wait) == (6, 6, 3.0)
 

@@ -82,14 +82,6 @@ def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
     assert land_day(lake, loaded_day(make_item(3)), source=SOURCE).rows == 1
 
 
-def test_one_site_does_not_take_the_place_of_all(lake: Lake, make_item: MakeItem) -> None:
-    """The rows of one site alone are not the day's file: refused, and what is landed stays."""
-    land_day(lake, loaded_day(make_item(1), make_item(2)), source=SOURCE)
-    with pytest.raises(ValueError, match="2026-03-10: the rows of site MAIN alone"):
-        land_day(lake, loaded_day(make_item(1), site="MAIN"), source=SOURCE)
-    assert lake.rows("transactions", "2026-03-10") == 2
-
-
 @pytest.mark.parametrize(
     ("source", "zone", "differing"),
     [
@@ -152,6 +144,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         {
             "start": "2026-11-01T05:00:00Z",
             "end": "2026-11-02T05:00:00Z",
+            "site": None,
             "total": 2,
             "cut_off": 1,
             "hashes": ["hash-1"],
@@ -159,6 +152,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         {
             "start": "2026-11-02T05:00:00Z",
             "end": "2026-11-02T06:00:00Z",
+            "site": None,
             "total": 2,
             "cut_off": 1,
             "hashes": ["hash-2"],
@@ -171,6 +165,8 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         "site_code": "MAIN",
         "timezone": "America/Chicago",
         "rows": "2",
+        "sites": "null",
+        "superseded": "0",
         "loaded_at": "2026-03-12T06:00:00+00:00",
     }
 

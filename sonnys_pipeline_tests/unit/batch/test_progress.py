@@ -48,7 +48,7 @@ def test_durations_are_for_persons(seconds: float, text: str) -> None:
         ),
         (
             Progress(1, days_done=1, pages=8, rows=799, requests=16, seconds=9.0),
-            "1 of 1 days, 8 pages, 799 rows, 16 requests in 9 s, about 0 s left",
+            "1 of 1 days, 8 pages, 799 rows, 16 requests in 9 s",
         ),
     ],
 )
