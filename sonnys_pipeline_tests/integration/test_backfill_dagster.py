@@ -11,8 +11,8 @@ import pytest
 
 from sonnys_pipeline.analytics import kpis
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline.orchestration.checks import problems_by_day
 from sonnys_pipeline.orchestration.runless import TRANSACTIONS, RunlessDays
+from sonnys_pipeline.orchestration.soundness import incomplete_or_repeated
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.backfills import Desk, last_days
 from sonnys_pipeline_tests.integration.conftest import API_ID, API_KEY
@@ -238,7 +238,7 @@ def test_one_site_of_a_whole_day_is_replaced(desk: Desk, instance: dg.DagsterIns
     latest = told(materializations(instance)[0])
     assert latest["dagster/partition_row_count"] == latest["api_total"] == ROWS
     assert latest["sales_total"] == pytest.approx(kpis.sales_total(after))
-    assert problems_by_day(desk.lake, [day]) == {day: []}
+    assert incomplete_or_repeated(desk.lake, [day]) == {day: []}
     assert complete_and_unique(instance, day)
 
 
