@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loading, parse_and_land, replay
+from benchmarks import loading, marts, parse_and_land, replay
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -49,6 +49,12 @@ def main() -> None:
         )  # fmt: skip
     out.print(table)
 
+    counted = marts.run()
+    table = Table("way", "span", "rows in its files", "seconds", "peak MiB", title="Marts", title_justify="left")
+    for mart in counted:
+        table.add_row(mart.way, mart.span, f"{mart.rows:,}", f"{mart.seconds:.2f}", f"{mart.peak_mib:,.0f}")
+    out.print(table)
+
     figures = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()},
@@ -61,6 +67,7 @@ def main() -> None:
             {**asdict(row), "requests_a_page": round(row.requests_a_page, 4), "over_floor": round(row.over_floor, 4)}
             for row in loaded
         ],
+        "marts": [asdict(row) for row in counted],
     }
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
     out.print(f"Figures: {RESULTS.name}")

@@ -35,7 +35,10 @@ _PATIENCE = 8.0
 
 @dataclass(frozen=True)
 class DemoDay:
-    """One landed day, for the closing table: `sales` in dollars, `path` of its file."""
+    """One landed day, for the closing table: `sales` in dollars, `path` of its file.
+
+    `cars` and `sales` are of the sites' own business day of that date.
+    """
 
     day: str
     rows: int
@@ -89,23 +92,27 @@ def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
 
 
 def last_days(count: int) -> list[str]:
-    """The last days that are over in every US zone, oldest first."""
-    last: date = datetime.now(UTC).date() - timedelta(days=2)
+    """The last days, oldest first, that are over in every US zone, as is the day after them (see `materialize`)."""
+    last: date = datetime.now(UTC).date() - timedelta(days=3)
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 
 # Both run in the demo's folder: Dagster puts the working directory's `.env` over the environment, and the user's own
 # one must neither send his key to the simulator nor the demo to his API.
 def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -> list[DemoDay]:
-    """Let Dagster land the days and what stands downstream, in a process of its own.
+    """Let Dagster land the days, and count cars and sales, in a process of its own.
+
+    A day more on either side is landed as well: a site's business day reaches into it where the site's zone is not the
+    pipeline's.
 
     Raises:
         DemoError: when the run fails; Dagster's log lies in the folder.
     """
     log = folder / "dagster.log"
+    first, last = (date.fromisoformat(day) + timedelta(days=step) for day, step in ((days[0], -1), (days[-1], 1)))
     command = [
         sys.executable, "-m", "dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions",
-        "--select", "transactions,daily_sales", "--partition-range", f"{days[0]}...{days[-1]}",
+        "--select", "transactions,sites,site_day_kpis", "--partition-range", f"{first}...{last}",
     ]  # fmt: skip
     with log.open("w") as output:
         done = subprocess.run(  # noqa: S603 - our own command
@@ -158,12 +165,12 @@ def _end_group(server: subprocess.Popen[bytes]) -> None:
 
 def _landed(lake: Lake, day: str) -> DemoDay:
     windows = json.loads(lake.facts("transactions", day)["windows"])
-    sales = lake.read("daily_sales", [day]).to_pylist()
+    counted = lake.read("site_day_kpis", [day], ["total_cars", "sales"]).to_pylist()
     return DemoDay(
         day=day,
         rows=lake.rows("transactions", day),
         pages=sum(len(window["hashes"]) for window in windows),
-        cars=sum(row["cars"] for row in sales),
-        sales=float(sum(row["sales"] for row in sales)),
+        cars=sum(row["total_cars"] for row in counted),
+        sales=float(sum(row["sales"] for row in counted)),
         path=str(lake.path("transactions", day)),
     )

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.budget import account_digest
-from sonnys_pipeline.client.transport import checked_base_url, checked_header
+from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 
 #: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
 SHORTEST_PII_KEY = 16
@@ -35,6 +35,10 @@ class SettingsError(ValueError):
         """Build the error."""
         super().__init__(message)
         self.fields = tuple(fields)
+
+
+class EnvFileError(SettingsError):
+    """`.env` is there and cannot be read."""
 
 
 def _known_zone(name: str) -> str:
@@ -69,6 +73,20 @@ def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     return key
 
 
+def _webhook(url: SecretStr) -> SecretStr:
+    """An address that messages may be sent to; whoever knows it can post, so no error quotes it."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        scheme = host = ""
+    if scheme not in {"https", "http"} or not host or not url.get_secret_value().isprintable():
+        raise ValueError("not an address such as https://host/path")
+    if scheme == "http" and not is_loopback(host):
+        raise ValueError("messages would go in the clear; use https")
+    return url
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -96,6 +114,7 @@ class Settings(BaseSettings):
         archive_days: how many days back archives are kept; default for ever.
         timezone: zone of the daily partitions.
         start_date: first partition.
+        webhook_url: where messages about failed runs and checks are posted; its address is a secret.
     """
 
     model_config = SettingsConfigDict(
@@ -121,6 +140,7 @@ class Settings(BaseSettings):
     archive_days: Annotated[int, Field(ge=1)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
+    webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = None
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take
@@ -128,10 +148,14 @@ class Settings(BaseSettings):
 
         Raises:
             SettingsError: naming every variable that cannot be used, without its value where that is a secret.
+            EnvFileError: when `.env` cannot be read.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)
+        except (OSError, UnicodeDecodeError) as unreadable:
+            reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
+            raise EnvFileError(f".env cannot be read: {reason}; mend the file, or remove it") from unreadable
         except ValidationError as wrong:
             errors = wrong.errors(include_url=False, include_input=False)
             lines = []

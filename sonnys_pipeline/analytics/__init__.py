@@ -1,1 +1,1 @@
-"""From rows to numbers: pure functions over Arrow tables, computed by DuckDB. Knows nothing of Dagster or files."""
+"""From rows to numbers: pure functions over Arrow tables or Parquet files, with DuckDB. Knows nothing of Dagster."""

@@ -44,8 +44,6 @@ _REMEDIES: Mapping[str, str] = {
     "NotAuthorizedSiteCredentialsError": "use a key that may read this site, or leave SONNYS_SITE_CODE out",
     "NotAuthorizedSiteArgsError": "use a key that may read this site, or leave SONNYS_SITE_CODE out",
 }
-#: Refusals that come after the credentials were accepted.
-_OF_SITE = frozenset({"BadSiteCredentialsError", "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError"})
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ def check_timezone(timezone: str, inquiry: Inquiry, landed: Sequence[str]) -> Fi
 
 
 def _is_of_site(error: APIError | None) -> bool:
-    return isinstance(error, AuthError) and error.type in _OF_SITE
+    return isinstance(error, AuthError) and error.concerns_site
 
 
 def _is_redirect(error: APIError | None) -> bool:

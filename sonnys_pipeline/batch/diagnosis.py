@@ -27,7 +27,7 @@ from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline.loading.days import first_kept_day
-from sonnys_pipeline.settings import Settings, SettingsError
+from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
 
 ENV_FILE = Path(".env")
 #: Less free space than this is worth a warning, in bytes: a long backfill should not be the one to find out.
@@ -122,9 +122,8 @@ def read_settings() -> ReadSettings:
     """The environment's settings; a variable that cannot be used is named, and stands aside."""
     try:
         return _read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        read, detail, remedy = _read(_env_file=()), f".env cannot be read: {reason}", "mend the file, or remove it"
+    except EnvFileError as error:
+        read, (detail, _, remedy) = _read(_env_file=()), str(error).partition("; ")
         if read.unreadable:
             detail, remedy = f"{detail}; {read.finding.detail}", f"{remedy}; {read.finding.remedy}"
         return replace(read, finding=Finding("settings", State.PROBLEM, detail, remedy))
@@ -133,6 +132,8 @@ def read_settings() -> ReadSettings:
 def _read(**given: object) -> ReadSettings:
     try:
         return ReadSettings(Settings.load(**given))
+    except EnvFileError:
+        raise
     except SettingsError as wrong:
         defaults = {name: Settings.model_fields[name].default for name in wrong.fields}
         remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
@@ -222,8 +223,8 @@ def check_ledger(settings: Settings) -> Finding:
         return _from_message(subject, error, ". ")
     if not interrupted:
         return Finding(subject, State.OK, f"{where}: schema {SCHEMA_REVISION}, no job is interrupted")
-    runs = [job.name.removeprefix("dagster:") for job in interrupted if job.name.startswith("dagster:")]
-    own = [job.id for job in interrupted if not job.name.startswith("dagster:")]
+    runs = [job.dagster_run for job in interrupted if job.dagster_run is not None]
+    own = [job.id for job in interrupted if job.dagster_run is None]
     remedies = [f"sonnys backfill resume {job_id}" for job_id in own]
     remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
     are = "1 job says running but its executor is gone"

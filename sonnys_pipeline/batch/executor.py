@@ -26,7 +26,7 @@ from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, On
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
 from sonnys_pipeline.batch.landing import ASSET, is_landed
 from sonnys_pipeline.batch.ledger import JobService
-from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, LeaseLostError, LedgerError
+from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 #: Requests under way at once: a whole block may be, while the API takes its time.
 _THREADS = 32
+#: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
+_HEARTBEAT = 3.0
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,18 @@ class BatchExecutor:
             self._run.stop(self._stop_reason)
 
     def check(self, job_id: str) -> None:
-        """Refuse what `execute` would refuse because of its plan; it asks again by itself.
+        """Refuse what `execute` would refuse before it begins; it asks again by itself.
 
         Raises:
+            JobLeasedError: another executor runs it.
             PlanError: it is not approved, or not what was approved.
             ManifestError: the CSV that it was made from cannot be read.
             UnknownJobError: there is no such job.
         """
-        self._refuse_unapproved(job_id, (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).mode)
+        job, now = self._jobs.get_job(job_id), datetime.now(UTC)
+        if job.is_leased(now) and not is_gone(job.lease_owner or ""):
+            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+        self._refuse_unapproved(job_id, (self._session or SessionModeManager(job.mode)).mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
         """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
@@ -248,7 +254,8 @@ class BatchExecutor:
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:
             # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
-            status, reason = self._jobs.get_job(job_id).status, reason or str(error)
+            status = self._jobs.get_job(job_id).status
+            reason = reason or ("the job was cancelled" if status is JobStatus.CANCELLED else str(error))
         measures = run.measures()
         run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
@@ -282,7 +289,7 @@ class BatchExecutor:
         done = threading.Event()
 
         def beat() -> None:
-            while not done.wait(seconds / 3):
+            while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
                     self._jobs.renew_lease(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:

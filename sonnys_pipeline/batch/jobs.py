@@ -33,6 +33,7 @@ from sonnys_pipeline.batch.ledger_errors import (
 from sonnys_pipeline.loading.days import Window
 
 __all__ = [
+    "DAGSTER_PREFIX",
     "VALID_ROW_TRANSITIONS",
     "VALID_TRANSITIONS",
     "ClosedJobError",
@@ -58,6 +59,10 @@ __all__ = [
     "UnknownStoredValueError",
     "can_transition",
 ]
+
+
+#: What the name of a job that a Dagster run made begins with; the run's id follows.
+DAGSTER_PREFIX = "dagster:"
 
 
 class JobStatus(StrEnum):
@@ -205,6 +210,11 @@ class Job:
     completed_at: datetime | None
     lease_owner: str | None
     lease_until: datetime | None
+
+    @property
+    def dagster_run(self) -> str | None:
+        """Id of the Dagster run that made it; `None` for a job of the command line."""
+        return self.name.removeprefix(DAGSTER_PREFIX) if self.name.startswith(DAGSTER_PREFIX) else None
 
     @property
     def remaining_rows(self) -> int:

@@ -171,7 +171,7 @@ def _read(path: Path) -> bytes:
             raise ManifestError(f"{path} is not a file; name a CSV file, for the results are written back into it")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise ManifestError(f"{path} is not there; check the name given to --from-csv") from error
+        raise ManifestError(f"{path} is not there; put it back, or name another one") from error
     except OSError as error:
         raise ManifestError(f"{path} cannot be read ({error.strerror or error}); mend its rights") from error
 

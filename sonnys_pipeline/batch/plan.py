@@ -183,7 +183,7 @@ def make_plan(
     too_old = [spec for spec in requested if date.fromisoformat(spec.day) < first_kept]
     landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
     left_out = [spec for spec, rows in landed.items() if missing_only and rows is not None]
-    to_read = [spec for spec in landed if spec not in set(left_out)]
+    to_read = [spec for spec, rows in landed.items() if not (missing_only and rows is not None)]
     known = {spec: size(spec) for spec in to_read[:SAMPLE_ROWS]}
     guess = _estimator(known)
     rows = tuple(

@@ -121,8 +121,8 @@ def preview(
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
     """The job, its rows, and its plan; days that are too old stand in it as skipped."""
     old = set(plan.too_old)
-    sites = sorted({row.site for row in plan.rows if row.site})
-    where = f", {len(sites)} sites" if len(sites) > 1 else f", site {sites[0]}" if sites else ""
+    sites = {spec.site for spec in specs}
+    where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)
     name = f"backfill {days[0]} … {days[-1]}{where}"
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
@@ -135,6 +135,13 @@ def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command
     except BaseException:  # an interrupt too: without its plan nobody could approve it
         jobs.delete_job(job.id)
         raise
+
+
+def _sites(sites: set[str | None]) -> str:
+    """Which sites a job asks for, in words."""
+    named = sorted(site for site in sites if site)
+    one_by_one = f"site {named[0]}" if len(named) == 1 else f"{len(named)} sites"
+    return f"all sites and {one_by_one}" if None in sites else one_by_one
 
 
 def _date(text: str) -> date:

@@ -31,7 +31,7 @@ def open_job_service(settings: Settings) -> JobService:
     try:
         return open_ledger(settings.ledger_url.get_secret_value())
     except ValueError as wrong:
-        raise SettingsError(f"SONNYS_LEDGER_URL: {wrong}") from None
+        raise SettingsError(str(wrong), ["ledger_url"]) from None
 
 
 def make_executor(

@@ -24,9 +24,11 @@ __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan
 
 #: Failed days that are shown one by one.
 _SHOWN_FAILURES = 20
+#: Sites that one line names.
+_NAMED_SITES = 5
 
 #: In a pipe or a file nobody knows a width: nothing is cut off there.
-_out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+_out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
@@ -52,25 +54,31 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         _out.print(f"Nothing is missing: all {len(planned.left_out)} days asked for are landed.")
         return
     _out.print(_sample(planned))
-    estimate, sites = planned.estimate, {row.site for row in planned.rows}
+    estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
     facts = Table.grid(padding=(0, 2))
     facts.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
     facts.add_row("rows", f"about {estimate.rows:,}")
     facts.add_row("pages", f"about {estimate.pages:,}")
     facts.add_row("requests", f"about {estimate.requests:,}")
-    facts.add_row("time", f"about {duration(estimate.seconds)}, if nobody else uses this API id")
+    facts.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     if replaced:
         rows = sum(row.landed_rows or 0 for row in replaced)
         facts.add_row("replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out")
     if planned.left_out:
-        facts.add_row("left out", f"{len(planned.left_out):,} days that are landed")
+        facts.add_row("left out", f"{_days(len(planned.left_out))} landed already")
     if planned.too_old:
         days = sorted(spec.day for spec in planned.too_old)
-        facts.add_row("too old", f"{len(days):,} days that the API does not keep any more: {days[0]} … {days[-1]}")
+        span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
+        facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
+    unsized = sorted(sites - {row.site for row in planned.sized})
+    if unsized:
+        more = f" and {len(unsized) - _NAMED_SITES:,} more" if len(unsized) > _NAMED_SITES else ""
+        named = f"{', '.join(unsized[:_NAMED_SITES])}{more}"
+        facts.add_row("not asked", f"whether the API knows {named}: no day of them was sized")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
-        facts.add_row("unseen", f"{len(unseen):,} days before SONNYS_START_DATE ({first_partition}): Dagster has no "
+        facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
                       "partition for them")  # fmt: skip
     _out.print(facts)
     _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
@@ -106,8 +114,8 @@ def approval(record: PlanRecord, planned: Plan) -> None:
     """What was approved, for a person."""
     estimate = planned.estimate
     _out.print(
-        f"Approved by {record.approved_by}: {len(planned.rows):,} days, about {estimate.requests:,} requests, "
-        f"{duration(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
+        f"Approved by {record.approved_by}: {_days(len(planned.rows))}, about {estimate.requests:,} requests, "
+        f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
     )
 
 
@@ -169,7 +177,7 @@ def bill(
     ]
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
-    table.add_row("time (this run)", duration(estimate.seconds) if estimate else "-", duration(measures.seconds))
+    table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))
     _out.print(table)
     if measures.pages:
         _out.print(
@@ -178,7 +186,7 @@ def bill(
         )
     for failure in result.failures[:_SHOWN_FAILURES]:
         where = f"{failure.day}{f' of site {failure.site}' if failure.site else ''}"
-        _out.print(f"  {where}: {failure.error}: {failure.message}", markup=False)
+        _out.print(f"  {where}: {failure.error}: {failure.message}")
 
 
 def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
@@ -204,13 +212,16 @@ def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
     if not found:
         _out.print("No jobs yet. Make one with: sonnys backfill preview --start DAY --end DAY")
         return
-    table = Table("job", "what", "status", "days", "failed", "created (UTC)")
-    for column in table.columns:
-        column.no_wrap = True  # a job's id is there to be copied
+    # A job's id is there to be copied, and begins with the instant of its making: it is never cut off. On 80 columns
+    # there is just room for a span of days beside it.
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("job", "status", "landed", "failed"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "failed" else "left")
+    table.add_column("what", overflow="fold", no_wrap=False)
     for job in found:
         status = "interrupted" if job.id in interrupted else str(job.status)
         days = f"{job.successful_rows:,} of {job.total_rows:,}"
-        table.add_row(job.id, job.name, status, days, f"{job.failed_rows:,}", f"{job.created_at:%Y-%m-%d %H:%M}")
+        table.add_row(job.id, status, days, f"{job.failed_rows:,}", job.name.removeprefix("backfill "))
     _out.print(table)
 
 
@@ -271,12 +282,12 @@ def status(
         until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
         ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""
         facts.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
-    if job.error_code:
+    if job.error_code and not failed:  # else it is said with its day
         facts.add_row("error", f"{job.error_code}: {job.error_message}")
-    _out.print(facts, markup=False)
+    _out.print(facts)
     for row in failed[:_SHOWN_FAILURES]:
         where = f"{row.day}{f' of site {row.site}' if row.site else ''}"
-        _out.print(f"  {where}: {row.error_code}: {row.error_message}", markup=False)
+        _out.print(f"  {where}: {row.error_code}: {row.error_message}")
     if len(failed) > _SHOWN_FAILURES:
         _out.print(f"  and {len(failed) - _SHOWN_FAILURES} more")
     if hint := _next(job, record, interrupted=interrupted):
@@ -287,7 +298,7 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
     if record is None:
         return f"{job.mode}, without a plan"
     if not record.is_approved:
-        return f"{job.mode}, not approved yet"
+        return f"{job.mode}, not approved{' yet' if job.mode == 'confirm' else ''}"
     return f"{job.mode}, approved by {record.approved_by} at {record.approved_at:%Y-%m-%d %H:%M} UTC"
 
 
@@ -299,6 +310,15 @@ def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
         return f"sonnys backfill {'approve' if waits else 'run'} {job.id}"
     return f"sonnys backfill resume {job.id}" if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
+
+
+def _days(count: int) -> str:
+    return f"{count:,} day{'s' * (count != 1)}"
+
+
+def _about(seconds: float) -> str:
+    """An estimate of a time; what fits into one block of the budget takes as long as its load jobs run."""
+    return f"about {duration(seconds)}" if seconds else "a few seconds"
 
 
 def _of(planned: Plan | None, name: str) -> str:

@@ -55,15 +55,17 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
                 return
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
+            choice: RecoveryChoice | None = None
             if _is_interrupted(jobs, job_id):
                 choice = RecoveryChoice(recover) if recover else _asked(job)
-                job = handle_recovery_choice(choice, job_id, jobs)
                 if choice is RecoveryChoice.CANCEL:
-                    _print_cancelled(job, as_json=as_json)
+                    _print_cancelled(handle_recovery_choice(choice, job_id, jobs), as_json=as_json)
                     return
+            elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # running it is not what was asked for
+                refuse(f"job {job_id} is {job.status}, not interrupted: there is nothing to {recover} by --recover")
             elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # a running one is refused by its lease
                 refuse(f"job {job_id} is {job.status}; make another one with: sonnys backfill preview")
-            code, document = _execute(settings, jobs, job, mode, OnError(on_error), as_json=as_json)
+            code, document = _execute(settings, jobs, job, mode, OnError(on_error), choice, as_json=as_json)
     if as_json:
         print_json(document)
     sys.exit(code)
@@ -76,32 +78,35 @@ def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
         with open_job_service(settings) as jobs:
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
+            choice: RecoveryChoice | None = None
             if _is_interrupted(jobs, job_id):
-                job = handle_recovery_choice(RecoveryChoice.RESUME, job_id, jobs)
+                choice = RecoveryChoice.RESUME
             elif job.status is JobStatus.PENDING:
                 refuse(f"job {job_id} has not begun; type: sonnys backfill run {job_id}")
             elif job.status not in _MAY_RESUME | {JobStatus.RUNNING}:
                 refuse(f"job {job_id} is {job.status}: there is nothing to go on with")
-            code, document = _execute(settings, jobs, job, None, OnError(on_error), as_json=as_json)
+            code, document = _execute(settings, jobs, job, None, OnError(on_error), choice, as_json=as_json)
     if as_json:
         print_json(document)
     sys.exit(code)
 
 
 def _recover_all(settings: Settings, jobs: JobService, recover: str | None, on_error: str, *, as_json: bool) -> None:
-    """Every interrupted job, oldest first; the worst exit code of them ends the command."""
-    found = check_interrupted_jobs(jobs) or []
+    """Every interrupted job of the command line, oldest first; the worst exit code of them ends the command.
+
+    Those of Dagster's runs are left to Dagster: there "Re-execute from failure" goes on with them.
+    """
+    found = [job for job in check_interrupted_jobs(jobs) or [] if job.dagster_run is None]
     if recover is None and not (found and sys.stdin.isatty()):
         refuse("name a job (sonnys backfill list shows them), or say what to do with interrupted ones: --recover")
     codes, documents = [0], []
-    for interrupted in found:
-        choice = RecoveryChoice(recover) if recover else _asked(interrupted)
-        job = handle_recovery_choice(choice, interrupted.id, jobs)
+    for job in found:
+        choice = RecoveryChoice(recover) if recover else _asked(job)
         if choice is RecoveryChoice.CANCEL:
-            documents.append(_cancelled(job))
+            documents.append(_cancelled(handle_recovery_choice(choice, job.id, jobs)))
             messages.print(f"Job {job.id} is cancelled. What it has landed stays.")
             continue
-        code, document = _execute(settings, jobs, job, None, OnError(on_error), as_json=as_json)
+        code, document = _execute(settings, jobs, job, None, OnError(on_error), choice, as_json=as_json)
         codes.append(code)
         documents.append(document)
         if code > 128:  # a signal asks for the end of all of it
@@ -114,9 +119,16 @@ def _recover_all(settings: Settings, jobs: JobService, recover: str | None, on_e
 
 
 def _execute(
-    settings: Settings, jobs: JobService, job: Job, mode: str | None, on_error: OnError, *, as_json: bool
+    settings: Settings,
+    jobs: JobService,
+    job: Job,
+    mode: str | None,
+    on_error: OnError,
+    choice: RecoveryChoice | None,
+    *,
+    as_json: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Run a job with everybody who listens; exit code and the document of it."""
+    """Run a job with everybody who listens, put in order first if it was interrupted; exit code and document."""
     settings.require_credentials()
     session = SessionModeManager(job.mode)
     if mode is not None:
@@ -140,7 +152,9 @@ def _execute(
             session=session,
             progress_seconds=1.0 if messages.is_terminal else LOG_INTERVAL,
         )
-        executor.check(job.id)  # before anything is opened, said, or kept
+        executor.check(job.id)  # before anything is opened, said, or changed
+        if choice is not None:
+            job = handle_recovery_choice(choice, job.id, jobs)
         jobs.set_mode(job.id, session.mode)
         dagster = stack.enter_context(dagster_told(lake, f"{command_line()} (job {job.id})"))
         stack.enter_context(tell.about(job))
@@ -161,7 +175,8 @@ def _execute(
         messages.print(problem)
     if result.success:
         return 0, document
-    messages.print(f"Go on with: sonnys backfill resume {job.id}")
+    if summary.job.status in _MAY_RESUME:  # one that was cancelled meanwhile is not
+        messages.print(f"Go on with: sonnys backfill resume {job.id}")
     return (128 + signals[0] if signals else FAILED), document
 
 
@@ -185,13 +200,14 @@ class _Told:
     @contextmanager
     def about(self, job: Job) -> Iterator[None]:
         """Say what begins, and keep a bar up while inside."""
-        messages.print(f"Job {job.id}: {job.name}, {job.remaining_rows + job.failed_rows} days to read.")
+        days = job.remaining_rows + job.failed_rows
+        messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to read.")
         if not messages.is_terminal:
             yield
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Bars(*columns, TextColumn("{task.fields[told]}"), console=messages, transient=True) as bars:
-            self._bars, self._task = bars, bars.add_task("days", total=None, told="")
+            self._bars, self._task = bars, bars.add_task("days", total=days, told="")
             try:
                 yield
             finally:

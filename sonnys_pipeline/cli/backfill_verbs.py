@@ -6,11 +6,13 @@ Belongs here: settings → floor below → output. Does not belong here: tables 
 from __future__ import annotations
 
 import getpass
+import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
@@ -40,11 +42,6 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.settings import Settings, SettingsError
 
-#: The API's words for a site that is not there, or not ours (contract, "Errors"); other 403s concern the credentials.
-_SITE_REFUSED = frozenset(
-    {"BadSiteCredentialsError", "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError"}
-)
-
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -60,7 +57,7 @@ def one_line_errors() -> Iterator[None]:
         refuse(str(error), WRONG_USAGE)
     except (AuthError, ValidationError) as error:
         # A site that is nowhere is refused as a parameter, with 422, where the API looks at parameters first.
-        if error.type in _SITE_REFUSED or any(said.startswith("site:") for said in error.messages):
+        if error.concerns_site:
             said = "; ".join(error.messages) or error.type
             refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
         refuse(str(error), FAILED)
@@ -102,7 +99,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
                 scope = scope_of(client, Lake(settings.data_url), executor_options(settings, OnError.FAIL_FAST))
             if changed := differences(plan, scope, jobs.get_rows(job_id)):
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
-            record = jobs.approve_plan(job_id, record.fingerprint, by=by or getpass.getuser())
+            record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
     if as_json:
         approved_at = record.approved_at.isoformat() if record.approved_at else None
         print_json(
@@ -122,7 +119,7 @@ def cancel(job_id: str, why: str, *, as_json: bool) -> None:
     """Give a job up."""
     with one_line_errors(), open_job_service(Settings.load()) as jobs:
         was = jobs.get_job(job_id)
-        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=getpass.getuser(), why=why or "cancelled by a person")
+        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
     if as_json:
         print_json({"job_id": job_id, "status": job.status, "was": was.status})
     else:
@@ -166,6 +163,8 @@ def write_back(job_id: str, *, as_json: bool) -> None:
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
             refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
+        if jobs.get_job(job_id).is_leased(datetime.now(UTC)):
+            refuse(f"job {job_id} is running and writes its results by itself: wait until it has ended", FAILED)
         rows = jobs.get_rows(job_id)
         manifest = Manifest.read(plan.manifest)
         asked = {(spec.day, spec.site) for spec in manifest.requests}
@@ -225,11 +224,21 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
     """Tell of jobs whose process is gone; those."""
     found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
     for job in found:
+        remedy = f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+        if job.dagster_run is not None:
+            remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
-            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. "
-            f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
         )
     return found
+
+
+def _whoami() -> str:
+    """The user of this machine; by number where he has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def command_line() -> str:
@@ -243,6 +252,8 @@ def _request(start: str | None, end: str | None, site: str | None, csv: Path | N
     Raises:
         RequestedDaysError: for options that do not go together.
     """
+    if site == "":
+        raise RequestedDaysError("--site is empty: leave it out for every site")
     if csv is None:
         if not (start and end):
             raise RequestedDaysError("name the days: --start DAY and --end DAY, or --from-csv FILE")

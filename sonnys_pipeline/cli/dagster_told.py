@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 @contextmanager
 def dagster_told(lake: Lake, source: str) -> Iterator[RunlessDays | None]:
     """What tells Dagster of landed days, naming `source`; nothing where there is no instance to tell."""
+    if not os.environ.get("DAGSTER_HOME"):  # asked here already: importing Dagster takes seconds
+        messages.print(
+            "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: sonnys backfill reconcile"
+        )
+        yield None
+        return
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
     from sonnys_pipeline.orchestration.runless import RunlessDays
 
@@ -24,11 +31,6 @@ def dagster_told(lake: Lake, source: str) -> Iterator[RunlessDays | None]:
     except InstanceError as error:
         messages.print(f"Dagster is not told of these days: {error}. Then type: sonnys backfill reconcile")
         instance = None
-    else:
-        if instance is None:
-            messages.print(
-                "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: sonnys backfill reconcile"
-            )
     if instance is None:
         yield None
         return

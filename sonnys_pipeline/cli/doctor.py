@@ -47,7 +47,7 @@ def _findings(offline: bool) -> Iterator[Finding]:
     from sonnys_pipeline.batch import api_diagnosis as api
     from sonnys_pipeline.batch import diagnosis as machine
     from sonnys_pipeline.batch.diagnosis import guarded
-    from sonnys_pipeline.batch.landing import ASSET
+    from sonnys_pipeline.batch.landing import ASSET, is_landed
     from sonnys_pipeline.lake.dataset import Lake
 
     yield guarded("versions", machine.check_versions)
@@ -83,7 +83,8 @@ def _findings(offline: bool) -> Iterator[Finding]:
         remedy = "install again with the versions of constraints.txt"
         yield machine.Finding("Dagster", machine.State.PROBLEM, f"cannot be imported: {error.msg}", remedy)
         return
-    yield from instance_findings(landed)
+    whole = [day for day in landed if lake and is_landed(lake, day, None)]
+    yield from instance_findings(whole, len(landed) - len(whole))
 
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-#: For people: progress, hints, questions. Never stdout, which belongs to the result.
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+#: For people: progress, hints, questions. Never stdout, which belongs to the result. Without markup: paths and the
+#: words of servers stand in messages.
+messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 FAILED = 1
 WRONG_USAGE = 2

@@ -12,7 +12,6 @@ from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, message
 
 if TYPE_CHECKING:
     from sonnys_pipeline.batch.probe import History, Look
-    from sonnys_pipeline.client import APIStatusError
 
 
 @click.command()
@@ -31,7 +30,7 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
         said = look.error or f"{look.rows:,} rows"
         messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
 
-    with refusing({SettingsError: FAILED}):
+    with refusing({SettingsError: WRONG_USAGE}):
         settings = Settings.load()
         client = settings.open_client()
     with client:
@@ -40,8 +39,9 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
                 client, now=datetime.now(UTC), timezone=settings.timezone, site=site, budget=budget, on_look=show
             )
         except (AuthError, ValidationError) as error:
-            if site and _is_about_the_site(error):
-                refuse(f"--site {site}: the API refuses this site ({error}); nothing was changed", WRONG_USAGE)
+            if error.concerns_site:
+                said = "; ".join(error.messages) or error.type
+                refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
             refuse(f"{error} Nothing was changed.", FAILED)
     command = _command(history, site)
     if as_json:
@@ -50,11 +50,6 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
         click.echo("\n".join(_sentences(history, command)))
     if not history.proven:
         refuse(f"Not proven: {history.reason}. Run it again, with a larger --budget if that is what ran out.", FAILED)
-
-
-def _is_about_the_site(error: APIStatusError) -> bool:
-    """Whether the API refused the site that was asked for, rather than the credentials or the site header."""
-    return error.type == "NotAuthorizedSiteArgsError" or any("site" in said.lower() for said in error.messages)
 
 
 def _command(history: History, site: str | None) -> str | None:

@@ -32,6 +32,12 @@ from typing import Any, ClassVar
 QUOTED_BODY = 300
 
 
+#: The API's words for a site that is not there, or not ours; other 403s concern the credentials.
+SITE_REFUSALS = frozenset(
+    {"BadSiteCredentialsError", "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError"}
+)
+
+
 class SonnysError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -69,6 +75,14 @@ class APIStatusError(APIError):
 
     remedy = "See the message of the API."
     remedies: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def concerns_site(self) -> bool:
+        """Whether a site was refused that was asked for, by parameter or header, and not the credentials.
+
+        By the API's own word (contract, "Errors"), or by the parameter that a 422 names.
+        """
+        return self.type in SITE_REFUSALS or any(said.startswith("site:") for said in self.messages)
 
     def __init__(self, status: int, error_type: str | None, messages: tuple[str, ...], body: str = "") -> None:
         """Build the error from the parts of an answer."""

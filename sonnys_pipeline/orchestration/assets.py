@@ -1,21 +1,19 @@
-"""Landing assets (`transactions`, `sites`) and the first asset downstream of them (`daily_sales`).
+"""The landing assets: `transactions` and `sites`, the ones that spend requests.
 
-Belongs here: what Dagster shows of a day. Does not belong here: loading, landing, counting; they are called from here.
+Belongs here: what Dagster shows of a day. Does not belong here: loading and landing, which are called from here, and
+what is computed from landed rows (`tables.py`, `marts.py`).
 """
 
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.compute as pc
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from sonnys_pipeline.analytics import kpis
 from sonnys_pipeline.batch.executor import BatchExecutor, ExecutionResult
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import RowStatus
@@ -26,13 +24,12 @@ from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
-from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata, sites_as_markdown
+from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.recording import LandedDays
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run
 
 LANDING_GROUP = "landing"
-MARTS_GROUP = "marts"
 
 
 def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
@@ -80,7 +77,13 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
         landed.to_return(run_metadata(result))
         return dg.MaterializeResult()
 
-    @dg.asset(group_name=LANDING_GROUP, kinds={"parquet"}, io_manager_key="lake_io")
+    # It has no partitions; the policy lets the command line take it along in a run over a range of days.
+    @dg.asset(
+        group_name=LANDING_GROUP,
+        kinds={"parquet"},
+        io_manager_key="lake_io",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The operator's sites, virtual (e-commerce) ones included, with their time zones."""
         try:
@@ -93,40 +96,6 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))
 
     return [transactions, sites]
-
-
-def downstream_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
-    """The assets that are computed from landed files, without a request."""
-
-    @dg.asset(
-        group_name=MARTS_GROUP,
-        kinds={"parquet", "duckdb"},
-        io_manager_key="lake_io",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        ins={"transactions": dg.AssetIn(metadata={"columns": list(kpis.DAILY_SALES_INPUT)})},
-    )
-    def daily_sales(
-        context: dg.AssetExecutionContext, transactions: pa.Table, lake: LakeResource
-    ) -> dg.MaterializeResult[Any]:
-        """Cars and sales per site and day. The day is the partition's, in the pipeline's own time zone."""
-        table = kpis.daily_sales(transactions)
-        try:
-            for day in context.partition_keys:
-                rows = table.filter(pc.equal(table["business_date"], pa.scalar(date.fromisoformat(day))))
-                landed = lake.open_lake().land("daily_sales", rows, partition=day)
-                metadata = {
-                    **file_metadata(landed, rows, partitioned=True),
-                    "cars": dg.MetadataValue.int(pc.sum(rows["cars"]).as_py() or 0),
-                    "sales": dg.MetadataValue.float(float(pc.sum(rows["sales"]).as_py() or 0)),
-                    "sites": dg.MetadataValue.md(sites_as_markdown(rows)),
-                }
-                context.add_asset_metadata(metadata, partition_key=day)
-        except EXPECTED as error:
-            raise as_failure(error, day) from error
-        return dg.MaterializeResult()
-
-    return [daily_sales]
 
 
 def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:

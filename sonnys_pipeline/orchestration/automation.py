@@ -1,4 +1,8 @@
-"""Jobs and schedules: which days run by themselves, and when."""
+"""Jobs, schedules and sensors: which days run by themselves, when, and what is said of it.
+
+On by themselves, as soon as a daemon runs: marts follow landed days, two checks against silent loss look into the lake,
+and failures become messages. None of these spends a request. Off until somebody switches it on: the morning's run.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,6 +16,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 DAILY_HOUR = 6
 #: Days read again each morning, yesterday included: rows are edited late, and a row has no modified time (KPIS).
 REREAD_DAYS = 4
+#: Local hours of the look against silent loss; the first one stands right after the morning's run is due.
+WATCH_HOURS = (8, 12, 16, 20)
 
 
 def daily_job() -> UnresolvedAssetJobDefinition:
@@ -23,10 +29,29 @@ def daily_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def watch_job(checks: Sequence[dg.AssetChecksDefinition]) -> UnresolvedAssetJobDefinition:
+    """The checks against silent loss, by themselves."""
+    return dg.define_asset_job(
+        "watch",
+        selection=dg.AssetSelection.checks(*checks),
+        description="Is yesterday landed, and is a day that is not landed about to leave the API? Spends no request.",
+    )
+
+
+def beside_the_api_job(checks: Sequence[dg.AssetChecksDefinition]) -> UnresolvedAssetJobDefinition:
+    """The checks that ask the API, switched on."""
+    return dg.define_asset_job(
+        "beside_the_api",
+        selection=dg.AssetSelection.checks(*checks),
+        config={"ops": {check.node_def.name: {"config": {"enabled": True}} for check in checks}},
+        description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows.",
+    )
+
+
 def schedules(
-    partitions: dg.DailyPartitionsDefinition, job: UnresolvedAssetJobDefinition
+    partitions: dg.DailyPartitionsDefinition, job: UnresolvedAssetJobDefinition, watch: UnresolvedAssetJobDefinition
 ) -> Sequence[dg.ScheduleDefinition]:
-    """One schedule: yesterday, and the few days before it once more, as one run over the range."""
+    """The morning's run over the last days, and the look against silent loss several times a day."""
 
     @dg.schedule(
         name="daily_transactions_schedule",
@@ -49,4 +74,13 @@ def schedules(
             },
         )
 
-    return [daily_transactions_schedule]
+    watch_schedule = dg.ScheduleDefinition(
+        name="watch_schedule",
+        job=watch,
+        cron_schedule=f"0 {','.join(map(str, WATCH_HOURS))} * * *",
+        execution_timezone=partitions.timezone,
+        # On by itself: what it guards against is that nobody has switched something on.
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Several times a day: is yesterday landed, and is an unlanded day about to leave the API?",
+    )
+    return [daily_transactions_schedule, watch_schedule]

@@ -66,11 +66,12 @@ def configured_instance() -> dg.DagsterInstance | None:
         return instance
 
 
-def instance_findings(landed: Sequence[str], now: datetime | None = None) -> list[Finding]:
+def instance_findings(landed: Sequence[str], in_part: int = 0, now: datetime | None = None) -> list[Finding]:
     """What `sonnys doctor` says about Dagster: the instance, its daemon, and landed days that it does not know.
 
     Args:
-        landed: days of `transactions` that are landed.
+        landed: days of `transactions` that are landed with all sites.
+        in_part: how many are landed with some sites only.
         now: aware instant; left out, the present one.
     """
     try:
@@ -87,7 +88,7 @@ def instance_findings(landed: Sequence[str], now: datetime | None = None) -> lis
             return [
                 Finding(_INSTANCE, State.OK, f"{os.environ['DAGSTER_HOME']}: opens; {runs} runs remembered"),
                 daemon_finding(instance, now or datetime.now(UTC)),
-                recorded_finding(instance, landed),
+                recorded_finding(instance, landed, in_part),
             ]
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
             remedy = "look at the storage that dagster.yaml names; `dagster instance migrate` updates an older one"
@@ -116,14 +117,18 @@ def daemon_finding(instance: dg.DagsterInstance, now: datetime) -> Finding:
     return Finding(_DAEMON, State.OK, f"alive; {schedules} {'schedule' if schedules == 1 else 'schedules'} switched on")
 
 
-def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str]) -> Finding:
-    """Whether Dagster knows of every landed day: one landed by the command line, or by a run that was killed."""
+def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str], in_part: int = 0) -> Finding:
+    """Whether Dagster knows of every landed day: one landed by the command line, or by a run that was killed.
+
+    Days of which some sites only are landed are observations there, and no materializations.
+    """
     known = instance.get_materialized_partitions(dg.AssetKey("transactions"))
     unknown = sorted(set(landed) - known)
+    some = f"; {in_part} more hold some sites only" if in_part else ""
     if not landed:
-        return Finding(_DAYS, State.OK, "no day is landed yet")
+        return Finding(_DAYS, State.OK, f"no day is landed whole yet{some}")
     if not unknown:
-        return Finding(_DAYS, State.OK, f"Dagster knows all {len(landed)} landed days")
+        return Finding(_DAYS, State.OK, f"Dagster knows all {len(landed)} landed days{some}")
     shown = unknown[0] if len(unknown) == 1 else f"{unknown[0]} … {unknown[-1]}"
     detail = f"{len(unknown)} of {len(landed)} landed days have no materialization in Dagster ({shown})"
     return Finding(_DAYS, State.WARNING, detail, "sonnys backfill reconcile")

@@ -5,20 +5,26 @@ Belongs here: figures → metadata, under the names that the UI knows. Does not 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sonnys_pipeline.analytics import kpis
+from sonnys_pipeline.analytics.columns import ColumnSource, descriptions_of
+from sonnys_pipeline.analytics.digests import content_digest
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 
 Metadata = Mapping[str, dg.MetadataValue]
+#: Under this name a day's metadata says what its rows are, whenever and however they were read.
+CONTENT_DIGEST = "content_digest"
 
 
 def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
@@ -45,6 +51,7 @@ def day_metadata(day: LandedDay) -> Metadata:
         "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
+        CONTENT_DIGEST: dg.MetadataValue.text(content_digest([day.file.path])),
     }
 
 
@@ -81,6 +88,7 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
+        CONTENT_DIGEST: dg.MetadataValue.text(content_digest([path])),
     }
 
 
@@ -96,12 +104,14 @@ def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
 
 
 def table_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Arrow columns as Dagster's table schema."""
+    """Arrow columns as Dagster's table schema, with the descriptions that the schema carries."""
+    descriptions = descriptions_of(schema)
     return dg.TableSchema(
         [
             dg.TableColumn(
                 name=field.name,
                 type="list of structs" if pa.types.is_list(field.type) else str(field.type),
+                description=descriptions.get(field.name),
                 constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
             )
             for field in schema
@@ -109,8 +119,39 @@ def table_schema(schema: pa.Schema) -> dg.TableSchema:
     )
 
 
-def sites_as_markdown(rows: pa.Table) -> str:
-    """`daily_sales` as a small table for the UI."""
-    lines = ["| site | cars | sales |", "|:--|--:|--:|"]
-    lines += [f"| {row['site']} | {row['cars']:,} | {row['sales']:,.2f} |" for row in rows.to_pylist()]
+def column_metadata(
+    schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]]
+) -> dict[str, dg.MetadataValue]:  # fmt: skip
+    """What is known of a computed table before it is computed: its columns, and where each comes from."""
+    return {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(schema)), **column_lineage(lineage)}
+
+
+def column_lineage(lineage: Mapping[str, Sequence[ColumnSource]]) -> dict[str, dg.MetadataValue]:
+    """Which columns of which assets each column comes from."""
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(source.asset), source.column) for source in sources]
+        for column, sources in lineage.items()
+    }
+    return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(deps))}
+
+
+def totals(rows: pa.Table, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
+    """Sums of columns over all rows: counts as whole numbers, money in dollars."""
+    found = {name: pc.sum(rows[name]).as_py() or 0 for name in columns}
+    return {
+        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+        for name, value in found.items()
+    }
+
+
+def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
+    """Some columns of a small table, for the UI; the first names the row."""
+    lines = [f"| {' | '.join(columns).replace('_', ' ')} |", f"|:--{'|--:' * (len(columns) - 1)}|"]
+    lines += [f"| {' | '.join(_cell(value) for value in row.values())} |" for row in rows.select(columns).to_pylist()]
     return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value) or "(no code)"

@@ -18,6 +18,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, landed_metadata
 
+_REMEDY = "mend its storage and type: sonnys backfill reconcile"
 #: How much of Dagster's own words is quoted, in characters.
 _QUOTED = 300
 TRANSACTIONS = dg.AssetKey("transactions")
@@ -60,7 +61,11 @@ class RunlessDays:
         Args:
             days: which may be reported; left out, all that are landed.
         """
-        known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+        try:
+            known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"Dagster could not be asked what it knows ({_said(error)}); {_REMEDY}")
+            return
         landed = set(self._lake.partitions("transactions"))
         for day in sorted((landed if days is None else landed & set(days)) - known):
             self._report(day, partial(landed_metadata, self._lake, day), unless_observed=True)
@@ -86,8 +91,7 @@ class RunlessDays:
         except LakeError as error:
             self.problems.append(str(error))
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
-            said = " ".join(str(error).split())[:_QUOTED]
-            self.problems.append(f"{day}: Dagster was not told ({type(error).__name__}: {said})")
+            self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
 
     def _was_observed(self, day: str, metadata: Metadata) -> bool:
         """Whether the newest observation of a day is of the file that this metadata describes."""
@@ -95,3 +99,7 @@ class RunlessDays:
         newest = self._instance.fetch_observations(of_day, limit=1).records
         event = newest[0].asset_observation if newest else None
         return event is not None and event.metadata.get("loaded_at") == metadata["loaded_at"]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_QUOTED]}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from sonnys_pipeline.batch.jobs import Job, JobMode, JobStatus, RowSpec
+from sonnys_pipeline.batch.jobs import DAGSTER_PREFIX, Job, JobMode, JobStatus, RowSpec
 from sonnys_pipeline.batch.ledger import JobService
 
 #: Dagster's marks of a run that was started "from failure" or "from asset failure", by a person or by its own run
@@ -43,4 +43,4 @@ def continued_runs(context: dg.AssetExecutionContext) -> Iterator[str]:
 
 
 def _name(run_id: str) -> str:
-    return f"dagster:{run_id}"
+    return f"{DAGSTER_PREFIX}{run_id}"

@@ -99,11 +99,12 @@ def test_a_signal_stops_with_a_checkpoint(site: Site, start: Start, number: sign
 
 def test_a_second_executor_is_refused(site: Site, start: Start) -> None:
     """Two processes on one job: the second one leaves with the reason, the first one is unharmed (JS-06)."""
-    # A quarter of the budget: the first one is still at work when the second one has come up.
-    first = begin(start, site, "contested", SONNYS_RATE_LIMIT="5/0.5")
+    first = begin(start, site, "contested")
     wait_for_requests(site, 5)
+    first.send(signal.SIGSTOP)  # so that it is still at work, however long the second one takes to come up
     second = begin(start, site, "contested")
     assert second.wait() == 1
+    first.send(signal.SIGCONT)
     assert "JobLeasedError" in second.output
     assert first.wait() == 0, first.output
     assert_all_landed_once(site)

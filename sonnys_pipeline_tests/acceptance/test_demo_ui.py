@@ -131,10 +131,11 @@ def test_it_shows_the_assets(ui):
         )["assetNodes"]
     }
 
-    assert {"transactions", "sites", "daily_sales"} <= nodes.keys()
+    assert {"transactions", "sites", "line_items", "site_day_kpis"} <= nodes.keys()
     assert nodes["transactions"]["isPartitioned"]
     assert not nodes["sites"]["isPartitioned"]
-    assert nodes["daily_sales"]["dependencyKeys"] == [{"path": ["transactions"]}]
+    assert nodes["line_items"]["dependencyKeys"] == [{"path": ["transactions"]}]
+    assert {"path": ["transactions"]} in nodes["site_day_kpis"]["dependencyKeys"]
     assert all(node["description"] for node in nodes.values())
 
 
@@ -149,14 +150,12 @@ def test_it_shows_schedule_and_check(ui):
                assetChecksOrError { ... on AssetChecks { checks { name blocking } } } } } }"""
     )
 
-    assert data["schedulesOrError"]["results"] == [
-        {
-            "name": "daily_transactions_schedule",
-            "cronSchedule": "0 6 * * *",
-            "executionTimezone": "America/Chicago",
-            "scheduleState": {"status": "STOPPED"},
-        }
-    ]
+    assert {
+        "name": "daily_transactions_schedule",
+        "cronSchedule": "0 6 * * *",
+        "executionTimezone": "America/Chicago",
+        "scheduleState": {"status": "STOPPED"},
+    } in data["schedulesOrError"]["results"]
     checks = data["assetNodeOrError"]["assetChecksOrError"]["checks"]
     assert {"name": "complete_and_unique", "blocking": True} in checks
 

@@ -1,6 +1,6 @@
 """DG-02: the blocking check of `transactions` reads landed files again, and stops what stands downstream of a bad one.
 
-Each test lands three good days, changes a file behind the pipeline's back, and runs the check with `daily_sales`.
+Each test lands three good days, changes a file behind the pipeline's back, and runs the check with `site_day_kpis`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ import pytest
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
-CHECK_AND_DOWNSTREAM = dg.AssetSelection.checks_for_assets("transactions") | dg.AssetSelection.assets("daily_sales")
+CHECK_AND_DOWNSTREAM = dg.AssetSelection.checks(
+    dg.AssetCheckKey(dg.AssetKey("transactions"), "complete_and_unique")
+) | dg.AssetSelection.assets("site_day_kpis")
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def change(landed, day: str, changed: Callable[[pa.Table], pa.Table]) -> None:
 
 
 def evaluations(result) -> tuple[dict[str, bool], dg.AssetCheckEvaluation]:
-    """Whether each day passed, and the evaluation of the run as a whole."""
-    found = result.get_asset_check_evaluations()
+    """Whether each day is complete and unique, and the evaluation of the run as a whole."""
+    found = [one for one in result.get_asset_check_evaluations() if one.check_name == "complete_and_unique"]
     (whole,) = [evaluation for evaluation in found if evaluation.partition is None]
     return {evaluation.partition: evaluation.passed for evaluation in found if evaluation.partition}, whole
 
@@ -41,11 +43,11 @@ def blocked(landed, result) -> bool:
     """Whether nothing was computed downstream, and the check's step is what failed."""
     failed = [event.step_key for event in result.all_events if event.is_step_failure]
     assert failed == ["transactions_complete_and_unique"]
-    return not result.success and not landed.times_materialized("daily_sales")
+    return not result.success and not landed.times_materialized("site_day_kpis")
 
 
 def test_good_days_pass_and_downstream_runs(landed):
-    """Nothing changed: an evaluation for each day and one for the run, all passed, and `daily_sales` is computed."""
+    """Nothing changed: an evaluation for each day and one for the run, all passed, and `site_day_kpis` is computed."""
     result = landed.run(selection=CHECK_AND_DOWNSTREAM, days=DAYS)
 
     assert result.success
@@ -53,7 +55,7 @@ def test_good_days_pass_and_downstream_runs(landed):
     assert by_day == dict.fromkeys(EACH, True)
     assert whole.passed
     assert whole.blocking
-    assert landed.times_materialized("daily_sales") == dict.fromkeys(EACH, 1)
+    assert landed.times_materialized("site_day_kpis") == dict.fromkeys(EACH, 1)
 
 
 def test_repeated_ids_are_named(landed):

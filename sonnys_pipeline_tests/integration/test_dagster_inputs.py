@@ -1,12 +1,12 @@
-"""DG-05, DG-02: landed rows as inputs by type annotation; `daily_sales` and `sites`; what cannot be handed out."""
+"""DG-05, DG-02: landed rows as inputs by type annotation; `sites`; what cannot be handed out."""
 
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -14,6 +14,18 @@ from sonnys_pipeline.orchestration.build import build_defs
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
+FORMS = [pd.DataFrame, pa.Table, duckdb.DuckDBPyRelation, pl.LazyFrame, pl.DataFrame]
+
+
+def as_arrow(rows: Any) -> pa.Table:
+    """Whatever form the rows have come in, so that they can be compared."""
+    if isinstance(rows, pd.DataFrame):
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    if isinstance(rows, duckdb.DuckDBPyRelation):
+        return rows.to_arrow_table()
+    if isinstance(rows, pl.LazyFrame):
+        return rows.collect().to_arrow()
+    return rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows
 
 
 @pytest.fixture
@@ -30,47 +42,85 @@ def partitions() -> dg.PartitionsDefinition[str]:
     return transactions.partitions_def
 
 
-def reader(annotation: Any, seen: list[Any], partitions: Any, columns: list[str] | None = None) -> dg.AssetsDefinition:
-    """A user's own asset below `transactions`; it puts what it was given into `seen`."""
+def reader(
+    annotation: Any, seen: list[Any], partitions: Any, upstream: str = "transactions", **metadata: Any
+) -> dg.AssetsDefinition:
+    """A user's own asset below another one; it puts what it was given into `seen`."""
 
-    def body(transactions):
-        seen.append(transactions)
+    def body(rows):
+        seen.append(rows)
         return dg.MaterializeResult()
 
-    body.__annotations__ = {"transactions": annotation}
-    metadata = {"columns": columns} if columns else {}
-    return dg.asset(
-        name="reader", partitions_def=partitions, ins={"transactions": dg.AssetIn(metadata=metadata)}
-    )(body)  # fmt: skip
+    body.__annotations__ = {"rows": annotation}
+    ins = {"rows": dg.AssetIn(upstream, metadata=metadata)}
+    return dg.asset(name="reader", partitions_def=partitions, ins=ins)(body)
+
+
+def taken(
+    pipeline, annotation: Any, partitions: Any, days: Any, upstream: str = "transactions", **metadata: Any
+) -> Any:
+    """What an input is given when its asset is run for these days."""
+    seen: list[Any] = []
+    assert pipeline.run(reader(annotation, seen, partitions, upstream, **metadata), days=days).success
+    (rows,) = seen
+    return rows
 
 
 @pytest.mark.parametrize("days", ["2026-03-11", DAYS], ids=["one day", "range"])
-@pytest.mark.parametrize("annotation", [pd.DataFrame, pa.Table])
-def test_an_input_comes_as_it_is_annotated(landed, partitions, annotation, days):
+def test_an_input_comes_as_it_is_annotated(landed, partitions, days):
     """One partition or a range comes as one table of the annotated kind, `date` first, every column of the file."""
-    seen = []
-
-    assert landed.run(reader(annotation, seen, partitions), days=days).success
-    (rows,) = seen
-    assert type(rows) is annotation
     keys = [days] if isinstance(days, str) else EACH
-    assert len(rows) == 120 * len(keys)
-    assert sorted(rows["id"].tolist() if annotation is pd.DataFrame else rows["id"].to_pylist()) == landed.landed_ids(
-        *keys
-    )
     table = landed.lake.read("transactions", keys)
-    assert (list(rows.columns) if annotation is pd.DataFrame else rows.column_names) == table.column_names
-    assert {str(day) for day in (rows["date"] if annotation is pd.DataFrame else rows["date"].to_pylist())} == set(keys)
+    wanted = ["date", "id", "complete_date", "location_code", "total", "is_recurring_plan_sale"]
+    expected = table.select(wanted).sort_by("id").to_pylist()
+    assert len(expected) == 120 * len(keys)
+    for annotation in FORMS:
+        rows = taken(landed, annotation, partitions, days)
+
+        assert type(rows) is annotation
+        found = as_arrow(rows)
+        assert found.column_names == table.column_names, annotation
+        assert found.select(wanted).sort_by("id").to_pylist() == expected, annotation
 
 
-@pytest.mark.parametrize("annotation", [pd.DataFrame, pa.Table])
-def test_an_input_reads_only_the_columns_that_it_names(landed, partitions, annotation):
-    """`columns` in the input's metadata: those and the day, and no other."""
-    seen = []
+def test_an_input_has_only_the_columns_and_sites_that_it_names(landed, partitions):
+    """`columns` and `sites` in the input's metadata: those, the day, and no others."""
+    rows = landed.lake.read("transactions", EACH).to_pylist()
+    expected = sorted(row["id"] for row in rows if row["location_code"] in {"MAIN", "SUNSET"})
+    assert 0 < len(expected) < len(rows)
+    for annotation in FORMS:
+        found = as_arrow(
+            taken(landed, annotation, partitions, DAYS, columns=["total", "id"], sites=["MAIN", "SUNSET"])
+        )  # fmt: skip
 
-    assert landed.run(reader(annotation, seen, partitions, ["id", "total"]), days=DAYS).success
-    (rows,) = seen
-    assert list(rows.columns if annotation is pd.DataFrame else rows.column_names) == ["date", "id", "total"]
+        assert found.column_names == ["date", "total", "id"], annotation
+        assert sorted(found["id"].to_pylist()) == expected, annotation
+
+
+def test_an_asset_without_partitions_comes_too(landed, partitions):
+    """`sites` has no day and so no `date`; a site is chosen by its `code`."""
+    assert landed.run("sites").success
+    (expected,) = [site.name for site in landed.simulator.world.sites if site.code == "MAIN"]
+    for annotation in FORMS:
+        rows = taken(landed, annotation, partitions, "2026-03-11", "sites", columns=["name"], sites=["MAIN"])
+
+        assert as_arrow(rows).to_pylist() == [{"name": expected}], annotation
+
+
+def test_a_lazy_input_has_not_read_its_rows(landed, partitions):
+    """The files are taken away after the asset has run: whoever asks for rows then finds none, so none were read."""
+    lazy = [taken(landed, annotation, partitions, DAYS) for annotation in (duckdb.DuckDBPyRelation, pl.LazyFrame)]
+    for day in EACH:
+        landed.lake.path("transactions", day).unlink()
+
+    for rows in lazy:
+        with pytest.raises((duckdb.Error, pl.exceptions.ComputeError, FileNotFoundError)):
+            as_arrow(rows)
+
+
+def test_an_input_that_is_not_annotated_is_an_arrow_table(landed, partitions):
+    """Nothing said is nothing converted."""
+    assert type(taken(landed, Any, partitions, "2026-03-11")) is pa.Table
 
 
 def test_an_annotation_that_cannot_be_served_says_which_can(landed, partitions):
@@ -78,7 +128,14 @@ def test_an_annotation_that_cannot_be_served_says_which_can(landed, partitions):
     failure = landed.failure(landed.run(reader(bytes, [], partitions), days=DAYS))
 
     assert "bytes" in failure
-    assert "pandas.DataFrame or pyarrow.Table" in failure
+    assert "pandas.DataFrame, pyarrow.Table, duckdb.DuckDBPyRelation, polars.LazyFrame or polars.DataFrame" in failure
+
+
+def test_metadata_that_is_no_list_says_how_to_write_it(landed, partitions):
+    """A single name is refused instead of being read letter by letter."""
+    failure = landed.failure(landed.run(reader(pa.Table, [], partitions, columns="id"), days=DAYS))
+
+    assert 'dg.AssetIn(metadata={"columns": [...]})' in failure
 
 
 def test_an_input_that_has_not_landed_names_the_days(landed, partitions):
@@ -100,42 +157,6 @@ def test_an_asset_that_returns_rows_is_told_to_land_them(pipeline):
 
     assert "forgetful returned a DataFrame" in failure
     assert "LakeResource.open_lake().land" in failure
-
-
-def test_daily_sales(pipeline):
-    """One file and one materialization a day; transactions per site and day are those of the landed rows."""
-    assert pipeline.run("transactions", "daily_sales", days=DAYS).success
-
-    assert pipeline.times_materialized("daily_sales") == dict.fromkeys(EACH, 1)
-    rows = pipeline.lake.read("transactions", EACH).to_pylist()
-    table = pipeline.lake.read("daily_sales", EACH)
-    counted = {(row["business_date"], row["site"]): row["transactions"] for row in table.to_pylist()}
-    assert set(counted) == {(row["date"], row["location_code"]) for row in rows}
-    assert sum(counted.values()) == 360
-    sales = {row["business_date"]: Decimal(0) for row in table.to_pylist()}
-    for row in table.to_pylist():
-        sales[row["business_date"]] += row["sales"]
-    paid = dict.fromkeys(sales, Decimal(0))
-    for row in rows:
-        redeemed = row["is_recurring_plan_redemption"]
-        if not (row["is_recurring_redemption"] if redeemed is None else redeemed):
-            paid[row["date"]] += Decimal(str(row["total"]))
-    assert sales == paid
-    for record in pipeline.materializations("daily_sales"):
-        metadata = record.asset_materialization.metadata
-        on_day = [row for row in table.to_pylist() if row["business_date"] == date.fromisoformat(record.partition_key)]
-        assert metadata["dagster/partition_row_count"].value == len(on_day)
-        assert metadata["cars"].value == sum(row["cars"] for row in on_day) > 0
-        assert metadata["sales"].value == pytest.approx(float(sum(row["sales"] for row in on_day)))
-
-
-def test_daily_sales_of_a_single_day_spends_no_request(landed):
-    """What stands downstream is computed from files."""
-    before = landed.simulator.stats().requests
-
-    assert landed.run("daily_sales", days="2026-03-11").success
-    assert landed.times_materialized("daily_sales") == {"2026-03-11": 1}
-    assert landed.simulator.stats().requests == before
 
 
 def test_sites(open_pipeline: Callable[..., Any]):

@@ -73,7 +73,7 @@ def test_a_key_of_another_environment_is_told_apart(open_pipeline, monkeypatch):
 
 def test_a_run_that_succeeds_shows_no_credentials_either(pipeline, tmp_path, capfd):
     """Events, run configuration, tags, logs, files and state of a good run hold neither id nor key."""
-    assert pipeline.run("transactions", "daily_sales", days=DAY).success
+    assert pipeline.run("transactions", "site_day_kpis", days=DAY).success
     assert pipeline.run("sites").success
 
     shown = capfd.readouterr()

@@ -17,12 +17,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def test_each_morning_reads_the_last_days_again(pipeline):
-    """Two mornings in a row: four days each, three of them in both; sites, check and `daily_sales` run along.
+    """Two mornings in a row: four days each, three of them in both; sites, checks, tables and marts run along.
 
     Between them a row of one day changes and another one arrives: both are in the file after the second morning.
     """
     defs = build_defs()
-    (schedule,) = defs.schedules or ()
+    (schedule,) = [one for one in defs.schedules or () if one.name == "daily_transactions_schedule"]
     job = defs.resolve_job_def(schedule.job_name)
 
     def run_on(morning: datetime) -> None:
@@ -41,7 +41,8 @@ def test_each_morning_reads_the_last_days_again(pipeline):
 
     expected = {"2026-03-13": 1, "2026-03-14": 2, "2026-03-15": 2, "2026-03-16": 2, "2026-03-17": 1}
     assert pipeline.times_materialized() == expected
-    assert pipeline.times_materialized("daily_sales") == expected
+    assert pipeline.times_materialized("site_day_kpis") == expected
+    assert pipeline.times_materialized("line_items") == expected
     assert pipeline.times_materialized("sites") == {None: 2}
     for day in expected:
         assert pipeline.landed_ids(day) == pipeline.expected_ids(day)

@@ -157,11 +157,11 @@ def test_an_api_that_is_down_ends_it(open_api: Open) -> None:
 
 
 def test_an_unknown_site_is_wrong_usage(open_api: Open) -> None:
-    """One line that names the option, exit code 2, nothing on standard output, one request."""
+    """One line that names the site, exit code 2, nothing on standard output, one request."""
     simulator = open_api()
     result = run("--json", "--site", "NOWHERE")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--site NOWHERE" in result.stderr.splitlines()[-1]
+    assert "no site has the code 'NOWHERE'" in result.stderr.splitlines()[-1]
     assert simulator.stats().requests == 1
 
 
@@ -176,11 +176,11 @@ def test_refused_credentials_end_it_with_what_to_check(open_api: Open, monkeypat
 
 
 def test_missing_credentials_end_it_before_any_request(open_api: Open, monkeypatch) -> None:
-    """Exit code 1, naming the variables."""
+    """Exit code 2, as everywhere, naming the variables."""
     simulator = open_api()
     monkeypatch.delenv("SONNYS_API_KEY")
     result = run()
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "SONNYS_API_KEY not set" in result.stderr
     assert simulator.stats().requests == 0
 

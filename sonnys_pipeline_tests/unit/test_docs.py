@@ -23,7 +23,7 @@ REQUIREMENT = re.compile(r"\b(LJ|DG|BM|JS|BX)-(\d\d)(?:\s*(?:…|\N{EN DASH}|-|\
 def project_files() -> Iterator[Path]:
     """What a checkout consists of; nothing that was made in it afterwards."""
     yield from (path for path in ROOT.iterdir() if path.is_file() and path.name not in {".env", ".git", ".coverage"})
-    for folder in (*PACKAGES, ".ci"):
+    for folder in (*PACKAGES, "docs", ".ci"):
         yield from (
             path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
         )  # fmt: skip

@@ -21,14 +21,28 @@ MAY_USE: dict[str, set[str]] = {
     "loading": {"client", "lake"},
     "settings": {"client"},
     "batch": {"client", "lake", "loading", "settings"},
-    "orchestration": {"client", "lake", "loading", "analytics", "settings", "batch"},
+    "reporting": {"client", "lake", "analytics", "batch"},
+    "orchestration": {"client", "lake", "loading", "analytics", "settings", "batch", "reporting"},
     "definitions": {"orchestration"},
     "demo": {"lake", "simulator", "settings", "loading", "batch", "analytics", "client"},
     # The command line stands on the roof: it may open Dagster's door, too, but only when a verb needs it.
-    "cli": {"demo", "simulator", "lake", "settings", "loading", "batch", "analytics", "client", "orchestration"},
+    "cli": {
+        "demo",
+        "simulator",
+        "lake",
+        "settings",
+        "loading",
+        "batch",
+        "analytics",
+        "client",
+        "reporting",
+        "orchestration",
+    },
     "__init__": set(),
 }
-FLOORS_WITHOUT_DAGSTER = ("client", "loading", "lake", "batch", "analytics", "simulator", "settings", "cli")
+FLOORS_WITHOUT_DAGSTER = (
+    "client", "loading", "lake", "batch", "analytics", "reporting", "simulator", "settings", "cli"
+)  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 
 

@@ -33,6 +33,7 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_ARCHIVE_DAYS": ("archive_days", None, "400", 400),
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
     "SONNYS_START_DATE": ("start_date", date(2026, 1, 1), "2026-06-30", date(2026, 6, 30)),
+    "SONNYS_WEBHOOK_URL": ("webhook_url", None, "https://hooks.test/T1", "https://hooks.test/T1"),
 }
 BAD = [
     ("SONNYS_API_ID", "hunter2\n"),
@@ -61,6 +62,8 @@ BAD = [
     ("SONNYS_TIMEZONE", "../etc/passwd"),
     ("SONNYS_START_DATE", "soon"),
     ("SONNYS_START_DATE", "2026-02-30"),
+    ("SONNYS_WEBHOOK_URL", "http://hooks.test/hunter2"),
+    ("SONNYS_WEBHOOK_URL", "hunter2"),
 ]
 
 

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonnys_pipeline.batch.landing import (
@@ -139,7 +140,7 @@ def test_a_whole_day_replaces_what_sites_have_brought(days: Days) -> None:
     assert landed_sites(days.lake, KEY) is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])  # make_item has no state
 @given(
     reads=st.lists(
         st.one_of(
@@ -151,7 +152,7 @@ def test_a_whole_day_replaces_what_sites_have_brought(days: Days) -> None:
     )
 )
 def test_whatever_was_read_in_whatever_order(
-    tmp_path_factory: pytest.TempPathFactory, make_item: Callable[..., TransactionJobItem], reads: list
+    tmp_path_factory: pytest.TempPathFactory, make_item: Callable[..., TransactionJobItem], reads: list[Any]
 ) -> None:
     """The file has the last read of each site, and promises as many rows as it has: nothing looks cut or doubled."""
     days = Days(Lake(tmp_path_factory.mktemp("lake")), make_item)
@@ -210,7 +211,7 @@ def test_a_damaged_file_is_joined_by_nobody(days: Days) -> None:
 def test_a_file_that_does_not_say_how_it_was_made_is_joined_by_nobody(days: Days) -> None:
     """What it promised could not be told from then on; landing the whole day is the remedy, and works."""
     days.lake.land("transactions", to_table(days.items("EAST", 2), TRANSACTIONS), partition=KEY)
-    with pytest.raises(LakeError, match="does not say how it was made.*without a site"):
+    with pytest.raises(LakeError, match=r"does not say how it was made.*without a site"):
         days.land("MAIN", MAIN=1)
     assert days.counts == {"EAST": 2}
     assert days.land(None, EAST=2, MAIN=1).rows == 3
@@ -240,35 +241,40 @@ from dataclasses import replace
 import pyarrow as pa
 
 folder, site = sys.argv[1:]
-loaded = loaded_day(DayRequest(Day.of("2026-03-10"), site), 5)
-codes = pa.array([site] * 5, loaded.table.schema.field("location_code").type)
-place = loaded.table.schema.get_field_index("location_code")
-loaded = replace(loaded, table=loaded.table.set_column(place, loaded.table.schema.field(place), codes))
-print("ready", flush=True)
-sys.stdin.readline()
-for _ in range(10):
+def read(site):
+    loaded = loaded_day(DayRequest(Day.of("2026-03-10"), site), 5)
+    field = loaded.table.schema.field("location_code")
+    place = loaded.table.schema.get_field_index("location_code")
+    return replace(loaded, table=loaded.table.set_column(place, field, pa.array([site] * 5, field.type)))
+
+reads = [read(f"{site}{number}") for number in range(10)]
+for loaded in reads:
+    print("ready", flush=True)
+    sys.stdin.readline()
     land_day(Lake(Path(folder)), loaded, source=Source("0123456789abcdef"))
 """
 
 
 def test_processes_lose_no_sites_rows(tmp_path: Path) -> None:
-    """Two processes that begin at the same moment land ten times each."""
+    """Two processes land ten sites each, every one of them at the same moment as the other's."""
     command = [sys.executable, "-c", PROCESS, str(tmp_path / "data")]
     running = [
         subprocess.Popen([*command, site], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for site in ("EAST", "WEST")
     ]
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    for _ in range(10):
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
     for process in running:
         process.communicate(timeout=120)
         assert process.returncode == 0
     lake = Lake(tmp_path / "data")
     codes = lake.read("transactions", [KEY])["location_code"].to_pylist()
-    assert {code: codes.count(code) for code in codes} == {"EAST": 5, "WEST": 5}
-    assert promised_rows(lake.facts("transactions", KEY)) == 10
+    sites = {f"{site}{number}" for site in ("EAST", "WEST") for number in range(10)}
+    assert {code: codes.count(code) for code in codes} == dict.fromkeys(sites, 5)
+    assert (promised_rows(lake.facts("transactions", KEY)), landed_sites(lake, KEY)) == (100, sites)

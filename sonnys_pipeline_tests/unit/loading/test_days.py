@@ -1,4 +1,6 @@
-"""DG-02 and the contract's "Time": a local day as half-open windows of at most 24 hours, without gap or overlap."""
+"""DG-02, BX-02 and the contract's "Time": a local day as half-open windows of at most 24 hours, without gap or overlap;
+which days the API still keeps, and which are over.
+"""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -7,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonnys_pipeline.loading.days import LONGEST_WINDOW, Day, Window
+from sonnys_pipeline.loading.days import LONGEST_WINDOW, Day, Window, first_kept_day, last_complete_day
+from sonnys_pipeline.simulator.criteria import Span, months_later, read_criteria
+from sonnys_pipeline.simulator.errors import ApiError
 
 ZONES = [
     "UTC", "America/Chicago", "America/New_York", "America/Phoenix", "America/Los_Angeles", "Pacific/Honolulu",
@@ -125,3 +129,67 @@ def test_what_the_api_would_refuse_is_no_window(start: datetime, end: datetime) 
     """Longer than 24 hours, empty, backwards, naive, between seconds, not UTC."""
     with pytest.raises(ValueError, match="a window"):
         Window(start, end)
+
+
+#: Aware UTC; over month ends, leap years and changes of clocks.
+INSTANTS = st.datetimes(
+    utc(2024, 1, 1).replace(tzinfo=None), utc(2029, 12, 31).replace(tzinfo=None), timezones=st.just(UTC)
+)
+
+
+def simulator_takes(window: Window, now: datetime) -> bool:
+    """Whether the simulated API takes a load job of a window."""
+    try:
+        read_criteria({name: str(value) for name, value in window.params.items()}, frozenset(), now, Span.ONE_DAY)
+    except ApiError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "first"),
+    [
+        (utc(2026, 3, 20), "UTC", date(2025, 9, 20)),  # midnight: that day is kept whole
+        (utc(2026, 3, 20, 0, 0, 1), "UTC", date(2025, 9, 21)),
+        (utc(2026, 3, 20, 12), "America/Chicago", date(2025, 9, 21)),
+        (utc(2026, 3, 20, 3), "America/Chicago", date(2025, 9, 20)),  # there it was still the 19th
+        (utc(2026, 3, 20, 12), "Pacific/Kiritimati", date(2025, 9, 22)),  # there it was the 21st already
+        # February has no 31st: six months before the end of August is the end of February.
+        (utc(2026, 8, 31), "UTC", date(2026, 2, 28)),
+        (utc(2024, 8, 31, 12), "UTC", date(2024, 3, 1)),
+        (utc(2026, 1, 5, 12), "UTC", date(2025, 7, 6)),
+    ],
+)
+def test_the_first_day_that_is_kept_whole(now: datetime, zone: str, first: date) -> None:
+    """Six months back by the calendar, to the second, in UTC; then the first local day that begins no earlier."""
+    assert first_kept_day(now, zone) == first
+
+
+@given(
+    now=INSTANTS,
+    zone=st.sampled_from(ZONES),
+    hours=st.integers(-12, 14),
+)
+def test_the_api_never_refuses_the_first_kept_day(now: datetime, zone: str, hours: int) -> None:
+    """Over month ends, leap years and zones, by the simulator's own rule; and the day before is not whole any more.
+
+    It begins before the instant six months ago, so that an API which counts to the second would cut it. In whatever
+    zone the clock is read, the answer is the same.
+    """
+    first = first_kept_day(now, zone)
+    day, before = (Day.of((first - timedelta(days=back)).isoformat(), zone) for back in (0, 1))
+    assert all(simulator_takes(window, now) for window in day.windows)
+    assert day.start >= months_later(now, -6) > before.start
+    assert first_kept_day(now.astimezone(timezone(timedelta(hours=hours))), zone) == first
+    refused = Day.of((first - timedelta(days=3)).isoformat(), zone)
+    assert not simulator_takes(refused.windows[0], now)
+
+
+@given(now=INSTANTS, zone=st.sampled_from(ZONES))
+def test_the_last_complete_day_is_over_and_the_next_one_is_not(now: datetime, zone: str) -> None:
+    """The API takes its windows, and refuses those of the day after it, as they end in the future."""
+    last = last_complete_day(now, zone)
+    day, after = (Day.of((last + timedelta(days=on)).isoformat(), zone) for on in (0, 1))
+    assert day.end <= now < after.end
+    assert all(simulator_takes(window, now) for window in day.windows)
+    assert not simulator_takes(after.windows[-1], now)

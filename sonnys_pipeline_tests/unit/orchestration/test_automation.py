@@ -12,10 +12,16 @@ from sonnys_pipeline.settings import Settings
 CHICAGO = ZoneInfo("America/Chicago")
 
 
+def daily(defs: dg.Definitions) -> dg.ScheduleDefinition:
+    """The morning's schedule."""
+    (found,) = [schedule for schedule in defs.schedules if schedule.name == "daily_transactions_schedule"]
+    return found
+
+
 def evaluate(moment: datetime, start_date: date = date(2026, 1, 1), timezone: str = "America/Chicago"):
     """What the schedule says when its tick is due at a moment: a run request, or why none."""
     defs = build_defs(settings=Settings(start_date=start_date, timezone=timezone))
-    (schedule,) = defs.schedules
+    schedule = daily(defs)
     with dg.build_schedule_context(scheduled_execution_time=moment) as context:
         found = schedule.evaluate_tick(context)
     return found.run_requests[0] if found.run_requests else found.skip_message
@@ -30,7 +36,7 @@ def days(request: dg.RunRequest) -> tuple[str, str]:
 def test_it_is_due_once_a_morning_when_the_day_before_is_over_everywhere():
     """Six o'clock by the partitions' clock: the day before is then over in Hawaii, too, whatever US zone is set."""
     for zone in ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "Pacific/Honolulu"):
-        (schedule,) = build_defs(settings=Settings(timezone=zone)).schedules
+        schedule = daily(build_defs(settings=Settings(timezone=zone)))
         assert schedule.cron_schedule == "0 6 * * *"
         assert schedule.execution_timezone == zone
         for day in (date(2026, 1, 15), date(2026, 7, 15)):

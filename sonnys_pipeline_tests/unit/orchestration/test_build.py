@@ -15,6 +15,8 @@ from sonnys_pipeline.orchestration.resources import SonnysResource
 from sonnys_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[3]
+TABLES = ("line_items", "tenders", "discounts")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +48,14 @@ def test_assets():
     """Daily ones take whole ranges in one run, `sites` has no partitions, and all are described."""
     found = specs(build_defs())
 
-    assert {"transactions", "sites", "daily_sales"} <= set(found)
+    assert {"transactions", "sites", *TABLES, *MARTS} <= set(found)
     assert found["sites"].partitions_def is None
-    assert found["daily_sales"].partitions_def == found["transactions"].partitions_def
-    assert [dep.asset_key.to_user_string() for dep in found["daily_sales"].deps] == ["transactions"]
+    for name in (*TABLES, *MARTS):
+        assert found[name].partitions_def == found["transactions"].partitions_def
+    for name in TABLES:
+        assert [dep.asset_key.to_user_string() for dep in found[name].deps] == ["transactions"]
+    for name in MARTS:
+        assert {dep.asset_key.to_user_string() for dep in found[name].deps} == {"transactions", "sites"}
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -100,16 +106,50 @@ def test_the_daily_job_covers_landing_and_what_stands_downstream():
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} >= {
         "transactions",
         "sites",
-        "daily_sales",
+        *TABLES,
+        *MARTS,
     }
-    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions"]
+    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions", "watch"]
 
 
-def test_the_check_of_transactions_blocks():
-    """Nothing is computed from a day that does not hold."""
+def test_only_what_makes_numbers_wrong_blocks():
+    """Nothing is computed from a day that does not hold; what is odd and may be true only warns."""
     checks = [check for definition in build_defs().asset_checks for check in definition.check_specs]
 
-    assert [check.asset_key.to_user_string() for check in checks if check.blocking] == ["transactions"]
+    assert {check.name for check in checks if check.blocking} == {"complete_and_unique", "inside_the_day"}
+    assert all(check.asset_key.to_user_string() == "transactions" for check in checks if check.blocking)
+    assert {check.name for check in checks if not check.blocking} >= {
+        "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
+        "washes_agree", "freshness", "ageing", "every_site_counted",
+    }  # fmt: skip
+    assert all(check.description for check in checks)
+
+
+def test_what_runs_by_itself_spends_no_request():
+    """With a daemon marts follow, two checks watch, failures are told; the morning's run waits for a person."""
+    defs = build_defs()
+
+    on = {sensor.name for sensor in defs.sensors if sensor.default_status is dg.DefaultSensorStatus.RUNNING}
+    assert on == {"marts_follow", "alerts"}
+    running = dg.DefaultScheduleStatus.RUNNING
+    assert [schedule.name for schedule in defs.schedules if schedule.default_status is running] == ["watch_schedule"]
+    watch = defs.resolve_job_def("watch")
+    assert [node.name for node in watch.nodes] == ["landing_watch"]
+
+
+@pytest.mark.parametrize("name", TABLES + MARTS)
+def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
+    """Before anything is computed: each column has a description and a lineage, KPIs their status as well."""
+    metadata = specs(build_defs())[name].metadata
+
+    columns = {column.name: column.description for column in metadata["dagster/column_schema"].value.columns}
+    lineage = metadata["dagster/column_lineage"].value.deps_by_column
+    assert columns.keys() == lineage.keys()
+    assert all(columns.values())
+    assert {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps} <= {"transactions", "sites"}
+    if name in MARTS:
+        figures = set(columns) - {"site", "business_date", "hour"}
+        assert all(columns[column].startswith(("[V] ", "[F] ", "[O] ")) for column in figures)
 
 
 def test_resources_show_variables_and_no_values(monkeypatch):
@@ -147,6 +187,7 @@ def test_a_resource_falls_back_to_the_environment(monkeypatch):
 def test_zone_of_the_day_is_the_zone_of_the_schedule(monkeypatch):
     """The morning run starts by the clock of the same zone whose midnights cut the days."""
     monkeypatch.setenv("SONNYS_TIMEZONE", "America/Los_Angeles")
-    (schedule,) = build_defs().schedules
 
-    assert ZoneInfo(schedule.execution_timezone) == ZoneInfo("America/Los_Angeles")
+    assert {ZoneInfo(schedule.execution_timezone) for schedule in build_defs().schedules} == {
+        ZoneInfo("America/Los_Angeles")
+    }

@@ -1,0 +1,148 @@
+"""What a reader should know before the numbers of a day are believed.
+
+Belongs here: what the marts of a day show about themselves (missing, unfinished, silent, contradicting). Does not
+belong here: the checks that run over landed rows (`quality.py`); what they found is handed to the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sonnys_pipeline.analytics import wording
+from sonnys_pipeline.analytics.measures import DayBook
+
+Severity = Literal["error", "warning", "info"]
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+#: How many sites or days a sentence names before it only counts the rest.
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """One thing to know: `error` where totals are wrong or incomplete, `warning` where they may be, else `info`."""
+
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The sites: names by code, IANA time zones by code (None: UTC), and the codes that the report is about."""
+
+    names: Mapping[str, str]
+    zones: Mapping[str, str | None]
+    codes: Sequence[str]
+
+
+def ranked(caveats: Iterable[Caveat]) -> tuple[Caveat, ...]:
+    """The gravest first, otherwise in the order given."""
+    return tuple(sorted(caveats, key=lambda caveat: _SEVERITIES.index(caveat.severity)))
+
+
+def look_over(
+    book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime, *, listed_discounts: Decimal
+) -> Iterable[Caveat]:
+    """What the marts show about themselves.
+
+    Args:
+        book: what is known.
+        chain: the sites.
+        days: the days of the trend; the last is the report's.
+        made_at: when the report was made, aware.
+        listed_discounts: dollars; the sum of the day's list of discounts.
+    """
+    *earlier, day = days
+    known = book.known(chain.codes, day)
+    sums = book.sums(known, day)
+    yield from _absent(book, chain, day)
+    yield from _running(chain, known, day, made_at)
+    yield from _unsettled(int(sums["unsettled_transactions"]))
+    yield from _silent(book, chain, known, day)
+    yield from _contradicting(sums["discounts"], listed_discounts)
+    yield from _gaps_in_trend(book, chain.codes, earlier)
+    yield from _without_transactions(chain, len(days))
+
+
+def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
+    if not chain.codes:
+        yield Caveat("error", "Nothing is known of this day, nor of the days before it: load them, then report again.")
+        return
+    reasons: dict[str, list[str]] = {}
+    for code in chain.codes:
+        if reason := book.gap(code, day):
+            reasons.setdefault(reason, []).append(chain.names[code])
+    for reason, names in reasons.items():
+        if len(names) == len(chain.codes):
+            yield Caveat("error", f"This day is missing: {reason}. Load it, then report again.")
+        else:
+            who = f"{_some(names)} {'is' if len(names) == 1 else 'are'} missing on this day"
+            yield Caveat("error", f"{who}: {reason}. The totals are without {'it' if len(names) == 1 else 'them'}.")
+
+
+def _running(chain: Chain, known: Sequence[str], day: date, made_at: datetime) -> Iterable[Caveat]:
+    midnight = datetime.combine(day + timedelta(days=1), time())
+    running = [code for code in known if made_at < midnight.replace(tzinfo=_zone(chain.zones.get(code)))]
+    if running:
+        where = "" if len(running) == len(known) else f" at {_some([chain.names[code] for code in running])}"
+        yield Caveat("warning", f"The day was not over yet{where} when this report was made.")
+
+
+def _unsettled(transactions: int) -> Iterable[Caveat]:
+    if transactions:
+        what = "1 transaction is" if transactions == 1 else f"{transactions:,} transactions are"
+        yield Caveat("warning", f"{what} not settled; the totals may still change.")
+
+
+def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
+    before = day - timedelta(weeks=1)
+    silent = [
+        chain.names[code]
+        for code in known
+        if not book.sums([code], day)["transactions"] and book.sums(book.known([code], before), before)["transactions"]
+    ]
+    if silent:
+        yield Caveat(
+            "warning",
+            f"No transactions on this day, but some a week before: {_some(silent)}. Closed, or not reporting?",
+        )
+
+
+def _contradicting(total: Decimal, listed: Decimal) -> Iterable[Caveat]:
+    if listed != total:
+        yield Caveat(
+            "warning",
+            f"The list of discounts adds up to {wording.dollars(listed, 2)}, the sites' totals to "
+            f"{wording.dollars(total, 2)}. Make the marts of this day again.",
+        )
+
+
+def _gaps_in_trend(book: DayBook, codes: Sequence[str], days: Sequence[date]) -> Iterable[Caveat]:
+    gaps = [day for day in days if len(book.known(codes, day)) < len(codes)]
+    if gaps:
+        what = "1 earlier day is" if len(gaps) == 1 else f"{len(gaps)} earlier days are"
+        yield Caveat("info", f"{what} missing or incomplete: {_some([wording.short_day(day) for day in gaps])}.")
+
+
+def _without_transactions(chain: Chain, days: int) -> Iterable[Caveat]:
+    unused = sorted(name for code, name in chain.names.items() if code not in chain.codes)
+    if chain.codes and unused:
+        yield Caveat("info", f"In the list of sites, but without transactions in {days} days: {_some(unused)}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    """A zone that the list of sites has wrong is no reason to have no report: UTC then."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

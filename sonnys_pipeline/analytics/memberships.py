@@ -1,0 +1,77 @@
+"""Memberships by site and day: sold, recharged, used.
+
+Belongs here: `membership_daily`. Does not belong here: what makes a row a sale or a redemption of a plan (`rows.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+import pyarrow as pa
+
+from sonnys_pipeline.analytics.counting import DaysWanted, Mart, count_days
+from sonnys_pipeline.analytics.kpi_columns import MEMBERSHIP_DAILY
+from sonnys_pipeline.analytics.rows import Rows
+
+_MEMBERSHIPS = """
+    SELECT
+        site,
+        business_date,
+        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+        count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale) AS plan_upgrades,
+        sum(dollars) FILTER (WHERE plan_sale AND NOT redemption) AS plan_sales,
+        count(*) FILTER (WHERE recharge) AS recharges,
+        sum(dollars) FILTER (WHERE recharge) AS recharge_sales,
+        count(*) FILTER (WHERE redemption) AS member_washes,
+        count(*) FILTER (WHERE car) AS total_cars,
+        count(*) FILTER (WHERE car AND NOT redemption AND NOT (retail_wash AND dollars = 0)) AS eligible_washes
+    FROM placed
+    GROUP BY site, business_date
+"""
+
+_MEMBERSHIP_DAILY = """
+    WITH filled AS (
+        SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
+        FROM shown LEFT JOIN counted USING (site, business_date)
+    )
+    SELECT
+        site,
+        business_date,
+        new_memberships,
+        plan_upgrades,
+        plan_sales,
+        recharges,
+        recharge_sales,
+        member_washes,
+        total_cars,
+        CASE WHEN total_cars > 0 THEN member_washes / total_cars ELSE 0 END AS member_share,
+        eligible_washes,
+        CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate
+    FROM filled
+    ORDER BY site, business_date
+"""
+
+
+def membership_daily(
+    transactions: Rows,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    *,
+    landed: Collection[date],
+    timezone: str = "UTC",
+) -> Mart:
+    """What each site sold, recharged and redeemed of memberships on each business day.
+
+    Shared with `site_day_kpis`, and equal to it: new memberships (V), plan sales (V), member washes (V), total cars
+    (V), eligible washes (V), conversion rate (F). Beside them, all O: upgrades (a plan sale that is no new membership),
+    recharges (`isRecurringPayment`, neither a sale of a plan nor a redemption) with their dollars, and the share of
+    cars that are members'.
+
+    Args: as for `site_day_kpis`.
+
+    Returns:
+        `MEMBERSHIP_DAILY` by site and date, for the same site days as `site_day_kpis`.
+    """
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, _MEMBERSHIPS, _MEMBERSHIP_DAILY, MEMBERSHIP_DAILY)

@@ -1,0 +1,57 @@
+"""What a check found: how much it looked at, how much offends, and sentences that name the first ids.
+
+Belongs here: the form of an answer. Does not belong here: what is looked for (`quality.py`, `reconciliation.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: How many offending ids are named; all are counted.
+NAMED_IDS = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer of one check.
+
+    Attributes:
+        checked: how many rows, or ids, were looked at.
+        count: how many of them offend.
+        ids: the first of those, sorted; at most `NAMED_IDS`.
+        problems: sentences that say what offends and name ids; none where all is well.
+    """
+
+    checked: int
+    count: int = 0
+    ids: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing offends."""
+        return not self.problems
+
+
+def finding(checked: int, offending: Iterable[tuple[str, Iterable[str]]]) -> Finding:
+    """One answer from kinds of offence.
+
+    Args:
+        checked: how much was looked at.
+        offending: (what is wrong, ids) of each kind; a kind without ids is no problem.
+    """
+    kinds = [(what, sorted(set(ids))) for what, ids in offending]
+    every = sorted({row_id for _, ids in kinds for row_id in ids})
+    return Finding(
+        checked,
+        len(every),
+        tuple(every[:NAMED_IDS]),
+        tuple(f"{what}: {named(ids)}" for what, ids in kinds if ids),
+    )
+
+
+def named(ids: list[str]) -> str:
+    """How many ids, the first of them by name."""
+    more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
+    return f"{len(ids)} id{'' if len(ids) == 1 else 's'}: {', '.join(ids[:NAMED_IDS])}{more}"

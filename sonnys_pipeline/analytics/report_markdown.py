@@ -1,0 +1,94 @@
+"""A report in a few lines of text: the headline table for Dagster's metadata, and the sentence that opens the page.
+
+Belongs here: sentences, markdown, sparklines. Does not belong here: how one value is written (`wording.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sonnys_pipeline.analytics import wording
+from sonnys_pipeline.analytics.measures import CARS, HEADLINES, SALES, TRENDS, Change, Figure
+from sonnys_pipeline.analytics.report import Report, TrendDay
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_ARROWS = {"up": "▲ ", "down": "▼ ", "same": "", "unknown": ""}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+#: How many caveats stand below the table before they are only counted.
+_CAVEATS = 5
+
+
+def report_as_markdown(report: Report) -> str:
+    """The headline numbers as a GitHub-flavoured table, sparklines of 30 days, and the gravest caveats."""
+    day = report.business_date
+    lines = [
+        f"**{wording.long_day(day)}** · {_escape(headline(report))}",
+        "",
+        f"| | {wording.day(day)} | against {wording.weekday(day)} last week | against 4 {wording.weekday(day)}s |",
+        "|---|---:|---:|---:|",
+    ]
+    for measure in HEADLINES:
+        figure = report.figures[measure.key]
+        value = wording.quantity(figure.value, measure.unit)
+        lines.append(f"| {measure.label} | {value} | {_arrow(figure.last_week)} | {_arrow(figure.four_weeks)} |")
+    lines += ["", "| last 30 days | |", "|---|---|"]
+    lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
+    if report.caveats:
+        lines += ["", *(f"- **{found.severity}**: {_escape(found.text)}" for found in report.caveats[:_CAVEATS])]
+        if len(report.caveats) > _CAVEATS:
+            lines.append(f"- and {len(report.caveats) - _CAVEATS} more")
+    return "\n".join(lines)
+
+
+def headline(report: Report) -> str:
+    """The day in a sentence or two: cars and sales, how they stand against last week, and which sites moved most."""
+    cars, sales = report.figures[CARS.key], report.figures[SALES.key]
+    if cars.value is None:
+        return "This day is missing: no site's data is here."
+    said = f"{wording.count(cars.value)} cars and {wording.dollars(sales.value)} in sales"
+    if report.missing_sites:
+        said += f" at {len(report.sites) - len(report.missing_sites)} of {len(report.sites)} sites"
+    if sales.last_week.fraction is not None:
+        last = f"last {wording.weekday(report.business_date)}"
+        word = {"up": "up", "down": "down", "same": "level with"}[wording.direction(sales.last_week)]
+        amount = wording.change(sales.last_week).lstrip("+±−")  # noqa: RUF001 - the signs that `wording` writes
+        said += f"; sales are {word} {last}" if word == "level with" else f"; sales are {word} {amount} on {last}"
+        if sales.last_week.is_partial:
+            said += f" at the {sales.last_week.sites} sites that can be compared"
+    return f"{said}.{_movers(report)}"
+
+
+def sparkline(days: Sequence[TrendDay]) -> str:
+    """A character a day, on a scale from 0; `·` where the day or a site is missing."""
+    top = max((day.value for day in days if day.value is not None), default=None)
+    if not top or top < 0:
+        return "".join("·" if day.value is None else _BLOCKS[0] for day in days)
+    return "".join(
+        "·" if day.value is None or day.missing_sites else _BLOCKS[max(0, min(7, int(day.value / top * 8)))]
+        for day in days
+    )
+
+
+def _movers(report: Report) -> str:
+    """The sites that went up and down most in sales, where there are several to choose from."""
+    moved: list[tuple[Figure, str]] = [
+        (site.figures[SALES.key], site.name)
+        for site in report.sites
+        if site.figures[SALES.key].last_week.fraction is not None
+    ]
+    if len(moved) < 2:
+        return ""
+    ordered = sorted(moved, key=lambda pair: pair[0].last_week.fraction or 0)
+    (low, worst), (high, best) = ordered[0], ordered[-1]
+    low_change, high_change = wording.change(low.last_week), wording.change(high.last_week)
+    return f" Strongest: {best} ({high_change}); weakest: {worst} ({low_change})."
+
+
+def _arrow(change: Change) -> str:
+    return f"{_ARROWS[wording.direction(change)]}{wording.change(change)}"
+
+
+def _escape(text: str) -> str:
+    """Names come from outside: none of them makes markup, and none ends the line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,126 @@
+"""`sonnys report`: the morning report of a business day as one HTML page."""
+
+from __future__ import annotations
+
+import webbrowser
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import click
+
+from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sonnys_pipeline.analytics.report import Report
+    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.reporting.daily import Page
+
+_LAND_IT = "dagster asset materialize -m sonnys_pipeline.definitions --select transactions --partition"
+
+
+@click.command()
+@click.option(
+    "--date", "day", metavar="YYYY-MM-DD", help="The business day; default: the last one that is landed as a whole."
+)
+@click.option("--open", "open_it", is_flag=True, help="Show the page in this machine's browser.")
+@json_option
+def report(day: str | None, open_it: bool, as_json: bool) -> None:
+    """Write the morning report of a day as one HTML page, and print where it lies."""
+    from sonnys_pipeline.analytics.report_markdown import headline
+    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+    from sonnys_pipeline.reporting.daily import has_figures, land_report, make_report
+    from sonnys_pipeline.settings import Settings, SettingsError
+
+    with refusing({SettingsError: FAILED, LakeError: FAILED}):
+        settings = Settings.load()
+        lake, now = Lake(settings.data_url), datetime.now(ZoneInfo(settings.timezone))
+        business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
+        try:
+            found = make_report(lake, business_date, timezone=settings.timezone, made_at=now)
+        except NotLandedError:
+            _refuse_without_rows(lake, business_date, settings.timezone, now.date())
+        if not has_figures(found):
+            _refuse_without_rows(lake, business_date, settings.timezone, now.date())
+        page = land_report(lake, found)
+    messages.print(headline(found), markup=False)
+    for caveat in found.caveats:
+        messages.print(f"{caveat.severity}: {caveat.text}", markup=False)
+    if as_json:
+        print_json(_document(found, page))
+    else:
+        click.echo(page.path)
+    if open_it:
+        _open(page.path)
+
+
+def _business_date(given: str | None, today: date) -> date | None:
+    """The day that was asked for."""
+    if given is None:
+        return None
+    try:
+        day = date.fromisoformat(given)
+    except ValueError:
+        refuse(f"--date {given}: not a day; write it as YYYY-MM-DD", WRONG_USAGE)
+    if day > today:
+        refuse(f"--date {given}: that day has not begun; today is {today}", WRONG_USAGE)
+    return day
+
+
+def _last_day(lake: Lake, timezone: str) -> date:
+    from sonnys_pipeline.reporting.daily import last_complete_day
+
+    day = last_complete_day(lake, timezone)
+    if day is None:
+        refuse(f"No business day is landed as a whole in {lake.root}; land one first: {_LAND_IT} YYYY-MM-DD", FAILED)
+    return day
+
+
+def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> NoReturn:
+    """No site's day is whole: which partitions lack, and how to get them."""
+    from sonnys_pipeline.reporting.daily import partitions_lacking
+
+    lacking = partitions_lacking(lake, day, timezone)
+    missing = f"{day}: the transactions of {', '.join(map(str, lacking))} are not landed"
+    if not lacking:
+        refuse(f"{day}: of no site are all transactions landed; load the day without a site: {_LAND_IT} {day}", FAILED)
+    if lacking[-1] >= today:
+        refuse(f"{missing}, and {lacking[-1]} is not over; try again then", FAILED)
+    over = f"-range {lacking[0]}...{lacking[-1]}" if len(lacking) > 1 else f" {lacking[0]}"
+    refuse(f"{missing}; land them first: {_LAND_IT}{over}", FAILED)
+
+
+def _open(path: Path) -> None:
+    try:
+        shown = webbrowser.open(path.as_uri())
+    except webbrowser.Error:
+        shown = False
+    if not shown:
+        messages.print(f"There is no browser on this machine; open {path} on one that has.", markup=False)
+
+
+def _document(found: Report, page: Page) -> dict[str, Any]:
+    """The headline numbers; money in dollars, shares as fractions, null where a figure is not known."""
+    return {
+        "business_date": found.business_date.isoformat(),
+        "path": str(page.path),
+        "bytes": page.size,
+        "figures": {
+            key: {
+                "value": _number(figure.value),
+                "last_week": _number(figure.last_week.base),
+                "four_weeks": _number(figure.four_weeks.base),
+            }
+            for key, figure in found.figures.items()
+        },
+        "sites": len(found.sites),
+        "missing_sites": [site.code for site in found.missing_sites],
+        "findings": [{"severity": caveat.severity, "text": caveat.text} for caveat in found.caveats],
+    }
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - a Decimal, which JSON has not
+    return None if value is None else float(value)

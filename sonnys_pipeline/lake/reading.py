@@ -1,0 +1,209 @@
+"""Landed rows as pandas, Arrow, DuckDB or Polars: the wanted days, columns and sites of one asset, and no others.
+
+A scan reads nothing but footers when it is made. What is asked of it goes into the Parquet reader: columns are not
+decoded, and row groups without a wanted site are skipped, since files are sorted by site.
+
+Belongs here: how rows come out of files. Does not belong here: where files lie and how they get there (`dataset.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Name of the column that holds the partition's day.
+DAY = "date"
+#: What the code of a site is called: in `transactions`, in what is counted by site, in `sites`.
+SITE_COLUMNS = ("location_code", "site", "code")
+#: Days that a message names.
+_NAMED_DAYS = 20
+#: Nothing is fetched from the network in order to read a local file; all that is used is built into DuckDB.
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows that are wanted of one asset; each method hands them out in another form, with the same columns.
+
+    Attributes:
+        folder: the asset's.
+        files: in the order of the rows.
+        columns: of the result, in order; for a partitioned asset `date`, the partition's day, is the first.
+        partitioned: whether `date` stands in the paths.
+        site_column: column of the site codes, where there is one.
+        sites: codes of the sites wanted; None for all rows.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    columns: tuple[str, ...]
+    partitioned: bool
+    site_column: str | None = None
+    sites: tuple[str, ...] | None = None
+
+    def table(self) -> pa.Table:
+        """Read the rows into Arrow.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        with self._readable():
+            partitioning = ds.partitioning(pa.schema([(DAY, pa.date32())]), flavor="hive") if self.partitioned else None
+            dataset = ds.dataset(
+                [str(file) for file in self.files],
+                format="parquet",
+                partitioning=partitioning,
+                partition_base_dir=str(self.folder),
+            )
+            wanted = None if self.sites is None else pc.field(self.site_column).isin(self.sites)
+            return dataset.to_table(columns=list(self.columns), filter=wanted).replace_schema_metadata(None)
+
+    def frame(self) -> pd.DataFrame:
+        """Read the rows into pandas.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        frame: pd.DataFrame = self.table().to_pandas()
+        return frame
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """A DuckDB relation, in a database of its own; rows are read when it is asked for some. Instants show in UTC.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        with self._readable():
+            connection = duckdb.connect(config=_OFFLINE)
+            connection.execute("SET TimeZone = 'UTC'")
+            files = [_literal(file) for file in self.files]
+            relation = connection.read_parquet(files, hive_partitioning=self.partitioned)
+            if self.sites is not None:
+                codes = [duckdb.ConstantExpression(code) for code in self.sites]
+                relation = relation.filter(duckdb.ColumnExpression(self.site_column or "").isin(*codes))
+            return relation.select(*(duckdb.ColumnExpression(column) for column in self.columns))
+
+    def lazy_frame(self) -> pl.LazyFrame:
+        """A Polars frame whose rows are read when it is collected.
+
+        Raises:
+            LakeError: when Polars is not installed, or a file cannot be read.
+        """
+        try:
+            import polars as pl  # noqa: PLC0415 - an optional part of the product
+        except ImportError as error:
+            raise LakeError("Polars is not installed: pip install 'sonnys-pipeline[polars]'") from error
+        # Polars takes every `key=value` of a path for a partition, those above the lake included.
+        above = {part.partition("=")[0]: pl.String for part in self.folder.parts if "=" in part}
+        with self._readable():
+            frame = pl.scan_parquet(
+                list(self.files),
+                hive_partitioning=self.partitioned,
+                hive_schema={**above, DAY: pl.Date} if self.partitioned else None,
+                glob=False,
+            )
+            if self.sites is not None:
+                frame = frame.filter(pl.col(self.site_column or "").is_in(self.sites))
+            return frame.select(self.columns)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, duckdb.Error, OSError) as error:
+            raise LakeError(f"{self.folder} cannot be read ({error}); materialize what is damaged again") from error
+
+
+def scan(
+    lake: Lake,
+    asset: str,
+    partitions: Sequence[str] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    sites: Sequence[str] | None = None,
+) -> Scan:
+    """What to read of an asset; the files must be there, and have the columns.
+
+    Args:
+        lake: where.
+        asset: which.
+        partitions: which days, in the order of the rows; None for an asset without partitions.
+        columns: which columns, `date` aside; None for all.
+        sites: codes of the sites whose rows are wanted; None for all rows. A site without rows has none.
+
+    Raises:
+        NotLandedError: naming the days that are not there.
+        LakeError: a file cannot be read, lacks a column, or says nothing of sites where some are asked for.
+    """
+    keys: Sequence[str | None] = [None] if partitions is None else list(partitions)
+    files = tuple(lake.path(asset, key) for key in keys)
+    _require_landed(asset, [key or "" for key, file in zip(keys, files, strict=True) if not file.exists()])
+    if not files:
+        raise NotLandedError(f"{asset}: no day is asked for; name one at least")
+    there = {file: _names(file) for file in files}
+    first = there[files[0]]
+    wanted = [name for name in (first if columns is None else columns) if partitions is None or name != DAY]
+    site_column = next((name for name in SITE_COLUMNS if name in first), None)
+    if sites is not None:
+        if not sites:
+            raise LakeError(f"{asset}: `sites` names no site; leave it out to read all of them")
+        if site_column is None:
+            raise LakeError(f"{asset} cannot be read by site: it has none of the columns {', '.join(SITE_COLUMNS)}")
+    needed = {*wanted, *([site_column] if sites is not None and site_column else [])}
+    for file, names in there.items():
+        if lacking := sorted(needed - set(names)):
+            raise LakeError(
+                f"{file} has no column {', '.join(lacking)}; it has {', '.join(names)}. Ask for others, or materialize "
+                "it again if it is older than the column."
+            )
+    return Scan(
+        folder=lake.root / asset,
+        files=files,
+        columns=tuple(wanted if partitions is None else [DAY, *wanted]),
+        partitioned=partitions is not None,
+        site_column=site_column,
+        sites=None if sites is None else tuple(sites),
+    )
+
+
+def _require_landed(asset: str, missing: Sequence[str]) -> None:
+    if not missing:
+        return
+    if missing == [""]:
+        raise NotLandedError(f"{asset}: not landed; materialize it first")
+    more = f" and {len(missing) - _NAMED_DAYS} more days" if len(missing) > _NAMED_DAYS else ""
+    raise NotLandedError(
+        f"{asset}: not landed: {', '.join(missing[:_NAMED_DAYS])}{more}; "
+        f"materialize {'it' if len(missing) == 1 else 'them'} first"
+    )
+
+
+def _names(file: Path) -> list[str]:
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as error:
+        raise LakeError(f"{file} cannot be read as Parquet ({error}); restore it or materialize it again") from error
+
+
+def _literal(file: Path) -> str:
+    """A path in which DuckDB sees no pattern."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))

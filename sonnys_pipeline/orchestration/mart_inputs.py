@@ -1,0 +1,269 @@
+"""What a mart is computed from: the landed partitions of `transactions`, the sites, and digests of both.
+
+A file that holds some sites only counts as landed for those sites, and for no other: zero is not a fair count of
+rows that nobody has read.
+
+Belongs here: the lake as input of the analytics, and what a mart's file remembers of its inputs. Does not belong here:
+Dagster's nouns; what is counted (`sonnys_pipeline.analytics`).
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from sonnys_pipeline.analytics.business_days import MissingDay, SiteDay, partitions_needed, site_zones
+from sonnys_pipeline.analytics.counting import Mart
+from sonnys_pipeline.analytics.digests import content_digest, site_day_digests
+from sonnys_pipeline.batch.landing import landed_sites
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+
+TRANSACTIONS, SITES = "transactions", "sites"
+#: Names of the facts in a mart's file: digest of what counts in it, what it was read from, what it lacks.
+INPUT_DIGEST, INPUTS, MISSING = "input_digest", "inputs", "missing"
+
+#: A KPI function of `sonnys_pipeline.analytics`: rows, sites, business dates, and by name `landed` and `timezone`.
+CountDays = Callable[..., Mart]
+
+#: How far a business day's partitions may lie from its date: zones are up to 26 hours apart.
+_NEAR = [timedelta(days=shift) for shift in range(-2, 3)]
+_NO_SITES = pa.table({"code": pa.array([], pa.string()), "timezone": pa.array([], pa.string())})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides whether a mart's file is up to date.
+
+    Attributes:
+        asset: the mart.
+        version: of its definition; another one makes all of its files stale.
+        by_site_day: whether its partitions are site-local business days, or the days of `transactions` themselves.
+    """
+
+    asset: str
+    version: str
+    by_site_day: bool
+
+
+class MartInputs:
+    """What is landed at this moment.
+
+    Attributes:
+        partitions: landed days of `transactions`.
+        sites: the columns `code` and `timezone` of `sites`; no rows where it is not landed.
+        sites_are_landed: whether it is; otherwise every site follows the pipeline's zone.
+        timezone: the pipeline's zone.
+    """
+
+    def __init__(self, lake: Lake, timezone: str) -> None:
+        """Look into the lake; `timezone` is the zone of its daily partitions.
+
+        Raises:
+            LakeError: when the site list is there and cannot be read.
+        """
+        self._lake = lake
+        self.timezone = timezone
+        self.partitions = frozenset(lake.partitions(TRANSACTIONS))
+        self.sites_are_landed = lake.path(SITES).exists()
+        self.sites = lake.read(SITES, columns=["code", "timezone"]) if self.sites_are_landed else _NO_SITES
+
+    @cached_property
+    def zones(self) -> str:
+        """A digest of which zone each site's days follow."""
+        found = [(site.site, site.timezone, site.is_physical) for site in site_zones(self.sites, self.timezone)]
+        return _digest([self.timezone, found])
+
+    def landed_for(self, recipe: Recipe, days: Iterable[str]) -> dict[str, list[str]]:
+        """The landed partitions that each day's file is read from; none where nothing of it can be computed."""
+        if not recipe.by_site_day:
+            return {day: [day] if day in self.partitions else [] for day in days}
+        dates = {day: date.fromisoformat(day) for day in days}
+        needed: dict[str, set[str]] = {day: {day} & self.partitions for day in dates}
+        near = [day for day in dates.values() if any((day + shift).isoformat() in self.partitions for shift in _NEAR)]
+        for site_day in partitions_needed(near, self.sites, self.timezone):
+            keys = {partition.isoformat() for partition in site_day.partitions}
+            if keys <= self.partitions:
+                needed[site_day.business_date.isoformat()] |= keys
+        return {day: sorted(keys) for day, keys in needed.items()}
+
+    def file(self, partition: str) -> Path:
+        """Where a partition of `transactions` lies."""
+        return self._lake.path(TRANSACTIONS, partition)
+
+    def content(self, partition: str) -> str:
+        """Digest of a partition's rows; made once for each state of its file.
+
+        Raises:
+            LakeError: when the file cannot be read.
+        """
+        path = str(self.file(partition))
+        try:
+            return _content(path, _stamp(path))
+        except (duckdb.Error, OSError) as error:
+            raise LakeError(f"{path} cannot be read ({error}); restore it or materialize it again") from error
+
+    def remembered(self, recipe: Recipe, partitions: Iterable[str]) -> dict[str, Any]:
+        """What a mart's file keeps of its inputs, to be compared later.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        files = {key: [_stamp(str(self.file(key))), self.content(key)] for key in partitions}
+        return {"version": recipe.version, "zones": self.zones if recipe.by_site_day else "", "files": files}
+
+    def is_as_remembered(self, recipe: Recipe, partitions: Sequence[str], kept: Mapping[str, Any]) -> bool:
+        """Whether a mart's inputs hold the same rows as when it was computed; rows are read only of newer files.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        files = kept.get("files", {})
+        return (
+            kept.get("zones") == (self.zones if recipe.by_site_day else "")
+            and sorted(files) == list(partitions)
+            and all(files[key][0] == _stamp(str(self.file(key))) or files[key][1] == self.content(key) for key in files)
+        )
+
+    def digests(self, recipe: Recipe, days: Sequence[str]) -> dict[str, str]:
+        """A digest of exactly the rows that count toward each day's file, and of the sites' days.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        if not recipe.by_site_day:
+            return {day: _digest([recipe.version, self.content(day)]) for day in days}
+        read = sorted({key for keys in self.landed_for(recipe, days).values() for key in keys})
+        stamps = tuple((key, _stamp(str(self.file(key)))) for key in read)
+        made = _site_day_digests(str(self._lake.root), self.timezone, self.zones, tuple(days), stamps)
+        return {day: _digest([recipe.version, digest]) for day, digest in made}
+
+    def site_day_digests(self, days: Sequence[str]) -> dict[str, str]:
+        """As `digests`, whatever the version of a mart; read anew each time.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        mart = self.count(site_day_digests, days)
+        parts: dict[str, list[Any]] = {day: [] for day in days}
+        for row in mart.table.to_pylist():
+            parts[row["business_date"].isoformat()].append([row["site"], row["rows"], row["digest"]])
+        for site_day in self._site_days(days):
+            parts[site_day.business_date.isoformat()].append(
+                [site_day.site, site_day.is_physical, site_day.start.isoformat(), site_day.end.isoformat()]
+            )
+        for lacking in mart.missing:
+            parts[lacking.business_date.isoformat()].append([lacking.site, [str(day) for day in lacking.missing]])
+        return {day: _digest(found) for day, found in parts.items()}
+
+    def count(self, function: CountDays, days: Sequence[str]) -> Mart:
+        """Run a KPI function over business days; it reads the landed files that these need, and no others.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        site_days = self._site_days(days)
+        wanted = {*days, *(key.isoformat() for day in site_days for key in day.partitions)}
+        landed = sorted(wanted & self.partitions)
+        try:
+            mart = function(
+                [self.file(key) for key in landed],
+                self.sites,
+                [date.fromisoformat(day) for day in days],
+                landed=[date.fromisoformat(key) for key in landed],
+                timezone=self.timezone,
+            )
+        except duckdb.Error as error:
+            raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
+        return self._without_unread_sites(mart, site_days, landed)
+
+    def require(self, recipe: Recipe, days: Sequence[str]) -> dict[str, list[str]]:
+        """As `landed_for`, where each day can be computed at least in part.
+
+        Raises:
+            NotLandedError: naming the days of which nothing can be.
+        """
+        landed = self.landed_for(recipe, days)
+        if missing := [day for day, partitions in landed.items() if not partitions]:
+            raise NotLandedError(
+                f"{TRANSACTIONS}: not landed: {', '.join(missing)}; materialize "
+                f"{'it' if len(missing) == 1 else 'them'} first"
+            )
+        return landed
+
+    def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
+        return partitions_needed([date.fromisoformat(day) for day in days], self.sites, self.timezone)
+
+    def _without_unread_sites(self, mart: Mart, site_days: Collection[SiteDay], landed: Iterable[str]) -> Mart:
+        """Take out site days whose partitions are landed for other sites only, and name them as missing."""
+        partial = {date.fromisoformat(key): sites for key in landed if (sites := landed_sites(self._lake, key))}
+        if not partial:
+            return mart
+        unread = {
+            (day.site, day.business_date): tuple(
+                key for key in day.partitions if key in partial and day.site not in partial[key]
+            )
+            for day in site_days
+        }
+        named = {(one.site, one.business_date) for one in mart.missing}
+        lacking = tuple(
+            MissingDay(site, day, keys) for (site, day), keys in unread.items() if keys and (site, day) not in named
+        )
+        pairs = zip(mart.table["site"].to_pylist(), mart.table["business_date"].to_pylist(), strict=True)
+        return Mart(mart.table.filter(pa.array([not unread.get(pair) for pair in pairs], pa.bool_())), (
+            *mart.missing, *lacking,
+        ))  # fmt: skip
+
+
+def facts_of(digest: str, remembered: Mapping[str, Any], missing: Iterable[MissingDay] = ()) -> dict[str, str]:
+    """What a mart's file says of its making."""
+    return {
+        INPUT_DIGEST: digest,
+        INPUTS: json.dumps(remembered),
+        MISSING: json.dumps([str(day) for day in missing]),
+    }
+
+
+def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:
+    """Site days that a landed mart lacks, in sentences.
+
+    Raises:
+        NotLandedError: when the mart's day is not landed.
+        LakeError: when its file cannot be read.
+    """
+    found: list[str] = json.loads(lake.facts(asset, day).get(MISSING, "[]"))
+    return found
+
+
+def _stamp(path: str) -> str:
+    """Tells one state of a file from another without reading it."""
+    found = Path(path).stat()
+    return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+@lru_cache(maxsize=4096)
+def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - the stamp is part of what is remembered
+    return content_digest([path])
+
+
+# Several marts ask for the same days one after the other. Zones and stamps are part of what is remembered.
+@lru_cache(maxsize=8)
+def _site_day_digests(
+    root: str,
+    timezone: str,
+    zones: str,  # noqa: ARG001
+    days: tuple[str, ...],
+    stamps: tuple[tuple[str, str], ...],  # noqa: ARG001
+) -> tuple[tuple[str, str], ...]:
+    return tuple(MartInputs(Lake(root), timezone).site_day_digests(days).items())
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

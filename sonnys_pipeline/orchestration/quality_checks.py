@@ -1,0 +1,130 @@
+"""Checks that warn: rows that are odd and may be true, days that look thin, days that are there in part.
+
+All in one step, so that a run of months reads its files a few times and not a few times a day. Nothing waits for them.
+
+Belongs here: checks of `transactions` in what is landed alone. Does not belong here: what is looked for
+(`analytics/quality.py`, `analytics/volume.py`), and checks that ask the API (`api_checks.py`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from sonnys_pipeline.analytics.problems import Finding
+from sonnys_pipeline.analytics.quality import (
+    line_item_differences,
+    tender_differences,
+    unknown_values,
+    unsettled_rows,
+)
+from sonnys_pipeline.analytics.volume import unusual_volume
+from sonnys_pipeline.batch.landing import landed_sites
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.orchestration.verdicts import days_of, verdict
+
+_ASSET = "transactions"
+#: Weeks that a day's volume is compared with.
+_WEEKS = 8
+#: Check → what it looks for, and what is said when all is well. Others than these two kinds are looked for by row.
+_BY_ROW: Mapping[str, tuple[str, str]] = {
+    "tenders_add_up": ("Tenders of a transaction add up to its total.", "tenders add up to totals"),
+    "items_add_up": ("Items of a ticket, voided ones aside, add up to its total.", "items add up to totals"),
+    "known_values": ("Types, statuses and tenders are ones that the API documents.", "no unknown value"),
+    "settled": ("No transaction is unsettled a week after its day.", "nothing is unsettled for longer than a week"),
+}
+_BY_DAY: Mapping[str, tuple[str, str]] = {
+    "usual_volume": ("As many rows as on this weekday in the last weeks.", "as many rows as usual"),
+    "all_sites": ("The day is landed for all sites.", "landed for all sites"),
+}
+
+#: What looks at rows: files in, finding out.
+Look = Callable[[Sequence[Path]], Finding]
+
+
+def quality_checks(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Sequence[dg.AssetChecksDefinition]:
+    """The checks that warn; `now` gives an aware instant."""
+    described = {**_BY_ROW, **_BY_DAY}
+
+    @dg.multi_asset_check(
+        name="quality_of_transactions",
+        specs=[dg.AssetCheckSpec(name, asset=_ASSET, description=said) for name, (said, _) in described.items()],
+        can_subset=True,
+    )
+    def quality_of_transactions(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        landed = lake.open_lake()
+        days = days_of(context, landed)
+        looks: dict[str, Look] = {
+            "tenders_add_up": tender_differences,
+            "items_add_up": line_item_differences,
+            "known_values": unknown_values,
+            "settled": partial(unsettled_rows, now=now()),
+        }
+        for key in sorted(context.selected_asset_check_keys):
+            try:
+                if key.name in looks:
+                    found = by_row(landed, days, looks[key.name])
+                else:
+                    found = {"usual_volume": volume, "all_sites": absent_sites}[key.name](landed, days)
+            except EXPECTED as error:
+                raise as_failure(error) from error
+            yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=described[key.name][1])
+
+    return [quality_of_transactions]
+
+
+def by_row(lake: Lake, days: Sequence[str], look: Look) -> dict[str, list[str]]:
+    """Problems of each day's rows: all days in one reading, and only if there are any, day after day.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    for day in days:
+        lake.rows(_ASSET, day)  # its error names the file
+    try:
+        if look([lake.path(_ASSET, day) for day in days]).passed:
+            return {day: [] for day in days}
+        return {day: list(look([lake.path(_ASSET, day)]).problems) for day in days}
+    except duckdb.Error as error:
+        raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
+
+
+def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    """Days that have fewer or more rows than their weekday usually has; days that are landed in part tell nothing.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    landed = set(lake.partitions(_ASSET))
+    dates = {day: date.fromisoformat(day) for day in days}
+    earlier = {
+        (one - timedelta(weeks=weeks)).isoformat() for one in dates.values() for weeks in range(1, _WEEKS + 1)
+    }  # fmt: skip
+    whole = [day for day in sorted({*days, *(earlier & landed)}) if landed_sites(lake, day) is None]
+    rows = {date.fromisoformat(day): lake.rows(_ASSET, day) for day in whole}
+    return {
+        day: list(unusual_volume(one, rows, weeks=_WEEKS).problems) if one in rows else [] for day, one in dates.items()
+    }
+
+
+def absent_sites(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    """Days that are landed for some sites only.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for day in days:
+        sites = landed_sites(lake, day)
+        found[day] = [] if sites is None else [
+            f"landed for {', '.join(sorted(sites))} only; materialize the day without a site for the others"
+        ]  # fmt: skip
+    return found

@@ -1,0 +1,94 @@
+"""`daily_report`: the morning report of a business day as one HTML page, with its headline numbers in Dagster.
+
+Belongs here: the page as a Dagster asset. Does not belong here: what it is made of (`sonnys_pipeline.reporting`) and
+what it says (`analytics/report.py`).
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from sonnys_pipeline.analytics.report import Report
+from sonnys_pipeline.analytics.report_markdown import report_as_markdown
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.metadata import Metadata
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.reporting.daily import ASSET, Page, has_figures, land_report, make_report
+
+REPORTS_GROUP = "reports"
+#: Reports of these last days are made again when their figures change; older ones when somebody asks for them.
+_FOLLOWED = timedelta(days=4)
+#: The mart whose news are the report's: it is computed again when rows that count toward its day have changed.
+_FOLLOWS = "site_day_kpis"
+
+
+def report_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset; it follows the marts for the last days, and is left alone by a backfill of a year."""
+    neighbours = dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+    )
+
+    @dg.asset(
+        name=ASSET,
+        group_name=REPORTS_GROUP,
+        kinds={"html"},
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[dg.AssetDep("transactions", partition_mapping=neighbours), "sites", _FOLLOWS],
+        automation_condition=follow_the_marts(),
+    )
+    def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
+
+        Cars, sales, memberships and conversion against last week, sites, hours, tenders, discounts, voids, and what a
+        reader should know before believing them.
+        """
+        landed_in = lake.open_lake()
+        try:
+            for day in context.partition_keys:
+                now = datetime.now(ZoneInfo(partitions.timezone))
+                report = make_report(
+                    landed_in, date.fromisoformat(day), timezone=partitions.timezone, made_at=now
+                )  # fmt: skip
+                page = land_report(landed_in, report)
+                context.add_asset_metadata(report_metadata(report, page), partition_key=day)
+                for caveat in report.caveats:
+                    if caveat.severity == "error":
+                        context.log.warning("%s: %s", day, caveat.text)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        return dg.MaterializeResult()
+
+    return daily_report
+
+
+def follow_the_marts() -> dg.AutomationCondition[dg.AssetKey]:
+    """A report of the last days is made when its mart is, be it the first time or again."""
+    condition = dg.AutomationCondition
+    news = condition.any_deps_updated().allow(dg.AssetSelection.assets(_FOLLOWS))
+    handled = condition.newly_requested() | condition.newly_updated()
+    return (
+        condition.in_latest_time_window(_FOLLOWED)
+        & news.since(handled)
+        & ~condition.in_progress()
+        & ~condition.any_deps_in_progress()
+    ).with_label("follows the marts of the last days")
+
+
+def report_metadata(report: Report, page: Page) -> Metadata:
+    """What the UI shows of a report: its headline numbers, and how much of it is to be believed."""
+    findings = {
+        severity: sum(caveat.severity == severity for caveat in report.caveats) for severity in ("error", "warning")
+    }
+    return {
+        "report": dg.MetadataValue.md(report_as_markdown(report)),
+        "path": dg.MetadataValue.path(str(page.path)),
+        "bytes": dg.MetadataValue.int(page.size),
+        "findings": dg.MetadataValue.int(len(report.caveats)),
+        "errors": dg.MetadataValue.int(findings["error"]),
+        "warnings": dg.MetadataValue.int(findings["warning"]),
+        "missing_sites": dg.MetadataValue.int(len(report.missing_sites)),
+        "has_figures": dg.MetadataValue.bool(has_figures(report)),
+    }

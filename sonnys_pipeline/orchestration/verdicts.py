@@ -1,0 +1,75 @@
+"""What a check says of the days of its run: one evaluation a day, and one for the run as a whole.
+
+A check's result knows no partition, and a run may have many: so the days are logged one by one, and the result that is
+owed besides sums them up.
+
+Belongs here: problems → evaluations, and which days are looked at. Does not belong here: what is looked for.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from sonnys_pipeline.lake.dataset import Lake
+
+#: Tags that Dagster gives a run over a range of days.
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+#: In a result's metadata: it is not about the days of its run, so a message about the run leaves it out.
+ABOUT = "about"
+#: Days that a result's description names; its metadata has all.
+_NAMED_DAYS = 10
+
+
+def days_of(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str = "transactions") -> Sequence[str]:
+    """The days that a check looks at: those of its run, or all landed ones where it is run by itself in the UI."""
+    try:
+        return list(context.partition_keys)
+    except dg.DagsterInvariantViolationError:  # a run of checks alone has no partitions, whatever its tags say
+        first, last = (context.run.tags.get(tag) for tag in RANGE)
+        return [day for day in lake.partitions(asset) if (first or day) <= day <= (last or day)]
+
+
+def verdict(
+    context: dg.AssetCheckExecutionContext,
+    key: dg.AssetCheckKey,
+    found: Mapping[str, Sequence[str]],
+    severity: dg.AssetCheckSeverity,
+    *,
+    good: str,
+) -> dg.AssetCheckResult:
+    """Log an evaluation a day, and give the run's own.
+
+    Args:
+        context: of the check.
+        key: which check.
+        found: what is wrong, in sentences that name ids, by day; a day without problems passes.
+        severity: of a failure.
+        good: what to say when every day passes.
+    """
+    for day, problems in found.items():
+        context.op_execution_context.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type] # accepted, and stored with its partition
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=not problems,
+                severity=severity,
+                metadata={"problems": dg.MetadataValue.json(list(problems))},
+                partition=day,
+            )
+        )
+    counted = "1 day" if len(found) == 1 else f"{len(found)} days"
+    bad = {day: list(problems) for day, problems in found.items() if problems}
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=not bad,
+        severity=severity,
+        description=_summary(bad) or f"{counted}: {good}",
+        metadata={"looked_at": counted, "problems": dg.MetadataValue.json(bad)},
+    )
+
+
+def _summary(bad: Mapping[str, Sequence[str]]) -> str:
+    named = [f"{day}: {', '.join(problems)}" for day, problems in list(bad.items())[:_NAMED_DAYS]]
+    more = [f"and {len(bad) - _NAMED_DAYS} more days"] if len(bad) > _NAMED_DAYS else []
+    return "; ".join(named + more)

@@ -1,0 +1,120 @@
+"""Two checks against silent loss: yesterday is not there; a day that is not there is about to leave the API.
+
+They look into the lake alone, at all days and not at those of a run, so they cost nothing and can run at any time. A
+run that lands days takes them along, so that the UI shows how things stand; a message about it does not mention them.
+
+Belongs here: these two. Does not belong here: when they run (`automation.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from sonnys_pipeline.batch.landing import is_landed
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.days import first_kept_day, last_complete_day
+from sonnys_pipeline.orchestration.automation import DAILY_HOUR
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.orchestration.verdicts import ABOUT
+
+_ASSET = "transactions"
+WATCH = "landing_watch"
+_ALL_DAYS = "all days, whichever ones the run is about"
+#: How long the morning's run may take before yesterday counts as missing.
+GRACE = timedelta(hours=2)
+#: Days that a description names; the metadata has all.
+_NAMED = 10
+
+
+class Watch(dg.Config):
+    """How early to speak of a day that is about to be lost."""
+
+    days: int = Field(default=14, ge=1, description="Warn this many days before a day that is not landed is lost.")
+
+
+def watch_checks(
+    partitions: dg.DailyPartitionsDefinition, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Sequence[dg.AssetChecksDefinition]:
+    """The two checks; `now` gives an aware instant."""
+
+    @dg.multi_asset_check(
+        name=WATCH,
+        specs=[
+            dg.AssetCheckSpec("freshness", asset=_ASSET, description="Yesterday is landed, two hours after it is due."),
+            dg.AssetCheckSpec("ageing", asset=_ASSET, description="No unlanded day is about to leave the API."),
+        ],
+        can_subset=True,
+    )
+    def landing_watch(
+        context: dg.AssetCheckExecutionContext, config: Watch, lake: LakeResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        landed, moment = lake.open_lake(), now()
+        if _key("freshness") in context.selected_asset_check_keys:
+            yield _freshness(landed, partitions, moment)
+        if _key("ageing") in context.selected_asset_check_keys:
+            yield _ageing(landed, partitions, moment, config.days)
+
+    return [landing_watch]
+
+
+def _key(name: str) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(_ASSET), name)
+
+
+def _freshness(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime) -> dg.AssetCheckResult:
+    """Whether the last day is landed whose run is due; before the first partition there is none."""
+    expected = last_complete_day(now - timedelta(hours=DAILY_HOUR) - GRACE, partitions.timezone)
+    latest = max(lake.partitions(_ASSET), default="none")
+    if expected < partitions.start.date():
+        said, fresh = f"no day is due before {partitions.start.date()}", True
+    elif fresh := is_landed(lake, expected.isoformat(), None):
+        said = f"{expected} is landed"
+    else:
+        said = (
+            f"{expected} is not landed for all sites (latest: {latest}); see why its run failed or did not start "
+            "(schedule off? daemon down? `sonnys doctor` tells), then materialize it"
+        )
+    return dg.AssetCheckResult(
+        asset_key=_ASSET,
+        check_name="freshness",
+        passed=fresh,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={ABOUT: _ALL_DAYS, "expected": expected.isoformat(), "latest": latest},
+    )
+
+
+def _ageing(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime, ahead: int) -> dg.AssetCheckResult:
+    """Whether days that are not landed are among the oldest ones that the API still has."""
+    oldest = first_kept_day(now, partitions.timezone)
+    end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
+    leaving = not_landed(lake, max(oldest, partitions.start.date()), end)
+    said = f"no day is lost within {ahead} days"
+    if leaving:
+        named = f"{', '.join(leaving[:_NAMED])}{' …' if len(leaving) > _NAMED else ''}"
+        which = "1 day is" if len(leaving) == 1 else f"{len(leaving)} days are"
+        said = (
+            f"{which} not landed for all sites and will leave the API within {ahead} days: {named}. Backfill now: "
+            f"the API forgets the first on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
+        )
+    return dg.AssetCheckResult(
+        asset_key=_ASSET,
+        check_name="ageing",
+        passed=not leaving,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={ABOUT: _ALL_DAYS, "days": leaving, "oldest_day_that_the_api_keeps": oldest.isoformat()},
+    )
+
+
+def not_landed(lake: Lake, first: date, end: date) -> list[str]:
+    """Days of `[first, end)` that are not landed for all sites."""
+    days = [(first + timedelta(days=shift)).isoformat() for shift in range((end - first).days)]
+    return [day for day in days if not is_landed(lake, day, None)]
+
+
+def _leaves(day: date, oldest: date, moment: datetime) -> str:
+    """Roughly the date on which the API forgets a day: as many days from now as it is younger than the oldest."""
+    return (moment.date() + timedelta(days=(day - oldest).days + 1)).isoformat()

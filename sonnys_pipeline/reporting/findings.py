@@ -1,0 +1,84 @@
+"""What the checks find in a day's landed rows, as a report says it.
+
+Belongs here: which findings a reader of the report should know, how grave each is, and how it is worded. Does not
+belong here: the checks themselves (`analytics/quality.py`, `analytics/volume.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sonnys_pipeline.analytics import quality
+from sonnys_pipeline.analytics.caveats import Caveat, Severity
+from sonnys_pipeline.analytics.problems import Finding
+from sonnys_pipeline.analytics.volume import unusual_volume
+from sonnys_pipeline.batch.landing import ASSET as TRANSACTIONS
+from sonnys_pipeline.lake.dataset import Lake
+
+#: Ids that a sentence names; the asset checks name more.
+_NAMED = 3
+#: What mends a day whose rows are not what they should be.
+_AGAIN = ". Load the day again"
+_DAY = timedelta(days=1)
+#: Weeks that a day's volume is compared with.
+_WEEKS = 8
+
+
+def findings_of(lake: Lake, day: date, *, timezone: str, now: datetime) -> Iterator[Caveat]:
+    """What is found in the rows of one landed partition; nothing where it is not landed.
+
+    Args:
+        lake: where it lies.
+        day: the partition.
+        timezone: IANA name of the zone of the partitions.
+        now: aware.
+
+    Raises:
+        LakeError: when a file cannot be read.
+        duckdb.Error: the same, where DuckDB says it.
+    """
+    path = lake.path(TRANSACTIONS, day.isoformat())
+    if not path.exists():
+        return
+    rows = [path]
+    start, end = (
+        datetime.combine(one, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC) for one in (day, day + _DAY)
+    )  # fmt: skip
+    yield from _said(quality.duplicate_ids(rows), "error", "landed more than once, and counted as often", _AGAIN)
+    strays = quality.outside_the_day(rows, start, end)
+    yield from _said(strays, "error", f"landed with a day that {_they(strays)} not lie in", _AGAIN)
+    yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled, a week later", _AGAIN)
+    yield from _volume(lake, day)
+    yield from _said(quality.tender_differences(rows), "info", "paid with tenders that do not add up to the total")
+    yield from _said(quality.line_item_differences(rows), "info", "made of items that do not add up to the total")
+    # Its sentences name what is new ("unknown tender 'Crypto'"), and that is what a reader wants to know.
+    for problem in quality.unknown_values(rows).problems:
+        what, _, ids = problem.partition(": ")
+        yield Caveat("info", f"The API sent something that it does not document, {what}: {ids.partition(':')[0]}.")
+
+
+def _said(found: Finding, severity: Severity, what: str, remedy: str = "") -> Iterator[Caveat]:
+    if found.passed:
+        return
+    who = "1 transaction is" if found.count == 1 else f"{found.count:,} transactions are"
+    more = f" and {found.count - _NAMED:,} more" if found.count > _NAMED else ""
+    yield Caveat(severity, f"{who} {what}{remedy}: {', '.join(found.ids[:_NAMED])}{more}.")
+
+
+def _they(found: Finding) -> str:
+    return "it does" if found.count == 1 else "they do"
+
+
+def _volume(lake: Lake, day: date) -> Iterator[Caveat]:
+    weeks = [day - week * 7 * _DAY for week in range(_WEEKS + 1)]
+    rows = {one: lake.rows(TRANSACTIONS, str(one)) for one in weeks if lake.path(TRANSACTIONS, str(one)).exists()}
+    found = unusual_volume(day, rows, weeks=_WEEKS)
+    if found.expected and not found.passed:
+        low, high = found.expected
+        yield Caveat(
+            "warning",
+            f"{found.rows:,} transactions on this day, where {low:,} to {high:,} are usual on a {day:%A}. Load the day "
+            "again, or look at what happened.",
+        )

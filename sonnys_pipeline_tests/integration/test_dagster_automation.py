@@ -1,0 +1,201 @@
+"""DG-02, DG-03: marts follow landed rows: nothing for an unchanged day, for an edited row exactly the days it touches.
+
+The conditions are evaluated here as the daemon evaluates them; the acceptance test has a real daemon.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sonnys_pipeline.orchestration.build import build_defs
+
+DAYS = ("2026-03-10", "2026-03-12")
+EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
+TABLES = ("line_items", "tenders", "discounts")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+
+
+class Daemon:
+    """Evaluates the conditions of tables and marts, tick after tick."""
+
+    def __init__(self, pipeline) -> None:
+        self.pipeline = pipeline
+        self._cursor = None
+
+    def tick(self) -> dict[str, list[str]]:
+        """Requested days by asset; assets without any are left out."""
+        result = dg.evaluate_automation_conditions(
+            build_defs(),
+            self.pipeline.instance,
+            asset_selection=dg.AssetSelection.assets(*TABLES, *MARTS),
+            cursor=self._cursor,
+            evaluation_time=datetime(2026, 3, 20, 12, tzinfo=UTC),
+        )
+        self._cursor = result.cursor
+        asked = {name: result.get_requested_partitions(dg.AssetKey(name)) for name in (*TABLES, *MARTS)}
+        return {name: sorted(days) for name, days in asked.items() if days}
+
+
+def land(pipeline, *assets: str, days: tuple[str, str]) -> None:
+    """Materialize assets without their checks."""
+    assert pipeline.run(selection=dg.AssetSelection.assets(*assets).without_checks(), days=days).success
+
+
+def asked_for(partitions: list[str], business_dates: list[str]) -> dict[str, list[str]]:
+    """Each table for partitions of `transactions`, each mart for business dates."""
+    return dict.fromkeys(TABLES, partitions) | dict.fromkeys(MARTS, business_dates)
+
+
+def every(*days: str) -> dict[str, list[str]]:
+    """Each table and mart, for the same days."""
+    return asked_for(list(days), list(days))
+
+
+@pytest.fixture
+def pipeline(open_pipeline: Callable[..., Any]):
+    """One site, in Chicago: its business days lie in two UTC days each."""
+    return open_pipeline(sites=1)
+
+
+@pytest.fixture
+def daemon(pipeline) -> Daemon:
+    """A daemon that has seen an empty instance."""
+    found = Daemon(pipeline)
+    assert found.tick() == {}
+    return found
+
+
+@pytest.fixture
+def settled(daemon) -> Daemon:
+    """Three days landed in one run with all that stands downstream, as the morning's job does: nothing is left."""
+    land(daemon.pipeline, "transactions", "sites", *TABLES, *MARTS, days=DAYS)
+    assert daemon.tick() == {}
+    daemon.pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
+    return daemon
+
+
+def test_backfilled_days_are_followed_once(daemon):
+    """Days far from the latest one land: they are requested, and not again while nothing new comes."""
+    land(daemon.pipeline, "transactions", "sites", days=DAYS)
+
+    assert daemon.tick() == every(*EACH)
+    assert daemon.tick() == {}
+
+
+def test_days_that_the_command_line_lands_are_followed(settled):
+    """A day that is read again outside of Dagster follows once Dagster is told, as `sonnys backfill run` does."""
+    pipeline = settled.pipeline
+    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, 18, tzinfo=UTC))
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        land(replace(pipeline, instance=elsewhere), "transactions", days=DAYS)
+    assert settled.tick() == {}
+
+    for day in EACH:
+        told = dg.AssetMaterialization("transactions", partition=day)
+        pipeline.instance.report_runless_asset_event(told)
+
+    assert settled.tick() == every("2026-03-11")
+
+
+def test_days_that_were_landed_before_the_sensor_was_on_are_followed(pipeline):
+    """The first evaluation ever takes up whatever is landed and not computed."""
+    land(pipeline, "transactions", "sites", days=DAYS)
+
+    assert Daemon(pipeline).tick() == every(*EACH)
+
+
+def test_an_unchanged_day_read_again_runs_nothing(settled):
+    """Three days and the site list are read anew, into newer files with the same rows: zero."""
+    pipeline = settled.pipeline
+    before = {day: pipeline.lake.facts("transactions", day)["loaded_at"] for day in EACH}
+
+    land(pipeline, "transactions", "sites", days=DAYS)
+
+    assert all(pipeline.lake.facts("transactions", day)["loaded_at"] > before[day] for day in EACH)
+    assert settled.tick() == {}
+
+
+@pytest.mark.parametrize(
+    ("instant", "business_date"),
+    [
+        (datetime(2026, 3, 11, 4, tzinfo=UTC), "2026-03-10"),  # an hour before midnight in Chicago
+        (datetime(2026, 3, 11, 18, tzinfo=UTC), "2026-03-11"),
+    ],
+)
+def test_an_edited_row_runs_exactly_the_days_that_it_touches(settled, instant, business_date):
+    """Tables of the partition that the row is in, marts of the business day that it counts toward: no other day."""
+    pipeline = settled.pipeline
+    (row_id,) = pipeline.simulator.world.add_late_rows(instant)
+
+    land(pipeline, "transactions", "sites", days=DAYS)
+
+    assert row_id in pipeline.landed_ids("2026-03-11")
+    assert settled.tick() == asked_for(["2026-03-11"], [business_date])
+    land(pipeline, *TABLES, days=("2026-03-11", "2026-03-11"))
+    land(pipeline, *MARTS, days=(business_date, business_date))
+    assert settled.tick() == {}
+
+
+def test_a_new_day_completes_the_business_day_before_it(settled):
+    """The 13th lands: the 12th of Chicago, of which hours were missing, is computed again together with the 13th."""
+    land(settled.pipeline, "transactions", days=("2026-03-13", "2026-03-13"))
+
+    asked = settled.tick()
+
+    assert asked == asked_for(["2026-03-13"], ["2026-03-12", "2026-03-13"])
+
+
+def test_nothing_is_computed_from_a_day_that_does_not_hold(settled):
+    """A changed day that lacks a promised row is left alone, checked or not; the day beside it follows."""
+    pipeline = settled.pipeline
+    for instant in (datetime(2026, 3, 10, 18, tzinfo=UTC), datetime(2026, 3, 12, 18, tzinfo=UTC)):
+        pipeline.simulator.world.add_late_rows(instant)
+    land(pipeline, "transactions", days=DAYS)
+    path = pipeline.lake.path("transactions", "2026-03-12")
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    pq.write_table(table.slice(1), path)
+
+    asked = settled.tick()
+
+    assert asked == every("2026-03-10")
+
+
+def test_an_unreadable_day_stops_no_other(settled):
+    """Garbage in one file's place: the conditions go on with the rest."""
+    pipeline = settled.pipeline
+    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 10, 18, tzinfo=UTC))
+    land(pipeline, "transactions", days=DAYS)
+    pipeline.lake.path("transactions", "2026-03-12").write_bytes(b"not parquet at all")
+
+    asked = settled.tick()
+
+    assert asked == every("2026-03-10")
+
+
+def test_a_damaged_or_deleted_mart_is_made_again_with_the_next_news(settled):
+    """Its inputs are the same, but the file is not there: re-reading the day brings it back."""
+    pipeline = settled.pipeline
+    pipeline.lake.path("site_day_kpis", "2026-03-11").unlink()
+
+    land(pipeline, "transactions", days=("2026-03-11", "2026-03-11"))
+
+    assert settled.tick() == {"site_day_kpis": ["2026-03-11"]}
+
+
+def test_a_zone_that_is_put_right_runs_the_days_again(settled):
+    """The site list has another zone: every business day is another one, and the flat tables are not concerned."""
+    lake = settled.pipeline.lake
+    sites = lake.read("sites")
+    zones = ["America/New_York" if zone else None for zone in sites["timezone"].to_pylist()]
+    place = sites.schema.get_field_index("timezone")
+    lake.land("sites", sites.set_column(place, sites.schema.field(place), pa.array(zones, pa.string())))
+    settled.pipeline.instance.report_runless_asset_event(dg.AssetMaterialization("sites"))
+
+    assert settled.tick() == dict.fromkeys(MARTS, EACH)

@@ -1,0 +1,73 @@
+"""Tickets that a person can count: rows on the wire with few fields said, as the lake hands them out.
+
+Belongs here: making input. Does not belong here: assertions.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from sonnys_pipeline.client import Site, TransactionJobItem
+from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
+
+Part = dict[str, Any]
+
+
+def line(department: str = "Wash", price: float = 10.0, **fields: Any) -> Part:
+    """One item, of a price that is all of `gross` and `net`."""
+    return {
+        "name": department, "sku": None, "department": department, "quantity": 1, "gross": price, "net": price,
+        "discount": 0.0, "tax": 0.0, "additionalFee": 0.0, "isVoided": False, **fields,
+    }  # fmt: skip
+
+
+def paid(total: float = 10.0, kind: str = "Cash", sub_type: str | None = None) -> Part:
+    """One tender."""
+    return {"tender": kind, "tenderSubType": sub_type, "amount": total, "change": 0.0, "total": total}
+
+
+def off(amount: float, name: str = "Early Bird", **fields: Any) -> Part:
+    """One discount."""
+    return {"discountName": name, "discount": amount, "appliedToItemName": "Wash", "discountCode": "EARLY", **fields}
+
+
+def ticket(number: int, at: str, site: str = "MAIN", total: float = 10.0, **fields: Any) -> TransactionJobItem:
+    """A settled retail wash for ten dollars, but for the fields given, by their names on the wire."""
+    row = {
+        "id": f"{number}:1",
+        "number": number,
+        "type": "Sale",
+        "completeDate": at,
+        "locationCode": site,
+        "total": total,
+        "tenders": [paid(total)],
+        "items": [line(price=total)],
+        "discount": [],
+        "isRecurringPayment": False,
+        "isRecurringRedemption": False,
+        "isRecurringSale": False,
+        "isPrepaidRedemption": False,
+        "isPrepaidSale": False,
+        "isRecurringPlanSale": False,
+        "isRecurringPlanRedemption": False,
+        "transactionStatus": "Completed",
+        **fields,
+    }
+    return TransactionJobItem.model_validate(row)
+
+
+def rows(*tickets: TransactionJobItem) -> pa.Table:
+    """As landed, without the partition's day."""
+    return to_table(tickets, TRANSACTIONS)
+
+
+def sites(**zones: str | None) -> pa.Table:
+    """The site list: code → time zone."""
+    found = [Site(code=code, name=code.title(), timezone=zone) for code, zone in zones.items()]
+    return to_table(found, arrow_schema(Site))
+
+
+def with_online_store(listed: pa.Table) -> pa.Table:
+    """The same list, and the e-commerce site, which has neither code nor zone."""
+    store = to_table([Site.model_validate({"code": "", "name": "Online", "timezone": None})], listed.schema)
+    return pa.concat_tables([listed, store])
