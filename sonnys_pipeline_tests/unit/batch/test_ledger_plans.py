@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, inspect, text
 
-from sonnys_pipeline.batch import ledger_store
+from sonnys_pipeline.batch import ledger_engines
 from sonnys_pipeline.batch.jobs import JobMode, JobStatus, LedgerError, PlanRecord, RowStatus, UnknownJobError
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.batch.ledger_errors import JobModeLockedError, PlanError
@@ -175,7 +175,7 @@ def old_ledger(path: Path) -> None:
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(ledger_store.MIGRATIONS))
+        config.set_main_option("script_location", str(ledger_engines.MIGRATIONS))
         config.set_main_option("path_separator", "os")
         command.upgrade(config, "0001")
         assert not inspect(connection).has_table("sonnys_plans")
