@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -44,9 +43,7 @@ def ranked(caveats: Iterable[Caveat]) -> tuple[Caveat, ...]:
     return tuple(sorted(caveats, key=lambda caveat: _SEVERITIES.index(caveat.severity)))
 
 
-def look_over(
-    book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime, *, listed_discounts: Decimal
-) -> Iterable[Caveat]:
+def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime) -> Iterable[Caveat]:
     """What the marts show about themselves.
 
     Args:
@@ -54,7 +51,6 @@ def look_over(
         chain: the sites.
         days: the days of the trend; the last is the report's.
         made_at: when the report was made, aware.
-        listed_discounts: dollars; the sum of the day's list of discounts.
     """
     *earlier, day = days
     known = book.known(chain.codes, day)
@@ -63,7 +59,6 @@ def look_over(
     yield from _running(chain, known, day, made_at)
     yield from _unsettled(int(sums["unsettled_transactions"]))
     yield from _silent(book, chain, known, day)
-    yield from _contradicting(sums["discounts"], listed_discounts)
     yield from _gaps_in_trend(book, chain.codes, earlier)
     yield from _without_transactions(chain, len(days))
 
@@ -109,15 +104,6 @@ def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Ite
         yield Caveat(
             "warning",
             f"No transactions on this day, but some a week before: {_some(silent)}. Closed, or not reporting?",
-        )
-
-
-def _contradicting(total: Decimal, listed: Decimal) -> Iterable[Caveat]:
-    if listed != total:
-        yield Caveat(
-            "warning",
-            f"The list of discounts adds up to {wording.dollars(listed, 2)}, the sites' totals to "
-            f"{wording.dollars(total, 2)}. Make the marts of this day again.",
         )
 
 

@@ -46,7 +46,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Conversion", "New memberships divided by eligible washes, if there are any.", Status.FORMULA),
     Definition("Sales", "Totals of all transactions that are not redemptions.", Status.VERIFIED),
     Definition("Average ticket", "Sales divided by cars.", Status.FORMULA),
-    Definition("Member share", "Member washes divided by cars.", Status.FORMULA),
+    Definition("Member share", "Member washes divided by cars.", Status.OURS),
     Definition("Cars per hour", "Cars by the hour on the site's own clock.", Status.OURS),
     Definition("Discounts", "Amounts of all discounts given; shares are those of sales plus discounts.", Status.OURS),
     Definition(

@@ -16,7 +16,7 @@ from sonnys_pipeline.analytics.columns import MONEY, Column, Status, lineage_of,
 
 _REDEMPTION = ("is_recurring_plan_redemption", "is_recurring_redemption")
 _PLAN_SALE = ("is_recurring_plan_sale", "is_recurring_sale")
-_RETAIL_WASH = ("items", *_REDEMPTION, *_PLAN_SALE, "is_recurring_payment")
+_RETAIL_WASH = ("items", *_REDEMPTION, *_PLAN_SALE, "is_recurring_payment", "is_prepaid_sale")
 _CAR = _RETAIL_WASH
 _SALES = ("total", *_REDEMPTION)
 _ELIGIBLE = (*_CAR, "total")

@@ -24,6 +24,7 @@ DAILY_SALES_INPUT = (
     "location_code",
     "total",
     "items",
+    "is_prepaid_sale",
     "is_recurring_payment",
     "is_recurring_redemption",
     "is_recurring_sale",

@@ -1,7 +1,7 @@
 """The figures that a report compares: what each is made of, and how it stands against earlier days.
 
 Belongs here: measures, comparisons, and what is known of each site and day. Does not belong here: which sections a
-report has (`report.py`), how the rows were counted (`kpis.py`), and how a figure is written (`report_text.py`).
+report has (`report.py`), how the rows were counted (`kpis.py`), and how a figure is written (`wording.py`).
 
 A site and day is *known* or *missing*. A known day without a row had no transactions and counts 0; a missing day
 counts nowhere, and a comparison that would need it is made over fewer sites or days, and says so.

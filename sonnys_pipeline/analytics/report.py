@@ -1,7 +1,7 @@
 """What a daily report says: from the marts of one chain to a frozen record with every number in it.
 
 Belongs here: which figures, comparisons, lists and findings a business day's report has. Does not belong here: how
-they look (`report_html.py`, `charts.py`) or are worded (`report_text.py`), and which files they come from.
+they look (`report_html.py`, `charts.py`) or are worded (`wording.py`), and which files they come from.
 """
 
 from __future__ import annotations
@@ -169,7 +169,6 @@ def build_report(
     hours, hour_lines = _hours(site_hours, lines, business_date)
     given = _discounts(_rows(discounts, ("discount_name", "amount"), known, business_date))
     gross = sums["sales"] + sums["discounts"]
-    listed_discounts = sum(given.values(), Decimal(0))
     chain = Chain({code: _name(names, code) for code in {*codes, *names}}, zones, codes)
     paid = _tenders(_rows(tenders, ("tender", "tender_sub_type", "total"), known, business_date))
     return Report(
@@ -190,7 +189,7 @@ def build_report(
         discount_share=_share(sums["discounts"], gross),
         voids={measure.key: book.figure(measure, codes, business_date) for measure in VOIDS},
         transactions=int(sums["transactions"]),
-        caveats=ranked([*findings, *look_over(book, chain, days, made_at, listed_discounts=listed_discounts)]),
+        caveats=ranked([*findings, *look_over(book, chain, days, made_at)]),
     )
 
 

@@ -23,7 +23,7 @@ def report_as_markdown(report: Report) -> str:
     """The headline numbers as a GitHub-flavoured table, sparklines of 30 days, and the gravest caveats."""
     day = report.business_date
     lines = [
-        f"**{wording.long_day(day)}** · {_escape(headline(report))}",
+        f"**{wording.long_day(day)}** · {escaped(headline(report))}",
         "",
         f"| | {wording.day(day)} | against {wording.weekday(day)} last week | against 4 {wording.weekday(day)}s |",
         "|---|---:|---:|---:|",
@@ -35,7 +35,7 @@ def report_as_markdown(report: Report) -> str:
     lines += ["", "| last 30 days | |", "|---|---|"]
     lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
     if report.caveats:
-        lines += ["", *(f"- **{found.severity}**: {_escape(found.text)}" for found in report.caveats[:_CAVEATS])]
+        lines += ["", *(f"- **{found.severity}**: {escaped(found.text)}" for found in report.caveats[:_CAVEATS])]
         if len(report.caveats) > _CAVEATS:
             lines.append(f"- and {len(report.caveats) - _CAVEATS} more")
     return "\n".join(lines)
@@ -89,6 +89,6 @@ def _arrow(change: Change) -> str:
     return f"{_ARROWS[wording.direction(change)]}{wording.change(change)}"
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
     """Names come from outside: none of them makes markup, and none ends the line."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

@@ -38,6 +38,7 @@ KPI_INPUT = pa.schema(
         ("tenders", pa.list_(_TENDER)),
         ("items", pa.list_(_ITEM)),
         ("discounts", pa.list_(_DISCOUNT)),
+        ("is_prepaid_sale", pa.bool_()),
         ("is_recurring_payment", pa.bool_()),
         ("is_recurring_redemption", pa.bool_()),
         ("is_recurring_sale", pa.bool_()),
@@ -54,9 +55,10 @@ KPI_INPUT = pa.schema(
 #              one of a plan; only upgrades, which the older flag does not know, are lost with the v2 flag).
 # wash         at least one item of department "Wash" that is not voided; job rows do not carry the API's own list.
 # recharge     the billing run charging a membership. Not a car, whatever stands on its ticket (V).
-# car          a redemption, a plan sale that is also a wash, or another wash (V). Prepaid and gift-card sales add none:
-#              their items are of other departments. A wash rung up on the same ticket as a gift card is a wash.
-# retail_wash  a wash, not a plan sale, not a redemption (F).
+# car          a redemption, a plan sale that is also a wash, or another wash (V). Prepaid sales and recharges are none,
+#              whatever stands on their tickets; gift-card sales add none: their items are of another department. A wash
+#              rung up on the same ticket as a gift card is a wash.
+# retail_wash  a wash that is a car, not a plan sale, not a redemption (F).
 # The status plays no part: these definitions were checked without one, and live rows often lack it. A voided ticket has
 # voided items, so it is no wash; it, and tickets that are not settled, have columns of their own.
 _JUDGED = """
@@ -74,8 +76,8 @@ _JUDGED = """
     SELECT
         *,
         is_recurring_payment AND NOT plan_sale AND NOT redemption AS recharge,
-        redemption OR (wash AND (plan_sale OR NOT is_recurring_payment)) AS car,
-        wash AND NOT plan_sale AND NOT redemption AND NOT is_recurring_payment AS retail_wash
+        redemption OR (wash AND (plan_sale OR NOT (is_recurring_payment OR is_prepaid_sale))) AS car,
+        wash AND NOT (plan_sale OR redemption OR is_recurring_payment OR is_prepaid_sale) AS retail_wash
     FROM flagged
 """
 

@@ -97,7 +97,13 @@ def landed_rows(lake: Lake, day: str, site: str | None) -> int | None:
 
 
 def promised_rows(facts: Mapping[str, str]) -> int:
-    """Rows that a file has to have, by the API's own totals: what reads promised, without what later ones replaced."""
+    """Rows that a file has to have, by the API's own totals: what reads promised, without what later ones replaced.
+
+    Raises:
+        LakeError: when the file does not say how it was made; it is not one of ours.
+    """
+    if "windows" not in facts:
+        raise LakeError(f"a file of {ASSET} does not say how it was made: load its day again")
     windows = json.loads(facts["windows"])
     return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(facts.get("superseded", "0"))
 

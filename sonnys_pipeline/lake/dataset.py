@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ _PARTITION = "date="
 _DAY = "date"
 _FACTS_PREFIX = "sonnys."
 _UNFINISHED = ".tmp"
+_DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
 _ABANDONED_AFTER = 3600.0
 #: Folder of locks, hidden from whatever reads the lake; a lock is held for the time that a file takes.
@@ -215,10 +217,11 @@ class Lake:
         }
 
     def partitions(self, asset: str) -> list[str]:
-        """Days that are landed, in order."""
-        return sorted(
+        """Days that are landed, in order; folders that only look like one (`date=backup`) are none."""
+        names = (
             path.parent.name.removeprefix(_PARTITION) for path in (self.root / asset).glob(f"{_PARTITION}*/{_FILE}")
         )
+        return sorted(name for name in names if _DAY_NAME.fullmatch(name))
 
     def _metadata(self, asset: str, partition: str | None) -> pq.FileMetaData:
         with self._readable(asset, partition) as path:

@@ -40,13 +40,15 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     resources = {"sonnys": SonnysResource(), "lake": lake, "lake_io": LakeIOManager(lake=lake)}
     resources |= resource_overrides or {}
     # The conditions look into the same lake as the assets; a stand-in that is no LakeResource has none to look into.
-    follow = following(lake if not isinstance(own := resources["lake"], LakeResource) else own, partitions.timezone)
+    looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
+    follow = following(looked_into, partitions.timezone)
     watched, beside = watch_checks(partitions), api_checks(partitions.timezone)
     with warnings.catch_warnings():
         # One run over many partitions, and conditions of our own, are beta in Dagster 1.13; it is what this house is
         # built on (DESIGN, decision 3), and the warnings would greet every command of every user.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        computed = [*table_assets(partitions, follow), *mart_assets(partitions, follow), report_asset(partitions)]
+        report = report_asset(partitions, looked_into)
+        computed = [*table_assets(partitions, follow), *mart_assets(partitions, follow), report]
         assets = [*landing_assets(partitions), *computed]
         follows = marts_sensor(dg.AssetSelection.assets(*computed))
     job, watch = daily_job(), watch_job(watched)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from sonnys_pipeline.analytics import kpis
 from sonnys_pipeline.analytics.columns import ColumnSource, descriptions_of
 from sonnys_pipeline.analytics.digests import content_digest
+from sonnys_pipeline.analytics.report_markdown import escaped
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
@@ -154,4 +155,4 @@ def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value) or "(no code)"
+    return f"{value:,}" if isinstance(value, int) else escaped(str(value)) or "(no code)"

@@ -7,8 +7,7 @@ Belongs here: checks of `transactions` in what is landed alone. Does not belong 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -19,25 +18,21 @@ from sonnys_pipeline.analytics.quality import (
     line_item_differences,
     tender_differences,
     unknown_values,
-    unsettled_rows,
 )
-from sonnys_pipeline.analytics.volume import unusual_volume
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
+from sonnys_pipeline.reporting.findings import volumes
 
 _ASSET = "transactions"
-#: Weeks that a day's volume is compared with.
-_WEEKS = 8
 #: Check → what it looks for, and what is said when all is well. Others than these two kinds are looked for by row.
 _BY_ROW: Mapping[str, tuple[str, str]] = {
     "tenders_add_up": ("Tenders of a transaction add up to its total.", "tenders add up to totals"),
     "items_add_up": ("Items of a ticket, voided ones aside, add up to its total.", "items add up to totals"),
     "known_values": ("Types, statuses and tenders are ones that the API documents.", "no unknown value"),
-    "settled": ("No transaction is unsettled a week after its day.", "nothing is unsettled for longer than a week"),
 }
 _BY_DAY: Mapping[str, tuple[str, str]] = {
     "usual_volume": ("As many rows as on this weekday in the last weeks.", "as many rows as usual"),
@@ -48,8 +43,8 @@ _BY_DAY: Mapping[str, tuple[str, str]] = {
 Look = Callable[[Sequence[Path]], Finding]
 
 
-def quality_checks(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Sequence[dg.AssetChecksDefinition]:
-    """The checks that warn; `now` gives an aware instant."""
+def quality_checks() -> Sequence[dg.AssetChecksDefinition]:
+    """The checks that warn."""
     described = {**_BY_ROW, **_BY_DAY}
 
     @dg.multi_asset_check(
@@ -66,7 +61,6 @@ def quality_checks(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> S
             "tenders_add_up": tender_differences,
             "items_add_up": line_item_differences,
             "known_values": unknown_values,
-            "settled": partial(unsettled_rows, now=now()),
         }
         for key in sorted(context.selected_asset_check_keys):
             try:
@@ -103,16 +97,8 @@ def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         LakeError: when a file is not there or cannot be read.
     """
-    landed = set(lake.partitions(_ASSET))
-    dates = {day: date.fromisoformat(day) for day in days}
-    earlier = {
-        (one - timedelta(weeks=weeks)).isoformat() for one in dates.values() for weeks in range(1, _WEEKS + 1)
-    }  # fmt: skip
-    whole = [day for day in sorted({*days, *(earlier & landed)}) if landed_sites(lake, day) is None]
-    rows = {date.fromisoformat(day): lake.rows(_ASSET, day) for day in whole}
-    return {
-        day: list(unusual_volume(one, rows, weeks=_WEEKS).problems) if one in rows else [] for day, one in dates.items()
-    }
+    found = volumes(lake, [date.fromisoformat(day) for day in days])
+    return {day: list(found[one].problems) if (one := date.fromisoformat(day)) in found else [] for day in days}
 
 
 def absent_sites(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:

@@ -1,21 +1,27 @@
-"""Two checks against silent loss: yesterday is not there; a day that is not there is about to leave the API.
+"""Checks of all days: yesterday is not there; a day is about to leave the API unread; rows stay unsettled for weeks.
 
 They look into the lake alone, at all days and not at those of a run, so they cost nothing and can run at any time. A
 run that lands days takes them along, so that the UI shows how things stand; a message about it does not mention them.
 
-Belongs here: these two. Does not belong here: when they run (`automation.py`).
+Belongs here: these. Does not belong here: when they run (`automation.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import dagster as dg
+import duckdb
 from pydantic import Field
 
+from sonnys_pipeline.analytics.quality import unsettled_rows
 from sonnys_pipeline.batch.landing import is_landed
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.loading.days import first_kept_day, last_complete_day
 from sonnys_pipeline.orchestration.automation import DAILY_HOUR
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import ABOUT
 
@@ -24,6 +30,8 @@ WATCH = "landing_watch"
 _ALL_DAYS = "all days, whichever ones the run is about"
 #: How long the morning's run may take before yesterday counts as missing.
 GRACE = timedelta(hours=2)
+#: Days in which rows that are not settled are looked for.
+LOOK_BACK = 30
 #: Days that a description names; the metadata has all.
 _NAMED = 10
 
@@ -37,13 +45,14 @@ class Watch(dg.Config):
 def watch_checks(
     partitions: dg.DailyPartitionsDefinition, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Sequence[dg.AssetChecksDefinition]:
-    """The two checks; `now` gives an aware instant."""
+    """The checks; `now` gives an aware instant."""
 
     @dg.multi_asset_check(
         name=WATCH,
         specs=[
             dg.AssetCheckSpec("freshness", asset=_ASSET, description="Yesterday is landed, two hours after it is due."),
             dg.AssetCheckSpec("ageing", asset=_ASSET, description="No unlanded day is about to leave the API."),
+            dg.AssetCheckSpec("settled", asset=_ASSET, description="No transaction is unsettled a week after its day."),
         ],
         can_subset=True,
     )
@@ -55,6 +64,11 @@ def watch_checks(
             yield _freshness(landed, partitions, moment)
         if _key("ageing") in context.selected_asset_check_keys:
             yield _ageing(landed, partitions, moment, config.days)
+        if _key("settled") in context.selected_asset_check_keys:
+            try:
+                yield _settled(landed, partitions, moment)
+            except EXPECTED as error:
+                raise as_failure(error) from error
 
     return [landing_watch]
 
@@ -106,6 +120,33 @@ def _ageing(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
         metadata={ABOUT: _ALL_DAYS, "days": leaving, "oldest_day_that_the_api_keeps": oldest.isoformat()},
+    )
+
+
+def _settled(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime) -> dg.AssetCheckResult:
+    """Whether rows of the last weeks that were not settled when they were read were never read again.
+
+    A run looks at a few days, and none of them is old enough: only a look at all of them finds these.
+    """
+    newest = last_complete_day(now, partitions.timezone)
+    days = [(newest - timedelta(days=back)).isoformat() for back in range(LOOK_BACK)]
+    paths = {day: lake.path(_ASSET, day) for day in days if lake.path(_ASSET, day).exists()}
+    look = partial(unsettled_rows, now=now)
+    try:
+        found = look(list(paths.values()) or TRANSACTIONS.empty_table())
+        bad = [] if found.passed else [day for day, path in paths.items() if not look([path]).passed]
+    except duckdb.Error as error:
+        raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
+    said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
+    if bad:
+        said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
+    return dg.AssetCheckResult(
+        asset_key=_ASSET,
+        check_name="settled",
+        passed=found.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={ABOUT: _ALL_DAYS, "days": sorted(bad), "ids": list(found.ids), "rows": found.count},
     )
 
 

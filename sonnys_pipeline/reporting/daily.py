@@ -10,6 +10,7 @@ a report says (`analytics/report.py`), what is wrong with the rows (`findings.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from sonnys_pipeline.reporting.findings import findings_of
 
 ASSET = "daily_report"
 PAGE = "report.html"
+#: At the end of a page, the note that `made_beside` reads is somewhere in these.
+_NOTE_BYTES = 200
 _SITES = "sites"
 _DAY = timedelta(days=1)
 #: Sites of a lake that has no list of them: names are codes, and days follow the pipeline's zone.
@@ -81,7 +84,7 @@ def make_report(lake: Lake, business_date: date, *, timezone: str, made_at: date
             count(day, sites, [business_date], landed=landed, timezone=timezone).table
             for count in (site_hour_kpis, tender_mix, discount_mix)
         )
-        findings = [*unlisted, *findings_of(lake, business_date, timezone=timezone, now=made_at)]
+        findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
     return build_report(
         business_date,
         site_days=mart.table,
@@ -95,14 +98,33 @@ def make_report(lake: Lake, business_date: date, *, timezone: str, made_at: date
     )
 
 
-def land_report(lake: Lake, report: Report) -> Page:
+def land_report(lake: Lake, report: Report, *, beside: str = "") -> Page:
     """Write a report's page in its place, in one step; readable by owner and group.
+
+    Args:
+        lake: where the page goes.
+        report: what it says.
+        beside: digest of the mart's inputs before the rows were read, for `made_beside`; letters and digits.
 
     Raises:
         UnwritableLakeError: when the disk does not take it.
     """
-    path = lake.land_page(ASSET, PAGE, report_as_html(report), partition=report.business_date.isoformat())
+    html = report_as_html(report) + (f"<!-- made beside {beside} -->\n" if beside else "")
+    path = lake.land_page(ASSET, PAGE, html, partition=report.business_date.isoformat())
     return Page(path, path.stat().st_size)
+
+
+def made_beside(lake: Lake, day: str) -> str:
+    """The digest that a day's page keeps; empty where it keeps none, or cannot be read: making it again is the remedy.
+
+    `day` is the business date as YYYY-MM-DD.
+    """
+    try:
+        end = lake.path(ASSET, day).with_name(PAGE).read_bytes()[-_NOTE_BYTES:]
+    except OSError:
+        return ""
+    found = re.search(rb"<!-- made beside (\w+) -->\s*\Z", end)
+    return found[1].decode() if found else ""
 
 
 def has_figures(report: Report) -> bool:
@@ -121,12 +143,12 @@ def partitions_lacking(lake: Lake, business_date: date, timezone: str) -> list[d
 
 
 def last_complete_day(lake: Lake, timezone: str) -> date | None:
-    """The latest business day whose partitions are all landed; None where there is none.
+    """The latest business day whose partitions are all landed, with all sites; None where there is none.
 
     Raises:
-        LakeError: when the list of sites cannot be read.
+        LakeError: when a file, or the list of sites, cannot be read.
     """
-    landed = _landed_days(lake)
+    landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
     sites, _ = _sites(lake)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)

@@ -6,16 +6,17 @@ belong here: the checks themselves (`analytics/quality.py`, `analytics/volume.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
 
 from sonnys_pipeline.analytics import quality
 from sonnys_pipeline.analytics.caveats import Caveat, Severity
 from sonnys_pipeline.analytics.problems import Finding
-from sonnys_pipeline.analytics.volume import unusual_volume
+from sonnys_pipeline.analytics.volume import Volume, unusual_volume
 from sonnys_pipeline.batch.landing import ASSET as TRANSACTIONS
+from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.loading.days import Day
 
 #: Ids that a sentence names; the asset checks name more.
 _NAMED = 3
@@ -26,12 +27,15 @@ _DAY = timedelta(days=1)
 _WEEKS = 8
 
 
-def findings_of(lake: Lake, day: date, *, timezone: str, now: datetime) -> Iterator[Caveat]:
-    """What is found in the rows of one landed partition; nothing where it is not landed.
+def findings_of(
+    lake: Lake, business_date: date, partitions: Iterable[date], *, timezone: str, now: datetime
+) -> Iterator[Caveat]:
+    """What is found in the rows that a business day is counted from.
 
     Args:
-        lake: where it lies.
-        day: the partition.
+        lake: where they lie.
+        business_date: the day; its volume is compared with that of its weekday.
+        partitions: landed ones that have a part of it; their rows are looked at as a whole.
         timezone: IANA name of the zone of the partitions.
         now: aware.
 
@@ -39,18 +43,17 @@ def findings_of(lake: Lake, day: date, *, timezone: str, now: datetime) -> Itera
         LakeError: when a file cannot be read.
         duckdb.Error: the same, where DuckDB says it.
     """
-    path = lake.path(TRANSACTIONS, day.isoformat())
-    if not path.exists():
+    days = sorted(partitions)
+    if not days:
         return
-    rows = [path]
-    start, end = (
-        datetime.combine(one, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC) for one in (day, day + _DAY)
-    )  # fmt: skip
+    rows = [lake.path(TRANSACTIONS, day.isoformat()) for day in days]
     yield from _said(quality.duplicate_ids(rows), "error", "landed more than once, and counted as often", _AGAIN)
-    strays = quality.outside_the_day(rows, start, end)
-    yield from _said(strays, "error", f"landed with a day that {_they(strays)} not lie in", _AGAIN)
+    for day, path in zip(days, rows, strict=True):
+        span = Day.of(day.isoformat(), timezone)
+        strays = quality.outside_the_day([path], span.start, span.end)
+        yield from _said(strays, "error", f"landed with a day that {_they(strays)} not lie in", _AGAIN)
     yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled, a week later", _AGAIN)
-    yield from _volume(lake, day)
+    yield from _volume(lake, business_date)
     yield from _said(quality.tender_differences(rows), "info", "paid with tenders that do not add up to the total")
     yield from _said(quality.line_item_differences(rows), "info", "made of items that do not add up to the total")
     # Its sentences name what is new ("unknown tender 'Crypto'"), and that is what a reader wants to know.
@@ -72,13 +75,25 @@ def _they(found: Finding) -> str:
 
 
 def _volume(lake: Lake, day: date) -> Iterator[Caveat]:
-    weeks = [day - week * 7 * _DAY for week in range(_WEEKS + 1)]
-    rows = {one: lake.rows(TRANSACTIONS, str(one)) for one in weeks if lake.path(TRANSACTIONS, str(one)).exists()}
-    found = unusual_volume(day, rows, weeks=_WEEKS)
-    if found.expected and not found.passed:
+    found = volumes(lake, [day]).get(day)
+    if found is not None and found.expected and not found.passed:
         low, high = found.expected
         yield Caveat(
             "warning",
             f"{found.rows:,} transactions on this day, where {low:,} to {high:,} are usual on a {day:%A}. Load the day "
             "again, or look at what happened.",
         )
+
+
+def volumes(lake: Lake, days: Iterable[date]) -> dict[date, Volume]:
+    """Partitions beside the same weekday of the last weeks; those that are not landed, or in part, tell nothing.
+
+    Raises:
+        LakeError: when a file cannot be read.
+    """
+    asked = set(days)
+    earlier = {day - weeks * 7 * _DAY for day in asked for weeks in range(1, _WEEKS + 1)}
+    landed = {day for day in asked | earlier if lake.path(TRANSACTIONS, day.isoformat()).exists()}
+    whole = [day for day in sorted(landed) if landed_sites(lake, day.isoformat()) is None]
+    rows = {day: lake.rows(TRANSACTIONS, day.isoformat()) for day in whole}
+    return {day: unusual_volume(day, rows, weeks=_WEEKS) for day in sorted(asked & rows.keys())}

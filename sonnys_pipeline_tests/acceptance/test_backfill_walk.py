@@ -114,7 +114,7 @@ def test_a_second_run_is_refused_and_the_mode_stays(site: Site, start: Start) ->
     assert first.popen.poll() is None, "the first one has ended too soon to be disturbed"
     for refused, said in (
         (second, "is executed by"),
-        (switching, "its mode cannot change"),
+        (switching, "is executed by"),
         (resuming, "is executed by"),
     ):
         assert refused.exit_code == 1, refused.output

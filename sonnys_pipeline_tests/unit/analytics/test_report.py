@@ -208,14 +208,6 @@ def test_a_long_list_of_discounts_ends_in_a_sum() -> None:
     assert made.discounts[-1].total == 1 + 2 + 3
 
 
-def test_marts_that_contradict_each_other() -> None:
-    """A list of discounts that is not what the sites' totals say is a warning with both sums."""
-    made = report(discounts=[("MAIN", "Coupon", "7.50")])
-    assert texts(made.caveats, "warning") == [
-        "The list of discounts adds up to $7.50, the sites' totals to $0.00. Make the marts of this day again."
-    ]
-
-
 def test_voids_are_kept_apart_and_unsettled_is_a_warning() -> None:
     """Three kinds and the unsettled, each with last week's."""
     changed = {

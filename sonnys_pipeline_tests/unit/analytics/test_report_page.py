@@ -238,7 +238,7 @@ def test_markdown_has_the_headlines_and_what_to_know() -> None:
     assert "| Sales | $2,000 | ±0.0% | ±0.0% |" in lines
     assert "| Conversion | 12.5% | ±0.0 pts | ±0.0 pts |" in lines
     assert f"| Cars | `{'█' * 25}··{'█' * 3}` |" in lines
-    assert any(line.startswith("- **warning**: The list of discounts") for line in lines)
+    assert any(line.startswith("- **info**: ") and "missing" in line for line in lines)
 
 
 def test_sparkline_of_nothing() -> None:

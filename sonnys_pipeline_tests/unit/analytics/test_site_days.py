@@ -93,6 +93,7 @@ PLAN = line("Recurring Plan")
         pytest.param({"isRecurringPayment": True, "items": [PLAN]}, ONLY_SALE, id="recharge: no car"),
         pytest.param({"isRecurringPayment": True}, ONLY_SALE, id="recharge: no car, whatever stands on it"),
         pytest.param({"isPrepaidSale": True, "items": [line("Prepaid Wash")]}, ONLY_SALE, id="prepaid sale: no car"),
+        pytest.param({"isPrepaidSale": True}, ONLY_SALE, id="prepaid sale of an item called Wash: no car"),
         pytest.param({"items": [line("GiftCard")]}, ONLY_SALE, id="gift-card sale: no car"),
         pytest.param({"isPrepaidRedemption": True}, RETAIL, id="prepaid redemption: a wash like any other"),
         pytest.param({"items": [line(), line()]}, RETAIL, id="two washes on a ticket: one car"),

@@ -144,7 +144,7 @@ def test_a_long_cell_is_not_told_in_full(file: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: None, "is not there; check the name given to --from-csv"),
+        (lambda path: None, "is not there; put it back, or name another one"),
         (lambda path: path.mkdir(), "is not a file; name a CSV file, for the results are written back into it"),
         (os.mkfifo, "is not a file; name a CSV file, for the results are written back into it"),
         (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links); mend its rights"),

@@ -330,3 +330,14 @@ def test_a_machine_is_its_boot_and_its_process_ids(tmp_path: Path, monkeypatch: 
     there = this_machine()
     other.unlink()
     assert len({here, there, this_machine()}) == 3
+
+
+def test_a_folder_that_only_looks_like_a_day_is_none(tmp_path: Path) -> None:
+    """A copy that somebody left beside the days is passed over."""
+    lake = Lake(tmp_path)
+    landed = lake.land("sales", pa.table({"id": ["a"]}), partition="2026-03-10")
+    copy = tmp_path / "sales" / "date=backup"
+    copy.mkdir()
+    (copy / landed.path.name).write_bytes(landed.path.read_bytes())
+
+    assert lake.partitions("sales") == ["2026-03-10"]

@@ -19,6 +19,7 @@ from sonnys_pipeline.reporting.daily import (
     make_report,
     partitions_lacking,
 )
+from sonnys_pipeline_tests.unit.reporting.conftest import rows_of
 
 LAST = date(2026, 3, 20)
 NOW = datetime(2026, 3, 22, 15, tzinfo=UTC)
@@ -91,6 +92,14 @@ def test_a_day_over_a_gap_is_not_complete(land: Land):
     """One partition in between is gone: the last complete day lies before it."""
     lake = land(6)
     lake.path("transactions", "2026-03-20").unlink()
+
+    assert last_complete_day(lake, "UTC") == date(2026, 3, 18)
+
+
+def test_a_day_landed_for_some_sites_is_not_complete(land: Land):
+    """It lacks the others, however many rows it has."""
+    lake = land(4)
+    lake.land("transactions", rows_of(LAST), partition=LAST.isoformat(), facts={"sites": '["MAIN"]'})
 
     assert last_complete_day(lake, "UTC") == date(2026, 3, 18)
 

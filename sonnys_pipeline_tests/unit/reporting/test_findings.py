@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.reporting.findings import findings_of
+from sonnys_pipeline.reporting.findings import findings_of, volumes
 
 DAY = date(2026, 3, 20)
 NOW = datetime(2026, 3, 22, 15, tzinfo=UTC)
@@ -28,7 +28,7 @@ def found(sound: tuple[Lake, list[Row], pa.Schema], rows: list[Row], now: dateti
     """(severity, text) of what is found in these rows instead."""
     lake, _, schema = sound
     lake.land("transactions", pa.Table.from_pylist(rows, schema=schema), partition=DAY.isoformat())
-    return [(caveat.severity, caveat.text) for caveat in findings_of(lake, DAY, timezone="UTC", now=now)]
+    return [(caveat.severity, caveat.text) for caveat in findings_of(lake, DAY, [DAY], timezone="UTC", now=now)]
 
 
 def test_sound_rows_have_no_findings(sound):
@@ -113,4 +113,31 @@ def test_an_unusual_number_of_rows_is_a_warning(sound, land):
 
 def test_a_day_that_is_not_landed_has_no_findings(land):
     """It is missing, which the report says itself."""
-    assert list(findings_of(land(2), date(2026, 3, 1), timezone="UTC", now=NOW)) == []
+    assert list(findings_of(land(2), date(2026, 3, 1), [], timezone="UTC", now=NOW)) == []
+
+
+def test_rows_of_every_partition_of_the_day_are_looked_at(sound):
+    """A day of a site in the west lies in two partitions: what is wrong in the second one is counted, too."""
+    lake, rows, schema = sound
+    before = date(2026, 3, 19)
+    late = [{**row, "id": f"late:{row['id']}", "complete_date": datetime(2026, 3, 19, 12, tzinfo=UTC)} for row in rows]
+    lake.land("transactions", pa.Table.from_pylist([*late, late[0]], schema=schema), partition=before.isoformat())
+    lake.land("transactions", pa.Table.from_pylist(rows, schema=schema), partition=DAY.isoformat())
+
+    ((severity, text),) = [
+        (caveat.severity, caveat.text) for caveat in findings_of(lake, DAY, [before, DAY], timezone="UTC", now=NOW)
+    ]
+
+    assert severity == "error"
+    assert text.startswith("1 transaction is landed more than once")
+    assert str(late[0]["id"]) in text
+
+
+def test_a_day_that_is_landed_for_some_sites_tells_nothing_of_volume(sound, land):
+    """Its rows are few because sites are missing, not because few came."""
+    lake, rows, schema = sound
+    land()
+    few = pa.Table.from_pylist(rows, schema=schema)
+    lake.land("transactions", few, partition=DAY.isoformat(), facts={"sites": '["MAIN"]'})
+
+    assert volumes(lake, [DAY]) == {}
