@@ -1,7 +1,7 @@
 """`python -m sonnys_pipeline_tests.browser.screenshots`: make the pictures of `docs/dagster-ui.md` anew.
 
-Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs Chromium, and
-`pngquant`, which makes the pictures small. Look at every one before you commit it.
+Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs
+Chromium, and `pngquant`, which makes the pictures small. Look at every one before you commit it.
 
 Belongs here: what is pictured, and how. Does not belong here: what is said of it (the document).
 """
@@ -23,12 +23,11 @@ from sonnys_pipeline_tests.browser.visits import Visit
 IMAGES = ROOT / "docs" / "images"
 #: In the pictures it stands in front of every path.
 _FOLDER = "sonnys"
-#: Business days of sites in every zone are whole, also on the last but one day.
 _DAYS = last_days(10)
-_WHOLE, _DAMAGED = _DAYS[-2], _DAYS[6]
+_LAST, _DAMAGED = _DAYS[-1], _DAYS[6]
 #: Assets that have partitions: all but the list of sites.
 _PARTITIONED = 8
-_GRAPH = (1280, 1360)
+_GRAPH = (1280, 1480)
 _READY = """{ assetNodes { assetKey { path } partitionStats { numMaterialized } } }"""
 
 
@@ -58,8 +57,8 @@ def _backfill(browser: Browser, stack: Stack) -> None:
         dialogue = operator.choose_days("transactions", _DAYS)
         _keep(page, "backfill-dialogue")
         operator.watch_backfill(operator.launch_backfill(dialogue))
-        _keep(page, "backfill", height=310)  # there is nothing below
-        operator.open_partition("transactions", _WHOLE)
+        _keep(page, "backfill", height=322)  # there is nothing below
+        operator.open_partition("transactions", _LAST)
         expect(page.get_by_text("Materialized (10)")).to_be_visible()
         _keep(page, "partition")
 
@@ -82,7 +81,7 @@ def _graph(browser: Browser, stack: Stack) -> None:
 def _report(browser: Browser, stack: Stack) -> None:
     with open_page(browser) as page:
         operator = Visit(page, stack.url)
-        operator.open_partition("daily_report", _WHOLE)
+        operator.open_partition("daily_report", _LAST)
         path = Path(operator.metadata("path"))
     with open_page(browser, (1280, 1000)) as page:
         page.goto(path.as_uri())

@@ -1,7 +1,7 @@
 """Dagster as it is run in production, on the simulator: a web server and a daemon, each a process of its own.
 
-Belongs here: starting, being ready, ending. Does not belong here: the browser (`chromium.py`), and what a person does in
-the UI (`visits.py`).
+Belongs here: starting, being ready, ending. Does not belong here: the browser (`chromium.py`), and what a person does
+in the UI (`visits.py`).
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +26,8 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline_tests.acceptance.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
-TIMEZONE = "America/Chicago"
+#: Of the westernmost of the simulated sites, as the README advises: yesterday is whole everywhere.
+TIMEZONE = "America/Los_Angeles"
 #: How much faster than the real API the simulator runs.
 SPEED = 100.0
 #: Days that the UI offers, all of them over: a screen shows each with its name.
