@@ -1,6 +1,7 @@
 """Chromium without a window, as the distribution has it, driven by Playwright.
 
-Belongs here: finding and starting it, and what it leaves when a test fails. Does not belong here: what is done in a page.
+Belongs here: finding and starting it, and what it leaves when a test fails. Does not belong here: what is done in a
+page.
 """
 
 import shutil

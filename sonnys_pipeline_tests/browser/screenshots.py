@@ -1,7 +1,7 @@
 """`python -m sonnys_pipeline_tests.browser.screenshots`: make the pictures of `docs/dagster-ui.md` anew.
 
-Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs Chromium, and
-`pngquant`, which makes the pictures small. Look at every one before you commit it.
+Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs Chromium,
+and `pngquant`, which makes the pictures small. Look at every one before you commit it.
 
 Belongs here: what is pictured, and how. Does not belong here: what is said of it (the document).
 """
@@ -117,7 +117,7 @@ def _keep(page: Page, name: str, height: int | None = None) -> None:
     )
     path = IMAGES / f"{name}.png"
     path.write_bytes(small.stdout)
-    print(f"{path.relative_to(ROOT)}: {len(small.stdout):,} bytes")
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(small.stdout):,} bytes\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Dagster as it is run in production, on the simulator: a web server and a daemon, each a process of its own.
 
-Belongs here: starting, being ready, ending. Does not belong here: the browser (`chromium.py`), and what a person does in
-the UI (`visits.py`).
+Belongs here: starting, being ready, ending. Does not belong here: the browser (`chromium.py`), and what a person does
+in the UI (`visits.py`).
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo

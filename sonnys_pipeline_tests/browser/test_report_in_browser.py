@@ -79,4 +79,7 @@ def test_it_prints_on_white(open_view: Callable[..., Page], path: Path) -> None:
 
     page.emulate_media(media="print")
 
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") in {
+        "rgb(255, 255, 255)",
+        "rgba(0, 0, 0, 0)",
+    }
