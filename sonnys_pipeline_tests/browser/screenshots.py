@@ -116,7 +116,7 @@ def _keep(page: Page, name: str, height: int | None = None) -> None:
     )
     path = IMAGES / f"{name}.png"
     path.write_bytes(small.stdout)
-    print(f"{path.relative_to(ROOT)}: {len(small.stdout):,} bytes")
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(small.stdout):,} bytes\n")
 
 
 if __name__ == "__main__":
