@@ -58,13 +58,13 @@ class Visit:
         self.page.get_by_role("tab", name=tab, exact=True).click()
 
     def materialize(self, name: str) -> None:
-        """ "Materialize" on an asset without partitions: the run starts at once."""
+        """Click "Materialize" on an asset without partitions: the run starts at once."""
         self.open_asset(name)
         self.page.get_by_role("button", name="Materialize").first.click()
         expect(self.page.get_by_text("Launched run")).to_be_visible()
 
     def choose_days(self, name: str, days: Sequence[str]) -> Locator:
-        """ "Materialize…" → the days, written as a range, as a person does; the dialogue, not yet launched."""
+        """Click "Materialize…" → the days, written as a range, as a person does; the dialogue, not yet launched."""
         self.open_asset(name)
         self.page.get_by_role("button", name="Materialize…").click()
         dialogue = self.page.get_by_role("dialog")
@@ -78,7 +78,7 @@ class Visit:
         return dialogue
 
     def launch_backfill(self, dialogue: Locator) -> str:
-        """ "Launch backfill"; the backfill's id."""
+        """Click "Launch backfill"; the backfill's id."""
         dialogue.get_by_role("button", name="Launch backfill").click()
         created = self.page.get_by_role("listitem").filter(has_text="Created backfill")
         link = created.get_by_role("link", name="View").get_attribute("href")
@@ -86,7 +86,7 @@ class Visit:
         return link.rpartition("/")[2]
 
     def launch_and_watch_run(self, dialogue: Locator) -> None:
-        """ "Launch 1 run", as the dialogue offers for a single day, then the run's own page until it has succeeded."""
+        """Click "Launch 1 run", as the dialogue offers for a single day, then the run's own page until it has succeeded."""
         dialogue.get_by_role("button", name=re.compile(r"^Launch")).click()
         launched = self.page.get_by_role("listitem").filter(has_text="Launched run")
         launched.get_by_role("link", name="View").click()
@@ -127,7 +127,7 @@ class Visit:
         expect(self.page.get_by_text("Latest execution")).to_be_visible()
 
     def execute_check(self) -> None:
-        """ "Execute" on the open check; the page follows the run by itself."""
+        """Click "Execute" on the open check; the page follows the run by itself."""
         self.page.get_by_role("button", name=re.compile(r"Execute$")).click()
         expect(self.page.get_by_text("Launched run")).to_be_visible()
 
