@@ -86,7 +86,7 @@ class Visit:
         return link.rpartition("/")[2]
 
     def launch_and_watch_run(self, dialogue: Locator) -> None:
-        """Click "Launch 1 run", as the dialogue offers for a single day, then the run's own page until it has succeeded."""
+        """Click "Launch 1 run", as the dialogue offers for a single day, and wait on the run's page for its success."""
         dialogue.get_by_role("button", name=re.compile(r"^Launch")).click()
         launched = self.page.get_by_role("listitem").filter(has_text="Launched run")
         launched.get_by_role("link", name="View").click()
