@@ -26,14 +26,18 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; without it the test fails, and says which package is missing and how to leave these tests out."""
+    """Chromium; without it the test fails, and says which package is missing and how to leave these tests out.
+
+    It ends with its module: as long as Playwright lives, an event loop counts as running in this thread, and Dagster in
+    this process cannot start one of its own.
+    """
     with running_chromium() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Web server, daemon and simulator, ready."""
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
