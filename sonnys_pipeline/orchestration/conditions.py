@@ -1,35 +1,89 @@
 """When a mart follows by itself: its inputs were landed again, and hold other rows than those it was computed from.
 
-Dagster's own conditions go by events: a day that is read again is an event, whether anything in it has changed or not.
-And its data versions know one version for all partitions of a run, while a run here lands many days. So the events
-only say which days to look at, and the files say whether anything is to be done.
+Dagster's own conditions go by events: a day that is read again is an event, whether anything in it has changed or not;
+and one that comes while a mart is computed is taken for handled by that mart's own event. Its data versions know one
+version for all partitions of a run, while a run here lands many days. So no event is asked: at each look the files say
+whether anything is to be done, and what is on its way in Dagster is left to it.
 
 Belongs here: the conditions, and the sensor that evaluates them. Does not belong here: the comparison (`staleness.py`).
 """
 
-from collections.abc import Callable
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import dagster as dg
 
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.mart_inputs import MartInputs, Recipe
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.staleness import stale_days
 
-#: Seconds between looks; a look without news costs some milliseconds.
+#: Seconds between looks; a look without news costs about a second for 180 days and six files of each.
 _INTERVAL = 30
 
 
-class InputsChanged(dg.AutomationCondition[dg.AssetKey]):
-    """Partitions whose file is not what it would be if it were computed now.
+class Outdated(dg.AutomationCondition[dg.AssetKey]):
+    """Partitions whose file is not what it would be if it were made now, each once for a state of its inputs.
+
+    That state is remembered when a day is asked for. A run that fails, or that somebody terminates, is not started over
+    and over; what lands after the request, be it before, while or after the run reads, is asked for again.
 
     Not a Dagster record: it reads the lake, so it can be evaluated in the code location only.
     """
 
+    def __init__(self, lake: LakeResource) -> None:
+        """Compare files of this lake."""
+        self._lake = lake
+
+    @cached_property
+    def _configured(self) -> LakeResource:
+        """Once: Dagster makes a whole instance for it, which takes longer than a look at 180 days."""
+        found: LakeResource = self._lake.process_config_and_initialize()
+        return found
+
+    @property
+    def requires_cursor(self) -> bool:
+        """For what has been asked for."""
+        return True
+
+    @abstractmethod
+    def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
+        """Days to make again, each with what tells this state of its inputs from another.
+
+        Raises:
+            LakeError: when nothing can be said of any day.
+        """
+
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        """Those of the candidates; what cannot be read is logged, and no reason to make anything."""
+        candidates, cursor = context.candidate_subset, context.cursor
+        if candidates.is_empty or context.partitions_def is None:
+            return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
+        days = sorted(candidates.expensively_compute_partition_keys())
+        try:
+            lake = self._configured.open_lake()
+            found = self.outdated(lake, days, context.log.warning)
+        except LakeError as error:
+            context.log.warning("%s", error)
+            return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
+        asked: dict[str, str] = json.loads(cursor or "{}")
+        due = {day for day, state in found.items() if asked.get(day) != state}
+        # Days that are no candidates now are on their way: what was asked for them still holds.
+        on_their_way = {day: state for day, state in asked.items() if day not in set(days)}
+        subset = context.asset_graph_view.get_subset_from_partition_keys(context.key, context.partitions_def, due)
+        return dg.AutomationResult(context, subset, cursor=json.dumps(on_their_way | found))
+
+
+class InputsChanged(Outdated):
+    """Days of a table or mart that were computed from other rows than those that are landed, or not at all."""
+
     def __init__(self, recipe: Recipe, lake: LakeResource, timezone: str) -> None:
         """Compare files of `recipe.asset`; `timezone` is the zone of the daily partitions."""
+        super().__init__(lake)
         self._recipe = recipe
-        self._lake = lake
         self._timezone = timezone
 
     @property
@@ -42,30 +96,18 @@ class InputsChanged(dg.AutomationCondition[dg.AssetKey]):
         """What the UI says of it."""
         return "Landed rows are others than those that the file was computed from, or there is no file yet"
 
-    @property
-    def requires_cursor(self) -> bool:
-        """The lake is memory enough."""
-        return False
+    def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
+        """As `stale_days` finds them, with the state of the landed files.
 
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """Those of the candidates; what cannot be read is logged, and no reason to compute anything."""
-        candidates = context.candidate_subset
-        if candidates.is_empty or context.partitions_def is None:
-            return dg.AutomationResult(context, context.get_empty_subset())
-        try:
-            lake = self._lake.process_config_and_initialize().open_lake()
-            inputs = MartInputs(lake, self._timezone)
-            days = sorted(candidates.expensively_compute_partition_keys())
-            found = stale_days(lake, inputs, self._recipe, days)
-        except LakeError as error:
-            context.log.warning("%s", error)
-            return dg.AutomationResult(context, context.get_empty_subset())
+        Raises:
+            LakeError: when the site list, or a file that has just been there, cannot be read.
+        """
+        inputs = MartInputs(lake, self._timezone)
+        found = stale_days(lake, inputs, self._recipe, days)
         for problem in found.problems:
-            context.log.warning("%s", problem)
-        subset = context.asset_graph_view.get_subset_from_partition_keys(
-            context.key, context.partitions_def, set(found.days)
-        )
-        return dg.AutomationResult(context, subset)
+            warn(problem)
+        landed = inputs.landed_for(self._recipe, found.days)
+        return {day: inputs.state(self._recipe, partitions) for day, partitions in landed.items()}
 
 
 def following(lake: LakeResource, timezone: str) -> Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]]:
@@ -76,22 +118,16 @@ def following(lake: LakeResource, timezone: str) -> Callable[[Recipe], dg.Automa
     """
 
     def follow(recipe: Recipe) -> dg.AutomationCondition[dg.AssetKey]:
-        news = (
-            dg.AutomationCondition.initial_evaluation()
-            | dg.AutomationCondition.any_deps_updated()
-            | dg.AutomationCondition.code_version_changed()
-        ).with_label("inputs landed, or definition changed")
-        # Dagster's `since_last_handled` would take the first evaluation for handled; days that were landed before the
-        # sensor was first switched on are news, too. So every day is looked at until it has been computed once.
-        handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-        return (
-            news.since(handled.with_label("handled"))
-            & ~dg.AutomationCondition.in_progress()
-            & ~dg.AutomationCondition.any_deps_in_progress()
-            & InputsChanged(recipe, lake, timezone)
-        ).with_label("follows its inputs")
+        return idle_and(InputsChanged(recipe, lake, timezone), "follows its inputs")
 
     return follow
+
+
+def idle_and(outdated: Outdated, label: str) -> dg.AutomationCondition[dg.AssetKey]:
+    """Partitions that are outdated while neither they nor their inputs are on their way in a run or a backfill."""
+    # The comparison comes last: only what is left is looked at, and only what it finds is remembered as asked for.
+    idle = ~dg.AutomationCondition.in_progress() & ~dg.AutomationCondition.any_deps_in_progress()
+    return (idle & outdated).with_label(label)
 
 
 def marts_sensor(target: dg.AssetSelection) -> dg.SensorDefinition:

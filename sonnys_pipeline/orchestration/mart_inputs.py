@@ -116,11 +116,14 @@ class MartInputs:
         Raises:
             LakeError: when a file cannot be read.
         """
-        files = {key: [_stamp(str(self.file(key))), self.content(key)] for key in partitions}
+        # The stamp first: a file that is replaced in between is then seen as newer.
+        files = {key: [_stamp(str(self.file(key))), *self._held(recipe, key)] for key in partitions}
         return {"version": recipe.version, "zones": self.zones if recipe.by_site_day else "", "files": files}
 
     def is_as_remembered(self, recipe: Recipe, partitions: Sequence[str], kept: Mapping[str, Any]) -> bool:
-        """Whether a mart's inputs hold the same rows as when it was computed; rows are read only of newer files.
+        """Whether a mart's inputs hold the same rows, of the same sites, as when it was computed.
+
+        Rows are read only of newer files. A site that was read since, and had no rows, is news to a business day.
 
         Raises:
             LakeError: when a file cannot be read.
@@ -129,8 +132,20 @@ class MartInputs:
         return (
             kept.get("zones") == (self.zones if recipe.by_site_day else "")
             and sorted(files) == list(partitions)
-            and all(files[key][0] == _stamp(str(self.file(key))) or files[key][1] == self.content(key) for key in files)
+            and all(
+                files[key][0] == _stamp(str(self.file(key))) or files[key][1:] == self._held(recipe, key)
+                for key in files
+            )
         )
+
+    def state(self, recipe: Recipe, partitions: Iterable[str]) -> str:
+        """Tells one state of a mart's inputs from another, without reading rows: other files are another state.
+
+        Raises:
+            LakeError: when a file is not there any more.
+        """
+        stamps = [[key, _stamp(str(self.file(key)))] for key in partitions]
+        return _digest([recipe.version, self.zones if recipe.by_site_day else "", stamps])[:16]
 
     def digests(self, recipe: Recipe, days: Sequence[str]) -> dict[str, str]:
         """A digest of exactly the rows that count toward each day's file, and of the sites' days.
@@ -198,6 +213,12 @@ class MartInputs:
             )
         return landed
 
+    def _held(self, recipe: Recipe, partition: str) -> list[Any]:
+        """Rows of a partition; and the sites that it was read for, where days of others are left out."""
+        if not recipe.by_site_day:
+            return [self.content(partition)]
+        return [self.content(partition), _sites(str(self._lake.root), partition, _stamp(str(self.file(partition))))]
+
     def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
         return partitions_needed([date.fromisoformat(day) for day in days], self.sites, self.timezone)
 
@@ -243,14 +264,25 @@ def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:
 
 
 def _stamp(path: str) -> str:
-    """Tells one state of a file from another without reading it."""
-    found = Path(path).stat()
+    """Tells one state of a file from another without reading it; LakeError where it is not there."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise LakeError(
+            f"{path} cannot be read ({error.strerror or error}); restore it or materialize it again"
+        ) from error
     return f"{found.st_mtime_ns}-{found.st_size}"
 
 
 @lru_cache(maxsize=4096)
 def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - the stamp is part of what is remembered
     return content_digest([path])
+
+
+@lru_cache(maxsize=4096)
+def _sites(root: str, partition: str, stamp: str) -> list[str] | None:  # noqa: ARG001
+    sites = landed_sites(Lake(root), partition)
+    return None if sites is None else sorted(sites)
 
 
 # Several marts ask for the same days one after the other. Zones and stamps are part of what is remembered.

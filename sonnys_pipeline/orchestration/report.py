@@ -4,6 +4,7 @@ Belongs here: the page as a Dagster asset. Does not belong here: what it is made
 what it says (`analytics/report.py`).
 """
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,10 +13,14 @@ import dagster as dg
 
 from sonnys_pipeline.analytics.report import Report
 from sonnys_pipeline.analytics.report_markdown import report_as_markdown
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.mart_inputs import INPUT_DIGEST
 from sonnys_pipeline.orchestration.metadata import Metadata
 from sonnys_pipeline.orchestration.resources import LakeResource
-from sonnys_pipeline.reporting.daily import ASSET, Page, has_figures, land_report, make_report
+from sonnys_pipeline.reporting.daily import ASSET, Page, has_figures, land_report, made_beside, make_report
 
 REPORTS_GROUP = "reports"
 #: Reports of these last days are made again when their figures change; older ones when somebody asks for them.
@@ -24,8 +29,32 @@ _FOLLOWED = timedelta(days=4)
 _FOLLOWS = "site_day_kpis"
 
 
-def report_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset; it follows the marts for the last days, and is left alone by a backfill of a year."""
+class MartChanged(Outdated):
+    """Days whose mart was computed from other rows than when the page was made, or that have a mart and no page."""
+
+    @property
+    def name(self) -> str:
+        """What the UI calls it."""
+        return "mart_changed"
+
+    @property
+    def description(self) -> str:
+        """What the UI says of it."""
+        return "The mart counts other rows than when the page was made, or there is no page yet"
+
+    def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
+        """Days with the digest of their mart's inputs."""
+        marts = {}
+        for day in days:
+            try:
+                marts[day] = _mart_digest(lake, day)
+            except LakeError as error:
+                warn(str(error))
+        return {day: digest for day, digest in marts.items() if digest and digest != made_beside(lake, day)}
+
+
+def report_asset(partitions: dg.DailyPartitionsDefinition, follows_in: LakeResource) -> dg.AssetsDefinition:
+    """The asset; it follows the marts of a lake for the last days, and is left alone by a backfill of a year."""
     neighbours = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
@@ -37,7 +66,7 @@ def report_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[dg.AssetDep("transactions", partition_mapping=neighbours), "sites", _FOLLOWS],
-        automation_condition=follow_the_marts(),
+        automation_condition=follow_the_marts(follows_in),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
@@ -48,11 +77,13 @@ def report_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         landed_in = lake.open_lake()
         try:
             for day in context.partition_keys:
+                # Before the rows are read: a mart that is computed in between then makes the page outdated.
+                beside = _beside(landed_in, day)
                 now = datetime.now(ZoneInfo(partitions.timezone))
                 report = make_report(
                     landed_in, date.fromisoformat(day), timezone=partitions.timezone, made_at=now
                 )  # fmt: skip
-                page = land_report(landed_in, report)
+                page = land_report(landed_in, report, beside=beside)
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day)
                 for caveat in report.caveats:
                     if caveat.severity == "error":
@@ -64,17 +95,10 @@ def report_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
     return daily_report
 
 
-def follow_the_marts() -> dg.AutomationCondition[dg.AssetKey]:
-    """A report of the last days is made when its mart is, be it the first time or again."""
-    condition = dg.AutomationCondition
-    news = condition.any_deps_updated().allow(dg.AssetSelection.assets(_FOLLOWS))
-    handled = condition.newly_requested() | condition.newly_updated()
-    return (
-        condition.in_latest_time_window(_FOLLOWED)
-        & news.since(handled)
-        & ~condition.in_progress()
-        & ~condition.any_deps_in_progress()
-    ).with_label("follows the marts of the last days")
+def follow_the_marts(lake: LakeResource) -> dg.AutomationCondition[dg.AssetKey]:
+    """A report of the last days is made when its mart is there, and again when that counts other rows."""
+    recent = dg.AutomationCondition.in_latest_time_window(_FOLLOWED)
+    return recent & idle_and(MartChanged(lake), "follows the marts of the last days")
 
 
 def report_metadata(report: Report, page: Page) -> Metadata:
@@ -92,3 +116,20 @@ def report_metadata(report: Report, page: Page) -> Metadata:
         "missing_sites": dg.MetadataValue.int(len(report.missing_sites)),
         "has_figures": dg.MetadataValue.bool(has_figures(report)),
     }
+
+
+def _mart_digest(lake: Lake, day: str) -> str:
+    """Of what the day's mart was computed from; empty where it is not there.
+
+    Raises:
+        LakeError: when its file cannot be read.
+    """
+    return lake.facts(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.path(_FOLLOWS, day).exists() else ""
+
+
+def _beside(lake: Lake, day: str) -> str:
+    """As `_mart_digest`; a page needs no mart, so a damaged one does not keep it from being made."""
+    try:
+        return _mart_digest(lake, day)
+    except LakeError:
+        return ""

@@ -22,11 +22,10 @@ _NAMED_DAYS = 10
 
 def days_of(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str = "transactions") -> Sequence[str]:
     """The days that a check looks at: those of its run, or all landed ones where it is run by itself in the UI."""
-    try:
-        return list(context.partition_keys)
-    except dg.DagsterInvariantViolationError:  # a run of checks alone has no partitions, whatever its tags say
-        first, last = (context.run.tags.get(tag) for tag in RANGE)
-        return [day for day in lake.partitions(asset) if (first or day) <= day <= (last or day)]
+    if (days := _days_of_run(context)) is not None:
+        return days
+    first, last = (context.run.tags.get(tag) for tag in RANGE)
+    return [day for day in lake.partitions(asset) if (first or day) <= day <= (last or day)]
 
 
 def verdict(
@@ -37,7 +36,11 @@ def verdict(
     *,
     good: str,
 ) -> dg.AssetCheckResult:
-    """Log an evaluation a day, and give the run's own.
+    """Log an evaluation a day, and give the run's own; only that one where the check is run by itself in the UI.
+
+    Such a run is announced without its days, and the run's evaluation takes the place of the announcement, which is
+    older than any evaluation of a day: the UI would show the last day as the result, be it that it passed, and the
+    failed one nowhere.
 
     Args:
         context: of the check.
@@ -46,7 +49,8 @@ def verdict(
         severity: of a failure.
         good: what to say when every day passes.
     """
-    for day, problems in found.items():
+    each_day = {} if _is_run_by_itself(context) else found
+    for day, problems in each_day.items():
         context.op_execution_context.log_event(
             dg.AssetCheckEvaluation(  # type: ignore[arg-type] # accepted, and stored with its partition
                 asset_key=key.asset_key,
@@ -57,16 +61,27 @@ def verdict(
                 partition=day,
             )
         )
-    counted = "1 day" if len(found) == 1 else f"{len(found)} days"
+    looked_at = ", ".join(found) if len(found) == 1 else f"{len(found)} days"
     bad = {day: list(problems) for day, problems in found.items() if problems}
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
         passed=not bad,
         severity=severity,
-        description=_summary(bad) or f"{counted}: {good}",
-        metadata={"looked_at": counted, "problems": dg.MetadataValue.json(bad)},
+        description=_summary(bad) or f"{looked_at}: {good}",
+        metadata={"looked_at": looked_at, "problems": dg.MetadataValue.json(bad)},
     )
+
+
+def _days_of_run(context: dg.AssetCheckExecutionContext) -> Sequence[str] | None:
+    try:
+        return list(context.partition_keys)
+    except dg.DagsterInvariantViolationError:  # a run of checks alone has no partitions, whatever its tags say
+        return None
+
+
+def _is_run_by_itself(context: dg.AssetCheckExecutionContext) -> bool:
+    return _days_of_run(context) is None and context.run.tags.keys().isdisjoint(RANGE)
 
 
 def _summary(bad: Mapping[str, Sequence[str]]) -> str:

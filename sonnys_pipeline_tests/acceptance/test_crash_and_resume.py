@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.acceptance.conftest import BIN, Process, Site
 from sonnys_pipeline_tests.acceptance.records import remembered, submissions
 
@@ -98,13 +99,17 @@ def test_a_signal_stops_with_a_checkpoint(site: Site, start: Start, number: sign
 
 
 def test_a_second_executor_is_refused(site: Site, start: Start) -> None:
-    """Two processes on one job: the second one leaves with the reason, the first one is unharmed (JS-06)."""
-    first = begin(start, site, "contested")
-    wait_for_requests(site, 5)
-    first.send(signal.SIGSTOP)  # so that it is still at work, however long the second one takes to come up
-    second = begin(start, site, "contested")
+    """Two processes on one job: the second one leaves with the reason, the first one is unharmed (JS-06).
+
+    The API takes six seconds an answer until the second one has left: a page needs two of them, and a day's later pages
+    wait for its first, so that the first one is at work for at least 24 s.
+    """
+    site.simulator.set_faults(Faults(slow_answers=-1, slow_seconds=6 * site.simulator.config.speed))
+    first = begin(start, site, "contested", SONNYS_JOB_TIMEOUT="60")
+    wait_for_requests(site, 1)
+    second = begin(start, site, "contested", SONNYS_JOB_TIMEOUT="60")
     assert second.wait() == 1
-    first.send(signal.SIGCONT)
+    site.simulator.set_faults()
     assert "JobLeasedError" in second.output
     assert first.wait() == 0, first.output
     assert_all_landed_once(site)

@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.mart_inputs import MartInputs, Recipe
+from sonnys_pipeline.orchestration.resources import LakeResource
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -45,6 +48,19 @@ class Daemon:
 def land(pipeline, *assets: str, days: tuple[str, str]) -> None:
     """Materialize assets without their checks."""
     assert pipeline.run(selection=dg.AssetSelection.assets(*assets).without_checks(), days=days).success
+
+
+def elsewhere(pipeline, *assets: str, days: tuple[str, str]) -> None:
+    """Materialize assets in files alone: Dagster hears nothing of it."""
+    with dg.DagsterInstance.ephemeral() as other:
+        land(replace(pipeline, instance=other), *assets, days=days)
+
+
+def late_row(pipeline, *, hour: int) -> None:
+    """One more row on the 11th, of this hour in UTC, and its day landed with it."""
+    pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
+    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, hour, tzinfo=UTC))
+    land(pipeline, "transactions", days=("2026-03-11", "2026-03-11"))
 
 
 def asked_for(partitions: list[str], business_dates: list[str]) -> dict[str, list[str]]:
@@ -89,18 +105,63 @@ def test_backfilled_days_are_followed_once(daemon):
 
 
 def test_days_that_the_command_line_lands_are_followed(settled):
-    """A day that is read again outside of Dagster follows once Dagster is told, as `sonnys backfill run` does."""
-    pipeline = settled.pipeline
-    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, 18, tzinfo=UTC))
-    with dg.DagsterInstance.ephemeral() as elsewhere:
-        land(replace(pipeline, instance=elsewhere), "transactions", days=DAYS)
-    assert settled.tick() == {}
+    """A day that is read again outside of Dagster, which nobody tells it, as when `sonnys backfill run` is killed."""
+    settled.pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, 18, tzinfo=UTC))
 
-    for day in EACH:
-        told = dg.AssetMaterialization("transactions", partition=day)
-        pipeline.instance.report_runless_asset_event(told)
+    elsewhere(settled.pipeline, "transactions", days=DAYS)
 
     assert settled.tick() == every("2026-03-11")
+    assert settled.tick() == {}
+
+
+def test_a_landing_while_a_mart_is_computed_is_followed(settled):
+    """Rows that land after a run has read and before it says so: its event does not make them handled."""
+    pipeline, day = settled.pipeline, ("2026-03-11", "2026-03-11")
+    late_row(pipeline, hour=18)
+    assert settled.tick() == every("2026-03-11")
+    elsewhere(pipeline, *TABLES, *MARTS, days=day)
+
+    late_row(pipeline, hour=19)
+    for name in (*TABLES, *MARTS):
+        pipeline.instance.report_runless_asset_event(dg.AssetMaterialization(name, partition="2026-03-11"))
+
+    assert settled.tick() == every("2026-03-11")
+    land(pipeline, *TABLES, *MARTS, days=day)
+    assert settled.tick() == {}
+
+
+def test_a_run_that_fails_is_tried_again_when_its_inputs_are_landed_again(settled, tmp_path):
+    """Once for a landing between request and failure, and not over and over; then again with the next landing."""
+    pipeline, day = settled.pipeline, "2026-03-11"
+    nowhere = {"lake": LakeResource(data_url=str(tmp_path / "nowhere"))}
+    late_row(pipeline, hour=18)
+    assert settled.tick() == every(day)
+
+    late_row(pipeline, hour=19)
+    assert not pipeline.run("site_day_kpis", days=day, resources=nowhere).success
+
+    assert settled.tick()["site_day_kpis"] == [day]
+    assert not pipeline.run("site_day_kpis", days=day, resources=nowhere).success
+    assert settled.tick() == {}
+    land(pipeline, "transactions", days=(day, day))
+    assert settled.tick()["site_day_kpis"] == [day]
+
+
+def test_a_run_that_is_terminated_is_not_started_over_and_over(settled):
+    """Somebody stops what was asked for: it stays stopped."""
+    pipeline, day = settled.pipeline, "2026-03-11"
+    late_row(pipeline, hour=18)
+    assert settled.tick() == every(day)
+
+    job = build_defs().resolve_implicit_global_asset_job_def()
+    run = pipeline.instance.create_run_for_job(
+        job, asset_selection={dg.AssetKey("site_day_kpis")}, tags={"dagster/partition": day}
+    )
+    assert settled.tick() == {}
+    pipeline.instance.report_run_canceled(run)
+
+    assert settled.tick() == {}
+    assert settled.tick() == {}
 
 
 def test_days_that_were_landed_before_the_sensor_was_on_are_followed(pipeline):
@@ -187,6 +248,34 @@ def test_a_damaged_or_deleted_mart_is_made_again_with_the_next_news(settled):
     land(pipeline, "transactions", days=("2026-03-11", "2026-03-11"))
 
     assert settled.tick() == {"site_day_kpis": ["2026-03-11"]}
+
+
+def test_a_site_that_is_read_since_and_had_no_rows_is_followed(settled):
+    """The 11th was landed for another site alone, now it is for all: the same rows, but two business days are whole."""
+    lake = settled.pipeline.lake
+    rows = lake.read("transactions", ["2026-03-11"]).drop_columns("date")
+    facts = lake.facts("transactions", "2026-03-11")
+    lake.land("transactions", rows, partition="2026-03-11", facts={**facts, "sites": '["HARBOR"]'})
+    land(settled.pipeline, *MARTS, days=DAYS)
+    assert lake.rows("site_day_kpis", "2026-03-10") == lake.rows("site_day_kpis", "2026-03-11") == 0
+    assert settled.tick() == {}
+
+    lake.land("transactions", rows, partition="2026-03-11", facts={**facts, "sites": "null"})
+
+    two = ["2026-03-10", "2026-03-11"]
+    assert settled.tick() == dict.fromkeys(MARTS, two)
+
+
+def test_a_file_that_is_gone_is_named_with_its_remedy(settled):
+    """Deleted after the lake was listed: the error that the docstrings promise, not the bare one of the disk."""
+    inputs = MartInputs(settled.pipeline.lake, "UTC")
+    settled.pipeline.lake.path("transactions", "2026-03-11").unlink()
+
+    for recipe in (Recipe("site_day_kpis", "1", by_site_day=True), Recipe("tenders", "1", by_site_day=False)):
+        with pytest.raises(LakeError, match=r"date=2026-03-11.* cannot be read .*materialize it again"):
+            inputs.digests(recipe, ["2026-03-11"])
+        with pytest.raises(LakeError, match="materialize it again"):
+            inputs.remembered(recipe, ["2026-03-11"])
 
 
 def test_a_zone_that_is_put_right_runs_the_days_again(settled):

@@ -154,12 +154,32 @@ def test_a_day_of_some_sites_is_named(landed):
 
 
 def test_run_by_itself_a_check_looks_at_all_landed_days(landed):
-    """Dagster's button "Execute" starts a check without partitions."""
+    """Dagster's button "Execute" starts a check without partitions; it says one thing of all days."""
     result = landed.run(selection=checks("complete_and_unique", "known_values"))
 
     assert result.success
     for name in ("complete_and_unique", "known_values"):
-        assert said(result, name)[0] == dict.fromkeys(EACH, True)
+        by_day, whole = said(result, name)
+        assert by_day == {}
+        assert whole.metadata["looked_at"].value == f"{len(EACH)} days"
+
+
+@pytest.mark.parametrize("days", [None, DAYS], ids=["by itself", "with its asset"])
+def test_the_latest_evaluation_is_the_one_of_the_run(landed, days):
+    """What the UI shows as a check's result, and paints red: not the last day, which passes."""
+    first = landed.lake.path("transactions", EACH[0])
+    with pq.ParquetFile(first) as file:
+        table = file.read()
+    pq.write_table(table.slice(1), first)
+    asset = dg.AssetSelection.assets("site_day_kpis") if days else dg.AssetSelection.assets()
+
+    result = landed.run(selection=checks("complete_and_unique") | asset, days=days)
+
+    assert not result.success
+    key = dg.AssetCheckKey(dg.AssetKey("transactions"), "complete_and_unique")
+    latest = landed.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert latest.status.value == "FAILED"
+    assert latest.partition is None
 
 
 def test_the_api_is_asked_when_it_is_switched_on(landed):
@@ -185,14 +205,14 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
 
 
 def test_the_job_beside_the_api_is_switched_on(landed):
-    """Without partitions it takes one landed day."""
+    """Without partitions it takes one landed day, and names it."""
     before = landed.simulator.stats().requests
     job = build_defs().resolve_job_def("beside_the_api")
 
     result = job.execute_in_process(instance=landed.instance)
 
-    by_day, whole = said(result, "same_ids_as_listed")
-    assert len(by_day) == 1
+    _, whole = said(result, "same_ids_as_listed")
+    assert whole.metadata["looked_at"].value in EACH
     assert whole.passed
     assert landed.simulator.stats().requests > before
 

@@ -1,14 +1,15 @@
 """DG-02, DG-03, KPIS: the asset `daily_report`: its page, its metadata, when it follows, what it refuses."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline.orchestration.report import follow_the_marts
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.reporting.daily import made_beside
 
 DAYS = ("2026-03-09", "2026-03-12")
 EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
@@ -110,37 +111,86 @@ def test_figures_are_those_of_the_mart(landed):
     assert f"| Cars | {cars} |" in metadata(landed, "2026-03-10")["report"]
 
 
-def test_reports_follow_the_marts_of_the_last_days_only(instance):
-    """Yesterday's mart is made: so is its report. One of a year ago: it is not, so a backfill makes no 365 pages."""
-    days = dg.DailyPartitionsDefinition("2025-01-01")
+class Daemon:
+    """Evaluates the condition of the report, tick after tick, in the morning of the 14th."""
 
-    @dg.asset(partitions_def=days)
-    def site_day_kpis() -> None: ...
+    def __init__(self, pipeline) -> None:
+        self._pipeline = pipeline
+        self._cursor = None
 
-    @dg.asset(partitions_def=days, deps=[site_day_kpis], automation_condition=follow_the_marts())
-    def daily_report() -> None: ...
+    def tick(self) -> list[str]:
+        """Requested days."""
+        result = dg.evaluate_automation_conditions(
+            build_defs(),
+            self._pipeline.instance,
+            asset_selection=dg.AssetSelection.assets("daily_report"),
+            cursor=self._cursor,
+            evaluation_time=datetime(2026, 3, 14, 12, tzinfo=UTC),
+        )
+        self._cursor = result.cursor
+        return sorted(result.get_requested_partitions(dg.AssetKey("daily_report")))
 
-    defs = dg.Definitions([site_day_kpis, daily_report])
 
-    def evaluate(minute, cursor=None):
-        now = datetime(2026, 3, 20, 8, minute, tzinfo=UTC)
-        return dg.evaluate_automation_conditions(
-            defs, instance, dg.AssetSelection.all(), cursor=cursor, evaluation_time=now
-        )  # fmt: skip
+def late_row(pipeline, *, hour: int) -> None:
+    """One more row on the 11th, at noon or later in UTC: landed, and counted in the mart of its day."""
+    pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
+    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, hour, tzinfo=UTC))
+    assert pipeline.run("transactions", days="2026-03-11").success
+    assert pipeline.run("site_day_kpis", days="2026-03-11").success
 
-    quiet = evaluate(0)
-    for day in ("2025-03-19", "2026-03-10", "2026-03-18", "2026-03-19"):
-        instance.report_runless_asset_event(dg.AssetMaterialization("site_day_kpis", partition=day))
-    news = evaluate(1, quiet.cursor)
-    after = evaluate(2, news.cursor)
-    for asset in ("site_day_kpis", "daily_report"):
-        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition="2026-03-17"))
-    together = evaluate(3, after.cursor)
 
-    assert quiet.total_requested == 0
-    assert news.get_requested_partitions(daily_report.key) == {"2026-03-18", "2026-03-19"}
-    assert after.total_requested == 0
-    assert together.total_requested == 0  # the daily job has made both
+def test_reports_follow_the_marts_of_the_last_days_only(landed):
+    """Four days' marts are made: so are three reports. The oldest is not, so a backfill makes no 365 pages."""
+    daemon = Daemon(landed)
+    assert daemon.tick() == []
+
+    assert landed.run("site_day_kpis", days=DAYS).success
+
+    assert daemon.tick() == EACH[1:]
+    assert daemon.tick() == []  # asked for once, whatever becomes of the run
+    assert landed.run("daily_report", days=(EACH[1], EACH[3])).success
+    assert daemon.tick() == []
+
+
+def test_a_report_follows_other_rows_and_no_others(landed):
+    """Nothing for a mart that is made again of the same rows, or together with its report; one page for a late row."""
+    daemon = Daemon(landed)
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success  # as the daily job does
+    assert daemon.tick() == []
+
+    assert landed.run("site_day_kpis", days=DAYS).success
+    assert daemon.tick() == []
+    late_row(landed, hour=18)
+
+    assert daemon.tick() == ["2026-03-11"]
+    assert landed.run("daily_report", days="2026-03-11").success
+    assert daemon.tick() == []
+
+
+def test_a_mart_that_is_made_while_the_report_is_made_is_followed(landed):
+    """A late row is counted after the report has read and before it says so: its event does not make it handled."""
+    daemon = Daemon(landed)
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
+    late_row(landed, hour=18)
+    assert daemon.tick() == ["2026-03-11"]
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        assert replace(landed, instance=elsewhere).run("daily_report", days="2026-03-11").success
+
+    late_row(landed, hour=19)
+    landed.instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition="2026-03-11"))
+
+    assert daemon.tick() == ["2026-03-11"]
+    assert daemon.tick() == []
+
+
+def test_a_damaged_mart_keeps_no_other_report_from_following(landed):
+    """Garbage in one mart's place is logged; the day beside it is asked for, and a page needs no mart."""
+    assert landed.run("site_day_kpis", days=DAYS).success
+    landed.lake.path("site_day_kpis", "2026-03-11").write_bytes(b"not parquet at all")
+
+    assert Daemon(landed).tick() == ["2026-03-10", "2026-03-12"]
+    assert landed.run("daily_report", days="2026-03-11").success
+    assert made_beside(landed.lake, "2026-03-11") == ""
 
 
 def test_the_lake_of_a_resource_is_the_one_that_is_read(landed, tmp_path):

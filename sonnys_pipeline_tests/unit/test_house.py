@@ -21,7 +21,7 @@ MAY_USE: dict[str, set[str]] = {
     "loading": {"client", "lake"},
     "settings": {"client"},
     "batch": {"client", "lake", "loading", "settings"},
-    "reporting": {"client", "lake", "analytics", "batch"},
+    "reporting": {"client", "lake", "analytics", "loading", "batch"},
     "orchestration": {"client", "lake", "loading", "analytics", "settings", "batch", "reporting"},
     "definitions": {"orchestration"},
     "demo": {"lake", "simulator", "settings", "loading", "batch", "analytics", "client"},

@@ -1,0 +1,60 @@
+"""What the browser tests share: one browser, one Dagster on the simulator, and pictures of what failed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from sonnys_pipeline_tests.browser.chromium import keep, open_page, running_chromium
+from sonnys_pipeline_tests.browser.stack import Stack, running_stack
+
+#: A test's open pages, and the folder for what they show when it fails.
+_OPEN = pytest.StashKey[tuple[list[Page], Path]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # fmt: skip
+    """Add to a failed test's report what its pages show, while they are still open."""
+    report: pytest.TestReport = yield
+    if report.failed and call.when == "call" and _OPEN in item.stash:
+        pages, folder = item.stash[_OPEN]
+        report.sections += [("browser", keep(page, folder, f"page-{place}")) for place, page in enumerate(pages)]
+    return report
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; without it the test fails, and says which package is missing and how to leave these tests out.
+
+    It ends with its module: as long as Playwright lives, an event loop counts as running in this thread, and Dagster in
+    this process cannot start one of its own.
+    """
+    with running_chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Web server, daemon and simulator, ready."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture
+def open_view(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Opens pages, each as a browser would that was never used before; see `open_page`."""
+    pages: list[Page] = []
+    request.node.stash[_OPEN] = pages, tmp_path
+    with ExitStack() as opened:
+
+        def open_one(*size: int, **options: object) -> Page:
+            sized = {"size": size} if size else {}
+            pages.append(opened.enter_context(open_page(browser, **sized, **options)))  # type: ignore[arg-type]
+            return pages[-1]
+
+        yield open_one
+        pages.clear()

@@ -1,0 +1,123 @@
+"""`python -m sonnys_pipeline_tests.browser.screenshots`: make the pictures of `docs/dagster-ui.md` anew.
+
+Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs
+Chromium, and `pngquant`, which makes the pictures small. Look at every one before you commit it.
+
+Belongs here: what is pictured, and how. Does not belong here: what is said of it (the document).
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from playwright.sync_api import Browser, Page, expect
+
+from sonnys_pipeline_tests.browser.chromium import open_page, running_chromium
+from sonnys_pipeline_tests.browser.stack import ROOT, Stack, last_days, running_stack
+from sonnys_pipeline_tests.browser.visits import Visit
+
+IMAGES = ROOT / "docs" / "images"
+#: In the pictures it stands in front of every path.
+_FOLDER = "sonnys"
+_DAYS = last_days(10)
+_LAST, _DAMAGED = _DAYS[-1], _DAYS[6]
+#: Assets that have partitions: all but the list of sites.
+_PARTITIONED = 8
+_GRAPH = (1280, 1480)
+_READY = """{ assetNodes { assetKey { path } partitionStats { numMaterialized } } }"""
+
+
+def main() -> None:
+    """Make all pictures; a picture that could not be made is an error, and the rest stay as they were."""
+    if shutil.which("pngquant") is None:
+        sys.exit("pngquant is not on PATH: install Debian's package of that name")
+    folder = Path(tempfile.gettempdir()) / _FOLDER
+    if folder.exists():
+        sys.exit(f"{folder} exists, and would be mixed up with the pictures' own: remove it first")
+    folder.mkdir()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    try:
+        with running_stack(folder) as stack, running_chromium() as browser:
+            _backfill(browser, stack)
+            _graph(browser, stack)
+            _report(browser, stack)
+            _failed_check(browser, stack)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _backfill(browser: Browser, stack: Stack) -> None:
+    with open_page(browser) as page:
+        operator = Visit(page, stack.url)
+        operator.materialize("sites")
+        dialogue = operator.choose_days("transactions", _DAYS)
+        _keep(page, "backfill-dialogue")
+        operator.watch_backfill(operator.launch_backfill(dialogue))
+        _keep(page, "backfill", height=322)  # there is nothing below
+        operator.open_partition("transactions", _LAST)
+        expect(page.get_by_text("Materialized (10)")).to_be_visible()
+        _keep(page, "partition")
+
+
+def _graph(browser: Browser, stack: Stack) -> None:
+    """As soon as the sensor has let the tables, the marts and the last days' reports follow."""
+
+    def followed() -> bool:
+        nodes = stack.ask(_READY)["assetNodes"]
+        return all(node["partitionStats"] is None or node["partitionStats"]["numMaterialized"] for node in nodes)
+
+    stack.until(followed, "tables, marts and reports have followed")
+    with open_page(browser, _GRAPH) as page:
+        operator = Visit(page, stack.url)
+        operator.open_graph()
+        expect(page.get_by_text("% filled")).to_have_count(_PARTITIONED)
+        _keep(page, "lineage")
+
+
+def _report(browser: Browser, stack: Stack) -> None:
+    with open_page(browser) as page:
+        operator = Visit(page, stack.url)
+        operator.open_partition("daily_report", _LAST)
+        path = Path(operator.metadata("path"))
+    with open_page(browser, (1280, 1000)) as page:
+        page.goto(path.as_uri())
+        _keep(page, "report")
+
+
+def _failed_check(browser: Browser, stack: Stack) -> None:
+    """A landed day holds a row twice, as if somebody had copied files."""
+    path = stack.lake.path("transactions", _DAMAGED)
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    pq.write_table(pa.concat_tables([table, table.slice(7, 1)]).replace_schema_metadata(table.schema.metadata), path)
+    with open_page(browser) as page:
+        operator = Visit(page, stack.url)
+        operator.open_check("transactions", "complete_and_unique")
+        operator.execute_check()
+        operator.result_of_check("Failed")
+        expect(page.get_by_text("Launched run")).to_be_hidden()
+        _keep(page, "failed-check")
+
+
+def _keep(page: Page, name: str, height: int | None = None) -> None:
+    """Save what the page shows, the upper `height` pixels of it, as `docs/images/{name}.png`, in few colours."""
+    page.mouse.move(0, 0)  # nothing is highlighted
+    page.wait_for_load_state("networkidle")
+    size = page.viewport_size
+    assert size is not None
+    part = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"]}
+    picture = page.screenshot(animations="disabled", caret="hide", clip=part)
+    small = subprocess.run(
+        ["pngquant", "--strip", "--quality", "60-95", "-"], input=picture, capture_output=True, check=True
+    )
+    path = IMAGES / f"{name}.png"
+    path.write_bytes(small.stdout)
+    sys.stdout.write(f"{path.relative_to(ROOT)}: {len(small.stdout):,} bytes\n")
+
+
+if __name__ == "__main__":
+    main()

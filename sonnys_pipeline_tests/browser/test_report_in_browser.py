@@ -1,0 +1,83 @@
+"""Issue 5, `daily_report`: the page as a browser shows it: nothing is fetched, it fits a phone, dark is dark."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sonnys_pipeline.analytics.measures import Gap
+from sonnys_pipeline.analytics.report_html import report_as_html
+from sonnys_pipeline_tests.browser.chromium import DESKTOP
+from sonnys_pipeline_tests.unit.analytics.report_marts import SATURDAY, before, history, report
+
+pytestmark = pytest.mark.browser
+
+PHONE = (390, 844)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A report in which every section has something to show, on disk as it is landed."""
+    made = report(
+        history({("MAIN", SATURDAY): {"voided_items": 3}}),
+        tenders=[("MAIN", "Credit", "Visa", "60.00"), ("MAIN", "Credit", "Amex", "5.00"), ("MAIN", "Void", None, "-9")],
+        discounts=[("MAIN", "A coupon with a name that does not end soon, as they have them", "7.00")],
+        missing=[Gap(before(3)), Gap(before(4), "MESA")],
+    )
+    file = tmp_path / "report.html"
+    file.write_text(report_as_html(made), encoding="utf-8")
+    return file
+
+
+def open_report(page: Page, path: Path) -> list[str]:
+    """Show the file; what it brought up: requests for anything but itself, and what the browser complained of."""
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url) if request.url != path.as_uri() else None)
+    page.on("console", lambda message: found.append(message.text))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.goto(path.as_uri(), wait_until="networkidle")
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_it_fetches_nothing_and_fits(
+    open_view: Callable[..., Page], path: Path, size: tuple[int, int], scheme: str
+) -> None:
+    """No request leaves the page, its own policy has nothing to forbid, and nobody scrolls sideways."""
+    page = open_view(*size, color_scheme=scheme)
+
+    assert open_report(page, path) == []
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = [int(part) for part in re.findall(r"\d+", ground)[:3]]
+    assert (min(brightness) > 200) if scheme == "light" else (max(brightness) < 60), ground
+
+
+def test_its_policy_is_in_force(open_view: Callable[..., Page], path: Path) -> None:
+    """A picture and a script that somebody smuggles in are not loaded, and not run."""
+    smuggled = '<img src="http://127.0.0.1:9/pixel.png"><script>document.title = "ran"</script></body>'
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", smuggled), encoding="utf-8")
+    page = open_view()
+    refused: list[str | None] = []
+    page.on("requestfailed", lambda request: refused.append(request.failure))
+
+    complaints = open_report(page, path)
+
+    assert page.title() != "ran"
+    assert len([said for said in complaints if "Content Security Policy" in said]) == 2
+    assert refused == ["csp"]
+
+
+def test_it_prints_on_white(open_view: Callable[..., Page], path: Path) -> None:
+    """Also for somebody whose screen is dark."""
+    page = open_view(color_scheme="dark")
+    open_report(page, path)
+
+    page.emulate_media(media="print")
+
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
