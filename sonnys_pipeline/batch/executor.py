@@ -312,4 +312,6 @@ class BatchExecutor:
 def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions) -> Scope:
     """What a configuration reads from and lands in, for plans."""
     source = options.source
-    return Scope(source.account, client.base_url, source.site_code, options.timezone, str(lake.root))
+    privacy = options.privacy
+    pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
+    return Scope(source.account, client.base_url, source.site_code, options.timezone, str(lake.root), pii)

@@ -60,6 +60,7 @@ def test_mode_auto_runs_unasked(desk: Desk) -> None:
         ("SONNYS_DATA_URL", "elsewhere", "SONNYS_DATA_URL was"),
         ("SONNYS_BASE_URL", "http://127.0.0.1:9/v1", "SONNYS_BASE_URL was"),
         ("SONNYS_API_ID", "somebody-else", "the account (SONNYS_API_ID) was"),
+        ("SONNYS_PII", "drop", "SONNYS_PII was 'keep', is 'drop'"),
     ],
 )
 @pytest.mark.parametrize("mode", [[], ["--mode", "auto"]], ids=["confirm", "auto"])

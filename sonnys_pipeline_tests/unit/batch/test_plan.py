@@ -1,5 +1,6 @@
 """BX-02, BX-03: what a plan says, what it costs, whether it is still true, and what may run without being asked."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -238,6 +239,15 @@ def test_a_plan_that_was_changed_in_the_ledger_is_refused() -> None:
         Plan.read(record_of(PLAN, content=json.dumps(kept)))
 
 
+def test_a_plan_older_than_the_policy_on_personal_data_kept_all_of_it() -> None:
+    """It is read, not taken for one that was changed."""
+    kept = json.loads(PLAN.content)
+    del kept["scope"]["pii"]
+    content = json.dumps(kept)
+    older = replace(record_of(PLAN, content=content), fingerprint=hashlib.sha256(content.encode()).hexdigest())
+    assert Plan.read(older) == PLAN
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"scope": {}}', PLAN.content[:-9]])
 def test_a_plan_that_cannot_be_read_is_refused(content: str) -> None:
     """By the job's name, with a remedy; not by a traceback."""
@@ -272,6 +282,7 @@ def test_nothing_has_changed(rows_of: RowsOf) -> None:
         ("site_code", "MAIN", "SONNYS_SITE_CODE was '(none)', is 'MAIN'"),
         ("timezone", "America/Chicago", "SONNYS_TIMEZONE was 'UTC', is 'America/Chicago'"),
         ("data_url", "/elsewhere", "SONNYS_DATA_URL was '/data', is '/elsewhere'"),
+        ("pii", "drop", "SONNYS_PII was 'keep', is 'drop'"),
     ],
 )
 def test_another_configuration_is_told_by_its_variable(rows_of: RowsOf, field: str, other: str, said: str) -> None:
