@@ -41,6 +41,6 @@ def remembered(site: Site, name: str) -> tuple[set[str], set[tuple[int, int]]]:
 
 
 def submissions(log: Sequence[RequestRecord]) -> list[tuple[int, int]]:
-    """Window start and page of each load job that was submitted."""
-    asked = [parse_qs(record.query) for record in log if record.operation == "submit"]
+    """Window start and page of each load job that was submitted; one that met a 429 was not, and is sent again."""
+    asked = [parse_qs(record.query) for record in log if record.operation == "submit" and record.status != 429]
     return [(int(query["startDate"][0]), int(query["offset"][0])) for query in asked]
