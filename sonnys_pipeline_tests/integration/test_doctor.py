@@ -166,7 +166,7 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
         ({"API_KEY": "key-that-must-not-show-4711\n"}, {"settings"}, "settings", "SONNYS_API_KEY", "correct it"),
         ({"DATA_URL": "file/below"}, {"lake"}, "lake", "cannot be written", "SONNYS_DATA_URL"),
         ({"BUDGET_URL": "sqlite:///folder"}, {"request budget"}, "request budget", "SONNYS_BUDGET_URL", "name a place"),
-        ({"BUDGET_URL": "redis://me:hunter2@host"}, {"request budget"}, "request budget", "not a budget", "sqlite"),
+        ({"BUDGET_URL": "mysql://me:hunter2@host"}, {"request budget"}, "request budget", "not a budget", "sqlite"),
         ({"LEDGER_URL": "sqlite:///folder"}, {"ledger"}, "ledger", "cannot be used", "SONNYS_LEDGER_URL"),
         ({"LEDGER_URL": "sqlite:///garbage"}, {"ledger"}, "ledger", "not a database", "Look at"),
         ({"LEDGER_URL": "mysql://me:hunter2@host/x"}, {"ledger"}, "ledger", "not a ledger", "postgresql://user"),

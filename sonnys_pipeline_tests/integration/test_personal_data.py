@@ -132,7 +132,7 @@ def materialize(instance: dg.DagsterInstance, first: str, last: str) -> dg.Execu
     defs = build_defs()
     return dg.materialize(
         [*(defs.assets or ()), *(defs.asset_checks or ())],
-        selection=dg.AssetSelection.assets("transactions", "daily_sales"),
+        selection=dg.AssetSelection.assets("transactions").downstream(),
         resources=dict(defs.resources or {}),
         instance=instance,
         tags=range_tags(first, last),

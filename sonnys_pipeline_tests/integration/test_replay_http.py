@@ -99,6 +99,7 @@ def test_dagster_is_told_of_days_that_changed(landed: Desk, tmp_path: Path, monk
     home = tmp_path / "dagster"
     home.mkdir()
     monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["sonnys", "replay"])  # where a process finds what was typed
     first = replayed(DAYS[0], DAYS[2])
     assert (first["unchanged"], first["dagster"]["reported"]) == (DAYS[:3], DAYS[:3])
     landed.lake.remove("transactions", DAYS[1])
