@@ -62,7 +62,8 @@ class WorkerRunLauncher(CeleryRunLauncher):
         if self._is_held(task):
             self._silent_since.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        silent = time.monotonic() - self._silent_since.setdefault(run.run_id, time.monotonic())
+        now = time.monotonic()
+        silent = now - self._silent_since.setdefault(run.run_id, now)
         if silent < self._silence:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         del self._silent_since[run.run_id]
