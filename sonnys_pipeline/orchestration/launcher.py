@@ -8,6 +8,7 @@ Belongs here: what the daemon and the web server do for a run. Does not belong h
 """
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self, cast
 
@@ -23,6 +24,12 @@ _ANSWER = 5.0
 #: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which the next run must find
 #: free, and than a worker needs to connect again after its broker was away.
 SILENCE = 90
+# dagster-celery registers its tasks again at each launch; that is no news for a daemon's log.
+warnings.filterwarnings("ignore", message="Task name '(execute|resume)_job' is already registered")
+
+#: A launch waits a minute for a broker that is away: Dagster would fail the run at the first refusal.
+_MINUTE = {"max_retries": 60, "interval_start": 0, "interval_step": 1, "interval_max": 1}
+_PATIENCE = {"task_publish_retry_policy": _MINUTE, "result_backend_transport_options": {"retry_policy": _MINUTE}}
 
 
 class WorkerRunLauncher(CeleryRunLauncher):
@@ -32,9 +39,15 @@ class WorkerRunLauncher(CeleryRunLauncher):
     machine is gone, that one says "started" for ever; and it forgets after a day, while a backfill may take longer.
     """
 
-    def __init__(self, *, silence_seconds: int = SILENCE, **config: Any) -> None:  # noqa: ANN401 - Celery's own
+    def __init__(
+        self,
+        *,
+        silence_seconds: int = SILENCE,
+        config_source: Mapping[str, Any] | None = None,
+        **config: Any,  # noqa: ANN401 - Celery's own
+    ) -> None:
         """Begin without a silent run."""
-        super().__init__(**config)
+        super().__init__(config_source={**_PATIENCE, **(config_source or {})}, **config)
         self._silence = silence_seconds
         self._silent_since: dict[str, float] = {}
 

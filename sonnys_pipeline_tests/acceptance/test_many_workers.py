@@ -21,7 +21,7 @@ from sonnys_pipeline_tests.acceptance.conftest import Process, Site
 from sonnys_pipeline_tests.acceptance.dagster_dev import OVER, dagster_dev, until
 from sonnys_pipeline_tests.acceptance.records import ledger, remembered, submissions
 from sonnys_pipeline_tests.acceptance.workers import Worker, can_be_alone, meeting_place, start_worker
-from sonnys_pipeline_tests.servers import PASSWORD
+from sonnys_pipeline_tests.servers import PASSWORD, RedisServer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.postgres, pytest.mark.redis]
 #: Figures of each test; `pytest --log-cli-level=INFO` shows them.
@@ -70,13 +70,15 @@ def figures(site: Site, **more: Any) -> None:
 
 
 def test_one_backfill_on_four_workers(
-    site: Site, start: Callable[..., Process], redis_url: str, monkeypatch: pytest.MonkeyPatch
+    site: Site, start: Callable[..., Process], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One backfill becomes four runs, and several workers share them: one budget, every row once, one event a day.
 
-    Each worker keeps its audit in its own folder. No secret stands in what the processes say.
+    Redis is killed while they work, and forgets everything: no run notices. Each worker keeps its audit in a folder of
+    its own. No secret stands in what the processes say.
     """
-    environment = meeting_place(site, redis_url, SONNYS_DAYS_PER_RUN=str(DAYS_PER_RUN))
+    redis_server.flush()
+    environment = meeting_place(site, redis_server.url, SONNYS_DAYS_PER_RUN=str(DAYS_PER_RUN))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     workers = [start_worker(start, f"worker-{number}", site, environment) for number in range(WORKERS)]
@@ -86,6 +88,11 @@ def test_one_backfill_on_four_workers(
         server.backfill(DAYS)
         until(lambda: len(landing_runs(site)) == len(DAYS) // DAYS_PER_RUN)
         runs = landing_runs(site)
+        until(lambda: sum(len(worker.audits) for worker in workers) == len(runs))
+        redis_server.kill()
+        before = landed(site)
+        until(lambda: landed(site) > before or before == len(DAYS))
+        redis_server.start()
         ended = Counter(server.ends_as(run.run_id) for run in runs)
         seconds = time.monotonic() - began
         said = server.process.output + "".join(worker.process.output for worker in workers)
