@@ -1,4 +1,4 @@
-"""DG-04: what the files of `deploy/` name is there: commands, modules, files, variables, keys, versions.
+"""DG-04: what `deploy/` and its guide name is there: commands, modules, files, variables, keys, versions.
 
 No container engine and no cluster is needed; `systemd-analyze`, where there is one, reads the units as systemd does.
 """
@@ -29,6 +29,7 @@ from sonnys_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+GUIDE = ROOT / "docs" / "many-workers.md"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 COMMON = DEPLOY / "systemd" / "sonnys-.service.d" / "common.conf"
 INSTANCES = [DEPLOY / "dagster.yaml", DEPLOY / "dagster-postgres.yaml", DEPLOY / "celery" / "dagster.yaml"]
@@ -54,7 +55,9 @@ def compose() -> dict[str, Any]:
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Every command line of ours in `deploy/`, each with where it stands."""
+    """Every command line of ours in `deploy/` and in the guide, each with where it stands."""
+    for line in re.findall(r"^(?:dagster|celery).*$", GUIDE.read_text(), re.MULTILINE):
+        yield GUIDE.name, shlex.split(line)
     for unit in UNITS:
         yield unit.name, shlex.split(section(unit, "Service")["execstart"])
     for name, service in compose().items():
@@ -121,19 +124,31 @@ def test_the_instance_for_workers_names_a_launcher():
     assert config["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
 
 
+def test_the_guide_has_every_process_and_leads_somewhere():
+    """Code server, web server, daemon and worker are started; each link names a file or folder of this checkout."""
+    started = {Path(words[0]).name for where, words in commands() if where == GUIDE.name}
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", GUIDE.read_text())
+
+    assert started == {"dagster", "dagster-webserver", "dagster-daemon", "celery"}
+    assert len(links) >= 5
+    assert [link for link in links if not (GUIDE.parent / link).exists()] == []
+
+
 def variables(path: Path) -> set[str]:
     """Variables of ours that a file names."""
     return set(re.findall(r"\bSONNYS_\w+", path.read_text()))
 
 
 @pytest.mark.parametrize(
-    "path", sorted(path for path in DEPLOY.rglob("*") if path.is_file()), ids=lambda path: str(path.relative_to(DEPLOY))
+    "path",
+    [GUIDE, *sorted(path for path in DEPLOY.rglob("*") if path.is_file())],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_variables_exist(path):
     """A variable that nothing reads would be a setting that does not work; no file knows a password."""
     assert variables(path) <= KNOWN
     for value in re.findall(r"(?:PASSWORD|API_KEY|PII_KEY)[\"']?[=:](?!\?)\s*(\S+)", path.read_text()):
-        assert value.startswith("${"), value
+        assert value.startswith(("${", "…")), value
 
 
 def test_all_processes_of_a_deployment_share_their_stores():
