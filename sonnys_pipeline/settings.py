@@ -87,6 +87,20 @@ def _webhook(url: SecretStr) -> SecretStr:
     return url
 
 
+def _broker(url: SecretStr) -> SecretStr:
+    """The address of a Redis; it holds a password, so no error quotes it."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        scheme = host = ""
+    if scheme not in {"redis", "rediss"} or not host:
+        raise ValueError("not an address such as redis://:password@host:6379/1")
+    if scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
+        raise ValueError("Celery wants to be told of certificates: append ?ssl_cert_reqs=required")
+    return url
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -115,6 +129,9 @@ class Settings(BaseSettings):
         timezone: zone of the daily partitions.
         start_date: first partition.
         webhook_url: where messages about failed runs and checks are posted; its address is a secret.
+        executor: whether the steps of a run share one process, or each has one of its own.
+        days_per_run: into runs of how many days Dagster cuts a backfill; default one run for all days.
+        celery_broker_url: the Redis through which runs reach Celery workers (docs/many-workers.md).
     """
 
     model_config = SettingsConfigDict(
@@ -141,6 +158,9 @@ class Settings(BaseSettings):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date = date(2026, 1, 1)
     webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = None
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+    days_per_run: Annotated[int, Field(ge=1)] | None = None
+    celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take

@@ -12,6 +12,7 @@ from sonnys_pipeline.orchestration.assets import landing_assets
 from sonnys_pipeline.orchestration.automation import beside_the_api_job, daily_job, schedules, watch_job
 from sonnys_pipeline.orchestration.checks import landing_checks
 from sonnys_pipeline.orchestration.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
 from sonnys_pipeline.orchestration.inputs import LakeIOManager
 from sonnys_pipeline.orchestration.mart_checks import mart_checks
 from sonnys_pipeline.orchestration.marts import mart_assets
@@ -29,13 +30,13 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
 
     Args:
         resource_overrides: resources by name (`sonnys`, `lake`, `lake_io`) to be used instead of the default ones.
-        settings: zone and first day of the partitions; left out, from the environment.
+        settings: zone and first day of the partitions, and how runs are executed; left out, from the environment.
 
     Returns:
-        Definitions whose runs execute in one process: days share one client, and starting processes costs more than
-        the steps themselves.
+        Definitions whose runs execute in one process, unless the settings say otherwise.
     """
-    partitions = daily_partitions(settings or Settings.load())
+    settings = settings or Settings.load()
+    partitions = daily_partitions(settings)
     lake = LakeResource()
     resources = {"sonnys": SonnysResource(), "lake": lake, "lake_io": LakeIOManager(lake=lake)}
     resources |= resource_overrides or {}
@@ -49,7 +50,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         warnings.simplefilter("ignore", dg.BetaWarning)
         report = report_asset(partitions, looked_into)
         computed = [*table_assets(partitions, follow), *mart_assets(partitions, follow), report]
-        assets = [*landing_assets(partitions), *computed]
+        assets = in_runs_of([*landing_assets(partitions), *computed], settings.days_per_run)
         follows = marts_sensor(dg.AssetSelection.assets(*computed))
     job, watch = daily_job(), watch_job(watched)
     return dg.Definitions(
@@ -59,5 +60,5 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         schedules=schedules(partitions, job, watch),
         sensors=[follows, alerts_sensor()],
         resources=resources,
-        executor=dg.in_process_executor,
+        executor=executor_of(settings),
     )

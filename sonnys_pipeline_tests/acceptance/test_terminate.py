@@ -5,23 +5,18 @@ re-execute it from failure. Every run is a process of its own. Durations pass te
 """
 
 import logging
-import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
-import requests
 
 from sonnys_pipeline.batch.jobs import Job, JobStatus
 from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline_tests.acceptance.conftest import STUCK, Process, Site, free_port
+from sonnys_pipeline_tests.acceptance.conftest import Process, Site
+from sonnys_pipeline_tests.acceptance.dagster_dev import Server, dagster_dev, until
 from sonnys_pipeline_tests.acceptance.records import ledger, remembered, submissions
 
 pytestmark = pytest.mark.acceptance
@@ -35,68 +30,6 @@ PROMISED = 5
 OVERHEAD = 10
 PAGES = 3
 
-LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }"""
-GO_ON = """mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-
-
-@dataclass(frozen=True)
-class Server:
-    """`dagster dev` on a site: web server, daemon and code server."""
-
-    url: str
-    process: Process
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """What GraphQL answers; an error of it is an error here."""
-        asked = {"query": query, "variables": variables}
-        answer = requests.post(f"{self.url}/graphql", json=asked, timeout=60).json()
-        assert answer.keys() == {"data"}, (answer, self.process.output)
-        return answer["data"]
-
-    def launch(self, mutation: str, params: dict[str, Any]) -> str:
-        """Start a run; its id."""
-        (launched,) = self.ask(mutation, params=params).values()
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["runId"]
-
-    def ends_as(self, run_id: str) -> str:
-        """Wait for a run's end; how it ended."""
-        over = {"SUCCESS", "FAILURE", "CANCELED"}
-        return until(lambda: status if (status := self.status(run_id)) in over else None)
-
-    def status(self, run_id: str) -> str:
-        """Where a run stands."""
-        return self.ask(STATUS, id=run_id)["runOrError"]["status"]
-
-    def is_up(self) -> bool:
-        """Whether it answers yet."""
-        try:
-            return requests.get(f"{self.url}/server_info", timeout=60).ok
-        except requests.ConnectionError:
-            return False
-
-    def end(self) -> None:
-        """End the whole group, by force what does not end by itself."""
-        group = self.process.popen.pid
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.popen.wait(10)
-            os.killpg(group, signal.SIGKILL)
-
-
-def until(reached: Callable[[], Any]) -> Any:
-    """Ask again until there is something."""
-    deadline = time.monotonic() + STUCK
-    while not (found := reached()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-    return found
-
 
 @pytest.fixture
 def site(open_site: Callable[..., Site]) -> Site:
@@ -107,14 +40,8 @@ def site(open_site: Callable[..., Site]) -> Site:
 @pytest.fixture
 def server(site: Site, start: Callable[..., Process]) -> Iterator[Server]:
     """`dagster dev`, answering; ended after the test."""
-    port = free_port()
-    command = ["dagster", "dev", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    running = Server(f"http://127.0.0.1:{port}", start(command, site.environment))
-    try:
-        until(running.is_up)
+    with dagster_dev(start, site.environment) as running:
         yield running
-    finally:
-        running.end()
 
 
 def jobs_of(site: Site) -> list[Job]:
@@ -160,19 +87,11 @@ def test_terminate_and_re_execute_from_failure(site: Site, server: Server) -> No
     From failure: the same job goes on; no landed day is read again, no live hash submitted again, every row once. As
     it succeeds, Dagster records every partition of the run: days that had landed before have two materializations.
     """
-    selector = {
-        "jobName": "__ASSET_JOB",
-        "repositoryName": "__repository__",
-        "repositoryLocationName": "sonnys_pipeline.definitions",
-        "assetSelection": [{"path": ["transactions"]}],
-    }
-    ends = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
-    tags = [{"key": key, "value": value} for key, value in ends.items()]
-    run_id = server.launch(LAUNCH, {"selector": selector, "executionMetadata": {"tags": tags}})
+    run_id = server.launch_days(DAYS[0], DAYS[-1])
     until(lambda: landed_some(site))
 
     asked, started = datetime.now(UTC), time.monotonic()
-    assert server.ask(TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    server.terminate(run_id)
     assert server.ends_as(run_id) == "CANCELED"
 
     cancelled_after = time.monotonic() - started
@@ -185,7 +104,7 @@ def test_terminate_and_re_execute_from_failure(site: Site, server: Server) -> No
     _, live = remembered(site, job.name)
     seen = len(site.simulator.log)
 
-    resumed = server.launch(GO_ON, {"parentRunId": run_id, "strategy": "FROM_FAILURE"})
+    resumed = server.go_on(run_id)
     assert server.ends_as(resumed) == "SUCCESS"
 
     assert [(job.name, job.status) for job in jobs_of(site)] == [(f"dagster:{run_id}", JobStatus.COMPLETED)]

@@ -34,6 +34,9 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
     "SONNYS_START_DATE": ("start_date", date(2026, 1, 1), "2026-06-30", date(2026, 6, 30)),
     "SONNYS_WEBHOOK_URL": ("webhook_url", None, "https://hooks.test/T1", "https://hooks.test/T1"),
+    "SONNYS_EXECUTOR": ("executor", "in_process", "multiprocess", "multiprocess"),
+    "SONNYS_DAYS_PER_RUN": ("days_per_run", None, "14", 14),
+    "SONNYS_CELERY_BROKER_URL": ("celery_broker_url", None, "redis://:pw@redis.test/1", "redis://:pw@redis.test/1"),
 }
 BAD = [
     ("SONNYS_API_ID", "hunter2\n"),

@@ -1,0 +1,110 @@
+"""Runs on Celery workers: dagster-celery's launcher, which also notices lost workers, and tells of termination.
+
+A run is what moves: the whole run is one task, so that its days share a client, and "Terminate" reaches the process at
+work. (dagster-celery's executor makes a task of each step; there a terminated step goes on, and a lost worker is never
+noticed.) `dagster.yaml` names this class, see `deploy/celery/`; with it comes the extra `celery`.
+
+Belongs here: what the daemon and the web server do for a run. Does not belong here: the worker (`worker.py`).
+"""
+
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, Self, cast
+
+import dagster as dg
+from dagster._config import UserConfigSchema
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._serdes import ConfigurableClassData
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+#: Seconds in which a worker has to answer; it does so at once, beside the run that it executes.
+_ANSWER = 5.0
+#: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which the next run must find
+#: free, and than a worker needs to connect again after its broker was away.
+SILENCE = 90
+# dagster-celery registers its tasks again at each launch; that is no news for a daemon's log.
+warnings.filterwarnings("ignore", message="Task name '(execute|resume)_job' is already registered")
+
+#: A launch waits a minute for a broker that is away: Dagster would fail the run at the first refusal.
+_MINUTE = {"max_retries": 60, "interval_start": 0, "interval_step": 1, "interval_max": 1}
+_PATIENCE = {"task_publish_retry_policy": _MINUTE, "result_backend_transport_options": {"retry_policy": _MINUTE}}
+
+
+class WorkerRunLauncher(CeleryRunLauncher):
+    """Sends runs to Celery workers.
+
+    The workers are asked for a run's health, not the result store alone: of a run whose worker was killed, or whose
+    machine is gone, that one says "started" for ever; and it forgets after a day, while a backfill may take longer.
+    """
+
+    def __init__(
+        self,
+        *,
+        silence_seconds: int = SILENCE,
+        config_source: Mapping[str, Any] | None = None,
+        **config: Any,  # noqa: ANN401 - Celery's own
+    ) -> None:
+        """Begin without a silent run."""
+        super().__init__(config_source={**_PATIENCE, **(config_source or {})}, **config)
+        self._silence = silence_seconds
+        self._silent_since: dict[str, float] = {}
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the process at work for a checkpoint, after the run is marked: it then ends as cancelled, not as failed.
+
+        Returns:
+            Whether there was anything to end.
+        """
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or DAGSTER_CELERY_TASK_ID_TAG not in run.tags:
+            return False
+        self._instance.report_run_canceling(run)
+        return bool(super().terminate(run_id))
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Failed when its task has failed, or when no worker has had it for `silence_seconds`."""
+        task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
+        if task is None:  # it began before its launch was recorded
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        told = super().check_run_worker_health(run)
+        if told.status in {WorkerStatus.SUCCESS, WorkerStatus.FAILED}:
+            self._silent_since.pop(run.run_id, None)
+            return told
+        if self._is_held(task):
+            self._silent_since.pop(run.run_id, None)
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        now = time.monotonic()
+        silent = now - self._silent_since.setdefault(run.run_id, now)
+        if silent < self._silence:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        del self._silent_since[run.run_id]
+        return CheckRunHealthResult(
+            WorkerStatus.FAILED,
+            f"no worker has had this run for {silent:.0f} s: its worker is gone. What is landed stays landed; a "
+            'retry, or "Re-execute from failure", goes on with what is missing',
+        )
+
+    def _is_held(self, task: str) -> bool:
+        """Whether a worker says that it executes a task, or is about to: the one that began it, or else any."""
+        found = self.celery.AsyncResult(task).info
+        began = found.get("hostname") if isinstance(found, dict) else None
+        # The one that is asked alone answers at once; for all of them the whole time has to be waited.
+        for asked in [[began], None] if began else [None]:
+            inspect = self.celery.control.inspect(destination=asked, timeout=_ANSWER)
+            replies: Mapping[str, Mapping[str, Any]] = inspect.query_task(task) or {}
+            if any(task in held for held in replies.values()):
+                return True
+        return False
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """What `dagster.yaml` may say."""
+        of_celery = cast("dict[str, Any]", super().config_type())
+        return of_celery | {"silence_seconds": dg.Field(dg.IntSource, is_required=False, default_value=SILENCE)}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+        """What Dagster makes of `dagster.yaml`."""
+        return cls(inst_data=inst_data, **config_value)
