@@ -223,7 +223,8 @@ def check_ledger(settings: Settings) -> Finding:
         return Finding(subject, State.OK, f"{where}: schema {SCHEMA_REVISION}, no job is interrupted")
     runs = [job.dagster_run for job in interrupted if job.dagster_run is not None]
     own = [job.id for job in interrupted if job.dagster_run is None]
-    remedies = [f"sonnys backfill resume {job_id}" for job_id in own]
+    of_account = f" --account {settings.account_name}" if settings.account_name else ""
+    remedies = [f"sonnys backfill resume {job_id}{of_account}" for job_id in own]
     remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
     are = "1 job says running but its executor is gone"
     if len(interrupted) > 1:
