@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from sonnys_pipeline.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
 #: Local hour of the daily run. At six in the morning of any US zone the day before is over in all of them, Hawaii
@@ -24,10 +23,13 @@ WATCH_HOURS = (8, 12, 16, 20)
 
 
 def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
-    """Land days, check them, and compute what stands downstream; what stands across accounts follows by itself."""
+    """Land days, check them, and compute what stands downstream; of several accounts, under the account's own prefix.
+
+    Dagster runs one kind of days in a job: what stands across accounts has days of its own, and follows by itself.
+    """
     downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
     if account.name:
-        downstream = downstream - dg.AssetSelection.groups(ALL_ACCOUNTS)
+        downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
     return dg.define_asset_job(
         account.named("daily_transactions"),
         selection=downstream | dg.AssetSelection.assets(account.key("sites")),

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.postgres]
 WORKERS = 4
 DAYS = [f"2026-11-{day:02d}" for day in range(3, 11)]
 ROWS = 999
-#: Three times faster than the API: a block lasts 5 s, so that the margin between departure and arrival is a small part.
-SPEED = 3
+#: Twice as fast as the API: a block lasts 7.5 s, so that the margin between departure and arrival is a small part.
+SPEED = 2
 
 
 def share_used(simulator: Simulator) -> float:

@@ -1,6 +1,7 @@
 """DG-03, BX-02, BX-03, BX-06, JS-01: `sonnys` with several accounts: `--account`, `SONNYS_ACCOUNT`, or neither."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
@@ -150,6 +151,41 @@ def test_a_replay_of_one_account(chains):
     assert document["unchanged"] == [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
     assert document["rows"] == len(chains.expected_ids("south", *document["unchanged"]))
     assert [simulator.stats().requests for simulator in chains.simulators.values()] == before
+
+
+def test_one_account_becomes_one_of_several(today, monkeypatch, tmp_path):
+    """As docs/accounts.md says: folders are moved, nothing is read again, Dagster is told; and the days go on there."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("SONNYS_") and "__" in name}
+    for name in ("SONNYS_ACCOUNTS", *own):
+        monkeypatch.delenv(name)
+    for name, value in own.items():
+        if "_NORTH__" in name:
+            monkeypatch.setenv(name.replace("NORTH__", ""), value)
+    days = last_days(2)
+    job = json.loads(types("backfill", "preview", "--start", days[0], "--end", days[1], "--json").stdout)["job_id"]
+    types("backfill", "run", job, "--mode", "auto")
+    sent = today.simulators["north"].stats().requests
+
+    for place in ("data", "state"):
+        (tmp_path / place).rename(tmp_path / f"{place}-before")
+        (tmp_path / place).mkdir()
+        (tmp_path / f"{place}-before").rename(tmp_path / place / "north")
+    for name, value in {"SONNYS_ACCOUNTS": "north,south", **own}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.delenv(name.replace("NORTH__", "") if "_NORTH__" in name else "SONNYS_NOTHING", raising=False)
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+
+    assert json.loads(types("backfill", "reconcile", "--account", "north", "--json").stdout)["reported"] == days
+    assert today.landed_ids("north", *days) == today.expected_ids("north", *days)
+    assert today.simulators["north"].stats().requests == sent
+    span = ["--start", days_ago(4), "--end", days_ago(2), "--missing-only", "--account", "north", "--json"]
+    more = json.loads(types("backfill", "preview", *span).stdout)
+    assert [row["day"] for row in more["rows"]] == [days_ago(4)]
+    types("backfill", "run", more["job_id"], "--mode", "auto", "--account", "north")
+    assert today.lake("north").partitions("transactions") == [days_ago(4), *days]
 
 
 def test_the_doctor_looks_at_every_account(today, monkeypatch):

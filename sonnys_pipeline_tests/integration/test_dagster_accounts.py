@@ -63,6 +63,40 @@ def test_what_dagster_shows(chains):
         assert {dep.asset_key.path[0] for deps in columns.values() for dep in deps} == {name}
 
 
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_assets_of_ones_own_beside_the_accounts(chains, monkeypatch):
+    """One under an account's prefix runs with its job; one that reads both, on days of its own, breaks neither job."""
+    monkeypatch.setenv("SONNYS_SOUTH__TIMEZONE", "America/Chicago")
+    days = dg.DailyPartitionsDefinition("2026-01-01", timezone="UTC")
+    north, south = (dg.AssetKey([name, "transactions"]) for name in NAMES)
+
+    @dg.asset(
+        key=["north", "big_tickets"],
+        group_name="own",
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[north],
+    )
+    def big_tickets() -> None: ...
+
+    @dg.asset(
+        group_name="own",
+        partitions_def=days,
+        deps=[north, dg.AssetDep(south, partition_mapping=dg.IdentityPartitionMapping())],
+    )
+    def of_both() -> None: ...
+
+    defs = dg.Definitions.merge(build_defs(), dg.Definitions(assets=[big_tickets, of_both]))
+
+    dg.Definitions.validate_loadable(defs)
+    of_north, of_south = (
+        defs.resolve_job_def(f"{name}_daily_transactions").asset_layer.executable_asset_keys for name in NAMES
+    )
+    assert big_tickets.key in of_north
+    assert {of_both.key, big_tickets.key}.isdisjoint(of_south)
+    assert of_both.key not in of_north
+
+
 def test_each_account_has_its_own_days(chains, monkeypatch):
     """Zone and first day are the account's; what stands across begins with the first of them, in the shared zone."""
     monkeypatch.setenv("SONNYS_TIMEZONE", "America/Chicago")
