@@ -4,17 +4,17 @@ Each account has its own simulator and its own budget. Both budgets are used up 
 nobody meets a 429, and every row lands once, in the lake of its account.
 """
 
-import os
 import sys
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sonnys_pipeline.batch.ledger import open_ledger
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.acceptance.operators import environment_of, ids_of, start_both
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.postgres]
 
@@ -40,20 +40,12 @@ def share_used(simulator: Simulator) -> float:
 
 def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: str) -> None:
     """Eight days of 999 rows of each account, two a worker: each budget is used to 95 %, and no request is refused."""
-    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     with ExitStack() as running:
-        simulators = {
-            name: running.enter_context(
-                Simulator(
-                    SimulatorConfig(
-                        api_id=f"{name}-id", api_key=f"{name}-key", speed=SPEED, rows_per_day=ROWS, seed=seed, now=now
-                    )
-                )
-            )
-            for name, seed in (("north", 7), ("south", 8))
-        }
-        expected = {name: _ids(simulator) for name, simulator in simulators.items()}
-        environment = {**os.environ, **_environment(simulators, tmp_path, postgres_url)}
+        simulators = start_both(running, speed=SPEED, rows_per_day=ROWS, now=datetime(2026, 11, 20, 12, tzinfo=UTC))
+        expected = {name: ids_of(simulator, DAYS) for name, simulator in simulators.items()}
+        environment = environment_of(
+            simulators, tmp_path, SONNYS_BUDGET_URL=postgres_url, SONNYS_LEDGER_URL=postgres_url
+        )
 
         command = [Path(sys.executable), "-m", "sonnys_pipeline_tests.acceptance.accounts_process"]
         processes = [
@@ -76,34 +68,3 @@ def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: s
             found = jobs.list_jobs()
             assert sorted(job.name for job in found) == [f"worker-{worker}" for worker in range(WORKERS)]
             assert {(job.account, job.successful_rows) for job in found} == {(name, 2)}
-
-
-def _ids(simulator: Simulator) -> list[str]:
-    """What the simulated world has of the days, in order."""
-    first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (DAYS[0], DAYS[-1]))
-    rows = simulator.world.rows(first, last + timedelta(days=1) - timedelta(milliseconds=1))
-    return sorted(row["id"] for row in rows)
-
-
-def _environment(simulators: dict[str, Simulator], folder: Path, store: str) -> dict[str, str]:
-    """Two accounts that share everything but their databases."""
-    config = simulators["north"].config
-    shared = {
-        "SONNYS_ACCOUNTS": ",".join(simulators),
-        "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",
-        "SONNYS_POLL_INTERVAL": f"{2 / SPEED:g}",
-        "SONNYS_JOB_TIMEOUT": f"{300 / SPEED:g}",
-        "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
-        "SONNYS_DATA_URL": str(folder / "data"),
-        "SONNYS_STATE_DIR": str(folder / "state"),
-        "SONNYS_BUDGET_URL": store,
-        "SONNYS_LEDGER_URL": store,
-    }
-    for name, simulator in simulators.items():
-        own = {
-            "API_ID": simulator.config.api_id,
-            "API_KEY": simulator.config.api_key,
-            "BASE_URL": simulator.base_url,
-        }
-        shared |= {f"SONNYS_{name.upper()}__{field}": value for field, value in own.items()}
-    return shared
