@@ -1,44 +1,31 @@
-"""The environment as typed settings (DESIGN, "Faces that stay stable"); the one place that reads it.
+"""The environment as typed settings (DESIGN, "Faces that stay stable").
 
-Belongs here: names, defaults, parsing, and how settings become a client. Secrets are masked in every rendering.
+Belongs here: names, defaults, parsing, and how settings become a client; secrets are masked in every rendering. Does
+not belong here: how the environment is read (`environment.py`), and whose variables are whose (`accounts.py`).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic_settings import NoDecode
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.budget import account_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
+from sonnys_pipeline.environment import EnvFileError, EnvironmentSettings, SettingsError
+
+__all__ = ["SHORTEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
 
 #: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
 SHORTEST_PII_KEY = 16
-
-
-class SettingsError(ValueError):
-    """A variable is missing or cannot be used; the message names it and what to write, never a secret's value.
-
-    Attributes:
-        fields: the settings that could not be read, where that is what went wrong.
-    """
-
-    def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
-        """Build the error."""
-        super().__init__(message)
-        self.fields = tuple(fields)
-
-
-class EnvFileError(SettingsError):
-    """`.env` is there and cannot be read."""
 
 
 def _known_zone(name: str) -> str:
@@ -101,12 +88,19 @@ def _broker(url: SecretStr) -> SecretStr:
     return url
 
 
+def folder_in(root: str, name: str) -> str:
+    """A folder of a lake's root, be that a path or the address of a store."""
+    return f"{root.rstrip('/')}/{name}"
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """All settings; each field `x` is read from `SONNYS_X`, and from `.env` in the working directory.
+
+    Of several accounts, each has settings of its own: `Settings.load("north")`, see `load`.
 
     Attributes:
         api_id: the operator's API id.
@@ -134,10 +128,6 @@ class Settings(BaseSettings):
         celery_broker_url: the Redis through which runs reach Celery workers (docs/many-workers.md).
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="SONNYS_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
-
     api_id: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
     api_key: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
     site_code: Annotated[str, AfterValidator(lambda code: checked_header(code, "a site code"))] | None = None
@@ -162,27 +152,12 @@ class Settings(BaseSettings):
     days_per_run: Annotated[int, Field(ge=1)] | None = None
     celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
 
-    @classmethod
-    def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take
-        """Read the environment; overrides that are `None` leave the environment's value.
-
-        Raises:
-            SettingsError: naming every variable that cannot be used, without its value where that is a secret.
-            EnvFileError: when `.env` cannot be read.
-        """
-        given = {name: value for name, value in overrides.items() if value is not None}
-        try:
-            return cls(**given)
-        except (OSError, UnicodeDecodeError) as unreadable:
-            reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
-            raise EnvFileError(f".env cannot be read: {reason}; mend the file, or remove it") from unreadable
-        except ValidationError as wrong:
-            errors = wrong.errors(include_url=False, include_input=False)
-            lines = []
-            for error in errors:
-                variable = f"SONNYS_{'_'.join(str(part) for part in error['loc']).upper()}: "
-                lines.append(variable + error["msg"].removeprefix("Value error, ").removeprefix(variable))
-            raise SettingsError("; ".join(lines), [str(error["loc"][0]) for error in errors]) from None
+    def _move_into(self, account: str, *, unless: Collection[str]) -> None:
+        """The lake and the state folder of one account."""
+        if "data_url" not in unless:
+            self.data_url = folder_in(self.data_url, account)
+        if "state_dir" not in unless:
+            self.state_dir /= account
 
     def require_credentials(self) -> None:
         """Refuse to go on without credentials.
@@ -190,8 +165,8 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: naming the variables that are missing.
         """
-        present = {"SONNYS_API_ID": self.api_id.get_secret_value(), "SONNYS_API_KEY": self.api_key.get_secret_value()}
-        missing = [name for name, value in present.items() if not value]
+        present = {"api_id": self.api_id.get_secret_value(), "api_key": self.api_key.get_secret_value()}
+        missing = [self.variable(name) for name, value in present.items() if not value]
         if missing:
             raise SettingsError(
                 f"{' and '.join(missing)} not set: put the API credentials of the operator's BackOffice into the "
@@ -207,9 +182,9 @@ class Settings(BaseSettings):
             BudgetUnavailableError: when its server does not answer.
         """
         if self.budget_url:
-            variable, url = "SONNYS_BUDGET_URL", self.budget_url.get_secret_value()
+            variable, url = self.variable("budget_url"), self.budget_url.get_secret_value()
         else:
-            variable, url = "SONNYS_STATE_DIR", f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
+            variable, url = self.variable("state_dir"), f"sqlite:///{self.prepared_state_dir() / 'budget.sqlite'}"
         try:
             return RequestBudget(self.api_id.get_secret_value(), self.rate_limit, url)
         except ValueError as wrong:
@@ -255,6 +230,7 @@ class Settings(BaseSettings):
             self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SettingsError(
-                f"SONNYS_STATE_DIR: {self.state_dir} cannot be made ({error.strerror}); name one that can be written"
+                f"{self.variable('state_dir')}: {self.state_dir} cannot be made ({error.strerror}); "
+                "name one that can be written"
             ) from error
         return self.state_dir

@@ -90,7 +90,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 on each site's own clock."""
+    """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 on each site's own clock.
+
+    `account` names the chain where there are several.
+    """
 
     business_date: date
     made_at: datetime
@@ -108,6 +111,7 @@ class Report:
     voids: Mapping[str, Figure]
     transactions: int
     caveats: tuple[Caveat, ...]
+    account: str | None = None
 
     @property
     def last_week(self) -> date:
@@ -131,6 +135,7 @@ def build_report(
     findings: Sequence[Caveat],
     missing: Collection[Gap],
     made_at: datetime,
+    account: str | None = None,
 ) -> Report:
     """The report of one business day.
 
@@ -145,6 +150,7 @@ def build_report(
         missing: days that are not loaded, of a site or of the chain, as far back as `site_days` should reach. Every
             other day is taken as loaded, and as one without transactions where it has no row.
         made_at: when, aware.
+        account: the chain's name, where there are several.
 
     Raises:
         ValueError: a table lacks a column, or `made_at` is naive.
@@ -190,6 +196,7 @@ def build_report(
         voids={measure.key: book.figure(measure, codes, business_date) for measure in VOIDS},
         transactions=int(sums["transactions"]),
         caveats=ranked([*findings, *look_over(book, chain, days, made_at)]),
+        account=account,
     )
 
 

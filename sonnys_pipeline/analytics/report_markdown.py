@@ -22,8 +22,9 @@ _CAVEATS = 5
 def report_as_markdown(report: Report) -> str:
     """The headline numbers as a GitHub-flavoured table, sparklines of 30 days, and the gravest caveats."""
     day = report.business_date
+    of_account = f" · {escaped(report.account)}" if report.account else ""
     lines = [
-        f"**{wording.long_day(day)}** · {escaped(headline(report))}",
+        f"**{wording.long_day(day)}{of_account}** · {escaped(headline(report))}",
         "",
         f"| | {wording.day(day)} | against {wording.weekday(day)} last week | against 4 {wording.weekday(day)}s |",
         "|---|---:|---:|---:|",

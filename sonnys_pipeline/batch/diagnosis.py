@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic_settings import DotEnvSettingsSource
@@ -77,7 +78,7 @@ class ReadSettings:
 
     def lacking(self, *fields: str) -> str:
         """Why a check that needs these settings cannot be made; empty where it can."""
-        names = [f"SONNYS_{name.upper()}" for name in fields if name in self.unreadable]
+        names = [self.settings.variable(name) for name in fields if name in self.unreadable]
         return f"{' and '.join(names)} cannot be used" if names else ""
 
 
@@ -118,27 +119,23 @@ def check_versions() -> Finding:
     )
 
 
-def read_settings() -> ReadSettings:
-    """The environment's settings; a variable that cannot be used is named, and stands aside."""
+def read_settings(account: str | None = None) -> ReadSettings:
+    """The environment's settings, or those of one account; a variable that cannot be used is named and stands aside."""
     try:
-        return _read()
+        return _read(account)
     except EnvFileError as error:
-        read, (detail, _, remedy) = _read(_env_file=()), str(error).partition("; ")
+        read, (detail, _, remedy) = _read(account, _env_file=()), str(error).partition("; ")
         if read.unreadable:
             detail, remedy = f"{detail}; {read.finding.detail}", f"{remedy}; {read.finding.remedy}"
         return replace(read, finding=Finding("settings", State.PROBLEM, detail, remedy))
 
 
-def _read(**given: object) -> ReadSettings:
-    try:
-        return ReadSettings(Settings.load(**given))
-    except EnvFileError:
-        raise
-    except SettingsError as wrong:
-        defaults = {name: Settings.model_fields[name].default for name in wrong.fields}
-        remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
-        finding = Finding("settings", State.PROBLEM, str(wrong), remedy)
-        return ReadSettings(Settings(**{**given, **defaults}), frozenset(wrong.fields), finding)
+def _read(account: str | None, **given: Any) -> ReadSettings:  # noqa: ANN401 - whatever the settings take
+    settings, wrong = Settings.readable(account, **given)
+    if wrong is None:
+        return ReadSettings(settings)
+    remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
+    return ReadSettings(settings, frozenset(wrong.fields), Finding("settings", State.PROBLEM, str(wrong), remedy))
 
 
 def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.environ) -> Finding:
@@ -166,7 +163,7 @@ def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.en
             "Dagster the file's",
             "name each variable in one place only: unset it, or take its line out of .env",
         )
-    if written.get("sonnys_api_key") and path.stat().st_mode & _OTHERS:
+    if any(value for name, value in written.items() if name.endswith("_api_key")) and path.stat().st_mode & _OTHERS:
         return Finding(subject, State.WARNING, "holds the key, and everybody may read it", "chmod 600 .env")
     return Finding(subject, State.OK, "agrees with the environment")
 
@@ -183,7 +180,8 @@ def check_credentials(settings: Settings) -> Finding:
             "put the API credentials of the operator's BackOffice into the environment or into .env (cp .env.example "
             ".env); to try without any, run `sonnys demo`",
         )
-    return Finding("credentials", State.OK, "SONNYS_API_ID and SONNYS_API_KEY are set")
+    named = f"{settings.variable('api_id')} and {settings.variable('api_key')}"
+    return Finding("credentials", State.OK, f"{named} are set")
 
 
 def check_budget(settings: Settings) -> Finding:
@@ -225,7 +223,8 @@ def check_ledger(settings: Settings) -> Finding:
         return Finding(subject, State.OK, f"{where}: schema {SCHEMA_REVISION}, no job is interrupted")
     runs = [job.dagster_run for job in interrupted if job.dagster_run is not None]
     own = [job.id for job in interrupted if job.dagster_run is None]
-    remedies = [f"sonnys backfill resume {job_id}" for job_id in own]
+    of_account = f" --account {settings.account_name}" if settings.account_name else ""
+    remedies = [f"sonnys backfill resume {job_id}{of_account}" for job_id in own]
     remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
     are = "1 job says running but its executor is gone"
     if len(interrupted) > 1:

@@ -190,6 +190,7 @@ class Job:
         completed_at: when it ended; `None` again while it is resumed.
         lease_owner: executor that holds it.
         lease_until: when the lease ends unless renewed.
+        account: whose it is, where there are several; `None` where there are not.
     """
 
     id: str
@@ -210,6 +211,7 @@ class Job:
     completed_at: datetime | None
     lease_owner: str | None
     lease_until: datetime | None
+    account: str | None = None
 
     @property
     def dagster_run(self) -> str | None:

@@ -41,7 +41,7 @@ from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, as_job, check_owner,
 from sonnys_pipeline.batch.tables import job_rows, jobs, transitions
 
 
-def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> JobService:
+def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str | None = None) -> JobService:
     """Open a ledger; it is created, or migrated from an older version, if need be.
 
     Several processes may do so at once. A SQLite file and a folder made for it can be read by their owner alone.
@@ -49,13 +49,14 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> JobServic
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
         now: clock of aware datetimes.
+        account: whose jobs these are, where several accounts share the ledger.
 
     Raises:
         ValueError: for a URL of another kind.
         LedgerUnavailableError: when the store cannot be reached or written.
         LedgerVersionError: when the ledger was written by a newer version of this package; upgrade, or use another.
     """
-    return JobService(open_engine(url), now=now)
+    return JobService(open_engine(url), now=now, account=account)
 
 
 class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
@@ -94,6 +95,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             "mode": JobMode(mode),
             "status": JobStatus.PENDING,
             "created_at": now,
+            "account": self._account,
             **dict.fromkeys(counts, 0),
         }
         with self._writing() as connection:
@@ -116,7 +118,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
     @repeated
     def find_job(self, name: str) -> Job | None:
         """The newest job of a name, or `None`."""
-        query = select(*JOB_COLUMNS).where(jobs.c.name == name).order_by(jobs.c.number.desc()).limit(1)
+        query = select(*JOB_COLUMNS).where(jobs.c.name == name, self._ours()).order_by(jobs.c.number.desc()).limit(1)
         with self._reading() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
@@ -134,7 +136,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             ValueError: for a negative limit or offset, or an unknown status.
         """
         check_paging(limit, offset)
-        query = select(*JOB_COLUMNS).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
+        query = select(*JOB_COLUMNS).where(self._ours()).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(jobs.c.status == JobStatus(status))
         with self._reading() as connection:
@@ -238,7 +240,8 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
             .where(job_rows.c.job_id == job_id)
             .subquery()
         )
-        query = select(figures, *JOB_COLUMNS).join_from(jobs, figures, true()).where(jobs.c.id == job_id)
+        query = select(figures, *JOB_COLUMNS).join_from(jobs, figures, true())
+        query = query.where(jobs.c.id == job_id, self._ours())
         with self._reading() as connection:
             found = connection.execute(query).one_or_none()
         if found is None:

@@ -45,7 +45,7 @@ class LeaseLedger(LedgerStore):
             until = _until(now, owner, seconds)
             taken = connection.execute(
                 update(jobs)
-                .where(jobs.c.id == job_id, or_(is_free(now), jobs.c.lease_owner == owner))
+                .where(jobs.c.id == job_id, self._ours(), or_(is_free(now), jobs.c.lease_owner == owner))
                 .values(lease_owner=owner, lease_until=until)
                 .returning(*JOB_COLUMNS)
             ).one_or_none()
@@ -94,7 +94,8 @@ class LeaseLedger(LedgerStore):
     def interrupted_jobs(self) -> list[Job]:
         """Jobs that say running although no executor holds them, oldest first (BX-06)."""
         now = self._now()
-        query = select(*JOB_COLUMNS).where(jobs.c.status == JobStatus.RUNNING, is_free(now)).order_by(jobs.c.number)
+        interrupted = (jobs.c.status == JobStatus.RUNNING, is_free(now), self._ours())
+        query = select(*JOB_COLUMNS).where(*interrupted).order_by(jobs.c.number)
         with self._reading() as connection:
             return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
 from sqlalchemy.dialects import postgresql
 
 from sonnys_pipeline.batch.jobs import Job
@@ -69,7 +69,12 @@ class LedgerStore:
     """
 
     def __init__(
-        self, engine: Engine, *, now: Callable[[], datetime] = utc_now, patience: Patience | None = None
+        self,
+        engine: Engine,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        patience: Patience | None = None,
+        account: str | None = None,
     ) -> None:
         """Use an engine as `open_ledger` makes it: with the tables, and for SQLite with its settings.
 
@@ -77,12 +82,14 @@ class LedgerStore:
             engine: becomes ours; `close` disposes of it.
             now: clock of aware datetimes.
             patience: how long a server may be away before that is an error; left out, a minute.
+            account: whose jobs these are; those of others that share the ledger are not there, whoever asks.
         """
         self._engine = engine
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
         self._patience = patience or Patience(SERVER_PATIENCE)
         self._old_marks: list[str] = []
+        self._account = account
         self.where = describe(engine.url)
 
     def __repr__(self) -> str:
@@ -177,12 +184,16 @@ class LedgerStore:
             else:
                 return not is_new
 
+    def _ours(self) -> ColumnElement[bool]:
+        """That a job is of this account."""
+        return jobs.c.account.is_(None) if self._account is None else jobs.c.account == self._account
+
     def _job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
         """A job; `lock` keeps other writers off it, and its rows, until the transaction ends.
 
         Whoever changes anything of a job locks its line first, so that no two writers wait for each other.
         """
-        query = select(*JOB_COLUMNS).where(jobs.c.id == job_id)
+        query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self._ours())
         found = connection.execute(query.with_for_update() if lock else query).one_or_none()
         if found is None:
             raise UnknownJobError(job_id)

@@ -35,7 +35,7 @@ from sonnys_pipeline.batch.jobs import JobMode, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger_errors import UnknownStoredValueError
 
 #: Newest revision in `migrations/versions`.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 #: Where Alembic notes the revision of a ledger.
 VERSION_TABLE = "sonnys_ledger_version"
 
@@ -172,6 +172,7 @@ jobs = Table(
     Column("completed_at", UtcDateTime),
     Column("lease_owner", PlainText),
     Column("lease_until", UtcDateTime),
+    Column("account", PlainText),
     Index(None, "name"),
     Index(None, "status"),
     sqlite_autoincrement=True,

@@ -26,10 +26,11 @@ def open_job_service(settings: Settings) -> JobService:
         SettingsError: for a URL of a kind that is no ledger.
         LedgerUnavailableError: when the store cannot be reached or written.
     """
+    account = settings.account_name
     if settings.ledger_url is None:
-        return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}")
+        return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}", account=account)
     try:
-        return open_ledger(settings.ledger_url.get_secret_value())
+        return open_ledger(settings.ledger_url.get_secret_value(), account=account)
     except ValueError as wrong:
         raise SettingsError(str(wrong), ["ledger_url"]) from None
 

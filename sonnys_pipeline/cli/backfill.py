@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from sonnys_pipeline.cli.account import account_option
 from sonnys_pipeline.cli.output import json_option
 
 _STATUSES = ("pending", "running", "completed", "failed", "cancelled", "paused")
@@ -42,6 +43,7 @@ def backfill() -> None:
     help="A CSV with a column date, and perhaps site, instead of --start and --end; results are written back into it.",
 )
 @click.option("--missing-only", is_flag=True, help="Leave out days that are landed.")
+@account_option
 @json_option
 def preview(
     start: str | None, end: str | None, site: str | None, csv: Path | None, missing_only: bool, as_json: bool
@@ -55,6 +57,7 @@ def preview(
 @backfill.command()
 @click.argument("job")
 @click.option("--by", metavar="NAME", help="Who approves; left out, the user of this machine.")
+@account_option
 @json_option
 def approve(job: str, by: str | None, as_json: bool) -> None:
     """Approve a job's plan, exactly as it was previewed."""
@@ -72,6 +75,7 @@ def approve(job: str, by: str | None, as_json: bool) -> None:
     type=click.Choice(["resume", "restart", "cancel"]),
     help="What to do with an interrupted job, instead of being asked; without JOB, with every interrupted one.",
 )
+@account_option
 @json_option
 def run(job: str | None, mode: str | None, on_error: str, recover: str | None, as_json: bool) -> None:
     """Run an approved job, or one that was stopped, and show the bill.
@@ -87,6 +91,7 @@ def run(job: str | None, mode: str | None, on_error: str, recover: str | None, a
 @backfill.command()
 @click.argument("job")
 @_on_error_option
+@account_option
 @json_option
 def resume(job: str, on_error: str, as_json: bool) -> None:
     """Go on with a job that was paused, has failed or was interrupted."""
@@ -98,6 +103,7 @@ def resume(job: str, on_error: str, as_json: bool) -> None:
 @backfill.command()
 @click.argument("job")
 @click.option("--why", default="", metavar="TEXT", help="Kept in the job's record.")
+@account_option
 @json_option
 def cancel(job: str, why: str, as_json: bool) -> None:
     """Give a job up; what it has landed stays. One that runs stops within seconds."""
@@ -109,6 +115,7 @@ def cancel(job: str, why: str, as_json: bool) -> None:
 @backfill.command("list")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only these.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@account_option
 @json_option
 def list_jobs(status: str | None, limit: int, as_json: bool) -> None:
     """List jobs, newest first, those of Dagster's runs included."""
@@ -119,6 +126,7 @@ def list_jobs(status: str | None, limit: int, as_json: bool) -> None:
 
 @backfill.command()
 @click.argument("job")
+@account_option
 @json_option
 def status(job: str, as_json: bool) -> None:
     """Show where a job stands, what it cost, and what failed."""
@@ -129,6 +137,7 @@ def status(job: str, as_json: bool) -> None:
 
 @backfill.command("write-back")
 @click.argument("job")
+@account_option
 @json_option
 def write_back(job: str, as_json: bool) -> None:
     """Write a job's results into the CSV that it was made from, as it is now."""
@@ -138,6 +147,7 @@ def write_back(job: str, as_json: bool) -> None:
 
 
 @backfill.command()
+@account_option
 @json_option
 def reconcile(as_json: bool) -> None:
     """Tell Dagster of landed days that it does not know: it shows them as materialized then."""

@@ -18,6 +18,7 @@ from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary, PlanRecord, Transition
 from sonnys_pipeline.batch.plan import Plan
 from sonnys_pipeline.batch.progress import duration
+from sonnys_pipeline.cli.account import to_type
 
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
            "status_document"]  # fmt: skip
@@ -82,7 +83,8 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
                       "partition for them")  # fmt: skip
     _out.print(facts)
     _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
-    _out.print(f"  sonnys backfill approve {job.id}\n  sonnys backfill run {job.id}")
+    approve, run = (to_type(f"sonnys backfill {verb} {job.id}") for verb in ("approve", "run"))
+    _out.print(f"  {approve}\n  {run}")
 
 
 def _sample(planned: Plan) -> Table:
@@ -115,7 +117,8 @@ def approval(record: PlanRecord, planned: Plan) -> None:
     estimate = planned.estimate
     _out.print(
         f"Approved by {record.approved_by}: {_days(len(planned.rows))}, about {estimate.requests:,} requests, "
-        f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  sonnys backfill run {record.job_id}"
+        f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  "
+        + to_type(f"sonnys backfill run {record.job_id}")
     )
 
 
@@ -210,7 +213,7 @@ def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
 def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
     """Jobs, for a person."""
     if not found:
-        _out.print("No jobs yet. Make one with: sonnys backfill preview --start DAY --end DAY")
+        _out.print(f"No jobs yet. Make one with: {to_type('sonnys backfill preview --start DAY --end DAY')}")
         return
     # A job's id is there to be copied, and begins with the instant of its making: it is never cut off. On 80 columns
     # there is just room for a span of days beside it.
@@ -305,11 +308,11 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
 def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
     """What a person would type."""
     if interrupted:
-        return f"sonnys backfill run {job.id} --recover resume|restart|cancel"
+        return to_type(f"sonnys backfill run {job.id} --recover resume|restart|cancel")
     if job.status is JobStatus.PENDING:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
-        return f"sonnys backfill {'approve' if waits else 'run'} {job.id}"
-    return f"sonnys backfill resume {job.id}" if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
+        return to_type(f"sonnys backfill {'approve' if waits else 'run'} {job.id}")
+    return to_type(f"sonnys backfill resume {job.id}") if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
 
 
 def _days(count: int) -> str:

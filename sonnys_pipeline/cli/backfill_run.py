@@ -31,6 +31,7 @@ from sonnys_pipeline.batch.signals import graceful
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
+from sonnys_pipeline.cli.account import load_settings, to_type
 from sonnys_pipeline.cli.backfill_verbs import command_line, notice_interrupted, one_line_errors, requests_sent, results
 from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
@@ -48,7 +49,7 @@ _MAY_RESUME = frozenset({JobStatus.PAUSED, JobStatus.FAILED})
 def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | None, as_json: bool) -> None:
     """Run a job; without one, put the interrupted jobs in order as `recover` says."""
     with one_line_errors():
-        settings = Settings.load()
+        settings = load_settings()
         with open_job_service(settings) as jobs:
             if job_id is None:
                 _recover_all(settings, jobs, recover, on_error, as_json=as_json)
@@ -74,7 +75,7 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
 def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
     """Go on with a job that has begun."""
     with one_line_errors():
-        settings = Settings.load()
+        settings = load_settings()
         with open_job_service(settings) as jobs:
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
@@ -156,7 +157,7 @@ def _execute(
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
         jobs.set_mode(job.id, session.mode)
-        dagster = stack.enter_context(dagster_told(lake, f"{command_line()} (job {job.id})"))
+        dagster = stack.enter_context(dagster_told(lake, f"{command_line()} (job {job.id})", settings.account_name))
         stack.enter_context(tell.about(job))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
@@ -176,7 +177,7 @@ def _execute(
     if result.success:
         return 0, document
     if summary.job.status in _MAY_RESUME:  # one that was cancelled meanwhile is not
-        messages.print(f"Go on with: sonnys backfill resume {job.id}")
+        messages.print(f"Go on with: {to_type(f'sonnys backfill resume {job.id}')}")
     return (128 + signals[0] if signals else FAILED), document
 
 

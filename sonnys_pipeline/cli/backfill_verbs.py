@@ -36,6 +36,7 @@ from sonnys_pipeline.batch.recovery import NotInterruptedError, check_interrupte
 from sonnys_pipeline.batch.wiring import executor_options, open_job_service
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
+from sonnys_pipeline.cli.account import load_settings, to_type
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake
@@ -71,7 +72,7 @@ def preview(
     """Make a job and print its plan."""
     with one_line_errors():
         request = _request(start, end, site, csv, missing_only=missing_only)
-        settings = Settings.load()
+        settings = load_settings()
         settings.require_credentials()
         with open_job_service(settings) as jobs, settings.open_client() as client:
             lake = Lake(settings.data_url)
@@ -88,7 +89,7 @@ def preview(
 def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
     """Approve the plan as it stands, if what would run is still what it says."""
     with one_line_errors():
-        settings = Settings.load()
+        settings = load_settings()
         with open_job_service(settings) as jobs:
             record = jobs.get_plan(job_id)
             if record is None:
@@ -117,7 +118,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
 
 def cancel(job_id: str, why: str, *, as_json: bool) -> None:
     """Give a job up."""
-    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
         was = jobs.get_job(job_id)
         job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
     if as_json:
@@ -129,7 +130,7 @@ def cancel(job_id: str, why: str, *, as_json: bool) -> None:
 
 def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
     """Print jobs, newest first."""
-    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
         found = jobs.list_jobs(JobStatus(status) if status else None, limit)
         interrupted = {job.id for job in check_interrupted_jobs(jobs) or ()}
     if as_json:
@@ -141,7 +142,7 @@ def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
 def status(job_id: str, *, as_json: bool) -> None:
     """Print where a job stands."""
     with one_line_errors():
-        settings = Settings.load()
+        settings = load_settings()
     with one_line_errors(), open_job_service(settings) as jobs:
         summary = jobs.get_job_summary(job_id)
         record = jobs.get_plan(job_id)
@@ -158,7 +159,7 @@ def status(job_id: str, *, as_json: bool) -> None:
 
 def write_back(job_id: str, *, as_json: bool) -> None:
     """Write what the ledger knows into the job's CSV, as that is now."""
-    with one_line_errors(), open_job_service(Settings.load()) as jobs:
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
         record = jobs.get_plan(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
@@ -183,11 +184,13 @@ def write_back(job_id: str, *, as_json: bool) -> None:
 
 def reconcile(*, as_json: bool) -> None:
     """Tell Dagster of landed days that it does not know."""
+    from sonnys_pipeline.orchestration.account import Account
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
     from sonnys_pipeline.orchestration.runless import RunlessDays
 
     with one_line_errors():
-        lake = Lake(Settings.load().data_url)
+        settings = load_settings()
+        lake = Lake(settings.data_url)
         try:
             instance = configured_instance()
         except InstanceError as error:
@@ -195,7 +198,7 @@ def reconcile(*, as_json: bool) -> None:
         if instance is None:
             refuse('DAGSTER_HOME is not set: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster", then try again')
         with instance:
-            days = RunlessDays(instance, lake, source=command_line())
+            days = RunlessDays(instance, lake, source=command_line(), account=Account(settings.account_name))
             days.reconcile()
     if as_json:
         print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
@@ -224,7 +227,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
     """Tell of jobs whose process is gone; those."""
     found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
     for job in found:
-        remedy = f"Type: sonnys backfill run {job.id} --recover resume|restart|cancel"
+        remedy = f"Type: {to_type(f'sonnys backfill run {job.id} --recover resume|restart|cancel')}"
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from sonnys_pipeline.cli.account import account_option, chosen_account
 from sonnys_pipeline.cli.output import FAILED, json_option, print_json
 
 if TYPE_CHECKING:
@@ -25,24 +26,43 @@ _WIDTH = 17
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Send no request: look only at what is on this machine.")
+@account_option
 @json_option
 def doctor(offline: bool, as_json: bool) -> None:
-    """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do."""
+    """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do.
+
+    Where there are several accounts and none is chosen, each is checked.
+    """
     from sonnys_pipeline.batch.diagnosis import is_healthy
 
-    found = []
-    for finding in _findings(offline):
-        found.append(finding)
-        if not as_json:
-            _print(finding)
+    found, documents = [], []
+    for account in _accounts():
+        if account and not as_json:
+            Console(highlight=False).print(f"[bold]account {account}[/]")
+        for finding in _findings(account, offline):
+            found.append(finding)
+            documents.append({**asdict(finding), **({"account": account} if account else {})})
+            if not as_json:
+                _print(finding)
     healthy = is_healthy(found)
     if as_json:
-        print_json({"ok": healthy, "findings": [asdict(finding) for finding in found]})
+        print_json({"ok": healthy, "findings": documents})
     if not healthy:
         raise click.exceptions.Exit(FAILED)
 
 
-def _findings(offline: bool) -> Iterator[Finding]:
+def _accounts() -> Sequence[str | None]:
+    """Those to be checked: the one that was chosen, else all; none of a name where there is but one."""
+    from sonnys_pipeline.settings import EnvFileError, Settings
+
+    try:
+        account = chosen_account()
+        return [account] if account else Settings.accounts() or [None]
+    except EnvFileError:  # the findings say so
+        return [None]
+
+
+def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
     """All checks, in the order in which a person would mend things; each as soon as it is made."""
     from sonnys_pipeline.batch import api_diagnosis as api
     from sonnys_pipeline.batch import diagnosis as machine
@@ -51,7 +71,7 @@ def _findings(offline: bool) -> Iterator[Finding]:
     from sonnys_pipeline.lake.dataset import Lake
 
     yield guarded("versions", machine.check_versions)
-    read = machine.read_settings()
+    read = machine.read_settings(account)
     settings = read.settings
     yield read.finding
     yield guarded(".env", machine.check_env_file)
@@ -84,7 +104,7 @@ def _findings(offline: bool) -> Iterator[Finding]:
         yield machine.Finding("Dagster", machine.State.PROBLEM, f"cannot be imported: {error.msg}", remedy)
         return
     whole = [day for day in landed if lake and is_landed(lake, day, None)]
-    yield from instance_findings(whole, len(landed) - len(whole))
+    yield from instance_findings(whole, len(landed) - len(whole), account=account)
 
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:

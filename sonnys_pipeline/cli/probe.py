@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sonnys_pipeline.cli.account import account_option, load_settings, to_type
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 @click.option(
     "--budget", default=200, show_default=True, type=click.IntRange(min=1), help="The most requests to spend."
 )
+@account_option
 @json_option
 def probe(site: str | None, budget: int, as_json: bool) -> None:
     """Find out how far back records go, within the six months that the API keeps."""
     from sonnys_pipeline.batch.probe import probe_history
     from sonnys_pipeline.client import AuthError, ValidationError
-    from sonnys_pipeline.settings import Settings, SettingsError
+    from sonnys_pipeline.settings import SettingsError
 
     def show(look: Look) -> None:
         said = look.error or f"{look.rows:,} rows"
         messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
 
     with refusing({SettingsError: WRONG_USAGE}):
-        settings = Settings.load()
+        settings = load_settings()
         client = settings.open_client()
     with client:
         try:
@@ -57,7 +59,7 @@ def _command(history: History, site: str | None) -> str | None:
     if history.earliest is None:
         return None
     words = ["sonnys", "backfill", "preview", "--start", f"{history.earliest}", "--end", f"{history.latest}"]
-    return shlex.join([*words, "--site", site] if site else words)
+    return to_type(shlex.join([*words, "--site", site] if site else words))
 
 
 def _document(history: History, command: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sonnys_pipeline.cli.account import account_option, load_settings
 from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json, refuse
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _NAMED = 10
 @click.command()
 @click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD; left out, the first one that is archived.")
 @click.option("--end", metavar="DAY", help="Last day, included; left out, the last one that is archived.")
+@account_option
 @json_option
 def replay(start: str | None, end: str | None, as_json: bool) -> None:
     """Make landed days once more of their archived pages, by today's code: no request, no credentials.
@@ -37,18 +39,17 @@ def replay(start: str | None, end: str | None, as_json: bool) -> None:
     from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
     from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
     from sonnys_pipeline.lake.dataset import Lake
-    from sonnys_pipeline.settings import Settings
 
     done: list[ReplayedDay] = []
     stopped: list[str] = []
     with one_line_errors():
-        settings = Settings.load()
+        settings = load_settings()
         lake = Lake(settings.data_url)
         archived = lake.partitions(ARCHIVE)
         if not archived and not (start and end):
             refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")
         days = [spec.day for spec in days_between(start or archived[0], end or archived[-1])]
-        with dagster_told(lake, command_line()) as dagster, graceful(stopped.append) as signals:
+        with dagster_told(lake, command_line(), settings.account_name) as dagster, graceful(stopped.append) as signals:
             started = time.perf_counter()
             for day in make_again(lake, days, privacy_of(settings), is_stopped=lambda: bool(stopped)):
                 done.append(day)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from sonnys_pipeline.cli.account import account_option, chosen_account, load_settings
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.reporting.daily import Page
 
-_LAND_IT = "dagster asset materialize -m sonnys_pipeline.definitions --select transactions --partition"
-
 
 @click.command()
 @click.option(
     "--date", "day", metavar="YYYY-MM-DD", help="The business day; default: the last one that is landed as a whole."
 )
 @click.option("--open", "open_it", is_flag=True, help="Show the page in this machine's browser.")
+@account_option
 @json_option
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page, and print where it lies."""
@@ -33,14 +33,16 @@ def report(day: str | None, open_it: bool, as_json: bool) -> None:
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.reporting.daily import has_figures, land_report, make_report
-    from sonnys_pipeline.settings import Settings, SettingsError
+    from sonnys_pipeline.settings import SettingsError
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
-        settings = Settings.load()
+        settings = load_settings()
         lake, now = Lake(settings.data_url), datetime.now(ZoneInfo(settings.timezone))
         business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
         try:
-            found = make_report(lake, business_date, timezone=settings.timezone, made_at=now)
+            found = make_report(
+                lake, business_date, timezone=settings.timezone, made_at=now, account=settings.account_name
+            )
         except NotLandedError:
             _refuse_without_rows(lake, business_date, settings.timezone, now.date())
         if not has_figures(found):
@@ -75,7 +77,7 @@ def _last_day(lake: Lake, timezone: str) -> date:
 
     day = last_complete_day(lake, timezone)
     if day is None:
-        refuse(f"No business day is landed as a whole in {lake.root}; land one first: {_LAND_IT} YYYY-MM-DD", FAILED)
+        refuse(f"No business day is landed as a whole in {lake.root}; land one first: {_land_it()} YYYY-MM-DD", FAILED)
     return day
 
 
@@ -86,11 +88,20 @@ def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> N
     lacking = partitions_lacking(lake, day, timezone)
     missing = f"{day}: the transactions of {', '.join(map(str, lacking))} are not landed"
     if not lacking:
-        refuse(f"{day}: of no site are all transactions landed; load the day without a site: {_LAND_IT} {day}", FAILED)
+        refuse(
+            f"{day}: of no site are all transactions landed; load the day without a site: {_land_it()} {day}", FAILED
+        )
     if lacking[-1] >= today:
         refuse(f"{missing}, and {lacking[-1]} is not over; try again then", FAILED)
     over = f"-range {lacking[0]}...{lacking[-1]}" if len(lacking) > 1 else f" {lacking[0]}"
-    refuse(f"{missing}; land them first: {_LAND_IT}{over}", FAILED)
+    refuse(f"{missing}; land them first: {_land_it()}{over}", FAILED)
+
+
+def _land_it() -> str:
+    """What to type for the rows of a day, without the day."""
+    account = chosen_account()
+    asset = f"{account}/transactions" if account else "transactions"
+    return f"dagster asset materialize -m sonnys_pipeline.definitions --select {asset} --partition"
 
 
 def _open(path: Path) -> None:
@@ -105,6 +116,7 @@ def _open(path: Path) -> None:
 def _document(found: Report, page: Page) -> dict[str, Any]:
     """The headline numbers; money in dollars, shares as fractions, null where a figure is not known."""
     return {
+        "account": found.account,
         "business_date": found.business_date.isoformat(),
         "path": str(page.path),
         "bytes": page.size,

@@ -16,6 +16,7 @@ from sonnys_pipeline.analytics.reconciliation import ids_apart, wash_disagreemen
 from sonnys_pipeline.client import SonnysClient, TransactionListItem
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
@@ -36,12 +37,14 @@ class BesideTheApi(dg.Config):
     days: int = Field(default=1, ge=1, description="How many days of a run are looked at, chosen by chance.")
 
 
-def api_checks(timezone: str) -> Sequence[dg.AssetChecksDefinition]:
+def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     """The checks that spend requests; `timezone` is the zone of the daily partitions."""
 
     @dg.multi_asset_check(
-        name=BESIDE_THE_API,
-        specs=[dg.AssetCheckSpec(name, asset=_ASSET, description=said) for name, said in _DESCRIBED.items()],
+        name=account.named(BESIDE_THE_API),
+        specs=[
+            dg.AssetCheckSpec(name, asset=account.key(_ASSET), description=said) for name, said in _DESCRIBED.items()
+        ],
         can_subset=True,
     )
     def transactions_beside_the_api(
@@ -50,12 +53,13 @@ def api_checks(timezone: str) -> Sequence[dg.AssetChecksDefinition]:
         if not config.enabled:
             context.log.info("off: the API is not asked; see the module's documentation for how to switch it on")
             return
-        days = sampled(days_of(context, lake.open_lake()), config.days, seed=context.run.run_id)
         try:
-            with sonnys.open_client() as client:
+            landed = account.open_lake(lake)
+            days = sampled(days_of(context, landed), config.days, seed=context.run.run_id)
+            with account.open_client(sonnys) as client:
                 for key in sorted(context.selected_asset_check_keys):
                     ask = _listed_ids if key.name == "same_ids_as_listed" else _washes
-                    found = {day: ask(client, lake.open_lake(), Day.of(day, timezone)) for day in days}
+                    found = {day: ask(client, landed, Day.of(day, timezone)) for day in days}
                     good = _GOOD[key.name]
                     yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
         except EXPECTED as error:

@@ -23,6 +23,7 @@ from sonnys_pipeline.batch.signals import graceful
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.recording import LandedDays
@@ -32,11 +33,12 @@ from sonnys_pipeline.orchestration.runs import job_for_run
 LANDING_GROUP = "landing"
 
 
-def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
-    """The assets that spend requests."""
+def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = ONLY) -> Sequence[dg.AssetsDefinition]:
+    """The assets that spend requests, of an account."""
 
     @dg.asset(
-        group_name=LANDING_GROUP,
+        key=account.key("transactions"),
+        group_name=account.group(LANDING_GROUP),
         kinds={"parquet"},
         io_manager_key="lake_io",
         partitions_def=partitions,
@@ -48,14 +50,15 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
         """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
         landed: LandedDays | None = None
         try:
-            settings = sonnys.settings()
-            landed = LandedDays(context, lake.open_lake())
+            settings = account.settings(sonnys)
+            landed_in = account.open_lake(lake)
+            landed = LandedDays(context, landed_in)
             with settings.open_client() as client, open_job_service(settings) as jobs:
                 executor = make_executor(
                     settings,
                     jobs,
                     client,
-                    lake.open_lake(),
+                    landed_in,
                     on_error=OnError.CONTINUE,
                     on_day=landed.add,
                     on_progress=lambda progress: context.log.info("%s", progress),
@@ -79,7 +82,8 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
 
     # It has no partitions; the policy lets the command line take it along in a run over a range of days.
     @dg.asset(
-        group_name=LANDING_GROUP,
+        key=account.key("sites"),
+        group_name=account.group(LANDING_GROUP),
         kinds={"parquet"},
         io_manager_key="lake_io",
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -87,10 +91,10 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition) -> Sequence[dg.Asse
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The operator's sites, virtual (e-commerce) ones included, with their time zones."""
         try:
-            with sonnys.open_client() as client:
+            with account.open_client(sonnys) as client:
                 found = client.sites.list()
             table = to_table(found, arrow_schema(Site))
-            landed = lake.open_lake().land("sites", table, facts={"loaded_at": datetime.now(UTC).isoformat()})
+            landed = account.open_lake(lake).land("sites", table, facts={"loaded_at": datetime.now(UTC).isoformat()})
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from sonnys_pipeline.orchestration.account import ONLY, Account
+
 #: Local hour of the daily run. At six in the morning of any US zone the day before is over in all of them, Hawaii
 #: included, and the rows of late terminals have had time to arrive.
 DAILY_HOUR = 6
@@ -20,41 +22,55 @@ REREAD_DAYS = 4
 WATCH_HOURS = (8, 12, 16, 20)
 
 
-def daily_job() -> UnresolvedAssetJobDefinition:
-    """Land days, check them, and compute what stands downstream."""
+def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+    """Land days, check them, and compute what stands downstream; of several accounts, under the account's own prefix.
+
+    Dagster runs one kind of days in a job: what stands across accounts has days of its own, and follows by itself.
+    """
+    downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
+    if account.name:
+        downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
     return dg.define_asset_job(
-        "daily_transactions",
-        selection=dg.AssetSelection.assets("transactions").downstream() | dg.AssetSelection.assets("sites"),
-        description="Land one or more days of transactions, check them, and compute what stands downstream.",
+        account.named("daily_transactions"),
+        selection=downstream | dg.AssetSelection.assets(account.key("sites")),
+        description="Land one or more days of transactions, check them, and compute what stands downstream."
+        + account.of,
     )
 
 
-def watch_job(checks: Sequence[dg.AssetChecksDefinition]) -> UnresolvedAssetJobDefinition:
+def watch_job(checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """The checks against silent loss, by themselves."""
     return dg.define_asset_job(
-        "watch",
+        account.named("watch"),
         selection=dg.AssetSelection.checks(*checks),
-        description="Is yesterday landed, and is a day that is not landed about to leave the API? Spends no request.",
+        description="Is yesterday landed, and is a day that is not landed about to leave the API? Spends no request."
+        + account.of,
     )
 
 
-def beside_the_api_job(checks: Sequence[dg.AssetChecksDefinition]) -> UnresolvedAssetJobDefinition:
+def beside_the_api_job(
+    checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY
+) -> UnresolvedAssetJobDefinition:
     """The checks that ask the API, switched on."""
     return dg.define_asset_job(
-        "beside_the_api",
+        account.named("beside_the_api"),
         selection=dg.AssetSelection.checks(*checks),
         config={"ops": {check.node_def.name: {"config": {"enabled": True}} for check in checks}},
-        description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows.",
+        description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows."
+        + account.of,
     )
 
 
 def schedules(
-    partitions: dg.DailyPartitionsDefinition, job: UnresolvedAssetJobDefinition, watch: UnresolvedAssetJobDefinition
+    partitions: dg.DailyPartitionsDefinition,
+    job: UnresolvedAssetJobDefinition,
+    watch: UnresolvedAssetJobDefinition,
+    account: Account = ONLY,
 ) -> Sequence[dg.ScheduleDefinition]:
     """The morning's run over the last days, and the look against silent loss several times a day."""
 
     @dg.schedule(
-        name="daily_transactions_schedule",
+        name=account.named("daily_transactions_schedule"),
         job=job,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=partitions.timezone,
@@ -75,7 +91,7 @@ def schedules(
         )
 
     watch_schedule = dg.ScheduleDefinition(
-        name="watch_schedule",
+        name=account.named("watch_schedule"),
         job=watch,
         cron_schedule=f"0 {','.join(map(str, WATCH_HOURS))} * * *",
         execution_timezone=partitions.timezone,

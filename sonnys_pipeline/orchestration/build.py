@@ -1,11 +1,15 @@
 """`build_defs`: all definitions in one, for the code location, for tests, and for users who add assets."""
 
+import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.across import ALL, across_assets, across_checks
 from sonnys_pipeline.orchestration.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.api_checks import api_checks
 from sonnys_pipeline.orchestration.assets import landing_assets
@@ -19,14 +23,27 @@ from sonnys_pipeline.orchestration.marts import mart_assets
 from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.orchestration.quality_checks import quality_checks
 from sonnys_pipeline.orchestration.report import report_asset
-from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysAccountsResource, SonnysResource
 from sonnys_pipeline.orchestration.tables import table_assets
 from sonnys_pipeline.orchestration.watch import watch_checks
 from sonnys_pipeline.settings import Settings
 
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Definitions, by kind; of one account after the other."""
+
+    assets: list[dg.AssetsDefinition] = field(default_factory=list)
+    checks: list[dg.AssetChecksDefinition] = field(default_factory=list)
+    jobs: list[Any] = field(default_factory=list)
+    schedules: list[dg.ScheduleDefinition] = field(default_factory=list)
+    sensors: list[dg.SensorDefinition] = field(default_factory=list)
+
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """Everything that Dagster shows.
+    """Everything that Dagster shows; of each account where there are several, and what stands across them.
 
     Args:
         resource_overrides: resources by name (`sonnys`, `lake`, `lake_io`) to be used instead of the default ones.
@@ -36,29 +53,81 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         Definitions whose runs execute in one process, unless the settings say otherwise.
     """
     settings = settings or Settings.load()
-    partitions = daily_partitions(settings)
+    names = Settings.accounts()
     lake = LakeResource()
-    resources = {"sonnys": SonnysResource(), "lake": lake, "lake_io": LakeIOManager(lake=lake)}
+    sonnys = SonnysAccountsResource() if names else SonnysResource()
+    resources = {"sonnys": sonnys, "lake": lake, "lake_io": LakeIOManager(lake=lake)}
     resources |= resource_overrides or {}
     # The conditions look into the same lake as the assets; a stand-in that is no LakeResource has none to look into.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
-    follow = following(looked_into, partitions.timezone)
-    watched, beside = watch_checks(partitions), api_checks(partitions.timezone)
+    parts = _Parts(sensors=[alerts_sensor()])
     with warnings.catch_warnings():
         # One run over many partitions, and conditions of our own, are beta in Dagster 1.13; it is what this house is
         # built on (DESIGN, decision 3), and the warnings would greet every command of every user.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        report = report_asset(partitions, looked_into)
-        computed = [*table_assets(partitions, follow), *mart_assets(partitions, follow), report]
-        assets = in_runs_of([*landing_assets(partitions), *computed], settings.days_per_run)
-        follows = marts_sensor(dg.AssetSelection.assets(*computed))
-    job, watch = daily_job(), watch_job(watched)
+        if not names:
+            _add_account(parts, ONLY, daily_partitions(settings), looked_into)
+        else:
+            read = {Account(name): _readable(name) for name in names}
+            accounts = {account: daily_partitions(its) for account, its in read.items()}
+            for account, partitions in accounts.items():
+                _add_account(parts, account, partitions, looked_into)
+            first = min(its.start_date for its in read.values())
+            _add_across(
+                parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
+            )
+        assets = in_runs_of(parts.assets, settings.days_per_run)
     return dg.Definitions(
         assets=assets,
-        asset_checks=[*landing_checks(partitions.timezone), *quality_checks(), *beside, *watched, *mart_checks()],
-        jobs=[job, watch, beside_the_api_job(beside)],
-        schedules=schedules(partitions, job, watch),
-        sensors=[follows, alerts_sensor()],
+        asset_checks=parts.checks,
+        jobs=parts.jobs,
+        schedules=parts.schedules,
+        sensors=parts.sensors,
         resources=resources,
         executor=executor_of(settings),
     )
+
+
+def _readable(name: str) -> Settings:
+    """An account's settings, as far as they can be read: what is wrong with one must not keep the others from loading.
+
+    Its own steps fail with what is wrong.
+    """
+    settings, wrong = Settings.readable(name)
+    if wrong is not None:
+        logger.warning("Account %s: %s", name, wrong)
+    return settings
+
+
+def _add_account(
+    parts: _Parts, account: Account, partitions: dg.DailyPartitionsDefinition, looked_into: LakeResource
+) -> None:  # fmt: skip
+    """The assets of one account, their checks, and what runs by itself."""
+    follow = following(looked_into, partitions.timezone, account)
+    computed = [
+        *table_assets(partitions, follow, account),
+        *mart_assets(partitions, follow, account),
+        report_asset(partitions, looked_into, account),
+    ]
+    watched = watch_checks(partitions, account=account)
+    beside = api_checks(partitions.timezone, account)
+    job, watch = daily_job(account), watch_job(watched, account)
+    parts.assets.extend([*landing_assets(partitions, account), *computed])
+    parts.checks.extend(landing_checks(partitions.timezone, account))
+    parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
+    parts.jobs.extend([job, watch, beside_the_api_job(beside, account)])
+    parts.schedules.extend(schedules(partitions, job, watch, account))
+    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+
+
+def _add_across(
+    parts: _Parts,
+    partitions: dg.DailyPartitionsDefinition,
+    accounts: Mapping[Account, dg.DailyPartitionsDefinition],
+    looked_into: LakeResource,
+) -> None:
+    """What is put together of all accounts."""
+    across = across_assets(partitions, accounts, looked_into)
+    parts.assets.extend(across)
+    parts.checks.extend(across_checks())
+    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*across), ALL))

@@ -8,31 +8,32 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.soundness import incomplete_or_repeated, outside
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 
 
-def landing_checks(timezone: str) -> Sequence[dg.AssetChecksDefinition]:
+def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     """Checks of `transactions`; blocking, so that nothing is computed from a day that does not hold."""
 
-    @dg.asset_check(asset="transactions", blocking=True)
+    @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Ids are unique, within each day and across the days of this run, and rows equal the API's own total."""
         try:
-            landed = lake.open_lake()
+            landed = account.open_lake(lake)
             found = incomplete_or_repeated(landed, days_of(context, landed))
         except EXPECTED as error:
             raise as_failure(error) from error
         good = "ids unique, rows as the API promised"
         return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
 
-    @dg.asset_check(asset="transactions", blocking=True)
+    @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Every row was completed on its own day, from one local midnight to the next."""
         try:
-            landed = lake.open_lake()
+            landed = account.open_lake(lake)
             found = outside(landed, days_of(context, landed), timezone)
         except EXPECTED as error:
             raise as_failure(error) from error

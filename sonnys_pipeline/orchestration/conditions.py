@@ -17,9 +17,11 @@ import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.mart_inputs import MartInputs, Recipe
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.staleness import stale_days
+from sonnys_pipeline.settings import SettingsError
 
 #: Seconds between looks; a look without news costs about a second for 180 days and six files of each.
 _INTERVAL = 30
@@ -34,9 +36,10 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
     Not a Dagster record: it reads the lake, so it can be evaluated in the code location only.
     """
 
-    def __init__(self, lake: LakeResource) -> None:
-        """Compare files of this lake."""
+    def __init__(self, lake: LakeResource, account: Account = ONLY) -> None:
+        """Compare files of this lake, of an account."""
         self._lake = lake
+        self._account = account
 
     @cached_property
     def _configured(self) -> LakeResource:
@@ -64,9 +67,9 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         days = sorted(candidates.expensively_compute_partition_keys())
         try:
-            lake = self._configured.open_lake()
+            lake = self._account.open_lake(self._configured)
             found = self.outdated(lake, days, context.log.warning)
-        except LakeError as error:
+        except (LakeError, SettingsError) as error:
             context.log.warning("%s", error)
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         asked: dict[str, str] = json.loads(cursor or "{}")
@@ -80,9 +83,9 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
 class InputsChanged(Outdated):
     """Days of a table or mart that were computed from other rows than those that are landed, or not at all."""
 
-    def __init__(self, recipe: Recipe, lake: LakeResource, timezone: str) -> None:
+    def __init__(self, recipe: Recipe, lake: LakeResource, timezone: str, account: Account = ONLY) -> None:
         """Compare files of `recipe.asset`; `timezone` is the zone of the daily partitions."""
-        super().__init__(lake)
+        super().__init__(lake, account)
         self._recipe = recipe
         self._timezone = timezone
 
@@ -110,7 +113,9 @@ class InputsChanged(Outdated):
         return {day: inputs.state(self._recipe, partitions) for day, partitions in landed.items()}
 
 
-def following(lake: LakeResource, timezone: str) -> Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]]:
+def following(
+    lake: LakeResource, timezone: str, account: Account = ONLY
+) -> Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]]:
     """How marts and tables follow what they are computed from, in a lake and with a zone of daily partitions.
 
     A backfilled day counts like the latest one. A day that is on its way in a run or a backfill is left to it; one that
@@ -118,7 +123,7 @@ def following(lake: LakeResource, timezone: str) -> Callable[[Recipe], dg.Automa
     """
 
     def follow(recipe: Recipe) -> dg.AutomationCondition[dg.AssetKey]:
-        return idle_and(InputsChanged(recipe, lake, timezone), "follows its inputs")
+        return idle_and(InputsChanged(recipe, lake, timezone, account), "follows its inputs")
 
     return follow
 
@@ -130,15 +135,15 @@ def idle_and(outdated: Outdated, label: str) -> dg.AutomationCondition[dg.AssetK
     return (idle & outdated).with_label(label)
 
 
-def marts_sensor(target: dg.AssetSelection) -> dg.SensorDefinition:
+def marts_sensor(target: dg.AssetSelection, account: Account = ONLY) -> dg.SensorDefinition:
     """Evaluates the conditions, in the code location; one backfill for all days that are found together."""
     return dg.AutomationConditionSensorDefinition(
-        "marts_follow",
+        account.named("marts_follow"),
         target=target,
         # On by itself: whoever runs a daemon has been promised that marts follow, and it spends no request.
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=_INTERVAL,
         use_user_code_server=True,
         description="Computes tables and marts again for exactly the days whose rows have changed; nothing for a day "
-        "that was read again and is the same.",
+        f"that was read again and is the same.{account.of}",
     )

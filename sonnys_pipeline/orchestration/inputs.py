@@ -11,8 +11,11 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from sonnys_pipeline.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.reading import Scan, scan
+from sonnys_pipeline.orchestration.account import account_of
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.settings import Settings
 
 _ON_OFFER = "pandas.DataFrame, pyarrow.Table, duckdb.DuckDBPyRelation, polars.LazyFrame or polars.DataFrame"
 _FORMS: Mapping[Any, Callable[[Scan], Any]] = {
@@ -37,7 +40,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     One partition or a range comes as one table, whose first column `date` is the partition's day. The input's metadata
     may narrow it: `columns` (those, `date` aside) and `sites` (codes of the sites whose rows are wanted). Assets land
-    their own files and return a `MaterializeResult`, so nothing is ever written from here.
+    their own files and return a `MaterializeResult`, so nothing is ever written from here. Of several accounts, the
+    input's key says whose rows are wanted: `north/transactions`.
     """
 
     lake: dg.ResourceDependency[LakeResource]
@@ -66,7 +70,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         form = form_of(context.dagster_type.typing_type)
         metadata = context.definition_metadata or {}
         wanted = scan(
-            self.lake.open_lake(),
+            account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).open_lake(self.lake),
             context.asset_key.path[-1],
             context.asset_partition_keys if context.has_asset_partitions else None,
             columns=_names(metadata, "columns"),

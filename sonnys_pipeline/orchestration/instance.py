@@ -14,6 +14,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus
 
 from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
+from sonnys_pipeline.orchestration.account import Account
 
 #: Seconds without a heartbeat after which the daemon counts as gone. It beats every 30 s, less often under load.
 DAEMON_SILENCE = 300.0
@@ -66,13 +67,16 @@ def configured_instance() -> dg.DagsterInstance | None:
         return instance
 
 
-def instance_findings(landed: Sequence[str], in_part: int = 0, now: datetime | None = None) -> list[Finding]:
+def instance_findings(
+    landed: Sequence[str], in_part: int = 0, now: datetime | None = None, account: str | None = None
+) -> list[Finding]:
     """What `sonnys doctor` says about Dagster: the instance, its daemon, and landed days that it does not know.
 
     Args:
         landed: days of `transactions` that are landed with all sites.
         in_part: how many are landed with some sites only.
         now: aware instant; left out, the present one.
+        account: whose days they are, where there are several accounts.
     """
     try:
         instance = configured_instance()
@@ -88,7 +92,7 @@ def instance_findings(landed: Sequence[str], in_part: int = 0, now: datetime | N
             return [
                 Finding(_INSTANCE, State.OK, f"{os.environ['DAGSTER_HOME']}: opens; {runs} runs remembered"),
                 daemon_finding(instance, now or datetime.now(UTC)),
-                recorded_finding(instance, landed, in_part),
+                recorded_finding(instance, landed, in_part, account),
             ]
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
             remedy = "look at the storage that dagster.yaml names; `dagster instance migrate` updates an older one"
@@ -117,12 +121,14 @@ def daemon_finding(instance: dg.DagsterInstance, now: datetime) -> Finding:
     return Finding(_DAEMON, State.OK, f"alive; {schedules} {'schedule' if schedules == 1 else 'schedules'} switched on")
 
 
-def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str], in_part: int = 0) -> Finding:
+def recorded_finding(
+    instance: dg.DagsterInstance, landed: Sequence[str], in_part: int = 0, account: str | None = None
+) -> Finding:
     """Whether Dagster knows of every landed day: one landed by the command line, or by a run that was killed.
 
     Days of which some sites only are landed are observations there, and no materializations.
     """
-    known = instance.get_materialized_partitions(dg.AssetKey("transactions"))
+    known = instance.get_materialized_partitions(Account(account).key("transactions"))
     unknown = sorted(set(landed) - known)
     some = f"; {in_part} more hold some sites only" if in_part else ""
     if not landed:
@@ -131,7 +137,9 @@ def recorded_finding(instance: dg.DagsterInstance, landed: Sequence[str], in_par
         return Finding(_DAYS, State.OK, f"Dagster knows all {len(landed)} landed days{some}")
     shown = unknown[0] if len(unknown) == 1 else f"{unknown[0]} … {unknown[-1]}"
     detail = f"{len(unknown)} of {len(landed)} landed days have no materialization in Dagster ({shown})"
-    return Finding(_DAYS, State.WARNING, detail, "sonnys backfill reconcile")
+    return Finding(
+        _DAYS, State.WARNING, detail, f"sonnys backfill reconcile{f' --account {account}' if account else ''}"
+    )
 
 
 def _unknown(why: str) -> list[Finding]:

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import missing_site_days
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 
 
-def mart_checks() -> Sequence[dg.AssetChecksDefinition]:
+def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     """The check of `site_day_kpis`; it warns, since what is in the table is right."""
 
-    @dg.asset_check(asset="site_day_kpis")
+    @dg.asset_check(asset=account.key("site_day_kpis"))
     def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """The days of all sites are counted; none lacks a partition that it reaches into."""
         try:
-            landed = lake.open_lake()
+            landed = account.open_lake(lake)
             days = days_of(context, landed, "site_day_kpis")
             found = {day: missing_site_days(landed, "site_day_kpis", day) for day in days}
         except EXPECTED as error:

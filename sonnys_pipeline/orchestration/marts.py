@@ -21,6 +21,7 @@ from sonnys_pipeline.analytics.business_days import MissingDay, sites_without_zo
 from sonnys_pipeline.analytics.columns import ColumnSource
 from sonnys_pipeline.analytics.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.analytics.memberships import membership_daily
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import CountDays, MartInputs, Recipe, facts_of
 from sonnys_pipeline.orchestration.metadata import (
@@ -98,37 +99,41 @@ KPI_TABLES = (
 
 
 def mart_assets(
-    partitions: dg.DailyPartitionsDefinition, follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]]
+    partitions: dg.DailyPartitionsDefinition,
+    follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]],
+    account: Account = ONLY,
 ) -> Sequence[dg.AssetsDefinition]:
-    """The KPI tables; `follow` says when one is computed by itself."""
-    return [_mart_asset(table, partitions, follow(table.recipe)) for table in KPI_TABLES]
+    """The KPI tables of an account; `follow` says when one is computed by itself."""
+    return [_mart_asset(table, partitions, follow(table.recipe), account) for table in KPI_TABLES]
 
 
 def _mart_asset(
     table: KpiTable,
     partitions: dg.DailyPartitionsDefinition,
     condition: dg.AutomationCondition[dg.AssetKey],
+    account: Account,
 ) -> dg.AssetsDefinition:
     neighbours = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
 
     @dg.asset(
-        name=table.recipe.asset,
+        key=account.key(table.recipe.asset),
         description=table.description,
-        group_name=MARTS_GROUP,
+        group_name=account.group(MARTS_GROUP),
         kinds={"parquet", "duckdb"},
         io_manager_key="lake_io",
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[dg.AssetDep("transactions", partition_mapping=neighbours), "sites"],
+        deps=[dg.AssetDep(account.key("transactions"), partition_mapping=neighbours), account.key("sites")],
         code_version=table.recipe.version,
         automation_condition=condition,
-        metadata=column_metadata(table.schema, table.lineage),
+        metadata=column_metadata(table.schema, table.lineage, account),
     )
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        days, landed_in = context.partition_keys, lake.open_lake()
+        days = context.partition_keys
         try:
+            landed_in = account.open_lake(lake)
             inputs = MartInputs(landed_in, partitions.timezone)
             read_from = inputs.require(table.recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
@@ -143,7 +148,7 @@ def _mart_asset(
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
-                    **column_lineage(table.lineage),
+                    **column_lineage(table.lineage, account),
                     **_figures(table, rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }

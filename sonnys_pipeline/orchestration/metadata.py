@@ -22,6 +22,7 @@ from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.orchestration.account import ONLY, Account
 
 Metadata = Mapping[str, dg.MetadataValue]
 #: Under this name a day's metadata says what its rows are, whenever and however they were read.
@@ -121,16 +122,19 @@ def table_schema(schema: pa.Schema) -> dg.TableSchema:
 
 
 def column_metadata(
-    schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]]
-) -> dict[str, dg.MetadataValue]:  # fmt: skip
+    schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
+) -> dict[str, dg.MetadataValue]:
     """What is known of a computed table before it is computed: its columns, and where each comes from."""
-    return {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(schema)), **column_lineage(lineage)}
+    columns = dg.MetadataValue.table_schema(table_schema(schema))
+    return {"dagster/column_schema": columns, **column_lineage(lineage, account)}
 
 
-def column_lineage(lineage: Mapping[str, Sequence[ColumnSource]]) -> dict[str, dg.MetadataValue]:
-    """Which columns of which assets each column comes from."""
+def column_lineage(
+    lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
+) -> dict[str, dg.MetadataValue]:
+    """Which columns of which assets, of the same account, each column comes from."""
     deps = {
-        column: [dg.TableColumnDep(dg.AssetKey(source.asset), source.column) for source in sources]
+        column: [dg.TableColumnDep(account.key(source.asset), source.column) for source in sources]
         for column, sources in lineage.items()
     }
     return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(deps))}

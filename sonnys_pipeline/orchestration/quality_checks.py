@@ -22,6 +22,7 @@ from sonnys_pipeline.analytics.quality import (
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
@@ -43,19 +44,25 @@ _BY_DAY: Mapping[str, tuple[str, str]] = {
 Look = Callable[[Sequence[Path]], Finding]
 
 
-def quality_checks() -> Sequence[dg.AssetChecksDefinition]:
+def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     """The checks that warn."""
     described = {**_BY_ROW, **_BY_DAY}
 
     @dg.multi_asset_check(
-        name="quality_of_transactions",
-        specs=[dg.AssetCheckSpec(name, asset=_ASSET, description=said) for name, (said, _) in described.items()],
+        name=account.named("quality_of_transactions"),
+        specs=[
+            dg.AssetCheckSpec(name, asset=account.key(_ASSET), description=said)
+            for name, (said, _) in described.items()
+        ],
         can_subset=True,
     )
     def quality_of_transactions(
         context: dg.AssetCheckExecutionContext, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
-        landed = lake.open_lake()
+        try:
+            landed = account.open_lake(lake)
+        except EXPECTED as error:
+            raise as_failure(error) from error
         days = days_of(context, landed)
         looks: dict[str, Look] = {
             "tenders_add_up": tender_differences,

@@ -15,6 +15,7 @@ from sonnys_pipeline.analytics.report import Report
 from sonnys_pipeline.analytics.report_markdown import report_as_markdown
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import INPUT_DIGEST
@@ -53,20 +54,26 @@ class MartChanged(Outdated):
         return {day: digest for day, digest in marts.items() if digest and digest != made_beside(lake, day)}
 
 
-def report_asset(partitions: dg.DailyPartitionsDefinition, follows_in: LakeResource) -> dg.AssetsDefinition:
+def report_asset(
+    partitions: dg.DailyPartitionsDefinition, follows_in: LakeResource, account: Account = ONLY
+) -> dg.AssetsDefinition:
     """The asset; it follows the marts of a lake for the last days, and is left alone by a backfill of a year."""
     neighbours = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
 
     @dg.asset(
-        name=ASSET,
-        group_name=REPORTS_GROUP,
+        key=account.key(ASSET),
+        group_name=account.group(REPORTS_GROUP),
         kinds={"html"},
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[dg.AssetDep("transactions", partition_mapping=neighbours), "sites", _FOLLOWS],
-        automation_condition=follow_the_marts(follows_in),
+        deps=[
+            dg.AssetDep(account.key("transactions"), partition_mapping=neighbours),
+            account.key("sites"),
+            account.key(_FOLLOWS),
+        ],
+        automation_condition=follow_the_marts(follows_in, account),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
@@ -74,15 +81,19 @@ def report_asset(partitions: dg.DailyPartitionsDefinition, follows_in: LakeResou
         Cars, sales, memberships and conversion against last week, sites, hours, tenders, discounts, voids, and what a
         reader should know before believing them.
         """
-        landed_in = lake.open_lake()
         try:
+            landed_in = account.open_lake(lake)
             for day in context.partition_keys:
                 # Before the rows are read: a mart that is computed in between then makes the page outdated.
                 beside = _beside(landed_in, day)
                 now = datetime.now(ZoneInfo(partitions.timezone))
                 report = make_report(
-                    landed_in, date.fromisoformat(day), timezone=partitions.timezone, made_at=now
-                )  # fmt: skip
+                    landed_in,
+                    date.fromisoformat(day),
+                    timezone=partitions.timezone,
+                    made_at=now,
+                    account=account.name,
+                )
                 page = land_report(landed_in, report, beside=beside)
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day)
                 for caveat in report.caveats:
@@ -95,10 +106,10 @@ def report_asset(partitions: dg.DailyPartitionsDefinition, follows_in: LakeResou
     return daily_report
 
 
-def follow_the_marts(lake: LakeResource) -> dg.AutomationCondition[dg.AssetKey]:
+def follow_the_marts(lake: LakeResource, account: Account = ONLY) -> dg.AutomationCondition[dg.AssetKey]:
     """A report of the last days is made when its mart is there, and again when that counts other rows."""
     recent = dg.AutomationCondition.in_latest_time_window(_FOLLOWED)
-    return recent & idle_and(MartChanged(lake), "follows the marts of the last days")
+    return recent & idle_and(MartChanged(lake, account), "follows the marts of the last days")
 
 
 def report_metadata(report: Report, page: Page) -> Metadata:

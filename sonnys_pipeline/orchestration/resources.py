@@ -6,9 +6,10 @@ here: work, and how landed rows become inputs (`inputs.py`).
 
 import dagster as dg
 
+from sonnys_pipeline.accounts import ALL_ACCOUNTS, NEVER_SHARED
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.settings import Settings, folder_in
 
 
 class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
@@ -26,13 +27,17 @@ class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # gener
     job_timeout: float | None = None
     max_retries: int | None = None
 
-    def settings(self) -> Settings:
-        """Environment and configuration in one.
+    def settings(self, account: str | None = None) -> Settings:
+        """Environment and configuration in one; of one account, where there are several.
+
+        What an account alone may know, credentials and site, never comes from a configuration that all accounts share.
 
         Raises:
             SettingsError: naming what cannot be used.
         """
-        return Settings.load(**{name: getattr(self, name) for name in type(self).model_fields})
+        left_out = NEVER_SHARED if account else frozenset()
+        given = {name: getattr(self, name) for name in type(self).model_fields if name not in left_out}
+        return Settings.load(account, **given)
 
     def open_client(self) -> SonnysClient:
         """A client to be used as a context manager.
@@ -49,15 +54,29 @@ class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # gener
     __str__ = __repr__
 
 
+class SonnysAccountsResource(SonnysResource):
+    """The same for several accounts (docs/accounts.md): each has credentials in variables of its own."""
+
+    # No variables of a single account: Dagster would start no run without them.
+    api_id: str = ""
+    api_key: str = ""
+
+
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
-    """Where days are landed (DG-02): `SONNYS_DATA_URL`, unless `data_url` is given."""
+    """Where days are landed (DG-02): `SONNYS_DATA_URL`, unless `data_url` is given.
+
+    Of several accounts each has a folder of its name in there, or the place that its own `SONNYS_NORTH__DATA_URL` says.
+    """
 
     data_url: str | None = None
 
-    def open_lake(self) -> Lake:
-        """The lake at its root.
+    def open_lake(self, account: str | None = None) -> Lake:
+        """The lake at its root; of an account, or of what stands across all of them, by that name.
 
         Raises:
-            SettingsError: for a store that cannot be landed in.
+            SettingsError: for a store that cannot be landed in, or an account that there is not.
         """
-        return Lake(Settings.load(data_url=self.data_url).data_url)
+        if account and account != ALL_ACCOUNTS and self.data_url is None:
+            return Lake(Settings.load(account).data_url)
+        root = Settings.load(data_url=self.data_url).data_url
+        return Lake(folder_in(root, account) if account else root)

@@ -16,12 +16,14 @@ from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, landed_metadata
 
 _REMEDY = "mend its storage and type: sonnys backfill reconcile"
 #: How much of Dagster's own words is quoted, in characters.
 _QUOTED = 300
-TRANSACTIONS = dg.AssetKey("transactions")
+#: Of the only account; others have keys of their own.
+TRANSACTIONS = ONLY.key("transactions")
 
 
 class RunlessDays:
@@ -33,8 +35,9 @@ class RunlessDays:
         problems: what kept Dagster from being told, in sentences; nothing of it touches what is landed.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str) -> None:
-        """Begin with none; `source` names the job or the command in each event."""
+    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
+        """Begin with none; `source` names the job or the command in each event, `account` whose lake it is."""
+        self._transactions = account.key("transactions")
         self._instance = instance
         self._lake = lake
         self._source = source
@@ -62,7 +65,7 @@ class RunlessDays:
             days: which may be reported; left out, all that are landed.
         """
         try:
-            known = self._instance.get_materialized_partitions(TRANSACTIONS) | set(self.observed)
+            known = self._instance.get_materialized_partitions(self._transactions) | set(self.observed)
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
             self.problems.append(f"Dagster could not be asked what it knows ({_said(error)}); {_REMEDY}")
             return
@@ -77,14 +80,14 @@ class RunlessDays:
             told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
             if sites is None:
                 self._instance.report_runless_asset_event(
-                    dg.AssetMaterialization(TRANSACTIONS, partition=day, metadata=told)
+                    dg.AssetMaterialization(self._transactions, partition=day, metadata=told)
                 )
                 self.reported.append(day)
             elif not (unless_observed and self._was_observed(day, told)):
                 told["sites"] = dg.MetadataValue.text(", ".join(sorted(sites)))
                 self._instance.report_runless_asset_event(
                     dg.AssetObservation(
-                        TRANSACTIONS, partition=day, metadata=told, description="Only some sites are landed."
+                        self._transactions, partition=day, metadata=told, description="Only some sites are landed."
                     )
                 )
                 self.observed.append(day)
@@ -95,7 +98,7 @@ class RunlessDays:
 
     def _was_observed(self, day: str, metadata: Metadata) -> bool:
         """Whether the newest observation of a day is of the file that this metadata describes."""
-        of_day = dg.AssetRecordsFilter(TRANSACTIONS, asset_partitions=[day])
+        of_day = dg.AssetRecordsFilter(self._transactions, asset_partitions=[day])
         newest = self._instance.fetch_observations(of_day, limit=1).records
         event = newest[0].asset_observation if newest else None
         return event is not None and event.metadata.get("loaded_at") == metadata["loaded_at"]

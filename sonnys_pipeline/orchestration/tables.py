@@ -13,6 +13,7 @@ import pyarrow as pa
 from sonnys_pipeline.analytics import tables
 from sonnys_pipeline.analytics.columns import ColumnSource
 from sonnys_pipeline.analytics.rows import Rows
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import MartInputs, Recipe, facts_of
 from sonnys_pipeline.orchestration.metadata import column_lineage, column_metadata, file_metadata, totals
@@ -62,33 +63,36 @@ FLAT_TABLES = (
 
 
 def table_assets(
-    partitions: dg.DailyPartitionsDefinition, follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]]
+    partitions: dg.DailyPartitionsDefinition,
+    follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]],
+    account: Account = ONLY,
 ) -> Sequence[dg.AssetsDefinition]:
-    """The flat tables; `follow` says when one is computed by itself."""
-    return [_table_asset(table, partitions, follow(table.recipe)) for table in FLAT_TABLES]
+    """The flat tables of an account; `follow` says when one is computed by itself."""
+    return [_table_asset(table, partitions, follow(table.recipe), account) for table in FLAT_TABLES]
 
 
 def _table_asset(
     table: FlatTable,
     partitions: dg.DailyPartitionsDefinition,
     condition: dg.AutomationCondition[dg.AssetKey],
+    account: Account,
 ) -> dg.AssetsDefinition:
     @dg.asset(
-        name=table.recipe.asset,
+        key=account.key(table.recipe.asset),
         description=(table.function.__doc__ or "").partition("\n")[0],
-        group_name=TABLES_GROUP,
+        group_name=account.group(TABLES_GROUP),
         kinds={"parquet", "duckdb"},
         io_manager_key="lake_io",
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=["transactions"],
+        deps=[account.key("transactions")],
         code_version=table.recipe.version,
         automation_condition=condition,
-        metadata=column_metadata(table.schema, table.lineage),
+        metadata=column_metadata(table.schema, table.lineage, account),
     )
     def flat_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        landed_in = lake.open_lake()
         try:
+            landed_in = account.open_lake(lake)
             inputs = MartInputs(landed_in, partitions.timezone)
             inputs.require(table.recipe, context.partition_keys)
             for day in context.partition_keys:
@@ -101,7 +105,7 @@ def _table_asset(
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
-                    **column_lineage(table.lineage),
+                    **column_lineage(table.lineage, account),
                     **totals(rows, table.totals),
                 }
                 context.add_asset_metadata(metadata, partition_key=day)

@@ -20,6 +20,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.loading.days import first_kept_day, last_complete_day
+from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation import DAILY_HOUR
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -43,41 +44,43 @@ class Watch(dg.Config):
 
 
 def watch_checks(
-    partitions: dg.DailyPartitionsDefinition, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    partitions: dg.DailyPartitionsDefinition,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    account: Account = ONLY,
 ) -> Sequence[dg.AssetChecksDefinition]:
-    """The checks; `now` gives an aware instant."""
+    """The checks of an account; `now` gives an aware instant."""
+    asset = account.key(_ASSET)
 
     @dg.multi_asset_check(
-        name=WATCH,
+        name=account.named(WATCH),
         specs=[
-            dg.AssetCheckSpec("freshness", asset=_ASSET, description="Yesterday is landed, two hours after it is due."),
-            dg.AssetCheckSpec("ageing", asset=_ASSET, description="No unlanded day is about to leave the API."),
-            dg.AssetCheckSpec("settled", asset=_ASSET, description="No transaction is unsettled a week after its day."),
+            dg.AssetCheckSpec("freshness", asset=asset, description="Yesterday is landed, two hours after it is due."),
+            dg.AssetCheckSpec("ageing", asset=asset, description="No unlanded day is about to leave the API."),
+            dg.AssetCheckSpec("settled", asset=asset, description="No transaction is unsettled a week after its day."),
         ],
         can_subset=True,
     )
     def landing_watch(
         context: dg.AssetCheckExecutionContext, config: Watch, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
-        landed, moment = lake.open_lake(), now()
-        if _key("freshness") in context.selected_asset_check_keys:
-            yield _freshness(landed, partitions, moment)
-        if _key("ageing") in context.selected_asset_check_keys:
-            yield _ageing(landed, partitions, moment, config.days)
-        if _key("settled") in context.selected_asset_check_keys:
-            try:
-                yield _settled(landed, partitions, moment)
-            except EXPECTED as error:
-                raise as_failure(error) from error
+        wanted, moment = {key.name for key in context.selected_asset_check_keys}, now()
+        try:
+            landed = account.open_lake(lake)
+            if "freshness" in wanted:
+                yield _freshness(asset, landed, partitions, moment)
+            if "ageing" in wanted:
+                yield _ageing(asset, landed, partitions, moment, config.days)
+            if "settled" in wanted:
+                yield _settled(asset, landed, partitions, moment)
+        except EXPECTED as error:
+            raise as_failure(error) from error
 
     return [landing_watch]
 
 
-def _key(name: str) -> dg.AssetCheckKey:
-    return dg.AssetCheckKey(dg.AssetKey(_ASSET), name)
-
-
-def _freshness(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime) -> dg.AssetCheckResult:
+def _freshness(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
+) -> dg.AssetCheckResult:
     """Whether the last day is landed whose run is due; before the first partition there is none."""
     expected = last_complete_day(now - timedelta(hours=DAILY_HOUR) - GRACE, partitions.timezone)
     latest = max(lake.partitions(_ASSET), default="none")
@@ -91,7 +94,7 @@ def _freshness(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: dateti
             "(schedule off? daemon down? `sonnys doctor` tells), then materialize it"
         )
     return dg.AssetCheckResult(
-        asset_key=_ASSET,
+        asset_key=asset,
         check_name="freshness",
         passed=fresh,
         severity=dg.AssetCheckSeverity.WARN,
@@ -100,7 +103,9 @@ def _freshness(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: dateti
     )
 
 
-def _ageing(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime, ahead: int) -> dg.AssetCheckResult:
+def _ageing(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime, ahead: int
+) -> dg.AssetCheckResult:
     """Whether days that are not landed are among the oldest ones that the API still has."""
     oldest = first_kept_day(now, partitions.timezone)
     end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
@@ -114,7 +119,7 @@ def _ageing(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime,
             f"the API forgets the first on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
         )
     return dg.AssetCheckResult(
-        asset_key=_ASSET,
+        asset_key=asset,
         check_name="ageing",
         passed=not leaving,
         severity=dg.AssetCheckSeverity.WARN,
@@ -123,7 +128,9 @@ def _ageing(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime,
     )
 
 
-def _settled(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime) -> dg.AssetCheckResult:
+def _settled(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
+) -> dg.AssetCheckResult:
     """Whether rows of the last weeks that were not settled when they were read were never read again.
 
     A run looks at a few days, and none of them is old enough: only a look at all of them finds these.
@@ -141,7 +148,7 @@ def _settled(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
     if bad:
         said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
     return dg.AssetCheckResult(
-        asset_key=_ASSET,
+        asset_key=asset,
         check_name="settled",
         passed=found.passed,
         severity=dg.AssetCheckSeverity.WARN,

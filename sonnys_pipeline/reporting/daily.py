@@ -56,7 +56,9 @@ class Page:
     size: int
 
 
-def make_report(lake: Lake, business_date: date, *, timezone: str, made_at: datetime) -> Report:
+def make_report(
+    lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None = None
+) -> Report:
     """The report of a business day, as far as its sites' days are landed; what is not is named in it.
 
     Args:
@@ -64,6 +66,7 @@ def make_report(lake: Lake, business_date: date, *, timezone: str, made_at: date
         business_date: local to each site.
         timezone: IANA name of the zone of the daily partitions, the pipeline's.
         made_at: now, aware.
+        account: whose day it is, where there are several accounts; the title says so.
 
     Raises:
         NotLandedError: no row of the day is landed.
@@ -95,6 +98,7 @@ def make_report(lake: Lake, business_date: date, *, timezone: str, made_at: date
         findings=findings,
         missing=[*_whole_days(days, landed), *gaps_of(mart.missing), *_sites_not_read(lake, needed, landed)],
         made_at=made_at,
+        account=account,
     )
 
 

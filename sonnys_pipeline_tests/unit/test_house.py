@@ -19,10 +19,12 @@ MAY_USE: dict[str, set[str]] = {
     "analytics": {"client"},
     "lake": {"client"},
     "loading": {"client", "lake"},
-    "settings": {"client"},
+    "accounts": set(),
+    "environment": {"accounts"},
+    "settings": {"client", "accounts", "environment"},
     "batch": {"client", "lake", "loading", "settings"},
     "reporting": {"client", "lake", "analytics", "loading", "batch"},
-    "orchestration": {"client", "lake", "loading", "analytics", "settings", "batch", "reporting"},
+    "orchestration": {"client", "lake", "loading", "analytics", "settings", "accounts", "batch", "reporting"},
     "definitions": {"orchestration"},
     "demo": {"lake", "simulator", "settings", "loading", "batch", "analytics", "client"},
     # The command line stands on the roof: it may open Dagster's door, too, but only when a verb needs it.
@@ -30,6 +32,7 @@ MAY_USE: dict[str, set[str]] = {
         "demo",
         "simulator",
         "lake",
+        "accounts",
         "settings",
         "loading",
         "batch",
@@ -41,7 +44,8 @@ MAY_USE: dict[str, set[str]] = {
     "__init__": set(),
 }
 FLOORS_WITHOUT_DAGSTER = (
-    "client", "loading", "lake", "batch", "analytics", "reporting", "simulator", "settings", "cli"
+    "client", "loading", "lake", "batch", "analytics", "reporting", "simulator", "accounts", "environment",
+    "settings", "cli",
 )  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 

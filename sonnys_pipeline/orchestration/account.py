@@ -1,0 +1,76 @@
+"""Whose assets these are: the one account of a pipeline, or one of several that share a code location.
+
+Belongs here: how keys, groups and names differ between accounts, and the plain objects of one. Does not belong here:
+which accounts there are (`sonnys_pipeline/accounts.py`), and what stands across them (`across.py`).
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account; without a name, the only one, whose assets stand at the root.
+
+    Attributes:
+        name: as `SONNYS_ACCOUNTS` has it; `None` where that is not set.
+    """
+
+    name: str | None = None
+
+    def key(self, asset: str) -> dg.AssetKey:
+        """The key of an asset: `north/transactions`, or `transactions`."""
+        return dg.AssetKey([self.name, asset] if self.name else [asset])
+
+    def group(self, usual: str) -> str:
+        """The group of an asset: one for all of an account, else the usual one."""
+        return self.name or usual
+
+    def named(self, usual: str) -> str:
+        """The name of a job, a schedule, a sensor or a step: `north_watch`, or `watch`."""
+        return f"{self.name}_{usual}" if self.name else usual
+
+    @property
+    def of(self) -> str:
+        """For descriptions: ` Account north.`, or nothing."""
+        return f" Account {self.name}." if self.name else ""
+
+    def settings(self, sonnys: SonnysResource) -> Settings:
+        """Its settings.
+
+        Raises:
+            SettingsError: naming what cannot be used.
+        """
+        return sonnys.settings(self.name) if self.name else sonnys.settings()
+
+    def open_client(self, sonnys: SonnysResource) -> SonnysClient:
+        """Its client, to be used as a context manager.
+
+        Raises:
+            SettingsError: without credentials.
+        """
+        return self.settings(sonnys).open_client() if self.name else sonnys.open_client()
+
+    def open_lake(self, lake: LakeResource) -> Lake:
+        """Its lake.
+
+        Raises:
+            SettingsError: for a store that cannot be landed in.
+        """
+        return lake.open_lake(self.name) if self.name else lake.open_lake()
+
+
+#: The account of a pipeline that has one.
+ONLY = Account()
+
+
+def account_of(key: dg.AssetKey, accounts: tuple[str, ...]) -> Account:
+    """Whose an asset is, by the prefix of its key; one of another prefix, or of none, stands at the lake's root."""
+    prefix = key.path[0] if len(key.path) > 1 else None
+    return Account(prefix if prefix in accounts else None)
