@@ -12,10 +12,9 @@ import click
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sonnys_pipeline.analytics.report import Report
     from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.storage import LakePath
     from sonnys_pipeline.reporting.daily import Page
 
 _LAND_IT = "dagster asset materialize -m sonnys_pipeline.definitions --select transactions --partition"
@@ -30,14 +29,14 @@ _LAND_IT = "dagster asset materialize -m sonnys_pipeline.definitions --select tr
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page, and print where it lies."""
     from sonnys_pipeline.analytics.report_markdown import headline
-    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.batch.wiring import open_lake
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.reporting.daily import has_figures, land_report, make_report
     from sonnys_pipeline.settings import Settings, SettingsError
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
         settings = Settings.load()
-        lake, now = Lake(settings.data_url), datetime.now(ZoneInfo(settings.timezone))
+        lake, now = open_lake(settings), datetime.now(ZoneInfo(settings.timezone))
         business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
         try:
             found = make_report(lake, business_date, timezone=settings.timezone, made_at=now)
@@ -93,7 +92,7 @@ def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> N
     refuse(f"{missing}; land them first: {_LAND_IT}{over}", FAILED)
 
 
-def _open(path: Path) -> None:
+def _open(path: LakePath) -> None:
     try:
         shown = webbrowser.open(path.as_uri())
     except webbrowser.Error:

@@ -64,7 +64,7 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         days = sorted(candidates.expensively_compute_partition_keys())
         try:
-            lake = self._configured.open_lake()
+            lake = self._configured.open_lake().glance()
             found = self.outdated(lake, days, context.log.warning)
         except LakeError as error:
             context.log.warning("%s", error)

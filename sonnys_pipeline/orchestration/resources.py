@@ -6,6 +6,7 @@ here: work, and how landed rows become inputs (`inputs.py`).
 
 import dagster as dg
 
+from sonnys_pipeline.batch.wiring import open_lake
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings
@@ -60,4 +61,4 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic
         Raises:
             SettingsError: for a store that cannot be landed in.
         """
-        return Lake(Settings.load(data_url=self.data_url).data_url)
+        return open_lake(Settings.load(data_url=self.data_url))

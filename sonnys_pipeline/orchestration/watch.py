@@ -59,7 +59,7 @@ def watch_checks(
     def landing_watch(
         context: dg.AssetCheckExecutionContext, config: Watch, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
-        landed, moment = lake.open_lake(), now()
+        landed, moment = lake.open_lake().glance(), now()
         if _key("freshness") in context.selected_asset_check_keys:
             yield _freshness(landed, partitions, moment)
         if _key("ageing") in context.selected_asset_check_keys:
@@ -130,11 +130,11 @@ def _settled(lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
     """
     newest = last_complete_day(now, partitions.timezone)
     days = [(newest - timedelta(days=back)).isoformat() for back in range(LOOK_BACK)]
-    paths = {day: lake.path(_ASSET, day) for day in days if lake.path(_ASSET, day).exists()}
+    there = sorted(set(days) & set(lake.partitions(_ASSET)))
     look = partial(unsettled_rows, now=now)
     try:
-        found = look(list(paths.values()) or TRANSACTIONS.empty_table())
-        bad = [] if found.passed else [day for day, path in paths.items() if not look([path]).passed]
+        found = look(lake.files(_ASSET, there) if there else TRANSACTIONS.empty_table())
+        bad = [] if found.passed else [day for day in there if not look(lake.files(_ASSET, [day])).passed]
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
     said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
