@@ -66,14 +66,12 @@ def _lake_root(url: str) -> str:
             f"{parts.scheme}:// is not a store that days can be landed in; use a folder, "
             f"{', '.join(f'{scheme}://' for scheme in OBJECT_STORES)}"
         )
-    # Azure's long form names the container there: abfs://container@account.dfs.core.windows.net/prefix
-    names_container = parts.scheme in {"abfs", "abfss"} and ":" not in parts.netloc
-    if parts.query or parts.fragment or ("@" in parts.netloc and not names_container):
+    if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(
             "holds more than a bucket and a prefix; credentials go where the store's own tools look for them "
             "(docs/object-storage.md), never into the URL"
         )
-    if not parts.netloc.partition("@")[0]:
+    if not parts.netloc:
         raise ValueError("names no bucket; write it as s3://bucket/prefix")
     return url.rstrip("/")
 

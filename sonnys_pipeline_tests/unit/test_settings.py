@@ -58,7 +58,7 @@ BAD = [
     ("SONNYS_DATA_URL", "s3://key:hunter2@bucket/lake"),
     ("SONNYS_DATA_URL", "s3://hunter2@bucket/lake"),
     ("SONNYS_DATA_URL", "gs://bucket/lake?token=hunter2"),
-    ("SONNYS_DATA_URL", "abfs://lake@account.dfs.core.windows.net/x?sig=hunter2"),
+    ("SONNYS_DATA_URL", "abfs://lake/x?sig=hunter2"),
     ("SONNYS_DATA_URL", "abfs://lake:hunter2@account.dfs.core.windows.net/x"),
     ("SONNYS_PII", "hunter2"),
     ("SONNYS_PII", "Hash"),
