@@ -177,7 +177,7 @@ class ObjectStorage:
     def glance(self) -> ObjectStorage:
         """What is there, and which version of it, comes from one listing for each asset, made when it is needed."""
         glanced = copy(self)
-        glanced._listed = {}
+        glanced._listed = {}  # noqa: SLF001 - a copy of our own
         return glanced
 
     def hurry(self) -> None:
