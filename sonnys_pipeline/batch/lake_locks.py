@@ -13,9 +13,8 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 
-from sqlalchemy import Connection, Engine, func, select, true
+from sqlalchemy import Connection, NullPool, func, select, true
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sonnys_pipeline.batch.ledger_engines import describe, is_server, server_engine
@@ -41,9 +40,14 @@ class PostgresLocks:
             url: `postgresql://user:password@host/database`.
             lake: root of the lake; its locks are not those of another one.
             patience: how long the server may be away before that is an error; left out, a minute.
+
+        Raises:
+            ValueError: for a URL that cannot be read; its text is not quoted.
+            LedgerUnavailableError: when no driver is installed.
         """
-        self._url = url
         self._lake = lake
+        # A connection each: a lock is rare, and one that is kept idle for hours is somebody's to close.
+        self._engine = server_engine(url, NullPool)
         self._patience = patience or Patience(SERVER_PATIENCE)
 
     def __repr__(self) -> str:
@@ -106,11 +110,6 @@ class PostgresLocks:
                 f"{remedy}, then run it again: nothing landed was touched"
             ) from error
         time.sleep(pause)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        """Connections of our own: one is held for as long as a lock is."""
-        return server_engine(self._url)
 
 
 def _is_lost(error: SQLAlchemyError) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    Pool,
     create_engine,
     delete,
     event,
@@ -156,7 +157,7 @@ def _open_postgresql(url: str) -> Engine:
     return engine
 
 
-def server_engine(url: str) -> Engine:
+def server_engine(url: str, poolclass: type[Pool] | None = None) -> Engine:
     """A PostgreSQL server's database as it is; secrets are kept out of the URL's parameters.
 
     Raises:
@@ -187,6 +188,7 @@ def server_engine(url: str) -> Engine:
             connect_args={**own, **secrets},
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
+            poolclass=poolclass,
         )
     except ModuleNotFoundError as error:
         raise LedgerUnavailableError(

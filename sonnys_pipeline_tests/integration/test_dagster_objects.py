@@ -19,8 +19,10 @@ from click.testing import CliRunner
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.orchestration.mart_inputs import MartInputs
 from sonnys_pipeline.orchestration.marts import KPI_TABLES
+from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.orchestration.staleness import stale_days
 from sonnys_pipeline.orchestration.tables import FLAT_TABLES
+from sonnys_pipeline.settings import Settings
 from sonnys_pipeline_tests.forwarder import Forwarder
 from sonnys_pipeline_tests.servers import PASSWORD, S3Server, forget_s3_clients, s3_settings
 
@@ -121,19 +123,18 @@ def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
 
 def test_inputs_come_in_every_form(landed) -> None:
     """As pandas, a DuckDB relation and a Polars frame, by annotation."""
-    partitions = dg.DailyPartitionsDefinition("2026-01-01")
-    single = dg.BackfillPolicy.single_run()
+    partitions = daily_partitions(Settings.load())
     expected = len(EACH) * 120
 
-    @dg.asset(partitions_def=partitions, backfill_policy=single)
+    @dg.asset(partitions_def=partitions)
     def own(transactions: pd.DataFrame) -> dg.MaterializeResult:
         return dg.MaterializeResult(metadata={"rows": len(transactions)})
 
-    @dg.asset(partitions_def=partitions, backfill_policy=single)
+    @dg.asset(partitions_def=partitions)
     def queried(transactions: duckdb.DuckDBPyRelation) -> dg.MaterializeResult:
         return dg.MaterializeResult(metadata={"rows": transactions.aggregate("count(*)").fetchall()[0][0]})
 
-    @dg.asset(partitions_def=partitions, backfill_policy=single)
+    @dg.asset(partitions_def=partitions)
     def lazy(transactions: pl.LazyFrame) -> dg.MaterializeResult:
         return dg.MaterializeResult(metadata={"rows": transactions.select(pl.len()).collect().item()})
 
