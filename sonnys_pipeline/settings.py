@@ -24,6 +24,8 @@ from sonnys_pipeline.environment import EnvFileError, EnvironmentSettings, Setti
 
 __all__ = ["SHORTEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
 
+#: Schemes of object stores in which the lake may lie.
+OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "az")
 #: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
 SHORTEST_PII_KEY = 16
 
@@ -36,14 +38,29 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _local_folder(url: str) -> str:
-    """The lake's root as a path; a file URL is accepted, other stores are refused rather than misread as folders."""
-    parts = urlsplit(url)
+def _lake_root(url: str) -> str:
+    """The lake's root: a folder, also as a file URL, or a part of an object store; others are refused, not misread."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("cannot be read; write a folder, or a URL such as s3://bucket/prefix") from None
     if parts.scheme == "file":
         return parts.path
-    if "://" in url:
-        raise ValueError(f"{parts.scheme}:// is not a store that this version can land in; use a folder")
-    return url
+    if parts.scheme not in OBJECT_STORES:
+        raise ValueError(
+            f"{parts.scheme}:// is not a store that days can be landed in; use a folder, "
+            f"{', '.join(f'{scheme}://' for scheme in OBJECT_STORES)}"
+        )
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            "holds more than a bucket and a prefix; credentials go where the store's own tools look for them "
+            "(docs/object-storage.md), never into the URL"
+        )
+    if not parts.netloc:
+        raise ValueError("names no bucket; write it as s3://bucket/prefix")
+    return url.rstrip("/")
 
 
 def _credential(value: SecretStr) -> SecretStr:
@@ -113,7 +130,7 @@ class Settings(EnvironmentSettings):
         job_timeout: seconds that one load job may take.
         max_retries: repetitions of what can heal.
         hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
-        data_url: root of the lake.
+        data_url: root of the lake: a folder, or a URL of an object store.
         state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
         ledger_url: where jobs are remembered; default a SQLite file in the state folder.
         pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
@@ -138,7 +155,7 @@ class Settings(EnvironmentSettings):
     job_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 300.0
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
     hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
-    data_url: Annotated[str, AfterValidator(_local_folder)] = "./data"
+    data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
     pii: Literal["keep", "hash", "drop"] = "keep"

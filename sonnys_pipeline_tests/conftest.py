@@ -21,7 +21,14 @@ from requests.adapters import BaseAdapter
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.loading.pages import PageRows, parse_page
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline_tests.servers import postgres_server, postgres_url, redis_server, redis_url  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.servers import (  # noqa: F401 - fixtures
+    postgres_server,
+    postgres_url,
+    redis_server,
+    redis_url,
+    s3_server,
+    s3_url,
+)
 from sonnys_pipeline_tests.virtual import answer
 
 # No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.

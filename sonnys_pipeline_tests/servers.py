@@ -1,4 +1,6 @@
-"""Real PostgreSQL and Redis servers for the tests, from Debian's packages, on loopback, gone when the tests are.
+"""Real PostgreSQL, Redis and S3 servers for the tests, on loopback, gone when the tests are.
+
+The first two are Debian's packages; S3 is moto's server, from the package registry, which keeps objects in memory.
 
 Belongs here: starting, killing and ending servers, and the fixtures that hand them out. Does not belong here: what is
 asked of them.
@@ -15,14 +17,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 #: Seconds until a server counts as stuck; two orders above what it takes.
 STUCK = 60.0
@@ -33,13 +37,21 @@ PASSWORD = "server-password-4711"
 
 
 class Server:
-    """A server's process on a port of its own; it keeps port and data when it is killed and started again."""
+    """A server's process on a port of its own; it keeps port and data when it is killed and started again.
+
+    Attributes:
+        environment: of the process; left out, ours.
+    """
+
+    environment: Mapping[str, str] | None = None
+    _runs_as_nobody = True
 
     def __init__(self, command: Callable[[int, Path], Sequence[str]], stop_with: signal.Signals) -> None:
         """Choose port and folder; `command` says what is run there."""
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="sonnys-tests-"))
-        own_by_nobody(self.folder)
+        if self._runs_as_nobody:
+            own_by_nobody(self.folder)
         self._command = command
         self._stop_with = stop_with
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,9 +61,16 @@ class Server:
     def start(self) -> None:
         """Run it, and wait until it listens."""
         with (self.folder / "log").open("ab") as log:
-            command = unprivileged(self._command(self.port, self.folder))
+            command = self._command(self.port, self.folder)
+            command = unprivileged(command) if self._runs_as_nobody else dying(command)
             started = self._starter.submit(
-                subprocess.Popen, command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+                subprocess.Popen,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=self.environment,
             )
             self._process = started.result()
         deadline = time.monotonic() + STUCK
@@ -163,6 +182,66 @@ class RedisServer(Server):
             client.flushall()
 
 
+class S3Server(Server):
+    """S3 as moto serves it, which keeps objects in memory: killed, it has forgotten everything.
+
+    A process of the tests' own interpreter, so it runs as they do.
+    """
+
+    _runs_as_nobody = False
+
+    def __init__(self, **environment: str) -> None:
+        """Start it, with these variables beside ours."""
+        self.environment = {**os.environ, **environment}
+        super().__init__(self._run, signal.SIGKILL)
+        self.start()
+
+    def _run(self, port: int, folder: Path) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables with which any S3 client of ours uses it."""
+        return s3_settings(self.port)
+
+    def new_bucket(self) -> str:
+        """The URL of an empty bucket."""
+        name = f"test-{secrets.token_hex(6)}"
+        made = requests.put(f"http://127.0.0.1:{self.port}/{name}", headers=_AS_TESTER, timeout=STUCK)
+        assert made.status_code == requests.codes.ok, made.text
+        return f"s3://{name}"
+
+    def hang(self) -> None:
+        """Answer nothing, and refuse nothing, until `go_on`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Answer what has come meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+#: moto tells accounts apart by these, and does not look at the signature.
+_AS_TESTER = {
+    "Authorization": "AWS4-HMAC-SHA256 Credential=tester/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, "
+    "Signature=0"
+}
+
+
+def s3_settings(port: int) -> dict[str, str]:
+    """The variables with which any S3 client of ours uses a server on this port of loopback."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": PASSWORD,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
 def program(name: str, package: str, *folders: Path) -> str:
     """A server's program; a failing test that names Debian's package where there is none."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, folders), "/usr/sbin"])
@@ -174,12 +253,16 @@ def program(name: str, package: str, *folders: Path) -> str:
     pytest.fail(f"no {name}: apt-get install {package} (.ci/packages does it), or set SONNYS_TEST_SERVERS=skip")
 
 
+def dying(command: Sequence[str]) -> list[str]:
+    """The command, which dies with the tests, even if those are killed."""
+    return ["setpriv", "--pdeathsig", "KILL", *command]
+
+
 def unprivileged(command: Sequence[str]) -> list[str]:
     """The command as `nobody`, if we are root; it dies with the tests, even if those are killed."""
-    dying = ["setpriv", "--pdeathsig", "KILL"]
     if os.geteuid() == 0:
-        dying += ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-    return [*dying, *command]
+        command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", *command]
+    return dying(command)
 
 
 def own_by_nobody(path: Path) -> None:
@@ -224,3 +307,27 @@ def redis_url(redis_server: RedisServer) -> str:
     """An empty Redis."""
     redis_server.flush()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server for all tests of this process."""
+    server = S3Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty bucket, in an environment in which it can be used."""
+    for name, value in s3_server.settings.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server.new_bucket()
+    forget_s3_clients()
+
+
+def forget_s3_clients() -> None:
+    """Let the next one look at the environment; connected ones are shared within a process."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()

@@ -46,7 +46,7 @@ def content_digest(transactions: Rows) -> str:
     """How many rows, and a digest over all of their columns: `120-8f3a…`.
 
     Args:
-        transactions: a table, or paths of Parquet files.
+        transactions: a table, a dataset, or paths of Parquet files.
     """
     with open_rows(transactions) as connection:
         found = connection.execute(_CONTENT).fetchone()

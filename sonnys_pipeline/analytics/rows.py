@@ -13,9 +13,11 @@ from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 
-#: Rows of `transactions`: a table, or Parquet files, which are read as they are needed and never held as a whole.
-Rows: TypeAlias = pa.Table | Sequence[str | os.PathLike[str]]
+#: Rows of `transactions`: a table; or Parquet files, or a dataset of such files somewhere else, which are read as they
+#: are needed and never held as a whole.
+Rows: TypeAlias = pa.Table | ds.Dataset | Sequence[str | os.PathLike[str]]
 
 #: Nothing may be fetched from the network while numbers are made; all that is used here is built into DuckDB.
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -99,11 +101,11 @@ def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own in which `transactions` are the rows.
 
     Args:
-        transactions: a table, or paths of Parquet files; no files are no rows.
+        transactions: a table, a dataset, or paths of Parquet files; no files are no rows.
     """
     with duckdb.connect(config=_OFFLINE) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, where `--json` documents are
-        if isinstance(transactions, pa.Table):
+        if isinstance(transactions, pa.Table | ds.Dataset):
             connection.register("transactions", transactions)
         elif paths := [os.fspath(path) for path in transactions]:
             # The day in the path would come along as a column `date`; instants alone decide what belongs where.

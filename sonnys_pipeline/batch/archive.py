@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.loading.pages import LoadedDay
 
 logger = logging.getLogger(__name__)
@@ -146,6 +146,8 @@ def _other_sites(lake: Lake, loaded: LoadedDay, landed: Mapping[str, str]) -> pa
     """The archived pages but those of this site's earlier read; `None` where they are not the landed file's."""
     try:
         pages, facts = read(lake, loaded.day.key)
+    except UnreachableLakeError:
+        raise
     except LakeError:
         return None
     if facts["windows"] != landed["windows"]:

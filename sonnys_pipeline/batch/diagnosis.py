@@ -26,6 +26,8 @@ from sonnys_pipeline.batch.recovery import check_interrupted_jobs
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION
 from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline.loading.days import first_kept_day
 from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
@@ -275,6 +277,18 @@ def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: s
         remedy = "free space before a long backfill; a full disk stops it, and loses nothing that is landed"
         return Finding(subject, State.WARNING, detail, remedy)
     return Finding(subject, State.OK, detail)
+
+
+def check_object_lake(url: str) -> Finding:
+    """Whether an object can be put into a store, read back, listed and deleted: the rights that a lake needs."""
+    subject = "lake"
+    try:
+        lake = Lake(url)
+        lake.hurry()  # what an ailing store answers at once is what a person wants to see
+        lake.storage.probe()
+    except LakeError as error:
+        return _from_message(subject, error, "; ")
+    return Finding(subject, State.OK, f"{url} takes, gives back, lists and deletes objects")
 
 
 def check_first_partition(start: date, timezone: str, landed: Collection[str], now: datetime) -> Finding:

@@ -123,6 +123,7 @@ class BatchExecutor:
         """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
         self._stop_reason = self._stop_reason or reason
         self._jobs.hurry()
+        self._lake.hurry()
         if self._run is not None:
             self._run.stop(self._stop_reason)
 
@@ -223,6 +224,9 @@ class BatchExecutor:
 
     def _take_up(self, job_id: str) -> list[JobRow]:
         """Bring the job to `running` and its unfinished rows to pending; those rows."""
+        # Before anything is changed: a store that stays away is no reason to read a day again.
+        completed = [row for row in self._jobs.get_rows(job_id) if row.status is RowStatus.COMPLETED]
+        lost = [row for row in completed if not is_landed(self._lake, row.day, row.site)]
         if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
             # It says running, but its lease was free: the executor that had it is gone.
             self._jobs.update_status(
@@ -230,10 +234,9 @@ class BatchExecutor:
             )
         self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
         self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
-        for row in self._jobs.get_rows(job_id):
-            if row.status is RowStatus.COMPLETED and not is_landed(self._lake, row.day, row.site):
-                logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
-                self._jobs.reopen_row(row.id, owner=self.owner)
+        for row in lost:
+            logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
+            self._jobs.reopen_row(row.id, owner=self.owner)
         rows = self._jobs.get_pending_rows(job_id)
         for row in rows:
             for asset in (ASSET, ARCHIVE):

@@ -21,7 +21,7 @@ from sonnys_pipeline.batch.archive import forget_pages, keep_pages
 from sonnys_pipeline.batch.audit import writable_state
 from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
-from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError
+from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
 from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.privacy import Policy, Privacy
@@ -89,7 +89,7 @@ def land_day(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy 
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(lake, day, file.facts)
         landed = None
-        if loaded.site is not None and lake.path(ASSET, day).exists():
+        if loaded.site is not None and lake.has(ASSET, day):
             landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day))
             _refuse_other_policy(day, landed.facts, file.facts)
             file = beside_other_sites(landed, file, loaded)
@@ -129,9 +129,15 @@ def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
 
 
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
-    """Whether a day (of one site, or of all) is landed in a file that can be read."""
+    """Whether a day (of one site, or of all) is landed in a file that can be read.
+
+    Raises:
+        UnreachableLakeError: when the store does not say.
+    """
     try:
         sites = landed_sites(lake, day)
+    except UnreachableLakeError:
+        raise
     except LakeError:
         return False
     return sites is None or site in sites
@@ -199,7 +205,9 @@ def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None
     """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
     path = lake.path(ASSET, key)
     try:
-        landed = lake.facts(ASSET, key) if path.exists() else {}
+        landed = lake.facts(ASSET, key) if lake.has(ASSET, key) else {}
+    except UnreachableLakeError:
+        raise
     except LakeError:  # damaged: landing it again is the remedy
         return
     differing = [

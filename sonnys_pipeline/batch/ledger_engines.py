@@ -23,6 +23,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    Pool,
     create_engine,
     delete,
     event,
@@ -89,6 +90,11 @@ def describe(url: URL) -> str:
     return f"{url.get_backend_name()}://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
 
 
+def is_server(url: str) -> bool:
+    """Whether a ledger's URL names a PostgreSQL server."""
+    return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
+
+
 def open_engine(url: str) -> Engine:
     """The engine for a ledger's URL, with its schema made or migrated.
 
@@ -103,8 +109,8 @@ def open_engine(url: str) -> Engine:
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] == "sqlite" and rest.startswith("/") and rest[1:] not in {"", ":memory:"}:
         return _open_sqlite(Path(rest[1:]))  # not make_url: a folder may have ? in its name
-    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
-        return _open_postgresql(scheme.replace("postgres+", "postgresql+") + "://" + rest)
+    if is_server(url):
+        return _open_postgresql(url)
     raise ValueError(
         "SONNYS_LEDGER_URL: not a ledger that this version knows; use sqlite:///relative/path, "
         "sqlite:////absolute/path or postgresql://user:password@host/database"
@@ -141,7 +147,25 @@ def _open_sqlite(path: Path) -> Engine:
 
 
 def _open_postgresql(url: str) -> Engine:
-    """A server's database; secrets are kept out of the URL's parameters."""
+    """A server's database, with its schema."""
+    engine = server_engine(url)
+    try:
+        _prepare(engine, describe(engine.url))
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def server_engine(url: str, poolclass: type[Pool] | None = None) -> Engine:
+    """A PostgreSQL server's database as it is; secrets are kept out of the URL's parameters.
+
+    Raises:
+        ValueError: for a URL that cannot be read; its text is not quoted, as it may hold a password.
+        LedgerUnavailableError: when no driver is installed.
+    """
+    scheme, _, rest = url.partition("://")
+    url = f"{scheme.replace('postgres+', 'postgresql+')}://{rest}"
     try:
         parsed = make_url(url.replace("postgres://", "postgresql://", 1))
     except (SQLAlchemyError, ValueError):
@@ -164,6 +188,7 @@ def _open_postgresql(url: str) -> Engine:
             connect_args={**own, **secrets},
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
+            poolclass=poolclass,
         )
     except ModuleNotFoundError as error:
         raise LedgerUnavailableError(
@@ -177,11 +202,6 @@ def _open_postgresql(url: str) -> Engine:
         milliseconds = str(round(BUSY_TIMEOUT * 1000))
         connection.execute(select(*(func.set_config(limit, milliseconds, true()) for limit in limits)))
 
-    try:
-        _prepare(engine, describe(parsed))
-    except BaseException:
-        engine.dispose()
-        raise
     return engine
 
 

@@ -32,7 +32,7 @@ from sonnys_pipeline.batch.landing import (
 )
 from sonnys_pipeline.client import APIError, JobData
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows, parse_page
 from sonnys_pipeline.loading.privacy import Privacy, privacy_problem
@@ -192,6 +192,8 @@ def _landed_facts(lake: Lake, day: str) -> dict[str, str]:
     """Facts of the landed day; none where nothing is landed, or nothing that can be read: a replay mends it."""
     try:
         facts = lake.facts(ASSET, day)
+    except UnreachableLakeError:
+        raise
     except LakeError:
         return {}
     return facts if "loaded_at" in facts else {}
@@ -201,6 +203,8 @@ def _is_landed(lake: Lake, day: str, file: DayFile) -> bool:
     """Whether a day's file holds this already, to the last fact."""
     try:
         table, facts = lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day)
+    except UnreachableLakeError:
+        raise
     except LakeError:
         return False
     return facts == dict(file.facts) and table.schema.equals(file.table.schema) and bool(table.equals(file.table))

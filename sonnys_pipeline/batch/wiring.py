@@ -1,4 +1,4 @@
-"""Settings → a ledger and an executor: the one place that puts the batch layer together, for both of its doors."""
+"""Settings → ledger, lake and executor: the one place that puts the batch layer together, for both of its doors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import replace
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobRow
+from sonnys_pipeline.batch.lake_locks import PostgresLocks, is_server
 from sonnys_pipeline.batch.landing import Source
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
 from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.locks import FileLocks, Locks
+from sonnys_pipeline.lake.storage import is_url
 from sonnys_pipeline.loading.privacy import Policy, Privacy
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.settings import Settings, SettingsError
@@ -31,6 +34,29 @@ def open_job_service(settings: Settings) -> JobService:
         return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}", account=account)
     try:
         return open_ledger(settings.ledger_url.get_secret_value(), account=account)
+    except ValueError as wrong:
+        raise SettingsError(str(wrong), ["ledger_url"]) from None
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake that the settings name; nothing is asked of it yet.
+
+    A folder keeps its writers apart by itself. Those of an object store are kept apart where the jobs are remembered:
+    by a PostgreSQL ledger for all machines, else by files in the state folder, for this machine.
+
+    Raises:
+        SettingsError: for a ledger URL of a kind that is no ledger.
+        LakeError: for a store whose driver is not installed.
+    """
+    return Lake(settings.data_url, locks=_locks(settings) if is_url(settings.data_url) else None)
+
+
+def _locks(settings: Settings) -> Locks:
+    url = settings.ledger_url.get_secret_value() if settings.ledger_url else ""
+    if not is_server(url):
+        return FileLocks(settings.prepared_state_dir() / "locks", of=settings.data_url)
+    try:
+        return PostgresLocks(url, settings.data_url)
     except ValueError as wrong:
         raise SettingsError(str(wrong), ["ledger_url"]) from None
 

@@ -28,14 +28,13 @@ from sonnys_pipeline.batch.recovery import (
     handle_recovery_choice,
 )
 from sonnys_pipeline.batch.signals import graceful
-from sonnys_pipeline.batch.wiring import make_executor, open_job_service
+from sonnys_pipeline.batch.wiring import make_executor, open_job_service, open_lake
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
 from sonnys_pipeline.cli.account import load_settings, to_type
 from sonnys_pipeline.cli.backfill_verbs import command_line, notice_interrupted, one_line_errors, requests_sent, results
 from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
-from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _execute(
         session.set_mode(JobMode(mode))
     record = jobs.get_plan(job.id)
     plan = Plan.read(record) if record else None
-    lake = Lake(settings.data_url)
+    lake = open_lake(settings)
     dagster: RunlessDays | None = None
     with ExitStack() as stack:
         written = _Written(jobs, job.id, plan)

@@ -33,13 +33,12 @@ from sonnys_pipeline.batch.plan import Plan, differences
 from sonnys_pipeline.batch.preview import Request, RequestedDaysError, days_between
 from sonnys_pipeline.batch.preview import preview as make_preview
 from sonnys_pipeline.batch.recovery import NotInterruptedError, check_interrupted_jobs
-from sonnys_pipeline.batch.wiring import executor_options, open_job_service
+from sonnys_pipeline.batch.wiring import executor_options, open_job_service, open_lake
 from sonnys_pipeline.batch.write_back import WriteBack
 from sonnys_pipeline.cli import backfill_print as show
 from sonnys_pipeline.cli.account import load_settings, to_type
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
-from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.settings import Settings, SettingsError
 
@@ -75,7 +74,7 @@ def preview(
         settings = load_settings()
         settings.require_credentials()
         with open_job_service(settings) as jobs, settings.open_client() as client:
-            lake = Lake(settings.data_url)
+            lake = open_lake(settings)
             scope = scope_of(client, lake, executor_options(settings, OnError.FAIL_FAST))
             job, plan = make_preview(request, scope, jobs, client, lake, command=command_line())
             if not as_json:
@@ -97,7 +96,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
             plan = Plan.read(record)
             settings.require_credentials()
             with settings.open_client() as client:  # sends nothing: it tells what a run would read from
-                scope = scope_of(client, Lake(settings.data_url), executor_options(settings, OnError.FAIL_FAST))
+                scope = scope_of(client, open_lake(settings), executor_options(settings, OnError.FAIL_FAST))
             if changed := differences(plan, scope, jobs.get_rows(job_id)):
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
             record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
@@ -190,7 +189,7 @@ def reconcile(*, as_json: bool) -> None:
 
     with one_line_errors():
         settings = load_settings()
-        lake = Lake(settings.data_url)
+        lake = open_lake(settings)
         try:
             instance = configured_instance()
         except InstanceError as error:

@@ -18,6 +18,7 @@ from sonnys_pipeline.cli.output import FAILED, json_option, print_json
 if TYPE_CHECKING:
     from sonnys_pipeline.batch.api_diagnosis import Inquiry
     from sonnys_pipeline.batch.diagnosis import Finding, ReadSettings
+    from sonnys_pipeline.lake.dataset import Lake
 
 _SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
 #: Columns of the longest subject, and one more.
@@ -68,15 +69,15 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
     from sonnys_pipeline.batch import diagnosis as machine
     from sonnys_pipeline.batch.diagnosis import guarded
     from sonnys_pipeline.batch.landing import ASSET, is_landed
-    from sonnys_pipeline.lake.dataset import Lake
 
     yield guarded("versions", machine.check_versions)
     read = machine.read_settings(account)
     settings = read.settings
     yield read.finding
     yield guarded(".env", machine.check_env_file)
-    lake = None if read.lacking("data_url") else Lake(settings.data_url)
+    lake = _lake(read, offline)
     landed = lake.partitions(ASSET) if lake else []
+    no_days = "" if lake else read.lacking("data_url") or "the lake was not looked into"
     inquiry = _inquiry(read, offline)
     for subject, check, needed in (
         ("credentials", partial(machine.check_credentials, settings), ("api_id", "api_key")),
@@ -88,14 +89,14 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
-        ("lake", partial(machine.check_lake, Path(settings.data_url).absolute()), ("data_url",)),
+        ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         (
             "first partition",
             partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),
             ("start_date", "timezone", "data_url"),
         ),
     ):
-        yield guarded(subject, check, read.lacking(*needed))
+        yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
     # Last, because Dagster takes seconds to import, and may not fit to what else is installed.
     try:
         from sonnys_pipeline.orchestration.instance import instance_findings
@@ -105,6 +106,34 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
         return
     whole = [day for day in landed if lake and is_landed(lake, day, None)]
     yield from instance_findings(whole, len(landed) - len(whole), account=account)
+
+
+def _lake(read: ReadSettings, offline: bool) -> Lake | None:
+    """The lake, if it can be looked into: an object store may be away, and is not on this machine."""
+    from sonnys_pipeline.batch.landing import ASSET
+    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.lake.storage import is_url
+
+    url = read.settings.data_url
+    if read.lacking("data_url") or (offline and is_url(url)):
+        return None
+    try:
+        lake = Lake(url).glance()
+        lake.hurry()
+        lake.partitions(ASSET)
+    except LakeError:
+        return None
+    return lake
+
+
+def _check_lake(url: str, offline: bool) -> Finding:
+    from sonnys_pipeline.batch import diagnosis as machine
+    from sonnys_pipeline.lake.storage import is_url
+
+    if not is_url(url):
+        return machine.check_lake(Path(url).absolute())
+    return machine.skipped("lake", "not asked (--offline)") if offline else machine.check_object_lake(url)
 
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:

@@ -35,16 +35,15 @@ def replay(start: str | None, end: str | None, as_json: bool) -> None:
     from sonnys_pipeline.batch.replay import Outcome
     from sonnys_pipeline.batch.replay import replay as make_again
     from sonnys_pipeline.batch.signals import graceful
-    from sonnys_pipeline.batch.wiring import privacy_of
+    from sonnys_pipeline.batch.wiring import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
     from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
-    from sonnys_pipeline.lake.dataset import Lake
 
     done: list[ReplayedDay] = []
     stopped: list[str] = []
     with one_line_errors():
         settings = load_settings()
-        lake = Lake(settings.data_url)
+        lake = open_lake(settings)
         archived = lake.partitions(ARCHIVE)
         if not archived and not (start and end):
             refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")

@@ -13,10 +13,9 @@ from sonnys_pipeline.cli.account import account_option, chosen_account, load_set
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sonnys_pipeline.analytics.report import Report
     from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.storage import LakePath
     from sonnys_pipeline.reporting.daily import Page
 
 
@@ -30,14 +29,14 @@ if TYPE_CHECKING:
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page, and print where it lies."""
     from sonnys_pipeline.analytics.report_markdown import headline
-    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.batch.wiring import open_lake
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.reporting.daily import has_figures, land_report, make_report
     from sonnys_pipeline.settings import SettingsError
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
         settings = load_settings()
-        lake, now = Lake(settings.data_url), datetime.now(ZoneInfo(settings.timezone))
+        lake, now = open_lake(settings), datetime.now(ZoneInfo(settings.timezone))
         business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
         try:
             found = make_report(
@@ -104,7 +103,7 @@ def _land_it() -> str:
     return f"dagster asset materialize -m sonnys_pipeline.definitions --select {asset} --partition"
 
 
-def _open(path: Path) -> None:
+def _open(path: LakePath) -> None:
     try:
         shown = webbrowser.open(path.as_uri())
     except webbrowser.Error:

@@ -1,10 +1,10 @@
 """Where files lie, how they get there, how they are read (DESIGN, decisions 5 and 6).
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
-others. A file is written beside its place and renamed into it: readers see the old day or the new one, never a part.
+others; the root is a folder, or a part of an object store. Readers see the old day or the new one, never a part.
 
-Belongs here: paths, atomic writing, reading whole files, a file's own facts. Does not belong here: reading parts of
-them in other forms (`reading.py`), and what the rows mean.
+Belongs here: paths, landing, reading whole files, a file's own facts. Does not belong here: how bytes get into their
+place (`storage.py`, `objects.py`), reading parts of files in other forms (`reading.py`), and what the rows mean.
 """
 
 from __future__ import annotations
@@ -12,34 +12,33 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from filelock import FileLock
 
-from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
-from sonnys_pipeline.lake.writers import file_writer, is_dead_writer
+from sonnys_pipeline.lake.errors import (
+    LakeError,
+    NotLandedError,
+    RowsWouldVanishError,
+    UnwritableLakeError,
+)
+from sonnys_pipeline.lake.locks import FileLocks, Locks
+from sonnys_pipeline.lake.storage import FolderStorage, LakePath, Storage, is_url
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
 #: Column that holds the partition's day in what is read.
 _DAY = "date"
 _FACTS_PREFIX = "sonnys."
-_UNFINISHED = ".tmp"
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
-#: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
-_ABANDONED_AFTER = 3600.0
-#: Folder of locks, hidden from whatever reads the lake; a lock is held for the time that a file takes.
+#: Folder of locks, hidden from whatever reads the lake.
 _LOCKS = ".locks"
-_LOCK_TIMEOUT = 120.0
 #: Rows that are skipped or read together. Files are sorted by site, so one of 20 is read 2.4 times as fast as from
 #: a single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
@@ -52,25 +51,79 @@ class LandedFile:
     Attributes:
         path: where.
         rows: how many rows it holds.
-        size: bytes on disk.
+        size: in bytes.
     """
 
-    path: Path
+    path: LakePath
     rows: int
     size: int
 
 
 class Lake:
-    """A folder of Parquet datasets, one an asset."""
+    """Parquet datasets in one place, one an asset.
 
-    def __init__(self, root: str | Path) -> None:
-        """Point at a root; nothing is read or made yet."""
-        self.root = Path(root).absolute()
+    Attributes:
+        root: the folder, or the URL of an object store.
+        storage: what files are put into and read from.
+    """
 
-    def path(self, asset: str, partition: str | None = None) -> Path:
+    def __init__(self, root: str | os.PathLike[str], *, locks: Locks | None = None) -> None:
+        """Point at a root; nothing is read or made yet.
+
+        Args:
+            root: a folder, or a URL such as `s3://bucket/prefix`.
+            locks: keep writers of one asset apart; left out, files below the folder. An object store has none by
+                itself, and without them refuses `writing`.
+
+        Raises:
+            LakeError: for a store of an unknown kind, or whose driver is not installed.
+        """
+        self.storage = open_storage(root)
+        self.root = self.storage.root
+        self._locks = locks or (FileLocks(str(self.root / _LOCKS)) if self.storage.is_local else None)
+
+    def path(self, asset: str, partition: str | None = None) -> LakePath:
         """Where the file of an asset (and day) lies, landed or not."""
         folder = self.root / asset
         return (folder / f"{_PARTITION}{partition}" if partition else folder) / _FILE
+
+    def has(self, asset: str, partition: str | None = None) -> bool:
+        """Whether a file is landed.
+
+        Raises:
+            UnreachableLakeError: when the store does not say.
+        """
+        return self.stamp(asset, partition) is not None
+
+    def stamp(self, asset: str, partition: str | None = None) -> str | None:
+        """Tells one state of a landed file from another without reading it; `None` where none is landed.
+
+        Raises:
+            LakeError: when it cannot be looked at.
+        """
+        with self._readable(asset, partition) as path:
+            return self.storage.stamp(path)
+
+    def size(self, asset: str, partition: str | None = None) -> int:
+        """Bytes of a landed file.
+
+        Raises:
+            NotLandedError: when it is not there.
+        """
+        with self._readable(asset, partition) as path:
+            return self.storage.size(path)
+
+    def glance(self) -> Lake:
+        """This lake as it is now, for a look at many files: an object store is then asked for lists, not for each."""
+        glanced = copy(self)
+        glanced.storage = self.storage.glance()
+        return glanced
+
+    def hurry(self) -> None:
+        """Wait no longer for a store or a lock's server that is away; safe to call from a signal handler."""
+        self.storage.hurry()
+        if self._locks is not None:
+            self._locks.hurry()
 
     def land(
         self,
@@ -81,7 +134,7 @@ class Lake:
         facts: Mapping[str, str] | None = None,
         may_empty: bool = True,
     ) -> LandedFile:
-        """Put a table in its place, in one rename; repeating it changes nothing but the file's age.
+        """Put a table in its place, in one step; repeating it changes nothing but the file's age.
 
         Args:
             asset: whose file.
@@ -94,7 +147,7 @@ class Lake:
         Raises:
             RowsWouldVanishError: when they may not, and would.
             LakeError: when a partition has a column `date` with other days than its own.
-            UnwritableLakeError: when the disk does not take it; what was there before is still there.
+            UnwritableLakeError: when disk or store does not take it; what was there before is still there.
         """
         path = self.path(asset, partition)
         if not may_empty:
@@ -103,37 +156,31 @@ class Lake:
             table = _without_day(asset, table, partition)
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
-        self._put(path, lambda file: pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP))
-        return LandedFile(path, table.num_rows, path.stat().st_size)
+        size = self.storage.put(
+            path, lambda file: pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
+        )
+        return LandedFile(path, table.num_rows, size)
 
-    def land_page(self, asset: str, name: str, text: str, *, partition: str) -> Path:
-        """Put a page that people read in its place, in one rename, as UTF-8: `{root}/{asset}/date={partition}/{name}`.
+    def land_page(self, asset: str, name: str, text: str, *, partition: str) -> LakePath:
+        """Put a page that people read in its place, in one step, as UTF-8: `{root}/{asset}/date={partition}/{name}`.
 
         Raises:
-            UnwritableLakeError: when the disk does not take it; what was there before is still there.
+            UnwritableLakeError: when disk or store does not take it; what was there before is still there.
         """
         path = self.path(asset, partition).with_name(name)
-        self._put(path, lambda file: file.write(text.encode()))
+        self.storage.put(path, lambda file: file.write(text.encode()))
         return path
 
-    def _put(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
-        """Write a file beside its place and rename it into it, durably."""
-        beside = path.with_name(f".{path.name}.{file_writer()}.{uuid.uuid4().hex}{_UNFINISHED}")
+    def page(self, asset: str, name: str, *, partition: str) -> bytes | None:
+        """A page as it lies there; `None` where there is none, or it cannot be read: making it again is the remedy.
+
+        Raises:
+            UnreachableLakeError: when the store stays away.
+        """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            with _removed_on_failure(beside):
-                # Customer names and plates are inside: readable by owner and group, not by everybody.
-                with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
-                    write(file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            raise UnwritableLakeError(
-                f"cannot write {path} ({error.strerror or error}); free space or mend the rights of {self.root}, "
-                "then run it again: nothing landed was touched"
-            ) from error
+            return self.storage.content(self.path(asset, partition).with_name(name))
+        except OSError:
+            return None
 
     def refuse_vanishing(self, asset: str, table: pa.Table, partition: str | None = None) -> None:
         """Refuse to put no rows in the place of landed rows; `land` asks too, this is for asking before.
@@ -142,7 +189,7 @@ class Lake:
             RowsWouldVanishError: when rows are landed and the table has none.
         """
         path = self.path(asset, partition)
-        if table.num_rows == 0 and path.exists() and (landed := self.rows(asset, partition)):
+        if table.num_rows == 0 and self.has(asset, partition) and (landed := self.rows(asset, partition)):
             raise RowsWouldVanishError(
                 f"{asset} {partition or ''}: {landed} rows are landed and the new read has none; they stay. "
                 f"If the day is really empty now, delete {path} and run it again."
@@ -154,50 +201,46 @@ class Lake:
         Raises:
             UnwritableLakeError: when it cannot be removed.
         """
-        path = self.path(asset, partition)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
+        self.storage.remove(self.path(asset, partition))
 
     @contextlib.contextmanager
     def writing(self, asset: str) -> Iterator[None]:
         """Keep other writers of an asset out while inside, so that a file can be read and replaced in one step.
 
         Raises:
-            UnwritableLakeError: when the lock cannot be had.
+            UnwritableLakeError: when the lock cannot be had, or there are no locks.
         """
-        path = self.root / _LOCKS / f"{asset}.lock"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            lock = FileLock(path, mode=0o640, timeout=_LOCK_TIMEOUT)
-            lock.acquire(poll_interval=0.01)
-        except OSError as error:  # filelock's Timeout is one, too
+        if self._locks is None:
             raise UnwritableLakeError(
-                f"cannot lock {path} ({error.strerror or error}); mend the rights of {self.root}, or end the program "
-                "that holds the lock, then run it again: nothing landed was touched"
-            ) from error
-        try:
+                f"{self.root} was opened without locks, and an object store has none of its own: open it with "
+                "`sonnys_pipeline.batch.wiring.open_lake(settings)`, or give `Lake(..., locks=...)` some"
+            )
+        with self._locks.holding(asset):
             yield
-        finally:
-            lock.release()
 
-    def remove_leftovers(self, asset: str, partition: str) -> list[Path]:
+    def remove_leftovers(self, asset: str, partition: str) -> list[LakePath]:
         """Remove unfinished files of writers that are gone (killed in mid-write); readers never see them anyway.
 
         Returns:
             What was removed.
         """
-        removed = []
-        for path in self.path(asset, partition).parent.glob(f".{_FILE}.*{_UNFINISHED}"):
-            ours_and_dead = is_dead_writer(path.name.removeprefix(f".{_FILE}.").split(".")[0])
-            with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
-                if ours_and_dead or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
-                    path.unlink()
-                    removed.append(path)
-        return removed
+        return self.storage.remove_leftovers(self.path(asset, partition))
+
+    def files(self, asset: str, partitions: Sequence[str]) -> Sequence[LakePath] | ds.Dataset:
+        """Landed rows as the analytics take them: files of this machine, or a dataset that reads them from a store.
+
+        Args:
+            asset: a partitioned one.
+            partitions: which days, in the order of the rows; they have to be landed. None of them is no files.
+
+        Raises:
+            LakeError: when a file in a store cannot be read.
+        """
+        paths = [self.path(asset, key) for key in partitions]
+        if self.storage.is_local or not paths:
+            return paths
+        with self._readable(asset, partitions[0]):
+            return self.storage.dataset(paths, self.root / asset, None)
 
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
@@ -216,17 +259,25 @@ class Lake:
         wanted = None if columns is None else list(columns)
         if partitions is None:
             return self._read_file(asset, None, wanted)
-        missing = [key for key in partitions if not self.path(asset, key).exists()]
+        missing = self.missing(asset, partitions)
         if missing:
             raise NotLandedError(
                 f"{asset}: not landed: {', '.join(missing)}; materialize {'it' if len(missing) == 1 else 'them'} first"
             )
+
+        def read_day(key: str) -> pa.Table:
+            return self._read_file(asset, key, wanted)
+
         tables = []
-        for key in partitions:
-            table = self._read_file(asset, key, wanted)
+        for key, table in zip(partitions, self.storage.each(read_day, partitions), strict=True):
             days = pa.repeat(pa.scalar(date.fromisoformat(key), pa.date32()), table.num_rows)
             tables.append(table.add_column(0, _DAY, days).replace_schema_metadata(None))
         return pa.concat_tables(tables)
+
+    def missing(self, asset: str, partitions: Sequence[str]) -> list[str]:
+        """Days of these that are not landed, in their order."""
+        there = self.storage.each(lambda key: self.has(asset, key), partitions)
+        return [key for key, found in zip(partitions, there, strict=True) if not found]
 
     def rows(self, asset: str, partition: str | None = None) -> int:
         """How many rows a landed file holds, from its footer alone."""
@@ -240,20 +291,36 @@ class Lake:
             name.removeprefix(_FACTS_PREFIX): value for name, value in decoded.items() if name.startswith(_FACTS_PREFIX)
         }
 
+    def column_names(self, asset: str, partitions: Sequence[str | None]) -> list[list[str]]:
+        """Names of the columns of landed files, in their order, from their footers alone.
+
+        Raises:
+            NotLandedError: when a file is not there.
+            LakeError: when one is not readable Parquet.
+        """
+        footers = self.storage.each(lambda key: self._metadata(asset, key), partitions)
+        return [list(footer.schema.to_arrow_schema().names) for footer in footers]
+
     def partitions(self, asset: str) -> list[str]:
         """Days that are landed, in order; folders that only look like one (`date=backup`) are none."""
-        names = (
-            path.parent.name.removeprefix(_PARTITION) for path in (self.root / asset).glob(f"{_PARTITION}*/{_FILE}")
-        )
+        with self._readable(asset, None):
+            below = [path.split("/") for path in self.storage.below(self.root / asset)]
+        names = [
+            path[0].removeprefix(_PARTITION) for path in below if path[0].startswith(_PARTITION) and path[1:] == [_FILE]
+        ]
         return sorted(name for name in names if _DAY_NAME.fullmatch(name))
 
     def _metadata(self, asset: str, partition: str | None) -> pq.FileMetaData:
         with self._readable(asset, partition) as path:
-            return pq.read_metadata(path)
+            return self.storage.metadata(path)
 
     def _read_file(self, asset: str, partition: str | None, columns: list[str] | None) -> pa.Table:
         # ParquetFile, not read_table: the latter would read `date=` out of the path as a dictionary column.
-        with self._readable(asset, partition) as path, pq.ParquetFile(path) as file:
+        with (
+            self._readable(asset, partition) as path,
+            self.storage.opened(path) as source,
+            pq.ParquetFile(source, pre_buffer=True) as file,
+        ):
             there = file.schema_arrow.names
             unknown = sorted(set(columns or ()) - set(there))
             if unknown:  # ParquetFile would leave them out without a word
@@ -261,7 +328,7 @@ class Lake:
             return file.read(columns)
 
     @contextlib.contextmanager
-    def _readable(self, asset: str, partition: str | None) -> Iterator[Path]:
+    def _readable(self, asset: str, partition: str | None) -> Iterator[LakePath]:
         path = self.path(asset, partition)
         try:
             yield path
@@ -283,19 +350,14 @@ def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
     return table.drop_columns(_DAY)
 
 
-@contextlib.contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+def open_storage(root: str | os.PathLike[str]) -> Storage:
+    """The storage at a root: a folder, or for a URL an object store.
 
+    Raises:
+        LakeError: for a store of an unknown kind, or whose driver is not installed.
+    """
+    if not isinstance(root, str) or not is_url(root):
+        return FolderStorage(root)
+    from sonnys_pipeline.lake.objects import ObjectStorage  # noqa: PLC0415 - whoever has a folder needs no fsspec
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return ObjectStorage(root)

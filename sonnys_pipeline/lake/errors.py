@@ -1,11 +1,12 @@
-"""What can go wrong on the way to disk.
+"""What can go wrong on the way to disk, or to an object store.
 
 ```
 LakeError
-├── UnwritableLakeError   full disk, missing rights, a folder that is a file
-├── RowsWouldVanishError  a re-read would replace landed rows by nothing (DESIGN, decision 5)
-├── OtherSourceError      a landed day comes from another account, site or time zone
-└── NotLandedError        a file that is asked for has not been landed
+├── UnwritableLakeError       full disk, missing rights, a folder that is a file
+│   └── UnreachableLakeError  an object store that stays away, or refuses us: nothing can be said of what is in it
+├── RowsWouldVanishError      a re-read would replace landed rows by nothing (DESIGN, decision 5)
+├── OtherSourceError          a landed day comes from another account, site or time zone
+└── NotLandedError            a file that is asked for has not been landed
 ```
 """
 
@@ -16,6 +17,10 @@ class LakeError(Exception):
 
 class UnwritableLakeError(LakeError):
     """The lake cannot be written; nothing half-written stays behind."""
+
+
+class UnreachableLakeError(UnwritableLakeError):
+    """The object store does not answer, or refuses the credentials; not to be taken for a damaged or missing file."""
 
 
 class RowsWouldVanishError(LakeError):

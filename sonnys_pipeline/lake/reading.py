@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -19,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.storage import LakePath, Storage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,6 +44,7 @@ class Scan:
     """Rows that are wanted of one asset; each method hands them out in another form, with the same columns.
 
     Attributes:
+        storage: where the files lie.
         folder: the asset's.
         files: in the order of the rows.
         columns: of the result, in order; for a partitioned asset `date`, the partition's day, is the first.
@@ -53,8 +53,9 @@ class Scan:
         sites: codes of the sites wanted; None for all rows.
     """
 
-    folder: Path
-    files: tuple[Path, ...]
+    storage: Storage
+    folder: LakePath
+    files: tuple[LakePath, ...]
     columns: tuple[str, ...]
     partitioned: bool
     site_column: str | None = None
@@ -67,15 +68,9 @@ class Scan:
             LakeError: when a file cannot be read.
         """
         with self._readable():
-            partitioning = ds.partitioning(pa.schema([(DAY, pa.date32())]), flavor="hive") if self.partitioned else None
-            dataset = ds.dataset(
-                [str(file) for file in self.files],
-                format="parquet",
-                partitioning=partitioning,
-                partition_base_dir=str(self.folder),
-            )
-            wanted = None if self.sites is None else pc.field(self.site_column).isin(self.sites)
-            return dataset.to_table(columns=list(self.columns), filter=wanted).replace_schema_metadata(None)
+            dataset = self._dataset()
+            rows = dataset.to_table(columns=list(self.columns), filter=self._wanted_sites())
+            return rows.replace_schema_metadata(None)
 
     def frame(self) -> pd.DataFrame:
         """Read the rows into pandas.
@@ -95,8 +90,11 @@ class Scan:
         with self._readable():
             connection = duckdb.connect(config=_OFFLINE)
             connection.execute("SET TimeZone = 'UTC'")
-            files = [_literal(file) for file in self.files]
-            relation = connection.read_parquet(files, hive_partitioning=self.partitioned)
+            if self.storage.is_local:
+                files = [_literal(file) for file in self.files]
+                relation = connection.read_parquet(files, hive_partitioning=self.partitioned)
+            else:  # DuckDB leaves columns and filters to Arrow, and needs no extension of its own for it
+                relation = connection.from_arrow(self._dataset())
             if self.sites is not None:
                 codes = [duckdb.ConstantExpression(code) for code in self.sites]
                 relation = relation.filter(duckdb.ColumnExpression(self.site_column or "").isin(*codes))
@@ -112,11 +110,18 @@ class Scan:
             import polars as pl  # noqa: PLC0415 - an optional part of the product
         except ImportError as error:
             raise LakeError("Polars is not installed: pip install 'sonnys-pipeline[polars]'") from error
+        if not self.storage.is_local:
+            with self._readable():
+                wanted = self._wanted_sites()
+                dataset = self._dataset()
+                return pl.scan_pyarrow_dataset(dataset if wanted is None else dataset.filter(wanted)).select(
+                    self.columns
+                )
         # Polars takes every `key=value` of a path for a partition, those above the lake included.
         above = {part.partition("=")[0]: pl.String for part in self.folder.parts if "=" in part}
         with self._readable():
             frame = pl.scan_parquet(
-                list(self.files),
+                [str(file) for file in self.files],
                 hive_partitioning=self.partitioned,
                 hive_schema={**above, DAY: pl.Date} if self.partitioned else None,
                 glob=False,
@@ -124,6 +129,13 @@ class Scan:
             if self.sites is not None:
                 frame = frame.filter(pl.col(self.site_column or "").is_in(self.sites))
             return frame.select(self.columns)
+
+    def _dataset(self) -> ds.Dataset:
+        partitioning = ds.partitioning(pa.schema([(DAY, pa.date32())]), flavor="hive") if self.partitioned else None
+        return self.storage.dataset(self.files, self.folder, partitioning)
+
+    def _wanted_sites(self) -> pc.Expression | None:
+        return None if self.sites is None else pc.field(self.site_column).isin(self.sites)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -156,11 +168,12 @@ def scan(
     """
     keys: Sequence[str | None] = [None] if partitions is None else list(partitions)
     files = tuple(lake.path(asset, key) for key in keys)
-    _require_landed(asset, [key or "" for key, file in zip(keys, files, strict=True) if not file.exists()])
+    missing = lake.missing(asset, partitions) if partitions is not None else [""] * (not lake.has(asset))
+    _require_landed(asset, missing)
     if not files:
         raise NotLandedError(f"{asset}: no day is asked for; name one at least")
-    there = {file: _names(file) for file in files}
-    first = there[files[0]]
+    there = lake.column_names(asset, keys)
+    first = there[0]
     wanted = [name for name in (first if columns is None else columns) if partitions is None or name != DAY]
     site_column = next((name for name in SITE_COLUMNS if name in first), None)
     if sites is not None:
@@ -169,13 +182,14 @@ def scan(
         if site_column is None:
             raise LakeError(f"{asset} cannot be read by site: it has none of the columns {', '.join(SITE_COLUMNS)}")
     needed = {*wanted, *([site_column] if sites is not None and site_column else [])}
-    for file, names in there.items():
+    for file, names in zip(files, there, strict=True):
         if lacking := sorted(needed - set(names)):
             raise LakeError(
                 f"{file} has no column {', '.join(lacking)}; it has {', '.join(names)}. Ask for others, or materialize "
                 "it again if it is older than the column."
             )
     return Scan(
+        storage=lake.storage,
         folder=lake.root / asset,
         files=files,
         columns=tuple(wanted if partitions is None else [DAY, *wanted]),
@@ -197,13 +211,6 @@ def _require_landed(asset: str, missing: Sequence[str]) -> None:
     )
 
 
-def _names(file: Path) -> list[str]:
-    try:
-        return list(pq.read_schema(file).names)
-    except (pa.ArrowException, OSError) as error:
-        raise LakeError(f"{file} cannot be read as Parquet ({error}); restore it or materialize it again") from error
-
-
-def _literal(file: Path) -> str:
+def _literal(file: LakePath) -> str:
     """A path in which DuckDB sees no pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))

@@ -66,8 +66,8 @@ def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLa
     found = []
     for name in accounts:
         try:
-            found.append(AccountLake(name, lake.open_lake(name), Settings.load(name).start_date))
-        except SettingsError as error:
+            found.append(AccountLake(name, lake.open_lake(name).glance(), Settings.load(name).start_date))
+        except (SettingsError, LakeError) as error:
             found.append(AccountLake(name, None, problem=str(error)))
     return found
 

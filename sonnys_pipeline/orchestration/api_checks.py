@@ -85,7 +85,7 @@ def _washes(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
     listed: list[TransactionListItem] = []
     for window in day.windows:
         listed += client.transactions.list_by_type("wash", **window.params)
-    return list(wash_disagreements([lake.path(_ASSET, day.key)], _ids_of(day, listed)).problems)
+    return list(wash_disagreements(lake.files(_ASSET, [day.key]), _ids_of(day, listed)).problems)
 
 
 def _ids_of(day: Day, listed: Sequence[TransactionListItem]) -> set[str]:

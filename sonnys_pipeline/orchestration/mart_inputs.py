@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,6 +21,7 @@ import pyarrow as pa
 from sonnys_pipeline.analytics.business_days import MissingDay, SiteDay, partitions_needed, site_zones
 from sonnys_pipeline.analytics.counting import Mart
 from sonnys_pipeline.analytics.digests import content_digest, site_day_digests
+from sonnys_pipeline.analytics.rows import Rows
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
@@ -72,7 +72,7 @@ class MartInputs:
         self._lake = lake
         self.timezone = timezone
         self.partitions = frozenset(lake.partitions(TRANSACTIONS))
-        self.sites_are_landed = lake.path(SITES).exists()
+        self.sites_are_landed = lake.has(SITES)
         self.sites = lake.read(SITES, columns=["code", "timezone"]) if self.sites_are_landed else _NO_SITES
 
     @cached_property
@@ -94,9 +94,13 @@ class MartInputs:
                 needed[site_day.business_date.isoformat()] |= keys
         return {day: sorted(keys) for day, keys in needed.items()}
 
-    def file(self, partition: str) -> Path:
-        """Where a partition of `transactions` lies."""
-        return self._lake.path(TRANSACTIONS, partition)
+    def rows(self, partitions: Sequence[str]) -> Rows:
+        """The rows of partitions of `transactions`, read as they are needed.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        return self._lake.files(TRANSACTIONS, partitions)
 
     def content(self, partition: str) -> str:
         """Digest of a partition's rows; made once for each state of its file.
@@ -104,10 +108,10 @@ class MartInputs:
         Raises:
             LakeError: when the file cannot be read.
         """
-        path = str(self.file(partition))
         try:
-            return _content(path, _stamp(path))
+            return _content(str(self._lake.root), partition, self._stamp(partition))
         except (duckdb.Error, OSError) as error:
+            path = self._lake.path(TRANSACTIONS, partition)
             raise LakeError(f"{path} cannot be read ({error}); restore it or materialize it again") from error
 
     def remembered(self, recipe: Recipe, partitions: Iterable[str]) -> dict[str, Any]:
@@ -117,7 +121,7 @@ class MartInputs:
             LakeError: when a file cannot be read.
         """
         # The stamp first: a file that is replaced in between is then seen as newer.
-        files = {key: [_stamp(str(self.file(key))), *self._held(recipe, key)] for key in partitions}
+        files = {key: [self._stamp(key), *self._held(recipe, key)] for key in partitions}
         return {"version": recipe.version, "zones": self.zones if recipe.by_site_day else "", "files": files}
 
     def is_as_remembered(self, recipe: Recipe, partitions: Sequence[str], kept: Mapping[str, Any]) -> bool:
@@ -132,10 +136,7 @@ class MartInputs:
         return (
             kept.get("zones") == (self.zones if recipe.by_site_day else "")
             and sorted(files) == list(partitions)
-            and all(
-                files[key][0] == _stamp(str(self.file(key))) or files[key][1:] == self._held(recipe, key)
-                for key in files
-            )
+            and all(files[key][0] == self._stamp(key) or files[key][1:] == self._held(recipe, key) for key in files)
         )
 
     def state(self, recipe: Recipe, partitions: Iterable[str]) -> str:
@@ -144,7 +145,7 @@ class MartInputs:
         Raises:
             LakeError: when a file is not there any more.
         """
-        stamps = [[key, _stamp(str(self.file(key)))] for key in partitions]
+        stamps = [[key, self._stamp(key)] for key in partitions]
         return _digest([recipe.version, self.zones if recipe.by_site_day else "", stamps])[:16]
 
     def digests(self, recipe: Recipe, days: Sequence[str]) -> dict[str, str]:
@@ -156,7 +157,7 @@ class MartInputs:
         if not recipe.by_site_day:
             return {day: _digest([recipe.version, self.content(day)]) for day in days}
         read = sorted({key for keys in self.landed_for(recipe, days).values() for key in keys})
-        stamps = tuple((key, _stamp(str(self.file(key)))) for key in read)
+        stamps = tuple((key, self._stamp(key)) for key in read)
         made = _site_day_digests(str(self._lake.root), self.timezone, self.zones, tuple(days), stamps)
         return {day: _digest([recipe.version, digest]) for day, digest in made}
 
@@ -189,7 +190,7 @@ class MartInputs:
         landed = sorted(wanted & self.partitions)
         try:
             mart = function(
-                [self.file(key) for key in landed],
+                self.rows(landed),
                 self.sites,
                 [date.fromisoformat(day) for day in days],
                 landed=[date.fromisoformat(key) for key in landed],
@@ -213,11 +214,19 @@ class MartInputs:
             )
         return landed
 
+    def _stamp(self, partition: str) -> str:
+        """Tells one state of a file from another without reading it; LakeError where it is not there."""
+        stamp = self._lake.stamp(TRANSACTIONS, partition)
+        if stamp is None:
+            path = self._lake.path(TRANSACTIONS, partition)
+            raise LakeError(f"{path} cannot be read (it is gone); restore it or materialize it again")
+        return stamp
+
     def _held(self, recipe: Recipe, partition: str) -> list[Any]:
         """Rows of a partition; and the sites that it was read for, where days of others are left out."""
         if not recipe.by_site_day:
             return [self.content(partition)]
-        return [self.content(partition), _sites(str(self._lake.root), partition, _stamp(str(self.file(partition))))]
+        return [self.content(partition), _sites(str(self._lake.root), partition, self._stamp(partition))]
 
     def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
         return partitions_needed([date.fromisoformat(day) for day in days], self.sites, self.timezone)
@@ -263,20 +272,9 @@ def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:
     return found
 
 
-def _stamp(path: str) -> str:
-    """Tells one state of a file from another without reading it; LakeError where it is not there."""
-    try:
-        found = Path(path).stat()
-    except OSError as error:
-        raise LakeError(
-            f"{path} cannot be read ({error.strerror or error}); restore it or materialize it again"
-        ) from error
-    return f"{found.st_mtime_ns}-{found.st_size}"
-
-
 @lru_cache(maxsize=4096)
-def _content(path: str, stamp: str) -> str:  # noqa: ARG001 - the stamp is part of what is remembered
-    return content_digest([path])
+def _content(root: str, partition: str, stamp: str) -> str:  # noqa: ARG001 - the stamp is part of what is remembered
+    return content_digest(Lake(root).files(TRANSACTIONS, [partition]))
 
 
 @lru_cache(maxsize=4096)

@@ -39,8 +39,12 @@ def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> 
     }
 
 
-def day_metadata(day: LandedDay) -> Metadata:
-    """A day that has just been landed."""
+def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
+    """A day that has just been landed.
+
+    Raises:
+        LakeError: when its file cannot be read.
+    """
     loaded = day.loaded
     return {
         **file_metadata(day.file, loaded.table, partitioned=True),
@@ -53,7 +57,7 @@ def day_metadata(day: LandedDay) -> Metadata:
         "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
-        CONTENT_DIGEST: dg.MetadataValue.text(content_digest([day.file.path])),
+        CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
     }
 
 
@@ -80,9 +84,9 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
     table = lake.read("transactions", [day]).drop_columns("date")
     facts = lake.facts("transactions", day)
     windows = json.loads(facts["windows"])
-    path = lake.path("transactions", day)
+    file = LandedFile(lake.path("transactions", day), table.num_rows, lake.size("transactions", day))
     return {
-        **file_metadata(LandedFile(path, table.num_rows, path.stat().st_size), table, partitioned=True),
+        **file_metadata(file, table, partitioned=True),
         "pages": dg.MetadataValue.int(sum(len(window["hashes"]) for window in windows)),
         "api_total": dg.MetadataValue.int(
             sum(window["total"] for window in windows) - int(facts.get("superseded", "0"))
@@ -90,8 +94,18 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
-        CONTENT_DIGEST: dg.MetadataValue.text(content_digest([path])),
+        CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
     }
+
+
+def _digest(lake: Lake, day: str) -> str:
+    """Of the rows in a landed day's file, those of other sites included.
+
+    Raises:
+        LakeError: when it cannot be read.
+    """
+    # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
+    return content_digest(lake.read("transactions", [day]).drop_columns("date"))
 
 
 def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:

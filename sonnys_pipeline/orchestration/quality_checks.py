@@ -8,7 +8,6 @@ Belongs here: checks of `transactions` in what is landed alone. Does not belong 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -19,6 +18,7 @@ from sonnys_pipeline.analytics.quality import (
     tender_differences,
     unknown_values,
 )
+from sonnys_pipeline.analytics.rows import Rows
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
@@ -41,7 +41,7 @@ _BY_DAY: Mapping[str, tuple[str, str]] = {
 }
 
 #: What looks at rows: files in, finding out.
-Look = Callable[[Sequence[Path]], Finding]
+Look = Callable[[Rows], Finding]
 
 
 def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
@@ -91,9 +91,9 @@ def by_row(lake: Lake, days: Sequence[str], look: Look) -> dict[str, list[str]]:
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
     try:
-        if look([lake.path(_ASSET, day) for day in days]).passed:
+        if look(lake.files(_ASSET, days)).passed:
             return {day: [] for day in days}
-        return {day: list(look([lake.path(_ASSET, day)]).problems) for day in days}
+        return {day: list(look(lake.files(_ASSET, [day])).problems) for day in days}
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
 

@@ -32,7 +32,7 @@ class LandedDays:
     def add(self, day: LandedDay) -> None:
         """A day has just been landed."""
         loaded = day.loaded
-        self._fresh[loaded.day.key] = day_metadata(day)
+        self._fresh[loaded.day.key] = day_metadata(self._lake, day)
         self._context.log.info(
             "%s: %d rows on %d pages, %d requests",
             loaded.day.key, day.file.rows, len(loaded.job_hashes), loaded.requests,

@@ -7,6 +7,7 @@ here: work, and how landed rows become inputs (`inputs.py`).
 import dagster as dg
 
 from sonnys_pipeline.accounts import ALL_ACCOUNTS, NEVER_SHARED
+from sonnys_pipeline.batch.wiring import open_lake
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings, folder_in
@@ -77,6 +78,8 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic
             SettingsError: for a store that cannot be landed in, or an account that there is not.
         """
         if account and account != ALL_ACCOUNTS and self.data_url is None:
-            return Lake(Settings.load(account).data_url)
-        root = Settings.load(data_url=self.data_url).data_url
-        return Lake(folder_in(root, account) if account else root)
+            return open_lake(Settings.load(account))
+        settings = Settings.load(data_url=self.data_url)
+        if account:
+            settings = settings.model_copy(update={"data_url": folder_in(settings.data_url, account)})
+        return open_lake(settings)

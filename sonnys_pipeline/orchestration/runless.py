@@ -50,7 +50,9 @@ class RunlessDays:
         key = day.loaded.day.key
         # The event is about the file; of one that holds other sites, too, what was read now tells too little.
         whole = day.loaded.site is None
-        self._report(key, (lambda: day_metadata(day)) if whole else (lambda: landed_metadata(self._lake, key)))
+        self._report(
+            key, partial(day_metadata, self._lake, day) if whole else partial(landed_metadata, self._lake, key)
+        )
 
     def add_landed(self, day: str) -> None:
         """A day's file has just been written, not by a run: what is told of it is what the file itself tells."""

@@ -32,7 +32,7 @@ def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[st
         if count != promised:
             found[day].append(f"{count} rows, but the API promised {promised} ({count - promised:+d})")
     try:
-        unique = duplicate_ids([lake.path("transactions", day) for day in days]).passed
+        unique = duplicate_ids(lake.files("transactions", days)).passed
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
     if not unique:  # only then is it worth holding the ids of all days to say which and where
@@ -51,7 +51,7 @@ def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[st
     for key in days:
         lake.rows("transactions", key)  # its error names the file
         day = Day.of(key, timezone)
-        found[key] = list(outside_the_day([lake.path("transactions", key)], day.start, day.end).problems)
+        found[key] = list(outside_the_day(lake.files("transactions", [key]), day.start, day.end).problems)
     return found
 
 

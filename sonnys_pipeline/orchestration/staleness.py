@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.orchestration.mart_inputs import INPUT_DIGEST, INPUTS, MartInputs, Recipe
 from sonnys_pipeline.orchestration.soundness import unsound
 
@@ -42,6 +42,8 @@ def stale_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[st
                 stale.append(day)
             elif not inputs.is_as_remembered(recipe, partitions, remembered):
                 doubtful.append(day)
+        except UnreachableLakeError:
+            raise
         except (LakeError, OSError) as error:
             problems.append(f"{recipe.asset} {day}: {error}")
     for days_together in _readable(inputs, recipe, doubtful, problems):
@@ -58,6 +60,8 @@ def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], prob
     bad: set[str] = set()
     try:
         found = unsound(lake, read, inputs.timezone) if read else {}
+    except UnreachableLakeError:
+        raise
     except LakeError:
         found = {}
         for key in read:
@@ -77,6 +81,8 @@ def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: lis
         return []
     try:
         inputs.digests(recipe, days)
+    except UnreachableLakeError:
+        raise
     except LakeError as error:
         if len(days) == 1:
             problems.append(f"{recipe.asset} {days[0]}: {error}")
@@ -88,6 +94,8 @@ def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: lis
 def _kept(lake: Lake, asset: str, day: str) -> dict[str, str]:
     """What a mart's file says of itself; nothing where it is not there, or damaged."""
     try:
-        return lake.facts(asset, day) if lake.path(asset, day).exists() else {}
+        return lake.facts(asset, day) if lake.has(asset, day) else {}
+    except UnreachableLakeError:  # nobody knows what it says
+        raise
     except LakeError:
         return {}

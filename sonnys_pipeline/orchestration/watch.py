@@ -65,7 +65,7 @@ def watch_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         wanted, moment = {key.name for key in context.selected_asset_check_keys}, now()
         try:
-            landed = account.open_lake(lake)
+            landed = account.open_lake(lake).glance()
             if "freshness" in wanted:
                 yield _freshness(asset, landed, partitions, moment)
             if "ageing" in wanted:
@@ -137,11 +137,11 @@ def _settled(
     """
     newest = last_complete_day(now, partitions.timezone)
     days = [(newest - timedelta(days=back)).isoformat() for back in range(LOOK_BACK)]
-    paths = {day: lake.path(_ASSET, day) for day in days if lake.path(_ASSET, day).exists()}
+    there = sorted(set(days) & set(lake.partitions(_ASSET)))
     look = partial(unsettled_rows, now=now)
     try:
-        found = look(list(paths.values()) or TRANSACTIONS.empty_table())
-        bad = [] if found.passed else [day for day, path in paths.items() if not look([path]).passed]
+        found = look(lake.files(_ASSET, there) if there else TRANSACTIONS.empty_table())
+        bad = [] if found.passed else [day for day in there if not look(lake.files(_ASSET, [day])).passed]
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
     said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"

@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -27,10 +26,12 @@ from sonnys_pipeline.analytics.measures import CARS, Gap, gaps_of
 from sonnys_pipeline.analytics.mixes import discount_mix, tender_mix
 from sonnys_pipeline.analytics.report import HISTORY_DAYS, Report, build_report
 from sonnys_pipeline.analytics.report_html import report_as_html
+from sonnys_pipeline.analytics.rows import Rows
 from sonnys_pipeline.batch.landing import ASSET as TRANSACTIONS
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.storage import LakePath
 from sonnys_pipeline.reporting.findings import findings_of
 
 ASSET = "daily_report"
@@ -49,10 +50,10 @@ class Page:
 
     Attributes:
         path: of the page, `{root}/daily_report/date=YYYY-MM-DD/report.html`.
-        size: bytes on disk.
+        size: in bytes.
     """
 
-    path: Path
+    path: LakePath
     size: int
 
 
@@ -72,6 +73,7 @@ def make_report(
         NotLandedError: no row of the day is landed.
         LakeError: a file cannot be read.
     """
+    lake = lake.glance()
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake)
     days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]
@@ -79,8 +81,8 @@ def make_report(
     of_the_day = landed & _partitions_of(business_date, sites, timezone)
     if not of_the_day:
         raise NotLandedError(f"{TRANSACTIONS}: not landed: {business_date}; materialize it first")
-    history = _paths(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
-    day = _paths(lake, of_the_day)
+    history = _rows(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
+    day = _rows(lake, of_the_day)
     with _readable(lake):
         mart = site_day_kpis(history, sites, days, landed=landed, timezone=timezone)
         hours, tenders, discounts = (
@@ -115,7 +117,7 @@ def land_report(lake: Lake, report: Report, *, beside: str = "") -> Page:
     """
     html = report_as_html(report) + (f"<!-- made beside {beside} -->\n" if beside else "")
     path = lake.land_page(ASSET, PAGE, html, partition=report.business_date.isoformat())
-    return Page(path, path.stat().st_size)
+    return Page(path, len(html.encode()))
 
 
 def made_beside(lake: Lake, day: str) -> str:
@@ -123,11 +125,8 @@ def made_beside(lake: Lake, day: str) -> str:
 
     `day` is the business date as YYYY-MM-DD.
     """
-    try:
-        end = lake.path(ASSET, day).with_name(PAGE).read_bytes()[-_NOTE_BYTES:]
-    except OSError:
-        return ""
-    found = re.search(rb"<!-- made beside (\w+) -->\s*\Z", end)
+    page = lake.page(ASSET, PAGE, partition=day) or b""
+    found = re.search(rb"<!-- made beside (\w+) -->\s*\Z", page[-_NOTE_BYTES:])
     return found[1].decode() if found else ""
 
 
@@ -152,6 +151,7 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
     Raises:
         LakeError: when a file, or the list of sites, cannot be read.
     """
+    lake = lake.glance()
     landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
     sites, _ = _sites(lake)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
@@ -169,14 +169,14 @@ def _landed_days(lake: Lake) -> frozenset[date]:
 
 def _sites(lake: Lake) -> tuple[pa.Table, Sequence[Caveat]]:
     """The list of sites; and what to say where it is not landed."""
-    if lake.path(_SITES).exists():
+    if lake.has(_SITES):
         return lake.read(_SITES, columns=["code", "name", "timezone"]), ()
     said = "The list of sites is not landed: sites go by their codes, and their days by the pipeline's zone. Load it."
     return _NO_SITES, (Caveat("warning", said),)
 
 
-def _paths(lake: Lake, days: Collection[date]) -> list[Path]:
-    return [lake.path(TRANSACTIONS, day.isoformat()) for day in sorted(days)]
+def _rows(lake: Lake, days: Collection[date]) -> Rows:
+    return lake.files(TRANSACTIONS, [day.isoformat() for day in sorted(days)])
 
 
 def _whole_days(days: Iterable[date], landed: Collection[date]) -> Iterator[Gap]:

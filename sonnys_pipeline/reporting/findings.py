@@ -46,11 +46,11 @@ def findings_of(
     days = sorted(partitions)
     if not days:
         return
-    rows = [lake.path(TRANSACTIONS, day.isoformat()) for day in days]
+    rows = lake.files(TRANSACTIONS, [day.isoformat() for day in days])
     yield from _said(quality.duplicate_ids(rows), "error", "landed more than once, and counted as often", _AGAIN)
-    for day, path in zip(days, rows, strict=True):
+    for day in days:
         span = Day.of(day.isoformat(), timezone)
-        strays = quality.outside_the_day([path], span.start, span.end)
+        strays = quality.outside_the_day(lake.files(TRANSACTIONS, [day.isoformat()]), span.start, span.end)
         yield from _said(strays, "error", f"landed with a day that {_they(strays)} not lie in", _AGAIN)
     yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled, a week later", _AGAIN)
     yield from _volume(lake, business_date)
@@ -93,7 +93,7 @@ def volumes(lake: Lake, days: Iterable[date]) -> dict[date, Volume]:
     """
     asked = set(days)
     earlier = {day - weeks * 7 * _DAY for day in asked for weeks in range(1, _WEEKS + 1)}
-    landed = {day for day in asked | earlier if lake.path(TRANSACTIONS, day.isoformat()).exists()}
+    landed = {day for day in asked | earlier if lake.has(TRANSACTIONS, day.isoformat())}
     whole = [day for day in sorted(landed) if landed_sites(lake, day.isoformat()) is None]
     rows = {day: lake.rows(TRANSACTIONS, day.isoformat()) for day in whole}
     return {day: unusual_volume(day, rows, weeks=_WEEKS) for day in sorted(asked & rows.keys())}

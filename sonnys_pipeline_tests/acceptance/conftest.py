@@ -3,7 +3,7 @@
 Belongs here: starting and ending. Does not belong here: assertions.
 
 `SONNYS_TEST_STORES=postgres` puts ledger, request budget and Dagster's storage of every test into PostgreSQL; what the
-tests expect is the same.
+tests expect is the same. `SONNYS_TEST_LAKE=s3` puts what lands into a bucket of a real S3 server.
 """
 
 import os
@@ -34,6 +34,8 @@ BIN = Path(sys.executable).parent
 STUCK = 150
 #: Where ledger, budget and Dagster's storage lie: in files, or in `postgres`.
 STORES = os.environ.get("SONNYS_TEST_STORES", "files")
+#: Where days land: in a `folder`, or on `s3`.
+LAKE = os.environ.get("SONNYS_TEST_LAKE", "folder")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster-postgres.yaml"
 
 
@@ -57,7 +59,7 @@ class Site:
     @property
     def lake(self) -> Lake:
         """What has landed here."""
-        return Lake(self.folder / "data")
+        return Lake(self.environment["SONNYS_DATA_URL"])
 
     def new_dagster_home(self, name: str) -> str:
         """One more Dagster instance on disk, for processes that shall not meet in one."""
@@ -94,7 +96,8 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
     """Starts simulators, each with an environment of its own; they stop after the test."""
     with ExitStack() as running:
 
-        def start(timezone: str = "UTC", stores: str = STORES, **config: Any) -> Site:
+        def start(timezone: str = "UTC", stores: str = STORES, lake: str = LAKE, **config: Any) -> Site:
+            bucket = request.getfixturevalue("s3_url") if lake == "s3" else ""
             new_database: Callable[[], str] | None = None
             if stores == "postgres":
                 new_database = request.getfixturevalue("postgres_server").new_database
@@ -109,7 +112,7 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
                 "SONNYS_POLL_INTERVAL": f"{2 / scale:g}",
                 "SONNYS_JOB_TIMEOUT": f"{300 / scale:g}",
                 "SONNYS_HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
-                "SONNYS_DATA_URL": str(folder / "data"),
+                "SONNYS_DATA_URL": f"{bucket}/{folder.name}" if bucket else str(folder / "data"),
                 "SONNYS_STATE_DIR": str(folder / "state"),
                 "SONNYS_TIMEZONE": timezone,
                 "DAGSTER_HOME": dagster_home(folder / "dagster", new_database),

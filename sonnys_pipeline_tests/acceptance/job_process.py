@@ -12,8 +12,7 @@ from dataclasses import asdict
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import JobMode, RowSpec
 from sonnys_pipeline.batch.signals import graceful
-from sonnys_pipeline.batch.wiring import make_executor, open_job_service
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.batch.wiring import make_executor, open_job_service, open_lake
 from sonnys_pipeline.settings import Settings
 
 
@@ -23,7 +22,7 @@ def main(name: str, days: list[str]) -> int:
         job = jobs.find_job(name)
         if job is None:
             job = jobs.create_job(name, mode=JobMode.AUTO, rows=[RowSpec(day) for day in days])
-        executor = make_executor(settings, jobs, client, Lake(settings.data_url), on_error=OnError.CONTINUE)
+        executor = make_executor(settings, jobs, client, open_lake(settings), on_error=OnError.CONTINUE)
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
         print(json.dumps(asdict(result)), flush=True)

@@ -120,7 +120,7 @@ def open_pipeline(
     """Points the environment at a new simulator (at noon of 2026-03-20), all durations scaled as its clock is."""
     monkeypatch.chdir(tmp_path)  # no .env from outside
 
-    def open_one(**config: Any) -> Pipeline:
+    def open_one(data_url: str = "", **config: Any) -> Pipeline:
         simulator = start_simulator(**{"rows_per_day": 120, "api_id": API_ID, "api_key": API_KEY, **config})
         scale = simulator.config.speed
         variables = {
@@ -131,12 +131,12 @@ def open_pipeline(
             "POLL_INTERVAL": f"{2 / scale:g}",
             "JOB_TIMEOUT": f"{300 / scale:g}",
             "HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
-            "DATA_URL": str(tmp_path / "data"),
+            "DATA_URL": data_url or str(tmp_path / "data"),
             "STATE_DIR": str(tmp_path / "state"),
         }
         for name, value in variables.items():
             monkeypatch.setenv(f"SONNYS_{name}", value)
-        return Pipeline(simulator, instance, Lake(tmp_path / "data"), tmp_path / "state")
+        return Pipeline(simulator, instance, Lake(variables["DATA_URL"]), tmp_path / "state")
 
     return open_one
 

@@ -18,6 +18,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+from sonnys_pipeline.lake.locks import FileLocks
 from sonnys_pipeline.lake.writers import file_writer, this_machine
 
 ASSET, DAY = "transactions", "2026-03-10"
@@ -26,13 +27,23 @@ NEW = pa.table({"id": ["c"], "total": [3.0]})
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+def folder(tmp_path: Path) -> Lake:
+    """A lake in a folder."""
     return Lake(tmp_path / "data")
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    """A lake in a folder, and one in a bucket: what holds of one holds of the other."""
+    if request.param == "folder":
+        return Lake(tmp_path / "data")
+    url = f"{request.getfixturevalue('s3_url')}/data"
+    return Lake(url, locks=FileLocks(tmp_path / "locks", of=url))
 
 
 def files(lake: Lake) -> list[str]:
     """Everything under the root, hidden files included."""
-    return sorted(str(path.relative_to(lake.root)) for path in lake.root.rglob("*") if path.is_file())
+    return sorted(str(path).removeprefix(f"{lake.root}/") for path in lake.root.rglob("*") if path.is_file())
 
 
 def test_the_layout_is_hive_style(lake: Lake) -> None:
@@ -44,22 +55,22 @@ def test_the_layout_is_hive_style(lake: Lake) -> None:
     assert (landed.rows, landed.size) == (2, landed.path.stat().st_size)
 
 
-def test_anything_can_read_it(lake: Lake) -> None:
+def test_anything_can_read_it(folder: Lake) -> None:
     """It is Parquet with zstd; a reader of the whole folder sees all days, and no temporary file."""
-    path = lake.land(ASSET, OLD, partition=DAY).path
-    lake.land(ASSET, NEW, partition="2026-03-11")
+    path = folder.land(ASSET, OLD, partition=DAY).path
+    folder.land(ASSET, NEW, partition="2026-03-11")
     assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
-    assert pq.read_table(lake.root / ASSET)["id"].to_pylist() == ["a", "b", "c"]
+    assert pq.read_table(folder.root / ASSET)["id"].to_pylist() == ["a", "b", "c"]
 
 
-def test_a_day_is_replaced_whole(lake: Lake) -> None:
+def test_a_day_is_replaced_whole(folder: Lake) -> None:
     """Landing again replaces the file in one rename: a reader that had it open still reads the old day."""
-    path = lake.land(ASSET, OLD, partition=DAY).path
+    path = folder.land(ASSET, OLD, partition=DAY).path
     with path.open("rb") as opened:
-        lake.land(ASSET, NEW, partition=DAY)
+        folder.land(ASSET, NEW, partition=DAY)
         assert pq.read_table(opened)["id"].to_pylist() == ["a", "b"]
-    assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["c"]
-    assert len(files(lake)) == 1
+    assert folder.read(ASSET, [DAY])["id"].to_pylist() == ["c"]
+    assert len(files(folder)) == 1
 
 
 def test_landing_twice_changes_nothing(lake: Lake) -> None:
@@ -70,11 +81,11 @@ def test_landing_twice_changes_nothing(lake: Lake) -> None:
     assert path.read_bytes() == before
 
 
-def test_files_are_not_for_everybody(lake: Lake) -> None:
+def test_files_are_not_for_everybody(folder: Lake) -> None:
     """Names and plates are inside: owner and group, whatever the umask."""
     previous = os.umask(0)
     try:
-        path = lake.land(ASSET, OLD, partition=DAY).path
+        path = folder.land(ASSET, OLD, partition=DAY).path
     finally:
         os.umask(previous)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -98,29 +109,29 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("landed", [True, False])
-def test_a_full_disk_leaves_the_old_day(lake: Lake, monkeypatch: pytest.MonkeyPatch, landed: bool) -> None:
+def test_a_full_disk_leaves_the_old_day(folder: Lake, monkeypatch: pytest.MonkeyPatch, landed: bool) -> None:
     """BM-03: a failure in the middle of writing leaves what was there, and no half-written file; the error says so."""
     if landed:
-        lake.land(ASSET, OLD, partition=DAY)
+        folder.land(ASSET, OLD, partition=DAY)
     monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", _disk_full)
     with pytest.raises(UnwritableLakeError, match=r"No space left on device.*nothing landed was touched") as caught:
-        lake.land(ASSET, NEW, partition=DAY)
+        folder.land(ASSET, NEW, partition=DAY)
     assert isinstance(caught.value.__cause__, OSError)
     monkeypatch.undo()
-    assert lake.partitions(ASSET) == ([DAY] if landed else [])
-    assert len(files(lake)) == landed
+    assert folder.partitions(ASSET) == ([DAY] if landed else [])
+    assert len(files(folder)) == landed
     if landed:
-        assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
+        assert folder.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
 
 
-def test_a_really_refused_write_leaves_the_old_day(lake: Lake) -> None:
+def test_a_really_refused_write_leaves_the_old_day(folder: Lake) -> None:
     """The same with the system's own refusal, in the middle of Arrow's own writing."""
-    lake.land(ASSET, OLD, partition=DAY)
+    folder.land(ASSET, OLD, partition=DAY)
     large = pa.table({"id": [os.urandom(64).hex() for _ in range(5000)]})
     with largest_file(50_000), pytest.raises(UnwritableLakeError, match="File too large"):
-        lake.land(ASSET, large, partition=DAY)
-    assert files(lake) == ["transactions/date=2026-03-10/part-0.parquet"]
-    assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
+        folder.land(ASSET, large, partition=DAY)
+    assert files(folder) == ["transactions/date=2026-03-10/part-0.parquet"]
+    assert folder.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
@@ -147,9 +158,9 @@ def test_an_unwritable_root_is_named(tmp_path: Path) -> None:
         Lake(tmp_path / "taken" / "data").land(ASSET, OLD, partition=DAY)
 
 
-def test_leftovers_of_killed_writers_are_removed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_of_killed_writers_are_removed(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """BM-03, BM-05: an unfinished file goes when its writer is dead, or long silent elsewhere; no other one does."""
-    landed = lake.land(ASSET, OLD, partition=DAY).path
+    landed = folder.land(ASSET, OLD, partition=DAY).path
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     monkeypatch.setattr("sonnys_pipeline.lake.writers.socket.gethostname", lambda: "node-1.local")
@@ -166,28 +177,28 @@ def test_leftovers_of_killed_writers_are_removed(lake: Lake, monkeypatch: pytest
     for path in unfinished.values():
         path.write_bytes(b"PAR1")
     os.utime(unfinished["long ago"], (time.time() - 4000,) * 2)
-    assert set(lake.remove_leftovers(ASSET, DAY)) == {unfinished["dead"], unfinished["long ago"]}
+    assert set(folder.remove_leftovers(ASSET, DAY)) == {unfinished["dead"], unfinished["long ago"]}
     assert set(landed.parent.iterdir()) == {
         landed,
         unfinished["alive"],
         unfinished["elsewhere"],
         unfinished["another boot"],
     }
-    assert lake.remove_leftovers(ASSET, "2020-01-01") == []
+    assert folder.remove_leftovers(ASSET, "2020-01-01") == []
 
 
-def test_an_unfinished_file_names_its_writer(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_file_names_its_writer(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """BM-05: what a killed process leaves is recognised as its own by the next one."""
 
     def killed(_table: pa.Table, file: object, **_options: object) -> None:
-        (beside,) = lake.path(ASSET, DAY).parent.iterdir()
+        (beside,) = folder.path(ASSET, DAY).parent.iterdir()
         monkeypatch.setattr("sonnys_pipeline.lake.writers.is_running", lambda process: process != os.getpid())
-        assert lake.remove_leftovers(ASSET, DAY) == [beside]
+        assert folder.remove_leftovers(ASSET, DAY) == [beside]
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", killed)
     with pytest.raises(UnwritableLakeError):
-        lake.land(ASSET, NEW, partition=DAY)
+        folder.land(ASSET, NEW, partition=DAY)
 
 
 def test_rows_are_not_replaced_by_nothing(lake: Lake) -> None:
@@ -211,9 +222,9 @@ def test_a_day_is_removed(lake: Lake) -> None:
     assert not lake.path(ASSET, DAY).parent.exists()
 
 
-def test_a_day_that_cannot_be_removed_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_cannot_be_removed_is_named(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays, and the error says which."""
-    path = lake.land(ASSET, OLD, partition=DAY).path
+    path = folder.land(ASSET, OLD, partition=DAY).path
 
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -221,9 +232,9 @@ def test_a_day_that_cannot_be_removed_is_named(lake: Lake, monkeypatch: pytest.M
     with monkeypatch.context() as patched:
         patched.setattr(Path, "unlink", refused)
         with pytest.raises(UnwritableLakeError, match="Permission denied") as caught:
-            lake.remove(ASSET, DAY)
+            folder.remove(ASSET, DAY)
     assert str(path) in str(caught.value)
-    assert lake.rows(ASSET, DAY) == 2
+    assert folder.rows(ASSET, DAY) == 2
 
 
 def test_nothing_may_be_replaced_by_nothing(lake: Lake) -> None:
@@ -239,7 +250,7 @@ def test_facts_stand_in_the_file(lake: Lake) -> None:
     """What was said about a file is read back from it, and nothing else is; any reader sees it under `sonnys.`."""
     path = lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2", "zone": "Åland"}).path
     assert lake.facts(ASSET, DAY) == {"rows": "2", "zone": "Åland"}
-    assert pq.read_schema(path).metadata[b"sonnys.rows"] == b"2"
+    assert pq.read_schema(pa.BufferReader(path.read_bytes())).metadata[b"sonnys.rows"] == b"2"
     lake.land("sites", OLD)
     assert lake.facts("sites") == {}
 

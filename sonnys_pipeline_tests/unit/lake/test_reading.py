@@ -31,12 +31,24 @@ def rows(day: str, sites: int = 3, each: int = 1) -> pa.Table:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+def folder(tmp_path: Path) -> Lake:
     """Two days, below a folder whose name looks like a partition and like a pattern."""
-    found = Lake(tmp_path / "lake=1 [a]*?")
+    return with_two_days(Lake(tmp_path / "lake=1 [a]*?"))
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def lake(request: pytest.FixtureRequest) -> Lake:
+    """The same, and in a bucket: rows come out of both in the same forms."""
+    if request.param == "folder":
+        return request.getfixturevalue("folder")
+    return with_two_days(Lake(f"{request.getfixturevalue('s3_url')}/lake=1 [a]*"))
+
+
+def with_two_days(lake: Lake) -> Lake:
+    """The lake, with rows of two days in it."""
     for day in DAYS:
-        found.land("transactions", rows(day), partition=day)
-    return found
+        lake.land("transactions", rows(day), partition=day)
+    return lake
 
 
 def test_every_form_has_the_same_rows_in_the_same_columns(lake):
@@ -83,9 +95,9 @@ def test_a_site_is_known_by_the_name_that_the_asset_has_for_it(lake, column):
     assert wanted.lazy_frame().collect().rows() == [("B", 3)]
 
 
-def test_duckdb_decodes_only_what_is_asked_for(lake):
+def test_duckdb_decodes_only_what_is_asked_for(folder):
     """Columns and sites stand in the Parquet scan of its plan, and a filter on `date` leaves whole files out."""
-    wanted = scan(lake, "transactions", DAYS, columns=["id"], sites=["S1"]).relation()
+    wanted = scan(folder, "transactions", DAYS, columns=["id"], sites=["S1"]).relation()
 
     plan = re.sub(r"[│\s]+", " ", wanted.filter("date = DATE '2026-03-10'").explain())
     in_scan = plan[plan.index("Function: PARQUET_SCAN") :]
@@ -95,9 +107,9 @@ def test_duckdb_decodes_only_what_is_asked_for(lake):
     assert "Total Files Read: 1" in in_scan or "1/2" in in_scan
 
 
-def test_polars_decodes_only_what_is_asked_for(lake):
+def test_polars_decodes_only_what_is_asked_for(folder):
     """Columns and sites stand in the Parquet scan of its plan, also those that the user adds."""
-    wanted = scan(lake, "transactions", DAYS, sites=["S1"]).lazy_frame().select("id")
+    wanted = scan(folder, "transactions", DAYS, sites=["S1"]).lazy_frame().select("id")
 
     plan = wanted.explain()
     assert "PROJECT 2/5 COLUMNS" in plan
@@ -189,24 +201,24 @@ def test_without_polars_the_message_names_the_extra(lake, monkeypatch):
         scan(lake, "transactions", DAYS).lazy_frame()
 
 
-def test_the_partitions_day_is_not_landed_twice(lake):
+def test_the_partitions_day_is_not_landed_twice(folder):
     """What was read with `date` can be landed as it is; a column of that name with other days is refused."""
-    table = scan(lake, "transactions", ["2026-03-10"], columns=["id", "location_code"]).table()
+    table = scan(folder, "transactions", ["2026-03-10"], columns=["id", "location_code"]).table()
 
-    lake.land("own", table, partition="2026-03-10")
+    folder.land("own", table, partition="2026-03-10")
 
-    assert pq.read_schema(lake.path("own", "2026-03-10")).names == ["id", "location_code"]
-    assert scan(lake, "own", ["2026-03-10"]).table().to_pylist() == table.to_pylist()
+    assert pq.read_schema(folder.path("own", "2026-03-10")).names == ["id", "location_code"]
+    assert scan(folder, "own", ["2026-03-10"]).table().to_pylist() == table.to_pylist()
     with pytest.raises(LakeError, match="rename the column"):
-        lake.land("own", table, partition="2026-03-11")
+        folder.land("own", table, partition="2026-03-11")
 
 
-def test_a_page_is_put_in_its_place_in_one_step(lake):
+def test_a_page_is_put_in_its_place_in_one_step(folder):
     """Readable by owner and group; a second one replaces the first and leaves nothing beside it."""
     for text in ("first", "second, with “signs”"):
-        path = lake.land_page("daily_report", "report.html", text, partition="2026-03-10")
+        path = folder.land_page("daily_report", "report.html", text, partition="2026-03-10")
 
-    assert path == lake.root / "daily_report" / "date=2026-03-10" / "report.html"
+    assert path == folder.root / "daily_report" / "date=2026-03-10" / "report.html"
     assert path.read_text(encoding="utf-8") == "second, with “signs”"
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(path.parent.iterdir()) == [path]

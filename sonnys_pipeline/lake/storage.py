@@ -1,0 +1,268 @@
+"""What the lake asks of the place where its files lie, and the folder as the place that it is by default.
+
+A storage knows whole files by their paths: it puts one in its place in one step, tells one state of it from another,
+reads parts of it. An object store answers the same questions in `objects.py`.
+
+Belongs here: the questions, and folders. Does not belong here: layout and Parquet (`dataset.py`), locks (`locks.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from upath import UPath
+
+from sonnys_pipeline.lake.errors import UnwritableLakeError
+from sonnys_pipeline.lake.writers import file_writer, is_dead_writer
+
+#: Where a file lies: in a folder, or as an object of a store. `str` of it is what people are told.
+LakePath: TypeAlias = Path | UPath
+#: What a reader of Parquet takes a file's rows from.
+Readable: TypeAlias = Any
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Ends the names of files that are not in their place yet.
+UNFINISHED = ".tmp"
+#: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
+_ABANDONED_AFTER = 3600.0
+_HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Storage(Protocol):
+    """Files in one place, each whole or not there.
+
+    Attributes:
+        root: under it all of them lie.
+    """
+
+    root: LakePath
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the paths are files of this machine, which any library opens by itself."""
+
+    def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
+        """Put a file in its place in one step, in the place of what was there; its size in bytes.
+
+        Raises:
+            UnwritableLakeError: when it cannot be written; what was there before is still there.
+        """
+
+    def remove(self, path: LakePath) -> None:
+        """Remove a file; one that is not there is fine.
+
+        Raises:
+            UnwritableLakeError: when it cannot be removed.
+        """
+
+    def remove_leftovers(self, path: LakePath) -> list[LakePath]:
+        """Remove what writers of a file that are gone have left unfinished beside it; what was removed."""
+
+    def stamp(self, path: LakePath) -> str | None:
+        """Tells one state of a file from another without reading it; `None` where there is none.
+
+        Raises:
+            OSError: when it cannot be looked at.
+            UnreachableLakeError: when the store stays away, here as in all that follow.
+        """
+
+    def size(self, path: LakePath) -> int:
+        """Bytes of a file.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+        """
+
+    def content(self, path: LakePath) -> bytes:
+        """All bytes of a file.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+            OSError: when it cannot be read.
+        """
+
+    def metadata(self, path: LakePath) -> pq.FileMetaData:
+        """The footer of a Parquet file.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+            OSError, pa.ArrowException: when it cannot be read.
+        """
+
+    def opened(self, path: LakePath) -> Readable:
+        """What `pq.ParquetFile` takes, so that only what is needed is read; use it as a context manager.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+        """
+
+    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+        """Parquet files as one dataset, whose rows are read when they are asked for.
+
+        Raises:
+            OSError, pa.ArrowException: when a file cannot be read.
+        """
+
+    def below(self, folder: LakePath) -> list[str]:
+        """Paths of the files of an asset, relative to its folder; none where there is no folder."""
+
+    def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """What `look` says of each, in order; some at once where looking means waiting."""
+
+    def glance(self) -> Storage:
+        """The same place as it is now, for a look at many files: an object store is then asked for lists."""
+
+    def probe(self) -> None:
+        """Try everything that a lake needs of the place: put a file, read it back, list and remove it.
+
+        Raises:
+            UnwritableLakeError: when one of these fails; the message says which, why, and what to do.
+        """
+
+    def hurry(self) -> None:
+        """Wait no longer for a store that is away, since the run is to end; safe to call from a signal handler."""
+
+
+def is_url(root: str | os.PathLike[str]) -> bool:
+    """Whether a root names an object store, not a folder."""
+    return isinstance(root, str) and bool(_HAS_SCHEME.match(root))
+
+
+class FolderStorage:
+    """A folder: a file is written beside its place, synced, and renamed into it."""
+
+    is_local = True
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        """Point at a folder; nothing is made yet."""
+        self.root: LakePath = Path(root).absolute()
+
+    def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
+        """Write a file beside its place and rename it into it, durably."""
+        place = _local(path)
+        beside = place.with_name(f".{place.name}.{file_writer()}.{uuid.uuid4().hex}{UNFINISHED}")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            with _removed_on_failure(beside):
+                # Customer names and plates are inside: readable by owner and group, not by everybody.
+                with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
+                    write(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    size = os.fstat(file.fileno()).st_size
+                beside.replace(place)
+            _sync_folder(place.parent)
+        except OSError as error:
+            raise UnwritableLakeError(
+                f"cannot write {path} ({error.strerror or error}); free space or mend the rights of {self.root}, "
+                "then run it again: nothing landed was touched"
+            ) from error
+        return size
+
+    def remove(self, path: LakePath) -> None:
+        """Remove a file, and its folder unless something else lies there."""
+        place = _local(path)
+        try:
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
+        with contextlib.suppress(OSError):
+            place.parent.rmdir()
+
+    def remove_leftovers(self, path: LakePath) -> list[LakePath]:
+        """Unfinished files of writers that are gone (killed in mid-write); readers never see them anyway."""
+        place, removed = _local(path), []
+        for beside in place.parent.glob(f".{place.name}.*{UNFINISHED}"):
+            ours_and_dead = is_dead_writer(beside.name.removeprefix(f".{place.name}.").split(".")[0])
+            with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
+                if ours_and_dead or time.time() - beside.stat().st_mtime > _ABANDONED_AFTER:
+                    beside.unlink()
+                    removed.append(beside)
+        return list(removed)
+
+    def stamp(self, path: LakePath) -> str | None:
+        """Time of the last change, and size."""
+        try:
+            found = _local(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return f"{found.st_mtime_ns}-{found.st_size}"
+
+    def size(self, path: LakePath) -> int:
+        """Bytes on disk."""
+        return _local(path).stat().st_size
+
+    def content(self, path: LakePath) -> bytes:
+        """All of it."""
+        return _local(path).read_bytes()
+
+    def metadata(self, path: LakePath) -> pq.FileMetaData:
+        """From the file's end."""
+        return pq.read_metadata(path)
+
+    def opened(self, path: LakePath) -> Readable:
+        """Arrow opens files by itself, and maps none into memory."""
+        return pa.OSFile(str(path))
+
+    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+        """Files that Arrow opens by itself."""
+        files = [str(path) for path in paths]
+        return ds.dataset(files, format="parquet", partitioning=partitioning, partition_base_dir=str(folder))
+
+    def below(self, folder: LakePath) -> list[str]:
+        """Files one folder down; other ones are nobody's days."""
+        return [path.relative_to(_local(folder)).as_posix() for path in _local(folder).glob("*/*")]
+
+    def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """One after the other: a disk answers at once."""
+        return [look(item) for item in items]
+
+    def glance(self) -> FolderStorage:
+        """A folder is always as it is now."""
+        return self
+
+    def probe(self) -> None:
+        """Written beside its place, synced and renamed, as a landed day is."""
+        probe = _local(self.root) / f".probe.{uuid.uuid4().hex}"
+        try:
+            self.put(probe, lambda file: file.write(b"sonnys doctor\n"))
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def hurry(self) -> None:
+        """Nothing here waits."""
+
+
+def _local(path: LakePath) -> Path:
+    """A path of this machine."""
+    return path if isinstance(path, Path) else Path(str(path))
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
