@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -142,8 +144,9 @@ def simulate(
 
     with tempfile.TemporaryDirectory() as folder:
         state, lake = Path(folder) / "state", Lake(Path(folder) / "data")
-        with open_ledger(f"sqlite:///{state / 'ledger.sqlite'}") as jobs:
-            empty = _size(state)
+        ledger = state / "ledger.sqlite"
+        with open_ledger(f"sqlite:///{ledger}") as jobs:
+            empty = _kept(ledger)
             specs = [RowSpec(key) for key in (reversed(keys) if newest_first else keys)]
             job = jobs.create_job(case, rows=specs)
             jobs.acquire_lease(job.id, OWNER, 86_400)
@@ -159,7 +162,7 @@ def simulate(
             assert not stopped, stopped
             assert len(landed_at) == days
             audit_bytes = audit.attempts_path.stat().st_size
-        ledger_bytes = _size(state) - audit_bytes - empty
+        ledger_bytes = _kept(ledger) - empty
     requests = api.counts["requests"]
     return Loading(
         case, sites, days, sites * ROWS_A_SITE * days, pages, requests, api.counts["429"],
@@ -172,9 +175,14 @@ def simulate(
     )  # fmt: skip
 
 
-def _size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _kept(ledger: Path) -> int:
+    """Bytes of what a ledger remembers: load jobs in flight come and go, and their room is used again."""
+    packed = ledger.with_name("packed.sqlite")
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("VACUUM INTO ?", [str(packed)])
+    size = packed.stat().st_size
+    packed.unlink()
+    return size
 
 
 def two_years(sites: int, accounts: int, morning: Loading, backfill: Loading, day: DayFigures) -> TwoYears:

@@ -137,11 +137,6 @@ def is_landed(lake: Lake, day: str, site: str | None) -> bool:
     return sites is None or site in sites
 
 
-def landed_rows(lake: Lake, day: str, site: str | None) -> int | None:
-    """Transactions of a day (of one site, or of all) that are landed; `None` where they are not, or not readable."""
-    return LandedRows(lake).of(day, site)
-
-
 class LandedRows:
     """How many transactions of days and sites are landed; a file is read once, however many of its sites are asked for.
 
@@ -151,7 +146,7 @@ class LandedRows:
     def __init__(self, lake: Lake) -> None:
         """Look into this lake; nothing is read yet."""
         self._lake = lake
-        self._landed: dict[str, frozenset[str] | None | LakeError] = {}
+        self._landed: dict[str, frozenset[str] | LakeError | None] = {}
         self._by_site: dict[str, dict[str, int]] = {}
 
     def of(self, day: str, site: str | None) -> int | None:
