@@ -114,12 +114,20 @@ class TwoYears:
     files: int
 
 
-def simulate(
-    case: str, sites: int, days: int, *, newest_first: bool = False, late_rows_at: tuple[float, ...] = ()
-) -> Loading:
-    """Load and land so many days of so many sites on the virtual clock, through a real `JobRun`."""
+def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, late_rows: int = 0) -> Loading:
+    """Load and land so many days of so many sites on the virtual clock, through a real `JobRun`.
+
+    Args:
+        case: what it is called.
+        sites: of 800 rows a day.
+        days: so many.
+        newest_first: read the last day before the others.
+        late_rows: how many arrive while a day is read, evenly, each in the hours that are being read just then.
+    """
     clock = VirtualClock()
-    api = LargeApi(clock, sites * ROWS_A_SITE, totals_move_at=late_rows_at)
+    seconds = sites * ROWS_A_SITE / ROWS_A_PAGE * 2 / REQUESTS_A_BLOCK * BLOCK_SECONDS
+    shares = [(number + 0.5) / late_rows for number in range(late_rows)]
+    api = LargeApi(clock, sites * ROWS_A_SITE, late_rows=tuple((share * seconds, share) for share in shares))
     keys = [(EPOCH + timedelta(days=number)).date().isoformat() for number in range(days)]
     landed_at: dict[str, float] = {}
     pages = 0
@@ -232,8 +240,7 @@ def run(*, quick: bool = False) -> Iterator[tuple[str, list[Any]]]:
         simulate("a morning, oldest first", each, DAYS_A_MORNING) for each in sorted({sites // 10, sites // 5, sites})
     ]
     mornings.append(simulate("a morning, yesterday first", sites, DAYS_A_MORNING, newest_first=True))
-    late = tuple(600.0 * number for number in range(1, 7))
-    mornings.append(simulate("one day, a late row every 10 minutes", sites, 1, late_rows_at=late))
+    mornings.append(simulate("one day, 10 late rows", sites, 1, late_rows=10))
     backfill = simulate("days of backfill", sites, SIMULATED_DAYS)
     yield "Loading on the virtual clock", [*mornings, backfill]
     day = in_a_fresh_process(one_day, sites, ROWS_A_SITE)

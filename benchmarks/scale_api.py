@@ -23,15 +23,22 @@ _HASH_DIGITS = 32
 
 
 class LargeApi(VirtualApi):
-    """The tests' fake API with any number of rows a day, told and not made; `totals_move` tells of late rows.
+    """The tests' fake API with any number of rows a day, told and not made."""
 
-    A row that arrives late, from a terminal that was offline, changes the `total` of every page that is made after it.
-    """
+    def __init__(
+        self, clock: VirtualClock, rows_per_day: int, *, late_rows: tuple[tuple[float, float], ...] = ()
+    ) -> None:
+        """Begin without a load job.
 
-    def __init__(self, clock: VirtualClock, rows_per_day: int, *, totals_move_at: tuple[float, ...] = ()) -> None:
-        """`totals_move_at`: seconds of the clock at which one more row of every day arrives."""
+        Args:
+            clock: the virtual one.
+            rows_per_day: evenly over the day.
+            late_rows: rows that arrive while a day is read, from terminals that were offline: the second of the clock
+                at which one arrives, and where in its day it lies, from 0 to 1. It changes the `total` of what is asked
+                for from then on.
+        """
         super().__init__(clock, rows_per_day=rows_per_day)
-        self.totals_move_at = totals_move_at
+        self.late_rows = late_rows
 
     def submit_job(self, **params: Any) -> str:  # noqa: ANN401 - the API's parameters
         """A hash as long as a real one."""
@@ -49,9 +56,10 @@ class LargeApi(VirtualApi):
         return b"%d %d %d" % (before, min(job.params["limit"], total - before), total)
 
     def rows_in(self, start: int, end: int, moment: float) -> int:
-        """Rows of a span, evenly over the day, and those that have come late until a moment, in its first second."""
-        late = sum(moved <= moment for moved in self.totals_move_at)
-        return round(self.rows_per_day * (end - start) / 86400) + (late if start % 86400 == 0 else 0)
+        """Rows of a span, evenly over the day, and those that have come late until a moment."""
+        midnight = start // 86400 * 86400
+        late = sum(come <= moment and start <= midnight + 86400 * place < end for come, place in self.late_rows)
+        return round(self.rows_per_day * (end - start) / 86400) + late
 
 
 class StandInReader(PageReader):

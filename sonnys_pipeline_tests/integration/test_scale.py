@@ -20,7 +20,7 @@ def test_a_morning_costs_two_requests_a_page_and_fifteen_seconds_for_twenty():
 def test_a_late_row_costs_minutes_and_not_the_day():
     """A day of 320 pages is read in slices: a row that arrives in mid-run makes one of them read again, no more."""
     quiet = simulate("quiet", 40, 1)
-    disturbed = simulate("a late row", 40, 1, late_rows_at=(quiet.hours * 3600 * 0.3,))
+    disturbed = simulate("late rows", 40, 1, late_rows=2)
 
     assert quiet.requests == pytest.approx(2 * quiet.rows / 100, rel=0.02)
     assert disturbed.requests < 1.6 * quiet.requests
