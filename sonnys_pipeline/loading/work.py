@@ -207,13 +207,16 @@ class DayWork:
         return all(work.loaded is not None for work in self.windows)
 
     def jobs(self) -> Iterator[PageJob]:
-        """The page jobs of all windows that are not complete, windows and pages in order; not before their turn."""
+        """The page jobs of windows that are not complete, in order; of those that take turns, not before it is theirs.
+
+        What is in flight is always among them, or a hash that was taken up could expire unseen.
+        """
         submitted = True
         for work in self.windows:
             if work.loaded is not None:
                 continue
             if work.takes_turns and not submitted and all(job.state is JobState.TO_SUBMIT for job in work.jobs):
-                return
+                continue
             yield from work.jobs
             submitted = submitted and work.total is not None
             submitted = submitted and all(job.state is not JobState.TO_SUBMIT for job in work.jobs)
