@@ -35,7 +35,7 @@ check: $(INSTALLED) ## Lint, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(INSTALLED) ## Measure beside the alternatives and the floor (about eight minutes)
+bench: $(INSTALLED) ## Measure beside the alternatives and the floor (about fifteen minutes)
 	@$(BIN)/python -m benchmarks.run
 
 format: $(INSTALLED) ## Put the code into shape

@@ -7,11 +7,12 @@ import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loading, marts, parse_and_land, replay
+from benchmarks import loading, marts, parse_and_land, replay, scale
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -55,6 +56,11 @@ def main() -> None:
         table.add_row(mart.way, mart.span, f"{mart.rows:,}", f"{mart.seconds:.2f}", f"{mart.peak_mib:,.0f}")
     out.print(table)
 
+    scaled: dict[str, list[dict[str, Any]]] = {}
+    for title, found in scale.run():
+        scale.print_figures(out, title, found)
+        scaled[title] = [asdict(one) for one in found]
+
     figures = {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()},
@@ -68,6 +74,7 @@ def main() -> None:
             for row in loaded
         ],
         "marts": [asdict(row) for row in counted],
+        "scale": scaled,
     }
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
     out.print(f"Figures: {RESULTS.name}")

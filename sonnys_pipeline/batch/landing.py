@@ -143,14 +143,34 @@ def is_landed(lake: Lake, day: str, site: str | None) -> bool:
     return sites is None or site in sites
 
 
-def landed_rows(lake: Lake, day: str, site: str | None) -> int | None:
-    """Transactions of a day (of one site, or of all) that are landed; `None` where they are not, or not readable."""
-    if not is_landed(lake, day, site):
-        return None
-    if site is None:
-        return lake.rows(ASSET, day)
-    sites = lake.read(ASSET, [day], ["location_code"])["location_code"]
-    return int(pc.sum(pc.equal(sites, site)).as_py() or 0)
+class LandedRows:
+    """How many transactions of days and sites are landed; a file is read once, however many of its sites are asked for.
+
+    It shows each file as it was when it was first asked for.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        """Look into this lake; nothing is read yet."""
+        self._lake = lake
+        self._landed: dict[str, frozenset[str] | LakeError | None] = {}
+        self._by_site: dict[str, dict[str, int]] = {}
+
+    def of(self, day: str, site: str | None) -> int | None:
+        """Those of a day (of one site, or of all); `None` where they are not landed, or not readable."""
+        if day not in self._landed:
+            try:
+                self._landed[day] = landed_sites(self._lake, day)
+            except LakeError as error:
+                self._landed[day] = error
+        sites = self._landed[day]
+        if isinstance(sites, LakeError) or not (sites is None or site in sites):
+            return None
+        if site is None:
+            return self._lake.rows(ASSET, day)
+        if day not in self._by_site:
+            codes = self._lake.read(ASSET, [day], ["location_code"])["location_code"]
+            self._by_site[day] = {one["values"]: one["counts"] for one in pc.value_counts(codes).to_pylist()}
+        return self._by_site[day].get(site, 0)
 
 
 def promised_rows(facts: Mapping[str, str]) -> int:

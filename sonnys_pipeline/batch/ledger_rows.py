@@ -10,6 +10,7 @@ rows and of 5,000.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
@@ -202,6 +203,25 @@ class RowLedger(LedgerStore):
             job, row = self._locked(connection, row_id, owner)
             values = {"error_code": None, "error_message": why, "completed_at": self._now()}
             return self._move(connection, job, row, RowStatus.SKIPPED, values)
+
+    @repeated
+    def skip_rows_before(self, job_id: str, day: date, why: str) -> int:
+        """Skip all pending rows of earlier days, in one statement; `why` becomes their message.
+
+        Returns:
+            How many were skipped.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            self._job(connection, job_id, lock=True)
+            earlier = (job_rows.c.job_id == job_id, job_rows.c.day < day.isoformat())
+            values = {"status": RowStatus.SKIPPED, "error_message": why, "completed_at": self._now()}
+            pending = job_rows.c.status == RowStatus.PENDING
+            skipped = connection.execute(update(job_rows).where(*earlier, pending).values(values)).rowcount
+            _add_counts(connection, job_id, {RowStatus.PENDING: -skipped, RowStatus.SKIPPED: skipped})
+            return skipped
 
     @repeated
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:

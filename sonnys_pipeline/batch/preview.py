@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
-from sonnys_pipeline.batch.landing import Source, landed_rows, refuse_other_source
+from sonnys_pipeline.batch.landing import LandedRows, Source, refuse_other_source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.manifest import Manifest
 from sonnys_pipeline.batch.plan import Plan, Scope, make_plan
@@ -101,12 +101,13 @@ def preview(
         span = {"startDate": int(day.start.timestamp()), "endDate": int(day.end.timestamp())}
         return client.transactions.count(**span, **site)
 
+    landed = LandedRows(lake)
     plan = make_plan(
         request.rows,
         scope,
         client.budget.rate,
         size=size,
-        landed_rows=lambda spec: landed_rows(lake, spec.day, spec.site),
+        landed_rows=lambda spec: landed.of(spec.day, spec.site),
         first_kept=first_kept,
         missing_only=request.missing_only,
         manifest=request.manifest.path if request.manifest else None,
@@ -120,16 +121,14 @@ def preview(
 
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
     """The job, its rows, and its plan; days that are too old stand in it as skipped."""
-    old = set(plan.too_old)
     sites = {spec.site for spec in specs}
     where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)
     name = f"backfill {days[0]} … {days[-1]}{where}"
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
     try:
-        for row in jobs.get_rows(job.id):
-            if RowSpec(row.day, row.site) in old:
-                jobs.skip_row(row.id, f"older than the API keeps (from {first_kept} on)")
+        if plan.too_old:
+            jobs.skip_rows_before(job.id, first_kept, f"older than the API keeps (from {first_kept} on)")
         jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
         return jobs.get_job(job.id)
     except BaseException:  # an interrupt too: without its plan nobody could approve it

@@ -298,6 +298,8 @@ class Loader:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
             self._schedule.times.has_passed(job.age(sent.clock))
+            if job.work.day.cut_if_large(job.work, value.total):
+                return
             if not job.work.page_came(job, value):
                 raise TotalMovedError(job.work.total or 0, value.total, f"window {job.work.window}: total moved")
             self._finish_if_complete(job.work.day)

@@ -9,11 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
+from itertools import pairwise
 from typing import Any
 
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.pages import LoadedWindow, PageRows, complete_window
+
+#: Pages of a window that are read in one go: six minutes of a whole budget. A row that comes late moves the `total` of
+#: its window, and what was read of that window is read again; a day of 500 sites is 100 minutes long.
+MOST_PAGES = 250
+#: Pages that a slice of a larger window is to have; rows are not spread evenly, so that some have more.
+PAGES_A_SLICE = 150
 
 
 @dataclass(frozen=True)
@@ -109,17 +116,20 @@ class PageJob:
 class WindowWork:
     """One window of a day: its pages as they become known, and their rows as they come."""
 
-    def __init__(self, day: DayWork, window: Window, setbacks: int = 0) -> None:
+    def __init__(self, day: DayWork, window: Window, setbacks: int = 0, *, takes_turns: bool = False) -> None:
         """Begin with page 1, which tells how many there are.
 
         Args:
             day: the day it belongs to.
             window: what to ask for.
-            setbacks: how often the window that this is a half of has come to nothing.
+            setbacks: how often the window that this is a part of has come to nothing.
+            takes_turns: whether it is not begun before all pages of the windows before it have been submitted, because
+                a `total` that was learned long before its last page has had time to move.
         """
         self.day = day
         self.window = window
         self.setbacks = setbacks
+        self.takes_turns = takes_turns
         self.total: int | None = None
         self.jobs = [PageJob(self, 1, setbacks=setbacks)]
         self.rows: dict[int, PageRows] = {}
@@ -188,14 +198,7 @@ class DayWork:
         """Set up a day; live jobs of windows that it has are taken up, others are left to expire."""
         day = cls(request, now, position)
         day.windows = [WindowWork(day, window) for window in request.day.windows]
-        for live in request.live_jobs:
-            for work in day.windows:
-                if work.window == live.window:
-                    job = next((known for known in work.jobs if known.page == live.page), None)
-                    if job is None:
-                        job = PageJob(work, live.page)
-                        work.jobs.append(job)
-                    job.state, job.job_hash, job.submitted_at = JobState.RUNNING, live.job_hash, now - live.age
+        day._take_up_live_jobs(day.windows)
         return day
 
     @property
@@ -204,9 +207,45 @@ class DayWork:
         return all(work.loaded is not None for work in self.windows)
 
     def jobs(self) -> Iterator[PageJob]:
-        """All page jobs, windows and pages in order."""
+        """The page jobs of windows that are not complete, in order; of those that take turns, not before it is theirs.
+
+        What is in flight is always among them, or a hash that was taken up could expire unseen.
+        """
+        submitted = True
         for work in self.windows:
+            if work.loaded is not None:
+                continue
+            if work.takes_turns and not submitted and all(job.state is JobState.TO_SUBMIT for job in work.jobs):
+                continue
             yield from work.jobs
+            submitted = submitted and work.total is not None
+            submitted = submitted and all(job.state is not JobState.TO_SUBMIT for job in work.jobs)
+
+    def cut_if_large(self, work: WindowWork, total: int) -> bool:
+        """Replace a window by slices, if its first page tells that it has more pages than are read in one go.
+
+        Slices are cut alike for the same `total`, so that a resume finds the load jobs of its predecessor again.
+
+        Args:
+            work: the window.
+            total: its rows, as the page tells that has just come.
+
+        Returns:
+            Whether it was replaced; the page is of no use then.
+        """
+        pages, window = -(-total // PAGE_SIZE), work.window
+        seconds = int((window.end - window.start).total_seconds())
+        if work.total is not None or pages <= MOST_PAGES or seconds < 2:
+            return False
+        count = min(-(-pages // PAGES_A_SLICE), seconds)
+        cuts = [window.start + timedelta(seconds=seconds * number // count) for number in range(count + 1)]
+        slices = [
+            WindowWork(self, Window(start, end), work.setbacks, takes_turns=work.takes_turns or number > 0)
+            for number, (start, end) in enumerate(pairwise(cuts))
+        ]
+        self._replace(work, slices)
+        self._take_up_live_jobs(slices)
+        return True
 
     def split(self, work: WindowWork, setbacks: int) -> None:
         """Replace a window by its two halves, to be read from the start: new criteria, and smaller jobs.
@@ -217,5 +256,20 @@ class DayWork:
         start, end = work.window.start, work.window.end
         middle = start + timedelta(seconds=(end - start).total_seconds() // 2)
         parts = [Window(start, middle), Window(middle, end)] if middle > start else [work.window]
+        self._replace(work, [WindowWork(self, part, setbacks, takes_turns=work.takes_turns) for part in parts])
+
+    def _replace(self, work: WindowWork, parts: list[WindowWork]) -> None:
         position = self.windows.index(work)
-        self.windows[position : position + 1] = [WindowWork(self, part, setbacks) for part in parts]
+        self.windows[position : position + 1] = parts
+
+    def _take_up_live_jobs(self, windows: Sequence[WindowWork]) -> None:
+        """Go on with the load jobs of a run before this one, where a window is still what they were submitted for."""
+        for live in self.request.live_jobs:
+            for work in windows:
+                if work.window == live.window:
+                    job = next((known for known in work.jobs if known.page == live.page), None)
+                    if job is None:
+                        job = PageJob(work, live.page)
+                        work.jobs.append(job)
+                    job.state, job.job_hash = JobState.RUNNING, live.job_hash
+                    job.submitted_at = self.started_at - live.age

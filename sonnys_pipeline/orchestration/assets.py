@@ -28,7 +28,7 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incompl
 from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.recording import LandedDays
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.orchestration.runs import job_for_run
+from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
 
 LANDING_GROUP = "landing"
 
@@ -63,7 +63,8 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
                     on_day=landed.add,
                     on_progress=lambda progress: context.log.info("%s", progress),
                 )
-                result = _execute(executor, jobs, job_for_run(context, jobs, context.partition_keys).id, landed)
+                days = missing_first(lake.open_lake(), context.partition_keys)
+                result = _execute(executor, jobs, job_for_run(context, jobs, days).id, landed)
             context.log.info("%s", json.dumps(asdict(result.measures)))
             if not result.success:
                 raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run

@@ -81,6 +81,15 @@ class MartInputs:
         found = [(site.site, site.timezone, site.is_physical) for site in site_zones(self.sites, self.timezone)]
         return _digest([self.timezone, found])
 
+    @cached_property
+    def _a_site_a_zone(self) -> pa.Table:
+        """One site for each zone: which partitions a business day lies in is the zone's doing, and 500 sites have five.
+
+        For two years of 500 sites that takes 0.1 s; asking all of them took 8 s, twice a minute, for each mart.
+        """
+        by_zone = {site.timezone: site.site for site in site_zones(self.sites, self.timezone)}
+        return pa.table({"code": list(by_zone.values()), "timezone": list(by_zone)}, _NO_SITES.schema)
+
     def landed_for(self, recipe: Recipe, days: Iterable[str]) -> dict[str, list[str]]:
         """The landed partitions that each day's file is read from; none where nothing of it can be computed."""
         if not recipe.by_site_day:
@@ -88,7 +97,7 @@ class MartInputs:
         dates = {day: date.fromisoformat(day) for day in days}
         needed: dict[str, set[str]] = {day: {day} & self.partitions for day in dates}
         near = [day for day in dates.values() if any((day + shift).isoformat() in self.partitions for shift in _NEAR)]
-        for site_day in partitions_needed(near, self.sites, self.timezone):
+        for site_day in partitions_needed(near, self._a_site_a_zone, self.timezone):
             keys = {partition.isoformat() for partition in site_day.partitions}
             if keys <= self.partitions:
                 needed[site_day.business_date.isoformat()] |= keys

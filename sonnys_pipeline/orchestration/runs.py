@@ -1,6 +1,6 @@
 """Which ledger job a Dagster run works on: N partitions are a job of N rows, and a retry goes on with that job.
 
-Belongs here: finding or making the job. Does not belong here: executing it.
+Belongs here: finding or making the job, and the order of its days. Does not belong here: executing it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from sonnys_pipeline.batch.jobs import DAGSTER_PREFIX, Job, JobMode, JobStatus, RowSpec
+from sonnys_pipeline.batch.landing import is_landed
 from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.lake.dataset import Lake
 
 #: Dagster's marks of a run that was started "from failure" or "from asset failure", by a person or by its own run
 #: retries. The second mark is inherited by whatever is started from such a run.
@@ -16,6 +18,15 @@ _FROM_FAILURE = ("dagster/is_resume_retry", "dagster/is_asset_resume_retry")
 #: Jobs that a run may go on with. One that has ended well, or was cancelled, is not continued: whoever runs its days
 #: again wants them read again.
 _UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
+
+
+def missing_first(lake: Lake, days: Sequence[str]) -> list[str]:
+    """Days in the order in which a run reads them: those that are not landed before those that are read once more.
+
+    A morning's run lands yesterday first. Of 500 sites that takes 100 minutes, and the three days that are only read
+    again take five hours more: in the order of the calendar the checks would miss yesterday all morning.
+    """
+    return sorted(days, key=lambda day: (is_landed(lake, day, None), day))
 
 
 def job_for_run(context: dg.AssetExecutionContext, jobs: JobService, days: Sequence[str]) -> Job:
@@ -27,7 +38,7 @@ def job_for_run(context: dg.AssetExecutionContext, jobs: JobService, days: Seque
     return jobs.create_job(
         _name(context.run.run_id),
         original_command=f"dagster run {context.run.run_id} of {context.job_name}",
-        description=f"{len(days)} partitions of {context.asset_key.to_user_string()}: {days[0]} … {days[-1]}",
+        description=f"{len(days)} partitions of {context.asset_key.to_user_string()}: {min(days)} … {max(days)}",
         mode=JobMode.AUTO,
         rows=[RowSpec(day) for day in days],
     )

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonnys_pipeline.batch.landing import (
+    LandedRows,
     Source,
     is_landed,
     land_day,
-    landed_rows,
     landed_sites,
     promised_rows,
 )
@@ -99,35 +99,45 @@ def test_the_first_site_stands_alone_and_says_so(days: Days) -> None:
     days.land("EAST", EAST=2)
     assert landed_sites(days.lake, KEY) == {"EAST", "MAIN"}
     assert [is_landed(days.lake, KEY, site) for site in ("MAIN", "EAST", None)] == [True, True, False]
-    assert [landed_rows(days.lake, KEY, site) for site in ("MAIN", "EAST", "WEST", None)] == [3, 2, None, None]
+    assert [LandedRows(days.lake).of(KEY, site) for site in ("MAIN", "EAST", "WEST", None)] == [3, 2, None, None]
     assert (days.counts, days.promised) == ({"EAST": 2, "MAIN": 3}, 5)
 
 
 def test_a_site_without_rows_is_landed_too(days: Days) -> None:
     """Zero is a result: the file, or the site in it, is there."""
     days.land("MAIN")
-    assert (landed_rows(days.lake, KEY, "MAIN"), days.promised) == (0, 0)
+    assert (LandedRows(days.lake).of(KEY, "MAIN"), days.promised) == (0, 0)
     days.land("EAST", EAST=2)
     days.land("WEST")
     assert landed_sites(days.lake, KEY) == {"EAST", "MAIN", "WEST"}
-    assert (landed_rows(days.lake, KEY, "WEST"), days.promised) == (0, 2)
+    assert (LandedRows(days.lake).of(KEY, "WEST"), days.promised) == (0, 2)
 
 
 def test_of_a_whole_day_every_site_is_landed(days: Days) -> None:
     """Also one that has no rows in it."""
     days.land(None, EAST=2, WEST=1)
-    assert [landed_rows(days.lake, KEY, site) for site in ("EAST", "WEST", "MAIN", None)] == [2, 1, 0, 3]
+    assert [LandedRows(days.lake).of(KEY, site) for site in ("EAST", "WEST", "MAIN", None)] == [2, 1, 0, 3]
+
+
+def test_a_file_is_read_once_however_many_sites_are_asked_for(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of 500 sites asks for each of them, and a day's file has 400,000 rows."""
+    days.land(None, EAST=2, WEST=1)
+    reads, read = [], days.lake.read
+    monkeypatch.setattr(days.lake, "read", lambda *what: reads.append(what) or read(*what))
+    landed = LandedRows(days.lake)
+    assert [landed.of(KEY, site) for site in ("EAST", "WEST", "MAIN", "EAST")] == [2, 1, 0, 2]
+    assert len(reads) == 1
 
 
 def test_nothing_is_landed_where_nothing_can_be_read(days: Days) -> None:
     """No file, or a damaged one; asking for its sites says which of the two."""
     with pytest.raises(NotLandedError):
         landed_sites(days.lake, KEY)
-    assert (is_landed(days.lake, KEY, None), landed_rows(days.lake, KEY, "MAIN")) == (False, None)
+    assert (is_landed(days.lake, KEY, None), LandedRows(days.lake).of(KEY, "MAIN")) == (False, None)
     days.land(None, MAIN=1).path.write_bytes(b"PAR1 half a file")
     with pytest.raises(LakeError, match="cannot be read"):
         landed_sites(days.lake, KEY)
-    assert (is_landed(days.lake, KEY, None), landed_rows(days.lake, KEY, None)) == (False, None)
+    assert (is_landed(days.lake, KEY, None), LandedRows(days.lake).of(KEY, None)) == (False, None)
 
 
 def test_a_whole_day_replaces_what_sites_have_brought(days: Days) -> None:

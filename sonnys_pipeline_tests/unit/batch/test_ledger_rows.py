@@ -1,6 +1,7 @@
 """JS-03, JS-04: rows are created in bulk, move, keep what they cost, and the job's counts follow at a flat price."""
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from sqlalchemy import update
@@ -199,6 +200,23 @@ def test_a_resume_reopens_what_failed_and_what_was_at_work(ledger: JobService) -
     assert [row.position for row in ledger.get_pending_rows(job.id)] == [1, 2, 3]
     reopened = ledger.get_row(rows[1].id)
     assert (reopened.error_code, reopened.attempts, reopened.completed_at) == ("E", 1, None)
+
+
+def test_days_that_are_too_old_are_skipped_together(ledger: JobService) -> None:
+    """Pending ones of the days before; one statement, for a plan may have a hundred thousand of them."""
+    job = ledger.create_job("x", rows=[*specs(4), RowSpec("2026-01-02", "MAIN")])
+    landed(ledger, ledger.get_rows(job.id)[0])
+    with statements(ledger) as asked:
+        assert ledger.skip_rows_before(job.id, date(2026, 1, 3), "too old") == 2
+    assert sum("UPDATE sonnys_job_rows" in statement for statement in asked) == 1
+    assert [(row.day, row.site, row.status) for row in ledger.get_rows(job.id)] == [
+        ("2026-01-01", None, RowStatus.COMPLETED), ("2026-01-02", None, RowStatus.SKIPPED),
+        ("2026-01-03", None, RowStatus.PENDING), ("2026-01-04", None, RowStatus.PENDING),
+        ("2026-01-02", "MAIN", RowStatus.SKIPPED),
+    ]  # fmt: skip
+    (skipped, _) = ledger.get_rows(job.id, RowStatus.SKIPPED)
+    assert (skipped.error_message, skipped.completed_at is None) == ("too old", False)
+    assert counts(ledger.get_job(job.id)) == (5, 3, 1, 0, 2)
 
 
 def test_a_landed_row_whose_file_is_gone_is_read_again(ledger: JobService) -> None:

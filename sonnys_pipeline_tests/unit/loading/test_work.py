@@ -9,7 +9,7 @@ import pytest
 from sonnys_pipeline.client import IncompleteResultError
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.pages import PageRows
-from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, LiveJob, PageJob, WindowWork
+from sonnys_pipeline.loading.work import MOST_PAGES, DayRequest, DayWork, JobState, LiveJob, PageJob, WindowWork
 
 MakePage = Callable[..., PageRows]
 DAY = Day.of("2026-03-10")
@@ -154,3 +154,65 @@ def test_what_is_in_flight_is_old_enough_to_tell() -> None:
     """Age counts from the moment when the POST left."""
     job = PageJob(begin().windows[0], 1, submitted_at=1000.0)
     assert job.age(1060.5) == 60.5
+
+
+def large(make_page: MakePage, *live: LiveJob, total: int = 30_000) -> DayWork:
+    """A day whose first page has told of so many rows."""
+    day = begin(*live)
+    (work,) = day.windows
+    assert day.cut_if_large(work, total) is (total > 100 * MOST_PAGES)
+    return day
+
+
+def test_a_large_window_is_read_in_slices(make_page: MakePage) -> None:
+    """Without a gap and alike, so many that a row that comes late costs minutes, not the day."""
+    windows = [work.window for work in large(make_page).windows]
+    assert len(windows) == 2
+    assert windows[0].start == WINDOW.start
+    assert [one.end for one in windows[:-1]] == [one.start for one in windows[1:]]
+    assert windows[-1].end == WINDOW.end
+    assert len(large(make_page, total=400_000).windows) == 27
+    assert [work.window for work in large(make_page, total=25_000).windows] == [WINDOW]
+
+
+def test_slices_take_turns(make_page: MakePage) -> None:
+    """A slice is begun when all pages of the one before it have been submitted: its total must not be old by then."""
+    day = large(make_page)
+    first, second = day.windows
+    assert list(day.jobs()) == first.jobs
+    first.jobs[0].state = JobState.RUNNING
+    assert list(day.jobs()) == first.jobs  # how many pages it has is not known yet
+    first.page_came(first.jobs[0], make_page([NOON] * 100, total=150))
+    assert list(day.jobs()) == first.jobs
+    first.jobs[1].state = JobState.SUBMITTING
+    assert list(day.jobs()) == [*first.jobs, *second.jobs]
+    second.jobs[0].state = JobState.RUNNING
+    day.split(first, 1)
+    assert second.jobs[0] in day.jobs()  # what is in flight is not forgotten when an earlier slice begins anew
+
+
+def test_jobs_of_complete_windows_are_not_looked_at(make_page: MakePage) -> None:
+    """A day of 4,000 pages would otherwise be gone through at every request."""
+    day = large(make_page)
+    first, second = day.windows
+    first.jobs[0].state = JobState.RUNNING
+    first.page_came(first.jobs[0], make_page([NOON], total=1))
+    assert list(day.jobs()) == second.jobs
+
+
+def test_a_resume_takes_up_the_load_jobs_of_slices(make_page: MakePage) -> None:
+    """The same total makes the same slices: a hash that the run before it left is gone on with, at its age."""
+    window = large(make_page).windows[1].window
+    day = large(make_page, LiveJob(window, 3, "c", 5.0))
+    (first, third) = day.windows[1].jobs
+    assert (first.state, third.state, third.job_hash, third.submitted_at) == (
+        JobState.TO_SUBMIT, JobState.RUNNING, "c", 995.0
+    )  # fmt: skip
+
+
+def test_a_second_has_no_slices() -> None:
+    """However many rows it has: the API reads whole seconds."""
+    day = begin()
+    start = datetime(2026, 3, 10, tzinfo=UTC)
+    day.windows = [WindowWork(day, Window(start, start + timedelta(seconds=1)))]
+    assert not day.cut_if_large(day.windows[0], 10**6)
