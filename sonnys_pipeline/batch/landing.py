@@ -160,6 +160,8 @@ class LandedRows:
         if day not in self._landed:
             try:
                 self._landed[day] = landed_sites(self._lake, day)
+            except UnreachableLakeError:  # nobody knows whether it is landed
+                raise
             except LakeError as error:
                 self._landed[day] = error
         sites = self._landed[day]

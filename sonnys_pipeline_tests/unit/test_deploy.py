@@ -4,7 +4,9 @@ No container engine and no cluster is needed; `systemd-analyze`, where there is 
 """
 
 import configparser
+import importlib
 import importlib.util
+import logging
 import re
 import shlex
 import shutil
@@ -22,7 +24,6 @@ from dagster._cli import create_dagster_cli
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster._daemon.cli import create_dagster_daemon_cli
-from dagster_k8s.launcher import K8sRunLauncher
 from dagster_webserver.cli import create_dagster_webserver_cli
 
 from sonnys_pipeline.settings import Settings
@@ -237,7 +238,17 @@ def test_the_chart_is_that_of_dagsters_version():
     assert "k8s" in re.search(r"^ARG EXTRAS=(\S+)$", DOCKERFILE, re.MULTILINE)[1]
 
 
-def test_the_chart_is_told_what_dagster_understands():
+@pytest.fixture
+def pod_launcher():
+    """Dagster's launcher of pods; its import silences urllib3's logger, which other tests of this process listen to."""
+    logger = logging.getLogger("urllib3")
+    level = logger.level
+    module = importlib.import_module("dagster_k8s.launcher")
+    logger.setLevel(level)
+    return module.K8sRunLauncher
+
+
+def test_the_chart_is_told_what_dagster_understands(pod_launcher):
     """What becomes `dagster.yaml` in the cluster: monitoring, retries, the launcher of pods."""
     values, schema = helm(), dagster_instance_config_schema()
     monitoring = {
@@ -249,9 +260,9 @@ def test_the_chart_is_told_what_dagster_understands():
 
     for key, value in {"run_monitoring": monitoring, **values["additionalInstanceConfig"]}.items():
         assert validate_config(schema[key].config_type, value).success, key
-    assert values["runLauncher"]["type"] == K8sRunLauncher.__name__
+    assert values["runLauncher"]["type"] == pod_launcher.__name__
     found = validate_config(
-        K8sRunLauncher.config_type(),
+        pod_launcher.config_type(),
         {
             "service_account_name": "sonnys", "instance_config_map": "sonnys", "dagster_home": "/opt/dagster",
             "image_pull_policy": launcher["imagePullPolicy"], "run_k8s_config": pods,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.analytics.digests import content_digest
-from sonnys_pipeline.batch.landing import is_landed, landed_rows
+from sonnys_pipeline.batch.landing import LandedRows, is_landed
 from sonnys_pipeline.client.patience import Patience
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
@@ -175,7 +175,7 @@ def test_a_long_outage_is_an_error_with_a_remedy(
         lambda: lake.read(ASSET, [DAY]),
         lambda: lake.page(ASSET, "report.html", partition=DAY),
         lambda: is_landed(lake, DAY, None),
-        lambda: landed_rows(lake, DAY, None),
+        lambda: LandedRows(lake).of(DAY, None),
     ):
         with pytest.raises(UnreachableLakeError, match=r"does not answer .*look at the network.*nothing\s+landed"):
             act()
