@@ -28,6 +28,7 @@ from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.storage import make_folder
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline.loading.days import first_kept_day
 from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
@@ -254,7 +255,7 @@ def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: s
     probe = root / f".probe.{file_writer()}.{uuid.uuid4().hex}.tmp"
     placed = probe.with_suffix(".placed")
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o750)
+        make_folder(root)
         try:
             with os.fdopen(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
                 file.write(b"sonnys doctor\n")

@@ -18,6 +18,7 @@ from typing import Protocol
 from filelock import FileLock
 
 from sonnys_pipeline.lake.errors import UnwritableLakeError
+from sonnys_pipeline.lake.storage import make_folder
 
 #: How long a writer waits for another one, in seconds; each holds a lock for the time that a file takes.
 LOCK_TIMEOUT = 120.0
@@ -50,7 +51,7 @@ class FileLocks:
         """Hold the lock of a name while inside."""
         path = self._folder / f"{self._prefix}{name}.lock"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            make_folder(path.parent)
             lock = FileLock(path, mode=0o640, timeout=LOCK_TIMEOUT)
             lock.acquire(poll_interval=0.01)
         except OSError as error:  # filelock's Timeout is one, too

@@ -14,6 +14,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
@@ -154,7 +155,7 @@ class FolderStorage:
         place = _local(path)
         beside = place.with_name(f".{place.name}.{file_writer()}.{uuid.uuid4().hex}{UNFINISHED}")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            make_folder(place.parent)
             with _removed_on_failure(beside):
                 # Customer names and plates are inside: readable by owner and group, not by everybody.
                 with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
@@ -243,6 +244,17 @@ class FolderStorage:
 
     def hurry(self) -> None:
         """Nothing here waits."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the lake, and those above it that are missing; all of them for owner and group alone.
+
+    Raises:
+        OSError: when one cannot be made.
+    """
+    missing = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
+    for one in reversed(missing):
+        one.mkdir(mode=0o750, exist_ok=True)
 
 
 def _local(path: LakePath) -> Path:
