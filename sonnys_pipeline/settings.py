@@ -77,13 +77,18 @@ def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     return key
 
 
-def _webhook(url: SecretStr) -> SecretStr:
-    """An address that messages may be sent to; whoever knows it can post, so no error quotes it."""
+def _scheme_and_host(url: SecretStr) -> tuple[str, str]:
+    """Both empty for what is no address; no error of the parser, which would quote it."""
     try:
         parts = urlsplit(url.get_secret_value())
-        scheme, host = parts.scheme, parts.hostname or ""
     except ValueError:
-        scheme = host = ""
+        return "", ""
+    return parts.scheme, parts.hostname or ""
+
+
+def _webhook(url: SecretStr) -> SecretStr:
+    """An address that messages may be sent to; whoever knows it can post, so no error quotes it."""
+    scheme, host = _scheme_and_host(url)
     if scheme not in {"https", "http"} or not host or not url.get_secret_value().isprintable():
         raise ValueError("not an address such as https://host/path")
     if scheme == "http" and not is_loopback(host):
@@ -93,14 +98,10 @@ def _webhook(url: SecretStr) -> SecretStr:
 
 def _broker(url: SecretStr) -> SecretStr:
     """The address of a Redis; it holds a password, so no error quotes it."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        scheme, host = parts.scheme, parts.hostname or ""
-    except ValueError:
-        scheme = host = ""
+    scheme, host = _scheme_and_host(url)
     if scheme not in {"redis", "rediss"} or not host:
         raise ValueError("not an address such as redis://:password@host:6379/1")
-    if scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
+    if scheme == "rediss" and "ssl_cert_reqs=" not in urlsplit(url.get_secret_value()).query:
         raise ValueError("Celery wants to be told of certificates: append ?ssl_cert_reqs=required")
     return url
 

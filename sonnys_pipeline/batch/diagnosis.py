@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,9 +26,8 @@ from sonnys_pipeline.batch.tables import SCHEMA_REVISION
 from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.storage import make_folder
-from sonnys_pipeline.lake.writers import file_writer
+from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
+from sonnys_pipeline.lake.storage import FolderStorage
 from sonnys_pipeline.loading.days import first_kept_day
 from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
 
@@ -252,25 +250,15 @@ def check_state_folder(settings: Settings) -> Finding:
 def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
     """Whether a file can be put in its place there as a landed day is: written beside it, synced, renamed."""
     subject = "lake"
-    probe = root / f".probe.{file_writer()}.{uuid.uuid4().hex}.tmp"
-    placed = probe.with_suffix(".placed")
     try:
-        make_folder(root)
-        try:
-            with os.fdopen(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
-                file.write(b"sonnys doctor\n")
-                file.flush()
-                os.fsync(file.fileno())
-            probe.replace(placed)
-        finally:
-            probe.unlink(missing_ok=True)
-            placed.unlink(missing_ok=True)
+        FolderStorage(root).probe()
         free = free_bytes(root)
-    except OSError as error:
+    except (UnwritableLakeError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, UnwritableLakeError) else error
         return Finding(
             subject,
             State.PROBLEM,
-            f"{root} cannot be written ({error.strerror or error})",
+            f"{root} cannot be written ({getattr(cause, 'strerror', None) or cause})",
             "free space, mend the rights of the folder, or let SONNYS_DATA_URL name another one",
         )
     detail = f"{root} takes files; {free / 1e9:,.1f} GB free"

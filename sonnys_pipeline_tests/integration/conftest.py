@@ -19,6 +19,7 @@ from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.integration.backfills import Desk, point_environment
 from sonnys_pipeline_tests.integration.chains import chains, open_chains  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.integration.doctors import diagnose, healthy  # noqa: F401 - fixtures
 
 API_ID = "id-that-must-not-show-0815"
 API_KEY = "key-that-must-not-show-4711"

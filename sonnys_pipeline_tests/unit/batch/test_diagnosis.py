@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.batch import diagnosis
 from sonnys_pipeline.batch.diagnosis import (
     Finding,
     State,
@@ -22,6 +21,7 @@ from sonnys_pipeline.batch.diagnosis import (
 )
 from sonnys_pipeline.batch.jobs import JobStatus
 from sonnys_pipeline.batch.ledger import open_ledger
+from sonnys_pipeline.lake import storage
 from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.settings import Settings
 
@@ -220,7 +220,7 @@ def test_a_disk_that_does_not_take_the_file_is_a_problem_and_keeps_nothing(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(diagnosis.os, "fsync", full)
+    monkeypatch.setattr(storage.os, "fsync", full)
     found = check_lake(tmp_path)
     assert found.state is State.PROBLEM
     assert "No space left on device" in found.detail
