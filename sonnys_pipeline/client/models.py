@@ -143,15 +143,19 @@ class TransactionV2ListItem(TransactionListItem):
 
 
 class Site(ApiModel):
-    """A physical or virtual (e-commerce) site; `code` and `timezone` may be missing (contract, `GET /site/list`)."""
+    """A physical or virtual (e-commerce) site (contract, `GET /site/list`).
+
+    `code` and `timezone` may be missing; a `name` that is null is empty, so that it hides no other site.
+    """
 
     site_id: Annotated[WholeNumber | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
     code: OptionalText = None
-    name: str
+    name: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
     timezone: OptionalText = None
 
 
 ModelT = TypeVar("ModelT", bound=ApiModel)
+ListItemT = TypeVar("ListItemT", bound=TransactionListItem)
 
 _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
 

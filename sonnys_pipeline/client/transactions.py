@@ -27,7 +27,15 @@ from sonnys_pipeline.client.models import (
     TransactionV2ListItem,
     parse_rows,
 )
-from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, Resource, required
+from sonnys_pipeline.client.resource import (
+    NO_RESULTS,
+    PAGE_SIZE,
+    Resource,
+    found_rows,
+    read_total,
+    required,
+    whole_number,
+)
 
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"
@@ -66,7 +74,7 @@ class JobData:
 
         Raises:
             UnknownJobStatusError: for a status beside working, pass and fail.
-            ResponseFormatError: for a passed job without rows or with a `total` that is no number.
+            ResponseFormatError: for a passed job without a list of rows, or with a `total` that cannot be one.
         """
         try:
             status = JobStatus(data.get("status", ""))
@@ -78,10 +86,8 @@ class JobData:
         if status is not JobStatus.PASS:
             return cls(job_hash, status, (), 0, data)
         where = f"load job {job_hash}"
-        rows = required(data, "data", list, where)
-        if "total" not in data and len(rows) < PAGE_SIZE:
-            return cls(job_hash, status, rows, len(rows), data)  # a page that is not full is the only one
-        return cls(job_hash, status, rows, required(data, "total", int, where), data)
+        rows = found_rows(data, "data", where)
+        return cls(job_hash, status, rows, read_total(data, rows, where), data)
 
     def parse(self) -> list[TransactionJobItem]:
         """The rows as models.
@@ -148,8 +154,8 @@ class Transactions(Resource):
             IncompleteResultError: after the last page, when fewer distinct rows came than `total` promised (LJ-05).
         """
         alone = params.get("offset")
-        number = 1 if alone is None else _whole(alone, "offset")
-        limit = _whole(params.get("limit", PAGE_SIZE), "limit")
+        number = 1 if alone is None else whole_number(alone, "offset")
+        limit = whole_number(params.get("limit", PAGE_SIZE), "limit")
         seen: set[str] = set()
         while True:
             page = self._load_page(poll_interval, timeout, {**params, "limit": limit, "offset": number})
@@ -192,14 +198,19 @@ class Transactions(Resource):
         return self._client._request("GET", _JOB_DATA, params={"hash": job_hash}).content  # noqa: SLF001 - LJ-09
 
     def count(self, **params: object) -> int:
-        """How many rows a span has, by the list endpoint: one request, and independent of load jobs."""
+        """How many rows a span has, by the list endpoint: one request, and independent of load jobs.
+
+        Raises:
+            ResponseFormatError: for a `total` that cannot be one.
+        """
         try:
             data = self._data("GET", _LIST, params={**params, "limit": 1, "offset": 1})
         except NotFoundError as nothing:
             if nothing.type == NO_RESULTS:
                 return 0
             raise
-        return int(required(data, "total", int, f"GET {_LIST}"))
+        where = f"GET {_LIST}"
+        return read_total(data, found_rows(data, "transactions", where), where, limit=1)
 
     def list(self, **params: object) -> list[TransactionListItem]:
         """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
@@ -258,13 +269,6 @@ class Transactions(Resource):
                     "raise SONNYS_JOB_TIMEOUT if the API is slow today"
                 )
             time.sleep(poll_interval)
-
-
-def _whole(value: object, name: str) -> int:
-    """A page number or size, which paging has to calculate with."""
-    if isinstance(value, int | str) and str(value).isdigit():
-        return int(value)
-    raise ValueError(f"{name} must be a whole number, not {value!r}")
 
 
 def _span(params: Mapping[str, Any]) -> dict[str, Any]:

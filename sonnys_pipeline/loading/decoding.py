@@ -21,6 +21,7 @@ from pydantic import AliasChoices
 
 from sonnys_pipeline.client import JobStatus, TransactionJobItem
 from sonnys_pipeline.client.models import ApiModel
+from sonnys_pipeline.client.resource import LARGEST_TOTAL
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN, TRANSACTIONS
 
 _READ = pyarrow.json.ReadOptions(use_threads=False, block_size=1 << 26)
@@ -44,7 +45,7 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
         data = document["data"].chunk(0)
         status, total = data.field("status")[0].as_py(), data.field("total")[0].as_py()
         pages = data.field("data")
-        if status != JobStatus.PASS.value or total is None or pages.null_count:
+        if status != JobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= LARGEST_TOTAL:
             return None
         return total, _as_table(pages.flatten())
     except (pa.ArrowException, UnicodeDecodeError, KeyError, _DoubtfulError):

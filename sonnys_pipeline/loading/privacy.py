@@ -127,7 +127,9 @@ class Privacy:
             return value if isinstance(value, str) and _STATUS.fullmatch(value) else _emptied(value)
         if name == "hash":
             return value if isinstance(value, str) else _emptied(value)
-        return value if name in {"total", "limit", "offset"} and isinstance(value, int) else None
+        if name in {"total", "limit", "offset"}:
+            return value if isinstance(value, int) else _emptied(value)  # a null `total` says something: no rows
+        return None
 
 
 def privacy_problem(kept: Mapping[str, str], asked: Privacy) -> str:

@@ -66,6 +66,18 @@ def test_a_page_without_rows_has_its_columns() -> None:
     assert (page.total, list(page.ids), page.table.schema) == (0, [], TRANSACTIONS)
 
 
+def test_null_totals_mean_no_rows(make_row: MakeRow) -> None:
+    """L2: a closed site's answer is a page without rows; a null beside rows is an error that names the field."""
+    nulls = {"offset": None, "limit": None, "total": None}
+    for rows in ([], None):
+        page = parse_page("h1", answer("h1", "pass", data=rows, **nulls))
+        assert isinstance(page, PageRows)
+        assert (page.total, list(page.ids), page.table.schema) == (0, [], TRANSACTIONS)
+        assert complete_window(WINDOW, [page]).total == 0
+    with pytest.raises(ResponseFormatError, match="load job h1: `total` should be int, not NoneType"):
+        parse_page("h1", answer("h1", "pass", data=[make_row()], **nulls))
+
+
 @pytest.mark.parametrize("status", [JobStatus.WORKING, JobStatus.FAIL])
 def test_a_job_that_has_not_passed_is_told_as_it_is(status: JobStatus) -> None:
     """Its status, and whatever the API said beside it."""
@@ -80,6 +92,11 @@ def test_a_job_that_has_not_passed_is_told_as_it_is(status: JobStatus) -> None:
         (b'{"data": {"hash": "h1", "status": "queued"}}', UnknownJobStatusError),
         (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": "0"}}', ResponseFormatError),
         (b'{"data": {"hash": "h1", "status": "pass", "total": 0}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": -1}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 2.5}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": true}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 1000000000}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 1' + b"0" * 400 + b"}}", ResponseFormatError),
         (b'{"data": []}', ResponseFormatError),
         (b"[]", ResponseFormatError),
         (b"<html>", ResponseFormatError),

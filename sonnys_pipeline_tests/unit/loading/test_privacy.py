@@ -293,7 +293,16 @@ def test_the_envelope_keeps_its_machinery(strict: Privacy) -> None:
     treated = json.loads(strict.applied(json.dumps({"data": said, "by": "Zoë Lee"}).encode()))
     assert treated == {"data": {**said, "reason": None}, "by": None}
     odd = strict.applied(json.dumps({"data": {"status": "Zoë Lee", "hash": 7, "total": "Lee"}}).encode())
-    assert json.loads(odd) == {"data": {"status": "?", "hash": 0, "total": None}}
+    assert json.loads(odd) == {"data": {"status": "?", "hash": 0, "total": "?"}}
+
+
+@STRICT
+@pytest.mark.parametrize("total", ["7", "", [], {}, 1.5, True, -1, 10**9, 10**400])
+def test_a_total_that_cannot_be_one_stays_none(strict: Privacy, total: object) -> None:
+    """L2 reads a null `total` as no rows: a treated answer must not turn any other kind into null."""
+    body = json.dumps({"data": {"hash": "h", "status": "pass", "data": [], "total": total}}).encode()
+    with pytest.raises(ResponseFormatError, match="`total` should be"):
+        parse_page("h", strict.applied(body))
 
 
 @STRICT
