@@ -42,10 +42,12 @@ from sonnys_pipeline.client.sites import Sites
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"
 _LIST = "/transaction"
+#: Seen in a log once (contract, L18); a job that is to run is not ready, like one that runs.
+_PENDING = "pending"
 
 
 class JobStatus(StrEnum):
-    """What the API says of a load job; exactly these three (contract, "Batch jobs")."""
+    """What the API says of a load job; exactly these three (contract, "Batch jobs"), and `pending` (L18): working."""
 
     WORKING = "working"  # not ready: ask again later
     PASS = "pass"  # noqa: S105 - the API's word; the rows are there
@@ -79,7 +81,8 @@ class JobData:
             ResponseFormatError: for a passed job without a list of rows, or with a `total` that cannot be one.
         """
         try:
-            status = JobStatus(data.get("status", ""))
+            said = data.get("status", "")
+            status = JobStatus.WORKING if said == _PENDING else JobStatus(said)
         except ValueError:
             raise UnknownJobStatusError(
                 f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
