@@ -59,7 +59,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
-        **_proof_metadata(loaded.sites, loaded.proof and asdict(loaded.proof)),
+        **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
     }
 
 
