@@ -117,7 +117,11 @@ class Storage(Protocol):
         """
 
     def below(self, folder: LakePath) -> list[str]:
-        """Paths of the files of an asset, relative to its folder; none where there is no folder."""
+        """Paths of all files below a folder, relative to it, in no order; none where there is no folder.
+
+        Raises:
+            OSError: when a folder cannot be listed.
+        """
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What `look` says of each, in order; some at once where looking means waiting."""
@@ -223,8 +227,10 @@ class FolderStorage:
         return ds.dataset(files, format="parquet", partitioning=partitioning, partition_base_dir=str(folder))
 
     def below(self, folder: LakePath) -> list[str]:
-        """Files one folder down; other ones are nobody's days."""
-        return [path.relative_to(_local(folder)).as_posix() for path in _local(folder).glob("*/*")]
+        """Every file, however deep."""
+        top = str(folder)
+        walk = os.walk(top, onerror=_raise_unless_gone)
+        return [Path(above, name).relative_to(top).as_posix() for above, _, names in walk for name in names]
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """One after the other: a disk answers at once."""
@@ -256,6 +262,12 @@ def make_folder(folder: Path) -> None:
     missing = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
     for one in reversed(missing):
         one.mkdir(mode=0o750, exist_ok=True)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """A folder that is not there, or was removed while the others were listed, has no files."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _local(path: LakePath) -> Path:
