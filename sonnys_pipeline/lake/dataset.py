@@ -221,14 +221,6 @@ class Lake:
         with self._locks.holding(asset):
             yield
 
-    def remove_leftovers(self, asset: str, partition: str) -> list[LakePath]:
-        """Remove unfinished files of writers that are gone (killed in mid-write); readers never see them anyway.
-
-        Returns:
-            What was removed.
-        """
-        return self.storage.remove_leftovers(self.path(asset, partition))
-
     def files(self, asset: str, partitions: Sequence[str]) -> Sequence[LakePath] | ds.Dataset:
         """Landed rows as the analytics take them: files of this machine, or a dataset that reads them from a store.
 

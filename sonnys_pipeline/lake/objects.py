@@ -115,10 +115,6 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
 
-    def remove_leftovers(self, path: LakePath) -> list[LakePath]:  # noqa: ARG002 - the storage's signature
-        """There are none: an upload that was cut off has left nothing that anybody can see."""
-        return []
-
     def stamp(self, path: LakePath) -> str | None:
         """The store's own tag of the object, or where it has none the time of the last change; and the size."""
         info = self._info(path)

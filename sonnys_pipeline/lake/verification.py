@@ -1,9 +1,10 @@
-"""Reads every landed Parquet file from its first byte to its last, so that damage is found before somebody needs the rows.
+"""Reads landed Parquet files from the first byte to the last, so that damage is found before the rows are needed.
 
 A footer can be whole over rows that are not: only decoding all of them, and comparing the checksums of their pages,
 tells. Files landed by earlier versions have no checksums; of these only what cannot be decoded is found.
 
-Belongs here: whether files can be read. Does not belong here: whether their rows are right (`orchestration/soundness.py`).
+Belongs here: whether files can be read. Does not belong here: whether their rows are right
+(`orchestration/soundness.py`).
 """
 
 from __future__ import annotations
