@@ -147,11 +147,18 @@ class ObjectStorage:
         """A file of which only what is asked for is fetched."""
         return pa.PythonFile(self._open(self._key(path)), mode="r")
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+    def dataset(
+        self,
+        paths: Sequence[LakePath],
+        folder: LakePath,
+        schema: pa.Schema,
+        partitioning: ds.Partitioning | None = None,
+    ) -> ds.Dataset:
         """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
         keys = [self._key(path) for path in paths]
         return ds.dataset(
             keys,
+            schema=schema,
             format="parquet",
             filesystem=pafs.PyFileSystem(ObjectHandler(self._driver, self._open)),
             partitioning=partitioning,

@@ -109,8 +109,14 @@ class Storage(Protocol):
             FileNotFoundError: when it is not there.
         """
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
-        """Parquet files as one dataset, whose rows are read when they are asked for.
+    def dataset(
+        self,
+        paths: Sequence[LakePath],
+        folder: LakePath,
+        schema: pa.Schema,
+        partitioning: ds.Partitioning | None = None,
+    ) -> ds.Dataset:
+        """Parquet files of an asset's folder as one dataset of this schema, read when its rows are asked for.
 
         Raises:
             OSError, pa.ArrowException: when a file cannot be read.
@@ -238,10 +244,21 @@ class FolderStorage:
         """Arrow opens files by itself, and maps none into memory."""
         return pa.OSFile(str(path))
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+    def dataset(
+        self,
+        paths: Sequence[LakePath],
+        folder: LakePath,
+        schema: pa.Schema,
+        partitioning: ds.Partitioning | None = None,
+    ) -> ds.Dataset:
         """Files that Arrow opens by itself."""
-        files = [str(path) for path in paths]
-        return ds.dataset(files, format="parquet", partitioning=partitioning, partition_base_dir=str(folder))
+        return ds.dataset(
+            [str(path) for path in paths],
+            schema=schema,
+            format="parquet",
+            partitioning=partitioning,
+            partition_base_dir=str(folder),
+        )
 
     def below(self, folder: LakePath) -> list[str]:
         """Every file, however deep; but what the file system itself has found, where the lake is a disk of its own."""
