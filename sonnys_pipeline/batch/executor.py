@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, account_sites
-from sonnys_pipeline.batch.archive import ARCHIVE, remove_expired
+from sonnys_pipeline.batch.archive import remove_expired
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
-from sonnys_pipeline.batch.landing import ASSET, is_landed
+from sonnys_pipeline.batch.landing import is_landed
 from sonnys_pipeline.batch.landing_states import landed_facts
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
@@ -249,11 +249,7 @@ class BatchExecutor:
         for row in lost:
             logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
             self._jobs.reopen_row(row.id, owner=self.owner)
-        rows = self._jobs.get_pending_rows(job_id)
-        for row in rows:
-            for asset in (ASSET, ARCHIVE):
-                self._lake.remove_leftovers(asset, row.day)
-        return rows
+        return self._jobs.get_pending_rows(job_id)
 
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
