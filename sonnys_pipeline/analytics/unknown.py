@@ -15,6 +15,12 @@ from sonnys_pipeline.analytics.money import LARGEST_AMOUNT
 
 #: Ids of rows left out that a reason names.
 NAMED_IDS = 3
+#: What a reason says of a field that is nowhere to be had, and of rows that are in no figure.
+NO_ROW, LEFT_OUT = "no row of this day has it", "left out of every figure, having an amount beyond"
+#: Fields that the states of a day bring where its rows lack them.
+FROM_STATES = ("transaction_status", "is_recurring_plan_sale")
+#: Stands between two reasons of one day.
+SEPARATOR = "; "
 #: Columns of `counted` that the reasons need beside the figures: how many rows there are, and how many have a field.
 HAVING = """
         count(*) AS transactions,
@@ -55,10 +61,10 @@ class Need:
     def reason_sql(self) -> str:
         """Why they are null, or made of a part of the rows; null where every row has the field."""
         named = f" ({', '.join(self.figures)})" if self.figures else ""
-        instead = "" if self.figures else f"; plan sales are {self.without}"
+        instead = "" if self.figures else f", plan sales are {self.without}"
         lacking = f"rows_lacking_{self.rows}"
         return (
-            f"CASE WHEN {self._none_has_it} THEN '{self.field}: no row of this day has it{named}{instead}' "
+            f"CASE WHEN {self._none_has_it} THEN '{self.field}: {NO_ROW}{named}{instead}' "
             f"WHEN {lacking} > 0 THEN '{self.field}: ' || CASE WHEN {lacking} = 1 THEN '1 row of this day lacks it' "
             f"ELSE {lacking} || ' rows of this day lack it' END || ', {self.without}{named}' END"
         )
@@ -92,9 +98,8 @@ UPGRADES = Need("is_recurring_plan_sale", "plan_sale", ("plan_upgrades",), "coun
 def unknown_sql(needs: Sequence[Need]) -> str:
     """The column `unknown`: all reasons in a sentence or more; null where there are none."""
     left_out = (
-        f"CASE WHEN left_out > 0 THEN 'left out of every figure, having an amount beyond ' || '{LARGEST_AMOUNT:,} "
-        "dollars: ' || left_out_ids || CASE WHEN left_out > len(string_split(left_out_ids, ', ')) "
-        "THEN ' and more' ELSE '' END END"
+        f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {LARGEST_AMOUNT:,} dollars: ' || left_out_ids || "
+        f"CASE WHEN left_out > {NAMED_IDS} THEN ' and ' || (left_out - {NAMED_IDS}) || ' more' ELSE '' END END"
     )
     reasons = ", ".join([*(need.reason_sql for need in needs), left_out])
-    return f"nullif(concat_ws('; ', {reasons}), '') AS unknown"
+    return f"nullif(concat_ws('{SEPARATOR}', {reasons}), '') AS unknown"

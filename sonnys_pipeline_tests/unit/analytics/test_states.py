@@ -27,7 +27,7 @@ NO_STATUS = (
     "transaction_status: no row of this day has it (voided_transactions, unsettled_transactions, net_cars, net_sales)"
 )
 NO_FLAG = (
-    "is_recurring_plan_sale: no row of this day has it; plan sales are counted by is_recurring_sale, so that upgrades "
+    "is_recurring_plan_sale: no row of this day has it, plan sales are counted by is_recurring_sale, so that upgrades "
     "of plans are in retail_sales"
 )
 

@@ -150,10 +150,11 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     lineage = metadata["dagster/column_lineage"].value.deps_by_column
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
-    assert {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps} <= {"transactions", "sites"}
+    sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
+    assert sources <= {"transactions", "transaction_states", "sites"}
     if name in MARTS:
         figures = set(columns) - {"site", "business_date", "hour"}
-        assert all(columns[column].startswith(("[V] ", "[F] ", "[O] ")) for column in figures)
+        assert all(columns[column].startswith(("[B] ", "[R] ", "[F] ", "[O] ")) for column in figures)
 
 
 def test_resources_show_variables_and_no_values(monkeypatch):
