@@ -28,6 +28,8 @@ from sonnys_pipeline.orchestration.account import ONLY, Account
 Metadata = Mapping[str, dg.MetadataValue]
 #: Under this name a day's metadata says what its rows are, whenever and however they were read.
 CONTENT_DIGEST = "content_digest"
+#: Stands where a figure is null: nobody can know it, and it is not 0.
+NOT_KNOWN = "not known"
 
 
 def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
@@ -173,12 +175,32 @@ def column_lineage(
 
 
 def totals(rows: pa.Table, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
-    """Sums of columns over all rows: counts as whole numbers, money in dollars."""
-    found = {name: pc.sum(rows[name]).as_py() or 0 for name in columns}
-    return {
-        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
-        for name, value in found.items()
-    }
+    """Sums of columns over all rows: counts as whole numbers, money in dollars.
+
+    A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
+    """
+    return {name: _total(rows[name]) for name in columns}
+
+
+def _total(column: pa.ChunkedArray) -> dg.MetadataValue:
+    if column.null_count:
+        return dg.MetadataValue.text(f"{NOT_KNOWN} of {column.null_count} of {len(column)} sites, see `unknown`")
+    value = pc.sum(column).as_py() or 0  # null for no rows alone
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+
+
+def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
+    """Why figures of some rows of a mart are not known; nothing where all are."""
+    reasons = reasons_of(rows)
+    return {"unknown": dg.MetadataValue.json(reasons)} if reasons else {}
+
+
+def reasons_of(rows: pa.Table) -> list[str]:
+    """What a mart's column `unknown` says, row by row, with site and day; nothing where it has no such column."""
+    if "unknown" not in rows.column_names:
+        return []
+    told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
+    return [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
 
 
 def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
@@ -189,6 +211,8 @@ def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return NOT_KNOWN
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else escaped(str(value)) or "(no code)"
