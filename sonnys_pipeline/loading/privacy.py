@@ -21,6 +21,7 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import from_json, to_json
 
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem
+from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
 
 #: How a hash can be told from what the API sends.
@@ -102,7 +103,7 @@ class Privacy:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = from_json(body, allow_inf_nan=False)
+            answer = from_json(sound(body).content, allow_inf_nan=False)
         except ValueError:
             raise ResponseFormatError(
                 f"the answer is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
