@@ -162,7 +162,7 @@ def test_a_row_that_is_listed_twice_is_one_row(wired_client: SonnysClient, wire:
     assert [row.trans_number for row in wired_client.transactions.list()] == list(range(101))
     wire.script.clear()
     wire.answer(body={"data": {"transactions": [summary(1), summary(2), summary(2, total=9.0)], "total": 3}})
-    with pytest.raises(IncompleteResultError, match="two different rows have the id 2:1: .*promised 3 rows and 2"):
+    with pytest.raises(IncompleteResultError, match=r"two different rows have the id 2:1: .*promised 3 rows and 2"):
         wired_client.transactions.list()
 
 

@@ -248,7 +248,7 @@ def test_two_rows_of_one_id_are_named(api: Api, clock: Mock, wired_client: Sonny
     """Different contents under one id: which of them is right is not known."""
     api.submitted()
     api.passed([make_row(1), make_row(2), make_row(2, total=1.0)], 3)
-    with pytest.raises(IncompleteResultError, match="two different rows have the id 2:1: .*promised 3 rows and 2"):
+    with pytest.raises(IncompleteResultError, match=r"two different rows have the id 2:1: .*promised 3 rows and 2"):
         wired_client.transactions.load_job()
 
 
