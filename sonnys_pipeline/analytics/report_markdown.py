@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sonnys_pipeline.analytics import wording
 from sonnys_pipeline.analytics.measures import CARS, HEADLINES, SALES, TRENDS, Change, Figure
 from sonnys_pipeline.analytics.report import Report, TrendDay
+from sonnys_pipeline.client.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ARROWS = {"up": "▲ ", "down": "▼ ", "same": "", "unknown": ""}
@@ -92,4 +93,4 @@ def _arrow(change: Change) -> str:
 
 def escaped(text: str) -> str:
     """Names come from outside: none of them makes markup, and none ends the line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", printable(text))

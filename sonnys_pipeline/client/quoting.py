@@ -42,7 +42,7 @@ def printable(text: str, most: int = 0) -> str:
     line = " ".join(text.split())
     if line.isprintable():
         return line
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in line)
+    return "".join(map(_shown, line))
 
 
 def word(text: object) -> str:
@@ -53,6 +53,22 @@ def word(text: object) -> str:
 def without_user_info(text: str) -> str:
     """A text with `***` for user and password of every address in it, whoever wrote the sentence."""
     return _BARE_USER_INFO.sub("***@", _USER_INFO.sub("//***@", text))
+
+
+def sentence(text: object, most: int = 0) -> str:
+    """What a library, a driver or a server says, in one line: printable, without anybody's user and password."""
+    return printable(without_user_info(str(text)), most)
+
+
+def printable_lines(text: str) -> str:
+    """A text of several lines, each as it may be shown on a terminal; spaces stay as they are."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "\n".join("".join(map(_shown, line)) for line in text.expandtabs(4).split("\n"))
+
+
+def _shown(sign: str) -> str:
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
 
 
 def masked(text: str, secrets: Sequence[SecretStr]) -> str:

@@ -40,7 +40,7 @@ from sonnys_pipeline.client.errors import (
     ServerError,
     ValidationError,
 )
-from sonnys_pipeline.client.quoting import QUOTED_BODY, masked, printable, quoted, without_user_info, word
+from sonnys_pipeline.client.quoting import QUOTED_BODY, masked, printable, quoted, sentence, word
 
 #: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
 POOL_SIZE = 32
@@ -348,7 +348,7 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         error = inner
-    return printable(without_user_info(f"{type(error).__name__}: {error}"), QUOTED_BODY)
+    return sentence(f"{type(error).__name__}: {error}", QUOTED_BODY)
 
 
 def _without_request(error: Exception) -> Exception:

@@ -120,7 +120,7 @@ class _Reader:
         spellings = wire_names(info.validation_alias)[: 1 if part else None]  # the models know the others of a list
         places = tuple(range(len(self.wire), len(self.wire) + len(spellings)))
         self.wire += [pa.field(spelling, kind) for spelling in spellings]
-        largest = next((one.le for one in info.metadata if isinstance(one, Le)), None)
+        largest = next((int(str(one.le)) for one in info.metadata if isinstance(one, Le)), None)
         return _Column(field.name, places, not field.nullable, is_instant, field.type, part, largest)
 
     def columns(self, structs: pa.StructArray) -> list[pa.Array]:
