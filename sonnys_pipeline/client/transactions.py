@@ -20,6 +20,7 @@ from sonnys_pipeline.client.errors import (
     UnknownJobStatusError,
 )
 from sonnys_pipeline.client.models import (
+    Site,
     Transaction,
     TransactionJobItem,
     TransactionListItem,
@@ -37,6 +38,7 @@ from sonnys_pipeline.client.resource import (
     required,
     whole_number,
 )
+from sonnys_pipeline.client.sites import Sites
 
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"
@@ -233,6 +235,18 @@ class Transactions(Resource):
     def list_v2(self, **params: object) -> list[TransactionV2ListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions with customer, plan flags and status; the API caches the answer for 10 minutes."""
         return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params)
+
+    def list_v2_body(self, **params: object) -> bytes:
+        """One page of `list_v2`, and its answer as it came: for readers of their own; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", f"{_LIST}/version-2", params=params).content  # noqa: SLF001 - LJ-09
+
+    def list_sites(self) -> list[Site]:  # type: ignore[valid-type]  # the method `list` hides the type
+        """`client.sites.list()`, for whoever sends requests at a pace of their own."""
+        return Sites(self._client).list()
 
     def get(self, transaction_id: str) -> Transaction:
         """One transaction in detail.

@@ -24,14 +24,17 @@ from sonnys_pipeline.client import (
     RateLimitError,
 )
 from sonnys_pipeline.loading.breaker import CircuitBreaker
+from sonnys_pipeline.loading.completion import Completion
 from sonnys_pipeline.loading.exchange import Answer, Exchange
+from sonnys_pipeline.loading.listing import ListWork
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, join_windows
+from sonnys_pipeline.loading.pages import LoadedDay, PageRows, RowOfTwoSitesError
 from sonnys_pipeline.loading.ports import Budget, LoadJobApi
 from sonnys_pipeline.loading.reading import PageReader
 from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
-from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
+from sonnys_pipeline.loading.states import StatesPage, StatesReader
+from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob, WindowWork
 
 #: Seconds that a run which was told to stop waits for the hashes of jobs that it has just submitted.
 _LAST_WORDS = 2.0
@@ -97,6 +100,12 @@ class Loader:
         self._clock = clock
         self._now = now
         self._jitter = jitter
+        self._completion = Completion(
+            self._options,
+            self._observer,
+            StatesReader(self._reader.privacy, self._reader.keeps_pages),
+            most_counts=budget.rate.requests,
+        )
         self._schedule = Schedule((), budget.rate, self._options)
         self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
@@ -226,6 +235,10 @@ class Loader:
             job.state = JobState.POLLING
             job_hash = job.job_hash
             self._exchange.start(key, lambda: self._reader.read(api, job_hash, params))
+        elif isinstance(work := job.work, ListWork):
+            job.state, at, page = JobState.LISTING, key.at, job.page
+            day.list_requests += 1
+            self._exchange.start(key, lambda: work.ask(api, page, at))
         else:
             job.state = JobState.COUNTING
             span = job.work.params
@@ -272,18 +285,26 @@ class Loader:
                 f"{self._refusals} requests in a row were refused with 429: another program spends this budget. "
                 "Lower SONNYS_RATE_LIMIT, or resume when it has ended"
             ) from error
-        if job.work.day not in self._schedule.days or job.work not in job.work.day.windows:
+        if job.work.day not in self._schedule.days or not job.work.day.owns(job.work):
             return  # its day has failed, or its window is being read again in halves: nobody waits for this
         try:
             if error is not None:
                 raise error
-            self._proceed(sent, answer.value)
+            if isinstance(job.work, ListWork):
+                job.failures = 0
+                job.work.came(job, answer.value)
+                self._finish_if_complete(job.work.day)
+            else:
+                self._proceed(job, job.work, sent, answer.value)
         except APIError as failure:
-            self._heal(sent, failure)
+            if isinstance(job.work, ListWork):
+                self._heal_list(job, job.work, failure)
+            else:
+                self._heal(job, job.work, sent, failure)
 
-    def _proceed(self, sent: _Sent, value: object) -> None:
-        """A request did what it was for."""
-        job, now = sent.job, self._clock()
+    def _proceed(self, job: PageJob, work: WindowWork, sent: _Sent, value: object) -> None:
+        """A request of a load job did what it was for."""
+        now = self._clock()
         job.failures = 0
         if sent.operation == "submit":
             job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
@@ -292,17 +313,17 @@ class Loader:
                 raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
         elif sent.operation == "count":
             if value == 0:
-                job.work.is_empty()
-                self._finish_if_complete(job.work.day)
+                work.is_empty()
+                self._finish_if_complete(work.day)
             else:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
             self._schedule.times.has_passed(job.age(sent.clock))
-            if job.work.day.cut_if_large(job.work, value.total):
+            if work.day.cut_if_large(work, value.total):
                 return
-            if not job.work.page_came(job, value):
-                raise TotalMovedError(job.work.total or 0, value.total, f"window {job.work.window}: total moved")
-            self._finish_if_complete(job.work.day)
+            if not work.page_came(job, value):
+                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
+            self._finish_if_complete(work.day)
         else:
             age = job.age(sent.clock)
             if not job.was_working or not self._schedule.times.proven:
@@ -317,10 +338,10 @@ class Loader:
             job.state = JobState.RUNNING
             job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
 
-    def _heal(self, sent: _Sent, error: APIError) -> None:
-        """A request failed: do what `remedies.py` says, within the retries."""
-        job, now = sent.job, self._clock()
-        day = job.work.day
+    def _heal(self, job: PageJob, work: WindowWork, sent: _Sent, error: APIError) -> None:
+        """A request of a load job failed: do what `remedies.py` says, within the retries."""
+        now = self._clock()
+        day = work.day
         expired = bool(job.job_hash) and job.age(now) >= self._options.hash_lifetime
         remedy = remedy_for(
             error,
@@ -338,7 +359,7 @@ class Loader:
         else:
             job.setbacks += 1
         if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
-            self._finish(day, FailedDay(day.request, error, day.requests, now - day.started_at))
+            self._fail(day, error)
             return
         job.not_before = now + self._backoff(max(job.failures, job.setbacks))
         if remedy is Remedy.REPEAT:
@@ -350,7 +371,30 @@ class Loader:
             job.suspect_hash = "" if expired else job.job_hash
             job.state = JobState.TO_SUBMIT
         else:
-            day.split(job.work, job.setbacks)
+            day.split(work, job.setbacks)
+
+    def _heal_list(self, job: PageJob, work: ListWork, error: APIError) -> None:
+        """A question to a list endpoint failed: ask again within the retries, or go on without an answer."""
+        remedy = remedy_for(error, polling=False, expired=False, first_page=False, seen_before=False)
+        if isinstance(error, RateLimitError):
+            self._budget.cool_down()
+        else:
+            job.failures += self._breaker.is_closed or not shows_trouble(error)
+        if remedy is Remedy.GIVE_UP or job.failures > self._options.max_retries:
+            if self._completion.refused(work, error):
+                self._finish_if_complete(work.day)
+            else:
+                self._fail(work.day, error)
+            return
+        failures = job.failures
+        if remedy is Remedy.SPLIT:  # the pages do not make one list: it moved while it was read
+            work.restart()
+            job = work.jobs[0]
+        job.failures, job.state = failures, JobState.TO_LIST
+        job.not_before = self._clock() + self._backoff(failures)
+
+    def _fail(self, day: DayWork, error: APIError) -> None:
+        self._finish(day, FailedDay(day.request, error, day.requests, self._clock() - day.started_at))
 
     def _backoff(self, failures: int) -> float:
         """Seconds before the next try: doubling, between half and all of it at random."""
@@ -358,25 +402,36 @@ class Loader:
         return base * (0.5 + 0.5 * self._jitter())
 
     def _finish_if_complete(self, day: DayWork) -> None:
-        if not day.is_complete:
-            return
-        windows = [work.loaded for work in day.windows if work.loaded is not None]
-        table = join_windows(windows)
-        seconds = self._clock() - day.started_at
-        self._finish(
-            day,
-            LoadedDay(
-                day.request.day, tuple(windows), table, self._now(), day.requests, seconds, day.request.site,
+        try:
+            if not self._completion.advance(day):
+                return
+            loaded = LoadedDay(
+                day.request.day,
+                tuple(day.loaded),
+                day.table,
+                self._now(),
+                day.requests,
+                self._clock() - day.started_at,
+                day.request.site,
                 self._reader.keeps_pages,
-            ),
-        )  # fmt: skip
+                day.proof,
+                day.states,
+                day.states_note,
+                day.list_requests,
+                day.request.with_rows,
+            )
+        except RowOfTwoSitesError as error:
+            self._fail(day, error)
+        else:
+            self._finish(day, loaded)
 
     def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:
         job = sent.job
         request = job.work.day.request
         status = error.status if isinstance(error, APIStatusError) else None if error else 200
+        operation = job.work.operation if isinstance(job.work, ListWork) else sent.operation
         return Attempt(
-            request.day.key, request.site, str(job.work.window), job.page, sent.operation, job.job_hash, job.attempt,
+            request.day.key, job.work.site, str(job.work.window), job.page, operation, job.job_hash, job.attempt,
             outcome, status, sent.at, self._clock() - sent.clock,
         )  # fmt: skip
 
@@ -386,4 +441,6 @@ class Loader:
             return JobStatus.PASS.value
         if isinstance(value, JobData):
             return value.status.value
+        if isinstance(value, StatesPage | list):
+            return "listed"
         return "submitted" if isinstance(value, str) else "counted"

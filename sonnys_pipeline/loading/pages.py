@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,10 +23,30 @@ from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
 
+if TYPE_CHECKING:  # `states.py` is made of what stands here
+    from sonnys_pipeline.loading.states import LoadedStates
+
 #: The API reads whole seconds, and includes the end: up to here a row may lie on it.
 _END_INCLUDED = timedelta(seconds=1)
 #: Quick, and a seventh of the size; how small it gets on disk is decided there.
 _PACKING = "lz4_raw"
+
+
+class RowOfTwoSitesError(APIError):
+    """One id came with different contents for two sites; which of the two rows is right nobody can say."""
+
+    def __init__(self, row_id: str, day: str) -> None:
+        """Build the error."""
+        self.row_id = row_id
+        self.day = day
+        super().__init__(
+            f"{day}: row {row_id} came for two sites with different contents; nothing was kept. Load the day again; "
+            "if it stays so, report it: an id should name one transaction of the database"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep all parts when the error crosses a process boundary."""
+        return type(self), (self.row_id, self.day)
 
 
 class RowsOutsideWindowError(APIError):
@@ -115,6 +135,7 @@ class LoadedWindow:
         unknown_fields: fields that no model knows, counted.
         cut_off: rows that lay on the window's end, and belong to the next one.
         raw_pages: its pages as they came, in page order, where they are to be kept.
+        site: the site that its load jobs named; `None` where they named none.
         replaced_text: places where U+FFFD stands for what was no character.
         copies: rows that the API listed and counted more than once, with equal content; left out here.
     """
@@ -128,6 +149,24 @@ class LoadedWindow:
     raw_pages: tuple[RawPage, ...] = ()
     replaced_text: int = 0
     copies: int = 0
+    site: str | None = None
+
+
+@dataclass(frozen=True)
+class CountProof:
+    """The API's own count of a day beside the rows that came: a second proof that none is missing (LV-03).
+
+    Attributes:
+        counted: rows of the day by the list endpoint; `None` where that was not to be had.
+        rows: rows of the day that came.
+        missing: rows by which the count differs, after everything that can explain it was tried; 0 where it agrees.
+        note: why nothing was counted, or where missing rows may be.
+    """
+
+    counted: int | None
+    rows: int
+    missing: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +182,11 @@ class LoadedDay:
         seconds: from its first request to its last answer.
         site: the one site that was asked for, `None` for all.
         has_raw_pages: whether its windows have their pages as they came; a window without rows may have had none.
+        proof: the API's own count of the day; `None` where it was not to be asked for.
+        states: what `version-2` says of the rows; `None` where it was not read.
+        states_note: why it was not read, where it should have been.
+        list_requests: of the requests those to list endpoints, for count and states.
+        with_rows: whether the rows were asked for; else only the states were.
     """
 
     day: Day
@@ -153,6 +197,22 @@ class LoadedDay:
     seconds: float
     site: str | None = None
     has_raw_pages: bool = False
+    proof: CountProof | None = None
+    states: LoadedStates | None = None
+    states_note: str = ""
+    list_requests: int = 0
+    with_rows: bool = True
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites that its load jobs named, in order; none where they named none."""
+        return tuple(dict.fromkeys(window.site for window in self.windows if window.site))
+
+    @property
+    def copies(self) -> int:
+        """Rows that came for two sites, and stand in the table once."""
+        came: int = sum(window.table.num_rows for window in self.windows)
+        return came - int(self.table.num_rows)
 
     @property
     def job_hashes(self) -> tuple[str, ...]:
@@ -217,7 +277,7 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
     )
 
 
-def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
+def complete_window(window: Window, pages: Sequence[PageRows], site: str | None = None) -> LoadedWindow:
     """Put pages together; of an id that came twice the last row wins, since a page read later is newer.
 
     Where the API lists a row twice with equal content, and counts it twice, it is one row (`count_copies`).
@@ -250,6 +310,7 @@ def complete_window(window: Window, pages: Sequence[PageRows]) -> LoadedWindow:
         counted,
         on_end,
         tuple(page.raw for page in pages if page.raw is not None),
+        site,
         sum(page.replaced_text for page in pages),
         copies,
     )
@@ -270,5 +331,25 @@ def _between(table: pa.Table, start: datetime, end: datetime) -> pa.ChunkedArray
 
 
 def join_windows(windows: Sequence[LoadedWindow]) -> pa.Table:
-    """The rows of a day's windows, which do not overlap once they are cut."""
-    return pa.concat_tables([window.table for window in windows])
+    """The rows of a day's windows, which do not overlap once they are cut; each id once.
+
+    A row that came for two sites (an online site may show its terminals' rows, which stand at a physical site, too)
+    is kept once where both copies are equal.
+
+    Raises:
+        RowOfTwoSitesError: when they are not.
+    """
+    if not windows:
+        return TRANSACTIONS.empty_table()
+    table = pa.concat_tables([window.table for window in windows])
+    if len({window.site for window in windows}) < 2:
+        return table
+    first: dict[str, int] = {}
+    again: list[tuple[int, int]] = []
+    for position, row_id in enumerate(table["id"].to_pylist()):
+        if (known := first.setdefault(row_id, position)) != position:
+            again.append((known, position))
+    for known, position in again:
+        if not table.slice(known, 1).equals(table.slice(position, 1)):
+            raise RowOfTwoSitesError(table["id"][position].as_py(), f"{windows[0].window.start:%Y-%m-%d}")
+    return table.take(pa.array(first.values(), pa.int64())) if again else table

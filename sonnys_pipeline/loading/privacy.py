@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import from_json, to_json
 
-from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem
+from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
 from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
 from sonnys_pipeline.client.spelling import wire_names
@@ -41,11 +41,13 @@ PERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
         "employee_cashier",
         "employee_greeter",
     ),
+    TransactionV2ListItem: ("customer_id",),
     Tender: ("reference_number", "credit_card_last_four", "credit_card_expiration_date"),
 }
 #: All other text: about the sale, the shop and what is sold in it.
 IMPERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
     TransactionJobItem: ("id", "type", "location_code", "sales_device_name", "transaction_status"),
+    TransactionV2ListItem: ("trans_id", "transaction_status"),
     Tender: ("tender", "tender_sub_type"),
     LineItem: ("name", "sku", "department"),
     Discount: ("discount_name", "discount_sku", "applied_to_item_name", "discount_code"),
@@ -88,11 +90,20 @@ class Privacy:
         self.key_fingerprint = _hmac(key, "key of sonnys-pipeline")[:12] if policy is Policy.HASH else ""
         personal = partial(_hashed, key) if policy is Policy.HASH else _dropped
         self._rows = _list_of(_object_of(TransactionJobItem, personal))
+        self._states = _list_of(_object_of(TransactionV2ListItem, personal))
 
     @property
     def facts(self) -> dict[str, str]:
         """What stands in the metadata of files that were made under this policy."""
         return {"pii": self.policy.value, "pii_key": self.key_fingerprint}
+
+    def applied_to_list(self, body: bytes) -> bytes:
+        """A page of `version-2` as this policy lets it be kept: as `applied`.
+
+        Raises:
+            ResponseFormatError: when it is not JSON; nothing of it is quoted.
+        """
+        return self._applied(body, "transactions", self._states)
 
     def applied(self, body: bytes) -> bytes:
         """An answer of `get-job-data` as this policy lets it be kept; with `KEEP` the very bytes.
@@ -103,6 +114,9 @@ class Privacy:
         Raises:
             ResponseFormatError: when it is not JSON; nothing of it is quoted.
         """
+        return self._applied(body, "data", self._rows)
+
+    def _applied(self, body: bytes, rows: str, treat: _Treat) -> bytes:
         if self.policy is Policy.KEEP:
             return body
         try:
@@ -112,21 +126,22 @@ class Privacy:
                 f"the answer is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
         # A number beyond all numbers is written as text, which JSON has; the models refuse it either way.
-        return to_json(self._treated_answer(answer), inf_nan_mode="strings")
+        return to_json(self._treated_answer(answer, rows, treat), inf_nan_mode="strings")
 
-    def _treated_answer(self, answer: Any) -> Any:  # noqa: ANN401 - JSON is any type
+    def _treated_answer(self, answer: Any, rows: str, treat: _Treat) -> Any:  # noqa: ANN401 - JSON is any type
         """The envelope: of the parts that the contract names machinery is kept, rows are treated."""
         if not isinstance(answer, dict):
             return _emptied(answer)
         page = answer.get("data")
         treated = dict.fromkeys(map(_named, answer)) | {"data": _emptied(page)}
         if isinstance(page, dict):
-            treated["data"] = {_named(name): self._treated_part(name, value) for name, value in page.items()}
+            treated["data"] = {
+                _named(name): treat(value) if name == rows else self._treated_part(name, value)
+                for name, value in page.items()
+            }
         return treated
 
     def _treated_part(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is any type
-        if name == "data":
-            return self._rows(value)
         if name == "status":
             return value if isinstance(value, str) and _STATUS.fullmatch(value) else _emptied(value)
         if name == "hash":

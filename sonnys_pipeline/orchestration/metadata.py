@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -61,6 +62,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
+        **_proof_metadata(loaded.sites, loaded.proof and asdict(loaded.proof)),
     }
 
 
@@ -98,7 +100,23 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
+        **_proof_metadata(
+            tuple(dict.fromkeys(window["site"] for window in windows if window["site"])),
+            json.loads(facts.get("proof", "null")),
+        ),
     }
+
+
+def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> dict[str, dg.MetadataValue]:
+    """The sites that were named, and the API's own count of the day."""
+    found: dict[str, dg.MetadataValue] = {}
+    if sites:
+        found["sites_read"] = dg.MetadataValue.text(", ".join(sites))
+    if proof is not None and proof["counted"] is not None:
+        found["api_count"] = dg.MetadataValue.int(proof["counted"])
+    if proof is not None and proof["note"]:
+        found["api_count_note"] = dg.MetadataValue.text(proof["note"])
+    return found
 
 
 def _digest(lake: Lake, day: str) -> str:

@@ -27,7 +27,7 @@ DOCUMENT = CONTRACT_DIR / "sonnys-data-api-v0.2.0.openapi.yml"
 @pytest.fixture(scope="module")
 def lifelike():
     """Two days of three sites and an online store: returns, voids, free washes, split tenders, missing flags."""
-    world = World(seed=3, virtual_site=True)
+    world = World(seed=3, api="documented", virtual_site=True)
     found = world.rows(datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC) - timedelta(milliseconds=1))
     return to_table(parse_rows(TransactionJobItem, found), TRANSACTIONS)
 

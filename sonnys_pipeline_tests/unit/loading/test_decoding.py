@@ -33,7 +33,7 @@ def by_models(rows):
 def lifelike():
     """Two hours of a chain with everything that rows can have: quirks, voids, discounts in both spellings."""
     noon = datetime(2026, 3, 10, 18, tzinfo=UTC)
-    rows = list(World(seed=3, sites=12).rows(noon, noon + timedelta(hours=2)))
+    rows = list(World(seed=3, sites=12, api="documented").rows(noon, noon + timedelta(hours=2)))
     assert len(rows) > 200
     return rows
 

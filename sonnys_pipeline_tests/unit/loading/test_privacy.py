@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, UnparsableRowError
+from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem, UnparsableRowError
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, OptionalText, Tender
 from sonnys_pipeline.loading import privacy
 from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
@@ -34,6 +34,7 @@ STRICT = pytest.mark.parametrize("strict", [HASH, DROP], ids=lambda strict: stri
 #: Column prefix → model, for every model of a page.
 MODELS: dict[str, type[ApiModel]] = {
     "": TransactionJobItem, "tenders.": Tender, "items.": LineItem, "discounts.": Discount,
+    "transaction_states.": TransactionV2ListItem,
 }  # fmt: skip
 #: Field of a row or of its tender, as the wire spells it → column.
 FIELDS = {
