@@ -242,6 +242,7 @@ class Settings(EnvironmentSettings):
             max_retries=self.max_retries,
             backoff=self.poll_interval / 2,
             hash_lifetime=self.hash_lifetime,
+            quotes_pages=self.pii == "keep",
         )
 
     def prepared_state_dir(self) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sonnys_pipeline.analytics import wording
 from sonnys_pipeline.analytics.measures import BESIDE, CARS, SALES, TRENDS, Change, Figure
 from sonnys_pipeline.analytics.report import Report, TrendDay, beside
+from sonnys_pipeline.client.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ARROWS = {"up": "▲ ", "down": "▼ ", "same": "", "unknown": ""}
@@ -101,4 +102,4 @@ def _arrow(change: Change) -> str:
 
 def escaped(text: str) -> str:
     """Names come from outside: none of them makes markup, and none ends the line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", printable(text))

@@ -375,6 +375,9 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
             "total": window.total,
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
+            # Rare, so told only where there is something to tell.
+            **({"copies": window.copies} if window.copies else {}),
+            **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
         for window in loaded.windows
     ]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
-from sonnys_pipeline.cli.output import messages
+from sonnys_pipeline.cli.output import Screen, messages
 
 if TYPE_CHECKING:
     from sonnys_pipeline.demo import DemoDay
@@ -153,7 +152,7 @@ def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
     table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
     table.columns[3].footer = f"{sum(day.cars for day in landed):,}"
     table.columns[4].footer = f"${sum(day.sales for day in landed):,.2f}"
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
     out.print(

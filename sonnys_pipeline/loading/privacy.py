@@ -16,12 +16,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, get_args, get_origin
 
-from pydantic import AliasChoices, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import from_json, to_json
 
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
+from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
+from sonnys_pipeline.client.spelling import wire_names
 
 #: How a hash can be told from what the API sends.
 HASH_PREFIX = "h:"
@@ -54,7 +56,9 @@ IMPERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
 _Treat = Callable[[Any], Any]
 #: What stands for text that is no text of its field: nothing of it is kept, and the models refuse it as before.
 _NOT_KEPT = "?"
-#: The API's words for the state of a job; anything else might be anything.
+#: How the name of a field looks; anything else might be anything.
+_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
+#: The API's words for the state of a job; anything else might be anything, too.
 _STATUS = re.compile(r"[a-z_-]{1,24}")
 
 
@@ -116,7 +120,7 @@ class Privacy:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = from_json(body, allow_inf_nan=False)
+            answer = from_json(sound(body).content, allow_inf_nan=False)
         except ValueError:
             raise ResponseFormatError(
                 f"the answer is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
@@ -129,10 +133,11 @@ class Privacy:
         if not isinstance(answer, dict):
             return _emptied(answer)
         page = answer.get("data")
-        treated = dict.fromkeys(answer) | {"data": _emptied(page)}
+        treated = dict.fromkeys(map(_named, answer)) | {"data": _emptied(page)}
         if isinstance(page, dict):
             treated["data"] = {
-                name: treat(value) if name == rows else self._treated_part(name, value) for name, value in page.items()
+                _named(name): treat(value) if name == rows else self._treated_part(name, value)
+                for name, value in page.items()
             }
         return treated
 
@@ -197,14 +202,16 @@ def _object_of(model: type[ApiModel], personal: _Treat) -> _Treat:
             raise TypeError(f"{model.__name__}.{name} is text: name it in PERSONAL or in IMPERSONAL")
         else:
             treated = _no_text(TypeAdapter(info.rebuild_annotation()))
-        alias = info.validation_alias
-        spellings = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        fields.update(dict.fromkeys((name, *map(str, spellings)), treated))
+        # By our name, too: a row that has it is refused, and the refusal must not depend on the policy.
+        fields.update(dict.fromkeys((name, *wire_names(info.validation_alias)), treated))
 
     def object_(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if not isinstance(value, dict):
             return _emptied(value)
-        return {name: fields[name](part) if name in fields else None for name, part in value.items()}
+        return {
+            name if name in fields else _named(name): fields[name](part) if name in fields else None
+            for name, part in value.items()
+        }
 
     return object_
 
@@ -230,6 +237,11 @@ def _no_text(adapter: TypeAdapter[Any]) -> _Treat:
         return value
 
     return no_text
+
+
+def _named(name: str) -> str:
+    """The name of a field, where it looks like one; nothing of it otherwise."""
+    return name if _NAME.fullmatch(name) else _NOT_KEPT
 
 
 def _emptied(value: Any) -> Any:  # noqa: ANN401 - JSON is any type

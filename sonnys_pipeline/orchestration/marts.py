@@ -22,6 +22,7 @@ from sonnys_pipeline.analytics.columns import ColumnSource
 from sonnys_pipeline.analytics.counting import Mart
 from sonnys_pipeline.analytics.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.analytics.memberships import membership_daily
+from sonnys_pipeline.client.quoting import printable
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
@@ -224,4 +225,4 @@ def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, mart: Mart, acc
     if missing:
         more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = "; ".join(str(day) for day in missing[:_NAMED])
-        context.log.warning("%d site days are not counted: %s%s", len(missing), named, more)
+        context.log.warning("%d site days are not counted: %s%s", len(missing), printable(named), more)

@@ -22,6 +22,7 @@ from sonnys_pipeline.analytics.report_markdown import escaped
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
+from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
@@ -57,7 +58,9 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
         "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
-        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
+        "unknown_fields": dg.MetadataValue.json({word(name): rows for name, rows in loaded.unknown_fields.items()}),
+        "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
+        "copies": dg.MetadataValue.int(loaded.copies),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
