@@ -287,3 +287,52 @@ def test_renderings_are_masked(render: Callable[[Settings], str]) -> None:
     assert "hunter1" not in text
     assert "hunter2" not in text
     assert "hunter3" not in text
+
+
+MISSPELT = [
+    ("SONNYS_PII_POLICY", "SONNYS_PII"),
+    ("SONNYS_TIMZONE", "SONNYS_TIMEZONE"),
+    ("SONNYS_API_KYE", "SONNYS_API_KEY"),
+    ("SONNYS_ACOUNTS", "SONNYS_ACCOUNTS"),
+    ("sonnys_data_ulr", "SONNYS_DATA_URL"),
+]
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+@pytest.mark.parametrize(("variable", "meant"), MISSPELT)
+def test_a_misspelt_variable_is_refused(
+    variable: str, meant: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RB-02: a name that nothing reads is refused with the nearest one that there is, never with its value."""
+    if place == "environment":
+        monkeypatch.setenv(variable, "hunter2")
+    else:
+        (tmp_path / ".env").write_text(f"{variable}=hunter2\n")
+    with pytest.raises(SettingsError, match=rf"{variable.upper()}: no such setting; did you mean {meant}\?") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+    assert Settings.readable()[1] is not None
+
+
+def test_unknown_variables_are_told_together_with_bad_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look shows all that is to be corrected; what is like no name at all is said so."""
+    monkeypatch.setenv("SONNYS_QUUX", "1")
+    monkeypatch.setenv("SONNYS_POLL_INTERVAL", "soon")
+    with pytest.raises(SettingsError, match=r"SONNYS_QUUX: no such setting; take it out.*SONNYS_POLL_INTERVAL: "):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SONNYS_TEST_SERVERS",
+        "SONNYS_PIPELINE_SERVICE_HOST",
+        "SONNYS_PIPELINE_SERVICE_PORT_HTTP",
+        "SONNYS_PIPELINE_PORT",
+        "SONNYS_PIPELINE_PORT_80_TCP_ADDR",
+    ],
+)
+def test_variables_of_others_are_let_pass(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tests, and those that Kubernetes gives every pod for a service named `sonnys-…`."""
+    monkeypatch.setenv(variable, "x")
+    assert Settings.load().timezone == "UTC"

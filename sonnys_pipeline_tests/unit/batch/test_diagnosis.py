@@ -252,3 +252,15 @@ def test_reach_is_counted_in_the_zone_of_the_partitions() -> None:
     early = NOON.replace(hour=2)
     assert check_first_partition(date(2026, 11, 21), "UTC", [], early).state is State.OK
     assert check_first_partition(date(2026, 11, 21), "America/Chicago", [], early).state is State.WARNING
+
+
+def test_a_misspelt_variable_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RB-02: the doctor names it with what was meant, and goes on with the settings that can be read."""
+    monkeypatch.setenv("SONNYS_PII_POLICY", "drop")
+    monkeypatch.setenv("SONNYS_TIMEZONE", "America/Chicago")
+
+    read = read_settings()
+
+    assert read.finding.state is State.PROBLEM
+    assert "SONNYS_PII_POLICY: no such setting; did you mean SONNYS_PII?" in read.finding.detail
+    assert (read.settings.timezone, read.unreadable) == ("America/Chicago", frozenset())
