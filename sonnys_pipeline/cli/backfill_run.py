@@ -53,6 +53,7 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
             if job_id is None:
                 _recover_all(settings, jobs, recover, on_error, as_json=as_json)
                 return
+            job_id = jobs.find_job_id(job_id)
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
             choice: RecoveryChoice | None = None
@@ -76,6 +77,7 @@ def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
     with one_line_errors():
         settings = load_settings()
         with open_job_service(settings) as jobs:
+            job_id = jobs.find_job_id(job_id)
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
             choice: RecoveryChoice | None = None
