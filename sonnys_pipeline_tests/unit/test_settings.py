@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sonnys_pipeline.client import PRODUCTION_URL, BudgetUnavailableError, RequestRate
 from sonnys_pipeline.settings import Settings, SettingsError
 
+PII_KEY = "9d41f0c27b5e48a6b3d2e1f0a9c8b7d6"
 #: variable → (field, default, a text, what it is read as)
 VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_API_ID": ("api_id", "", "my-id", "my-id"),
@@ -28,7 +29,7 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
-    "SONNYS_PII_KEY": ("pii_key", None, "my-key-my-key-my", "my-key-my-key-my"),
+    "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
     "SONNYS_ARCHIVE_DAYS": ("archive_days", None, "400", 400),
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
@@ -153,14 +154,18 @@ def test_a_bad_value_is_named(variable: str, text: str, monkeypatch: pytest.Monk
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("key", ["", "hunter2"])
-def test_hashing_needs_a_long_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, or a short one, is refused by the name of its variable; under the other policies no key is needed."""
+@pytest.mark.parametrize(
+    "key",
+    ["", "hunter2", "password12345678", "k" * 16, "my-key-my-key-my", "Summer2026!Summer2026!", "1234567890123456"],
+)
+def test_hashing_needs_a_key_that_nobody_guesses(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None, or a weak one, is refused by the name of its variable; under the other policies no key is needed."""
     monkeypatch.setenv("SONNYS_PII_KEY", key)
     assert Settings.load(pii="drop").pii == "drop"
-    with pytest.raises(SettingsError, match="SONNYS_PII_KEY: SONNYS_PII=hash needs a key of 16 characters") as caught:
+    with pytest.raises(SettingsError, match="SONNYS_PII_KEY: SONNYS_PII=hash needs a key that nobody") as caught:
         Settings.load(pii="hash")
-    assert "hunter2" not in str(caught.value)
+    assert not key or key not in str(caught.value)
+    assert "openssl rand -hex 32" in str(caught.value)
     assert caught.value.fields == ("pii_key",)
 
 
