@@ -21,13 +21,18 @@ from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, S
 from sonnys_pipeline.client.budget import account_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 from sonnys_pipeline.environment import EnvFileError, EnvironmentSettings, SettingsError
+from sonnys_pipeline.key_strength import key_bits
+from sonnys_pipeline.private_folder import private_folder
 
-__all__ = ["SHORTEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
+__all__ = ["WEAKEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
 
 #: Schemes of object stores in which the lake may lie.
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "az")
-#: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
-SHORTEST_PII_KEY = 16
+#: Binary logarithm of the guesses that `SONNYS_PII_KEY` has to withstand (`key_strength.py`): who has a hash of a name
+#: that is known tries out keys by the thousand million a second.
+WEAKEST_PII_KEY = 64
+#: Bytes of a key, however good its letters are (`loading/privacy.py`).
+_SHORTEST_PII_KEY = 16
 
 
 def _known_zone(name: str) -> str:
@@ -69,10 +74,13 @@ def _credential(value: SecretStr) -> SecretStr:
 
 
 def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-    if info.data.get("pii") == "hash" and (key is None or len(key.get_secret_value()) < SHORTEST_PII_KEY):
+    given = key.get_secret_value() if key else ""
+    is_weak = len(given) < _SHORTEST_PII_KEY or key_bits(given) < WEAKEST_PII_KEY
+    if info.data.get("pii") == "hash" and is_weak:
+        said = "this one can be found by trying" if given else "there is none"
         raise ValueError(
-            f"SONNYS_PII=hash needs a key of {SHORTEST_PII_KEY} characters at least, such as `openssl rand -hex 32` "
-            "makes; keep it safe: other keys make other hashes"
+            f"SONNYS_PII=hash needs a key that nobody guesses, and {said}: make one with `openssl rand -hex 32`, and "
+            "keep it safe: other keys make other hashes"
         )
     return key
 
@@ -246,16 +254,15 @@ class Settings(EnvironmentSettings):
         )
 
     def prepared_state_dir(self) -> Path:
-        """The state folder, made if need be; readable by its owner alone.
+        """The state folder, made if need be; readable by its owner alone, and closed to others where it was open.
 
         Raises:
-            SettingsError: when it cannot be made.
+            SettingsError: when it cannot be made, or is another user's.
         """
         try:
-            self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return private_folder(self.state_dir)
         except OSError as error:
             raise SettingsError(
-                f"{self.variable('state_dir')}: {self.state_dir} cannot be made ({error.strerror}); "
-                "name one that can be written"
+                f"{self.variable('state_dir')}: {self.state_dir} cannot be used ({error.strerror}); name a folder of "
+                "your own, or one that can be made"
             ) from error
-        return self.state_dir

@@ -308,7 +308,7 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
 def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
     """What a person would type."""
     if interrupted:
-        return to_type(f"sonnys backfill run {job.id} --recover resume|restart|cancel")
+        return f"{to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
     if job.status is JobStatus.PENDING:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
         return to_type(f"sonnys backfill {'approve' if waits else 'run'} {job.id}")

@@ -34,6 +34,15 @@ WRONG_USAGE = 2
 NOT_APPROVED = 3
 
 
+class WholeHelpGroup(click.Group):
+    """A group whose `--help` has the whole first sentence of each of its verbs, however narrow the terminal is."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """A line a verb, wrapped instead of cut off."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(limit=1000)) for name, verb in self.commands.items()])
+
+
 class Refusal(click.ClickException):
     """Ends a command with one line on stderr and an exit code."""
 

@@ -135,9 +135,9 @@ class LoadedWindow:
         unknown_fields: fields that no model knows, counted.
         cut_off: rows that lay on the window's end, and belong to the next one.
         raw_pages: its pages as they came, in page order, where they are to be kept.
-        site: the site that its load jobs named; `None` where they named none.
         replaced_text: places where U+FFFD stands for what was no character.
         copies: rows that the API listed and counted more than once, with equal content; left out here.
+        site: the site that its load jobs named; `None` where they named none.
     """
 
     window: Window
@@ -209,12 +209,6 @@ class LoadedDay:
         return tuple(dict.fromkeys(window.site for window in self.windows if window.site))
 
     @property
-    def copies(self) -> int:
-        """Rows that came for two sites, and stand in the table once."""
-        came: int = sum(window.table.num_rows for window in self.windows)
-        return came - int(self.table.num_rows)
-
-    @property
     def job_hashes(self) -> tuple[str, ...]:
         """All load jobs of the day."""
         return tuple(job_hash for window in self.windows for job_hash in window.job_hashes)
@@ -231,8 +225,14 @@ class LoadedDay:
 
     @property
     def copies(self) -> int:
-        """Rows that the API listed twice with equal content, over the day."""
-        return sum(window.copies for window in self.windows)
+        """Rows that the API listed twice with equal content, in one window or for two sites, and that are kept once."""
+        return sum(window.copies for window in self.windows) + self.site_copies
+
+    @property
+    def site_copies(self) -> int:
+        """Of them those that came for two sites."""
+        came: int = sum(window.table.num_rows for window in self.windows)
+        return came - int(self.table.num_rows)
 
     @property
     def unknown_fields(self) -> Counter[str]:
@@ -310,9 +310,9 @@ def complete_window(window: Window, pages: Sequence[PageRows], site: str | None 
         counted,
         on_end,
         tuple(page.raw for page in pages if page.raw is not None),
-        site,
         sum(page.replaced_text for page in pages),
         copies,
+        site,
     )
 
 

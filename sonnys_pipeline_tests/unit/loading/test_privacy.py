@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import string
+import time
 from pathlib import Path
 from typing import Any
 
@@ -347,3 +348,23 @@ def test_which_policies_may_follow_which() -> None:
         assert expected in problem
         assert bool(problem) is bool(expected)
     assert privacy_problem({}, HASH) == ""
+
+
+def test_a_fingerprint_cannot_be_tried_out_by_the_thousand() -> None:
+    """A guess at the key costs milliseconds, not microseconds; of one key it is computed once."""
+    privacy._fingerprint.cache_clear()
+    started = time.process_time()
+    Privacy(Policy.HASH, b"a guess at a key")
+    once = time.process_time() - started
+    Privacy(Policy.HASH, b"a guess at a key")
+    assert once > 0.02
+    assert privacy._fingerprint.cache_info().misses == 1
+    assert HASH.key_fingerprint != privacy._hmac(KEY, "key of sonnys-pipeline")[:12]
+
+
+def test_an_older_fingerprint_is_known_again() -> None:
+    """Files that carry the fast one of the same key need not be read again; those of another key stay others."""
+    older = {"pii": "hash", "pii_key": privacy._hmac(KEY, "key of sonnys-pipeline")[:12]}
+    assert HASH.has_made(older)
+    assert privacy_problem(older, HASH) == ""
+    assert "another key" in privacy_problem(older, Privacy(Policy.HASH, b"k" * 16))
