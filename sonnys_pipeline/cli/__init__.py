@@ -18,6 +18,7 @@ from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulation import demo, simulate
+from sonnys_pipeline.cli.ui import ui
 
 
 class _Sonnys(click.Group):
@@ -41,5 +42,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, ui, probe, backfill, report, replay):
     main.add_command(_verb)

@@ -1,8 +1,8 @@
 """Runs on one machine: Dagster's default launcher, which also notices runs whose process is gone.
 
-Without that, a power cut leaves a run at "Started" for ever: the code server that watched its process died with it. What
-stands downstream then waits for the run, and its place in the queue stays taken. `dagster.yaml` names this class, see
-`deploy/`; run monitoring asks it, ends such runs, and run retries start them again.
+Without that, a power cut leaves a run at "Started" for ever: the code server that watched its process died with it.
+What stands downstream then waits for the run, and its place in the queue stays taken. `dagster.yaml` names this class,
+see `deploy/`; run monitoring asks it, ends such runs, and run retries start them again.
 
 Belongs here: what the daemon asks about a run. Does not belong here: which process a run has (`processes.py`).
 """
@@ -32,10 +32,7 @@ class LocalRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Failed when the run's process is gone; a run of which nothing can be said from here is left alone."""
         process = RunProcess.of(run)
-        if process is None:
-            is_gone = self._died_early(run)
-        else:
-            is_gone = process.life() is Life.GONE
+        is_gone = self._died_early(run) if process is None else process.life() is Life.GONE
         if not is_gone:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(

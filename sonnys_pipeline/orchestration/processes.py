@@ -1,7 +1,7 @@
 """Which process executes a run, and whether that process still lives.
 
-A process id alone proves nothing after a restart: ids are used again. So a run remembers its machine, the machine's boot,
-the process id, and when the process was started, and only all of them together are the run's process.
+A process id alone proves nothing after a restart: ids are used again. So a run remembers its machine, the machine's
+boot, the process id, and when the process was started, and only all of them together are the run's process.
 
 Belongs here: recording that, and the decision. Does not belong here: what is done about a run whose process is gone
 (`local_launcher.py`), and Celery workers, which are asked by way of their broker (`launcher.py`).
