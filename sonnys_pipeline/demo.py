@@ -24,6 +24,8 @@ SPEED = 30.0
 _TIMEZONE = "America/Chicago"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
 _DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
 @dataclass(frozen=True)
 class DemoDay:
     """One landed day, for the closing table: `sales` in dollars, `path` of its file.

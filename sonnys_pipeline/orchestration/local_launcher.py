@@ -8,6 +8,8 @@ Belongs here: what the daemon asks about a run. Does not belong here: which proc
 """
 
 import json
+import os
+from typing import Any
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
@@ -16,6 +18,16 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from sonnys_pipeline.orchestration.processes import Life, RunProcess, lives_since
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Dagster's switch for a daemon that finds a backfill whose code location is not there (yet): wait for it.
+_WAIT_FOR_CODE = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"
+
+
+def wait_for_code_locations() -> None:
+    """Let the daemon keep backfills whose code server is still starting, as after a power cut; else it fails them.
+
+    Called by the launchers, since `dagster.yaml` names those wherever a daemon runs, and nothing else of ours.
+    """
+    os.environ.setdefault(_WAIT_FOR_CODE, "1")
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -23,6 +35,11 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     Runs of `dagster asset materialize` count, too: nobody launched them, and their process is recorded all the same.
     """
+
+    def __init__(self, **config: Any) -> None:  # noqa: ANN401 - Dagster's own
+        """Begin with no run."""
+        super().__init__(**config)
+        wait_for_code_locations()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
