@@ -63,7 +63,7 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
                     on_day=landed.add,
                     on_progress=lambda progress: context.log.info("%s", progress),
                 )
-                days = missing_first(lake.open_lake(), context.partition_keys)
+                days = missing_first(landed_in, context.partition_keys)
                 result = _execute(executor, jobs, job_for_run(context, jobs, days).id, landed)
             context.log.info("%s", json.dumps(asdict(result.measures)))
             if not result.success:
