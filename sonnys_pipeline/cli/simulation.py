@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from sonnys_pipeline.cli.output import Screen, messages
+from sonnys_pipeline.cli.ui import refuse_taken
 
 if TYPE_CHECKING:
     from sonnys_pipeline.demo import DemoDay
@@ -123,8 +124,11 @@ def demo(
     try:
         with demonstration.demo_environment(folder, sites, api) as environment:
             if ui:
+                from sonnys_pipeline.orchestration.serving import serve
+
+                refuse_taken(port)
                 messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
-                sys.exit(demonstration.serve_ui(folder, environment, port))
+                sys.exit(serve(folder, environment, port))
             keys = demonstration.last_days(days)
             messages.print(
                 f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "

@@ -57,7 +57,7 @@ class AccountsChanged(Outdated):
         Raises:
             LakeError: when the lake cannot be looked into.
         """
-        found = account_lakes(self._accounts, self._configured)
+        found = account_lakes(self._accounts, self._lake)
         for one in found:
             if one.problem:
                 warn(f"{ALL_ACCOUNTS}/{self._asset} is made without {one.name}: {one.problem}")
