@@ -6,6 +6,7 @@ Belongs here: fixtures for more than one module. Does not belong here: assertion
 import copy
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -34,6 +35,11 @@ from sonnys_pipeline_tests.virtual import answer
 # No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("house")
+
+# A shell that starts `make test &` lets it ignore Ctrl-C, and what ignores a signal hands that on to its children: here
+# some of them are to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 API_ID = "test-id-0815"
 API_KEY = "test-key-4711"
