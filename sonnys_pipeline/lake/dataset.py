@@ -157,7 +157,11 @@ class Lake:
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         size = self.storage.put(
-            path, lambda file: pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
+            path,
+            # Checksums, so that damage is noticed by whoever looks for it (`sonnys doctor --deep`).
+            lambda file: pq.write_table(
+                table, file, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True
+            ),
         )
         return LandedFile(path, table.num_rows, size)
 
