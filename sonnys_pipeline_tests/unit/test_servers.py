@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline_tests import servers
+from sonnys_pipeline.settings import Settings
+from sonnys_pipeline_tests import conftest, servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,3 +32,13 @@ def test_the_tests_heed_an_interrupt_also_in_the_background() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False"]
+
+
+def test_a_developers_own_env_file_reaches_no_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `.env` in the checkout is passed over there; one that a test writes in a folder of its own is read."""
+    (tmp_path / ".env").write_text("SONNYS_TIMEZONE=America/Denver\n")
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load().timezone == "America/Denver"
+    monkeypatch.setattr(conftest, "ROOT", tmp_path)
+    assert Settings.load().timezone == "UTC"
+    assert Settings().timezone == "UTC"
