@@ -131,7 +131,7 @@ class Settings(EnvironmentSettings):
     Attributes:
         api_id: the operator's API id.
         api_key: its secret key.
-        site_code: optional site header; narrows everything to one site.
+        site_code: the one site that is read: sent as header, and named by each load job.
         base_url: API root.
         rate_limit: the request budget, written `requests/seconds`.
         budget_url: where the shared budget lives: a file, PostgreSQL or Redis; default a file in the state folder.
@@ -142,6 +142,9 @@ class Settings(EnvironmentSettings):
         data_url: root of the lake: a folder, or a URL of an object store.
         state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
         ledger_url: where jobs are remembered; default a SQLite file in the state folder.
+        load_by: whether each load job names a site, which keys of several sites need, or none does.
+        proof: whether each day's rows are compared with the API's own count of it.
+        states: whether plan flags and status are read from `version-2`: for rows that lack them, always, never.
         pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
         pii_key: the key of the hashes; kept nowhere else.
         archive: whether the pages of each day are kept, as received but for personal data, beside the day.
@@ -167,6 +170,9 @@ class Settings(EnvironmentSettings):
     data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
+    load_by: Literal["site", "all"] = "site"
+    proof: Literal["count", "off"] = "count"
+    states: Literal["auto", "on", "off"] = "auto"
     pii: Literal["keep", "hash", "drop"] = "keep"
     pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None
     archive: Literal["keep", "off"] = "keep"
@@ -244,6 +250,7 @@ class Settings(EnvironmentSettings):
             max_retries=self.max_retries,
             backoff=self.poll_interval / 2,
             hash_lifetime=self.hash_lifetime,
+            quotes_pages=self.pii == "keep",
         )
 
     def prepared_state_dir(self) -> Path:

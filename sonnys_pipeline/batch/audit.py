@@ -56,6 +56,7 @@ class DayOutcome:
         path: the landed file.
         error: name of the error, where it failed.
         message: its message.
+        list_requests: of the requests those to list endpoints, for the day's count and its states.
     """
 
     day: str
@@ -68,6 +69,7 @@ class DayOutcome:
     path: str = ""
     error: str = ""
     message: str = ""
+    list_requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Measures:
         days, succeeded, failed: counts of days that came to an end.
         success_rate: share of them that succeeded; 1.0 where there were none.
         rows, pages, requests: totals; requests include those of days that did not come to an end.
+        list_requests: of them to list endpoints, for counts and states.
         requests_per_page: what a landed page cost, failures and polls in vain included; two is the floor.
         p50_seconds, p95_seconds: per day, from its first request to its last answer.
         seconds: of the whole run.
@@ -96,12 +99,14 @@ class Measures:
     p95_seconds: float
     seconds: float
     budget_wait: float
+    list_requests: int = 0
 
     @classmethod
     def of(cls, outcomes: Sequence[DayOutcome], *, requests: int, seconds: float, budget_wait: float) -> Measures:
         """Compute them from what became of the days."""
         good = [outcome for outcome in outcomes if outcome.outcome != "failed"]
         pages = sum(outcome.pages for outcome in good)
+        lists = sum(outcome.list_requests for outcome in outcomes)
         times = sorted(outcome.seconds for outcome in good)
         cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else (times or [0.0]) * 19
         return cls(
@@ -112,11 +117,12 @@ class Measures:
             rows=sum(outcome.rows for outcome in good),
             pages=pages,
             requests=requests,
-            requests_per_page=round(requests / pages, 3) if pages else 0.0,
+            requests_per_page=round((requests - lists) / pages, 3) if pages else 0.0,
             p50_seconds=round(cuts[9], 3),
             p95_seconds=round(cuts[18], 3),
             seconds=round(seconds, 3),
             budget_wait=round(budget_wait, 3),
+            list_requests=lists,
         )
 
 

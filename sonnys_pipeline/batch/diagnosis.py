@@ -25,6 +25,7 @@ from sonnys_pipeline.batch.recovery import check_interrupted_jobs
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION
 from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.lake.storage import FolderStorage
@@ -311,7 +312,7 @@ def check_first_partition(start: date, timezone: str, landed: Collection[str], n
 
 def _from_message(subject: str, error: Exception, separator: str) -> Finding:
     """A finding from an error of ours, whose message is `what is wrong{separator}what to do`."""
-    detail, _, remedy = " ".join(str(error).split()).partition(separator)
+    detail, _, remedy = sentence(error).partition(separator)
     return Finding(subject, State.PROBLEM, detail, remedy or "correct it, then run `sonnys doctor` again")
 
 

@@ -40,6 +40,7 @@ from sonnys_pipeline.batch.ledger_errors import (
     JobLeasedError,
     UnknownJobError,
 )
+from sonnys_pipeline.batch.ledger_knowledge import KnowledgeLedger
 from sonnys_pipeline.batch.ledger_leases import LeaseLedger
 from sonnys_pipeline.batch.ledger_load_jobs import LoadJobLedger
 from sonnys_pipeline.batch.ledger_plans import PlanLedger
@@ -69,7 +70,7 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str
     return JobService(open_engine(url), now=now, account=account)
 
 
-class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
+class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLedger):
     """All that can be asked of the ledger, and done to it.
 
     Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and

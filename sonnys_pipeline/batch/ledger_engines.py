@@ -39,6 +39,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sonnys_pipeline.batch.ledger_errors import LedgerUnavailableError, LedgerVersionError
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION, VERSION_TABLE, commits
+from sonnys_pipeline.client.quoting import sentence
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
@@ -73,7 +74,7 @@ def translated(where: str, engine: Engine) -> Iterator[Connection]:
 
 def unavailable(where: str, error: BaseException, *, connection_lost: bool = False) -> LedgerUnavailableError:
     """What to say when the store does not do its part."""
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    reason = sentence(getattr(error, "orig", None) or error)
     told = LedgerUnavailableError(
         f"the ledger {where} cannot be used: {reason}. Look at the disk, the rights and, for PostgreSQL, the server; "
         "SONNYS_LEDGER_URL says where the ledger is"

@@ -20,6 +20,7 @@ from pathlib import Path
 from sonnys_pipeline.batch.csv_text import CsvRecord, CsvText, MalformedCsvError
 from sonnys_pipeline.batch.jobs import JobRow, RowSpec, RowStatus
 from sonnys_pipeline.batch.manifest_days import day_reader
+from sonnys_pipeline.client.quoting import sentence
 
 #: What becomes of a row, in the order of the columns; see `RowResult`.
 RESULT_COLUMNS = ("status", "rows", "requests", "hashes", "path", "loaded_at", "error")
@@ -74,7 +75,7 @@ class RowResult:
         Error and hashes are the server's words as much as ours: an apostrophe goes before what would be a formula, an
         error ends after 1000 characters, and what cannot be printed is written with a backslash.
         """
-        error = " ".join(self.error.split())
+        error = sentence(self.error)
         texts = (
             str(self.status),
             "" if self.rows is None else str(self.rows),

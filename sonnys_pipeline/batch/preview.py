@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from sonnys_pipeline.batch.account_sites import SpanCounter
 from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
 from sonnys_pipeline.batch.landing import LandedRows, Source, refuse_other_source
 from sonnys_pipeline.batch.ledger import JobService
@@ -102,12 +103,13 @@ def preview(
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
 
+    counter = SpanCounter(jobs, client, scope.account, scope.sites)
+
     def size(spec: RowSpec) -> int:
         day = Day.of(spec.day, scope.timezone)
-        site = {"site": spec.site} if spec.site else {}
         span = {"startDate": int(day.start.timestamp()), "endDate": int(day.end.timestamp())}
         try:
-            return client.transactions.count(**span, **site)
+            return counter.count(span, spec.site or scope.site_code or None)
         except (AuthError, ValidationError) as error:
             if not (request.manifest and spec.site and error.concerns_site):
                 raise

@@ -20,6 +20,7 @@ from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulation import demo, simulate
+from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
 _PATHS = frozenset({"--from-csv", "--folder"})
@@ -62,5 +63,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, ui, probe, backfill, report, replay):
     main.add_command(_verb)

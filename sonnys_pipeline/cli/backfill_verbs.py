@@ -15,8 +15,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sonnys_pipeline.batch.account_sites import NoNamedSiteError
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
-from sonnys_pipeline.batch.executor import scope_of
+from sonnys_pipeline.batch.executor import scope_of, sites_for
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary
 from sonnys_pipeline.batch.ledger import JobService
@@ -52,7 +53,8 @@ def one_line_errors() -> Iterator[None]:
     except (NotApprovedError, PlanDriftError) as error:
         refuse(str(error), NOT_APPROVED)
     except (
-        SettingsError, RequestedDaysError, ManifestError, UnknownJobError, AmbiguousJobError, InvalidStateTransition,
+        SettingsError, NoNamedSiteError, RequestedDaysError, ManifestError, UnknownJobError, AmbiguousJobError,
+        InvalidStateTransition,
         NotInterruptedError, PlanError,
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
@@ -76,7 +78,8 @@ def preview(
         settings.require_credentials()
         with open_job_service(settings) as jobs, settings.open_client() as client:
             lake = open_lake(settings)
-            scope = scope_of(client, lake, executor_options(settings, OnError.FAIL_FAST))
+            options = executor_options(settings, OnError.FAIL_FAST)
+            scope = scope_of(client, lake, options, sites_for(jobs, client, options))
             job, plan = make_preview(request, scope, jobs, client, lake, command=command_line())
             if not as_json:
                 notice_interrupted(jobs)
@@ -98,7 +101,9 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
             plan = Plan.read(record)
             settings.require_credentials()
             with settings.open_client() as client:  # sends nothing: it tells what a run would read from
-                scope = scope_of(client, open_lake(settings), executor_options(settings, OnError.FAIL_FAST))
+                options = executor_options(settings, OnError.FAIL_FAST)
+                sites = sites_for(jobs, client, options, as_kept=True)
+                scope = scope_of(client, open_lake(settings), options, sites)
             if changed := differences(plan, scope, jobs.get_rows(job_id)):
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
             record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())

@@ -13,6 +13,7 @@ from sonnys_pipeline.cli.account import account_option, chosen_account, load_set
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
+    from sonnys_pipeline.analytics.measures import Figure
     from sonnys_pipeline.analytics.report import Report
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.storage import LakePath
@@ -131,23 +132,27 @@ def _open(path: LakePath) -> None:
 
 
 def _document(found: Report, page: Page) -> dict[str, Any]:
-    """The headline numbers; money in dollars, shares as fractions, null where a figure is not known."""
+    """The numbers of the day; money in dollars, shares as fractions, null where one is not known, with the reason."""
     return {
         "account": found.account,
         "business_date": found.business_date.isoformat(),
         "path": str(page.path),
         "bytes": page.size,
-        "figures": {
-            key: {
-                "value": _number(figure.value),
-                "last_week": _number(figure.last_week.base),
-                "four_weeks": _number(figure.four_weeks.base),
-            }
-            for key, figure in found.figures.items()
-        },
+        "figures": {key: _figure(figure) for key, figure in found.figures.items()},
+        "voids": {key: _figure(figure) for key, figure in found.voids.items()},
         "sites": len(found.sites),
         "missing_sites": [site.code for site in found.missing_sites],
         "findings": [{"severity": caveat.severity, "text": caveat.text} for caveat in found.caveats],
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "value": _number(figure.value),
+        "last_week": _number(figure.last_week.base),
+        "four_weeks": _number(figure.four_weeks.base),
+        "weeks": figure.four_weeks.days,
+        "unknown": figure.unknown,
     }
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from filelock import Timeout
 
 from sonnys_pipeline.client.errors import BudgetUnavailableError
+from sonnys_pipeline.client.quoting import sentence
 
 if TYPE_CHECKING:  # imported where a store is opened: it costs a third of this package's import time
     from pyrate_limiter import AbstractBucket
@@ -150,7 +151,7 @@ def open_store(url: str, terms: Terms) -> BudgetStore:
 
 def unavailable(where: str, error: BaseException) -> BudgetUnavailableError:
     """What to say when a store does not do its part; `where` and error hold no password."""
-    reason = " ".join(str(error).split()).rstrip(".").replace(". ", ", ")
+    reason = sentence(error).rstrip(".").replace(". ", ", ")
     return BudgetUnavailableError(
         f"the request budget {where} cannot be used: {reason or type(error).__name__}. Look at "
         "the server, or at disk and rights; SONNYS_BUDGET_URL says where the budget is"

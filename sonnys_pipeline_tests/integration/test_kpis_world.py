@@ -34,7 +34,7 @@ CENT = Decimal("0.01")
 @pytest.fixture(scope="module")
 def world() -> World:
     """Three sites and the online store, with rows that came late and rows that were edited."""
-    chain = World(seed=11, sites=3, virtual_site=True)
+    chain = World(seed=11, sites=3, api="documented", virtual_site=True)
     chain.add_late_rows(datetime(2026, 3, 8, 7, 59, 59, 980_000, tzinfo=UTC), 40, "MAIN")  # over the skipped hour
     chain.add_late_rows(datetime(2026, 3, 3, 4, 59, 59, 990_000, tzinfo=UTC), 20, "HARBOR")  # over New York's midnight
     chain.edit_rows(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC), 25)
@@ -288,7 +288,7 @@ def test_files_of_the_pipelines_own_days_give_the_same(landed, sites, by_day, tm
 
 def test_an_edit_moves_the_days_figures_by_what_was_edited(sites) -> None:
     """Read before and after: three dollars more in sales, the cars the same, and no other day moved."""
-    chain = World(seed=11, sites=3)
+    chain = World(seed=11, sites=3, api="documented")
     start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC) - timedelta(milliseconds=1)
 
     def figures() -> dict[tuple[Any, ...], dict[str, Any]]:

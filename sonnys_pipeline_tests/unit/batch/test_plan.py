@@ -37,6 +37,7 @@ from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline_tests.unit.batch.conftest import specs
 
 SCOPE = Scope("0123456789abcdef", "https://api.test/v1", "", "UTC", "/data")
+OF_TWO_SITES = replace(SCOPE, load_by="site", sites=("MAIN", "EAST"), proof=True, states="auto")
 RATE = RequestRate(20, 15.0)
 LONG_AGO = date(2000, 1, 1)
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -225,6 +226,8 @@ def variants(value: Any) -> Iterator[Any]:
             changed = [not part if isinstance(part, bool) else part + 1]
         elif part is None or isinstance(part, str):
             changed = ["2026-05-05" if field.name == "day" else f"{part}x"]
+        elif isinstance(part, tuple) and all(isinstance(item, str) for item in part):
+            changed = [(*part, "x")]
         elif isinstance(part, tuple):
             changed = [part[:-1], part[::-1]] if len(part) > 1 else [()]
             for at, item in enumerate(part):
@@ -328,8 +331,30 @@ def test_another_configuration_is_told_by_its_variable(rows_of: RowsOf, field: s
 
 def test_every_part_of_the_scope_is_compared(rows_of: RowsOf) -> None:
     """A part that is added is not forgotten here."""
-    other = Scope(*(f"{name.name}!" for name in fields(Scope)))
-    assert len(differences(planned(specs(1)), other, rows_of(specs(1)))) == len(fields(Scope))
+    before = make_plan(
+        specs(1), OF_TWO_SITES, RATE, size=lambda _: 250, landed_rows=lambda _: None, first_kept=LONG_AGO
+    )
+    other = replace(Scope(*(f"{name.name}!" for name in fields(Scope))), sites=("MAIN",))
+    assert len(differences(before, other, rows_of(specs(1)))) == len(fields(Scope))
+
+
+def test_a_site_that_is_new_is_read_and_one_that_is_gone_is_not_passed_over(rows_of: RowsOf) -> None:
+    """LV-01: a run of more sites is what was approved; days that lack a site are not. Codes compare without case."""
+    plan = planned(specs(1), scope=OF_TWO_SITES)
+    more = replace(OF_TWO_SITES, sites=("main", "EAST", "NEW"))
+    assert differences(plan, more, rows_of(specs(1))) == []
+    less = replace(OF_TWO_SITES, sites=("MAIN",))
+    assert differences(plan, less, rows_of(specs(1))) == ["sites are no longer listed: EAST"]
+    assert plan.fingerprint != replace(plan, scope=more).fingerprint
+
+
+@pytest.mark.parametrize(("sites", "pages"), [((), 3), (("A",), 3), (("A", "B", "C", "D"), 4)])
+def test_the_bill_counts_a_page_for_each_site_and_the_lists(sites: tuple[str, ...], pages: int) -> None:
+    """250 rows: three pages in one job, half a page more for each site; a count, and three requests of states."""
+    scope = replace(OF_TWO_SITES, sites=sites)
+    plan = planned(specs(1), scope=scope)
+    assert (plan.estimate.pages, plan.estimate.lists) == (pages, 4)
+    assert plan.estimate.requests == 2 * pages + 4
 
 
 def test_days_that_came_and_went_are_named(rows_of: RowsOf) -> None:
