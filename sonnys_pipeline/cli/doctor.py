@@ -26,9 +26,10 @@ _WIDTH = 17
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Send no request: look only at what is on this machine.")
+@click.option("--deep", is_flag=True, help="Read every page of the ledger and every landed file, too: takes its time.")
 @account_option
 @json_option
-def doctor(offline: bool, as_json: bool) -> None:
+def doctor(offline: bool, deep: bool, as_json: bool) -> None:
     """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do.
 
     Where there are several accounts and none is chosen, each is checked.
@@ -39,7 +40,7 @@ def doctor(offline: bool, as_json: bool) -> None:
     for account in _accounts():
         if account and not as_json:
             Screen(highlight=False).print(f"[bold]account {account}[/]")
-        for finding in _findings(account, offline):
+        for finding in _findings(account, offline, deep=deep):
             found.append(finding)
             documents.append({**asdict(finding), **({"account": account} if account else {})})
             if not as_json:
@@ -62,10 +63,16 @@ def _accounts() -> Sequence[str | None]:
         return [None]
 
 
-def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
+def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Finding]:
     """All checks, in the order in which a person would mend things; each as soon as it is made."""
     from sonnys_pipeline.batch import api_diagnosis as api
     from sonnys_pipeline.batch import diagnosis as machine
+    from sonnys_pipeline.batch.deep_diagnosis import (
+        LANDED_FILES,
+        LEDGER_PAGES,
+        check_landed_files,
+        check_ledger_pages,
+    )
     from sonnys_pipeline.batch.diagnosis import guarded
     from sonnys_pipeline.batch.landing import ASSET, is_landed
 
@@ -96,6 +103,14 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
         ),
     ):
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
+    if deep:
+        yield guarded(LEDGER_PAGES, partial(check_ledger_pages, settings), read.lacking("ledger_url", "state_dir"))
+        # The lake as it is now, which waits no longer for a store than a person would.
+        yield (
+            guarded(LANDED_FILES, partial(check_landed_files, lake), no_days)
+            if lake
+            else machine.skipped(LANDED_FILES, no_days)
+        )
     # Last, because Dagster takes seconds to import, and may not fit to what else is installed.
     try:
         from sonnys_pipeline.orchestration.instance import instance_findings
