@@ -11,12 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
 import requests
 from hypothesis import settings as hypothesis_settings
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.loading.pages import PageRows, parse_page
@@ -139,16 +141,13 @@ class Sent:
 class Wire(BaseAdapter):
     """Stands where the network begins: answers from a script, the last one for ever, and keeps what was sent."""
 
-    script: list[requests.Response | Exception] = field(default_factory=list)
+    script: list[tuple[int, bytes, Mapping[str, str]] | Exception] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
 
     def answer(self, status: int = 200, body: object = None, **headers: str) -> None:
-        """Add an answer; bytes go as they are, anything else as JSON."""
-        response = requests.Response()
-        response.status_code = status
-        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        response.headers.update(headers)
-        self.script.append(response)
+        """Add an answer; bytes go as they are, anything else as JSON; `_` in the name of a header is `-`."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.script.append((status, content, {name.replace("_", "-"): value for name, value in headers.items()}))
 
     def break_with(self, error: Exception) -> None:
         """Add a failure of the network."""
@@ -158,13 +157,16 @@ class Wire(BaseAdapter):
         """Called by requests instead of the network."""
         self.sent.append(Sent(str(request.method), str(request.url), dict(request.headers), timeout))
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        response = requests.Response()
         if isinstance(said, requests.RequestException):
-            said.request = request
-            said.response = requests.Response()
+            said.request, said.response = request, response
         if isinstance(said, Exception):
             raise said
-        said.request, said.url = request, str(request.url)
-        return said
+        response.status_code, content, headers = said
+        response.headers.update(headers)
+        response.raw = HTTPResponse(BytesIO(content), headers, response.status_code, preload_content=False)
+        response.request, response.url = request, str(request.url)
+        return response
 
     def close(self) -> None:
         """Nothing to close."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.analytics import wording
 from sonnys_pipeline.analytics.measures import DayBook
+from sonnys_pipeline.analytics.unknown import FROM_STATES, LEFT_OUT, NO_ROW
 
 Severity = Literal["error", "warning", "info"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -54,10 +55,12 @@ def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: dateti
     """
     *earlier, day = days
     known = book.known(chain.codes, day)
-    sums = book.sums(known, day)
+    unsettled = book.sums(known, day)["unsettled_transactions"]
     yield from _absent(book, chain, day)
     yield from _running(chain, known, day, made_at)
-    yield from _unsettled(int(sums["unsettled_transactions"]))
+    if unsettled is not None:
+        yield from _unsettled(int(unsettled))
+    yield from _unknown(book, chain, known, day)
     yield from _silent(book, chain, known, day)
     yield from _gaps_in_trend(book, chain.codes, earlier)
     yield from _without_transactions(chain, len(days))
@@ -91,6 +94,24 @@ def _unsettled(transactions: int) -> Iterable[Caveat]:
     if transactions:
         what = "1 transaction is" if transactions == 1 else f"{transactions:,} transactions are"
         yield Caveat("warning", f"{what} not settled; the totals may still change.")
+
+
+def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
+    """What the marts do not know, each reason once with the sites that have it."""
+    reasons: dict[str, list[str]] = {}
+    for code in known:
+        for reason in book.reasons(code, day):
+            reasons.setdefault(reason, []).append(chain.names[code])
+    for reason, names in reasons.items():
+        where = "" if len(names) == len(chain.codes) else f"{_some(names)}: "
+        if LEFT_OUT in reason:
+            yield Caveat("error", f"{where}{reason}. Load the day again.")
+        elif NO_ROW in reason:
+            remedy = " Land the day's transaction_states to know it." if reason.startswith(FROM_STATES) else ""
+            severity: Severity = "warning" if reason.endswith(")") else "info"  # figures that are null are in brackets
+            yield Caveat(severity, f"Not known: {where}{reason}.{remedy}")
+        else:
+            yield Caveat("info", f"Known in part: {where}{reason}.")
 
 
 def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from sonnys_pipeline.cli.account import account_option, chosen_account
-from sonnys_pipeline.cli.output import FAILED, json_option, print_json
+from sonnys_pipeline.cli.output import FAILED, Screen, json_option, print_json
 
 if TYPE_CHECKING:
     from sonnys_pipeline.batch.api_diagnosis import Inquiry
@@ -39,7 +38,7 @@ def doctor(offline: bool, as_json: bool) -> None:
     found, documents = [], []
     for account in _accounts():
         if account and not as_json:
-            Console(highlight=False).print(f"[bold]account {account}[/]")
+            Screen(highlight=False).print(f"[bold]account {account}[/]")
         for finding in _findings(account, offline):
             found.append(finding)
             documents.append({**asdict(finding), **({"account": account} if account else {})})
@@ -163,7 +162,7 @@ def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:
 
 def _print(finding: Finding) -> None:
     """One line, and the remedy below it where there is something to mend."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen(highlight=False, soft_wrap=True)
     out.print(f"{_SYMBOLS[finding.state]} {escape(f'{finding.subject:<{_WIDTH}}')} {escape(finding.detail)}")
     if finding.remedy:
         out.print(f"  {'':<{_WIDTH}} [bold]→[/] {escape(finding.remedy)}")

@@ -115,10 +115,6 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
 
-    def remove_leftovers(self, path: LakePath) -> list[LakePath]:  # noqa: ARG002 - the storage's signature
-        """There are none: an upload that was cut off has left nothing that anybody can see."""
-        return []
-
     def stamp(self, path: LakePath) -> str | None:
         """The store's own tag of the object, or where it has none the time of the last change; and the size."""
         info = self._info(path)
@@ -151,11 +147,18 @@ class ObjectStorage:
         """A file of which only what is asked for is fetched."""
         return pa.PythonFile(self._open(self._key(path)), mode="r")
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+    def dataset(
+        self,
+        paths: Sequence[LakePath],
+        folder: LakePath,
+        schema: pa.Schema,
+        partitioning: ds.Partitioning | None = None,
+    ) -> ds.Dataset:
         """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
         keys = [self._key(path) for path in paths]
         return ds.dataset(
             keys,
+            schema=schema,
             format="parquet",
             filesystem=pafs.PyFileSystem(ObjectHandler(self._driver, self._open)),
             partitioning=partitioning,

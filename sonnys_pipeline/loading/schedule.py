@@ -20,7 +20,7 @@ from sonnys_pipeline.loading.work import IN_FLIGHT, DayRequest, DayWork, JobStat
 _SHORTEST_WAIT = 0.001
 #: How many times the learned age makes a job surely ready.
 _SURELY = 3.0
-_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT})
+_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT, JobState.TO_LIST})
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class LoaderOptions:
     `in_order`: days come out in the order in which they were asked for, one that is complete too early waits for those
     before it; after a day that failed nothing else is begun. So that whoever stops at the first failing day sees what
     he would have seen of days read one after the other (BX-05).
+
+    `proof`: whether the API's own count of each day is compared with the rows that came (LV-03). `states`: whether
+    `version-2` is read for each day (`on`), for those whose rows lack what it knows (`auto`), or never (`off`; LV-04).
+    `lists_need_site`: whether lists that name no site are known to be refused.
     """
 
     poll_interval: float = 2.0
@@ -40,6 +44,9 @@ class LoaderOptions:
     most_in_flight: int = 200
     most_open_days: int = 60
     in_order: bool = False
+    proof: bool = False
+    states: str = "off"
+    lists_need_site: bool = False
 
 
 class Schedule:
@@ -75,6 +82,8 @@ class Schedule:
                     continue
                 if job.state is JobState.TO_COUNT:
                     return job, "count"
+                if job.state is JobState.TO_LIST:  # a day that lacks only this is soon out of memory
+                    return job, "list"
                 if job.state is JobState.TO_SUBMIT:
                     submission = submission or job
                 elif may_poll(job) and job.age(now) >= self.times.ripe_age:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import requests
 
-from sonnys_pipeline.orchestration.messages import message_of
+from sonnys_pipeline.orchestration.messages import for_chat, message_of
 from sonnys_pipeline.settings import Settings, SettingsError
 
 #: Seconds between looks.
@@ -77,16 +77,20 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
 
 
 def webhook(url: str) -> Deliver:
-    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed."""
+    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed.
+
+    Nothing in the text is markup to them, and nothing of `~/.netrc` goes along: the address alone lets one post.
+    """
 
     def deliver(message: str) -> None:
         try:
             answer = requests.post(
                 url,
-                data=json.dumps({"text": message}).encode(),
+                data=json.dumps({"text": for_chat(message)}).encode(),
                 headers={"Content-Type": "application/json"},
                 timeout=_TIMEOUT,
                 allow_redirects=False,
+                auth=lambda request: request,  # or the library would look into ~/.netrc
             )
         except requests.RequestException as error:
             # Its text would have the address in it.

@@ -23,18 +23,22 @@ from sonnys_pipeline.batch.signals import graceful
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.recording import LandedDays
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
+from sonnys_pipeline.orchestration.states import states_asset
 
 LANDING_GROUP = "landing"
 
 
-def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = ONLY) -> Sequence[dg.AssetsDefinition]:
-    """The assets that spend requests, of an account."""
+def landing_assets(
+    partitions: dg.DailyPartitionsDefinition, account: Account = ONLY, *, with_states: bool = True
+) -> Sequence[dg.AssetsDefinition]:
+    """The assets that spend requests, of an account; `with_states` unless SONNYS_STATES=off."""
 
     @dg.asset(
         key=account.key("transactions"),
@@ -52,7 +56,7 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
         try:
             settings = account.settings(sonnys)
             landed_in = account.open_lake(lake)
-            landed = LandedDays(context, landed_in)
+            landed = LandedDays(context, landed_in, account.key(STATES))
             with settings.open_client() as client, open_job_service(settings) as jobs:
                 executor = make_executor(
                     settings,
@@ -63,7 +67,7 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
                     on_day=landed.add,
                     on_progress=lambda progress: context.log.info("%s", progress),
                 )
-                days = missing_first(lake.open_lake(), context.partition_keys)
+                days = missing_first(landed_in, context.partition_keys)
                 result = _execute(executor, jobs, job_for_run(context, jobs, days).id, landed)
             context.log.info("%s", json.dumps(asdict(result.measures)))
             if not result.success:
@@ -100,7 +104,8 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))
 
-    return [transactions, sites]
+    states = [states_asset(partitions, account.group(LANDING_GROUP), account)] if with_states else []
+    return [transactions, *states, sites]
 
 
 def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:

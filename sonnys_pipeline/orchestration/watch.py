@@ -14,17 +14,17 @@ import dagster as dg
 import duckdb
 from pydantic import Field
 
-from sonnys_pipeline.analytics.quality import unsettled_rows
+from sonnys_pipeline.analytics.quality import STATUS_UNKNOWN, status_is_known, unsettled_rows
 from sonnys_pipeline.batch.landing import is_landed
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.loading.days import first_kept_day, last_complete_day
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation import DAILY_HOUR
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import ABOUT
+from sonnys_pipeline.reporting.landed_rows import landed_rows
 
 _ASSET = "transactions"
 WATCH = "landing_watch"
@@ -140,20 +140,30 @@ def _settled(
     there = sorted(set(days) & set(lake.partitions(_ASSET)))
     look = partial(unsettled_rows, now=now)
     try:
-        found = look(lake.files(_ASSET, there) if there else TRANSACTIONS.empty_table())
-        bad = [] if found.passed else [day for day in there if not look(lake.files(_ASSET, [day])).passed]
+        found = look(landed_rows(lake, there))
+        bad = [day for day in there if look(landed_rows(lake, [day])).count] if found.count else []
+        blind = [day for day in there if not status_is_known(landed_rows(lake, [day]))]
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
     said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
     if bad:
         said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
+    if blind:
+        named = f"{', '.join(blind[:_NAMED])}{' …' if len(blind) > _NAMED else ''}"
+        said = f"{said}; {STATUS_UNKNOWN}: {named}" if bad else f"{STATUS_UNKNOWN}: {named}"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="settled",
-        passed=found.passed,
+        passed=not (bad or blind),
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={ABOUT: _ALL_DAYS, "days": sorted(bad), "ids": list(found.ids), "rows": found.count},
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": sorted(bad),
+            "ids": list(found.ids),
+            "rows": found.count,
+            "days_without_status": blind,
+        },
     )
 
 

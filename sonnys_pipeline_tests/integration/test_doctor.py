@@ -106,8 +106,8 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
             {"STATE_DIR": "file/below"},
             {"request budget", "ledger", "state folder"},
             "state folder",
-            "cannot be made",
-            "name one that can be written",
+            "cannot be used",
+            "name a folder of your own",
         ),
     ],
 )
