@@ -14,6 +14,7 @@ import click
 
 from sonnys_pipeline.cli.backfill import backfill
 from sonnys_pipeline.cli.doctor import doctor
+from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
@@ -41,5 +42,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, probe, backfill, report, replay):
     main.add_command(_verb)

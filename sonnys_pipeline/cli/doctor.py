@@ -68,6 +68,7 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
     from sonnys_pipeline.batch import api_diagnosis as api
     from sonnys_pipeline.batch import diagnosis as machine
     from sonnys_pipeline.batch.diagnosis import guarded
+    from sonnys_pipeline.batch.first_contact.keeping import check_first_contact
     from sonnys_pipeline.batch.landing import ASSET, is_landed
 
     yield guarded("versions", machine.check_versions)
@@ -88,6 +89,7 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
         ("time zone", partial(api.check_timezone, settings.timezone, inquiry, landed), ("timezone",)),
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
+        ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         (
