@@ -74,6 +74,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         check_ledger_pages,
     )
     from sonnys_pipeline.batch.diagnosis import guarded
+    from sonnys_pipeline.batch.first_contact.keeping import check_first_contact
     from sonnys_pipeline.batch.landing import ASSET, is_landed
 
     yield guarded("versions", machine.check_versions)
@@ -94,6 +95,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ("time zone", partial(api.check_timezone, settings.timezone, inquiry, landed), ("timezone",)),
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
+        ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         (

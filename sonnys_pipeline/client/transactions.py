@@ -231,6 +231,14 @@ class Transactions(Resource):
         """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
 
+    def list_body(self, **params: object) -> bytes:
+        """One page of `list`, and its answer as it came; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", _LIST, params=params).content  # noqa: SLF001 - LJ-09
+
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
         return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params)
