@@ -376,7 +376,7 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
             # Rare, so told only where there is something to tell.
-            **({"copies": window.copies} if window.copies else {}),
+            **({"repeats": window.repeats} if window.repeats else {}),
             **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
         for window in loaded.windows

@@ -200,7 +200,8 @@ class Completion:
 def _difference(day: DayWork, work: CountWork) -> int:
     """Rows that the count has beyond those that came; negative where more came.
 
-    Whether rows on a window's end are counted is not known ([?] of the contract): either answer agrees.
+    Whether rows on a window's end are counted is not known ([?] of the contract), nor whether rows that load jobs list
+    twice are counted twice here: either answer agrees.
     """
     counted = work.total or 0
     inside = cut(day.rows_of(work.site), work.window).num_rows
@@ -209,4 +210,9 @@ def _difference(day: DayWork, work: CountWork) -> int:
         for loaded in day.loaded
         if loaded.window.end == work.window.end and work.site in {None, loaded.site}
     )
-    return 0 if inside <= counted <= inside + on_end else counted - inside
+    repeats = sum(
+        loaded.repeats
+        for loaded in day.loaded
+        if work.window.start <= loaded.window.start < work.window.end and work.site in {None, loaded.site}
+    )
+    return 0 if inside <= counted <= inside + on_end + repeats else counted - inside

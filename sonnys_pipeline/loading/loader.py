@@ -28,7 +28,7 @@ from sonnys_pipeline.loading.completion import Completion
 from sonnys_pipeline.loading.exchange import Answer, Exchange
 from sonnys_pipeline.loading.listing import ListWork
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, RowOfTwoSitesError
+from sonnys_pipeline.loading.pages import ImplausibleTotalError, LoadedDay, PageRows, RowOfTwoSitesError
 from sonnys_pipeline.loading.ports import Budget, LoadJobApi
 from sonnys_pipeline.loading.reading import PageReader
 from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
@@ -42,6 +42,8 @@ _LAST_WORDS = 2.0
 _MOST_DOUBLINGS = 5
 #: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
 _MOST_REFUSALS = 200
+#: How many times the rows of a site a window may have that names none.
+_SITES_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,8 @@ class Loader:
                 raise error
             if isinstance(job.work, ListWork):
                 job.failures = 0
+                if isinstance(answer.value, StatesPage):
+                    self._refuse_implausible(job.work, answer.value.total)
                 job.work.came(job, answer.value)
                 self._finish_if_complete(job.work.day)
             else:
@@ -319,6 +323,7 @@ class Loader:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
             self._schedule.times.has_passed(job.age(sent.clock))
+            self._refuse_implausible(work, value.total)
             if work.day.cut_if_large(work, value.total):
                 return
             if not work.page_came(job, value):
@@ -337,6 +342,12 @@ class Loader:
                 )
             job.state = JobState.RUNNING
             job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
+
+    def _refuse_implausible(self, work: WindowWork | ListWork, total: int) -> None:
+        """Make nothing ready for rows that cannot be."""
+        most = self._options.most_rows * (1 if work.site else _SITES_AT_ONCE)
+        if total > most:
+            raise ImplausibleTotalError(total, most, f"window {work.window}{f' of site {work.site}' * bool(work.site)}")
 
     def _heal(self, job: PageJob, work: WindowWork, sent: _Sent, error: APIError) -> None:
         """A request of a load job failed: do what `remedies.py` says, within the retries."""
