@@ -10,6 +10,7 @@ from sonnys_pipeline.client import (
     IncompleteResultError,
     JobData,
     JobStatus,
+    OversizeError,
     ResponseFormatError,
     TransactionJobItem,
     UnknownJobStatusError,
@@ -117,6 +118,14 @@ def test_a_row_that_does_not_fit_is_named(make_row: MakeRow) -> None:
         passed("h7", rows)
     error = caught.value
     assert (error.row_id, error.field, error.page_hash, list(error.page)) == ("2:1", "total", "h7", rows)
+
+
+def test_a_page_has_no_more_rows_than_were_asked_for(make_row: MakeRow) -> None:
+    """A hundred, from the contract; what a hundred thousand would cost is not tried."""
+    rows = [make_row(number) for number in range(101)]
+    assert len(passed("h1", rows[:100], 101).ids) == 100
+    with pytest.raises(OversizeError, match="load job h1: 101 rows came on a page, and 100 were asked for"):
+        passed("h1", rows)
 
 
 def test_fields_that_no_model_knows_are_kept_and_counted(make_row: MakeRow) -> None:
