@@ -98,6 +98,7 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
             hash_lifetime=settings.hash_lifetime,
             proof=settings.proof == "count",
             states=settings.states,
+            most_rows=settings.most_rows,
         ),
         source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,

@@ -16,6 +16,7 @@ from sonnys_pipeline.client.errors import (
     APITimeoutError,
     JobFailedError,
     NotFoundError,
+    OversizeError,
     ResponseFormatError,
     UnknownJobStatusError,
 )
@@ -278,6 +279,8 @@ class Transactions(Resource):
             deadline = time.monotonic() + timeout
             try:
                 data = self._poll(job_hash, poll_interval, timeout, deadline, params)
+                if len(data.rows) > (limit := params["limit"]):
+                    raise OversizeError(f"load job {job_hash}: {len(data.rows)} rows came, and {limit} were asked for")
                 return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
             except NotFoundError:
                 age = time.monotonic() - (deadline - timeout)

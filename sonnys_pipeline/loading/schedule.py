@@ -33,8 +33,8 @@ class LoaderOptions:
 
     `proof`: whether the API's own count of each day is compared with the rows that came (LV-03). `states`: whether
     `version-2` is read for each day (`on`), for those whose rows lack what it knows (`auto`), or never (`off`; LV-04).
-    `lists_need_site`: whether lists that name no site are known to be refused.
-
+    `lists_need_site`: whether lists that name no site are known to be refused. `most_rows`: how many rows of one site
+    and window a `total` may promise, before anything is made ready for them; ten times as many where no site is named.
     `job_seconds`: how long load jobs were last seen to take; left out, the poll interval is the first guess.
     """
 
@@ -50,6 +50,7 @@ class LoaderOptions:
     states: str = "off"
     lists_need_site: bool = False
     job_seconds: float | None = None
+    most_rows: int = 100_000
 
 
 class Schedule:
