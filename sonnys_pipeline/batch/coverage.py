@@ -24,14 +24,10 @@ def not_landed(lake: Lake, first: date, end: date) -> list[str]:
         UnreachableLakeError: when an object store does not say.
     """
     days = [(first + number * _DAY).isoformat() for number in range((end - first).days)]
-    there = set(lake.partitions(ASSET)) & set(days)
-    asked = sorted(there)
-    whole = {
-        day
-        for day, landed in zip(asked, lake.storage.each(lambda day: is_landed(lake, day, None), asked), strict=True)
-        if landed
-    }
-    return [day for day in days if day not in whole]
+    there = sorted(set(lake.partitions(ASSET)) & set(days))
+    whole = lake.storage.each(lambda day: is_landed(lake, day, None), there)
+    landed = {day for day, is_whole in zip(there, whole, strict=True) if is_whole}
+    return [day for day in days if day not in landed]
 
 
 def missing_inside(lake: Lake, start: date) -> list[str]:
@@ -62,6 +58,11 @@ def spans(days: Sequence[str]) -> str:
     return f"{named} and {len(found) - _NAMED} more" if len(found) > _NAMED else named
 
 
+def backfill(days: Sequence[str]) -> str:
+    """The command that reads these days, as far as they are missing; of at least one."""
+    return f"sonnys backfill preview --start {min(days)} --end {max(days)} --missing-only"
+
+
 def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
     """Whether every day between the first and the last landed one is landed.
 
@@ -82,7 +83,7 @@ def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
     had = [day for day in missing if day not in lost]
     remedies = []
     if had:
-        remedies.append(f"sonnys backfill preview --start {had[0]} --end {had[-1]} --missing-only")
+        remedies.append(backfill(had))
     if lost:
         remedies.append(
             f"the API has forgotten {spans(lost)}: restore them from a backup, or let SONNYS_START_DATE lie behind them"

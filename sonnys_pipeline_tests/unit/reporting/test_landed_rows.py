@@ -1,4 +1,4 @@
-"""LV-04, RB-04: rows and their states find each other by day, in folders and buckets, whatever columns older files lack."""
+"""LV-04, RB-04: rows and their states find each other by day, in folders and buckets, older files too."""
 
 from datetime import UTC, datetime
 from pathlib import Path
