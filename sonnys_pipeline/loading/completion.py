@@ -200,8 +200,8 @@ class Completion:
 def _difference(day: DayWork, work: CountWork) -> int:
     """Rows that the count has beyond those that came; negative where more came.
 
-    Whether rows on a window's end are counted is not known ([?] of the contract), nor whether rows that load jobs list twice are: each
-    answer agrees.
+    Whether rows on a window's end are counted is not known ([?] of the contract), nor whether rows that load jobs list
+    twice are counted twice here: either answer agrees.
     """
     counted = work.total or 0
     inside = cut(day.rows_of(work.site), work.window).num_rows
