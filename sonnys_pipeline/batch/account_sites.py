@@ -118,9 +118,10 @@ def account_sites(
 
 def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> None:
     """Keep a list that has just come."""
-    jobs.remember(
-        api_id_digest, SITES, [{"code": site.code, "name": site.name, "timezone": site.timezone} for site in sites]
-    )
+    wire = [
+        {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
+    ]  # fmt: skip
+    jobs.remember(api_id_digest, SITES, wire)
 
 
 def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:

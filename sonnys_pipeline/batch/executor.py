@@ -33,6 +33,7 @@ from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.batch.recovery import is_gone
+from sonnys_pipeline.batch.sites_table import ensure_sites
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.writers import this_machine
@@ -189,6 +190,11 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
+            source = self._options.source
+            if result.successful and self._options.lands_sites:
+                ensure_sites(
+                    self._lake, self._jobs, self._client, source.account, is_narrowed=bool(source.site_code)
+                )  # fmt: skip
             self._remove_expired_archives()
             return result
 

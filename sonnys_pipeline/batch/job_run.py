@@ -70,6 +70,7 @@ class ExecutorOptions:
         keeps_pages: whether the pages of each day go into its archive.
         archive_days: how many days back archives are kept; `None` for ever.
         load_by: whether load jobs name a site.
+        lands_sites: whether the list of sites is landed, too, where it is missing or old.
         states_only: read what `version-2` knows of landed rows, and not the rows.
     """
 
@@ -84,6 +85,7 @@ class ExecutorOptions:
     keeps_pages: bool = False
     archive_days: int | None = None
     load_by: LoadBy = LoadBy.ALL
+    lands_sites: bool = False
     states_only: bool = False
 
 

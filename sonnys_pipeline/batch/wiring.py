@@ -106,6 +106,7 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
         keeps_pages=settings.archive == "keep",
         archive_days=settings.archive_days,
         load_by=LoadBy(settings.load_by),
+        lands_sites=True,
     )
 
 
