@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,11 +25,6 @@ SPEED = 30.0
 _TIMEZONE = "America/Chicago"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
 _DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
-
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: Seconds in which Dagster's processes may end by themselves.
-_PATIENCE = 8.0
 
 
 @dataclass(frozen=True)
@@ -126,42 +119,6 @@ def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -
         raise DemoError(f"Dagster's run failed: {said[0] if said else 'it said nothing'}; its log is {log}")
     lake = Lake(folder / "data")
     return [_landed(lake, day) for day in days]
-
-
-def serve_ui(folder: Path, environment: Mapping[str, str], port: int) -> int:
-    """`dagster dev` in the foreground until it ends or a signal asks it to; returns the exit code to leave with.
-
-    It gets a session of its own and is ended as a group: started from a script it would ignore both signals. A web
-    server whose browser still holds a connection waits for it without end, so it is given some seconds, no more.
-    """
-    command = [
-        sys.executable, "-m", "dagster", "dev", "-m", "sonnys_pipeline.definitions", "--port", str(port),
-    ]  # fmt: skip
-    server = subprocess.Popen(  # noqa: S603 - our own command
-        command, cwd=folder, env=environment, start_new_session=True
-    )
-    received: list[int] = []
-    previous = {number: signal.signal(number, lambda which, _: received.append(which)) for number in _STOP_SIGNALS}
-    try:
-        while server.poll() is None and not received:
-            time.sleep(0.1)
-        if received:
-            _end_group(server)
-            return 128 + received[0]
-        return server.returncode
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to end, and after some seconds make whatever is left of it."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(_PATIENCE)
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
 
 
 def _landed(lake: Lake, day: str) -> DemoDay:

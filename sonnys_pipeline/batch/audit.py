@@ -19,6 +19,7 @@ from statistics import quantiles
 from typing import Any
 
 from sonnys_pipeline.loading.outcomes import Attempt
+from sonnys_pipeline.private_folder import private_folder, write_private_file
 
 #: In the state folder.
 AUDIT_FOLDER = "audit"
@@ -148,8 +149,9 @@ class Audit:
             StateUnwritableError: when it cannot be written, as every method that writes does.
         """
         with writable_state(self.attempts_path):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lines = os.open(self.attempts_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+            private_folder(self.folder)
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW
+            self._lines = os.open(self.attempts_path, flags, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,14 +191,8 @@ class Audit:
             "measures": asdict(measures),
             "days": [asdict(outcome) for outcome in self.outcomes],
         }
-        beside = self.summary_path.with_suffix(".json.tmp")
         with writable_state(self.summary_path):
-            handle = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(summary, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.summary_path)
+            write_private_file(self.summary_path, json.dumps(summary, indent=1))
         return summary
 
 

@@ -7,7 +7,6 @@ Belongs here: order and facts of the `transactions` files. Does not belong here:
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVa
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
 from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.privacy import Policy, Privacy
+from sonnys_pipeline.private_folder import private_folder, write_private_file
 
 ASSET = "transactions"
 #: Facts that say whose rows a file holds.
@@ -245,9 +245,7 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
         "rows": list(error.page),
     }
     with writable_state(path):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=1)
+        write_private_file(private_folder(folder) / path.name, json.dumps(content, ensure_ascii=False, indent=1))
     return path
 
 
@@ -375,6 +373,9 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
             "total": window.total,
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
+            # Rare, so told only where there is something to tell.
+            **({"repeats": window.repeats} if window.repeats else {}),
+            **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
         for window in loaded.windows
     ]
@@ -390,7 +391,7 @@ def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> d
         "timezone": loaded.day.timezone,
         "windows": json.dumps(_windows(loaded)),
         "sites": sites,
-        "superseded": str(loaded.copies),
+        "superseded": str(loaded.site_repeats),
         "proof": json.dumps(loaded.proof and asdict(loaded.proof)),
         "loaded_at": loaded.loaded_at.isoformat(),
         **privacy.facts,

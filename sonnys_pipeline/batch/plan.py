@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -188,7 +189,7 @@ def make_plan(
     missing_only: bool = False,
     manifest: Path | None = None,
 ) -> Plan:
-    """Size the first 20 rows for real, estimate the rest (BX-02).
+    """Size 20 rows for real, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
 
     Args:
         requested: days (and sites) in order, each once and over by now.
@@ -204,8 +205,8 @@ def make_plan(
     landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
     left_out = [spec for spec, rows in landed.items() if missing_only and rows is not None]
     to_read = [spec for spec, rows in landed.items() if not (missing_only and rows is not None)]
-    known = {spec: size(spec) for spec in to_read[:SAMPLE_ROWS]}
-    guess = _estimator(known)
+    known = {spec: size(spec) for spec in sample(to_read)}
+    guess = estimator(known)
     rows = tuple(
         PlannedRow(
             spec.day,
@@ -224,6 +225,33 @@ def make_plan(
     )
     path = str(manifest.absolute()) if manifest else None
     return Plan(scope, rows, tuple(too_old), tuple(left_out), path, _bill(rows, scope, rate))
+
+
+def sample(rows: Sequence[RowSpec]) -> list[RowSpec]:
+    """The rows that are sized, in their order: every site and every weekday in turn, each spread over its span."""
+    if len(rows) <= SAMPLE_ROWS:
+        return list(rows)
+    groups: dict[tuple[int, str | None], list[RowSpec]] = defaultdict(list)
+    sites = {site: number for number, site in enumerate(dict.fromkeys(spec.site for spec in rows))}
+    for spec in rows:
+        # Sites begin with different weekdays, so that many sites together show all of them.
+        weekday = date.fromisoformat(spec.day).weekday()
+        groups[(weekday + sites[spec.site]) % 7, spec.site].append(spec)
+    turns = sorted(groups, key=lambda group: (group[0], sites[group[1]]))
+    share = Counter[tuple[int, str | None]]()
+    for group in cycle(turns):
+        if share.total() == SAMPLE_ROWS:
+            break
+        if share[group] < len(groups[group]):
+            share[group] += 1
+    # One of each of so many equal parts of a group; further on in the part for each group, so that all of the span is
+    # seen.
+    chosen = {
+        groups[group][int((number + (turn + 0.5) / len(turns)) * len(groups[group]) / share[group])]
+        for turn, group in enumerate(turns)
+        for number in range(share[group])
+    }
+    return [spec for spec in rows if spec in chosen]
 
 
 def _digest(content: str) -> str:
@@ -260,7 +288,7 @@ def _bill(rows: Collection[PlannedRow], scope: Scope, rate: RequestRate) -> Esti
     return Estimate(sum(row.rows for row in rows), pages, requests, math.ceil(blocks * rate.seconds), lists)
 
 
-def _estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
+def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
     """What a day that was not asked about likely has: the mean of its site's same weekdays, else of its site's days.
 
     A wash has its week: Saturdays may bring half as much again as Tuesdays. Where a site was not sized at all, all

@@ -129,7 +129,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
             )
         source = Source(kept["account"], kept["site_code"])
         refuse_other_source(lake, day, source, kept["timezone"])
-        is_stricter = (kept["pii"], kept["pii_key"]) != (privacy.policy, privacy.key_fingerprint)
+        is_stricter = not privacy.has_made(kept)
         if is_stricter:
             pages = _treated(pages, privacy)
         file = _made_of(pages, kept, source, privacy)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
-from sonnys_pipeline.cli.output import messages
+from sonnys_pipeline.cli.output import Screen, messages
+from sonnys_pipeline.cli.ui import refuse_taken
 
 if TYPE_CHECKING:
     from sonnys_pipeline.demo import DemoDay
@@ -124,8 +124,11 @@ def demo(
     try:
         with demonstration.demo_environment(folder, sites, api) as environment:
             if ui:
+                from sonnys_pipeline.orchestration.serving import serve
+
+                refuse_taken(port)
                 messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
-                sys.exit(demonstration.serve_ui(folder, environment, port))
+                sys.exit(serve(folder, environment, port))
             keys = demonstration.last_days(days)
             messages.print(
                 f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), "
@@ -153,7 +156,7 @@ def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
     table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
     table.columns[3].footer = f"{sum(day.cars for day in landed):,}"
     table.columns[4].footer = f"${sum(day.sales for day in landed):,.2f}"
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
     out.print(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, ResponseFormatError
+from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
 from sonnys_pipeline.client.models import ListItemT, parse_rows
+from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.client.transport import Response
 
 #: Rows a page, the most that the API gives (contract, "Batch jobs"); left out, it answers 10.
@@ -48,30 +49,31 @@ class Resource:
         two pages bring is one row, as the page that was read later has it.
 
         Raises:
-            IncompleteResultError: when the distinct rows are not as many as `total` says, or `total` moves.
+            IncompleteResultError: when the rows are not as many as `total` says (`count_copies`).
             UnparsableRowError: when a row does not fit the model.
         """
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
         limit = whole_number(criteria["limit"], "limit")
-        rows: dict[str, ListItemT] = {}
-        page = 1
+        pages: list[list[ListItemT]] = []
+        known: set[str] = set()
         while True:
             try:
-                data = self._data("GET", path, params={**criteria, "offset": page})
+                data = self._data("GET", path, params={**criteria, "offset": len(pages) + 1})
             except NotFoundError as nothing:
-                if page == 1 and nothing.type == NO_RESULTS:
+                if not pages and nothing.type == NO_RESULTS:
                     return []
                 raise
-            found = found_rows(data, key, where)
+            found = found_rows(data, key, where, limit)
             total = read_total(data, found, where, limit)
-            before = len(rows)
-            rows |= {row.trans_id: row for row in parse_rows(model, found)}
-            if len(rows) == total:
-                return list(rows.values())
-            if len(rows) > total or len(rows) == before or len(found) < limit:  # a page that is not full is the last
-                raise IncompleteResultError(total, len(rows), where)
-            page += 1
+            pages.append(parse_rows(model, found))
+            before = len(known)
+            known.update(row.trans_id for row in pages[-1])
+            # A page that is not full, or brings nothing new, is the last: asking on would not end.
+            if len(known) >= total or len(found) < limit or len(known) == before:
+                rows = [row for page in pages for row in page]
+                count_copies([[row.trans_id for row in page] for page in pages], total, rows.__getitem__, where)
+                return list({row.trans_id: row for row in rows}.values())
 
 
 def unwrapped(answer: object, where: str) -> dict[str, Any]:
@@ -86,15 +88,18 @@ def unwrapped(answer: object, where: str) -> dict[str, Any]:
     return data
 
 
-def found_rows(data: Mapping[str, Any], key: str, where: str) -> list[Any]:
+def found_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
     """The rows of an answer; null beside a null `total` is none (contract, L2 and L3).
 
     Raises:
+        OversizeError: when they are more than were asked for.
         ResponseFormatError: when they are no list.
     """
     if key in data and data[key] is None and "total" in data and data["total"] is None:
         return []
     rows: list[Any] = required(data, key, list, where)
+    if len(rows) > limit:
+        raise OversizeError(f"{where}: {len(rows):,} rows came on a page, and {limit:,} were asked for")
     return rows
 
 
@@ -133,6 +138,46 @@ def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> 
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ResponseFormatError(f"{where}: `{key}` should be {kind.__name__}, not {type(value).__name__}")
     return value
+
+
+def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[int], object], where: str) -> int:
+    """How many rows are copies of others, where all that `total` promises has come.
+
+    A row may stand on two pages when rows arrive between them: then the distinct ids are `total`. The API may also list
+    a row twice with equal content and count it twice: then the rows, copies included, are `total`. A page that brings
+    nothing new is no such thing: a server that ignores the page's number repeats whole pages.
+
+    Args:
+        pages: ids of the rows, page by page.
+        total: rows that the API promises.
+        content: what stands in the row at a position, counted over all pages.
+        where: what was asked, for the error.
+
+    Returns:
+        Copies that `total` counts; 0 where it counts each id once.
+
+    Raises:
+        IncompleteResultError: for anything else. It names the id of two different rows, where that is why.
+    """
+    first: dict[str, int] = {}
+    repeated: list[tuple[str, int]] = []
+    all_bring_rows = True
+    position = 0
+    for ids in pages:
+        before = len(first)
+        for row_id in ids:
+            if first.setdefault(row_id, position) != position:
+                repeated.append((row_id, position))
+            position += 1
+        all_bring_rows = all_bring_rows and len(first) > before
+    if len(first) == total:
+        return 0
+    if position == total and all_bring_rows:
+        differing = next((row_id for row_id, place in repeated if content(place) != content(first[row_id])), None)
+        if differing is None:
+            return len(repeated)
+        where = f"{where}, where two different rows have the id {word(differing)}"
+    raise IncompleteResultError(total, len(first), where)
 
 
 def whole_number(value: object, name: str) -> int:

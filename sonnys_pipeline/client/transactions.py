@@ -14,9 +14,9 @@ from typing import Any
 
 from sonnys_pipeline.client.errors import (
     APITimeoutError,
-    IncompleteResultError,
     JobFailedError,
     NotFoundError,
+    OversizeError,
     ResponseFormatError,
     UnknownJobStatusError,
 )
@@ -28,10 +28,12 @@ from sonnys_pipeline.client.models import (
     TransactionV2ListItem,
     parse_rows,
 )
+from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.client.resource import (
     NO_RESULTS,
     PAGE_SIZE,
     Resource,
+    count_copies,
     found_rows,
     read_total,
     required,
@@ -44,6 +46,8 @@ _JOB_DATA = "/transaction/get-job-data"
 _LIST = "/transaction"
 #: Seen in a log once (contract, L18); a job that is to run is not ready, like one that runs.
 _PENDING = "pending"
+#: Characters of a hash; the API's have 32.
+_LONGEST_HASH = 200
 
 
 class JobStatus(StrEnum):
@@ -85,7 +89,7 @@ class JobData:
             status = JobStatus.WORKING if said == _PENDING else JobStatus(said)
         except ValueError:
             raise UnknownJobStatusError(
-                f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
+                f"load job {job_hash}: status {word(data.get('status'))} is none of working, pass, fail; "
                 "the API has changed: nothing was read from it"
             ) from None
         if status is not JobStatus.PASS:
@@ -140,7 +144,7 @@ class Transactions(Resource):
                 an `offset` (page number from 1) asks for that page alone.
 
         Returns:
-            All rows, in the API's order.
+            All rows, in the API's order, each id once: a row that came twice is as the later page has it.
 
         Raises:
             JobFailedError: the API answered `fail` (an `APIError`, "Batch job failed").
@@ -150,28 +154,33 @@ class Transactions(Resource):
             ValidationError: the API refuses the criteria (LJ-06).
         """
         pages = self.load_pages(poll_interval=poll_interval, timeout=timeout, **params)
-        return [item for page in pages for item in page.items]
+        return list({item.id: item for page in pages for item in page.items}.values())
 
     def load_pages(self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object) -> Iterator[JobPage]:
-        """`load_job`, page by page, with the hashes and totals that the API gave.
+        """`load_job`, page by page, with the hashes and totals that the API gave; copies of a row stand on their pages.
 
         Raises:
-            IncompleteResultError: after the last page, when fewer distinct rows came than `total` promised (LJ-05).
+            IncompleteResultError: after the last page, when the rows are not as many as `total` promised (LJ-05).
         """
         alone = params.get("offset")
         number = 1 if alone is None else whole_number(alone, "offset")
         limit = whole_number(params.get("limit", PAGE_SIZE), "limit")
-        seen: set[str] = set()
+        where = f"load job for {_criteria(params)}"
+        pages: list[Sequence[TransactionJobItem]] = []
+        known: set[str] = set()
         while True:
             page = self._load_page(poll_interval, timeout, {**params, "limit": limit, "offset": number})
             yield page
-            seen.update(item.id for item in page.items)
-            last = alone is not None or number * limit >= page.total
+            pages.append(page.items)
+            before = len(known)
+            known.update(item.id for item in page.items)
             expected = page.total if alone is None else max(0, min(limit, page.total - (number - 1) * limit))
-            if len(seen) >= expected:
+            last = alone is not None or number * limit >= page.total
+            # A page that is not full, or brings nothing new, is the last: asking on would not end.
+            if last or len(known) >= expected or len(page.items) < limit or len(known) == before:
+                items = [item for items in pages for item in items]
+                count_copies([[item.id for item in items] for items in pages], expected, items.__getitem__, where)
                 return
-            if last or not page.items:
-                raise IncompleteResultError(expected, len(seen), f"load job for {_criteria(params)}")
             number += 1
 
     def submit_job(self, **params: object) -> str:
@@ -181,8 +190,10 @@ class Transactions(Resource):
             The load job's hash, good for 20 minutes.
         """
         job_hash = str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
-        if not job_hash:
-            raise ResponseFormatError(f"POST {_LOAD_JOB}: the answer's hash is empty")
+        if not 0 < len(job_hash) <= _LONGEST_HASH or not job_hash.isprintable():
+            raise ResponseFormatError(
+                f"POST {_LOAD_JOB}: the answer's hash is empty, longer than {_LONGEST_HASH} characters or not printable"
+            )
         return job_hash
 
     def get_job_data(self, job_hash: str) -> JobData:
@@ -220,6 +231,14 @@ class Transactions(Resource):
     def list(self, **params: object) -> list[TransactionListItem]:
         """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
+
+    def list_body(self, **params: object) -> bytes:
+        """One page of `list`, and its answer as it came; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", _LIST, params=params).content  # noqa: SLF001 - LJ-09
 
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
@@ -260,6 +279,8 @@ class Transactions(Resource):
             deadline = time.monotonic() + timeout
             try:
                 data = self._poll(job_hash, poll_interval, timeout, deadline, params)
+                if len(data.rows) > (limit := params["limit"]):
+                    raise OversizeError(f"load job {job_hash}: {len(data.rows)} rows came, and {limit} were asked for")
                 return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
             except NotFoundError:
                 age = time.monotonic() - (deadline - timeout)

@@ -1,8 +1,7 @@
 """Many load jobs in flight on one request budget: days in, complete days out (BM-01 … BM-03, LJ-10).
 
-Belongs here: taking places in the budget, sending, and what an answer changes. Does not belong here: which request is
-the most useful one (`schedule.py`), how requests travel (`exchange.py`), what heals a failure (`remedies.py`), when
-rows are complete (`pages.py`), files, ledgers.
+Belongs here: taking places in the budget, sending, receiving. Does not belong here: which request is the most useful
+one (`schedule.py`), how requests travel (`exchange.py`), what an answer changes (`responses.py`), files, ledgers.
 """
 
 from __future__ import annotations
@@ -10,48 +9,32 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sonnys_pipeline.client import (
     APIError,
-    APIStatusError,
     APITimeoutError,
     BudgetUnavailableError,
-    JobData,
-    JobFailedError,
-    JobStatus,
     RateLimitError,
 )
 from sonnys_pipeline.loading.breaker import CircuitBreaker
 from sonnys_pipeline.loading.completion import Completion
 from sonnys_pipeline.loading.exchange import Answer, Exchange
 from sonnys_pipeline.loading.listing import ListWork
-from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, RowOfTwoSitesError
+from sonnys_pipeline.loading.outcomes import FailedDay, LoadingStoppedError, LoadObserver
+from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.ports import Budget, LoadJobApi
 from sonnys_pipeline.loading.reading import PageReader
-from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
+from sonnys_pipeline.loading.remedies import shows_trouble
+from sonnys_pipeline.loading.responses import Responses, Sent, attempt_of, described
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
-from sonnys_pipeline.loading.states import StatesPage, StatesReader
-from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob, WindowWork
+from sonnys_pipeline.loading.states import StatesReader
+from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
 
 #: Seconds that a run which was told to stop waits for the hashes of jobs that it has just submitted.
 _LAST_WORDS = 2.0
-#: Doublings of the pause before a repeated request.
-_MOST_DOUBLINGS = 5
 #: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
 _MOST_REFUSALS = 200
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A request under way."""
-
-    job: PageJob
-    operation: str
-    clock: float
-    at: datetime
 
 
 class Loader:
@@ -99,21 +82,34 @@ class Loader:
         self._reader = reader or PageReader()
         self._clock = clock
         self._now = now
-        self._jitter = jitter
-        self._completion = Completion(
-            self._options,
-            self._observer,
-            StatesReader(self._reader.privacy, self._reader.keeps_pages),
-            most_counts=budget.rate.requests,
-        )
         self._schedule = Schedule((), budget.rate, self._options)
+        states = StatesReader(self._reader.privacy, self._reader.keeps_pages)
+        self._responses = Responses(
+            schedule=self._schedule,
+            completion=Completion(self._options, self._observer, states, most_counts=budget.rate.requests),
+            budget=budget,
+            breaker=self._breaker,
+            options=self._options,
+            observer=self._observer,
+            keeps_pages=self._reader.keeps_pages,
+            on_end=self._finish,
+            clock=clock,
+            now=now,
+            jitter=jitter,
+        )
         self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
         self._stopping = False
         self._intended: PageJob | None = None  # its intent is noted, and its place was not used
-        self._under_way: dict[_Sent, None] = {}  # in the order of sending
+        self._under_way: dict[Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
         self.requests = 0
+
+    @property
+    def job_seconds(self) -> float | None:
+        """Seconds after its submission at which a load job is likely ready; `None` until one has passed."""
+        times = self._schedule.times
+        return times.ripe_age if times.proven else None
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         """Load days; each comes out as soon as it is complete, or has failed; with `in_order` none before its turn.
@@ -125,7 +121,7 @@ class Loader:
             LoadingStoppedError: when the API fails every request, or the budget's store stays away; the days that are
                 not yet out are neither loaded nor failed.
         """
-        self._schedule = Schedule(days, self._budget.rate, self._options)
+        self._schedule = self._responses.schedule = Schedule(days, self._budget.rate, self._options)
         try:
             while True:
                 yield from self._take_finished(in_order=self._options.in_order)
@@ -225,7 +221,7 @@ class Loader:
         day.requests += 1
         self.requests += 1
         self._breaker.sent()
-        key = _Sent(job, operation, now, self._now())
+        key = Sent(job, operation, now, self._now())
         self._under_way[key] = None
         api, params = self._api, job.params
         if operation == "submit":
@@ -256,23 +252,23 @@ class Loader:
             seconds = left if seconds is None else min(seconds, left)
         for answer in self._exchange.wait(seconds):
             sent = answer.key
-            assert isinstance(sent, _Sent)  # noqa: S101 - the only kind of key that _send gives
+            assert isinstance(sent, Sent)  # noqa: S101 - the only kind of key that _send gives
             if sent in self._under_way:
                 del self._under_way[sent]
-                self._heard(sent, answer)
+                self._on_response(sent, answer)
         for sent in list(self._under_way):
             if self._clock() - sent.clock < self._options.request_timeout:
                 break
             del self._under_way[sent]
             late = APITimeoutError(f"{sent.operation}: no whole answer within {self._options.request_timeout:g} s")
-            self._heard(sent, Answer(sent, None, late))
+            self._on_response(sent, Answer(sent, None, late))
 
-    def _heard(self, sent: _Sent, answer: Answer[object]) -> None:
+    def _on_response(self, sent: Sent, answer: Answer[object]) -> None:
         job, error = sent.job, answer.error
         if error is not None and not isinstance(error, APIError):
             raise error  # a defect, not an answer: nothing to heal here
-        outcome = type(error).__name__ if error else self._describe(answer.value)
-        self._observer.attempted(self._attempt(sent, outcome, error))
+        outcome = type(error).__name__ if error else described(answer.value)
+        self._observer.attempted(attempt_of(sent, outcome, error, self._clock() - sent.clock))
         if isinstance(error, RateLimitError):
             self._breaker.told_nothing(self._clock())
         elif error is None or not shows_trouble(error):
@@ -287,160 +283,4 @@ class Loader:
             ) from error
         if job.work.day not in self._schedule.days or not job.work.day.owns(job.work):
             return  # its day has failed, or its window is being read again in halves: nobody waits for this
-        try:
-            if error is not None:
-                raise error
-            if isinstance(job.work, ListWork):
-                job.failures = 0
-                job.work.came(job, answer.value)
-                self._finish_if_complete(job.work.day)
-            else:
-                self._proceed(job, job.work, sent, answer.value)
-        except APIError as failure:
-            if isinstance(job.work, ListWork):
-                self._heal_list(job, job.work, failure)
-            else:
-                self._heal(job, job.work, sent, failure)
-
-    def _proceed(self, job: PageJob, work: WindowWork, sent: _Sent, value: object) -> None:
-        """A request of a load job did what it was for."""
-        now = self._clock()
-        job.failures = 0
-        if sent.operation == "submit":
-            job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
-            self._observer.submitted(job)
-            if job.job_hash == job.suspect_hash:
-                raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
-        elif sent.operation == "count":
-            if value == 0:
-                work.is_empty()
-                self._finish_if_complete(work.day)
-            else:
-                job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
-        elif isinstance(value, PageRows):
-            self._schedule.times.has_passed(job.age(sent.clock))
-            if work.day.cut_if_large(work, value.total):
-                return
-            if not work.page_came(job, value):
-                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
-            self._finish_if_complete(work.day)
-        else:
-            age = job.age(sent.clock)
-            if not job.was_working or not self._schedule.times.proven:
-                # Once a job: one that never ends would otherwise teach that all jobs take for ever.
-                self._schedule.times.was_working(age)
-            job.was_working = True
-            if age >= self._options.job_timeout:
-                raise JobOverdueError(
-                    f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s; "
-                    "raise SONNYS_JOB_TIMEOUT if the API is slow today"
-                )
-            job.state = JobState.RUNNING
-            job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
-
-    def _heal(self, job: PageJob, work: WindowWork, sent: _Sent, error: APIError) -> None:
-        """A request of a load job failed: do what `remedies.py` says, within the retries."""
-        now = self._clock()
-        day = work.day
-        expired = bool(job.job_hash) and job.age(now) >= self._options.hash_lifetime
-        remedy = remedy_for(
-            error,
-            polling=sent.operation == "poll",
-            expired=expired,
-            first_page=job.page == 1,
-            seen_before=bool(job.suspect_hash),
-        )
-        if isinstance(error, RateLimitError):
-            # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
-            self._budget.cool_down()
-        elif remedy is Remedy.REPEAT:
-            # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
-            job.failures += self._breaker.is_closed or not shows_trouble(error)
-        else:
-            job.setbacks += 1
-        if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
-            self._fail(day, error)
-            return
-        job.not_before = now + self._backoff(max(job.failures, job.setbacks))
-        if remedy is Remedy.REPEAT:
-            before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
-            job.state = before[sent.operation]
-        elif remedy is Remedy.COUNT:
-            job.state = JobState.TO_COUNT
-        elif remedy is Remedy.RESUBMIT:
-            job.suspect_hash = "" if expired else job.job_hash
-            job.state = JobState.TO_SUBMIT
-        else:
-            day.split(work, job.setbacks)
-
-    def _heal_list(self, job: PageJob, work: ListWork, error: APIError) -> None:
-        """A question to a list endpoint failed: ask again within the retries, or go on without an answer."""
-        remedy = remedy_for(error, polling=False, expired=False, first_page=False, seen_before=False)
-        if isinstance(error, RateLimitError):
-            self._budget.cool_down()
-        else:
-            job.failures += self._breaker.is_closed or not shows_trouble(error)
-        if remedy is Remedy.GIVE_UP or job.failures > self._options.max_retries:
-            if self._completion.refused(work, error):
-                self._finish_if_complete(work.day)
-            else:
-                self._fail(work.day, error)
-            return
-        failures = job.failures
-        if remedy is Remedy.SPLIT:  # the pages do not make one list: it moved while it was read
-            work.restart()
-            job = work.jobs[0]
-        job.failures, job.state = failures, JobState.TO_LIST
-        job.not_before = self._clock() + self._backoff(failures)
-
-    def _fail(self, day: DayWork, error: APIError) -> None:
-        self._finish(day, FailedDay(day.request, error, day.requests, self._clock() - day.started_at))
-
-    def _backoff(self, failures: int) -> float:
-        """Seconds before the next try: doubling, between half and all of it at random."""
-        base = self._options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
-        return base * (0.5 + 0.5 * self._jitter())
-
-    def _finish_if_complete(self, day: DayWork) -> None:
-        try:
-            if not self._completion.advance(day):
-                return
-            loaded = LoadedDay(
-                day.request.day,
-                tuple(day.loaded),
-                day.table,
-                self._now(),
-                day.requests,
-                self._clock() - day.started_at,
-                day.request.site,
-                self._reader.keeps_pages,
-                day.proof,
-                day.states,
-                day.states_note,
-                day.list_requests,
-                day.request.with_rows,
-            )
-        except RowOfTwoSitesError as error:
-            self._fail(day, error)
-        else:
-            self._finish(day, loaded)
-
-    def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:
-        job = sent.job
-        request = job.work.day.request
-        status = error.status if isinstance(error, APIStatusError) else None if error else 200
-        operation = job.work.operation if isinstance(job.work, ListWork) else sent.operation
-        return Attempt(
-            request.day.key, job.work.site, str(job.work.window), job.page, operation, job.job_hash, job.attempt,
-            outcome, status, sent.at, self._clock() - sent.clock,
-        )  # fmt: skip
-
-    @staticmethod
-    def _describe(value: object) -> str:
-        if isinstance(value, PageRows):
-            return JobStatus.PASS.value
-        if isinstance(value, JobData):
-            return value.status.value
-        if isinstance(value, StatesPage | list):
-            return "listed"
-        return "submitted" if isinstance(value, str) else "counted"
+        self._responses.take(sent, answer.value, error)

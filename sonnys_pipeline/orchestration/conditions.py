@@ -11,7 +11,6 @@ Belongs here: the conditions, and the sensor that evaluates them. Does not belon
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cached_property
 
 import dagster as dg
 
@@ -41,12 +40,6 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
         self._lake = lake
         self._account = account
 
-    @cached_property
-    def _configured(self) -> LakeResource:
-        """Once: Dagster makes a whole instance for it, which takes longer than a look at 180 days."""
-        found: LakeResource = self._lake.process_config_and_initialize()
-        return found
-
     @property
     def requires_cursor(self) -> bool:
         """For what has been asked for."""
@@ -67,7 +60,7 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         days = sorted(candidates.expensively_compute_partition_keys())
         try:
-            lake = self._account.open_lake(self._configured).glance()
+            lake = self._account.open_lake(self._lake).glance()
             found = self.outdated(lake, days, context.log.warning)
         except (LakeError, SettingsError) as error:
             context.log.warning("%s", error)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from sonnys_pipeline.orchestration.processes import recording
 from sonnys_pipeline.settings import Settings
 
 
@@ -17,7 +18,7 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
     One process is the default: the days of a run share one client, and a process a step costs some seconds, more than
     most steps. Several pay where marts are heavy: those that do not build on each other are then computed at once.
     """
-    return dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
+    return recording(dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor)
 
 
 def in_runs_of(assets: Iterable[dg.AssetsDefinition], days: int | None) -> list[dg.AssetsDefinition]:

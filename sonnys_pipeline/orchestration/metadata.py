@@ -22,12 +22,15 @@ from sonnys_pipeline.analytics.report_markdown import escaped
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
+from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
 Metadata = Mapping[str, dg.MetadataValue]
 #: Under this name a day's metadata says what its rows are, whenever and however they were read.
 CONTENT_DIGEST = "content_digest"
+#: Stands where a figure is null: nobody can know it, and it is not 0.
+NOT_KNOWN = "not known"
 
 
 def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
@@ -55,11 +58,13 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
         "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
-        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
+        "unknown_fields": dg.MetadataValue.json({word(name): rows for name, rows in loaded.unknown_fields.items()}),
+        "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
+        "repeats": dg.MetadataValue.int(loaded.repeats),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
-        **_proof_metadata(loaded.sites, loaded.proof and asdict(loaded.proof)),
+        **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
     }
 
 
@@ -173,12 +178,32 @@ def column_lineage(
 
 
 def totals(rows: pa.Table, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
-    """Sums of columns over all rows: counts as whole numbers, money in dollars."""
-    found = {name: pc.sum(rows[name]).as_py() or 0 for name in columns}
-    return {
-        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
-        for name, value in found.items()
-    }
+    """Sums of columns over all rows: counts as whole numbers, money in dollars.
+
+    A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
+    """
+    return {name: _total(rows[name]) for name in columns}
+
+
+def _total(column: pa.ChunkedArray) -> dg.MetadataValue:
+    if column.null_count:
+        return dg.MetadataValue.text(f"{NOT_KNOWN} of {column.null_count} of {len(column)} sites, see `unknown`")
+    value = pc.sum(column).as_py() or 0  # null for no rows alone
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+
+
+def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
+    """Why figures of some rows of a mart are not known; nothing where all are."""
+    reasons = reasons_of(rows)
+    return {"unknown": dg.MetadataValue.json(reasons)} if reasons else {}
+
+
+def reasons_of(rows: pa.Table) -> list[str]:
+    """What a mart's column `unknown` says, row by row, with site and day; nothing where it has no such column."""
+    if "unknown" not in rows.column_names:
+        return []
+    told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
+    return [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
 
 
 def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
@@ -189,6 +214,8 @@ def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return NOT_KNOWN
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else escaped(str(value)) or "(no code)"

@@ -1,32 +1,93 @@
 """Dagster configuration → plain objects: the client and the lake.
 
+What decides where credentials travel, and where files are written, comes from the environment, or from the code that
+makes the resource. Dagster shows it, and refuses a run whose configuration says otherwise: whoever can launch a run
+could have the key sent to a server of their own.
+
 Belongs here: fields that a person sets in Dagster, and one method that hands out the plain object. Does not belong
 here: work, and how landed rows become inputs (`inputs.py`).
 """
 
-import dagster as dg
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
-from sonnys_pipeline.accounts import ALL_ACCOUNTS, NEVER_SHARED
+import dagster as dg
+from dagster._core.definitions.definition_config_schema import DefinitionConfigSchema
+from pydantic import Field
+
+from sonnys_pipeline.accounts import ALL_ACCOUNTS, NEVER_SHARED, variable
 from sonnys_pipeline.batch.wiring import open_lake
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.settings import Settings, folder_in
 
+#: What Dagster shows of a field that code has set; its value may be a secret.
+_SET_IN_CODE = "set in code"
 
-class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
-    """The Sonny's Data API (DG-01). What is left out here is read from the environment (see `.env.example`)."""
 
-    # EnvVar, not a value: Dagster then shows the variable's name, and refuses to start a run while it is not set. As
-    # defaults of the class, so that a run's configuration may change one field without repeating these.
-    api_id: str = dg.EnvVar("SONNYS_API_ID")
-    api_key: str = dg.EnvVar("SONNYS_API_KEY")
-    site_code: str | None = None
-    base_url: str | None = None
-    rate_limit: str | None = None
-    budget_url: str | None = None
-    poll_interval: float | None = None
-    job_timeout: float | None = None
-    max_retries: int | None = None
+class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
+    """A resource some of whose fields no run configuration can change."""
+
+    #: Names of these fields.
+    fixed: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - whatever the fields take
+        """Let each of these fields accept one word: where its value comes from, which is what Dagster shows."""
+        super().__init__(**given)
+        whole = self._config_schema.as_field()
+        fields, defaults = dict(whole.config_type.fields), dict(whole.default_value)
+        for name in self.fixed:
+            defaults[name] = _SET_IN_CODE if getattr(self, name) is not None else self._variable(name)
+            only = dg.Enum(f"{name} ({defaults[name]})", [dg.EnumValue(defaults[name])])
+            fields[name] = dg.Field(only, default_value=defaults[name], description=fields[name].description)
+        closed = dg.Field(dg.Shape(fields), default_value=defaults, is_required=False, description=whole.description)
+        self._state__internal__ = self._state__internal__._replace(config_schema=DefinitionConfigSchema(closed))
+
+    def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
+        """As Dagster calls it with a run's configuration: what is fixed stays as it is."""
+        free = {name: value for name, value in (values or {}).items() if name not in self.fixed}
+        updated: Self = super()._with_updated_values(free)
+        return updated
+
+    def process_config_and_initialize(self) -> Self:
+        """Itself: without a run there is no configuration that would change a field."""
+        return self
+
+    def _variable(self, field: str) -> str:
+        """The variable that a field is read from."""
+        return variable(field)
+
+    def _given(self, field: str) -> Any:  # noqa: ANN401 - whatever the field takes
+        """A field's value, if code has set it; that of a variable, if code has named one."""
+        value = getattr(self, field)
+        return value.get_value() if isinstance(value, dg.EnvVar) else value
+
+
+class SonnysResource(_OfTheEnvironment):
+    """The Sonny's Data API. What is left out here is read from the environment (see `.env.example`).
+
+    A run may change how long and how often it asks; whom it asks, and as whom, it may not.
+    """
+
+    fixed: ClassVar[frozenset[str]] = frozenset(
+        {"api_id", "api_key", "site_code", "base_url", "rate_limit", "budget_url"}
+    )
+
+    api_id: str | None = Field(default=None, description="The API id of the operator's BackOffice.")
+    api_key: str | None = Field(default=None, description="Its key, a secret.")
+    site_code: str | None = Field(default=None, description="The only site to read; left out, all of the account.")
+    base_url: str | None = Field(default=None, description="The API's address.")
+    rate_limit: str | None = Field(default=None, description="Requests and seconds that they may take, as 20/15.")
+    budget_url: str | None = Field(default=None, description="Where processes share their request budget.")
+    poll_interval: float | None = Field(
+        default=None, description="Seconds between two questions for one load job. Default: SONNYS_POLL_INTERVAL, or 2."
+    )
+    job_timeout: float | None = Field(
+        default=None, description="Seconds that one load job may take. Default: SONNYS_JOB_TIMEOUT, or 300."
+    )
+    max_retries: int | None = Field(
+        default=None, description="How often a request or load job is tried again. Default: SONNYS_MAX_RETRIES, or 5."
+    )
 
     def settings(self, account: str | None = None) -> Settings:
         """Environment and configuration in one; of one account, where there are several.
@@ -37,7 +98,7 @@ class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # gener
             SettingsError: naming what cannot be used.
         """
         left_out = NEVER_SHARED if account else frozenset()
-        given = {name: getattr(self, name) for name in type(self).model_fields if name not in left_out}
+        given = {name: self._given(name) for name in type(self).model_fields if name not in left_out}
         return Settings.load(account, **given)
 
     def open_client(self) -> SonnysClient:
@@ -58,18 +119,19 @@ class SonnysResource(dg.ConfigurableResource):  # type: ignore[type-arg] # gener
 class SonnysAccountsResource(SonnysResource):
     """The same for several accounts (docs/accounts.md): each has credentials in variables of its own."""
 
-    # No variables of a single account: Dagster would start no run without them.
-    api_id: str = ""
-    api_key: str = ""
+    def _variable(self, field: str) -> str:
+        return variable(field, "each_account") if field in NEVER_SHARED else variable(field)
 
 
-class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
-    """Where days are landed (DG-02): `SONNYS_DATA_URL`, unless `data_url` is given.
+class LakeResource(_OfTheEnvironment):
+    """Where days are landed: `SONNYS_DATA_URL`, unless code gives `data_url`.
 
     Of several accounts each has a folder of its name in there, or the place that its own `SONNYS_NORTH__DATA_URL` says.
     """
 
-    data_url: str | None = None
+    fixed: ClassVar[frozenset[str]] = frozenset({"data_url"})
+
+    data_url: str | None = Field(default=None, description="A folder, or the URL of an object store.")
 
     def open_lake(self, account: str | None = None) -> Lake:
         """The lake at its root; of an account, or of what stands across all of them, by that name.
@@ -77,9 +139,10 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg] # generic
         Raises:
             SettingsError: for a store that cannot be landed in, or an account that there is not.
         """
-        if account and account != ALL_ACCOUNTS and self.data_url is None:
+        data_url = self._given("data_url")
+        if account and account != ALL_ACCOUNTS and data_url is None:
             return open_lake(Settings.load(account))
-        settings = Settings.load(data_url=self.data_url)
+        settings = Settings.load(data_url=data_url)
         if account:
             settings = settings.model_copy(update={"data_url": folder_in(settings.data_url, account)})
         return open_lake(settings)

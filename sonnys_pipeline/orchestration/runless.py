@@ -14,6 +14,7 @@ import dagster as dg
 
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.landing import landed_sites
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.states import STATES
@@ -124,4 +125,4 @@ class RunlessDays:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:_QUOTED]}"
+    return f"{type(error).__name__}: {sentence(error, _QUOTED)}"

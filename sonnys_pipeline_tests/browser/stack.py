@@ -67,7 +67,7 @@ class Stack:
         """What the UI's own API answers; an error of it is an error here."""
         asked = {"query": query, "variables": variables}
         answer = requests.post(f"{self.url}/graphql", json=asked, timeout=60).json()
-        assert answer.keys() == {"data"}, (answer, self.log("dagster-webserver"))
+        assert answer.keys() == {"data"}, (answer, self.log("sonnys-webserver"))
         return answer["data"]
 
     def until(self, reached: Callable[[], Any], what: str) -> Any:
@@ -112,8 +112,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         port = free_port()
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})
         commands = {
-            "dagster-webserver": ["--host", "127.0.0.1", "--port", str(port), "-m", "sonnys_pipeline.definitions"],
-            "dagster-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
+            "sonnys-webserver": ["--host", "127.0.0.1", "--port", str(port), "-m", "sonnys_pipeline.definitions"],
+            "sonnys-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
         }
         processes = {name: _start(name, options, folder, environment) for name, options in commands.items()}
         ending.callback(_end, processes.values())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import dagster as dg
 import pyarrow as pa
@@ -31,6 +32,22 @@ ACROSS = [f"{ALL_ACCOUNTS}/{asset}" for asset in MARTS]
 def only_200(chains: Chains) -> bool:
     """Whether no request of either account was answered with anything else."""
     return all(set(simulator.stats().by_status) == {"200"} for simulator in chains.simulators.values())
+
+
+def test_what_is_missing_in_an_accounts_own_lake_is_read_first(chains):
+    """The account's lake says what is missing; the one that accounts share says nothing of it."""
+    first, last = EACH[0], EACH[-1]
+    assert chains.run("north/transactions", days=first).success
+    before = len(chains.simulators["north"].log)
+
+    assert chains.run("north/transactions", days=DAYS).success
+
+    asked = [
+        parse_qs(record.query) for record in chains.simulators["north"].log[before:] if record.operation == "submit"
+    ]
+    begins = [datetime.fromtimestamp(int(query["startDate"][0]), UTC).date().isoformat() for query in asked]
+    assert begins[0] != first
+    assert begins.index(last) < begins.index(first)
 
 
 def test_what_dagster_shows(chains):

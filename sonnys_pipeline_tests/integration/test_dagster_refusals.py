@@ -21,13 +21,11 @@ def everything_written(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("missing", ["SONNYS_API_ID", "SONNYS_API_KEY"])
-def test_missing_credentials_stop_a_run_before_its_first_step(pipeline, monkeypatch, missing):
-    """The error names the variable; no step starts, and the API is not asked."""
+def test_missing_credentials_end_a_run_without_a_request(pipeline, monkeypatch, missing):
+    """The failure names the variable, and the API is not asked."""
     monkeypatch.delenv(missing)
 
-    with pytest.raises(dg.DagsterInvalidConfigError, match=missing):
-        pipeline.run("transactions", days=DAY)
-    assert "STEP_START" not in pipeline.record()
+    assert f"{missing} not set" in pipeline.failure(pipeline.run("transactions", days=DAY))
     assert pipeline.simulator.stats().requests == 0
 
 
@@ -155,15 +153,34 @@ def test_a_day_that_is_no_partition_is_refused_before_a_run(pipeline, day):
 
 
 def test_run_configuration_goes_before_the_environment(pipeline, monkeypatch):
-    """Address and timeouts from the run's own configuration are used although the environment says otherwise."""
-    monkeypatch.setenv("SONNYS_BASE_URL", "http://127.0.0.1:9/v1")
-    monkeypatch.setenv("SONNYS_MAX_RETRIES", "0")
-    configured = {"base_url": pipeline.simulator.base_url, "poll_interval": 0.01, "job_timeout": 5.0}
+    """How long to wait, and how often to try, from the run's own configuration, whatever the environment says."""
+    monkeypatch.setenv("SONNYS_POLL_INTERVAL", "600")
+    run_config = {"resources": {"sonnys": {"config": {"poll_interval": 0.01, "job_timeout": 5.0}}}}
 
-    assert "127.0.0.1:9" in pipeline.failure(pipeline.run("transactions", days=DAY))
-    run_config = {"resources": {"sonnys": {"config": configured}}}
     assert pipeline.run("transactions", days=DAY, run_config=run_config).success
     assert pipeline.landed_ids(DAY) == pipeline.expected_ids(DAY)
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "value"),
+    [
+        ("sonnys", "base_url", "http://127.0.0.1:9/v1"),
+        ("sonnys", "api_id", "somebody-else"),
+        ("sonnys", "api_key", {"env": "HOME"}),
+        ("sonnys", "site_code", "MAIN"),
+        ("sonnys", "budget_url", "memory:"),
+        ("sonnys", "rate_limit", "1000/1"),
+        ("lake", "data_url", "/tmp/elsewhere"),
+    ],
+)
+def test_no_run_says_where_credentials_travel_and_files_lie(pipeline, resource, field, value):
+    """Refused before a run, by the name of the field: nobody is asked, nothing is written."""
+    run_config = {"resources": {resource: {"config": {field: value}}}}
+
+    with pytest.raises(dg.DagsterInvalidConfigError, match=field):
+        pipeline.run("transactions", days=DAY, run_config=run_config)
+    assert pipeline.simulator.stats().requests == 0
+    assert pipeline.lake.partitions("transactions") == []
 
 
 def test_resources_can_be_replaced(pipeline, monkeypatch, tmp_path):

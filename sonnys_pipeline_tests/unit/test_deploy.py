@@ -23,9 +23,9 @@ import yaml
 from dagster._cli import create_dagster_cli
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
-from dagster._daemon.cli import create_dagster_daemon_cli
-from dagster_webserver.cli import create_dagster_webserver_cli
 
+from sonnys_pipeline.orchestration import daemon, web
+from sonnys_pipeline.orchestration.serving import CODE_LOCATION
 from sonnys_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +40,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: Verbs of ours and of Dagster's, to be parsed by themselves; Celery's are looked at below.
 PROGRAMS: dict[str, click.Command] = {
     "dagster": create_dagster_cli(),
-    "dagster-webserver": create_dagster_webserver_cli(),
-    "dagster-daemon": create_dagster_daemon_cli(),
+    "sonnys-webserver": web.command(),
+    "sonnys-daemon": daemon.command(),
 }
 
 
@@ -57,7 +57,7 @@ def compose() -> dict[str, Any]:
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every command line of ours in `deploy/` and in the guide, each with where it stands."""
-    for line in re.findall(r"^(?:dagster|celery).*$", GUIDE.read_text(), re.MULTILINE):
+    for line in re.findall(r"^(?:dagster|sonnys|celery).*$", GUIDE.read_text(), re.MULTILINE):
         yield GUIDE.name, shlex.split(line)
     for unit in UNITS:
         yield unit.name, shlex.split(section(unit, "Service")["execstart"])
@@ -130,7 +130,7 @@ def test_the_guide_has_every_process_and_leads_somewhere():
     started = {Path(words[0]).name for where, words in commands() if where == GUIDE.name}
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", GUIDE.read_text())
 
-    assert started == {"dagster", "dagster-webserver", "dagster-daemon", "celery"}
+    assert started == {"dagster", "sonnys-webserver", "sonnys-daemon", "celery"}
     assert len(links) >= 5
     assert [link for link in links if not (GUIDE.parent / link).exists()] == []
 
@@ -319,3 +319,38 @@ def test_systemd_understands_the_units(tmp_path, unit):
     exposure = ["systemd-analyze", "security", "--offline=true", "--threshold=20", name]
     judged = subprocess.run(exposure, env=units, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout[-2000:]
+
+
+def test_every_door_calls_the_code_location_by_one_name():
+    """Dagster keeps the switches of schedules under that name: `-m`, workspaces and pyproject.toml share them."""
+    workspaces = [loaded(path) for path in (ROOT / "workspace.yaml", *sorted(DEPLOY.glob("*/workspace.yaml")))]
+    names = [found["location_name"] for each in workspaces for entry in each["load_from"] for found in entry.values()]
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
+
+    assert len(names) == 3
+    assert {*names, tool["code_location_name"]} == {CODE_LOCATION} == {tool["module_name"]}
+
+
+@pytest.mark.parametrize("path", INSTANCES, ids=lambda path: str(path.relative_to(DEPLOY)))
+def test_every_instance_notices_runs_whose_process_is_gone(path):
+    """Its launcher can tell, monitoring asks it every half minute at least, and a run that is lost is retried."""
+    config = loaded(path)
+    named = config["run_launcher"]
+    launcher = getattr(importlib.import_module(named["module"]), named["class"])
+
+    assert launcher.supports_check_run_worker_health.fget(object()) is True
+    assert config["run_monitoring"]["poll_interval_seconds"] <= 30
+    assert config["run_retries"]["enabled"] is True
+    assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
+
+
+def test_web_servers_and_daemons_of_a_deployment_are_ours():
+    """Nothing starts Dagster's own; in the image even their names lead to ours, by which the chart starts them."""
+    started = {Path(words[0]).name for _, words in commands()}
+
+    for program in ("webserver", "daemon"):
+        assert f"sonnys-{program}" in started
+        assert f"dagster-{program}" not in started
+        assert f"cp /opt/sonnys/bin/sonnys-{program} /opt/sonnys/bin/dagster-{program}" in DOCKERFILE
+    names = {variable["name"] for variable in helm()["dagsterWebserver"]["env"]}
+    assert names == {"DAGSTER_WEBSERVER_ALLOW_HOST"}
