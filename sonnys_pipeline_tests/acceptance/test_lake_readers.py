@@ -1,4 +1,4 @@
-"""RB-03, RB-04: writers are killed at any moment while other people's tools read: these see whole days, nothing stays.
+"""BM-03, RB-03, RB-04: writers are killed while other people's tools read: these see whole days, and nothing stays.
 
 `SONNYS_TEST_KILLS` raises the number of kills; fifty take half a minute, and `--log-cli-level=INFO` shows the figures.
 """
