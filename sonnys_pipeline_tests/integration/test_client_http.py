@@ -188,9 +188,7 @@ def test_lists_and_details(start_simulator: Start, connect: Connect) -> None:
         ("documented", [("HARBOR", "America/New_York"), (None, None)]),
     ],
 )
-def test_sites(
-    start_simulator: Start, connect: Connect, api: str, listed: list[tuple[str | None, str | None]]
-) -> None:
+def test_sites(start_simulator: Start, connect: Connect, api: str, listed: list[tuple[str | None, str | None]]) -> None:
     """LJ-08: all sites with their zones; a site may have no code, and the virtual one has no zone."""
     sites = connect(start_simulator(api=api, sites=2, virtual_site=True)).sites.list()
     assert [(site.code, site.timezone) for site in sites] == [("MAIN", "America/Chicago"), *listed]

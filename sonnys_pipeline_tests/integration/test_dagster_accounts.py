@@ -42,7 +42,9 @@ def test_what_is_missing_in_an_accounts_own_lake_is_read_first(chains):
 
     assert chains.run("north/transactions", days=DAYS).success
 
-    asked = [parse_qs(record.query) for record in chains.simulators["north"].log[before:] if record.operation == "submit"]
+    asked = [
+        parse_qs(record.query) for record in chains.simulators["north"].log[before:] if record.operation == "submit"
+    ]
     begins = [datetime.fromtimestamp(int(query["startDate"][0]), UTC).date().isoformat() for query in asked]
     assert begins[0] != first
     assert begins.index(last) < begins.index(first)
