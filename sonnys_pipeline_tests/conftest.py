@@ -6,17 +6,20 @@ Belongs here: fixtures for more than one module. Does not belong here: assertion
 import copy
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from hypothesis import settings as hypothesis_settings
+from pydantic_settings import DotEnvSettingsSource
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
@@ -37,6 +40,12 @@ from sonnys_pipeline_tests.virtual import answer
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("house")
 
+# A shell that starts `make test &` lets it ignore Ctrl-C, and what ignores a signal hands that on to its children: here
+# some of them are to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ROOT = Path(__file__).parents[1]
 API_ID = "test-id-0815"
 API_KEY = "test-key-4711"
 
@@ -92,10 +101,18 @@ ROW: Mapping[str, Any] = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> None:
-    """The developer's own credentials and settings reach no test."""
+def _no_settings_from_outside() -> Iterator[None]:
+    """The developer's own credentials and settings reach no test, nor do those of a `.env` here."""
     for name in [name for name in os.environ if name.startswith("SONNYS_")]:
         del os.environ[name]
+    read = DotEnvSettingsSource._read_env_files
+
+    def read_elsewhere(source: DotEnvSettingsSource) -> Mapping[str, str | None]:
+        return {} if Path.cwd() == ROOT else read(source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DotEnvSettingsSource, "_read_env_files", read_elsewhere)
+        yield
 
 
 @pytest.fixture
