@@ -145,7 +145,7 @@ def test_each_broken_thing_is_named_with_its_remedy_and_hides_no_other(
 @pytest.mark.parametrize(("code", "allowed"), [("NOWHERE", None), ("HARBOR", frozenset({"MAIN"}))])
 def test_a_refused_site_is_no_fault_of_the_credentials(healthy, diagnose, monkeypatch, code, allowed):
     """The API refuses the whole request for its site header: the finding is the site's, the credentials are good."""
-    healthy(accounts=(Account(api_id="one", api_key="o", sites=allowed),))
+    healthy(sites=3, accounts=(Account(api_id="one", api_key="o", sites=allowed),))
     monkeypatch.setenv("SONNYS_API_ID", "one")
     monkeypatch.setenv("SONNYS_API_KEY", "o")
     monkeypatch.setenv("SONNYS_SITE_CODE", code)
