@@ -145,6 +145,7 @@ class Settings(EnvironmentSettings):
         load_by: whether each load job names a site, which keys of several sites need, or none does.
         proof: whether each day's rows are compared with the API's own count of it.
         states: whether plan flags and status are read from `version-2`: for rows that lack them, always, never.
+        most_rows: rows that one site may have in one window of a day at most; ten times as many for all sites at once.
         pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
         pii_key: the key of the hashes; kept nowhere else.
         archive: whether the pages of each day are kept, as received but for personal data, beside the day.
@@ -173,6 +174,7 @@ class Settings(EnvironmentSettings):
     load_by: Literal["site", "all"] = "site"
     proof: Literal["count", "off"] = "count"
     states: Literal["auto", "on", "off"] = "auto"
+    most_rows: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     pii: Literal["keep", "hash", "drop"] = "keep"
     pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None
     archive: Literal["keep", "off"] = "keep"

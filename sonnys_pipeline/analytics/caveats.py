@@ -6,6 +6,7 @@ belong here: the checks that run over landed rows (`quality.py`); what they foun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -14,10 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.analytics import wording
 from sonnys_pipeline.analytics.measures import DayBook
-from sonnys_pipeline.analytics.unknown import FROM_STATES, LEFT_OUT, NO_ROW
+from sonnys_pipeline.analytics.unknown import FROM_STATES, LEFT_OUT
 
 Severity = Literal["error", "warning", "info"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+#: A reason that counts rows without a field, beside others that have it (`unknown.py`).
+_SOME_ROWS = re.compile(r"(?P<field>\w+): (?P<rows>\d+) rows? of this day lacks? it, (?P<counted>.*)")
 #: How many sites or days a sentence names before it only counts the rest.
 _NAMED = 5
 
@@ -97,21 +100,26 @@ def _unsettled(transactions: int) -> Iterable[Caveat]:
 
 
 def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
-    """What the marts do not know, each reason once with the sites that have it."""
+    """What the marts do not know: each reason once with the sites that have it, rows that lack a field added up."""
     reasons: dict[str, list[str]] = {}
+    lacking: dict[str, int] = {}
     for code in known:
         for reason in book.reasons(code, day):
-            reasons.setdefault(reason, []).append(chain.names[code])
+            some = _SOME_ROWS.fullmatch(reason)
+            said = f"{some['field']}: {{}} lack it, {some['counted']}" if some else reason
+            lacking[said] = lacking.get(said, 0) + (int(some["rows"]) if some else 0)
+            reasons.setdefault(said, []).append(chain.names[code])
     for reason, names in reasons.items():
         where = "" if len(names) == len(chain.codes) else f"{_some(names)}: "
-        if LEFT_OUT in reason:
+        if lacking[reason]:
+            rows = "1 row" if lacking[reason] == 1 else f"{lacking[reason]:,} rows"
+            yield Caveat("info", f"Known in part: {where}{reason.format(rows)}.")
+        elif reason.startswith(LEFT_OUT):
             yield Caveat("error", f"{where}{reason}. Load the day again.")
-        elif NO_ROW in reason:
+        else:
             remedy = " Land the day's transaction_states to know it." if reason.startswith(FROM_STATES) else ""
             severity: Severity = "warning" if reason.endswith(")") else "info"  # figures that are null are in brackets
             yield Caveat(severity, f"Not known: {where}{reason}.{remedy}")
-        else:
-            yield Caveat("info", f"Known in part: {where}{reason}.")
 
 
 def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:

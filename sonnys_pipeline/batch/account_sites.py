@@ -17,7 +17,7 @@ from enum import StrEnum
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.client import Site, SonnysClient, ValidationError
 from sonnys_pipeline.client.site_codes import fold, named_codes, unnamed_sites
-from sonnys_pipeline.loading.outcomes import LISTS_NEED_SITE
+from sonnys_pipeline.loading.outcomes import LISTS_NEED_SITE, LOAD_JOB_NEEDS_SITE
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,16 @@ class LoadBy(StrEnum):
 
 class NoNamedSiteError(ValueError):
     """The account has several sites, and none of them has a code that a load job could name."""
+
+
+class LoadJobNeedsSiteError(NoNamedSiteError):
+    """This key is known to refuse load jobs that name no site, and the settings want such jobs."""
+
+
+def knows(jobs: JobService, api_id_digest: str, name: str) -> bool:
+    """Whether something is remembered to be so; remembered not to be so is no, like nothing remembered."""
+    known = jobs.recall(api_id_digest, name)
+    return known is not None and known.content is True
 
 
 @dataclass(frozen=True)
@@ -83,12 +93,18 @@ def account_sites(
         as_kept: take the kept list however old it is, and ask only where there is none.
 
     Raises:
+        LoadJobNeedsSiteError: when load jobs are to name no site, and this key is known to refuse that.
         NoNamedSiteError: when none of several sites has a code.
         SonnysError: when the API refuses, or cannot be asked.
     """
     if site_code:
         return AccountSites((site_code,))
     if load_by is LoadBy.ALL:
+        if knows(jobs, api_id_digest, LOAD_JOB_NEEDS_SITE):
+            raise LoadJobNeedsSiteError(
+                "this key refuses load jobs that name no site; set SONNYS_LOAD_BY=site (if the key has changed, "
+                "`sonnys first-contact` asks again)"
+            )
         return ALL_AT_ONCE
     now = now or datetime.now(UTC)
     kept = jobs.recall(api_id_digest, SITES)
@@ -102,9 +118,10 @@ def account_sites(
 
 def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> None:
     """Keep a list that has just come."""
-    jobs.remember(
-        api_id_digest, SITES, [{"code": site.code, "name": site.name, "timezone": site.timezone} for site in sites]
-    )
+    wire = [
+        {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
+    ]  # fmt: skip
+    jobs.remember(api_id_digest, SITES, wire)
 
 
 def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:
@@ -131,7 +148,7 @@ class SpanCounter:
         self._client = client
         self._digest = api_id_digest
         self._codes = codes
-        self._by_site = jobs.recall(api_id_digest, LISTS_NEED_SITE) is not None
+        self._by_site = knows(jobs, api_id_digest, LISTS_NEED_SITE)
 
     def count(self, span: Mapping[str, int], site: str | None = None) -> int:
         """Rows of a span, of one site or of all; one request, or one for each site.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, account_sites
+from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
 from sonnys_pipeline.batch.archive import remove_expired
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
@@ -33,12 +33,13 @@ from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.batch.recovery import is_gone
+from sonnys_pipeline.batch.sites_table import ensure_sites
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.outcomes import LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.loading.outcomes import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
 from sonnys_pipeline.loading.reading import PageReader
 
 logger = logging.getLogger(__name__)
@@ -189,6 +190,11 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
+            source = self._options.source
+            if result.successful and self._options.lands_sites:
+                ensure_sites(
+                    self._lake, self._jobs, self._client, source.account, is_narrowed=bool(source.site_code)
+                )  # fmt: skip
             self._remove_expired_archives()
             return result
 
@@ -218,7 +224,8 @@ class BatchExecutor:
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
-        """The loader of one run, on this client's connections and budget."""
+        """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
+        account, seconds = self._options.source.account, self._jobs.recall(self._options.source.account, JOB_SECONDS)
         return Loader(
             self._client.unpaced(),
             self._client.budget,
@@ -227,7 +234,8 @@ class BatchExecutor:
                 self._options.loader,
                 # A run that fails fast ends as if its days had been read one after the other (BX-05).
                 in_order=self._options.on_error is OnError.FAIL_FAST,
-                lists_need_site=self._jobs.recall(self._options.source.account, LISTS_NEED_SITE) is not None,
+                lists_need_site=knows(self._jobs, account, LISTS_NEED_SITE),
+                job_seconds=seconds.content if seconds else None,
             ),
             observer=observer,
             reader=PageReader(self._options.privacy, self._options.keeps_pages),

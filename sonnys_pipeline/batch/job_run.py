@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.batch.landing import Source, land_day, set_aside
 from sonnys_pipeline.batch.landing_states import StatesNotReadError, land_states
 from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress, ProgressReport
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
@@ -26,6 +28,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.loader import Loader
 from sonnys_pipeline.loading.outcomes import (
+    JOB_SECONDS,
     LOAD_JOB_NEEDS_SITE,
     Attempt,
     FailedDay,
@@ -67,6 +70,7 @@ class ExecutorOptions:
         keeps_pages: whether the pages of each day go into its archive.
         archive_days: how many days back archives are kept; `None` for ever.
         load_by: whether load jobs name a site.
+        lands_sites: whether the list of sites is landed, too, where it is missing or old.
         states_only: read what `version-2` knows of landed rows, and not the rows.
     """
 
@@ -81,6 +85,7 @@ class ExecutorOptions:
     keeps_pages: bool = False
     archive_days: int | None = None
     load_by: LoadBy = LoadBy.ALL
+    lands_sites: bool = False
     states_only: bool = False
 
 
@@ -152,6 +157,11 @@ class JobRun(LoadObserver):
         Raises:
             LeaseLostError: when another executor has the job; nothing of it was changed since.
         """
+        stopped = self._work_off()
+        self._remember_job_seconds()
+        return stopped
+
+    def _work_off(self) -> str:
         outcomes = self._loader.load(self._requests())
         try:
             for outcome in outcomes:  # a stop ends the loader; days that are already complete are landed still
@@ -163,6 +173,13 @@ class JobRun(LoadObserver):
         finally:
             outcomes.close()  # type: ignore[attr-defined] # a generator, whatever its annotation says
         return self._stop_reason
+
+    def _remember_job_seconds(self) -> None:
+        """The next run begins with what this one has learned; to lose it costs that one a few polls."""
+        seconds = self._loader.job_seconds
+        if seconds is not None:
+            with suppress(LedgerError):
+                self._jobs.remember(self._options.source.account, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures of this run so far."""

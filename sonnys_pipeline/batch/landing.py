@@ -379,7 +379,7 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
             # Rare, so told only where there is something to tell.
-            **({"copies": window.copies} if window.copies else {}),
+            **({"repeats": window.repeats} if window.repeats else {}),
             **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
         for window in loaded.windows
@@ -396,7 +396,7 @@ def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> d
         "timezone": loaded.day.timezone,
         "windows": json.dumps(_windows(loaded)),
         "sites": sites,
-        "superseded": str(loaded.site_copies),
+        "superseded": str(loaded.site_repeats),
         "proof": json.dumps(loaded.proof and asdict(loaded.proof)),
         "loaded_at": loaded.loaded_at.isoformat(),
         **privacy.facts,

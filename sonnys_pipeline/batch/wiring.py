@@ -98,6 +98,7 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
             hash_lifetime=settings.hash_lifetime,
             proof=settings.proof == "count",
             states=settings.states,
+            most_rows=settings.most_rows,
         ),
         source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,
@@ -105,6 +106,7 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
         keeps_pages=settings.archive == "keep",
         archive_days=settings.archive_days,
         load_by=LoadBy(settings.load_by),
+        lands_sites=True,
     )
 
 

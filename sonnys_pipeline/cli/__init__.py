@@ -15,6 +15,7 @@ import click
 
 from sonnys_pipeline.cli.backfill import backfill
 from sonnys_pipeline.cli.doctor import doctor
+from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
@@ -63,5 +64,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, ui, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, report, replay):
     main.add_command(_verb)

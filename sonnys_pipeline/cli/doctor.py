@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sonnys_pipeline.batch.api_diagnosis import Inquiry
     from sonnys_pipeline.batch.diagnosis import Finding, ReadSettings
     from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.settings import Settings
 
 _SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
 #: Columns of the longest subject, and one more.
@@ -74,6 +75,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         check_ledger_pages,
     )
     from sonnys_pipeline.batch.diagnosis import guarded
+    from sonnys_pipeline.batch.first_contact.keeping import check_first_contact
     from sonnys_pipeline.batch.landing import ASSET, is_landed
 
     yield guarded("versions", machine.check_versions)
@@ -98,6 +100,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ),
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
+        ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         ("landed days", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
@@ -106,6 +109,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
             partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),
             ("start_date", "timezone", "data_url"),
         ),
+        ("landed days", partial(_check_landed_days, lake, settings), ("start_date", "timezone", "data_url")),
     ):
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
     if deep:
@@ -144,6 +148,16 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     except LakeError:
         return None
     return lake
+
+
+def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
+    from sonnys_pipeline.batch.coverage import check_landed_days
+    from sonnys_pipeline.batch.diagnosis import skipped, utc_now
+    from sonnys_pipeline.loading.days import first_kept_day
+
+    if lake is None:
+        return skipped("landed days", "the lake was not looked into")
+    return check_landed_days(lake, settings.start_date, first_kept_day(utc_now(), settings.timezone))
 
 
 def _check_lake(url: str, offline: bool) -> Finding:

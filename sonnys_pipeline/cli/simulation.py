@@ -85,11 +85,11 @@ def simulate(
 
     def announce(url: str) -> None:
         click.echo(f"export SONNYS_BASE_URL={url} SONNYS_API_ID={config.api_id} SONNYS_API_KEY={config.api_key}")
-        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / speed:g}")
-        click.echo(f"export SONNYS_POLL_INTERVAL={2 / speed:g} SONNYS_JOB_TIMEOUT={300 / speed:g}")
-        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / speed:g}")
+        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / config.speed:g}")
+        click.echo(f"export SONNYS_POLL_INTERVAL={2 / config.speed:g} SONNYS_JOB_TIMEOUT={300 / config.speed:g}")
+        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / config.speed:g}")
         messages.print(
-            f"Simulating {sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
+            f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
         )
         if Path(".env").exists():
             messages.print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, ResponseFormatError
+from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
 from sonnys_pipeline.client.models import ListItemT, parse_rows
 from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.client.transport import Response
@@ -64,7 +64,7 @@ class Resource:
                 if not pages and nothing.type == NO_RESULTS:
                     return []
                 raise
-            found = found_rows(data, key, where)
+            found = found_rows(data, key, where, limit)
             total = read_total(data, found, where, limit)
             pages.append(parse_rows(model, found))
             before = len(known)
@@ -88,15 +88,18 @@ def unwrapped(answer: object, where: str) -> dict[str, Any]:
     return data
 
 
-def found_rows(data: Mapping[str, Any], key: str, where: str) -> list[Any]:
+def found_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
     """The rows of an answer; null beside a null `total` is none (contract, L2 and L3).
 
     Raises:
+        OversizeError: when they are more than were asked for.
         ResponseFormatError: when they are no list.
     """
     if key in data and data[key] is None and "total" in data and data["total"] is None:
         return []
     rows: list[Any] = required(data, key, list, where)
+    if len(rows) > limit:
+        raise OversizeError(f"{where}: {len(rows):,} rows came on a page, and {limit:,} were asked for")
     return rows
 
 

@@ -16,6 +16,7 @@ from sonnys_pipeline.client.errors import (
     APITimeoutError,
     JobFailedError,
     NotFoundError,
+    OversizeError,
     ResponseFormatError,
     UnknownJobStatusError,
 )
@@ -231,6 +232,14 @@ class Transactions(Resource):
         """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
 
+    def list_body(self, **params: object) -> bytes:
+        """One page of `list`, and its answer as it came; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", _LIST, params=params).content  # noqa: SLF001 - LJ-09
+
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
         return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params)
@@ -270,6 +279,8 @@ class Transactions(Resource):
             deadline = time.monotonic() + timeout
             try:
                 data = self._poll(job_hash, poll_interval, timeout, deadline, params)
+                if len(data.rows) > (limit := params["limit"]):
+                    raise OversizeError(f"load job {job_hash}: {len(data.rows)} rows came, and {limit} were asked for")
                 return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
             except NotFoundError:
                 age = time.monotonic() - (deadline - timeout)

@@ -30,12 +30,10 @@ from sonnys_pipeline.lake.errors import (
     UnwritableLakeError,
 )
 from sonnys_pipeline.lake.locks import FileLocks, Locks
-from sonnys_pipeline.lake.storage import FolderStorage, LakePath, Storage, is_url
+from sonnys_pipeline.lake.storage import DAY, FolderStorage, LakePath, Storage, is_url
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
-#: Column that holds the partition's day in what is read.
-_DAY = "date"
 _FACTS_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Folder of locks, hidden from whatever reads the lake.
@@ -153,7 +151,7 @@ class Lake:
         path = self.path(asset, partition)
         if not may_empty:
             self.refuse_vanishing(asset, table, partition)
-        if partition is not None and _DAY in table.column_names:
+        if partition is not None and DAY in table.column_names:
             table = _without_day(asset, table, partition)
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
@@ -222,12 +220,13 @@ class Lake:
         with self._locks.holding(asset):
             yield
 
-    def files(self, asset: str, partitions: Sequence[str]) -> Sequence[LakePath] | ds.Dataset:
+    def files(self, asset: str, partitions: Sequence[str], *, by_day: bool = False) -> Sequence[LakePath] | ds.Dataset:
         """Landed rows as the analytics take them: files of this machine that are alike, or else a dataset of them.
 
         Args:
             asset: a partitioned one.
             partitions: which days, in the order of the rows; they have to be landed. None of them is no files.
+            by_day: whether rows of a dataset get a first column `date`; of files the path says it.
 
         Raises:
             NotLandedError: when one of several is not there.
@@ -240,7 +239,7 @@ class Lake:
         if self.storage.is_local and columns.alike:
             return paths
         with self._readable(asset, partitions[0]):
-            return self.storage.dataset(paths, self.root / asset, columns.schema)
+            return self.storage.dataset(paths, self.root / asset, columns.schema, by_day=by_day)
 
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
@@ -274,9 +273,9 @@ class Lake:
         tables = []
         for key, (table, _) in zip(partitions, read, strict=True):
             days = pa.repeat(pa.scalar(date.fromisoformat(key), pa.date32()), table.num_rows)
-            tables.append(table.add_column(0, _DAY, days).replace_schema_metadata(None))
+            tables.append(table.add_column(0, DAY, days).replace_schema_metadata(None))
         rows = as_one(tables, [self.path(asset, key) for key in partitions])
-        return rows if wanted is None else rows.select([_DAY, *wanted])
+        return rows if wanted is None else rows.select([DAY, *wanted])
 
     def missing(self, asset: str, partitions: Sequence[str]) -> list[str]:
         """Days of these that are not landed, in their order."""
@@ -346,13 +345,13 @@ class Lake:
 
 
 def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
-    days = pc.unique(table[_DAY]).to_pylist()
+    days = pc.unique(table[DAY]).to_pylist()
     if days not in ([], [date.fromisoformat(partition)]):
         raise LakeError(
-            f"{asset} {partition}: its column {_DAY} has other days than the partition's; rename the column, or land "
+            f"{asset} {partition}: its column {DAY} has other days than the partition's; rename the column, or land "
             "the rows of each day in its own partition"
         )
-    return table.drop_columns(_DAY)
+    return table.drop_columns(DAY)
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:

@@ -36,7 +36,7 @@ from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
 from sonnys_pipeline.lake.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.object_files import FOOTERS, ObjectFile, ObjectHandler
-from sonnys_pipeline.lake.storage import LakePath, Readable
+from sonnys_pipeline.lake.storage import LakePath, Readable, dataset_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -148,22 +148,12 @@ class ObjectStorage:
         return pa.PythonFile(self._open(self._key(path)), mode="r")
 
     def dataset(
-        self,
-        paths: Sequence[LakePath],
-        folder: LakePath,
-        schema: pa.Schema,
-        partitioning: ds.Partitioning | None = None,
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
         """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
+        store = pafs.PyFileSystem(ObjectHandler(self._driver, self._open))
         keys = [self._key(path) for path in paths]
-        return ds.dataset(
-            keys,
-            schema=schema,
-            format="parquet",
-            filesystem=pafs.PyFileSystem(ObjectHandler(self._driver, self._open)),
-            partitioning=partitioning,
-            partition_base_dir=self._key(folder),
-        )
+        return dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store)
 
     def below(self, folder: LakePath) -> list[str]:
         """Objects whose names begin with the folder's, in one request for a thousand of them."""

@@ -22,13 +22,11 @@ import pyarrow.dataset as ds
 from sonnys_pipeline.lake.columns import Columns
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-from sonnys_pipeline.lake.storage import LakePath, Storage
+from sonnys_pipeline.lake.storage import DAY, LakePath, Storage
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Name of the column that holds the partition's day.
-DAY = "date"
 #: What the code of a site is called: in `transactions`, in what is counted by site, in `sites`.
 SITE_COLUMNS = ("location_code", "site", "code")
 #: Days that a message names.
@@ -134,11 +132,7 @@ class Scan:
             return frame.select(self.columns)
 
     def _dataset(self) -> ds.Dataset:
-        if not self.partitioned:
-            return self.storage.dataset(self.files, self.folder, self.stored.schema)
-        day = pa.schema([(DAY, pa.date32())])
-        schema = pa.unify_schemas([day, self.stored.schema])
-        return self.storage.dataset(self.files, self.folder, schema, ds.partitioning(day, flavor="hive"))
+        return self.storage.dataset(self.files, self.folder, self.stored.schema, by_day=self.partitioned)
 
     @property
     def _is_plain(self) -> bool:

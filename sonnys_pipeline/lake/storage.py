@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from upath import UPath
 
@@ -35,6 +36,8 @@ Readable: TypeAlias = Any
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Column that holds the partition's day in what is read.
+DAY = "date"
 #: Folder at the root of files that are not in their place yet: what lies below an asset's folder is whole (RB-04).
 UNFINISHED = ".unfinished"
 #: Their names: of the place, of the writer, and a number; earlier versions had such files beside the data.
@@ -110,13 +113,15 @@ class Storage(Protocol):
         """
 
     def dataset(
-        self,
-        paths: Sequence[LakePath],
-        folder: LakePath,
-        schema: pa.Schema,
-        partitioning: ds.Partitioning | None = None,
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
         """Parquet files of an asset's folder as one dataset of this schema, read when its rows are asked for.
+
+        Args:
+            paths: of the files, in the order of the rows.
+            folder: the asset's; only below it is a path looked at for the day.
+            schema: of the rows.
+            by_day: whether they get a first column `date`, the partition's day.
 
         Raises:
             OSError, pa.ArrowException: when a file cannot be read.
@@ -245,20 +250,10 @@ class FolderStorage:
         return pa.OSFile(str(path))
 
     def dataset(
-        self,
-        paths: Sequence[LakePath],
-        folder: LakePath,
-        schema: pa.Schema,
-        partitioning: ds.Partitioning | None = None,
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
         """Files that Arrow opens by itself."""
-        return ds.dataset(
-            [str(path) for path in paths],
-            schema=schema,
-            format="parquet",
-            partitioning=partitioning,
-            partition_base_dir=str(folder),
-        )
+        return dataset_of([str(path) for path in paths], str(folder), schema, by_day=by_day)
 
     def below(self, folder: LakePath) -> list[str]:
         """Every file, however deep; but what the file system itself has found, where the lake is a disk of its own."""
@@ -288,6 +283,21 @@ class FolderStorage:
 
     def hurry(self) -> None:
         """Nothing here waits."""
+
+
+def dataset_of(
+    files: Sequence[str], folder: str, schema: pa.Schema, *, by_day: bool, filesystem: pafs.FileSystem | None = None
+) -> ds.Dataset:
+    """Files of an asset's folder as Arrow's dataset; by day with a first column `date`."""
+    day = pa.schema([(DAY, pa.date32())])
+    return ds.dataset(
+        files,
+        schema=pa.unify_schemas([day, schema]) if by_day else schema,
+        format="parquet",
+        filesystem=filesystem,
+        partitioning=ds.partitioning(day, flavor="hive") if by_day else None,
+        partition_base_dir=folder,
+    )
 
 
 def make_folder(folder: Path) -> None:

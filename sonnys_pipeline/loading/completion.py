@@ -200,12 +200,12 @@ class Completion:
 def _difference(day: DayWork, work: CountWork) -> int:
     """Rows that the count has beyond those that came; negative where more came.
 
-    Whether rows on a window's end are counted is not known ([?] of the contract), nor whether copies of a row are: each
-    answer agrees.
+    Whether rows on a window's end are counted is not known ([?] of the contract), nor whether rows that load jobs list
+    twice are counted twice here: either answer agrees.
     """
     counted = work.total or 0
     inside = cut(day.rows_of(work.site), work.window).num_rows
     loaded = [one for one in day.loaded if work.site in {None, one.site}]
     on_end = sum(one.cut_off for one in loaded if one.window.end == work.window.end)
-    copies = sum(one.copies for one in loaded)
-    return 0 if inside <= counted <= inside + on_end + copies else counted - inside
+    repeats = sum(one.repeats for one in loaded)
+    return 0 if inside <= counted <= inside + on_end + repeats else counted - inside

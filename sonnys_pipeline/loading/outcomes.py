@@ -16,6 +16,8 @@ from sonnys_pipeline.loading.work import DayRequest, PageJob
 LISTS_NEED_SITE = "lists_need_site"
 #: What is learned of an API: load jobs that name no site are refused on this key (contract, L1).
 LOAD_JOB_NEEDS_SITE = "load_job_needs_site"
+#: What is learned of an API: seconds after its submission at which a load job is likely ready.
+JOB_SECONDS = "job_seconds"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sonnys_pipeline.client import APIError, JobData, JobStatus
 from sonnys_pipeline.client.bodies import SoundBody, sound
 from sonnys_pipeline.client.models import unknown_fields
-from sonnys_pipeline.client.resource import count_copies, unwrapped
+from sonnys_pipeline.client.resource import PAGE_SIZE, count_copies, unwrapped
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.loading.days import Day, Window
@@ -70,6 +70,27 @@ class RowsOutsideWindowError(APIError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.window, self.strangers, self.rows)
+
+
+class ImplausibleTotalError(APIError):
+    """The API promises more rows of a window than a site can have: they are not asked for, which would not end.
+
+    Attributes:
+        total: what was promised.
+        most: what is believed.
+    """
+
+    def __init__(self, total: int, most: int, where: str) -> None:
+        """Build the error; `where` names the window for a person."""
+        self.total, self.most, self.where = total, most, where
+        super().__init__(
+            f"{where}: the API promises {total:,} rows, and no more than {most:,} are believed; nothing was kept. If "
+            "that many are right, raise SONNYS_MOST_ROWS"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep all parts when the error crosses a process boundary."""
+        return type(self), (self.total, self.most, self.where)
 
 
 @dataclass(frozen=True)
@@ -129,14 +150,14 @@ class LoadedWindow:
 
     Attributes:
         window: what was asked for.
-        total: rows of it as the API promised, rows on its end included, copies not.
+        total: rows of it as the API promised, rows on its end included, repeats not.
         job_hashes: one load job a page, in page order.
         table: its rows, each id once, cut to `[start, end)`.
         unknown_fields: fields that no model knows, counted.
         cut_off: rows that lay on the window's end, and belong to the next one.
         raw_pages: its pages as they came, in page order, where they are to be kept.
         replaced_text: places where U+FFFD stands for what was no character.
-        copies: rows that the API listed and counted more than once, with equal content; left out here.
+        repeats: rows that the API listed and counted more than once, with equal content; left out here.
         site: the site that its load jobs named; `None` where they named none.
     """
 
@@ -148,7 +169,7 @@ class LoadedWindow:
     cut_off: int = 0
     raw_pages: tuple[RawPage, ...] = ()
     replaced_text: int = 0
-    copies: int = 0
+    repeats: int = 0
     site: str | None = None
 
 
@@ -224,12 +245,12 @@ class LoadedDay:
         return sum(window.replaced_text for window in self.windows)
 
     @property
-    def copies(self) -> int:
-        """Rows that the API listed twice with equal content, in one window or for two sites, and that are kept once."""
-        return sum(window.copies for window in self.windows) + self.site_copies
+    def repeats(self) -> int:
+        """Rows that the API listed more than once, in a window or for two sites; they stand in the table once."""
+        return sum(window.repeats for window in self.windows) + self.site_repeats
 
     @property
-    def site_copies(self) -> int:
+    def site_repeats(self) -> int:
         """Of them those that came for two sites."""
         came: int = sum(window.table.num_rows for window in self.windows)
         return came - int(self.table.num_rows)
@@ -260,7 +281,7 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
     where = f"load job {job_hash}"
     mended = body if isinstance(body, SoundBody) else sound(body, where)
     decoded = decode_page(mended.content)
-    if decoded is not None:
+    if decoded is not None and decoded[1].num_rows <= PAGE_SIZE:
         total, table = decoded
         return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=mended.replaced)
     data = JobData.read(job_hash, unwrapped(Response(200, mended.content, where=where).json(), where))
@@ -289,9 +310,9 @@ def complete_window(window: Window, pages: Sequence[PageRows], site: str | None 
     table = pa.concat_tables([page.table for page in pages]) if pages else TRANSACTIONS.empty_table()
     last = {row_id: position for position, row_id in enumerate(row_id for page in pages for row_id in page.ids)}
     ids = [page.ids for page in pages]
-    copies = 0
+    repeats = 0
     for total in sorted({page.total for page in pages}):
-        copies = count_copies(ids, total, lambda place: table.slice(place, 1).to_pylist(), f"window {window}")
+        repeats = count_copies(ids, total, lambda place: table.slice(place, 1).to_pylist(), f"window {window}")
     if len(last) < table.num_rows:
         table = table.take(pa.array(last.values(), pa.int64()))
     counted: Counter[str] = Counter()
@@ -310,9 +331,9 @@ def complete_window(window: Window, pages: Sequence[PageRows], site: str | None 
         counted,
         on_end,
         tuple(page.raw for page in pages if page.raw is not None),
-        sum(page.replaced_text for page in pages),
-        copies,
-        site,
+        site=site,
+        replaced_text=sum(page.replaced_text for page in pages),
+        repeats=repeats,
     )
 
 

@@ -15,13 +15,15 @@ from sonnys_pipeline.loading.breaker import CircuitBreaker
 from sonnys_pipeline.loading.completion import Completion
 from sonnys_pipeline.loading.listing import ListWork
 from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, RowOfTwoSitesError
+from sonnys_pipeline.loading.pages import ImplausibleTotalError, LoadedDay, PageRows, RowOfTwoSitesError
 from sonnys_pipeline.loading.ports import Budget
 from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
 from sonnys_pipeline.loading.states import StatesPage
 from sonnys_pipeline.loading.work import DayWork, JobState, PageJob, WindowWork
 
+#: How many times the rows of a site a window may have that names none.
+_SITES_AT_ONCE = 10
 #: Doublings of the pause before a repeated request.
 _MOST_DOUBLINGS = 5
 
@@ -74,6 +76,8 @@ class Responses:
                 raise error
             job.failures = 0
             if isinstance(work, ListWork):
+                if isinstance(answer, StatesPage):
+                    self._refuse_implausible(work, answer.total)
                 work.came(job, answer)
                 self._end_if_complete(work.day)
             else:
@@ -100,6 +104,7 @@ class Responses:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
             self.schedule.times.has_passed(job.age(sent.clock))
+            self._refuse_implausible(work, value.total)
             if work.day.cut_if_large(work, value.total):
                 return
             if not work.page_came(job, value):
@@ -118,6 +123,16 @@ class Responses:
                 )
             job.state = JobState.RUNNING
             job.not_before = now + max(self.options.poll_interval, age / 4) * (0.9 + 0.2 * self.jitter())
+
+    def _refuse_implausible(self, work: WindowWork | ListWork, total: int) -> None:
+        """Make nothing ready for rows that cannot be.
+
+        Raises:
+            ImplausibleTotalError: for more rows than a site can have in a window.
+        """
+        most = self.options.most_rows * (1 if work.site else _SITES_AT_ONCE)
+        if total > most:
+            raise ImplausibleTotalError(total, most, f"window {work.window}{f' of site {work.site}' * bool(work.site)}")
 
     def _load_job_failed(self, job: PageJob, work: WindowWork, sent: Sent, error: APIError) -> None:
         """A request of a load job failed: do what `remedies.py` says, within the retries."""

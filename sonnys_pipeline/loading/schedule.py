@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sonnys_pipeline.client import RequestRate
-from sonnys_pipeline.loading.pace import URGENT_SHARE, JobTimes, in_flight_target
+from sonnys_pipeline.loading.pace import URGENT_SHARE, JobTimes, first_guess, in_flight_target
 from sonnys_pipeline.loading.work import IN_FLIGHT, DayRequest, DayWork, JobState, PageJob
 
 #: Seconds; so that two roundings of the same moment cannot chase each other.
@@ -33,7 +33,9 @@ class LoaderOptions:
 
     `proof`: whether the API's own count of each day is compared with the rows that came (LV-03). `states`: whether
     `version-2` is read for each day (`on`), for those whose rows lack what it knows (`auto`), or never (`off`; LV-04).
-    `lists_need_site`: whether lists that name no site are known to be refused.
+    `lists_need_site`: whether lists that name no site are known to be refused. `most_rows`: how many rows of one site
+    and window a `total` may promise, before anything is made ready for them; ten times as many where no site is named.
+    `job_seconds`: how long load jobs were last seen to take; left out, the poll interval is the first guess.
     """
 
     poll_interval: float = 2.0
@@ -47,6 +49,8 @@ class LoaderOptions:
     proof: bool = False
     states: str = "off"
     lists_need_site: bool = False
+    job_seconds: float | None = None
+    most_rows: int = 100_000
 
 
 class Schedule:
@@ -62,7 +66,8 @@ class Schedule:
         """Begin without an open day; requests are taken from `days` as there is room for them."""
         self.days: list[DayWork] = []
         self.held = 0
-        self.times = JobTimes(options.poll_interval, max(options.job_timeout, options.poll_interval))
+        longest = max(options.job_timeout, options.poll_interval)
+        self.times = JobTimes(first_guess(options.poll_interval, options.job_seconds), longest)
         self._coming: Iterator[DayRequest] = iter(days)
         self._opened = 0
         self._rate = rate

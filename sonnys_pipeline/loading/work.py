@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sonnys_pipeline.client import IncompleteResultError
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.pages import CountProof, LoadedWindow, PageRows, complete_window, join_windows
@@ -176,7 +177,8 @@ class WindowWork:
             False when its `total` is not the window's any more: what was read belongs to two different states of it.
 
         Raises:
-            IncompleteResultError: when it was the last page, and rows and `total` disagree.
+            IncompleteResultError: when the page has fewer rows than `total` promises of it, or when it was the last
+                page, and rows and `total` disagree.
         """
         job.state = JobState.DONE
         self.rows[job.page] = rows
@@ -190,6 +192,10 @@ class WindowWork:
             self.jobs.sort(key=lambda other: other.page)
         if any(page.total != self.total for page in self.rows.values()):
             return False
+        if len(rows.ids) < min(PAGE_SIZE, rows.total - PAGE_SIZE * (job.page - 1)):
+            # What is missing no other page can have: not one more of them is asked for.
+            came = sum(len(page.ids) for page in self.rows.values())
+            raise IncompleteResultError(rows.total, came, f"window {self.window}: page {job.page} is not full")
         if all(other.state is JobState.DONE for other in self.jobs):
             self.loaded = complete_window(self.window, [self.rows[page] for page in sorted(self.rows)], self.site)
             self.rows.clear()

@@ -1,18 +1,22 @@
 """Failures and failed checks, told to somebody: to the log, and to a webhook where one is set (`SONNYS_WEBHOOK_URL`).
 
-A sensor of our own, not Dagster's for run failures: one look serves failed runs and those that succeeded with a failed
-check, and a message that could not be delivered is tried again at the next look instead of being lost.
+A sensor of our own, not Dagster's for run failures: one look serves failed runs, those that succeeded with a failed
+check, and backfills that ended without a run. What one look finds is one message; what a check has found is told once,
+as long as it finds the same; and what could not be delivered is tried again at the next look instead of being lost.
 
 Belongs here: which runs are told, and delivery. Does not belong here: the words (`messages.py`).
 """
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Self
 
 import dagster as dg
 import requests
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
-from sonnys_pipeline.orchestration.messages import for_chat, message_of
+from sonnys_pipeline.orchestration.messages import backfill_message, findings_of, for_chat, message_of, together
 from sonnys_pipeline.settings import Settings, SettingsError
 
 #: Seconds between looks.
@@ -32,8 +36,34 @@ class DeliveryError(Exception):
     """A message was not taken; the address, which is a secret, is not in the error."""
 
 
+@dataclass
+class _Place:
+    """How far the sensor has come.
+
+    Attributes:
+        event: the last end of a run that was told of, or needed no telling.
+        backfill: instant of the last end of a backfill that was told of, in seconds since 1970.
+        attempts: how often the next message was tried.
+        standing: what each check found when it was last told of, until it passes.
+    """
+
+    event: int
+    backfill: float = 0.0
+    attempts: int = 0
+    standing: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cursor: str) -> Self:
+        """As it was kept."""
+        return cls(**json.loads(cursor))
+
+    def __str__(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self))
+
+
 def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> dg.SensorDefinition:
-    """Tells of each run that ended badly, or whose checks found something, once.
+    """Tells of each run that ended badly, or whose checks found something new, once.
 
     Args:
         open_delivery: gives what takes messages beside the log, or `None`; left out, the webhook of the settings.
@@ -43,37 +73,63 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
         name="alerts",
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="One message for each run that failed or whose checks found something: to the log, and to "
+        description="A message when runs have failed or their checks have found something new: to the log, and to "
         "SONNYS_WEBHOOK_URL where it is set.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if context.cursor is None:
             # What ended before anybody listened is history, not news.
-            return dg.SensorResult(skip_reason="listening from now on", cursor=_last_event(context.instance))
+            begin = _Place(_last_event(context.instance), _last_failed_backfill(context.instance))
+            return dg.SensorResult(skip_reason="listening from now on", cursor=str(begin))
         try:
             deliver = (open_delivery or _webhook)()
         except SettingsError as error:
             context.log.warning("messages go to the log only: %s", error)
             deliver = None
-        told, cursor, attempts = 0, *_place(context.cursor)
-        for storage_id, run in _ended_runs(context.instance, cursor):
-            if message := message_of(context.instance, run):
-                if not attempts:
-                    context.log.warning("%s", message)
-                try:
-                    if deliver is not None:
-                        deliver(message)
-                    told += 1
-                except DeliveryError as error:
-                    if attempts + 1 < _MOST_ATTEMPTS:
-                        context.log.warning("run %s: not told yet, tried again at the next look: %s", run.run_id, error)
-                        return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=f"{cursor}/{attempts + 1}")
-                    # One message that the other side will never take must not hold up all that come after it.
-                    context.log.warning("run %s: given up after %d attempts: %s", run.run_id, _MOST_ATTEMPTS, error)
-            cursor, attempts = storage_id, 0
-        return dg.SensorResult(skip_reason=_told(told), cursor=f"{cursor}/0")
+        place = _Place.of(context.cursor)
+        news = _news(context.instance, place)
+        told = 0
+        while parts := [text for text, _ in news if text]:
+            if not place.attempts:
+                context.log.warning("%s", together(parts))
+            try:
+                if deliver is not None:
+                    deliver(together(parts))
+                told = len(parts)
+                break
+            except DeliveryError as error:
+                if place.attempts + 1 < _MOST_ATTEMPTS:
+                    context.log.warning("not told yet, tried again at the next look: %s", error)
+                    place.attempts += 1
+                    return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=str(place))
+                # One message that the other side will never take must not hold up all that come after it.
+                first = next(number for number, (text, _) in enumerate(news) if text)
+                context.log.warning("given up after %d attempts (%s): %s", _MOST_ATTEMPTS, error, news[first][0])
+                place, news = news[first][1], news[first + 1 :]
+        after = news[-1][1] if news else place
+        after.attempts = 0
+        return dg.SensorResult(skip_reason=_told(told), cursor=str(after))
 
     return alerts
+
+
+def _news(instance: dg.DagsterInstance, place: _Place) -> list[tuple[str | None, _Place]]:
+    """What has ended since, each with what is to be told of it, if anything, and the place behind it."""
+    found: list[tuple[str | None, _Place]] = []
+    for storage_id, run in _ended_runs(instance, place.event):
+        standing = dict(place.standing)
+        for check, problem in findings_of(instance, run):
+            if problem is None:
+                standing.pop(check, None)
+            else:
+                standing[check] = problem
+        text = message_of(instance, run, known=place.standing)
+        place = _Place(storage_id, place.backfill, 0, standing)
+        found.append((text, place))
+    for backfill in _failed_backfills(instance, place.backfill):
+        place = _Place(place.event, backfill.backfill_end_timestamp or place.backfill, 0, place.standing)
+        found.append((backfill_message(backfill), place))
+    return found
 
 
 def webhook(url: str) -> Deliver:
@@ -101,9 +157,9 @@ def webhook(url: str) -> Deliver:
     return deliver
 
 
-def _told(messages: int) -> str:
+def _told(things: int) -> str:
     """Said of a look, since a sensor without runs to ask for has to give a reason."""
-    return {0: "nothing to tell", 1: "1 message told"}.get(messages, f"{messages} messages told")
+    return {0: "nothing to tell", 1: "1 thing told"}.get(things, f"{things} things told in one message")
 
 
 def _webhook() -> Deliver | None:
@@ -123,22 +179,27 @@ def _ended_runs(instance: dg.DagsterInstance, after: int) -> Iterator[tuple[int,
             yield storage_id, run
 
 
-def _last_event(instance: dg.DagsterInstance) -> str:
+def _failed_backfills(instance: dg.DagsterInstance, after: float) -> list[PartitionBackfill]:
+    """Backfills that Dagster itself gave up since an instant; those whose runs failed are told of by their runs."""
+    found = instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.FAILED]), limit=_MOST_RUNS)
+    ended = [one for one in found if one.error is not None and (one.backfill_end_timestamp or 0.0) > after]
+    return sorted(ended, key=lambda one: one.backfill_end_timestamp or 0.0)
+
+
+def _last_failed_backfill(instance: dg.DagsterInstance) -> float:
+    return max((one.backfill_end_timestamp or 0.0 for one in _failed_backfills(instance, 0.0)), default=0.0)
+
+
+def _last_event(instance: dg.DagsterInstance) -> int:
     found = (
         record.storage_id
         for wanted in _filters()
         for record in instance.fetch_run_status_changes(wanted, limit=1).records
     )
-    return str(max(found, default=0))
+    return max(found, default=0)
 
 
 def _filters(after: int | None = None) -> Iterator[dg.RunStatusChangeRecordsFilter]:
     yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after)
     yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_SUCCESS, after_storage_id=after)
     yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_CANCELED, after_storage_id=after)
-
-
-def _place(cursor: str) -> tuple[int, int]:
-    """The last event that was told of, and how often the next one was tried."""
-    event, _, attempts = cursor.partition("/")
-    return int(event), int(attempts or 0)

@@ -20,6 +20,7 @@ from sonnys_pipeline.batch.jobs import RowStatus
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import JobLeasedError, LedgerError
 from sonnys_pipeline.batch.signals import graceful
+from sonnys_pipeline.batch.sites_table import land_sites
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
@@ -98,8 +99,8 @@ def landing_assets(
         try:
             with account.open_client(sonnys) as client:
                 found = client.sites.list()
+            landed = land_sites(account.open_lake(lake), found, datetime.now(UTC))
             table = to_table(found, arrow_schema(Site))
-            landed = account.open_lake(lake).land("sites", table, facts={"loaded_at": datetime.now(UTC).isoformat()})
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))

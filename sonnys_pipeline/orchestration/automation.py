@@ -13,6 +13,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
+#: The schedule that lands yesterday.
+MORNING = "daily_transactions_schedule"
 #: Local hour of the daily run. At six in the morning of any US zone the day before is over in all of them, Hawaii
 #: included, and the rows of late terminals have had time to arrive.
 DAILY_HOUR = 6
@@ -70,7 +72,7 @@ def schedules(
     """The morning's run over the last days, and the look against silent loss several times a day."""
 
     @dg.schedule(
-        name=account.named("daily_transactions_schedule"),
+        name=account.named(MORNING),
         job=job,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=partitions.timezone,

@@ -11,15 +11,20 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
 from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
 from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.orchestration.account import Account
+from sonnys_pipeline.orchestration.automation import MORNING
+from sonnys_pipeline.orchestration.processes import lost_runs
+from sonnys_pipeline.orchestration.serving import CODE_LOCATION
 
 #: Seconds without a heartbeat after which the daemon counts as gone. It beats every 30 s, less often under load.
 DAEMON_SILENCE = 300.0
 _INSTANCE, _DAEMON, _DAYS = "Dagster instance", "Dagster daemon", "recorded days"
+#: Runs that a line names.
+_NAMED = 3
 #: How much of Dagster's own words is quoted, in characters.
 _QUOTED = 300
 
@@ -91,10 +96,9 @@ def instance_findings(
         return [Finding(_INSTANCE, State.WARNING, detail, remedy), *_unknown("DAGSTER_HOME is not set")]
     with instance:
         try:
-            runs = instance.get_runs_count()
             return [
-                Finding(_INSTANCE, State.OK, f"{os.environ['DAGSTER_HOME']}: opens; {runs} runs remembered"),
-                daemon_finding(instance, now or datetime.now(UTC)),
+                instance_finding(instance),
+                daemon_finding(instance, now or datetime.now(UTC), account),
                 recorded_finding(instance, landed, in_part, account),
             ]
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
@@ -102,12 +106,27 @@ def instance_findings(
             return [Finding(_INSTANCE, State.PROBLEM, f"cannot be read ({_reason(error)})", remedy)]
 
 
-def daemon_finding(instance: dg.DagsterInstance, now: datetime) -> Finding:
-    """Whether a daemon is alive, so that schedules and backfills run, and how many schedules are switched on."""
+def instance_finding(instance: dg.DagsterInstance) -> Finding:
+    """Whether runs are remembered, and whether one whose process is gone is noticed."""
+    opens = f"{os.environ.get('DAGSTER_HOME', '')}: opens; {instance.get_runs_count()} runs remembered"
+    lost = lost_runs(instance)
+    if not (instance.run_monitoring_enabled and instance.run_launcher.supports_check_run_worker_health):
+        detail = f"{opens}; a run whose process is gone, as after a power cut, stays at Started for ever"
+        remedy = "copy deploy/dagster.yaml into DAGSTER_HOME, and start the daemon again"
+        return Finding(_INSTANCE, State.WARNING, detail, remedy)
+    if lost:
+        named = ", ".join(run.run_id[:8] for run in lost[:_NAMED])
+        detail = f"{opens}; {len(lost)} say Started and their process is gone ({named})"
+        return Finding(_INSTANCE, State.WARNING, detail, "start the daemon: it ends them, and tries them again")
+    return Finding(_INSTANCE, State.OK, opens)
+
+
+def daemon_finding(instance: dg.DagsterInstance, now: datetime, account: str | None = None) -> Finding:
+    """Whether a daemon is alive, so that schedules and backfills run, and whether the morning's schedule is on."""
     beats = instance.get_daemon_heartbeats()
     needed = instance.get_required_daemon_types()
     ages = {kind: now.timestamp() - beats[kind].timestamp for kind in needed if kind in beats}
-    remedy = "keep `dagster-daemon run -m sonnys_pipeline.definitions` (or `make dev`) running with this DAGSTER_HOME"
+    remedy = f"keep `sonnys ui` or `sonnys-daemon run -m {CODE_LOCATION}` running with this DAGSTER_HOME"
     if not ages:
         return Finding(_DAEMON, State.WARNING, "has never run: schedules and backfills of the UI do not start", remedy)
     silent = [kind for kind in needed if ages.get(kind, float("inf")) > DAEMON_SILENCE]
@@ -119,9 +138,46 @@ def daemon_finding(instance: dg.DagsterInstance, now: datetime) -> Finding:
     if failing:
         detail = f"alive, but {', '.join(failing)} reports errors"
         return Finding(_DAEMON, State.WARNING, detail, "read them in Dagster's UI under Deployment, Daemons")
-    running = instance.all_instigator_state(instigator_statuses={InstigatorStatus.RUNNING})
-    schedules = sum(state.instigator_type is InstigatorType.SCHEDULE for state in running)
-    return Finding(_DAEMON, State.OK, f"alive; {schedules} {'schedule' if schedules == 1 else 'schedules'} switched on")
+    return morning_finding(instance, now, account)
+
+
+def morning_finding(instance: dg.DagsterInstance, now: datetime, account: str | None = None) -> Finding:
+    """Whether the schedule that lands yesterday is on in the code location that runs.
+
+    Dagster keeps a switch for a schedule of a code location by the location's name: one that was switched on under
+    another name does nothing. Which one runs is told by its sensors, which leave a tick every half minute.
+    """
+    name = Account(account).named(MORNING)
+    running = running_locations(instance, now)
+    if not running:
+        return Finding(_DAEMON, State.OK, f"alive, since a moment only: whether {name} is on shows in a minute")
+    on = {
+        _location(state)
+        for state in instance.all_instigator_state(instigator_statuses={InstigatorStatus.RUNNING})
+        if state.instigator_type is InstigatorType.SCHEDULE and state.name == name
+    }
+    if on & running:
+        return Finding(_DAEMON, State.OK, f"alive; {name} is switched on")
+    where = " or ".join(sorted(running))
+    elsewhere = f" (it is on in {', '.join(sorted(on))}, which does not run)" if on else ""
+    return Finding(
+        _DAEMON,
+        State.WARNING,
+        f"alive; {name} is off in {where}{elsewhere}: nothing lands by itself",
+        f"in Dagster's UI, under Automation, switch on {name} of {where}",
+    )
+
+
+def running_locations(instance: dg.DagsterInstance, now: datetime) -> set[str]:
+    """Names of the code locations whose sensors have ticked of late."""
+    since = now.timestamp() - DAEMON_SILENCE
+    sensors = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    ticked = ((state, getattr(state.instigator_data, "last_tick_timestamp", None)) for state in sensors)
+    return {_location(state) for state, instant in ticked if instant is not None and instant >= since}
+
+
+def _location(state: InstigatorState) -> str:
+    return state.origin.repository_origin.code_location_origin.location_name
 
 
 def recorded_finding(

@@ -19,8 +19,6 @@ from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from sonnys_pipeline.orchestration.local_launcher import wait_for_code_locations
-
 #: Seconds in which a worker has to answer; it does so at once, beside the run that it executes.
 _ANSWER = 5.0
 #: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which the next run must find
@@ -50,7 +48,6 @@ class WorkerRunLauncher(CeleryRunLauncher):
     ) -> None:
         """Begin without a silent run."""
         super().__init__(config_source={**_PATIENCE, **(config_source or {})}, **config)
-        wait_for_code_locations()
         self._silence = silence_seconds
         self._silent_since: dict[str, float] = {}
 

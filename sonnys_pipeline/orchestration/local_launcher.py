@@ -8,26 +8,15 @@ Belongs here: what the daemon asks about a run. Does not belong here: which proc
 """
 
 import json
-import os
-from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from sonnys_pipeline.orchestration.processes import Life, RunProcess, lives_since
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-#: Dagster's switch for a daemon that finds a backfill whose code location is not there (yet): wait for it.
-_WAIT_FOR_CODE = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"
-
-
-def wait_for_code_locations() -> None:
-    """Let the daemon keep backfills whose code server is still starting, as after a power cut; else it fails them.
-
-    Called by the launchers, since `dagster.yaml` names those wherever a daemon runs, and nothing else of ours.
-    """
-    os.environ.setdefault(_WAIT_FOR_CODE, "1")
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -35,11 +24,6 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     Runs of `dagster asset materialize` count, too: nobody launched them, and their process is recorded all the same.
     """
-
-    def __init__(self, **config: Any) -> None:  # noqa: ANN401 - Dagster's own
-        """Begin with no run."""
-        super().__init__(**config)
-        wait_for_code_locations()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -50,13 +34,24 @@ class LocalRunLauncher(DefaultRunLauncher):
         """Failed when the run's process is gone; a run of which nothing can be said from here is left alone."""
         process = RunProcess.of(run)
         is_gone = self._died_early(run) if process is None else process.life() is Life.GONE
-        if not is_gone:
+        if not is_gone or self._cannot_be_retried_yet(run):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(
             WorkerStatus.FAILED,
             "the process of this run is gone: it was killed, or its machine went down. What is landed stays landed; a "
             'retry, or "Re-execute from failure", goes on with what is missing',
         )
+
+    def _cannot_be_retried_yet(self, run: dg.DagsterRun) -> bool:
+        """Whether the code server died with the run and is not back: Dagster drops a retry that it cannot start."""
+        client = self._get_grpc_client_for_termination(run.run_id)
+        if client is None or client.port is None:  # a server of the daemon's own: it is there, under another name
+            return False
+        try:
+            client.ping("")
+        except DagsterUserCodeUnreachableError:
+            return True
+        return False
 
     def _died_early(self, run: dg.DagsterRun) -> bool:
         """Whether a run whose process is not recorded, but was told of when a code server here started it, is gone.

@@ -1,13 +1,15 @@
-"""One readable message for a run that failed, or whose checks found something: what, which days, why, what to do.
+"""Readable messages: of runs that failed, or whose checks found something, and of backfills: what, why, what to do.
 
 Belongs here: a run's record → text. Does not belong here: when it is sent, and where to (`alerts.py`).
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from sonnys_pipeline.client.quoting import printable_lines
 from sonnys_pipeline.orchestration.verdicts import ABOUT, RANGE
@@ -24,17 +26,23 @@ _STATUS = {
 }
 
 
-def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """What a person should know of a run that has ended; `None` where all is well.
+def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[str, str] | None = None) -> str | None:
+    """What a person should know of a run that has ended; `None` where all is well, or nothing is new.
 
     Args:
         instance: that remembers the run's events.
         run: a run that failed, was terminated, or succeeded.
+        known: what each check was told to have found, by its name; told again when it finds something else.
     """
-    failures, checks = list(_failures(instance, run)), list(_failed_checks(instance, run))
+    told = known or {}
+    found = findings_of(instance, run)
+    checks = [f"- {problem}" for name, problem in found if problem is not None and told.get(name) != problem]
+    failures = list(_failures(instance, run))
     if run.status is dg.DagsterRunStatus.SUCCESS and not checks:
         return None
     head = f"{_what(run)} {_STATUS.get(run.status, str(run.status.value).lower())}"
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        head += "; it is tried again by itself"
     where = f"Run {run.run_id[:8]}: /runs/{run.run_id}"
     body = printable_lines("\n".join([*failures, *checks]))
     room = _MESSAGE - len(head) - len(where)
@@ -81,16 +89,41 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]
             yield f"- {_cut((event.message or 'no reason was given').strip(), _PART)}"
 
 
-def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
-    """What each failed check found in the run as a whole; its evaluations of single days are a part of that."""
+def findings_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[str, str | None]]:
+    """What each check of a run found in the run as a whole, by its name; `None` where it passed.
+
+    Evaluations of single days are a part of that; a check of all days is beside the point of a run over some of them.
+    """
+    found: list[tuple[str, str | None]] = []
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = event.asset_check_evaluation_data
         beside_the_point = ABOUT in evaluation.metadata and _days(run) is not None
-        if evaluation.passed or evaluation.partition is not None or beside_the_point:
+        if evaluation.partition is not None or beside_the_point:
+            continue
+        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
+        if evaluation.passed:
+            found.append((name, None))
             continue
         kind = "blocking check" if evaluation.blocking else "check"
-        name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
-        yield f"- {kind} {name} ({evaluation.severity.value}): {_cut(_problems(evaluation), _PART)}"
+        found.append((name, f"{kind} {name} ({evaluation.severity.value}): {_cut(_problems(evaluation), _PART)}"))
+    return found
+
+
+def backfill_message(backfill: PartitionBackfill) -> str:
+    """What a person should know of a backfill that Dagster gave up without a run that would tell."""
+    said = " ".join((backfill.error.message if backfill.error else "no reason was given").split())
+    where = f"/runs/b/{backfill.backfill_id}"
+    return f"Backfill {backfill.backfill_id} was given up by Dagster; launch it again\n- {_cut(said, _PART)}\n{where}"
+
+
+def together(messages: Sequence[str]) -> str:
+    """Several messages as one, not longer than chat servers take; those that find no room are counted."""
+    text = ""
+    for number, message in enumerate(messages):
+        if text and len(text) + len(message) > _MESSAGE:
+            return f"{text}\n\nand {len(messages) - number} more: see /runs"
+        text += f"\n\n{message}" if text else message
+    return text
 
 
 def _problems(evaluation: dg.AssetCheckEvaluation) -> str:

@@ -60,7 +60,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
         "unknown_fields": dg.MetadataValue.json({word(name): rows for name, rows in loaded.unknown_fields.items()}),
         "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
-        "copies": dg.MetadataValue.int(loaded.copies),
+        "repeats": dg.MetadataValue.int(loaded.repeats),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),

@@ -48,17 +48,17 @@ def serve(
     web = ["sonnys_pipeline.orchestration.web", *module, "--port", str(port), *hosts]
     commands = [
         [*python, *web, *(["--read-only"] if read_only else [])],
-        [*python, "dagster._daemon", "run", *module],
+        [*python, "sonnys_pipeline.orchestration.daemon", "run", *module],
     ]
     received: list[int] = []
     previous = {number: signal.signal(number, lambda which, _: received.append(which)) for number in _STOP_SIGNALS}
     started: list[subprocess.Popen[bytes]] = []
     try:
-        for command in commands:
-            # A session of its own: started from a script, a process would ignore both signals.
-            started.append(
-                subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)  # noqa: S603 - our own
-            )
+        # Each in a session of its own: started from a script, a process would ignore both signals.
+        started.extend(
+            subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)  # noqa: S603 - our own
+            for command in commands
+        )
         while not received and all(process.poll() is None for process in started):
             time.sleep(0.1)
         ended = [process.returncode for process in started if process.returncode is not None]

@@ -53,6 +53,7 @@ class SimulatorConfig(BaseModel):
         fail_body: whether a `fail` carries more than hash and status.
         site_spellings: `/site/list` names one site twice, in two spellings (L7; live profile only).
         list_in_other_case: `/site/list` writes each code in another case than the rows do (L7; live profile only).
+        old_accounts_listed: whether recurring accounts older than six months can be listed.
         pending_status: jobs say `pending` in the first half of their running time, and `working` after it (L18).
 
     And of the rest:
@@ -89,6 +90,7 @@ class SimulatorConfig(BaseModel):
     fail_body: bool = True
     site_spellings: bool = False
     list_in_other_case: bool = False
+    old_accounts_listed: bool = False
     pending_status: bool = False
     hash_seconds: float = Field(default=1200.0, gt=0)
     stable_hashes: bool = False

@@ -1,7 +1,8 @@
 """The simulated API over HTTP: the vendor's endpoints as a Starlette application.
 
 Belongs here: the order in which a request is judged, and the answers. Does not belong here: the judgements themselves
-(`access.py`, `criteria.py`, `jobs.py`), `/_simulator/` (`control.py`), and running the application (`hosting.py`).
+(`access.py`, `criteria.py`, `jobs.py`), the resources beside transactions and sites (`resources.py`), `/_simulator/`
+(`control.py`), and running the application (`hosting.py`).
 
 A request is judged in this order: credentials, budget, faults of the transport, sites, parameters. So an invalid
 request of a known account costs budget, and 429 comes before 422.
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from email.utils import format_datetime
-from typing import TypeAlias
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
@@ -25,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from sonnys_pipeline.simulator import lists
 from sonnys_pipeline.simulator.access import API_ID_HEADER, SITE_HEADER
+from sonnys_pipeline.simulator.answers import Answer, Handler, list_answer
 from sonnys_pipeline.simulator.config import Account
 from sonnys_pipeline.simulator.connections import Connections
 from sonnys_pipeline.simulator.control import control_routes
@@ -38,25 +38,8 @@ from sonnys_pipeline.simulator.state import SimulatorState
 
 ONE_SITE_ONLY = "site: Only 1 site can be selected."
 """What the live API says of a load job that names no site, to a key that sees several (L1)."""
-_JSON = "application/json"
 _HTML = "text/html; charset=utf-8"
 _GATEWAY_PAGE = b"<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer before it is sent; `outcome` is what the log says of it."""
-
-    status: int
-    body: bytes
-    outcome: str = "ok"
-    media_type: str = _JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    job_created: bool = False
-    rows: int = 0
-
-
-Handler: TypeAlias = Callable[[Request, Account], Answer]
 
 
 class ApiServer:
@@ -84,8 +67,10 @@ class ApiServer:
             ("/v1/transaction/{transaction_id}", Operation.LIST, self._transaction, ["GET"]),
             ("/v1/site/list", Operation.SITES, self._sites, ["GET"]),
         )
+        resources = self._state.resources.handlers().items()
+        every = [*api, *((f"/v1{path}", Operation.RESOURCE, handler, ["GET"]) for path, handler in resources)]
         routes = [
-            Route(path, self._endpoint(path, what, handler), methods=methods) for path, what, handler, methods in api
+            Route(path, self._endpoint(path, what, handler), methods=methods) for path, what, handler, methods in every
         ]
         return Starlette(
             routes=[*routes, *control_routes(self._state)],
@@ -278,10 +263,8 @@ class ApiServer:
             raise ApiError("EntityNotFoundError")
         first = (criteria.page - 1) * criteria.limit
         rows = [shape(row) for _, _, row in entries[first : first + criteria.limit]]
-        data = {"transactions": rows, "offset": criteria.page, "limit": criteria.limit, "total": len(entries)}
-        if not entries and self._state.live:
-            data |= dict.fromkeys(("offset", "limit", "total"))
-        return Answer(200, to_json({"data": data}))
+        place = {"page": criteria.page, "limit": criteria.limit, "total": len(entries)}
+        return list_answer("transactions", rows, **place, live=self._state.live)
 
 
 class _CutConnection(Response):

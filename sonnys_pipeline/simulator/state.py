@@ -16,6 +16,7 @@ from sonnys_pipeline.simulator.faults import FaultInjector, Faults
 from sonnys_pipeline.simulator.jobs import JobBoard
 from sonnys_pipeline.simulator.lists import AnswerCache
 from sonnys_pipeline.simulator.request_log import RequestLog
+from sonnys_pipeline.simulator.resources import Resources
 from sonnys_pipeline.simulator.world import World
 
 LIST_CACHE_SECONDS = 600.0
@@ -31,7 +32,7 @@ class SimulatorState:
 
     Attributes:
         live: whether the API is as users found it, rather than as the document alone has it.
-        clock, world, injector, access, budget, jobs, amendments, log: the parts, each thread-safe.
+        clock, world, injector, access, budget, jobs, resources, amendments, log: the parts, each thread-safe.
         cached_lists: the answers of `version-2`, kept for 10 minutes.
     """
 
@@ -74,6 +75,7 @@ class SimulatorState:
             live=self.live,
             pending_status=config.pending_status,
         )
+        self.resources = Resources(config, self.world, self.clock, self.access)
         self.amendments = Amendments(self.world)
         self.amendments.order(config.faults)
         self.log = RequestLog(self.clock.elapsed)

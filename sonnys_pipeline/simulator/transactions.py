@@ -51,7 +51,7 @@ from sonnys_pipeline.simulator.row_parts import (
 V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionStatus")
 """The fields that only `get-job-data` and `version-2` carry, and that live rows often lack."""
 
-_MEMBERS_PER_SITE = 1500
+MEMBERS_PER_SITE = 1500
 _ONLINE_SHARE = 0.3
 """Of plan sales and prepaid sales."""
 _WASH_WEIGHTS = tuple(accumulate((34, 22, 20, 15, 9)))
@@ -344,7 +344,7 @@ class TransactionWriter:
         return WASHES[bisect(_WASH_WEIGHTS, self._draw() * _WASH_WEIGHTS[-1])]
 
     def _member(self) -> int:
-        return int(self._draw() * _MEMBERS_PER_SITE)
+        return int(self._draw() * MEMBERS_PER_SITE)
 
     def _tax_on(self, cents: int) -> int:
         return (cents * self._tax + 5_000) // 10_000

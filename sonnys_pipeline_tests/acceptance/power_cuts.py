@@ -27,8 +27,8 @@ import yaml
 from dagster._core.execution.backfill import BulkActionStatus
 
 from sonnys_pipeline.analytics.kpis import site_day_kpis
-from sonnys_pipeline.orchestration.marts import KPI_TABLES
 from sonnys_pipeline.orchestration.mart_inputs import MartInputs
+from sonnys_pipeline.orchestration.marts import KPI_TABLES
 from sonnys_pipeline.orchestration.processes import lost_runs
 from sonnys_pipeline_tests.acceptance.conftest import Process, Site, free_port, postgres_storage
 from sonnys_pipeline_tests.acceptance.dagster_dev import BACKFILL
@@ -107,7 +107,7 @@ class Plant:
         for command in (
             ["dagster", "code-server", "start", "--host", "127.0.0.1", "--port", str(self._code), *module],
             ["sonnys-webserver", "--host", "127.0.0.1", "--port", str(self._web), *workspace],
-            ["dagster-daemon", "run", *workspace],
+            ["sonnys-daemon", "run", *workspace],
         ):
             self._processes.append(self._start(command, self._environment))
 
@@ -187,18 +187,14 @@ class Plant:
         found = []
         for day in days:
             rows = lake.read("transactions", [day], ["id", "items", "tenders"])
-            for table in TABLES:
-                if not lake.has(table, day):
-                    found.append(f"{table} {day}")
+            expected = [*TABLES, *(kpis.recipe.asset for kpis in KPI_TABLES)]
+            found += [f"{asset} {day}" for asset in expected if not lake.has(asset, day)]
             for table, column in (("line_items", "items"), ("tenders", "tenders")):
                 if lake.has(table, day):
-                    expected = sum(len(row[column]) for row in rows.to_pylist())
-                    if lake.rows(table, day) != expected:
+                    count = sum(len(row[column]) for row in rows.to_pylist())
+                    if lake.rows(table, day) != count:
                         found.append(f"{table} {day}")
             inputs = MartInputs(lake, self.site.environment["SONNYS_TIMEZONE"])
-            for kpis in KPI_TABLES:
-                if not lake.has(kpis.recipe.asset, day):
-                    found.append(f"{kpis.recipe.asset} {day}")
             if lake.has("site_day_kpis", day):
                 counted = inputs.count(site_day_kpis, [day]).table
                 held = lake.read("site_day_kpis", [day]).drop_columns("date")

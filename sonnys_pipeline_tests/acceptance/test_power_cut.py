@@ -27,7 +27,7 @@ CUTS = int(os.environ.get("SONNYS_TEST_CUTS", "3"))
 SEED = int(os.environ.get("SONNYS_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 DAYS = [(date(2026, 3, 8) + timedelta(days=number)).isoformat() for number in range(8)]
 #: Power cuts in a row before the deployment is left alone until it is well.
-IN_A_ROW = 2
+IN_A_ROW = 3
 
 
 def test_everything_recovers_from_power_cuts(

@@ -113,7 +113,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})
         commands = {
             "sonnys-webserver": ["--host", "127.0.0.1", "--port", str(port), "-m", "sonnys_pipeline.definitions"],
-            "dagster-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
+            "sonnys-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
         }
         processes = {name: _start(name, options, folder, environment) for name, options in commands.items()}
         ending.callback(_end, processes.values())

@@ -1,6 +1,7 @@
 """What the tests of `sonnys doctor` share: an environment where all is well, and the report as they ask it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,7 +54,7 @@ def healthy(
     """Points the environment at a simulator whose clock is ours, and at folders where all is well."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dagster").mkdir()
-    (tmp_path / "dagster" / "dagster.yaml").touch()
+    shutil.copy(Path(__file__).parents[2] / "deploy" / "dagster.yaml", tmp_path / "dagster")
 
     def start(**config: Any) -> Simulator:
         config = {"now": datetime.now(UTC), "api_id": API_ID, "api_key": API_KEY, **config}

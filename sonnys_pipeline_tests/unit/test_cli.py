@@ -146,6 +146,16 @@ def test_simulate_on_a_port_in_use_says_which_option_to_change():
     assert "--port" in result.stderr
 
 
+def test_simulate_scales_what_it_exports_by_the_speed_it_has(monkeypatch):
+    """Also where the speed and the sites come from `--config`: durations of another clock would fit no run."""
+    monkeypatch.setattr("sonnys_pipeline.simulator.serve", lambda *_, on_start: on_start("http://127.0.0.1:1/v1"))
+    result = run("simulate", "--config", '{"speed": 5, "sites": 4}')
+    assert "SONNYS_RATE_LIMIT=20/3\n" in result.stdout
+    assert "SONNYS_POLL_INTERVAL=0.4 SONNYS_JOB_TIMEOUT=60\n" in result.stdout
+    assert "SONNYS_HASH_LIFETIME=240\n" in result.stdout
+    assert "Simulating 4 sites" in result.stderr
+
+
 def test_demo_prints_what_landed_where_and_what_to_do_next(landed_days, tmp_path):
     """A line a day and the sum on standard output; what is going on meanwhile on standard error."""
     result = run("demo", "--days", "2", "--folder", tmp_path / "demo")

@@ -23,9 +23,8 @@ import yaml
 from dagster._cli import create_dagster_cli
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
-from dagster._daemon.cli import create_dagster_daemon_cli
 
-from sonnys_pipeline.orchestration import web
+from sonnys_pipeline.orchestration import daemon, web
 from sonnys_pipeline.orchestration.serving import CODE_LOCATION
 from sonnys_pipeline.settings import Settings
 
@@ -42,7 +41,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROGRAMS: dict[str, click.Command] = {
     "dagster": create_dagster_cli(),
     "sonnys-webserver": web.command(),
-    "dagster-daemon": create_dagster_daemon_cli(),
+    "sonnys-daemon": daemon.command(),
 }
 
 
@@ -58,7 +57,7 @@ def compose() -> dict[str, Any]:
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every command line of ours in `deploy/` and in the guide, each with where it stands."""
-    for line in re.findall(r"^(?:dagster|sonnys-webserver|celery).*$", GUIDE.read_text(), re.MULTILINE):
+    for line in re.findall(r"^(?:dagster|sonnys|celery).*$", GUIDE.read_text(), re.MULTILINE):
         yield GUIDE.name, shlex.split(line)
     for unit in UNITS:
         yield unit.name, shlex.split(section(unit, "Service")["execstart"])
@@ -131,7 +130,7 @@ def test_the_guide_has_every_process_and_leads_somewhere():
     started = {Path(words[0]).name for where, words in commands() if where == GUIDE.name}
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", GUIDE.read_text())
 
-    assert started == {"dagster", "sonnys-webserver", "dagster-daemon", "celery"}
+    assert started == {"dagster", "sonnys-webserver", "sonnys-daemon", "celery"}
     assert len(links) >= 5
     assert [link for link in links if not (GUIDE.parent / link).exists()] == []
 
@@ -345,12 +344,13 @@ def test_every_instance_notices_runs_whose_process_is_gone(path):
     assert config["run_retries"]["retry_on_asset_or_op_failure"] is False
 
 
-def test_every_web_server_of_a_deployment_is_the_guarded_one():
-    """Nothing starts Dagster's own; in the image even its name leads to ours, by which the chart starts it."""
+def test_web_servers_and_daemons_of_a_deployment_are_ours():
+    """Nothing starts Dagster's own; in the image even their names lead to ours, by which the chart starts them."""
     started = {Path(words[0]).name for _, words in commands()}
 
-    assert "sonnys-webserver" in started
-    assert "dagster-webserver" not in started
-    assert "cp /opt/sonnys/bin/sonnys-webserver /opt/sonnys/bin/dagster-webserver" in DOCKERFILE
+    for program in ("webserver", "daemon"):
+        assert f"sonnys-{program}" in started
+        assert f"dagster-{program}" not in started
+        assert f"cp /opt/sonnys/bin/sonnys-{program} /opt/sonnys/bin/dagster-{program}" in DOCKERFILE
     names = {variable["name"] for variable in helm()["dagsterWebserver"]["env"]}
     assert names == {"DAGSTER_WEBSERVER_ALLOW_HOST"}

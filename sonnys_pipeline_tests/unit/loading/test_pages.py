@@ -10,6 +10,7 @@ from sonnys_pipeline.client import (
     IncompleteResultError,
     JobData,
     JobStatus,
+    OversizeError,
     ResponseFormatError,
     TransactionJobItem,
     UnknownJobStatusError,
@@ -119,6 +120,14 @@ def test_a_row_that_does_not_fit_is_named(make_row: MakeRow) -> None:
     assert (error.row_id, error.field, error.page_hash, list(error.page)) == ("2:1", "total", "h7", rows)
 
 
+def test_a_page_has_no_more_rows_than_were_asked_for(make_row: MakeRow) -> None:
+    """A hundred, from the contract; what a hundred thousand would cost is not tried."""
+    rows = [make_row(number) for number in range(101)]
+    assert len(passed("h1", rows[:100], 101).ids) == 100
+    with pytest.raises(OversizeError, match="load job h1: 101 rows came on a page, and 100 were asked for"):
+        passed("h1", rows)
+
+
 def test_fields_that_no_model_knows_are_kept_and_counted(make_row: MakeRow) -> None:
     """In the column `extra`, and by name, over pages and windows."""
     pages = [
@@ -159,8 +168,8 @@ def test_equal_copies_that_total_counts_are_one_row(make_row: MakeRow) -> None:
         passed("h2", [make_row(2), make_row(3, loyaltyTier="gold")], 5),
     ]
     loaded = complete_window(WINDOW, pages)
-    assert (ids(loaded), loaded.total, loaded.copies) == (["1:1", "2:1", "3:1"], 3, 2)
-    assert LoadedDay(DAY, (loaded, loaded), loaded.table, LOADED_AT, 1, 1.0).copies == 4
+    assert (ids(loaded), loaded.total, loaded.repeats) == (["1:1", "2:1", "3:1"], 3, 2)
+    assert LoadedDay(DAY, (loaded, loaded), loaded.table, LOADED_AT, 1, 1.0).repeats == 4
 
 
 def test_two_rows_of_one_id_are_named(make_row: MakeRow) -> None:

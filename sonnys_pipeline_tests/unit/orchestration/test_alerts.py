@@ -9,8 +9,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster_shared.error import SerializableErrorInfo
 
 from sonnys_pipeline.orchestration.alerts import DeliveryError, alerts_sensor, webhook
+from sonnys_pipeline.orchestration.messages import together
 from sonnys_pipeline.settings import Settings, SettingsError
 
 
@@ -76,7 +79,7 @@ def test_a_failed_run_is_told_once(instance):
     listener = Listener(instance, inbox)
     failed = run(instance, "2026-03-10")
 
-    assert "1 message" in listener.look()
+    assert "1 thing told" in listener.look()
     assert "nothing" in listener.look()
 
     (message,) = inbox.messages
@@ -131,10 +134,53 @@ def test_what_was_not_delivered_is_tried_again_in_order(instance):
     assert "not delivered" in listener.look()
     assert "not delivered" in listener.look()
     assert inbox.messages == []
-    assert "2 messages" in listener.look()
+    assert "2 things told in one message" in listener.look()
 
-    assert [first.run_id in inbox.messages[0], second.run_id in inbox.messages[1]] == [True, True]
-    assert len(inbox.messages) == 2
+    (message,) = inbox.messages
+    assert 0 < message.index(first.run_id) < message.index(second.run_id)
+
+
+def test_a_finding_that_stays_is_told_once(instance):
+    """The same check finds the same again: no news. It passes, and finds it once more: news."""
+    inbox, state = Inbox(), {"passed": False}
+
+    @dg.asset_check(asset=rows, name="sound")
+    def changing() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=state["passed"], description="2 ids are odd")
+
+    listener = Listener(instance, inbox)
+    for passed, told in ((False, 1), (False, 1), (True, 1), (False, 2)):
+        state["passed"] = passed
+        run(instance, "2026-03-12", changing)
+        listener.look()
+        assert len(inbox.messages) == told
+
+
+def test_a_long_look_is_one_message_that_a_chat_takes(instance):
+    """Ten runs ended since the last look: one message of bounded length, which counts what finds no room."""
+    text = together([f"run {number} " + "x" * 1000 for number in range(10)])
+
+    assert len(text) < 4000
+    assert "and 7 more: see /runs" in text
+
+
+def test_a_backfill_that_dagster_gave_up_is_told(instance):
+    """It ended without a run that would have told; with Dagster's reason."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    error = SerializableErrorInfo("CodeLocationGone: not there", [], None)
+    given_up = PartitionBackfill(
+        "backfill", BulkActionStatus.FAILED, from_failure=False, tags={}, backfill_timestamp=1.0, error=error,
+        backfill_end_timestamp=2.0,
+    )  # fmt: skip
+    instance.add_backfill(given_up)
+
+    listener.look()
+    listener.look()
+
+    (message,) = inbox.messages
+    assert "CodeLocationGone: not there" in message
+    assert "/runs/b/backfill" in message
 
 
 def test_a_message_that_is_never_taken_does_not_hold_up_the_others(instance, monkeypatch):
@@ -157,7 +203,7 @@ def test_without_a_webhook_the_log_is_told(instance, capfd):
     listener = Listener(instance, None)
     run(instance, "2026-03-10")
 
-    assert "1 message" in listener.look()
+    assert "1 thing told" in listener.look()
     assert "run it again when the API works" in "".join(capfd.readouterr())
 
 

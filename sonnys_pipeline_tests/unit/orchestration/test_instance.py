@@ -2,11 +2,13 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -30,9 +32,12 @@ from sonnys_pipeline.orchestration.instance import (
     InstanceError,
     configured_instance,
     daemon_finding,
+    instance_finding,
     recorded_finding,
 )
+from sonnys_pipeline.orchestration.processes import RunProcess
 
+DEPLOYED = Path(__file__).parents[3] / "deploy" / "dagster.yaml"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -50,10 +55,15 @@ def beat(instance: dg.DagsterInstance, kinds: list[str], age: float, *, error: s
         instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp() - age, kind, "one", errors))
 
 
-def origin(name: str) -> RemoteInstigatorOrigin:
+@dg.job
+def nothing() -> None:
+    """Never executed."""
+
+
+def origin(name: str, location: str) -> RemoteInstigatorOrigin:
     """Where Dagster would have loaded a schedule or sensor from."""
     target = LoadableTargetOrigin(module_name="sonnys_pipeline.definitions")
-    repository = RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target), "__repository__")
+    repository = RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, location), "__repository__")
     return RemoteInstigatorOrigin(repository, name)
 
 
@@ -95,18 +105,77 @@ def test_a_daemon_that_never_ran_is_told_with_the_command(instance: dg.DagsterIn
     found = daemon_finding(instance, NOW)
     assert found.state is State.WARNING
     assert "has never run" in found.detail
-    assert "dagster-daemon run" in found.remedy
+    assert "sonnys-daemon run -m sonnys_pipeline.definitions" in found.remedy
 
 
 def test_a_daemon_that_beats_is_alive(instance: dg.DagsterInstance) -> None:
-    """Every kind that the instance needs was heard of; schedules that are switched on are counted, sensors are not."""
+    """Every kind that the instance needs was heard of; what its sensors and schedules do, is not known yet."""
     beat(instance, list(instance.get_required_daemon_types()), DAEMON_SILENCE - 1)
-    assert daemon_finding(instance, NOW).detail == "alive; 0 schedules switched on"
-    daily = ScheduleInstigatorData("0 6 * * *", NOW.timestamp())
-    for kind, data in ((InstigatorType.SCHEDULE, daily), (InstigatorType.SENSOR, SensorInstigatorData())):
-        instance.add_instigator_state(InstigatorState(origin(kind.value), kind, InstigatorStatus.RUNNING, data))
     found = daemon_finding(instance, NOW)
-    assert (found.state, found.detail) == (State.OK, "alive; 1 schedule switched on")
+    assert (found.state, found.detail.partition(",")[0]) == (State.OK, "alive")
+
+
+RUNS, OTHER = "sonnys_pipeline.definitions", "sonnys_pipeline"
+
+
+def switch_on(instance: dg.DagsterInstance, name: str, location: str) -> None:
+    """A schedule, as the UI does it."""
+    daily = ScheduleInstigatorData("0 6 * * *", NOW.timestamp())
+    state = InstigatorState(origin(name, location), InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, daily)
+    instance.add_instigator_state(state)
+
+
+@pytest.mark.parametrize(
+    ("switched", "state", "says"),
+    [
+        ([], State.WARNING, f"daily_transactions_schedule is off in {RUNS}: nothing lands"),
+        ([("watch_schedule", RUNS)], State.WARNING, f"daily_transactions_schedule is off in {RUNS}: nothing lands"),
+        ([("daily_transactions_schedule", OTHER)], State.WARNING, f"it is on in {OTHER}, which does not run"),
+        ([("daily_transactions_schedule", RUNS)], State.OK, "alive; daily_transactions_schedule is switched on"),
+    ],
+)
+def test_the_mornings_schedule_is_on_in_the_location_that_runs(
+    instance: dg.DagsterInstance, switched: list[tuple[str, str]], state: State, says: str
+) -> None:
+    """Another schedule does not count, nor this one under another location's name; the remedy names what to switch."""
+    beat(instance, list(instance.get_required_daemon_types()), 10)
+    for location, age in ((RUNS, 20), (OTHER, DAEMON_SILENCE + 1)):
+        ticked = SensorInstigatorData(last_tick_timestamp=NOW.timestamp() - age)
+        sensor = InstigatorState(origin("alerts", location), InstigatorType.SENSOR, InstigatorStatus.RUNNING, ticked)
+        instance.add_instigator_state(sensor)
+    for name, location in switched:
+        switch_on(instance, name, location)
+
+    found = daemon_finding(instance, NOW)
+
+    assert (found.state, says in found.detail) == (state, True), found
+    if state is State.WARNING:
+        assert f"switch on daily_transactions_schedule of {RUNS}" in found.remedy
+        assert "make dev" not in found.remedy
+
+
+def test_an_instance_that_cannot_notice_lost_runs_is_told(instance: dg.DagsterInstance) -> None:
+    """Dagster's own launcher, or monitoring switched off: the remedy names the file that has both."""
+    found = instance_finding(instance)
+
+    assert found.state is State.WARNING
+    assert "power cut" in found.detail
+    assert "deploy/dagster.yaml" in found.remedy
+
+
+def test_runs_whose_process_is_gone_are_told() -> None:
+    """By the start of their ids; one whose process lives is not named."""
+    with instance_for_test(overrides=yaml.safe_load(DEPLOYED.read_text())) as deployed:
+        assert instance_finding(deployed).state is State.OK
+        runs = [deployed.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED) for _ in range(2)]
+        alive, gone = (RunProcess.this(run.run_id) for run in runs)
+        deployed.add_run_tags(alive.run_id, alive.tags)
+        deployed.add_run_tags(gone.run_id, replace(gone, started="1").tags)
+
+        found = instance_finding(deployed)
+
+    assert found.state is State.WARNING
+    assert f"1 say Started and their process is gone ({gone.run_id[:8]})" in found.detail
 
 
 def test_a_daemon_that_fell_silent_is_told_with_its_age(instance: dg.DagsterInstance) -> None:
