@@ -164,19 +164,25 @@ def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float)
     out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
-    span = f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
+    python = os.path.relpath(sys.executable)
+    python = "python" if python.startswith("..") else python
+    reading = f"len(pandas.read_parquet('{shown}/transactions', {_between(landed)}))"
     out.print(
         "Cars and sales are of each site's own day; of the first one the day before it is not landed.\n\n"
         f"{len(landed)} days in {seconds:.0f} s, under {shown}: one zstd Parquet file a day, such as\n"
         f"  {os.path.relpath(landed[-1].path)}\n\n"
         "Read them with anything, for one:\n"
-        f"  {os.path.relpath(sys.executable)} -c \"import pandas; print(len(pandas.read_parquet('{shown}/transactions', "
-        f'{span})))"\n\n'
+        f'  {python} -c "import pandas; print({reading})"\n\n'
         f"The morning report of {landed[-1].day}, a page for the browser:\n"
         f"  {os.path.relpath(page)}\n\n"
         f"Next:\n{_next_steps()}",
         markup=False,
     )
+
+
+def _between(landed: list[DemoDay]) -> str:
+    """What leaves days of other demos in the same folder out, as pandas takes it."""
+    return f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
 
 
 def _next_steps() -> str:
