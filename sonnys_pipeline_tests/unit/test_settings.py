@@ -29,6 +29,10 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_DATA_URL": ("data_url", "./data", "file:///srv/lake", "/srv/lake"),
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
+    "SONNYS_LOAD_BY": ("load_by", "site", "all", "all"),
+    "SONNYS_PROOF": ("proof", "count", "off", "off"),
+    "SONNYS_STATES": ("states", "auto", "on", "on"),
+    "SONNYS_MOST_ROWS": ("most_rows", 100_000, "5000", 5000),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
     "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
@@ -221,6 +225,7 @@ def test_settings_become_a_client() -> None:
             "X-Sonnys-API-Key": "k",
             "X-Sonnys-Site-Code": "MAIN",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
         }
         assert client._transport.base_url == PRODUCTION_URL
         assert (client.max_retries, client.backoff, client.hash_lifetime) == (2, 0.1, 9)
