@@ -62,10 +62,7 @@ class KpiTable:
     shown: Sequence[str] = ()
 
 
-_STATUS = (
-    " Status of each in its column: V checked against a production BackOffice, F formula of the trade, O our own. "
-    "Days are the site's own."
-)
+_STATUS = " How each definition is known is said with its column. Days are the site's own."
 KPI_TABLES = (
     KpiTable(
         Recipe("site_day_kpis", "1", by_site_day=True),
@@ -149,7 +146,7 @@ def _mart_asset(
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
                     **column_lineage(table.lineage, account),
-                    **_figures(table, rows),
+                    **_figures(table, rows, complete=not lacking),
                     **_provenance(inputs, read_from[day], lacking),
                 }
                 context.add_asset_metadata(metadata, partition_key=day)
@@ -161,8 +158,8 @@ def _mart_asset(
     return kpi_table
 
 
-def _figures(table: KpiTable, rows: pa.Table) -> Metadata:
-    found = totals(rows, table.totals)
+def _figures(table: KpiTable, rows: pa.Table, *, complete: bool) -> Metadata:
+    found = totals(rows, table.totals, complete=complete)
     if table.shown:
         found["sites"] = dg.MetadataValue.md(rows_as_markdown(rows, table.shown))
     return found

@@ -54,9 +54,9 @@ def watch_checks(
     @dg.multi_asset_check(
         name=account.named(WATCH),
         specs=[
-            dg.AssetCheckSpec("freshness", asset=asset, description="Yesterday is landed, two hours after it is due."),
-            dg.AssetCheckSpec("ageing", asset=asset, description="No unlanded day is about to leave the API."),
-            dg.AssetCheckSpec("settled", asset=asset, description="No transaction is unsettled a week after its day."),
+            dg.AssetCheckSpec("freshness", asset=asset, description="Whether yesterday is landed, two hours after it is due."),
+            dg.AssetCheckSpec("ageing", asset=asset, description="Days that are not landed and about to leave the API."),
+            dg.AssetCheckSpec("settled", asset=asset, description="Transactions that are unsettled a week after their day."),
         ],
         can_subset=True,
     )

@@ -56,7 +56,7 @@ def test_one_partition(pipeline):
     assert metadata["windows"] == "2026-03-10T00:00:00Z/2026-03-11T00:00:00Z"
     path = pipeline.lake.path("transactions", "2026-03-10")
     assert metadata["path"] == str(path)
-    assert metadata["bytes"] == path.stat().st_size
+    assert metadata["size"] == f"{path.stat().st_size:,} bytes"
     columns = [column.name for column in metadata["dagster/column_schema"].columns]
     assert ["date", *columns] == rows.column_names
 
