@@ -23,7 +23,19 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 SPEED = 30.0
 _TIMEZONE = "America/Chicago"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
-_DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+_DAGSTER_YAML = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+python_logs:
+  python_log_level: INFO
+run_launcher:
+  module: sonnys_pipeline.orchestration.local_launcher
+  class: LocalRunLauncher
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 15
+"""
 
 
 @dataclass(frozen=True)

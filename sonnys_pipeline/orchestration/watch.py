@@ -29,6 +29,11 @@ from sonnys_pipeline.orchestration.verdicts import ABOUT
 _ASSET = "transactions"
 WATCH = "landing_watch"
 _ALL_DAYS = "all days, whichever ones the run is about"
+_LOOKS_FOR = {
+    "freshness": "Whether yesterday is landed, two hours after it is due.",
+    "ageing": "Days that are not landed and about to leave the API.",
+    "settled": "Transactions that are unsettled a week after their day.",
+}
 #: How long the morning's run may take before yesterday counts as missing.
 GRACE = timedelta(hours=2)
 #: Days in which rows that are not settled are looked for.
@@ -53,11 +58,7 @@ def watch_checks(
 
     @dg.multi_asset_check(
         name=account.named(WATCH),
-        specs=[
-            dg.AssetCheckSpec("freshness", asset=asset, description="Whether yesterday is landed, two hours after it is due."),
-            dg.AssetCheckSpec("ageing", asset=asset, description="Days that are not landed and about to leave the API."),
-            dg.AssetCheckSpec("settled", asset=asset, description="Transactions that are unsettled a week after their day."),
-        ],
+        specs=[dg.AssetCheckSpec(name, asset=asset, description=said) for name, said in _LOOKS_FOR.items()],
         can_subset=True,
     )
     def landing_watch(
