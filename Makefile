@@ -26,7 +26,9 @@ demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui
 
-test: $(INSTALLED) ## Run every test
+test: $(INSTALLED) ## Run every test (about 25 minutes on two cores)
+	@echo "Every test, about 25 minutes on two cores; 3 minutes without the processes of acceptance/ and browser/:"
+	@echo "  $(BIN)/pytest --numprocesses 2 -m 'not acceptance and not browser'"
 	@# In the order of the folders: the longest waits, in acceptance/, begin first and overlap with everything else.
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
@@ -24,6 +25,10 @@ ALWAYS_SHARED = frozenset({"webhook_url"})
 
 _PREFIX, _BETWEEN = "sonnys_", "__"
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+#: Variables of the project's own tests, which read them by themselves.
+_TEST_PREFIX = "sonnys_test_"
+#: What Kubernetes tells each pod of a service whose name begins with `sonnys-`.
+_SERVICE_LINK = re.compile(r"_service_host$|_service_port(_\w+)?$|_port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?$")
 
 
 class AccountsError(ValueError):
@@ -95,6 +100,34 @@ def refuse_strays(known: Mapping[str, str], accounts: Collection[str]) -> None:
         )
 
 
+def refuse_misspelt(known: Mapping[str, str], fields: Collection[str]) -> None:
+    """Refuse variables that nothing would read: a misspelt `SONNYS_PII` would protect nobody, and say nothing.
+
+    Variables of one account are left to `refuse_strays` and `refuse_unknown`.
+
+    Raises:
+        AccountsError: naming each with the nearest name that there is, without its value.
+    """
+    read = {*(variable(field).lower() for field in fields), ACCOUNTS.lower(), ACCOUNT.lower()}
+    unknown = sorted(
+        name
+        for name in known
+        if name not in read
+        and _BETWEEN not in name
+        and not name.startswith(_TEST_PREFIX)
+        and not _SERVICE_LINK.search(name)
+    )
+    if unknown:
+        raise AccountsError("; ".join(f"{name.upper()}: no such setting; {_nearest(name, read)}" for name in unknown))
+
+
+def _nearest(name: str, read: Collection[str]) -> str:
+    """What to write instead: the name that this one begins with, else the one that is spelt most like it."""
+    longer = sorted((one for one in read if name.startswith(f"{one}_")), key=len)
+    near = longer[-1:] or get_close_matches(name, read, n=1, cutoff=0.75)
+    return f"did you mean {near[0].upper()}?" if near else "take it out; .env.example shows every setting"
+
+
 def own_settings(known: Mapping[str, str], account: str) -> dict[str, str]:
     """What the variables of one account say, by field; some may be no field (`refuse_unknown`)."""
     return {_split(name)[1]: value for name, value in known.items() if _BETWEEN in name and _split(name)[0] == account}
@@ -106,9 +139,11 @@ def refuse_unknown(own: Iterable[str], account: str, fields: Collection[str]) ->
     Raises:
         AccountsError: naming them.
     """
-    unknown = [variable(field, account) for field in own if field not in fields]
-    if unknown:
-        raise AccountsError(f"{_listed(unknown)}: no such setting; .env.example shows them all, without the account")
+    if unknown := sorted(field for field in own if field not in fields):
+        read = [variable(field, account).lower() for field in fields]
+        said = [_nearest(variable(field, account).lower(), read) for field in unknown]
+        unread = _listed(variable(field, account) for field in unknown)
+        raise AccountsError(f"{unread}: no such setting; {' '.join(dict.fromkeys(said))}")
     if shared := [field for field in own if field in ALWAYS_SHARED]:
         ours = _listed(variable(field, account) for field in shared)
         raise AccountsError(f"{ours}: one for all accounts; write {_listed(map(variable, shared))}")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
@@ -58,7 +59,7 @@ class DemoError(Exception):
 
 
 @contextmanager
-def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
+def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"] = "live") -> Iterator[dict[str, str]]:
     """A running simulator, and the environment in which Dagster uses it; every duration scaled by the same factor.
 
     Raises:
@@ -70,7 +71,7 @@ def demo_environment(folder: Path, sites: int) -> Iterator[dict[str, str]]:
         (home / "dagster.yaml").write_text(_DAGSTER_YAML)
     except OSError as error:
         raise DemoError(f"cannot write in {folder} ({error.strerror}); choose another --folder") from error
-    config = SimulatorConfig(sites=sites, speed=SPEED)
+    config = SimulatorConfig(api=api, sites=sites, speed=SPEED)
     with Simulator(config) as simulator:
         scaled = {
             "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",

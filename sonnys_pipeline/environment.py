@@ -62,7 +62,12 @@ class EnvironmentSettings(BaseSettings):
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         with _readable_env_file():
-            return cls._of_account(account, given) if account else cls._made(given, accounts.variable)
+            if account:
+                return cls._of_account(account, given)
+            known = accounts.variables(given.get("_env_file", ".env"))
+            return cls._made(
+                given, accounts.variable, _refused(partial(accounts.refuse_misspelt, known, cls.model_fields))
+            )
 
     @classmethod
     def readable(cls, account: str | None = None, **overrides: Any) -> tuple[Self, SettingsError | None]:  # noqa: ANN401
@@ -118,15 +123,11 @@ class EnvironmentSettings(BaseSettings):
             there = accounts.names(known)
             accounts.chosen(known, there, account)
         own = accounts.own_settings(known, account)
-        refused: list[AccountsError] = []
-        for refuse in (
+        refused = _refused(
+            partial(accounts.refuse_misspelt, known, cls.model_fields),
             partial(accounts.refuse_unknown, own, account, cls.model_fields),
             partial(accounts.refuse_same, known, there, account),
-        ):
-            try:
-                refuse()
-            except AccountsError as wrong:
-                refused.append(wrong)
+        )
         own = {name: text for name, text in own.items() if name in cls.model_fields}
         alone = {name: cls.model_fields[name].default for name in accounts.NEVER_SHARED}
 
@@ -181,6 +182,17 @@ def _readable_env_file() -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as unreadable:
         reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
         raise EnvFileError(f".env cannot be read: {reason}; mend the file, or remove it") from unreadable
+
+
+def _refused(*checks: Callable[[], None]) -> list[AccountsError]:
+    """What these checks refuse; all of it, so that it can be corrected at once."""
+    refused: list[AccountsError] = []
+    for check in checks:
+        try:
+            check()
+        except AccountsError as wrong:
+            refused.append(wrong)
+    return refused
 
 
 @contextmanager

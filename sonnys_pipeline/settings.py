@@ -21,13 +21,18 @@ from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, S
 from sonnys_pipeline.client.budget import account_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 from sonnys_pipeline.environment import EnvFileError, EnvironmentSettings, SettingsError
+from sonnys_pipeline.key_strength import key_bits
+from sonnys_pipeline.private_folder import private_folder
 
-__all__ = ["SHORTEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
+__all__ = ["WEAKEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
 
 #: Schemes of object stores in which the lake may lie.
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "az")
-#: Characters of `SONNYS_PII_KEY`; short ones are found by trying.
-SHORTEST_PII_KEY = 16
+#: Binary logarithm of the guesses that `SONNYS_PII_KEY` has to withstand (`key_strength.py`): who has a hash of a name
+#: that is known tries out keys by the thousand million a second.
+WEAKEST_PII_KEY = 64
+#: Bytes of a key, however good its letters are (`loading/privacy.py`).
+_SHORTEST_PII_KEY = 16
 
 
 def _known_zone(name: str) -> str:
@@ -69,10 +74,13 @@ def _credential(value: SecretStr) -> SecretStr:
 
 
 def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-    if info.data.get("pii") == "hash" and (key is None or len(key.get_secret_value()) < SHORTEST_PII_KEY):
+    given = key.get_secret_value() if key else ""
+    is_weak = len(given) < _SHORTEST_PII_KEY or key_bits(given) < WEAKEST_PII_KEY
+    if info.data.get("pii") == "hash" and is_weak:
+        said = "this one can be found by trying" if given else "there is none"
         raise ValueError(
-            f"SONNYS_PII=hash needs a key of {SHORTEST_PII_KEY} characters at least, such as `openssl rand -hex 32` "
-            "makes; keep it safe: other keys make other hashes"
+            f"SONNYS_PII=hash needs a key that nobody guesses, and {said}: make one with `openssl rand -hex 32`, and "
+            "keep it safe: other keys make other hashes"
         )
     return key
 
@@ -123,7 +131,7 @@ class Settings(EnvironmentSettings):
     Attributes:
         api_id: the operator's API id.
         api_key: its secret key.
-        site_code: optional site header; narrows everything to one site.
+        site_code: the one site that is read: sent as header, and named by each load job.
         base_url: API root.
         rate_limit: the request budget, written `requests/seconds`.
         budget_url: where the shared budget lives: a file, PostgreSQL or Redis; default a file in the state folder.
@@ -134,6 +142,10 @@ class Settings(EnvironmentSettings):
         data_url: root of the lake: a folder, or a URL of an object store.
         state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
         ledger_url: where jobs are remembered; default a SQLite file in the state folder.
+        load_by: whether each load job names a site, which keys of several sites need, or none does.
+        proof: whether each day's rows are compared with the API's own count of it.
+        states: whether plan flags and status are read from `version-2`: for rows that lack them, always, never.
+        most_rows: rows that one site may have in one window of a day at most; ten times as many for all sites at once.
         pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
         pii_key: the key of the hashes; kept nowhere else.
         archive: whether the pages of each day are kept, as received but for personal data, beside the day.
@@ -159,6 +171,10 @@ class Settings(EnvironmentSettings):
     data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
+    load_by: Literal["site", "all"] = "site"
+    proof: Literal["count", "off"] = "count"
+    states: Literal["auto", "on", "off"] = "auto"
+    most_rows: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     pii: Literal["keep", "hash", "drop"] = "keep"
     pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None
     archive: Literal["keep", "off"] = "keep"
@@ -236,19 +252,19 @@ class Settings(EnvironmentSettings):
             max_retries=self.max_retries,
             backoff=self.poll_interval / 2,
             hash_lifetime=self.hash_lifetime,
+            quotes_pages=self.pii == "keep",
         )
 
     def prepared_state_dir(self) -> Path:
-        """The state folder, made if need be; readable by its owner alone.
+        """The state folder, made if need be; readable by its owner alone, and closed to others where it was open.
 
         Raises:
-            SettingsError: when it cannot be made.
+            SettingsError: when it cannot be made, or is another user's.
         """
         try:
-            self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return private_folder(self.state_dir)
         except OSError as error:
             raise SettingsError(
-                f"{self.variable('state_dir')}: {self.state_dir} cannot be made ({error.strerror}); "
-                "name one that can be written"
+                f"{self.variable('state_dir')}: {self.state_dir} cannot be used ({error.strerror}); name a folder of "
+                "your own, or one that can be made"
             ) from error
-        return self.state_dir

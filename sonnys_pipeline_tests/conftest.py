@@ -6,17 +6,22 @@ Belongs here: fixtures for more than one module. Does not belong here: assertion
 import copy
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from hypothesis import settings as hypothesis_settings
+from pydantic_settings import DotEnvSettingsSource
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.loading.pages import PageRows, parse_page
@@ -35,6 +40,12 @@ from sonnys_pipeline_tests.virtual import answer
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("house")
 
+# A shell that starts `make test &` lets it ignore Ctrl-C, and what ignores a signal hands that on to its children: here
+# some of them are to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ROOT = Path(__file__).parents[1]
 API_ID = "test-id-0815"
 API_KEY = "test-key-4711"
 
@@ -90,10 +101,18 @@ ROW: Mapping[str, Any] = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> None:
-    """The developer's own credentials and settings reach no test."""
+def _no_settings_from_outside() -> Iterator[None]:
+    """The developer's own credentials and settings reach no test, nor do those of a `.env` here."""
     for name in [name for name in os.environ if name.startswith("SONNYS_")]:
         del os.environ[name]
+    read = DotEnvSettingsSource._read_env_files
+
+    def read_elsewhere(source: DotEnvSettingsSource) -> Mapping[str, str | None]:
+        return {} if Path.cwd() == ROOT else read(source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DotEnvSettingsSource, "_read_env_files", read_elsewhere)
+        yield
 
 
 @pytest.fixture
@@ -139,16 +158,13 @@ class Sent:
 class Wire(BaseAdapter):
     """Stands where the network begins: answers from a script, the last one for ever, and keeps what was sent."""
 
-    script: list[requests.Response | Exception] = field(default_factory=list)
+    script: list[tuple[int, bytes, Mapping[str, str]] | Exception] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
 
     def answer(self, status: int = 200, body: object = None, **headers: str) -> None:
-        """Add an answer; bytes go as they are, anything else as JSON."""
-        response = requests.Response()
-        response.status_code = status
-        response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        response.headers.update(headers)
-        self.script.append(response)
+        """Add an answer; bytes go as they are, anything else as JSON; `_` in the name of a header is `-`."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.script.append((status, content, {name.replace("_", "-"): value for name, value in headers.items()}))
 
     def break_with(self, error: Exception) -> None:
         """Add a failure of the network."""
@@ -158,13 +174,16 @@ class Wire(BaseAdapter):
         """Called by requests instead of the network."""
         self.sent.append(Sent(str(request.method), str(request.url), dict(request.headers), timeout))
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        response = requests.Response()
         if isinstance(said, requests.RequestException):
-            said.request = request
-            said.response = requests.Response()
+            said.request, said.response = request, response
         if isinstance(said, Exception):
             raise said
-        said.request, said.url = request, str(request.url)
-        return said
+        response.status_code, content, headers = said
+        response.headers.update(headers)
+        response.raw = HTTPResponse(BytesIO(content), headers, response.status_code, preload_content=False)
+        response.request, response.url = request, str(request.url)
+        return response
 
     def close(self) -> None:
         """Nothing to close."""

@@ -5,9 +5,9 @@ The first two are Debian's packages; S3 is moto's server, from the package regis
 Belongs here: starting, killing and ending servers, and the fixtures that hand them out. Does not belong here: what is
 asked of them.
 
-A missing server is an error that names the package, so that CI cannot pass without these tests; only a developer who
-sets `SONNYS_TEST_SERVERS=skip` has them skipped. PostgreSQL refuses to run as root: under root both servers run as
-`nobody`, in a folder of their own.
+Where a program is missing its tests are skipped, with one line at the end of the run that names the package. `CI=true`
+makes an error of it, so that CI cannot pass without these tests. PostgreSQL refuses to run as root:
+under root both servers run as `nobody`, in a folder of their own.
 """
 
 import os
@@ -24,14 +24,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import requests
 
 #: Seconds until a server counts as stuck; two orders above what it takes.
 STUCK = 60.0
-#: Read here, because no setting from outside outlives the beginning of the tests.
-MAY_BE_SKIPPED = os.environ.get("SONNYS_TEST_SERVERS") == "skip"
+#: Whether a missing program is an error, as on machines that are to run every test.
+IS_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 #: Stands in every URL that the fixtures give out, so that tests can look for it where it must not stand.
 PASSWORD = "server-password-4711"
 
@@ -243,14 +244,19 @@ def s3_settings(port: int) -> dict[str, str]:
 
 
 def program(name: str, package: str, *folders: Path) -> str:
-    """A server's program; a failing test that names Debian's package where there is none."""
+    """A server's program; where there is none, see `do_without`."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, folders), "/usr/sbin"])
     found = shutil.which(name, path=path)
     if found:
         return found
-    if MAY_BE_SKIPPED:
-        pytest.skip(f"no {name}, and SONNYS_TEST_SERVERS=skip")
-    pytest.fail(f"no {name}: apt-get install {package} (.ci/packages does it), or set SONNYS_TEST_SERVERS=skip")
+    return do_without(name, package)
+
+
+def do_without(name: str, package: str) -> NoReturn:
+    """Skip whatever needs a program that is missing, and say which package brings it; under CI, fail."""
+    if IS_CI:
+        pytest.fail(f"no {name}, and CI leaves no test out: apt-get install {package} (.ci/packages does it)")
+    pytest.skip(f"no {name} on this machine: the tests that need it are left out (apt-get install {package})")
 
 
 def dying(command: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,8 @@ from sonnys_pipeline.client import (
     RateLimitError,
     RequestRate,
     ServerError,
+    Site,
+    ValidationError,
 )
 from sonnys_pipeline.loading.exchange import Answer
 
@@ -100,6 +102,11 @@ class VirtualExchange:
         self.closed = True
 
 
+def iso(instant):
+    """Unix seconds as the API writes them."""
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def answer(job_hash, status, **page):
     """The body of an answer of get-job-data."""
     return to_json({"data": {"hash": job_hash, "status": status, **page}})
@@ -117,10 +124,19 @@ class VirtualJob:
 
 @dataclass
 class VirtualApi:
-    """Rows of a chain that has `rows_per_day` of them, evenly over each UTC day; faults by probability, seeded."""
+    """Rows of a chain that has `rows_per_day` of them, evenly over each UTC day; faults by probability, seeded.
+
+    `sites`: rows a day of each site by code, or what tells them for a number of days since 1970. With several of them
+    load jobs have to name one (contract, L1); lists have to only with `lists_need_site` ([?]). `unlisted`: of them
+    those that `/site/list` does not name.
+    """
 
     clock: VirtualClock
     rows_per_day: int = 800
+    sites: Mapping[str, int | Callable[[int], int]] = field(default_factory=dict)
+    needs_site: bool = True
+    lists_need_site: bool = False
+    unlisted: frozenset[str] = frozenset()
     job_seconds: tuple[float, float] = (1.0, 4.0)
     seed: int = 1
     rate: RequestRate = field(default_factory=RequestRate)
@@ -136,30 +152,51 @@ class VirtualApi:
         self.arrivals: list[float] = []
         self.block_opened, self.block_count = -1e9, 0
         self.faults_left = self.most_faults
-        self.spans: dict[tuple[int, int], list[float]] = {}
+        self.spans: dict[tuple[int, int, str | None], list[tuple[float, str]]] = {}
 
-    def instants(self, start, end):
-        """Unix seconds of all rows from start to end, both included; the first of each day lies on midnight."""
-        known = self.spans.get((start, end))
-        if known is not None:
-            return known
-        days = range(start // 86400, end // 86400 + 1)
-        found = [day * 86400 + index * 86400 / self.rows_per_day for day in days for index in range(self.rows_per_day)]
-        self.spans[(start, end)] = [instant for instant in found if start <= instant <= end]
-        return self.spans[(start, end)]
+    def instants(self, start, end, site=None):
+        """Unix second and site of each row from start to end, both included; a site's first of a day is on midnight."""
+        known = self.spans.get((start, end, site))
+        if known is None:
+            days = range(start // 86400, end // 86400 + 1)
+            chain = self.sites or {"MAIN": self.rows_per_day}
+            found = [
+                (day * 86400 + index * 86400 / rows, code)
+                for day in days
+                for code, told in chain.items()
+                if site is None or code.lower() == site.lower()
+                for rows in [told(day) if callable(told) else told]
+                for index in range(rows)
+            ]
+            known = sorted(one for one in found if start <= one[0] <= end)
+            self.spans[(start, end, site)] = known
+        return known
 
-    def row(self, instant):
-        stamp = datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def row(self, instant, site="MAIN"):
+        """A row; its id names the instant and the site."""
+        number = list(self.sites).index(site) + 1 if self.sites else 1
         return {
-            "id": f"{round(instant * 1000)}:1", "number": 1, "type": "Sale", "completeDate": stamp,
-            "locationCode": "MAIN", "salesDeviceName": "POS1", "total": 10.0, "tenders": [], "items": [],
+            "id": f"{round(instant * 1000)}:{number}", "number": 1, "type": "Sale", "completeDate": iso(instant),
+            "locationCode": site, "salesDeviceName": "POS1", "total": 10.0, "tenders": [], "items": [],
             "discount": [],
             "isRecurringPayment": False, "isRecurringRedemption": False, "isRecurringSale": False,
             "isPrepaidRedemption": False, "isPrepaidSale": False,
         }  # fmt: skip
 
+    def refuse_without_site(self, needed, params):
+        """422, as on a key of several sites."""
+        if needed and len(self.sites) > 1 and not params.get("site"):
+            raise ValidationError(422, "PayloadValidationError", ("site: Only 1 site can be selected.",))
+
+    def page_of(self, params):
+        """Rows of a page, and how many there are in all."""
+        instants = self.instants(params["startDate"], params["endDate"], params.get("site"))
+        page, limit = params["offset"], params["limit"]
+        return instants[(page - 1) * limit : page * limit], len(instants)
+
     def submit_job(self, **params):
         self.arrive("submit")
+        self.refuse_without_site(self.needs_site, params)
         key = tuple(sorted(params.items()))
         known = self.by_criteria.get(key)
         if known is None or self.clock() - self.jobs[known].submitted >= self.hash_lifetime:
@@ -183,16 +220,37 @@ class VirtualApi:
             return answer(job_hash, "working")
         if job.fails:
             return answer(job_hash, "fail")
-        instants = self.instants(job.params["startDate"], job.params["endDate"])
-        page, limit = job.params["offset"], job.params["limit"]
-        rows = [self.row(instant) for instant in instants[(page - 1) * limit : page * limit]]
+        rows, total = self.page_of(job.params)
         moved = 1 if self.fault("moved_total") else 0
-        return answer(job_hash, "pass", data=rows, limit=limit, total=len(instants) + moved)
+        if not total:  # L2
+            return answer(job_hash, "pass", data=[], offset=None, limit=None, total=None)
+        return answer(job_hash, "pass", data=[self.row(*row) for row in rows], limit=100, total=total + moved)
 
     def count(self, **params):
         self.arrive("count")
+        self.refuse_without_site(self.lists_need_site, params)
         self.lose_answer()
-        return len(self.instants(params["startDate"], params["endDate"]))
+        return len(self.instants(params["startDate"], params["endDate"], params.get("site")))
+
+    def list_v2_body(self, **params):
+        self.arrive("states")
+        self.refuse_without_site(self.lists_need_site, params)
+        self.lose_answer()
+        rows, total = self.page_of(params)
+        listed = [
+            {
+                "transNumber": 1, "transId": self.row(*row)["id"], "total": 10.0, "date": iso(row[0]),
+                "customerId": None, "isRecurringPlanSale": False, "isRecurringPlanRedemption": False,
+                "transactionStatus": "Completed",
+            }
+            for row in rows
+        ]  # fmt: skip
+        return to_json({"data": {"transactions": listed, "offset": params["offset"], "limit": 100, "total": total}})
+
+    def list_sites(self):
+        self.arrive("sites")
+        self.lose_answer()
+        return [Site(code=code, name=code) for code in self.sites if code not in self.unlisted]
 
     def fault(self, name):
         if self.faults_left > 0 and self.random.random() < self.fault_shares.get(name, 0.0):

@@ -6,6 +6,7 @@ belong here: the checks that run over landed rows (`quality.py`); what they foun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -14,9 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.analytics import wording
 from sonnys_pipeline.analytics.measures import DayBook
+from sonnys_pipeline.analytics.unknown import FROM_STATES, LEFT_OUT
 
 Severity = Literal["error", "warning", "info"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+#: A reason that counts rows without a field, beside others that have it (`unknown.py`).
+_SOME_ROWS = re.compile(r"(?P<field>\w+): (?P<rows>\d+) rows? of this day lacks? it, (?P<counted>.*)")
 #: How many sites or days a sentence names before it only counts the rest.
 _NAMED = 5
 
@@ -54,10 +58,12 @@ def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: dateti
     """
     *earlier, day = days
     known = book.known(chain.codes, day)
-    sums = book.sums(known, day)
+    unsettled = book.sums(known, day)["unsettled_transactions"]
     yield from _absent(book, chain, day)
     yield from _running(chain, known, day, made_at)
-    yield from _unsettled(int(sums["unsettled_transactions"]))
+    if unsettled is not None:
+        yield from _unsettled(int(unsettled))
+    yield from _unknown(book, chain, known, day)
     yield from _silent(book, chain, known, day)
     yield from _gaps_in_trend(book, chain.codes, earlier)
     yield from _without_transactions(chain, len(days))
@@ -91,6 +97,29 @@ def _unsettled(transactions: int) -> Iterable[Caveat]:
     if transactions:
         what = "1 transaction is" if transactions == 1 else f"{transactions:,} transactions are"
         yield Caveat("warning", f"{what} not settled; the totals may still change.")
+
+
+def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
+    """What the marts do not know: each reason once with the sites that have it, rows that lack a field added up."""
+    reasons: dict[str, list[str]] = {}
+    lacking: dict[str, int] = {}
+    for code in known:
+        for reason in book.reasons(code, day):
+            some = _SOME_ROWS.fullmatch(reason)
+            said = f"{some['field']}: {{}} lack it, {some['counted']}" if some else reason
+            lacking[said] = lacking.get(said, 0) + (int(some["rows"]) if some else 0)
+            reasons.setdefault(said, []).append(chain.names[code])
+    for reason, names in reasons.items():
+        where = "" if len(names) == len(chain.codes) else f"{_some(names)}: "
+        if lacking[reason]:
+            rows = "1 row" if lacking[reason] == 1 else f"{lacking[reason]:,} rows"
+            yield Caveat("info", f"Known in part: {where}{reason.format(rows)}.")
+        elif reason.startswith(LEFT_OUT):
+            yield Caveat("error", f"{where}{reason}. Load the day again.")
+        else:
+            remedy = " Land the day's transaction_states to know it." if reason.startswith(FROM_STATES) else ""
+            severity: Severity = "warning" if reason.endswith(")") else "info"  # figures that are null are in brackets
+            yield Caveat(severity, f"Not known: {where}{reason}.{remedy}")
 
 
 def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:

@@ -12,11 +12,9 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
-#: Dollars, exact to the cent.
-MONEY = pa.decimal128(18, 2)
-
-#: Where a definition comes from (KPIS): checked against a production BackOffice, a formula of the trade, or ours.
-Status = Literal["V", "F", "O"]
+#: How sure a definition is (KPIS, first paragraph): B and R were compared with figures of others, F is a formula of the
+#: trade, O is ours.
+Status = Literal["B", "R", "F", "O"]
 
 #: Key of a field's metadata under which a column's description stands, in Arrow and in Parquet written from it.
 DESCRIPTION = b"description"

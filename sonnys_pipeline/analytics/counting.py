@@ -23,13 +23,15 @@ from sonnys_pipeline.analytics.business_days import (
     partitions_needed,
 )
 from sonnys_pipeline.analytics.rows import Rows, open_judged
+from sonnys_pipeline.analytics.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
 
+# Rows with an amount that is none are in no figure, and named (`unknown.py`). `landed_rows` has them all.
 # A row's site decides its zone, the zone and the instant its offset, and the offset its local time. The tables are
 # small, so rows stream through two hash joins, however many there are; DuckDB needs no zone data of its own.
 _PLACED = """
-    CREATE TEMP VIEW placed AS
+    CREATE TEMP VIEW landed_rows AS
     SELECT
         judged.*,
         location_code AS site,
@@ -44,16 +46,31 @@ _PLACED = """
         AND epoch_us(complete_date) < offsets.end_us
 """
 
+_LEFT_OUT = f"""
+    CREATE TEMP TABLE left_out AS
+    SELECT
+        site,
+        business_date,
+        count(*) AS left_out,
+        array_to_string(list_sort(list(id))[:{NAMED_IDS}], ', ') AS left_out_ids
+    FROM landed_rows
+    WHERE beyond
+    GROUP BY site, business_date
+"""  # noqa: S608 - a number of this house
+
 # Physical sites show on each complete day, closed ones with zeros; others when they have rows. Sites that the list does
 # not know follow the pipeline's days.
 _SHOWN = """
     CREATE TEMP VIEW shown AS
+    WITH with_rows AS (
+        SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
+    )
     SELECT site, business_date FROM complete WHERE is_physical
     UNION
-    SELECT site, business_date FROM counted SEMI JOIN complete USING (site, business_date)
+    SELECT site, business_date FROM with_rows SEMI JOIN complete USING (site, business_date)
     UNION
     SELECT site, business_date
-    FROM counted ANTI JOIN listed USING (site) SEMI JOIN pipeline_days USING (business_date)
+    FROM with_rows ANTI JOIN listed USING (site) SEMI JOIN pipeline_days USING (business_date)
 """
 
 _COMPLETE = pa.schema([("site", pa.string()), ("business_date", pa.date32()), ("is_physical", pa.bool_())])
@@ -103,7 +120,8 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
         transactions: rows of the landed partitions.
         days: which days.
         counted: makes a row a group, with `site` and `business_date` at least, from the view `placed`.
-        result: makes the mart from the tables `counted`, `shown` (the site days that it has) and `hours`.
+        result: makes the mart from the tables `counted`, `shown` (the site days that it has), `left_out` (rows that are
+            in no figure) and `hours`.
         schema: of the result.
     """
     needed = partitions_needed(days.business_dates, days.sites, days.timezone)
@@ -115,9 +133,11 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
     with open_judged(transactions) as connection:
         _register_days(connection, days, needed, complete, pipeline_days)
         connection.execute(_PLACED)
+        connection.execute("CREATE TEMP VIEW placed AS SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
+        connection.execute(_LEFT_OUT)
         connection.execute("CREATE TEMP TABLE counted AS " + counted)
         connection.execute(_SHOWN)
-        table = connection.sql(result).to_arrow_table().cast(schema)
+        table = connection.sql(result).to_arrow_table().select(schema.names).cast(schema)
     return Mart(table, tuple(missing))
 
 

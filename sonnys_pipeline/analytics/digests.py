@@ -28,11 +28,11 @@ SITE_DAY_DIGESTS = pa.schema(
 # A sum does not depend on the order, and unlike an exclusive or it does not forget a row that is there twice.
 _CONTENT = "SELECT count(*), coalesce(sum(hash(transactions)), 0) FROM transactions"
 
-# `placed` has each row as it was landed, and beside it the site's date and hour, so that a zone that is put right
+# `landed_rows` has each row as it was landed, and beside it the site's date and hour, so that a zone that is put right
 # changes the digest as well.
 _COUNTED = """
-    SELECT site, business_date, count(*) AS rows, sum(hash(placed)) AS digest
-    FROM placed
+    SELECT site, business_date, count(*) AS rows, sum(hash(landed_rows)) AS digest
+    FROM landed_rows
     GROUP BY site, business_date
 """
 _RESULT = """

@@ -2,8 +2,9 @@
 
 Belongs here: what a column is called and says of itself. Does not belong here: how it is computed.
 
-Status: V was checked against a production BackOffice by users of a public client of this API (counts in brackets);
-F is a formula in use in the trade, not reconciled in public; O is ours.
+Status, by those who run a public client of this API: B is one site day compared with BackOffice's own report; R is 31
+days of one site compared with a CRM's daily figures, under an older rule than today's; F is a formula in use in the
+trade, not reconciled in public; O is ours. Nobody has reconciled a month with BackOffice in public.
 """
 
 from __future__ import annotations
@@ -12,26 +13,51 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from sonnys_pipeline.analytics.columns import MONEY, Column, Status, lineage_of, schema_of
+from sonnys_pipeline.analytics.columns import Column, Status, lineage_of, schema_of
+from sonnys_pipeline.analytics.money import MONEY
 
-_REDEMPTION = ("is_recurring_plan_redemption", "is_recurring_redemption")
-_PLAN_SALE = ("is_recurring_plan_sale", "is_recurring_sale")
-_RETAIL_WASH = ("items", *_REDEMPTION, *_PLAN_SALE, "is_recurring_payment", "is_prepaid_sale")
-_CAR = _RETAIL_WASH
+# What a row does not say of itself, its state says (`rows.py`).
+_PLAN_FLAG = ("is_recurring_plan_sale", "transaction_states.is_recurring_plan_sale")
+_REDEMPTION = (
+    "is_recurring_plan_redemption", "transaction_states.is_recurring_plan_redemption", "is_recurring_redemption",
+)  # fmt: skip
+_PLAN_SALE = (*_PLAN_FLAG, "is_recurring_sale")
+_RETAIL_WASH = ("items", *_REDEMPTION, *_PLAN_SALE)
+_CAR = ("items", *_REDEMPTION)
 _SALES = ("total", *_REDEMPTION)
-_ELIGIBLE = (*_CAR, "total")
+_ELIGIBLE = (*_RETAIL_WASH, "total")
+_STATUS = ("transaction_status", "transaction_states.transaction_status")
+_LANE = ("sales_device_name",)
 
 
-def _count(name: str, status: Status, description: str, sources: tuple[str, ...]) -> Column:
-    return Column(name, pa.int64(), description, sources, status)
+def _count(
+    name: str, status: Status, description: str, sources: tuple[str, ...], *, nullable: bool = False
+) -> Column:  # fmt: skip
+    return Column(name, pa.int64(), description, sources, status, nullable)
 
 
-def _money(name: str, status: Status, description: str, sources: tuple[str, ...]) -> Column:
-    return Column(name, MONEY, description, sources, status)
+def _money(
+    name: str, status: Status, description: str, sources: tuple[str, ...], *, nullable: bool = False
+) -> Column:  # fmt: skip
+    return Column(name, MONEY, description, sources, status, nullable)
 
 
-def _rate(name: str, status: Status, description: str, sources: tuple[str, ...]) -> Column:
-    return Column(name, pa.float64(), description, sources, status)
+def _rate(
+    name: str, status: Status, description: str, sources: tuple[str, ...], *, nullable: bool = False
+) -> Column:  # fmt: skip
+    return Column(name, pa.float64(), description, sources, status, nullable)
+
+
+def _unknown(*fields: str) -> Column:
+    return Column(
+        "unknown",
+        pa.string(),
+        "Which figures of the day are null, or made of a part of its rows, and which field is missing for them; null "
+        "where everything is known.",
+        fields,
+        "O",
+        nullable=True,
+    )
 
 
 SITE = Column("site", pa.string(), "Code of the site; empty for the e-commerce site.", ("location_code", "sites.code"))
@@ -43,19 +69,20 @@ BUSINESS_DATE = Column(
 )
 TOTAL_CARS = _count(
     "total_cars",
-    "V",
-    "Member washes, plan sales that are also a wash, and other washes. Prepaid and gift-card sales and recharges are "
-    "not cars (22 of 31 days equal, the others within +11 of 12,097).",
+    "B",
+    "Member washes and every other ticket with a wash; a prepaid sale, a gift card or a recharge beside a wash changes "
+    "nothing, and is no car without one. Returns and voided tickets count as they come, see `net_cars` (one day: 15; "
+    "R: 22 of 31 days equal, the others within +11 of 12,097).",
     _CAR,
 )
 MEMBER_WASHES = _count(
-    "member_washes", "V", "Redemptions of recurring plans (31 of 31 days equal, 8,506).", _REDEMPTION
+    "member_washes", "R", "Redemptions of recurring plans (31 of 31 days equal, 8,506).", _REDEMPTION
 )
 ELIGIBLE_WASHES = _count(
-    "eligible_washes", "V", "Total cars less member and free washes (22 of 31 days equal).", _ELIGIBLE
+    "eligible_washes", "R", "Total cars less member and free washes (22 of 31 days equal).", _ELIGIBLE
 )
 NEW_MEMBERSHIPS = _count(
-    "new_memberships", "V", "Plan sales that are not upgrades of a plan (31 of 31 days equal, 438).", _PLAN_SALE
+    "new_memberships", "R", "Plan sales that are not upgrades of a plan (31 of 31 days equal, 438).", _PLAN_SALE
 )
 CONVERSION_RATE = _rate(
     "conversion_rate",
@@ -65,7 +92,7 @@ CONVERSION_RATE = _rate(
 )
 PLAN_SALES = _money(
     "plan_sales",
-    "V",
+    "O",
     "The part of sales that are sales of recurring plans, upgrades included, in dollars; recharges are not in it.",
     tuple(dict.fromkeys((*_SALES, *_PLAN_SALE))),
 )
@@ -76,21 +103,21 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
     TOTAL_CARS,
     MEMBER_WASHES,
     _count("retail_washes", "F", "Washes that are neither plan sales nor redemptions.", _RETAIL_WASH),
-    _count("free_washes", "V", "Retail washes with a total of 0 (31 of 31 days equal, 319).", (*_RETAIL_WASH, "total")),
+    _count("free_washes", "R", "Retail washes with a total of 0 (31 of 31 days equal, 319).", (*_RETAIL_WASH, "total")),
     ELIGIBLE_WASHES,
     NEW_MEMBERSHIPS,
     CONVERSION_RATE,
     _money(
         "sales",
-        "V",
-        "Totals of all transactions that are not redemptions, in dollars (7,875.20 against 7,830.20: BackOffice books "
-        "overpayments apart).",
+        "B",
+        "Totals of all transactions that are not redemptions, in dollars, see `net_sales` (one day: 7,875.20 against "
+        "7,830.20, since BackOffice books overpayments apart).",
         _SALES,
     ),
     PLAN_SALES,
     _money(
         "retail_sales",
-        "V",
+        "O",
         "The part of sales that are not plan sales, in dollars: washes, goods, prepaid, and recharges of plans, which "
         "`membership_daily` has by themselves.",
         PLAN_SALES.sources,
@@ -104,20 +131,52 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
     _money(
         "average_retail_ticket",
         "F",
-        "Retail sales ÷ retail washes, in dollars, rounded to the cent; 0 where there are no retail washes.",
-        tuple(dict.fromkeys((*_SALES, *_RETAIL_WASH))),
+        "Average wash price: totals of the tickets that are retail washes ÷ retail washes, in dollars, rounded to the "
+        "cent; 0 where there are no retail washes.",
+        ("total", *_RETAIL_WASH),
     ),
     _money("discounts", "O", "Amounts of all discounts given, in dollars.", ("discounts",)),
-    _count("voided_transactions", "O", "Transactions whose status is Voided.", ("transaction_status",)),
+    _count("voided_transactions", "O", "Transactions whose status is Voided.", _STATUS, nullable=True),
     _count("voided_items", "O", "Items taken off a ticket.", ("items",)),
     _count("void_tenders", "O", "Tenders of type Void, which take back another tender.", ("tenders",)),
     _count(
         "unsettled_transactions",
         "O",
         "Transactions that are Incomplete, In-Progress or Suspended: figures of the day may still move by them.",
-        ("transaction_status",),
+        _STATUS,
+        nullable=True,
     ),
     _count("transactions", "O", "All transactions, whatever their status.", ("id",)),
+    _count(
+        "new_memberships_in_lane",
+        "F",
+        "New memberships that no online terminal sold: those whose `sales_device_name` has no E-Comm in it.",
+        (*_PLAN_SALE, *_LANE),
+        nullable=True,
+    ),
+    _rate(
+        "conversion_rate_in_lane",
+        "F",
+        "New memberships in lane ÷ eligible washes, as a fraction; 0 where there are none.",
+        tuple(dict.fromkeys((*CONVERSION_RATE.sources, *_LANE))),
+        nullable=True,
+    ),
+    _count(
+        "net_cars",
+        "O",
+        "Total cars, where the return of a wash counts -1 and a voided ticket 0.",
+        (*_CAR, "type", *_STATUS),
+        nullable=True,
+    ),
+    _money("net_sales", "O", "Sales without voided tickets, in dollars.", (*_SALES, *_STATUS), nullable=True),
+    _money(
+        "overpayments",
+        "O",
+        "The part of sales that customers paid beyond what items, tax and fees of their tickets come to, in dollars; "
+        "BackOffice books it apart.",
+        (*_SALES, "items", "tenders", "type", *_STATUS),
+    ),
+    _unknown(*_STATUS, *_PLAN_FLAG, *_LANE),
 )
 
 SITE_HOUR_COLUMNS: Sequence[Column] = (
@@ -139,7 +198,7 @@ MEMBERSHIP_COLUMNS: Sequence[Column] = (
     SITE,
     BUSINESS_DATE,
     NEW_MEMBERSHIPS,
-    _count("plan_upgrades", "O", "Plan sales that are no new membership.", _PLAN_SALE),
+    _count("plan_upgrades", "O", "Plan sales that are no new membership.", _PLAN_SALE, nullable=True),
     PLAN_SALES,
     _count(
         "recharges",
@@ -158,6 +217,7 @@ MEMBERSHIP_COLUMNS: Sequence[Column] = (
     _rate("member_share", "O", "Member washes ÷ total cars, as a fraction; 0 where there are no cars.", _CAR),
     ELIGIBLE_WASHES,
     CONVERSION_RATE,
+    _unknown(*_PLAN_FLAG),
 )
 
 TENDER_MIX_COLUMNS: Sequence[Column] = (

@@ -1,7 +1,7 @@
 """What operators count by site and day, each with its source and status (KPIS).
 
-V was checked against a production BackOffice (counts in brackets), F is a formula of the trade, O is ours. What a row
-counts as is written down in `rows.py`, once for all tables.
+B and R were compared with figures of others, F is a formula of the trade, O is ours (`kpi_columns.py` says with what).
+What a row counts as is written down in `rows.py`, once for all tables.
 
 Belongs here: the KPIs of a site's day and hour as SQL. Does not belong here: which days are complete (`counting.py`),
 where rows come from and where results go.
@@ -14,22 +14,27 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.analytics.columns import MONEY
 from sonnys_pipeline.analytics.counting import DaysWanted, Mart, count_days
 from sonnys_pipeline.analytics.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
+from sonnys_pipeline.analytics.money import MONEY
 from sonnys_pipeline.analytics.rows import Rows, open_judged, open_rows
+from sonnys_pipeline.analytics.unknown import DEVICE, HAVING, PLAN_FLAG, STATUS, unknown_sql
 
 #: Columns of `transactions` that `daily_sales` needs, the partition's day `date` aside.
 DAILY_SALES_INPUT = (
+    "type",
     "location_code",
+    "sales_device_name",
     "total",
+    "tenders",
     "items",
-    "is_prepaid_sale",
+    "discounts",
     "is_recurring_payment",
     "is_recurring_redemption",
     "is_recurring_sale",
     "is_recurring_plan_sale",
     "is_recurring_plan_redemption",
+    "transaction_status",
 )
 
 DAILY_SALES = pa.schema(
@@ -50,39 +55,43 @@ _DAILY_SALES = """
         coalesce(sum(dollars) FILTER (WHERE NOT redemption), 0) AS sales,
         count(*) AS transactions
     FROM judged
+    WHERE NOT beyond
     GROUP BY ALL
     ORDER BY ALL
 """
 
 _SALES_TOTAL = """
-    SELECT coalesce(sum(CAST(total AS DECIMAL(18, 2))), 0)
+    SELECT coalesce(sum(dollars_of(total)), 0)
     FROM transactions
-    WHERE NOT coalesce(is_recurring_plan_redemption, is_recurring_redemption)
+    WHERE NOT coalesce(is_recurring_plan_redemption, is_recurring_redemption) AND NOT is_beyond(total)
 """
 
-_SITE_DAYS = """
+_SITE_DAYS = f"""
     SELECT
         site,
         business_date,
-        count(*) FILTER (WHERE car) AS total_cars,
+{HAVING}        count(*) FILTER (WHERE car) AS total_cars,
         count(*) FILTER (WHERE redemption) AS member_washes,
         count(*) FILTER (WHERE retail_wash) AS retail_washes,
         count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
         count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+        count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND in_lane) AS new_memberships_in_lane,
+        sum(net_cars) AS net_cars,
         sum(dollars) FILTER (WHERE NOT redemption) AS sales,
+        sum(dollars) FILTER (WHERE NOT redemption AND NOT voided) AS net_sales,
         sum(dollars) FILTER (WHERE NOT redemption AND plan_sale) AS plan_sales,
-        sum(list_sum(list_transform(discounts, lambda part: CAST(part.discount AS DECIMAL(18, 2))))) AS discounts,
-        count(*) FILTER (WHERE transaction_status = 'Voided') AS voided_transactions,
+        sum(dollars) FILTER (WHERE retail_wash) AS retail_wash_sales,
+        sum(overpaid) AS overpayments,
+        sum(list_sum(list_transform(discounts, lambda part: dollars_of(part.discount)))) AS discounts,
+        count(*) FILTER (WHERE voided) AS voided_transactions,
         sum(len(list_filter(items, lambda part: part.is_voided))) AS voided_items,
         sum(len(list_filter(tenders, lambda part: part.tender = 'Void'))) AS void_tenders,
-        count(*) FILTER (WHERE transaction_status IN ('Incomplete', 'In-Progress', 'Suspended'))
-            AS unsettled_transactions,
-        count(*) AS transactions
+        count(*) FILTER (WHERE unsettled) AS unsettled_transactions
     FROM placed
     GROUP BY site, business_date
-"""
+"""  # noqa: S608 - made of names in this house
 
-_SITE_DAY_KPIS = """
+_SITE_DAY_KPIS = f"""
     WITH filled AS (
         SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
         FROM shown LEFT JOIN counted USING (site, business_date)
@@ -93,6 +102,14 @@ _SITE_DAY_KPIS = """
             total_cars - member_washes - free_washes AS eligible_washes,
             sales - plan_sales AS retail_sales
         FROM filled
+    ),
+    rated AS (
+        SELECT
+            *,
+            CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate,
+            CASE WHEN eligible_washes > 0 THEN new_memberships_in_lane / eligible_washes ELSE 0 END
+                AS conversion_rate_in_lane
+        FROM derived
     )
     SELECT
         site,
@@ -103,21 +120,24 @@ _SITE_DAY_KPIS = """
         free_washes,
         eligible_washes,
         new_memberships,
-        CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate,
+        conversion_rate,
         sales,
         plan_sales,
         retail_sales,
         dollars_each(sales, total_cars) AS average_ticket,
-        dollars_each(retail_sales, retail_washes) AS average_retail_ticket,
+        dollars_each(retail_wash_sales, retail_washes) AS average_retail_ticket,
         discounts,
-        voided_transactions,
         voided_items,
         void_tenders,
-        unsettled_transactions,
-        transactions
-    FROM derived
+        transactions,
+        overpayments,
+        {STATUS.figures_sql},
+        {DEVICE.figures_sql},
+        {unknown_sql([STATUS, PLAN_FLAG, DEVICE])}
+    FROM rated
+    LEFT JOIN left_out USING (site, business_date)
     ORDER BY site, business_date
-"""
+"""  # noqa: S608 - made of names in this house
 
 _SITE_HOURS = """
     SELECT
@@ -159,22 +179,27 @@ def site_day_kpis(
 ) -> Mart:
     """The KPIs of each site and site-local business day (KPIS; the status of each stands in its column's description).
 
-    - Total cars (V): redemptions, plan sales that are also a wash, and other washes.
-    - Member washes (V), retail washes (F), free washes (V: retail with a total of 0), eligible washes (V: the rest).
-    - New memberships (V): `isRecurringPlanSale` and `isRecurringSale`; the plan flag alone also counts upgrades.
-    - Conversion rate (F): new memberships ÷ eligible washes, a fraction; 0 where there are none.
-    - Sales (V): totals of all rows that are not redemptions; plan sales and retail are its two parts.
-    - Average ticket (F), and the average retail ticket (F): retail sales ÷ retail washes. 0 where there are no cars.
+    - Total cars (B): redemptions and all other tickets with a wash, whatever else is on them.
+    - Member washes (R), retail washes (F), free washes (R: retail with a total of 0), eligible washes (R: the rest).
+    - New memberships (R): `isRecurringPlanSale` and `isRecurringSale`; the plan flag alone also counts upgrades.
+    - Conversion rate (F): new memberships ÷ eligible washes, a fraction; 0 where there are none. In lane (F): without
+      those that an online terminal sold.
+    - Sales (B): totals of all rows that are not redemptions; plan sales and retail are its two parts (O).
+    - Average ticket (F), and the average retail ticket (F): totals of retail washes ÷ retail washes. 0 where there are
+      no cars.
     - Discounts (O), and voids (O), which are three different things: transactions, items, tenders.
     - Unsettled transactions (O): Incomplete, In-Progress or Suspended.
+    - Net cars and net sales (O): returns of a wash -1, voided tickets 0. Overpayments (O): a part of sales.
 
-    The status changes none of the other figures: they were checked without one, and live rows often lack it. So
-    `unsettled_transactions` says how many of the rows counted may still change, and `voided_transactions` how many were
-    taken back (their items are voided, so they are no washes; whatever total they keep is in sales).
+    Status and type change none of the other figures: they were compared without one, and live rows often lack the
+    status. So `unsettled_transactions` says how many of the rows counted may still change, and `voided_transactions`
+    how many were taken back.
+
+    A figure whose field no row of the site's day has is null, and `unknown` says why (LV-04).
 
     Args:
-        transactions: rows of the landed partitions, at least `KPI_INPUT`: a table, or paths of Parquet files. An id
-            that is there twice counts twice; the landing checks see to that.
+        transactions: rows of the landed partitions, at least `KPI_INPUT`: a table, or paths of Parquet files, with or
+            without their states. An id that is there twice counts twice; the landing checks see to that.
         sites: rows of `sites`; the columns `code` and `timezone`.
         business_dates: the site-local days wanted.
         landed: daily partitions that `transactions` were taken from.
@@ -212,7 +237,7 @@ def site_hour_kpis(
 
 
 def daily_sales(transactions: pa.Table) -> pa.Table:
-    """Cars and sales per site and partition (KPIS "Total cars", V; "Sales", V), as `site_day_kpis` defines them.
+    """Cars and sales per site and partition (KPIS "Total cars", B; "Sales", B), as `site_day_kpis` defines them.
 
     Args:
         transactions: landed rows with the columns of `DAILY_SALES_INPUT` and the partition's day `date`.

@@ -5,10 +5,14 @@ report has (`report.py`), how the rows were counted (`kpis.py`), and how a figur
 
 A site and day is *known* or *missing*. A known day without a row had no transactions and counts 0; a missing day
 counts nowhere, and a comparison that would need it is made over fewer sites or days, and says so.
+
+A figure of a known day may itself not be known, since a field is nowhere to be had: the mart has null there. A sum over
+sites of which one has null is not known either, and says why, rather than being a sum of some of them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,9 +23,10 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from sonnys_pipeline.analytics.business_days import MissingDay
+from sonnys_pipeline.analytics.unknown import SEPARATOR
 
-Sums: TypeAlias = Mapping[str, Decimal]
-"""Columns of `site_day_kpis`, summed."""
+Sums: TypeAlias = Mapping[str, Decimal | None]
+"""Columns of `site_day_kpis`, summed; None where a part of the sum is not known."""
 
 _ZERO = Decimal(0)
 
@@ -50,14 +55,26 @@ class Measure:
     per: str | None = None
     more_is_better: bool | None = True
 
-    def of(self, sums: Sums) -> Decimal | None:
-        """The figure of these sums; None where there is nothing to divide by.
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it is made of."""
+        return (self.column,) if self.per is None else (self.column, self.per)
 
-        The marts have 0 there (KPIS). A reader takes 0 % for a rate that was measured, so that a report has none.
+    def is_known(self, sums: Sums) -> bool:
+        """Whether all that it is made of is known; there may still be nothing to divide by."""
+        return all(sums[column] is not None for column in self.columns)
+
+    def of(self, sums: Sums) -> Decimal | None:
+        """The figure of these sums; None where one of them is not known, or there is nothing to divide by.
+
+        The marts have 0 in the latter place (KPIS). A reader takes 0 % for a rate that was measured, so that a report
+        has none.
         """
-        if self.per is None:
-            return sums[self.column]
-        return sums[self.column] / sums[self.per] if sums[self.per] else None
+        value = sums[self.column]
+        if value is None or self.per is None:
+            return value
+        per = sums[self.per]
+        return value / per if per else None
 
 
 CARS = Measure("cars", "Cars", Unit.COUNT, "total_cars")
@@ -68,6 +85,15 @@ MEMBER_SHARE = Measure("member_share", "Member share", Unit.SHARE, "member_washe
 NEW_MEMBERSHIPS = Measure("new_memberships", "New memberships", Unit.COUNT, "new_memberships")
 CONVERSION = Measure("conversion", "Conversion", Unit.SHARE, "new_memberships", "eligible_washes")
 HEADLINES = (CARS, SALES, AVERAGE_TICKET, MEMBER_WASHES, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION)
+
+NET_CARS = Measure("net_cars", "Net cars", Unit.COUNT, "net_cars")
+NET_SALES = Measure("net_sales", "Net sales", Unit.MONEY, "net_sales")
+OVERPAYMENTS = Measure("overpayments", "Overpayments", Unit.PRICE, "overpayments", more_is_better=None)
+CONVERSION_IN_LANE = Measure(
+    "conversion_in_lane", "Conversion in lane", Unit.SHARE, "new_memberships_in_lane", "eligible_washes"
+)
+#: What stands beside a headline where it says something else, or is not known.
+BESIDE = {NET_CARS: CARS, NET_SALES: SALES, OVERPAYMENTS: SALES, CONVERSION_IN_LANE: CONVERSION}
 TRENDS = (SALES, CARS, MEMBER_WASHES, NEW_MEMBERSHIPS)
 
 VOIDS = (
@@ -90,6 +116,10 @@ SUMMED = (
     "void_tenders",
     "unsettled_transactions",
     "transactions",
+    "new_memberships_in_lane",
+    "net_cars",
+    "net_sales",
+    "overpayments",
 )
 
 
@@ -130,12 +160,14 @@ class Figure:
     """One measure on the report's day; `value` is None where no site is known.
 
     `last_week` compares with the same weekday a week before, `four_weeks` with the mean of the last four of them.
+    `unknown` says why a figure of known sites is not known: a field is nowhere to be had.
     """
 
     measure: Measure
     value: Decimal | None
     last_week: Change
     four_weeks: Change
+    unknown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +195,18 @@ class DayBook:
     """What is known of each site and day.
 
     Args:
-        site_days: `site_day_kpis`, with the columns of `SUMMED`.
+        site_days: `site_day_kpis`, with the columns of `SUMMED` and `unknown`.
         missing: the gaps. Days before the first one of `site_days` are missing too.
     """
 
     def __init__(self, site_days: pa.Table, missing: Collection[Gap]) -> None:
-        self._sums = {
-            (row["site"] or "", row["business_date"]): {name: Decimal(row[name] or 0) for name in SUMMED}
-            for row in site_days.select(["site", "business_date", *SUMMED]).to_pylist()
-        }
+        rows = site_days.select(["site", "business_date", "unknown", *SUMMED]).to_pylist()
+        self._sums: dict[tuple[str, date], Sums] = {}
+        self._reasons: dict[tuple[str, date], tuple[str, ...]] = {}
+        for row in rows:
+            key = row["site"] or "", row["business_date"]
+            self._sums[key] = {name: None if row[name] is None else Decimal(row[name]) for name in SUMMED}
+            self._reasons[key] = tuple((row["unknown"] or "").split(SEPARATOR)) if row["unknown"] else ()
         self._gaps = {(gap.business_date, gap.site): gap.reason for gap in missing}
         self._first = min((day for _, day in self._sums), default=None)
 
@@ -193,17 +228,35 @@ class DayBook:
         return active | {site for site in with_gaps if all(self.gap(site, day) for day in wanted)}
 
     def sums(self, sites: Iterable[str], day: date) -> Sums:
-        """Sums over sites on one day; of no sites, zeros."""
+        """Sums over sites on one day; of no sites, zeros. A sum over what is not known is not known."""
         rows = [found for site in sites if (found := self._sums.get((site, day)))]
-        return {name: sum((row[name] for row in rows), _ZERO) for name in SUMMED}
+        return {name: _sum(row[name] for row in rows) for name in SUMMED}
+
+    def certain(self, sites: Iterable[str], day: date) -> Mapping[str, Decimal]:
+        """The sums that are known."""
+        return {name: value for name, value in self.sums(sites, day).items() if value is not None}
+
+    def reasons(self, site: str, day: date) -> tuple[str, ...]:
+        """What is not known of a site's day, or known of some of its rows only, in sentences of the mart."""
+        return self._reasons.get((site, day), ())
 
     def figure(self, measure: Measure, sites: Sequence[str], day: date) -> Figure:
         """One measure over sites, with its comparisons."""
         known = self.known(sites, day)
-        value = measure.of(self.sums(known, day)) if known else None
+        sums = self.sums(known, day)
         return Figure(
-            measure, value, self._against_last_week(measure, known, day), self._against_mean(measure, known, day)
+            measure,
+            measure.of(sums) if known else None,
+            self._against_last_week(measure, known, day),
+            self._against_mean(measure, known, day),
+            None if measure.is_known(sums) else self._why(measure, known, day),
         )
+
+    def _why(self, measure: Measure, sites: Sequence[str], day: date) -> str:
+        """Sentences of the mart that name a column of the measure."""
+        told = [reason for site in sites for reason in self.reasons(site, day)]
+        naming = [reason for reason in told if any(re.search(rf"\b{column}\b", reason) for column in measure.columns)]
+        return SEPARATOR.join(dict.fromkeys(naming)) or "the mart has no value, and does not say why"
 
     def _against_last_week(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
         before = day - timedelta(weeks=1)
@@ -213,14 +266,23 @@ class DayBook:
         return Change(measure.unit, value, base, len(both), len(sites))
 
     def _against_mean(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
-        """A day counts when every one of the sites is known on it."""
+        """A day counts when every one of the sites is known on it, and so is what the figure is made of."""
         earlier = [day - timedelta(weeks=weeks) for weeks in (1, 2, 3, 4)]
-        days = [before for before in earlier if sites and len(self.known(sites, before)) == len(sites)]
-        found = [self.sums(sites, before) for before in days]
-        base = (
-            measure.of({name: sum((sums[name] for sums in found), _ZERO) / len(found) for name in SUMMED})
-            if found
-            else None
-        )
-        value = measure.of(self.sums(sites, day)) if found else None
-        return Change(measure.unit, value, base, len(sites), len(sites), len(days), len(earlier))
+        whole = [before for before in earlier if sites and len(self.known(sites, before)) == len(sites)]
+        found = [sums for before in whole if measure.is_known(sums := self.sums(sites, before))]
+        base, value = None, None
+        if found:
+            totals = {column: _sum(sums[column] for sums in found) for column in measure.columns}
+            base = measure.of({column: None if one is None else one / len(found) for column, one in totals.items()})
+            value = measure.of(self.sums(sites, day))
+        return Change(measure.unit, value, base, len(sites), len(sites), len(found), len(earlier))
+
+
+def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
+    """None as soon as one of them is not known; 0 of none."""
+    total = _ZERO
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

@@ -13,12 +13,13 @@ import pyarrow as pa
 from sonnys_pipeline.analytics.counting import DaysWanted, Mart, count_days
 from sonnys_pipeline.analytics.kpi_columns import MEMBERSHIP_DAILY
 from sonnys_pipeline.analytics.rows import Rows
+from sonnys_pipeline.analytics.unknown import HAVING, UPGRADES, unknown_sql
 
-_MEMBERSHIPS = """
+_MEMBERSHIPS = f"""
     SELECT
         site,
         business_date,
-        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+{HAVING}        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
         count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale) AS plan_upgrades,
         sum(dollars) FILTER (WHERE plan_sale AND NOT redemption) AS plan_sales,
         count(*) FILTER (WHERE recharge) AS recharges,
@@ -28,9 +29,9 @@ _MEMBERSHIPS = """
         count(*) FILTER (WHERE car AND NOT redemption AND NOT (retail_wash AND dollars = 0)) AS eligible_washes
     FROM placed
     GROUP BY site, business_date
-"""
+"""  # noqa: S608 - made of names in this house
 
-_MEMBERSHIP_DAILY = """
+_MEMBERSHIP_DAILY = f"""
     WITH filled AS (
         SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
         FROM shown LEFT JOIN counted USING (site, business_date)
@@ -39,7 +40,7 @@ _MEMBERSHIP_DAILY = """
         site,
         business_date,
         new_memberships,
-        plan_upgrades,
+        {UPGRADES.figures_sql},
         plan_sales,
         recharges,
         recharge_sales,
@@ -47,10 +48,12 @@ _MEMBERSHIP_DAILY = """
         total_cars,
         CASE WHEN total_cars > 0 THEN member_washes / total_cars ELSE 0 END AS member_share,
         eligible_washes,
-        CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate
+        CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate,
+        {unknown_sql([UPGRADES])}
     FROM filled
+    LEFT JOIN left_out USING (site, business_date)
     ORDER BY site, business_date
-"""
+"""  # noqa: S608 - made of names in this house
 
 
 def membership_daily(
@@ -63,10 +66,11 @@ def membership_daily(
 ) -> Mart:
     """What each site sold, recharged and redeemed of memberships on each business day.
 
-    Shared with `site_day_kpis`, and equal to it: new memberships (V), plan sales (V), member washes (V), total cars
-    (V), eligible washes (V), conversion rate (F). Beside them, all O: upgrades (a plan sale that is no new membership),
-    recharges (`isRecurringPayment`, neither a sale of a plan nor a redemption) with their dollars, and the share of
-    cars that are members'.
+    Shared with `site_day_kpis`, and equal to it: new memberships (R), plan sales (O), member washes (R), total cars
+    (B), eligible washes (R), conversion rate (F). Beside them, all O: upgrades (a plan sale that is no new membership;
+    null, with the reason in `unknown`, where no row of the day has `isRecurringPlanSale`), recharges
+    (`isRecurringPayment`, neither a sale of a plan nor a redemption) with their dollars, and the share of cars that are
+    members'.
 
     Args: as for `site_day_kpis`.
 

@@ -21,7 +21,7 @@ _TENDERS = """
         part.tender,
         part.tender_sub_type,
         count(*) AS tenders,
-        sum(CAST(part.total AS DECIMAL(18, 2))) AS total
+        sum(dollars_of(part.total)) AS total
     FROM (SELECT site, business_date, unnest(tenders) AS part FROM placed)
     GROUP BY ALL
 """
@@ -38,7 +38,7 @@ _DISCOUNTS = """
             site,
             business_date,
             sum(list_sum(list_transform(
-                list_filter(items, lambda part: NOT part.is_voided), lambda part: CAST(part.gross AS DECIMAL(18, 2))
+                list_filter(items, lambda part: NOT part.is_voided), lambda part: dollars_of(part.gross)
             ))) AS gross
         FROM placed
         GROUP BY ALL
@@ -48,7 +48,7 @@ _DISCOUNTS = """
         business_date,
         part.discount_name AS discount_name,
         count(*) AS discounts,
-        sum(CAST(part.discount AS DECIMAL(18, 2))) AS amount,
+        sum(dollars_of(part.discount)) AS amount,
         any_value(gross) AS gross
     FROM (SELECT site, business_date, unnest(discounts) AS part FROM placed)
     JOIN gross USING (site, business_date)

@@ -19,6 +19,7 @@ import pyarrow as pa
 from sonnys_pipeline.analytics.caveats import Caveat, Chain, look_over, ranked
 from sonnys_pipeline.analytics.measures import (
     AVERAGE_TICKET,
+    BESIDE,
     CARS,
     CONVERSION,
     HEADLINES,
@@ -119,6 +120,16 @@ class Report:
         return self.business_date - timedelta(weeks=1)
 
     @property
+    def headlines(self) -> tuple[Figure, ...]:
+        """The figures of `HEADLINES`."""
+        return tuple(self.figures[measure.key] for measure in HEADLINES)
+
+    @property
+    def weeks_compared(self) -> int:
+        """How many of the last four weekdays are known, and so in the mean that the day is compared with."""
+        return self.figures[CARS.key].four_weeks.days
+
+    @property
     def missing_sites(self) -> tuple[SiteLine, ...]:
         """The sites that are missing on the report's day."""
         return tuple(site for site in self.sites if site.gap is not None)
@@ -155,7 +166,7 @@ def build_report(
     Raises:
         ValueError: a table lacks a column, or `made_at` is naive.
     """
-    _require("site_days", site_days, ("site", "business_date", *SUMMED))
+    _require("site_days", site_days, ("site", "business_date", *SUMMED, "unknown"))
     _require("site_hours", site_hours, ("site", "business_date", "hour", "cars"))
     _require("tenders", tenders, ("site", "business_date", "tender", "tender_sub_type", "total"))
     _require("discounts", discounts, ("site", "business_date", "discount_name", "amount"))
@@ -171,7 +182,7 @@ def build_report(
     codes = sorted(book.active_sites(days), key=lambda code: _natural(_name(names, code)))
     lines = tuple(_site_line(book, code, _name(names, code), business_date) for code in codes)
     known = book.known(codes, business_date)
-    sums = book.sums(known, business_date)
+    sums = book.certain(known, business_date)
     hours, hour_lines = _hours(site_hours, lines, business_date)
     given = _discounts(_rows(discounts, ("discount_name", "amount"), known, business_date))
     gross = sums["sales"] + sums["discounts"]
@@ -180,7 +191,7 @@ def build_report(
     return Report(
         business_date=business_date,
         made_at=made_at,
-        figures={measure.key: book.figure(measure, codes, business_date) for measure in HEADLINES},
+        figures={measure.key: book.figure(measure, codes, business_date) for measure in (*HEADLINES, *BESIDE)},
         sites=lines,
         hours=hours,
         hour_lines=hour_lines,
@@ -226,7 +237,7 @@ def _natural(name: str) -> list[Any]:
 
 
 def _site_line(book: DayBook, code: str, name: str, day: date) -> SiteLine:
-    shown = (CARS, SALES, AVERAGE_TICKET, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION)
+    shown = (CARS, SALES, AVERAGE_TICKET, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION, *BESIDE)
     return SiteLine(
         code=code,
         name=name,
@@ -240,13 +251,26 @@ def _hours(table: pa.Table, lines: Sequence[SiteLine], day: date) -> tuple[tuple
     """From the first to the last hour with a car, and the cars in them of each site that has any, or is missing."""
     cars: dict[tuple[str, int], int] = defaultdict(int)
     for row in _rows(table, ("hour", "cars"), [line.code for line in lines if not line.gap], day):
-        cars[row["site"] or "", row["hour"]] += row["cars"] or 0
+        cars[row["site"] or "", row["hour"]] += row["cars"]
     busy = [hour for (_, hour), count in cars.items() if count]
     hours = tuple(range(min(busy), max(busy) + 1)) if busy else ()
     shown = [
         HourLine(line.name, None if line.gap else tuple(cars[line.code, hour] for hour in hours)) for line in lines
     ]
     return hours, tuple(line for line in shown if line.cars is None or any(line.cars))
+
+
+def beside(figures: Mapping[str, Figure], headline: Measure) -> Sequence[Figure]:
+    """What stands beside a headline: figures that say something else than it, and those that are not known.
+
+    A headline that is itself not known has nothing beside it.
+    """
+    value = figures[headline.key].value
+    found = [figures[measure.key] for measure, of in BESIDE.items() if of == headline]
+    if value is None:
+        return []
+    nothing = {"overpayments": Decimal(0)}
+    return [one for one in found if one.unknown or one.value not in {nothing.get(one.measure.key, value), None}]
 
 
 def _trend(book: DayBook, measure: Measure, codes: Sequence[str], days: Sequence[date]) -> tuple[TrendDay, ...]:
@@ -303,6 +327,6 @@ def _discounts(rows: Iterable[Row]) -> dict[str, Decimal]:
     return dict(totals)
 
 
-def _cents(dollars: Decimal | float | None) -> Decimal:
+def _cents(dollars: Decimal | float) -> Decimal:
     """Exact cents: the API's doubles are cents written in binary."""
-    return Decimal(str(dollars or 0)).quantize(Decimal("0.01"))
+    return Decimal(str(dollars)).quantize(Decimal("0.01"))

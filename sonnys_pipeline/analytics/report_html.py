@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from sonnys_pipeline.analytics import charts, measures, wording
 from sonnys_pipeline.analytics.definitions import DEFINITIONS, Status
-from sonnys_pipeline.analytics.measures import TRENDS, VOIDS, Change
-from sonnys_pipeline.analytics.report import TOP, Report
+from sonnys_pipeline.analytics.measures import TRENDS, VOIDS, Change, Figure
+from sonnys_pipeline.analytics.report import TOP, Report, beside
 from sonnys_pipeline.analytics.report_markdown import headline
 
 #: How strong the color of an hour can get, 0 aside; the style sheet has as many classes `h1`, `h2`…
@@ -54,11 +54,11 @@ def tone(change: Change, more_is_better: bool | None) -> str:
     return "good" if (direction == "up") is more_is_better else "bad"
 
 
-def _voided_sites(report: Report) -> list[tuple[str, list[Decimal | None]]]:
+def _voided_sites(report: Report) -> list[tuple[str, list[Figure]]]:
     """Sites with the most voids, at most `TOP` of those that have any."""
-    rows = [(site.name, [site.voids[measure.key].value for measure in VOIDS]) for site in report.sites]
-    rows = [row for row in rows if any(row[1])]
-    return sorted(rows, key=lambda row: [-(value or 0) for value in row[1]])[:TOP]
+    rows = [(site.name, [site.voids[measure.key] for measure in VOIDS]) for site in report.sites]
+    rows = [row for row in rows if any(figure.value for figure in row[1])]
+    return sorted(rows, key=lambda row: [-(figure.value or Decimal(0)) for figure in row[1]])[:TOP]
 
 
 def _writers(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
@@ -74,5 +74,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=wording, measures=measures, heat_level=heat_level, tone=tone)
+    environment.globals.update(say=wording, measures=measures, beside=beside, heat_level=heat_level, tone=tone)
     return environment.get_template("report.html.j2")

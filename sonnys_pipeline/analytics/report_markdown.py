@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 
 from sonnys_pipeline.analytics import wording
-from sonnys_pipeline.analytics.measures import CARS, HEADLINES, SALES, TRENDS, Change, Figure
-from sonnys_pipeline.analytics.report import Report, TrendDay
+from sonnys_pipeline.analytics.measures import BESIDE, CARS, SALES, TRENDS, Change, Figure
+from sonnys_pipeline.analytics.report import Report, TrendDay, beside
+from sonnys_pipeline.client.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ARROWS = {"up": "▲ ", "down": "▼ ", "same": "", "unknown": ""}
@@ -26,13 +27,11 @@ def report_as_markdown(report: Report) -> str:
     lines = [
         f"**{wording.long_day(day)}{of_account}** · {escaped(headline(report))}",
         "",
-        f"| | {wording.day(day)} | against {wording.weekday(day)} last week | against 4 {wording.weekday(day)}s |",
+        f"| | {wording.day(day)} | against {wording.weekday(day)} last week | against {_mean_of(report)} |",
         "|---|---:|---:|---:|",
     ]
-    for measure in HEADLINES:
-        figure = report.figures[measure.key]
-        value = wording.quantity(figure.value, measure.unit)
-        lines.append(f"| {measure.label} | {value} | {_arrow(figure.last_week)} | {_arrow(figure.four_weeks)} |")
+    for figure in report.headlines:
+        lines += [_row(report, one) for one in (figure, *beside(report.figures, figure.measure))]
     lines += ["", "| last 30 days | |", "|---|---|"]
     lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
     if report.caveats:
@@ -71,6 +70,17 @@ def sparkline(days: Sequence[TrendDay]) -> str:
     )
 
 
+def _row(report: Report, figure: Figure) -> str:
+    weeks = "" if figure.four_weeks.days in {0, report.weeks_compared} else f" ({figure.four_weeks.days} of 4)"
+    label = figure.measure.label if figure.measure not in BESIDE else f"· {figure.measure.label.lower()}"
+    changes = f"{_arrow(figure.last_week)} | {_arrow(figure.four_weeks)}{weeks}"
+    return f"| {label} | {wording.figure(figure)} | {changes} |"
+
+
+def _mean_of(report: Report) -> str:
+    return wording.mean_of(report.weeks_compared, 4, wording.weekday(report.business_date))
+
+
 def _movers(report: Report) -> str:
     """The sites that went up and down most in sales, where there are several to choose from."""
     moved: list[tuple[Figure, str]] = [
@@ -92,4 +102,4 @@ def _arrow(change: Change) -> str:
 
 def escaped(text: str) -> str:
     """Names come from outside: none of them makes markup, and none ends the line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", printable(text))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from sonnys_pipeline.analytics.columns import MONEY, Column, lineage_of, schema_of
+from sonnys_pipeline.analytics.columns import Column, lineage_of, schema_of
+from sonnys_pipeline.analytics.money import MONEY
 from sonnys_pipeline.analytics.rows import Rows, open_rows
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -78,35 +79,38 @@ DISCOUNTS_LINEAGE = lineage_of(DISCOUNT_COLUMNS)
 # `extra` names positions from 0, so these do, too.
 _LINE_ITEMS = """
     SELECT transaction_id, site, complete_date, position, part.* EXCLUDE (gross, net, discount, tax, additional_fee),
-        CAST(part.gross AS DECIMAL(18, 2)) AS gross,
-        CAST(part.net AS DECIMAL(18, 2)) AS net,
-        CAST(part.discount AS DECIMAL(18, 2)) AS discount,
-        CAST(part.tax AS DECIMAL(18, 2)) AS tax,
-        CAST(part.additional_fee AS DECIMAL(18, 2)) AS additional_fee
+        dollars_of(part.gross) AS gross,
+        dollars_of(part.net) AS net,
+        dollars_of(part.discount) AS discount,
+        dollars_of(part.tax) AS tax,
+        dollars_of(part.additional_fee) AS additional_fee
     FROM (
         SELECT id AS transaction_id, location_code AS site, complete_date,
             unnest(range(len(items))) AS position, unnest(items) AS part
         FROM transactions
+        WHERE NOT is_beyond_in_items(items)
     )
 """
 _TENDERS = """
     SELECT transaction_id, site, complete_date, position, part.* EXCLUDE (amount, change, total),
-        CAST(part.amount AS DECIMAL(18, 2)) AS amount,
-        CAST(part.change AS DECIMAL(18, 2)) AS change,
-        CAST(part.total AS DECIMAL(18, 2)) AS total
+        dollars_of(part.amount) AS amount,
+        dollars_of(part.change) AS change,
+        dollars_of(part.total) AS total
     FROM (
         SELECT id AS transaction_id, location_code AS site, complete_date,
             unnest(range(len(tenders))) AS position, unnest(tenders) AS part
         FROM transactions
+        WHERE NOT is_beyond_in_tenders(tenders)
     )
 """
 _DISCOUNTS = """
     SELECT transaction_id, site, complete_date, position, part.* EXCLUDE (discount),
-        CAST(part.discount AS DECIMAL(18, 2)) AS discount
+        dollars_of(part.discount) AS discount
     FROM (
         SELECT id AS transaction_id, location_code AS site, complete_date,
             unnest(range(len(discounts))) AS position, unnest(discounts) AS part
         FROM transactions
+        WHERE NOT is_beyond_in_discounts(discounts)
     )
 """
 

@@ -1,7 +1,8 @@
 """Numbers, days and hours as people read them: English, United States.
 
 Belongs here: how one value is written. Does not belong here: sentences and tables (`report_markdown.py`, the template).
-None is written as a dash everywhere: it means that the value is not known, never that it is 0.
+None is written as a dash everywhere: there is nothing to show, which is never 0. A figure that is not known although
+its sites are, since a field is nowhere to be had, says so in words.
 Day and month names are our own, because those of `strftime` depend on the machine's locale.
 """
 
@@ -10,10 +11,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from sonnys_pipeline.analytics.measures import Change, Unit
+from sonnys_pipeline.analytics.measures import Change, Figure, Unit
 
 UNKNOWN = "\N{EN DASH}"
+NOT_KNOWN = "not known"
 _MINUS = "\N{MINUS SIGN}"
+_BESIDE = {
+    "net_cars": "net {}",
+    "net_sales": "net {}",
+    "overpayments": "{} of it overpaid",
+    "conversion_in_lane": "{} in lane",
+}
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -52,6 +60,24 @@ def quantity(value: Decimal | None, unit: Unit) -> str:
     if unit is Unit.SHARE:
         return share(value)
     return dollars(value, 2 if unit is Unit.PRICE else 0)
+
+
+def figure(figure: Figure) -> str:
+    """A figure's value in its unit; `not known` where a field is nowhere to be had (its `unknown` says which)."""
+    return NOT_KNOWN if figure.unknown else quantity(figure.value, figure.measure.unit)
+
+
+def beside(figure: Figure) -> str:
+    """What stands beside a headline: `net 12`, `net not known`, `$4.00 overpaid`, `12.5% in lane`."""
+    value = NOT_KNOWN if figure.unknown else quantity(figure.value, figure.measure.unit)
+    return _BESIDE[figure.measure.key].format(value)
+
+
+def mean_of(days: int, of_days: int, weekday: str) -> str:
+    """`mean of 4 Saturdays`, `mean of 2 of 4 Saturdays`, `no earlier Saturday`."""
+    if not days:
+        return f"no earlier {weekday}"
+    return f"mean of {days} of {of_days} {weekday}s" if days < of_days else f"mean of {days} {weekday}s"
 
 
 def compact(value: Decimal | None, unit: Unit) -> str:

@@ -26,6 +26,7 @@ from sonnys_pipeline.client import (
     Site,
     SonnysClient,
 )
+from sonnys_pipeline.client.site_codes import is_in
 
 #: A clock this far off is worth setting, in seconds.
 CLOCK_WARNING = 60.0
@@ -152,7 +153,7 @@ def check_site(site_code: str | None, inquiry: Inquiry) -> Finding:
     if inquiry.sites is None:
         return skipped(subject, inquiry.not_made or "the API did not list its sites")
     codes = [site.code for site in inquiry.sites if site.code]
-    if site_code not in codes:
+    if not is_in(site_code, codes):
         remedy = f"set SONNYS_SITE_CODE to one of {', '.join(codes)}" if codes else "leave SONNYS_SITE_CODE out"
         return Finding(subject, State.PROBLEM, f"{site_code} is none of the operator's sites", remedy)
     return Finding(subject, State.OK, f"{site_code}: only its rows are read")

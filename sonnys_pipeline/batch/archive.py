@@ -14,20 +14,24 @@ Belongs here: which pages are kept of a day, and for how long. Does not belong h
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
-from sonnys_pipeline.loading.pages import LoadedDay
+from sonnys_pipeline.loading.days import Window
+from sonnys_pipeline.loading.pages import LoadedDay, RawPage
 
 logger = logging.getLogger(__name__)
 
 #: Its folder in the lake.
 ARCHIVE = "transactions_raw"
+#: The folder of the pages of `version-2`, kept alike.
+STATES_ARCHIVE = "transaction_states_raw"
 #: The lock that a day and its archive share; the name of the days' asset.
 LOCK = "transactions"
 #: Facts of a day that say nothing of its archive.
@@ -73,28 +77,28 @@ def keep_pages(lake: Lake, loaded: LoadedDay, facts: Mapping[str, str], landed: 
     write(lake, day, pages, facts)
 
 
-def write(lake: Lake, day: str, pages: pa.Table, facts: Mapping[str, str]) -> None:
+def write(lake: Lake, day: str, pages: pa.Table, facts: Mapping[str, str], archive: str = ARCHIVE) -> None:
     """Replace a day's archive.
 
     Raises:
         UnwritableLakeError: when the disk does not take it.
     """
     of_the_pages = {name: value for name, value in facts.items() if name not in _OF_THE_DAY_ALONE}
-    lake.land(ARCHIVE, pages, partition=day, facts=of_the_pages)
+    lake.land(archive, pages, partition=day, facts=of_the_pages)
 
 
-def read(lake: Lake, day: str) -> tuple[pa.Table, dict[str, str]]:
+def read(lake: Lake, day: str, archive: str = ARCHIVE) -> tuple[pa.Table, dict[str, str]]:
     """A day's archive: its pages, in the order in which they were read, and its facts.
 
     Raises:
         NotLandedError: when the day has none.
         LakeError: when it cannot be read.
     """
-    path, facts = lake.path(ARCHIVE, day), lake.facts(ARCHIVE, day)
+    path, facts = lake.path(archive, day), lake.facts(archive, day)
     if lacking := sorted(_NEEDED_FACTS - facts.keys()):
         raise LakeError(f"{path} does not say how it was made ({', '.join(lacking)}); read the day again")
     try:
-        return lake.read(ARCHIVE, [day]).drop_columns("date").cast(SCHEMA), facts
+        return lake.read(archive, [day]).drop_columns("date").cast(SCHEMA), facts
     except (ValueError, pa.ArrowException) as error:
         raise LakeError(f"{path} is no archive of this version ({error}); read the day again") from error
 
@@ -116,16 +120,18 @@ def remove_expired(lake: Lake, keep_days: int, today: date) -> list[str]:
     """
     first_kept = (today - timedelta(days=keep_days)).isoformat()
     removed = []
-    for day in lake.partitions(ARCHIVE):
+    expired = [(name, day) for name in (ARCHIVE, STATES_ARCHIVE) for day in lake.partitions(name)]
+    for name, day in expired:
         if day >= first_kept:
-            break
+            continue
         try:
             with lake.writing(LOCK):
-                lake.remove(ARCHIVE, day)
+                lake.remove(name, day)
         except LakeError as error:
             logger.warning("the archive of %s has expired and stays: %s", day, error)
         else:
-            removed.append(day)
+            if name == ARCHIVE:
+                removed.append(day)
     if removed:
         logger.info("archives older than %d days are removed: %s … %s", keep_days, removed[0], removed[-1])
     return removed
@@ -133,10 +139,15 @@ def remove_expired(lake: Lake, keep_days: int, today: date) -> list[str]:
 
 def _table(loaded: LoadedDay) -> pa.Table:
     """The pages of a read, in the order of windows and pages."""
+    return table_of((window.window, window.site or loaded.site, window.raw_pages) for window in loaded.windows)
+
+
+def table_of(windows: Iterable[tuple[Window, str | None, Sequence[RawPage]]]) -> pa.Table:
+    """Pages, a row each, with the window and the site that they were asked for."""
     rows = [
-        (window.window.start, window.window.end, loaded.site, number, raw.job_hash, raw.received_at, raw.body)
-        for window in loaded.windows
-        for number, raw in enumerate(window.raw_pages, start=1)
+        (window.start, window.end, site, number, raw.job_hash, raw.received_at, raw.body)
+        for window, site, pages in windows
+        for number, raw in enumerate(pages, start=1)
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA)
@@ -152,4 +163,4 @@ def _other_sites(lake: Lake, loaded: LoadedDay, landed: Mapping[str, str]) -> pa
         return None
     if facts["windows"] != landed["windows"]:
         return None
-    return pages.filter(pc.fill_null(pc.not_equal(pages["site"], loaded.site), True))
+    return pages.filter(pc.fill_null(pc.not_equal(pc.utf8_lower(pages["site"]), fold(loaded.site)), True))

@@ -19,6 +19,7 @@ from statistics import quantiles
 from typing import Any
 
 from sonnys_pipeline.loading.outcomes import Attempt
+from sonnys_pipeline.private_folder import private_folder, write_private_file
 
 #: In the state folder.
 AUDIT_FOLDER = "audit"
@@ -55,6 +56,7 @@ class DayOutcome:
         path: the landed file.
         error: name of the error, where it failed.
         message: its message.
+        list_requests: of the requests those to list endpoints, for the day's count and its states.
     """
 
     day: str
@@ -67,6 +69,7 @@ class DayOutcome:
     path: str = ""
     error: str = ""
     message: str = ""
+    list_requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Measures:
         days, succeeded, failed: counts of days that came to an end.
         success_rate: share of them that succeeded; 1.0 where there were none.
         rows, pages, requests: totals; requests include those of days that did not come to an end.
+        list_requests: of them to list endpoints, for counts and states.
         requests_per_page: what a landed page cost, failures and polls in vain included; two is the floor.
         p50_seconds, p95_seconds: per day, from its first request to its last answer.
         seconds: of the whole run.
@@ -95,12 +99,14 @@ class Measures:
     p95_seconds: float
     seconds: float
     budget_wait: float
+    list_requests: int = 0
 
     @classmethod
     def of(cls, outcomes: Sequence[DayOutcome], *, requests: int, seconds: float, budget_wait: float) -> Measures:
         """Compute them from what became of the days."""
         good = [outcome for outcome in outcomes if outcome.outcome != "failed"]
         pages = sum(outcome.pages for outcome in good)
+        lists = sum(outcome.list_requests for outcome in outcomes)
         times = sorted(outcome.seconds for outcome in good)
         cuts = quantiles(times, n=20, method="inclusive") if len(times) > 1 else (times or [0.0]) * 19
         return cls(
@@ -111,11 +117,12 @@ class Measures:
             rows=sum(outcome.rows for outcome in good),
             pages=pages,
             requests=requests,
-            requests_per_page=round(requests / pages, 3) if pages else 0.0,
+            requests_per_page=round((requests - lists) / pages, 3) if pages else 0.0,
             p50_seconds=round(cuts[9], 3),
             p95_seconds=round(cuts[18], 3),
             seconds=round(seconds, 3),
             budget_wait=round(budget_wait, 3),
+            list_requests=lists,
         )
 
 
@@ -142,8 +149,9 @@ class Audit:
             StateUnwritableError: when it cannot be written, as every method that writes does.
         """
         with writable_state(self.attempts_path):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lines = os.open(self.attempts_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+            private_folder(self.folder)
+            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW
+            self._lines = os.open(self.attempts_path, flags, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,14 +191,8 @@ class Audit:
             "measures": asdict(measures),
             "days": [asdict(outcome) for outcome in self.outcomes],
         }
-        beside = self.summary_path.with_suffix(".json.tmp")
         with writable_state(self.summary_path):
-            handle = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(summary, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.summary_path)
+            write_private_file(self.summary_path, json.dumps(summary, indent=1))
         return summary
 
 

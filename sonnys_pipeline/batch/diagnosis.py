@@ -25,6 +25,7 @@ from sonnys_pipeline.batch.recovery import check_interrupted_jobs
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION
 from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.client import BudgetUnavailableError
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.lake.storage import FolderStorage
@@ -34,7 +35,8 @@ from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
 ENV_FILE = Path(".env")
 #: Less free space than this is worth a warning, in bytes: a long backfill should not be the one to find out.
 LITTLE_SPACE = 10**9
-_OTHERS = 0o007
+#: Rights of everybody, and those of the group as well.
+_EVERYBODY, _OTHERS = 0o007, 0o077
 
 
 class State(StrEnum):
@@ -164,7 +166,7 @@ def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.en
             "Dagster the file's",
             "name each variable in one place only: unset it, or take its line out of .env",
         )
-    if any(value for name, value in written.items() if name.endswith("_api_key")) and path.stat().st_mode & _OTHERS:
+    if any(value for name, value in written.items() if name.endswith("_api_key")) and path.stat().st_mode & _EVERYBODY:
         return Finding(subject, State.WARNING, "holds the key, and everybody may read it", "chmod 600 .env")
     return Finding(subject, State.OK, "agrees with the environment")
 
@@ -234,17 +236,15 @@ def check_ledger(settings: Settings) -> Finding:
 
 
 def check_state_folder(settings: Settings) -> Finding:
-    """Whether the folder of ledger, budget, audit and quarantine is there, and closed to others."""
-    subject = "state folder"
+    """Whether the folder of ledger, budget, audit and quarantine is ours; one that is open to others is closed."""
+    subject, folder = "state folder", settings.state_dir
+    was_open = folder.is_dir() and folder.stat().st_mode & _OTHERS
     try:
         mode = settings.prepared_state_dir().stat().st_mode & 0o777
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
-    folder = settings.state_dir
-    if mode & _OTHERS:
-        detail = f"{folder} is open to everybody (mode {mode:o}); rows in quarantine hold personal data"
-        return Finding(subject, State.WARNING, detail, f"chmod 700 {folder}")
-    return Finding(subject, State.OK, f"{folder}, mode {mode:o}")
+    closed = "; it was open to others, and is closed now" if was_open and not mode & _OTHERS else ""
+    return Finding(subject, State.OK, f"{folder}, mode {mode:o}{closed}")
 
 
 def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
@@ -312,7 +312,7 @@ def check_first_partition(start: date, timezone: str, landed: Collection[str], n
 
 def _from_message(subject: str, error: Exception, separator: str) -> Finding:
     """A finding from an error of ours, whose message is `what is wrong{separator}what to do`."""
-    detail, _, remedy = " ".join(str(error).split()).partition(separator)
+    detail, _, remedy = sentence(error).partition(separator)
     return Finding(subject, State.PROBLEM, detail, remedy or "correct it, then run `sonnys doctor` again")
 
 

@@ -20,23 +20,26 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sonnys_pipeline.batch.archive import ARCHIVE, remove_expired
+from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
+from sonnys_pipeline.batch.archive import remove_expired
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobMode, JobRow, JobStatus, RowStatus
-from sonnys_pipeline.batch.landing import ASSET, is_landed
+from sonnys_pipeline.batch.landing import is_landed
+from sonnys_pipeline.batch.landing_states import landed_facts
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.batch.modes import SessionModeManager
 from sonnys_pipeline.batch.plan import Plan, Scope, differences, refuse_unapproved
 from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.batch.recovery import is_gone
+from sonnys_pipeline.batch.sites_table import ensure_sites
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
 from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.outcomes import LoadObserver
+from sonnys_pipeline.loading.outcomes import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
 from sonnys_pipeline.loading.reading import PageReader
 
 logger = logging.getLogger(__name__)
@@ -157,6 +160,7 @@ class BatchExecutor:
         """
         with self._lease(job_id), self._locked_mode(job_id) as mode:
             self._refuse_unapproved(job_id, mode)
+            sites = self._sites()
             rows = self._take_up(job_id)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
@@ -172,6 +176,7 @@ class BatchExecutor:
                     on_progress=self._on_progress,
                     on_row=self._on_row,
                     clock=self._clock,
+                    sites=sites,
                 )
                 self._run = run
                 if self._stop_reason:  # asked for before there was anything to stop
@@ -185,8 +190,17 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
+            source = self._options.source
+            if result.successful and self._options.lands_sites:
+                ensure_sites(
+                    self._lake, self._jobs, self._client, source.account, is_narrowed=bool(source.site_code)
+                )  # fmt: skip
             self._remove_expired_archives()
             return result
+
+    def _sites(self) -> AccountSites:
+        """The sites whose rows make a day; one request, unless they were listed within the hour."""
+        return sites_for(self._jobs, self._client, self._options)
 
     def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
         """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
@@ -200,7 +214,7 @@ class BatchExecutor:
         record = self._jobs.get_plan(job_id)
         changed: list[str] = []
         if record is not None:
-            scope = scope_of(self._client, self._lake, self._options)
+            scope = scope_of(self._client, self._lake, self._options, self._sites())
             changed = differences(Plan.read(record), scope, self._jobs.get_rows(job_id))
         refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
 
@@ -210,13 +224,19 @@ class BatchExecutor:
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
-        """The loader of one run, on this client's connections and budget."""
+        """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
+        account, seconds = self._options.source.account, self._jobs.recall(self._options.source.account, JOB_SECONDS)
         return Loader(
             self._client.unpaced(),
             self._client.budget,
             ThreadExchange(_THREADS),
-            # A run that fails fast ends as if its days had been read one after the other (BX-05).
-            replace(self._options.loader, in_order=self._options.on_error is OnError.FAIL_FAST),
+            replace(
+                self._options.loader,
+                # A run that fails fast ends as if its days had been read one after the other (BX-05).
+                in_order=self._options.on_error is OnError.FAIL_FAST,
+                lists_need_site=knows(self._jobs, account, LISTS_NEED_SITE),
+                job_seconds=seconds.content if seconds else None,
+            ),
             observer=observer,
             reader=PageReader(self._options.privacy, self._options.keeps_pages),
             clock=self._clock,
@@ -226,7 +246,7 @@ class BatchExecutor:
         """Bring the job to `running` and its unfinished rows to pending; those rows."""
         # Before anything is changed: a store that stays away is no reason to read a day again.
         completed = [row for row in self._jobs.get_rows(job_id) if row.status is RowStatus.COMPLETED]
-        lost = [row for row in completed if not is_landed(self._lake, row.day, row.site)]
+        lost = [row for row in completed if not self._is_landed(row)]
         if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
             # It says running, but its lease was free: the executor that had it is gone.
             self._jobs.update_status(
@@ -237,11 +257,12 @@ class BatchExecutor:
         for row in lost:
             logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
             self._jobs.reopen_row(row.id, owner=self.owner)
-        rows = self._jobs.get_pending_rows(job_id)
-        for row in rows:
-            for asset in (ASSET, ARCHIVE):
-                self._lake.remove_leftovers(asset, row.day)
-        return rows
+        return self._jobs.get_pending_rows(job_id)
+
+    def _is_landed(self, row: JobRow) -> bool:
+        if self._options.states_only:
+            return bool(landed_facts(self._lake, row.day))
+        return is_landed(self._lake, row.day, row.site)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
@@ -312,9 +333,33 @@ class BatchExecutor:
             self._jobs.release_lease(job_id, self.owner)
 
 
-def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions) -> Scope:
+def sites_for(
+    jobs: JobService, client: SonnysClient, options: ExecutorOptions, *, as_kept: bool = False
+) -> AccountSites:  # fmt: skip
+    """The sites that a configuration reads; see `account_sites`."""
+    return account_sites(
+        jobs,
+        client,
+        options.source.account,
+        load_by=options.load_by,
+        site_code=options.source.site_code,
+        as_kept=as_kept,
+    )
+
+
+def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions, sites: AccountSites = ALL_AT_ONCE) -> Scope:
     """What a configuration reads from and lands in, for plans."""
-    source = options.source
-    privacy = options.privacy
+    source, privacy, loader = options.source, options.privacy, options.loader
     pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
-    return Scope(source.account, client.base_url, source.site_code, options.timezone, str(lake.root), pii)
+    return Scope(
+        source.account,
+        client.base_url,
+        source.site_code,
+        options.timezone,
+        str(lake.root),
+        pii,
+        options.load_by.value,
+        sites.codes,
+        loader.proof,
+        loader.states,
+    )

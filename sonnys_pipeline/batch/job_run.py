@@ -6,27 +6,41 @@ job as a whole (`executor.py`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, keep_sites, sites_of
 from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.batch.landing import Source, land_day, set_aside
+from sonnys_pipeline.batch.landing_states import StatesNotReadError, land_states
 from sonnys_pipeline.batch.ledger import JobService
+from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress, ProgressReport
-from sonnys_pipeline.client import AuthError, SonnysError, UnparsableRowError
+from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
+from sonnys_pipeline.loading.outcomes import (
+    JOB_SECONDS,
+    LOAD_JOB_NEEDS_SITE,
+    Attempt,
+    FailedDay,
+    LoadingStoppedError,
+    LoadObserver,
+)
 from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.privacy import Privacy
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.loading.work import DayRequest, LiveJob, PageJob
+
+logger = logging.getLogger(__name__)
 
 #: With `continue`, a run stops when of at least so many days more than this share has failed (BM-06).
 _DAYS_SAMPLE = 10
@@ -55,6 +69,9 @@ class ExecutorOptions:
         privacy: what is kept of personal data.
         keeps_pages: whether the pages of each day go into its archive.
         archive_days: how many days back archives are kept; `None` for ever.
+        load_by: whether load jobs name a site.
+        lands_sites: whether the list of sites is landed, too, where it is missing or old.
+        states_only: read what `version-2` knows of landed rows, and not the rows.
     """
 
     timezone: str
@@ -67,6 +84,9 @@ class ExecutorOptions:
     privacy: Privacy = field(default_factory=Privacy)
     keeps_pages: bool = False
     archive_days: int | None = None
+    load_by: LoadBy = LoadBy.ALL
+    lands_sites: bool = False
+    states_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,13 +95,15 @@ class LandedDay:
 
     Attributes:
         loaded: what was loaded.
-        file: the file that it became.
+        file: the file that it became; of a run that reads states only, their file.
+        states: the file of its states; `None` where they were not read.
         budget_wait: seconds that the run has waited for its budget since the day before it was landed.
     """
 
     loaded: LoadedDay
     file: LandedFile
     budget_wait: float
+    states: LandedFile | None = None
 
 
 class JobRun(LoadObserver):
@@ -101,8 +123,12 @@ class JobRun(LoadObserver):
         on_progress: Callable[[Progress], None],
         on_row: Callable[[JobRow], None],
         clock: Callable[[], float],
+        sites: AccountSites = ALL_AT_ONCE,
     ) -> None:
-        """Prepare; nothing is sent yet. `loader` makes the loader that this run observes; `owner` holds the lease."""
+        """Prepare; nothing is sent yet.
+
+        `loader` makes the loader that this run observes; `sites` are read for each day; `owner` holds the lease.
+        """
         self.audit = audit
         self.started_at = datetime.now(UTC)
         self.report = ProgressReport(len(rows), on_progress, clock, options.progress_seconds)
@@ -110,6 +136,7 @@ class JobRun(LoadObserver):
         self._lake = lake
         self._options = options
         self._rows = {(row.day, row.site): row for row in rows}
+        self._sites = sites
         self._owner = owner
         self._on_day = on_day
         self._on_row = on_row
@@ -130,6 +157,11 @@ class JobRun(LoadObserver):
         Raises:
             LeaseLostError: when another executor has the job; nothing of it was changed since.
         """
+        stopped = self._work_off()
+        self._remember_job_seconds()
+        return stopped
+
+    def _work_off(self) -> str:
         outcomes = self._loader.load(self._requests())
         try:
             for outcome in outcomes:  # a stop ends the loader; days that are already complete are landed still
@@ -142,6 +174,13 @@ class JobRun(LoadObserver):
             outcomes.close()  # type: ignore[attr-defined] # a generator, whatever its annotation says
         return self._stop_reason
 
+    def _remember_job_seconds(self) -> None:
+        """The next run begins with what this one has learned; to lose it costs that one a few polls."""
+        seconds = self._loader.job_seconds
+        if seconds is not None:
+            with suppress(LedgerError):
+                self._jobs.remember(self._options.source.account, JOB_SECONDS, round(seconds, 3))
+
     def measures(self) -> Measures:
         """The figures of this run so far."""
         return Measures.of(
@@ -153,16 +192,27 @@ class JobRun(LoadObserver):
 
     def submitting(self, job: PageJob) -> None:
         """Write the intent, before anything is sent."""
-        self._jobs.note_submitting(self._row_of(job).id, job.work.window, job.page)
+        self._jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
 
     def submitted(self, job: PageJob) -> None:
         """Write the hash, before anything else is sent."""
-        self._jobs.note_submitted(self._row_of(job).id, job.work.window, job.page, job.job_hash)
+        self._jobs.note_submitted(self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site)
 
     def attempted(self, attempt: Attempt) -> None:
         """A line of the audit, and of the progress when it is time for one."""
         self.audit.attempted(attempt)
         self.report.request_answered(self._loader.requests)
+
+    def learned(self, name: str, value: object) -> None:
+        """Remember it, and say it once."""
+        logger.warning("learned of this API: %s is %s; remembered for the next runs", name, value)
+        self._jobs.remember(self._options.source.account, name, value)
+
+    def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
+        """Days that are begun from now on are read for the new sites, too."""
+        logger.warning("%s: the API lists sites that were not there before, and they are read: %s", day, ", ".join(new))
+        keep_sites(self._jobs, self._options.source.account, sites)
+        self._sites = sites_of(sites)
 
     def _requests(self) -> Iterator[DayRequest]:
         """Days in order, each with the load jobs that a run before this one left alive."""
@@ -176,18 +226,21 @@ class JobRun(LoadObserver):
                     known.page,
                     known.job_hash,
                     (now - known.submitting_at).total_seconds(),
+                    known.site,
                 )
                 for known in self._jobs.live_load_jobs(row.id, younger_than=lifetime)
                 if known.job_hash
             ]
-            yield DayRequest(Day.of(row.day, self._options.timezone), row.site, live)
+            sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
+            day = Day.of(row.day, self._options.timezone)
+            yield DayRequest(day, row.site, live, sites, not self._options.states_only)
 
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]
         # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
         self._jobs.renew_lease(row.job_id, self._owner, self._options.lease_seconds)
         try:
-            file = land_day(self._lake, loaded, source=self._options.source, privacy=self._options.privacy)
+            file, states = self._land(loaded)
         except LakeError as error:
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
@@ -206,14 +259,31 @@ class JobRun(LoadObserver):
         self.audit.day_ended(
             DayOutcome(
                 row.day, row.site, "success" if rows else "no-record", rows, pages, loaded.requests,
-                round(loaded.seconds, 3), str(file.path),
+                round(loaded.seconds, 3), str(file.path), list_requests=loaded.list_requests,
             )
         )  # fmt: skip
+        if loaded.states_note:
+            logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
         waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
-        self._on_day(LandedDay(loaded, file, waited))
+        self._on_day(LandedDay(loaded, file, waited, states))
         self._on_row(completed)
         self.report.day_ended(rows=rows, pages=pages, failed=False)
         return ""
+
+    def _land(self, loaded: LoadedDay) -> tuple[LandedFile, LandedFile | None]:
+        """Land rows and states; the file of each.
+
+        Raises:
+            CountDiffersError: when rows are missing by the API's own count; those that came may be landed in part.
+        """
+        source, privacy = self._options.source, self._options.privacy
+        if not loaded.with_rows:
+            if loaded.states is None:
+                raise StatesNotReadError(f"{loaded.day.key}: {loaded.states_note or 'its states were not read'}")
+            states = land_states(self._lake, loaded, source=source, privacy=privacy)
+            return states, states
+        file = land_day(self._lake, loaded, source=source, privacy=privacy, account_sites=self._sites.codes)
+        return file, land_states(self._lake, loaded, source=source, privacy=privacy) if loaded.states else None
 
     def _failed(self, failed: FailedDay) -> str:
         row = self._rows[(failed.request.day.key, failed.request.site)]
@@ -237,6 +307,10 @@ class JobRun(LoadObserver):
         self._on_row(bad_row)
         self.report.day_ended(rows=0, pages=0, failed=True)
         done, bad = self.report.now.days_done, self.report.now.days_failed
+        if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
+            # It refuses load jobs that name no site, today's and every other day's.
+            self._jobs.remember(self._options.source.account, LOAD_JOB_NEEDS_SITE, True)
+            return f"{row.day}: this key needs each load job to name a site; set SONNYS_LOAD_BY=site"
         if isinstance(error, AuthError):
             return f"{row.day}: the API refuses the credentials; every other day would fail, too"
         if self._options.on_error is OnError.FAIL_FAST:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from sonnys_pipeline.batch.ledger_errors import (
     ClosedJobError,
@@ -272,12 +273,20 @@ class JobRow:
 
 
 @dataclass(frozen=True)
+class Knowledge:
+    """Something that is known of an API id, as JSON can say it, and since when."""
+
+    content: Any
+    learned_at: datetime
+
+
+@dataclass(frozen=True)
 class LoadJobRecord:
     """A load job that was, or was about to be, submitted for a row (BM-05).
 
     Attributes:
         row_id: the row.
-        site: the row's site.
+        site: the site that it names; `None` where it names none.
         window_start: start of the window asked for.
         window_end: its end, not included.
         page: page number from 1.

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sonnys_pipeline.batch.ledger_engines import describe, is_server, server_engine
 from sonnys_pipeline.batch.ledger_store import HURRIED_PATIENCE, SERVER_PATIENCE
 from sonnys_pipeline.client.patience import Patience
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.locks import LOCK_TIMEOUT
 
@@ -117,4 +118,4 @@ def _is_lost(error: SQLAlchemyError) -> bool:
 
 
 def _said(error: SQLAlchemyError) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    return sentence(getattr(error, "orig", None) or error)

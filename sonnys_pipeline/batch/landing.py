@@ -7,10 +7,9 @@ Belongs here: order and facts of the `transactions` files. Does not belong here:
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,13 @@ import pyarrow.compute as pc
 from sonnys_pipeline.batch.archive import forget_pages, keep_pages
 from sonnys_pipeline.batch.audit import writable_state
 from sonnys_pipeline.client import UnparsableRowError
+from sonnys_pipeline.client.site_codes import fold, is_in
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
 from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.privacy import Policy, Privacy
+from sonnys_pipeline.private_folder import private_folder, write_private_file
 
 ASSET = "transactions"
 #: Facts that say whose rows a file holds.
@@ -64,19 +65,36 @@ class DayFile:
         return None if sites is None else frozenset(sites)
 
 
-def land_day(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy | None = None) -> LandedFile:
+class CountDiffersError(LakeError):
+    """The API counts more rows of a day, or fewer, than came; the day is not landed as whole (LV-03)."""
+
+
+def land_day(
+    lake: Lake,
+    loaded: LoadedDay,
+    *,
+    source: Source,
+    privacy: Privacy | None = None,
+    account_sites: Collection[str] = (),
+) -> LandedFile:
     """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
 
     The rows of one site take the place of that site's rows; those of others stay. Where nothing is landed yet the file
-    then holds that site alone, and says so (`landed_sites`). The pages go into the archive where the day has them.
+    then holds that site alone, and says so (`landed_sites`), until all sites of the account have been read. The pages
+    go into the archive where the day has them.
+
+    Of a day whose count differs, the sites that were read are landed as what they are, some of the day's sites, unless
+    a whole day is landed already.
 
     Args:
         lake: where.
         loaded: the day.
         source: whose rows they are.
         privacy: the policy under which it was loaded; left out, personal data is as received.
+        account_sites: codes of all sites of the account; a file that holds each of them is whole.
 
     Raises:
+        CountDiffersError: when rows are missing by the API's own count.
         OtherSourceError: when the landed day comes from another account, site or time zone, or when one site's rows are
             to join rows of another policy on personal data.
         RowsWouldVanishError: when landed rows would be replaced by none.
@@ -88,18 +106,37 @@ def land_day(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy 
     with lake.writing(ASSET):  # what is read here must still be there when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(lake, day, file.facts)
+        is_short = loaded.proof is not None and loaded.proof.missing != 0
+        if is_short and (not loaded.sites or is_landed(lake, day, None)):
+            raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
         landed = None
         if loaded.site is not None and lake.has(ASSET, day):
             landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day))
             _refuse_other_policy(day, landed.facts, file.facts)
-            file = beside_other_sites(landed, file, loaded)
+            file = beside_other_sites(landed, file, loaded, account_sites)
         lake.refuse_vanishing(ASSET, file.table, day)
         if loaded.has_raw_pages:
             keep_pages(lake, loaded, file.facts, landed.facts if landed else None)
         done = write(lake, day, file)
         if not loaded.has_raw_pages:
             forget_pages(lake, day)
-        return done
+    if is_short:
+        raise _count_differs(loaded, f"the {len(loaded.sites)} sites that were read are landed, not the whole day")
+    return done
+
+
+def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
+    proof = loaded.proof
+    assert proof is not None  # noqa: S101 - asked before
+    many = abs(proof.missing)
+    what = (
+        f"{many:,} {'row is' if many == 1 else 'rows are'} missing" if proof.missing > 0 else f"{many:,} too many came"
+    )
+    return CountDiffersError(
+        f"{ASSET} {loaded.day.key}: the API counts {proof.counted:,} rows and {proof.rows:,} came: {what}; "
+        f"{consequence}. {proof.note[:1].upper()}{proof.note[1:]}. Compare with BackOffice and run the day again, or "
+        "land it without this proof with SONNYS_PROOF=off"
+    )
 
 
 def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
@@ -140,7 +177,7 @@ def is_landed(lake: Lake, day: str, site: str | None) -> bool:
         raise
     except LakeError:
         return False
-    return sites is None or site in sites
+    return sites is None or (site is not None and is_in(site, sites))
 
 
 class LandedRows:
@@ -165,14 +202,15 @@ class LandedRows:
             except LakeError as error:
                 self._landed[day] = error
         sites = self._landed[day]
-        if isinstance(sites, LakeError) or not (sites is None or site in sites):
+        if isinstance(sites, LakeError) or not (sites is None or (site is not None and is_in(site, sites))):
             return None
         if site is None:
             return self._lake.rows(ASSET, day)
         if day not in self._by_site:
             codes = self._lake.read(ASSET, [day], ["location_code"])["location_code"]
-            self._by_site[day] = {one["values"]: one["counts"] for one in pc.value_counts(codes).to_pylist()}
-        return self._by_site[day].get(site, 0)
+            folded = pc.utf8_lower(codes)
+            self._by_site[day] = {one["values"]: one["counts"] for one in pc.value_counts(folded).to_pylist()}
+        return self._by_site[day].get(fold(site), 0)
 
 
 def promised_rows(facts: Mapping[str, str]) -> int:
@@ -207,9 +245,7 @@ def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
         "rows": list(error.page),
     }
     with writable_state(path):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=1)
+        write_private_file(private_folder(folder) / path.name, json.dumps(content, ensure_ascii=False, indent=1))
     return path
 
 
@@ -263,8 +299,10 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
     """
     site = loaded.site
     if site is None:
-        return DayFile(loaded.table, _facts(loaded, source, privacy, "null"))
-    foreign = pc.unique(loaded.table.filter(pc.field("location_code") != site)["location_code"]).to_pylist()
+        is_short = loaded.proof is not None and loaded.proof.missing != 0
+        sites = json.dumps(sorted(loaded.sites)) if is_short else "null"
+        return DayFile(loaded.table, _facts(loaded, source, privacy, sites))
+    foreign = pc.unique(loaded.table.filter(pc.invert(_of_site(loaded.table, site)))["location_code"]).to_pylist()
     if foreign:
         raise LakeError(
             f"{ASSET} {loaded.day.key}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; "
@@ -273,20 +311,29 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
     return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([site])))
 
 
-def beside_other_sites(landed: DayFile, read: DayFile, loaded: LoadedDay) -> DayFile:
+def _of_site(rows: pa.Table, code: str) -> pa.Array:
+    """For each row, whether it is of a site."""
+    return pc.equal(pc.utf8_lower(rows["location_code"]), fold(code))
+
+
+def beside_other_sites(
+    landed: DayFile, read: DayFile, loaded: LoadedDay, account_sites: Collection[str] = ()
+) -> DayFile:  # fmt: skip
     """One site's rows together with what a file has of the others.
 
     Args:
         landed: the file.
         read: what the site's rows would be alone.
         loaded: the read of the site.
+        account_sites: codes of all sites of the account; with each of them the file is whole.
 
     Raises:
         RowsWouldVanishError: when the file has rows of the site, and the read has none.
         LakeError: when the file does not say how it was made.
     """
     site, day, facts = loaded.site, loaded.day.key, landed.facts
-    others = landed.table.filter(pc.field("location_code") != site)
+    assert site is not None  # noqa: S101 - only one site's rows join others
+    others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
     replaced = landed.table.num_rows - others.num_rows
     if replaced and not loaded.table.num_rows:
         raise RowsWouldVanishError(
@@ -299,11 +346,15 @@ def beside_other_sites(landed: DayFile, read: DayFile, loaded: LoadedDay) -> Day
             "stays. Load the day without a site."
         )
     before = json.loads(facts["windows"])
-    rest = [window for window in before if window.get("site") != site]
+    rest = [window for window in before if window.get("site") is None or fold(window["site"]) != fold(site)]
     # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
     # promised by reads of all sites, which stay.
     superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
-    sites = None if landed.sites is None else sorted({*landed.sites, str(site)})
+    sites = None
+    if landed.sites is not None:
+        sites = sorted({*(known for known in landed.sites if fold(known) != fold(site)), site})
+        if account_sites and all(is_in(code, sites) for code in account_sites):
+            sites = None
     joined = {
         "sites": json.dumps(sites),
         "windows": json.dumps([*rest, *_windows(loaded)]),
@@ -313,15 +364,18 @@ def beside_other_sites(landed: DayFile, read: DayFile, loaded: LoadedDay) -> Day
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
-    """What was asked for and promised, a window each; `site` is null for all sites."""
+    """What was asked for and promised, a window each; `site` is null where no site was named."""
     return [
         {
             "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
             "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
-            "site": loaded.site,
+            "site": window.site or loaded.site,
             "total": window.total,
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
+            # Rare, so told only where there is something to tell.
+            **({"repeats": window.repeats} if window.repeats else {}),
+            **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
         for window in loaded.windows
     ]
@@ -337,7 +391,8 @@ def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> d
         "timezone": loaded.day.timezone,
         "windows": json.dumps(_windows(loaded)),
         "sites": sites,
-        "superseded": "0",
+        "superseded": str(loaded.site_repeats),
+        "proof": json.dumps(loaded.proof and asdict(loaded.proof)),
         "loaded_at": loaded.loaded_at.isoformat(),
         **privacy.facts,
     }

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select, true, update
 
 from sonnys_pipeline.batch.jobs import (
+    DAGSTER_PREFIX,
     VALID_TRANSITIONS,
     Job,
     JobMode,
@@ -32,13 +33,23 @@ from sonnys_pipeline.batch.jobs import (
     can_transition,
 )
 from sonnys_pipeline.batch.ledger_engines import open_engine
-from sonnys_pipeline.batch.ledger_errors import InvalidStateTransition, JobLeasedError, UnknownJobError
+from sonnys_pipeline.batch.ledger_errors import (
+    MOST_NAMED,
+    AmbiguousJobError,
+    InvalidStateTransition,
+    JobLeasedError,
+    UnknownJobError,
+)
+from sonnys_pipeline.batch.ledger_knowledge import KnowledgeLedger
 from sonnys_pipeline.batch.ledger_leases import LeaseLedger
 from sonnys_pipeline.batch.ledger_load_jobs import LoadJobLedger
 from sonnys_pipeline.batch.ledger_plans import PlanLedger
 from sonnys_pipeline.batch.ledger_rows import RowLedger
 from sonnys_pipeline.batch.ledger_store import JOB_COLUMNS, as_job, check_owner, check_paging, repeated, utc_now
 from sonnys_pipeline.batch.tables import job_rows, jobs, transitions
+
+#: Stands for the id of the newest job, where a person types one.
+LATEST = "latest"
 
 
 def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str | None = None) -> JobService:
@@ -59,7 +70,7 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str
     return JobService(open_engine(url), now=now, account=account)
 
 
-class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
+class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLedger):
     """All that can be asked of the ledger, and done to it.
 
     Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and
@@ -122,6 +133,31 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger):
         with self._reading() as connection:
             found = connection.execute(query).one_or_none()
         return None if found is None else as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def find_job_id(self, text: str) -> str:
+        """The id that a person means: a whole one, the beginning of one alone, or `latest`.
+
+        `latest` is the newest job that is not of a Dagster run.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+            AmbiguousJobError: when several ids begin so; it names them.
+        """
+        newest = select(jobs.c.id).where(self._ours()).order_by(jobs.c.number.desc())
+        if text == LATEST:
+            query = newest.where(~jobs.c.name.startswith(DAGSTER_PREFIX)).limit(1)
+        else:
+            query = newest.where(jobs.c.id.startswith(text, autoescape=True)).limit(MOST_NAMED + 1)
+        with self._reading() as connection:
+            found = list(connection.execute(query).scalars()) if text else []
+        if not found:
+            raise UnknownJobError(text)
+        if text in found:
+            return text
+        if len(found) > 1:
+            raise AmbiguousJobError(text, found)
+        return str(found[0])
 
     @repeated
     def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:

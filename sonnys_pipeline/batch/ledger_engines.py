@@ -39,6 +39,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sonnys_pipeline.batch.ledger_errors import LedgerUnavailableError, LedgerVersionError
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION, VERSION_TABLE, commits
+from sonnys_pipeline.client.quoting import sentence
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
@@ -73,7 +74,7 @@ def translated(where: str, engine: Engine) -> Iterator[Connection]:
 
 def unavailable(where: str, error: BaseException, *, connection_lost: bool = False) -> LedgerUnavailableError:
     """What to say when the store does not do its part."""
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    reason = sentence(getattr(error, "orig", None) or error)
     told = LedgerUnavailableError(
         f"the ledger {where} cannot be used: {reason}. Look at the disk, the rights and, for PostgreSQL, the server; "
         "SONNYS_LEDGER_URL says where the ledger is"
@@ -127,8 +128,14 @@ def _open_sqlite(path: Path) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON").close()
         connection.execute("PRAGMA synchronous = NORMAL").close()
 
+    opened: list[tuple[int, int]] = []
+
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
+        # An open connection goes on writing into a file that has no name any more, and nobody would ever read it.
+        if opened and _identity(path) not in opened:
+            gone = "the file was deleted, or replaced, while it was in use; put it back from a backup, or begin anew"
+            raise unavailable(str(path), OSError(gone))
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     try:
@@ -137,6 +144,7 @@ def _open_sqlite(path: Path) -> Engine:
         # Switching to WAL does not wait for others, so that those who come first come one at a time.
         with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT, poll_interval=0.01):
             _prepare(engine, describe(engine.url))
+        opened += filter(None, [_identity(path)])
     except (OSError, Timeout) as error:
         engine.dispose()
         raise unavailable(str(path), error) from error
@@ -144,6 +152,15 @@ def _open_sqlite(path: Path) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; nothing where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open_postgresql(url: str) -> Engine:

@@ -6,6 +6,7 @@ LedgerError
 ├── LedgerVersionError        the ledger was written by a newer version of this package
 ├── UnknownStoredValueError   a value in the ledger that this version does not know; refused rather than guessed at
 ├── UnknownJobError           no such job
+├── AmbiguousJobError         several jobs have ids that begin so
 ├── UnknownRowError           no such row
 ├── DuplicateRowError         a day (and site) twice in one job
 ├── ClosedJobError            rows for a job that has ended
@@ -23,7 +24,7 @@ No error here holds a store's URL, because a URL may hold a password; `where` is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -84,6 +85,29 @@ class UnknownJobError(LedgerError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id,)
+
+
+#: Jobs that a message names.
+MOST_NAMED = 5
+
+
+class AmbiguousJobError(LedgerError):
+    """Several jobs have ids that begin so.
+
+    Attributes:
+        text: what was asked for.
+        found: ids that begin with it, newest first.
+    """
+
+    def __init__(self, text: str, found: Sequence[str]) -> None:
+        """Build the error."""
+        self.text, self.found = text, tuple(found)
+        more = " and others" if len(found) > MOST_NAMED else ""
+        super().__init__(f"{text!r} is the beginning of {', '.join(found[:MOST_NAMED])}{more}: write more of the id")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep all parts when the error crosses a process boundary."""
+        return type(self), (self.text, self.found)
 
 
 class UnknownRowError(LedgerError):

@@ -17,12 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from sonnys_pipeline.batch.jobs import LoadJobRecord
 from sonnys_pipeline.batch.ledger_errors import LedgerError, UnknownRowError
 from sonnys_pipeline.batch.ledger_store import LedgerStore, repeated
-from sonnys_pipeline.batch.tables import job_rows, load_jobs
+from sonnys_pipeline.batch.tables import load_jobs
 from sonnys_pipeline.loading.days import Window
 
 # Built once: building a statement takes longer than executing it.
 _THIS_ONE = [
     load_jobs.c.row_id == bindparam("of_row"),
+    load_jobs.c.site == bindparam("of_site"),
     load_jobs.c.window_start == bindparam("from_start"),
     load_jobs.c.window_end == bindparam("to_end"),
     load_jobs.c.page == bindparam("of_page"),
@@ -34,6 +35,7 @@ _INTEND_AGAIN = (
 )  # fmt: skip
 _INTEND = insert(load_jobs).values(
     row_id=bindparam("of_row"),
+    site=bindparam("of_site"),
     window_start=bindparam("from_start"),
     window_end=bindparam("to_end"),
     page=bindparam("of_page"),
@@ -43,16 +45,16 @@ _SUBMITTED = update(load_jobs).where(*_THIS_ONE).values(job_hash=bindparam("hash
 
 
 class LoadJobLedger(LedgerStore):
-    """The part of `JobService` that keeps load jobs in flight: at most one per row, window and page."""
+    """The part of `JobService` that keeps load jobs in flight: at most one per row, site, window and page."""
 
     @repeated
-    def note_submitting(self, row_id: int, window: Window, page: int) -> None:
+    def note_submitting(self, row_id: int, window: Window, page: int, site: str | None = None) -> None:
         """A POST is about to leave. A hash noted before for the same page is forgotten: the loader gave it up.
 
         Raises:
             UnknownRowError: when there is no such row.
         """
-        intent = {**_key(row_id, window, page), "instant": self._now()}
+        intent = {**_key(row_id, window, page, site), "instant": self._now()}
         with self._writing() as connection:
             if not connection.execute(_INTEND_AGAIN, intent).rowcount:
                 try:
@@ -61,7 +63,7 @@ class LoadJobLedger(LedgerStore):
                     raise UnknownRowError(row_id) from error
 
     @repeated
-    def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str) -> None:
+    def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str, site: str | None = None) -> None:
         """The POST was answered with a hash.
 
         Raises:
@@ -70,7 +72,7 @@ class LoadJobLedger(LedgerStore):
         """
         if not job_hash:
             raise ValueError("an empty hash names no load job")
-        values = {**_key(row_id, window, page), "hash": job_hash, "instant": self._now()}
+        values = {**_key(row_id, window, page, site), "hash": job_hash, "instant": self._now()}
         with self._writing() as connection:
             if not connection.execute(_SUBMITTED, values).rowcount:
                 raise LedgerError(f"row {row_id}, {window}, page {page}: a hash without the intent to submit it")
@@ -103,15 +105,17 @@ class LoadJobLedger(LedgerStore):
     @repeated
     def _records(self, row_id: int) -> list[LoadJobRecord]:
         query = (
-            select(load_jobs, job_rows.c.site)
-            .join(job_rows, job_rows.c.id == load_jobs.c.row_id)
+            select(load_jobs)
             .where(load_jobs.c.row_id == row_id)
-            .order_by(load_jobs.c.window_start, load_jobs.c.window_end, load_jobs.c.page)
+            .order_by(load_jobs.c.site, load_jobs.c.window_start, load_jobs.c.window_end, load_jobs.c.page)
         )
         with self._reading() as connection:
             found: list[Any] = list(connection.execute(query))
-        return [LoadJobRecord(**line._mapping) for line in found]  # noqa: SLF001 - public in spite of its name
+        return [
+            LoadJobRecord(**{**line._mapping, "site": line.site or None})  # noqa: SLF001 - public in spite of its name
+            for line in found
+        ]
 
 
-def _key(row_id: int, window: Window, page: int) -> dict[str, Any]:
-    return {"of_row": row_id, "from_start": window.start, "to_end": window.end, "of_page": page}
+def _key(row_id: int, window: Window, page: int, site: str | None) -> dict[str, Any]:
+    return {"of_row": row_id, "of_site": site or "", "from_start": window.start, "to_end": window.end, "of_page": page}

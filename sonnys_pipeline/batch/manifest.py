@@ -9,6 +9,7 @@ here: how CSV is written (`csv_text.py`), or how and when the file is replaced (
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from sonnys_pipeline.batch.csv_text import CsvRecord, CsvText, MalformedCsvError
 from sonnys_pipeline.batch.jobs import JobRow, RowSpec, RowStatus
+from sonnys_pipeline.batch.manifest_days import day_reader
+from sonnys_pipeline.client.quoting import sentence
 
 #: What becomes of a row, in the order of the columns; see `RowResult`.
 RESULT_COLUMNS = ("status", "rows", "requests", "hashes", "path", "loaded_at", "error")
@@ -25,8 +28,9 @@ RESULT_COLUMNS = ("status", "rows", "requests", "hashes", "path", "loaded_at", "
 PREFIXED_COLUMNS = tuple(f"sonnys_{name}" for name in RESULT_COLUMNS)
 _DAY_COLUMNS = ("date", "day")
 _SITE_COLUMNS = ("site", "site_code")
-#: What spreadsheets take for the beginning of a formula, in narrow and in wide letters.
-_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+#: What spreadsheets take for the beginning of a formula, in narrow and in wide letters: at the beginning of a cell, and
+#: behind whatever some spreadsheet takes for a delimiter, for the file may be opened in another dialect than its own.
+_FORMULA = re.compile("((?:^|[,;\t|])[ \"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 #: Characters of an error that are written; the ledger has all of it.
 _LONGEST_ERROR = 1000
 
@@ -66,12 +70,12 @@ class RowResult:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """One text a result column, on one line, and none that a spreadsheet would execute.
+        """One text a result column, on one line, and none that a spreadsheet would execute, whatever its dialect.
 
         Error and hashes are the server's words as much as ours: an apostrophe goes before what would be a formula, an
         error ends after 1000 characters, and what cannot be printed is written with a backslash.
         """
-        error = " ".join(self.error.split())
+        error = sentence(self.error)
         texts = (
             str(self.status),
             "" if self.rows is None else str(self.rows),
@@ -119,8 +123,8 @@ class Manifest:
         """Read a manifest; all of it is checked before anything is made of it.
 
         Raises:
-            ManifestError: when the file cannot be read, is no CSV, has no days, or has days that are not `YYYY-MM-DD`
-                or stand in it twice.
+            ManifestError: when the file cannot be read, is no CSV, has no days, or has days that stand in it twice, or
+                are neither `YYYY-MM-DD` nor as a spreadsheet writes them (`manifest_days.py`).
         """
         path = Path(path).absolute()
         content = _read(path)
@@ -142,6 +146,10 @@ class Manifest:
     def requests(self) -> list[RowSpec]:
         """The rows that are asked for, in the order of the file."""
         return [spec for spec in self._specs if spec]
+
+    def line_of(self, spec: RowSpec) -> int:
+        """The line, from 1, that asks for a row."""
+        return self._text.records[self._specs.index(spec)].line
 
     def with_results(self, results: Mapping[RowKey, RowResult]) -> bytes:
         """The file with these results in its result columns, which are put behind the owner's where there are none yet.
@@ -210,6 +218,8 @@ def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[Row
             "the days date. Nothing was changed."
         )
     specs: list[RowSpec | None] = [None] * len(records)
+    whole = [record.values for record in records[header + 1 :] if len(record.cells) == width]
+    as_day = day_reader(values[day_column].strip() for values in whole)
     lines: dict[RowSpec, int] = {}
     faults: list[tuple[int, str]] = []
     for number, record in enumerate(records[header + 1 :], start=header + 1):
@@ -218,7 +228,8 @@ def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[Row
             faults.append((record.line, _ragged(len(values), width)))
         elif any(value.strip() for value in values):  # spreadsheets leave rows of empty cells behind
             try:
-                spec = _spec(values[day_column].strip(), "" if site_column is None else values[site_column].strip())
+                day = as_day(values[day_column].strip())
+                spec = _spec(day, "" if site_column is None else values[site_column].strip())
             except ValueError as error:
                 faults.append((record.line, str(error)))
                 continue
@@ -282,4 +293,4 @@ def _harmless(text: str) -> str:
         text = "".join(
             letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
         )
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)

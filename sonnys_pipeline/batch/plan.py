@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ from sonnys_pipeline.batch.ledger_errors import NotApprovedError, PlanDriftError
 from sonnys_pipeline.batch.manifest import Manifest
 from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline.client.resource import PAGE_SIZE
+from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.loading.days import Day
 
 #: Rows that a preview asks the API about, one cheap request each (BX-02).
@@ -46,6 +48,10 @@ class Scope:
         timezone: zone of the days.
         data_url: root of the lake.
         pii: what is kept of personal data, and of hashes which key makes them. Plans older than the setting kept all.
+        load_by: whether load jobs name a site. Plans older than the setting named none.
+        sites: codes of the sites that load jobs name; none where they name none.
+        proof: whether the API's own count of each day is compared.
+        states: whether `version-2` is read: `auto`, `on` or `off`.
     """
 
     account: str
@@ -54,6 +60,10 @@ class Scope:
     timezone: str
     data_url: str
     pii: str = "keep"
+    load_by: str = "all"
+    sites: tuple[str, ...] = ()
+    proof: bool = False
+    states: str = "off"
 
 
 #: What a person calls the parts of a scope.
@@ -64,6 +74,9 @@ _SCOPE_NAMES = {
     "timezone": "SONNYS_TIMEZONE",
     "data_url": "SONNYS_DATA_URL",
     "pii": "SONNYS_PII",
+    "load_by": "SONNYS_LOAD_BY",
+    "proof": "SONNYS_PROOF",
+    "states": "SONNYS_STATES",
 }
 
 
@@ -90,12 +103,16 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will cost: transactions, load jobs, requests, and seconds if the whole budget is ours."""
+    """What a plan will cost: transactions, load jobs, requests, and seconds if the whole budget is ours.
+
+    `lists`: of the requests those to list endpoints, for counts and states.
+    """
 
     rows: int
     pages: int
     requests: int
     seconds: int
+    lists: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,7 +160,7 @@ class Plan:
         try:
             kept: dict[str, Any] = json.loads(record.content)
             plan = cls(
-                Scope(**kept["scope"]),
+                Scope(**{**kept["scope"], "sites": tuple(kept["scope"].get("sites", ()))}),
                 tuple(PlannedRow(**row) for row in kept["rows"]),
                 tuple(RowSpec(**spec) for spec in kept["too_old"]),
                 tuple(RowSpec(**spec) for spec in kept["left_out"]),
@@ -172,7 +189,7 @@ def make_plan(
     missing_only: bool = False,
     manifest: Path | None = None,
 ) -> Plan:
-    """Size the first 20 rows for real, estimate the rest (BX-02).
+    """Size 20 rows for real, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
 
     Args:
         requested: days (and sites) in order, each once and over by now.
@@ -188,41 +205,90 @@ def make_plan(
     landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
     left_out = [spec for spec, rows in landed.items() if missing_only and rows is not None]
     to_read = [spec for spec, rows in landed.items() if not (missing_only and rows is not None)]
-    known = {spec: size(spec) for spec in to_read[:SAMPLE_ROWS]}
-    guess = _estimator(known)
+    known = {spec: size(spec) for spec in sample(to_read)}
+    guess = estimator(known)
     rows = tuple(
         PlannedRow(
             spec.day,
             spec.site,
             rows=known[spec] if spec in known else guess(spec),
-            pages=pages_of(known[spec] if spec in known else guess(spec), spec.day, scope.timezone),
+            pages=pages_of(
+                known[spec] if spec in known else guess(spec),
+                spec.day,
+                scope.timezone,
+                sites=1 if spec.site else len(scope.sites),
+            ),
             sized=spec in known,
             landed_rows=landed[spec],
         )
         for spec in to_read
     )
     path = str(manifest.absolute()) if manifest else None
-    return Plan(scope, rows, tuple(too_old), tuple(left_out), path, _bill(rows, rate))
+    return Plan(scope, rows, tuple(too_old), tuple(left_out), path, _bill(rows, scope, rate))
+
+
+def sample(rows: Sequence[RowSpec]) -> list[RowSpec]:
+    """The rows that are sized, in their order: every site and every weekday in turn, each spread over its span."""
+    if len(rows) <= SAMPLE_ROWS:
+        return list(rows)
+    groups: dict[tuple[int, str | None], list[RowSpec]] = defaultdict(list)
+    sites = {site: number for number, site in enumerate(dict.fromkeys(spec.site for spec in rows))}
+    for spec in rows:
+        # Sites begin with different weekdays, so that many sites together show all of them.
+        weekday = date.fromisoformat(spec.day).weekday()
+        groups[(weekday + sites[spec.site]) % 7, spec.site].append(spec)
+    turns = sorted(groups, key=lambda group: (group[0], sites[group[1]]))
+    share = Counter[tuple[int, str | None]]()
+    for group in cycle(turns):
+        if share.total() == SAMPLE_ROWS:
+            break
+        if share[group] < len(groups[group]):
+            share[group] += 1
+    # One of each of so many equal parts of a group; further on in the part for each group, so that all of the span is
+    # seen.
+    chosen = {
+        groups[group][int((number + (turn + 0.5) / len(turns)) * len(groups[group]) / share[group])]
+        for turn, group in enumerate(turns)
+        for number in range(share[group])
+    }
+    return [spec for spec in rows if spec in chosen]
 
 
 def _digest(content: str) -> str:
     return hashlib.sha256(content.encode("ascii", "replace")).hexdigest()
 
 
-def pages_of(rows: int, day: str, timezone: str) -> int:
-    """Load jobs for so many transactions: 100 a page, a page at least for each window of the day."""
-    return max(0, math.ceil(rows / PAGE_SIZE) - 1) + len(Day.of(day, timezone).windows)
+def pages_of(rows: int, day: str, timezone: str, *, sites: int = 1) -> int:
+    """Load jobs for so many transactions: 100 a page, a page at least for each window of the day, and of each site.
+
+    Of several sites, the last page of each is half full on the whole.
+    """
+    windows = len(Day.of(day, timezone).windows)
+    if sites <= 1:
+        return max(0, math.ceil(rows / PAGE_SIZE) - 1) + windows
+    return max(sites * windows, round(rows / PAGE_SIZE + sites * windows / 2))
 
 
-def _bill(rows: Collection[PlannedRow], rate: RequestRate) -> Estimate:
+def list_requests_of(rows: int, day: str, scope: Scope) -> int:
+    """Requests to list endpoints: the day's count, and its states at 100 a page.
+
+    Live rows lack their states (contract, L4), so `auto` is taken to read them.
+    """
+    windows = len(Day.of(day, scope.timezone).windows)
+    states = max(windows, math.ceil(rows / PAGE_SIZE)) if scope.states != "off" and rows else 0
+    return windows * scope.proof + states
+
+
+def _bill(rows: Collection[PlannedRow], scope: Scope, rate: RequestRate) -> Estimate:
     pages = sum(row.pages for row in rows)
-    requests = pages * REQUESTS_PER_PAGE
+    lists = sum(list_requests_of(row.rows, row.day, scope) for row in rows)
+    requests = pages * REQUESTS_PER_PAGE + lists
     # The first block is open at once; each further one opens when the one before it has passed.
     blocks = max(0, math.ceil(requests / rate.requests) - 1)
-    return Estimate(sum(row.rows for row in rows), pages, requests, math.ceil(blocks * rate.seconds))
+    return Estimate(sum(row.rows for row in rows), pages, requests, math.ceil(blocks * rate.seconds), lists)
 
 
-def _estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
+def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
     """What a day that was not asked about likely has: the mean of its site's same weekdays, else of its site's days.
 
     A wash has its week: Saturdays may bring half as much again as Tuesdays. Where a site was not sized at all, all
@@ -254,6 +320,9 @@ def differences(plan: Plan, scope: Scope, rows: Sequence[JobRow]) -> list[str]:
     for name, called in _SCOPE_NAMES.items():
         if before[name] != now[name]:
             found.append(f"{called} was {before[name] or '(none)'!r}, is {now[name] or '(none)'!r}")
+    # A site that is new since then is read, too, and named; one that is gone would be missing from every day.
+    if gone := [code for code in plan.scope.sites if not is_in(code, scope.sites)]:
+        found.append(f"sites are no longer listed: {', '.join(gone)}")
     planned = {(row.day, row.site) for row in plan.rows} | {(spec.day, spec.site) for spec in plan.too_old}
     found += _changed_days("the job", planned, {(row.day, row.site) for row in rows})
     if plan.manifest is not None:

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from sonnys_pipeline.batch.account_sites import SpanCounter
 from sonnys_pipeline.batch.jobs import Job, JobMode, RowSpec
 from sonnys_pipeline.batch.landing import LandedRows, Source, refuse_other_source
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.manifest import Manifest
 from sonnys_pipeline.batch.plan import Plan, Scope, make_plan
-from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.client import AuthError, SonnysClient, ValidationError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.loading.days import Day, first_kept_day, last_complete_day
+
+#: The longest span that one request may name, in days: ten years. More is a slip of the keyboard.
+MOST_DAYS = 3660
 
 
 class RequestedDaysError(ValueError):
@@ -43,12 +47,15 @@ def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]
     """Every day from one to another, both included.
 
     Raises:
-        RequestedDaysError: for what is no date, and for dates in the wrong order.
+        RequestedDaysError: for what is no date, for dates in the wrong order, and for more than `MOST_DAYS` days.
     """
     first, last = (_date(text) for text in (start, end))
     if last < first:
         raise RequestedDaysError(f"the dates are reversed: {start} lies after {end}")
-    return [RowSpec((first + timedelta(days=number)).isoformat(), site) for number in range((last - first).days + 1)]
+    count = (last - first).days + 1
+    if count > MOST_DAYS:
+        raise RequestedDaysError(f"{start} … {end} are {count:,} days; ask for {MOST_DAYS:,} at most")
+    return [RowSpec((first + timedelta(days=number)).isoformat(), site) for number in range(count)]
 
 
 def preview(
@@ -78,7 +85,8 @@ def preview(
         The job and its plan; no job where nothing is left to read.
 
     Raises:
-        RequestedDaysError: when a day is not over yet, or the API keeps none of them any more.
+        RequestedDaysError: when a day is not over yet, the API keeps none of them any more, or the CSV names a site
+            that the API refuses.
         OtherSourceError: when a day is landed from another account, site or time zone.
         SonnysError: when the API refuses, or cannot be asked.
         LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
@@ -95,11 +103,21 @@ def preview(
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
 
+    counter = SpanCounter(jobs, client, scope.account, scope.sites)
+
     def size(spec: RowSpec) -> int:
         day = Day.of(spec.day, scope.timezone)
-        site = {"site": spec.site} if spec.site else {}
         span = {"startDate": int(day.start.timestamp()), "endDate": int(day.end.timestamp())}
-        return client.transactions.count(**span, **site)
+        try:
+            return counter.count(span, spec.site or scope.site_code or None)
+        except (AuthError, ValidationError) as error:
+            if not (request.manifest and spec.site and error.concerns_site):
+                raise
+            said = "; ".join(error.messages) or error.type
+            raise RequestedDaysError(
+                f"{request.manifest.path}, line {request.manifest.line_of(spec)}: the API does not know site "
+                f"{spec.site!r}, or the key may not read it ({said}). Nothing was changed."
+            ) from error
 
     landed = LandedRows(lake)
     plan = make_plan(

@@ -17,11 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sonnys_pipeline.batch.search import BudgetSpentError, Outcome, SearchResult, find_last
 from sonnys_pipeline.client import APIError, AuthError, RateLimitError, SonnysClient, ValidationError
 from sonnys_pipeline.client.client import worth_repeating
 from sonnys_pipeline.client.resource import PAGE_SIZE
+from sonnys_pipeline.client.site_codes import named_codes
 from sonnys_pipeline.loading.days import Day, first_kept_day, last_complete_day
 
 #: Days of one window: with an hour of daylight saving time more still shorter than every month, however it is counted.
@@ -191,6 +193,7 @@ class Looks:
 
     Attributes:
         made: every request.
+        sites: codes to be asked for one by one, where the API refuses to look at all sites at once.
         known: spans (first day, last day) that the API told about, a row on the midnight after them included.
     """
 
@@ -201,6 +204,7 @@ class Looks:
     on_look: Callable[[Look], None]
     sleep: Callable[[float], None]
     made: list[Look] = field(default_factory=list)
+    sites: list[str] | None = None
     known: list[tuple[date, date, Outcome]] = field(default_factory=list)
 
     def outcome(self, first: date, last: date) -> Outcome:
@@ -241,8 +245,12 @@ class Looks:
         if not 0 < total <= PAGE_SIZE:  # more would be more than one request; a day too many does no harm
             return Outcome.SUCCESS if total else Outcome.NO_RECORD
         end = Day.of(last.isoformat(), self.timezone).end
-        second = {"startDate": int(end.timestamp()) - 1, "endDate": int(end.timestamp()), "site": self.site}
-        inside = self._ask(first, last, lambda: sum(row.date < end for row in self.client.unpaced().list(**second)))
+        second = {"startDate": int(end.timestamp()) - 1, "endDate": int(end.timestamp())}
+
+        def before_end(site: str | None) -> int:
+            return sum(row.date < end for row in self.client.unpaced().list(**second, site=site))
+
+        inside = self._ask_sites(first, last, before_end)
         if inside is None:
             return Outcome.FAILED
         return Outcome.SUCCESS if inside else Outcome.NO_RECORD
@@ -252,7 +260,27 @@ class Looks:
         start, end = Day.of(first.isoformat(), self.timezone).start, Day.of(last.isoformat(), self.timezone).end
         until = int(end.timestamp()) - (1 if but_last_second else 0)
         span = {"startDate": int(start.timestamp()), "endDate": until}
-        return self._ask(first, last, lambda: self.client.unpaced().count(**span, site=self.site))
+        return self._ask_sites(first, last, lambda site: self.client.unpaced().count(**span, site=site))
+
+    def _ask_sites(self, first: date, last: date, call: Callable[[str | None], int]) -> int | None:
+        """One request; where lists have to name a site ([?] of the contract), site by site until one has rows.
+
+        Raises: as `_ask`.
+        """
+        if self.sites is None:
+            try:
+                return self._ask(first, last, partial(call, self.site))
+            except ValidationError as refused:
+                if self.site is not None or not refused.concerns_site:
+                    raise
+                self.sites = named_codes(self.client.sites.list())
+        rows: int | None = 0
+        for code in self.sites:
+            found = self._ask(first, last, partial(call, code))
+            if found:
+                return found
+            rows = None if found is None else rows
+        return rows
 
     def _ask(self, first: date, last: date, call: Callable[[], int]) -> int | None:
         """One request, repeated where that may heal; `None` when it did not.

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.batch import archive
+from sonnys_pipeline.batch import archive, landing_states
 from sonnys_pipeline.batch.landing import (
     ASSET,
     DayFile,
@@ -33,8 +33,16 @@ from sonnys_pipeline.batch.landing import (
 from sonnys_pipeline.client import APIError, JobData
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.loading.days import Day, Window
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows, parse_page
+from sonnys_pipeline.loading.pages import (
+    LoadedDay,
+    LoadedWindow,
+    PageRows,
+    complete_window,
+    join_windows,
+    parse_page,
+)
 from sonnys_pipeline.loading.privacy import Privacy, privacy_problem
 
 
@@ -121,7 +129,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
             )
         source = Source(kept["account"], kept["site_code"])
         refuse_other_source(lake, day, source, kept["timezone"])
-        is_stricter = (kept["pii"], kept["pii_key"]) != (privacy.policy, privacy.key_fingerprint)
+        is_stricter = not privacy.has_made(kept)
         if is_stricter:
             pages = _treated(pages, privacy)
         file = _made_of(pages, kept, source, privacy)
@@ -132,30 +140,76 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
         unchanged = _is_landed(lake, day, file)
         if not unchanged:
             write(lake, day, file)
+        unchanged = _replay_states(lake, day, privacy) and unchanged
     outcome = Outcome.UNCHANGED if unchanged else Outcome.LANDED
     return ReplayedDay(day, outcome, file.table.num_rows, pages.num_rows)
 
 
+def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
+    """Make a day's states once more of their archived pages; whether nothing had to be written.
+
+    States that are newer than their archive stay: their pages were not kept.
+
+    Raises:
+        NotReplayableError: when the policy asks for what the archive does not have.
+        LakeError: when a file cannot be read or written.
+    """
+    try:
+        pages, kept = archive.read(lake, day, archive.STATES_ARCHIVE)
+    except NotLandedError:
+        return True
+    landed = landing_states.landed_facts(lake, day)
+    if landed.get("loaded_at", kept["loaded_at"]) > kept["loaded_at"]:
+        return True
+    if problem := privacy_problem(kept, privacy):
+        raise NotReplayableError(f"{archive.STATES_ARCHIVE} {day}: {problem}. Read the day again")
+    if (kept["pii"], kept["pii_key"]) != (privacy.policy, privacy.key_fingerprint):
+        pages = _with_bodies(pages, [privacy.applied_to_list(body.as_py()) for body in pages["body"]])
+        kept = {**kept, **privacy.facts}
+        archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
+    table = landing_states.made_of(pages, kept)
+    facts = {**kept, "rows": str(table.num_rows)}
+    if landed == facts and lake.read(STATES, [day]).drop_columns("date").equals(table):
+        return True
+    landing_states.write(lake, day, table, kept)
+    return False
+
+
 def _made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: Privacy) -> DayFile:
-    """The day's file, put together read by read: all sites, if they were read at once, then those read alone."""
+    """The day's file, put together read by read: the day as a whole, then the sites that were read alone.
+
+    A whole day was read by load jobs that name no site, or by some for each of its sites.
+    """
     windows: list[dict[str, Any]] = json.loads(kept["windows"])
-    sites = list(dict.fromkeys(window["site"] for window in windows))
-    loaded_at = datetime.fromisoformat(kept["loaded_at"])
-    file: DayFile | None = None
-    for site in sites:
-        of_site = pages.filter(pc.is_null(pages["site"]) if site is None else pc.equal(pages["site"], site))
-        loaded = tuple(
-            complete_window(window, [_page(row) for row in _rows_of(of_site, window)])
-            for window in (_window(asked) for asked in windows if asked["site"] == site)
-        )
-        read = LoadedDay(
-            Day.of(kept["partition"], kept["timezone"]), loaded, join_windows(loaded), loaded_at, 0, 0.0, site
-        )  # fmt: skip
-        alone = day_file(read, source, privacy)
-        file = alone if file is None else beside_other_sites(file, alone, read)
-    if file is None:
+    if not windows:
         raise LakeError(f"{archive.ARCHIVE} {kept['partition']}: it names no window; read the day again")
-    return file
+    loaded_at = datetime.fromisoformat(kept["loaded_at"])
+    by_site: dict[str | None, list[LoadedWindow]] = {}
+    for asked in windows:
+        by_site.setdefault(asked["site"], []).append(_loaded(pages, asked))
+
+    def read(loaded: Sequence[LoadedWindow], site: str | None) -> LoadedDay:
+        day = Day.of(kept["partition"], kept["timezone"])
+        return LoadedDay(day, tuple(loaded), join_windows(loaded), loaded_at, 0, 0.0, site)
+
+    whole = by_site.pop(None, None)
+    if whole is None:
+        everything = [window for loaded in by_site.values() for window in loaded]
+        file = day_file(read(everything, None), source, privacy)
+        file = DayFile(file.table, {**file.facts, "sites": kept.get("sites", "null")})
+    else:
+        file = day_file(read(whole, None), source, privacy)
+        for site, loaded in by_site.items():
+            alone = read(loaded, site)
+            file = beside_other_sites(file, day_file(alone, source, privacy), alone)
+    return DayFile(file.table, {**file.facts, "proof": kept.get("proof", "null")})
+
+
+def _loaded(pages: pa.Table, asked: Mapping[str, Any]) -> LoadedWindow:
+    """One window as it was read, of its pages."""
+    window, site = _window(asked), asked["site"]
+    of_site = pages.filter(pc.is_null(pages["site"]) if site is None else pc.equal(pages["site"], site))
+    return complete_window(window, [_page(row) for row in _rows_of(of_site, window)], site)
 
 
 def _window(asked: Mapping[str, Any]) -> Window:
@@ -183,9 +237,12 @@ def _page(row: Mapping[str, Any]) -> PageRows:
 
 def _treated(pages: pa.Table, privacy: Privacy) -> pa.Table:
     """The pages, brought under a stricter policy."""
-    bodies = pa.array((privacy.applied(body.as_py()) for body in pages["body"]), pa.binary())
+    return _with_bodies(pages, [privacy.applied(body.as_py()) for body in pages["body"]])
+
+
+def _with_bodies(pages: pa.Table, bodies: Sequence[bytes]) -> pa.Table:
     place = archive.SCHEMA.get_field_index("body")
-    return pages.set_column(place, archive.SCHEMA.field(place), bodies)
+    return pages.set_column(place, archive.SCHEMA.field(place), pa.array(bodies, pa.binary()))
 
 
 def _landed_facts(lake: Lake, day: str) -> dict[str, str]:

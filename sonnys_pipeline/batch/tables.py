@@ -35,7 +35,7 @@ from sonnys_pipeline.batch.jobs import JobMode, JobStatus, RowStatus
 from sonnys_pipeline.batch.ledger_errors import UnknownStoredValueError
 
 #: Newest revision in `migrations/versions`.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 #: Where Alembic notes the revision of a ledger.
 VERSION_TABLE = "sonnys_ledger_version"
 
@@ -210,6 +210,8 @@ load_jobs = Table(
     "sonnys_load_jobs",
     metadata,
     Column("row_id", ForeignKey(job_rows.c.id, ondelete="CASCADE"), primary_key=True),
+    # The site that the load job names; empty where it names none, since a key column cannot be null.
+    Column("site", PlainText, primary_key=True),
     Column("window_start", UtcDateTime, primary_key=True),
     Column("window_end", UtcDateTime, primary_key=True),
     Column("page", Integer, primary_key=True, autoincrement=False),
@@ -253,4 +255,14 @@ commits = Table(
     metadata,
     Column("mark", String(32), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
+)
+
+#: One line per thing that is known of an API id: its sites, and what the API has shown of itself (LV-05).
+api_knowledge = Table(
+    "sonnys_api_knowledge",
+    metadata,
+    Column("api_id_digest", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("learned_at", UtcDateTime, nullable=False),
 )

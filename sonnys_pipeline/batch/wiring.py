@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from sonnys_pipeline.batch.account_sites import LoadBy
 from sonnys_pipeline.batch.executor import BatchExecutor
 from sonnys_pipeline.batch.job_run import ExecutorOptions, LandedDay, OnError
 from sonnys_pipeline.batch.jobs import JobRow
@@ -95,12 +96,17 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
             job_timeout=settings.job_timeout,
             max_retries=settings.max_retries,
             hash_lifetime=settings.hash_lifetime,
+            proof=settings.proof == "count",
+            states=settings.states,
+            most_rows=settings.most_rows,
         ),
         source=Source(settings.account, settings.site_code or ""),
         on_error=on_error,
         privacy=privacy_of(settings),
         keeps_pages=settings.archive == "keep",
         archive_days=settings.archive_days,
+        load_by=LoadBy(settings.load_by),
+        lands_sites=True,
     )
 
 

@@ -26,23 +26,58 @@ from sonnys_pipeline.lake.writers import file_writer, is_dead_writer
 _PREFIX, _SUFFIX = ".sonnys-manifest.", ".tmp"
 #: How often, and how long in between (seconds), a lock is asked for that another process holds for milliseconds.
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 40, 0.05
+#: How long nothing is written after a write, in times of what that took: a file of 200,000 rows takes seconds, and a
+#: run should not spend more than a twentieth of its time on it.
+_REST = 19
 
 
 class WriteBack:
     """Writes the results of one job into its manifest."""
 
-    def __init__(self, manifest: Manifest, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        job_id: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Bind a manifest, as it was read, to a job; unfinished files of processes that died beside it are removed.
 
         Args:
             manifest: as it was read.
             job_id: named in remedies.
             sleep: waits between two attempts at the lock.
+            clock: monotonic seconds.
         """
-        self._manifest, self._job_id, self._sleep = manifest, job_id, sleep
+        self._manifest, self._job_id, self._sleep, self._clock = manifest, job_id, sleep, clock
+        self._not_before = clock()
+        self._is_behind = False
         self._standing = manifest.content
         self._results: dict[RowKey, RowResult] = {}
         _remove_leftovers(manifest.path.resolve().parent)
+
+    def note(self, results: Mapping[RowKey, RowResult]) -> None:
+        """Write these at once, or with later ones where the file is large; `flush` when nothing more comes.
+
+        What a killed process has noted and not written stands in the ledger.
+
+        Raises:
+            ManifestError: as `write`.
+        """
+        self._results.update(results)
+        self._is_behind = True
+        if self._clock() >= self._not_before:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was noted and is not written yet.
+
+        Raises:
+            ManifestError: as `write`.
+        """
+        if self._is_behind:
+            self.write({})
 
     def write(self, results: Mapping[RowKey, RowResult]) -> None:
         """Write these results, with those of earlier calls, refused ones included.
@@ -53,7 +88,9 @@ class WriteBack:
             ManifestChangedError: when the file is not what was read, or written here last; it stays as it is.
             ManifestError: when it cannot be written; it is as it was.
         """
+        begun = self._clock()
         self._results.update(results)
+        self._is_behind = False
         content = self._manifest.with_results(self._results)
         path = self._manifest.path
         try:
@@ -73,6 +110,7 @@ class WriteBack:
                 f"its folder, then run {self._remedy}"
             ) from error
         self._standing = content
+        self._not_before = self._clock() + _REST * (self._clock() - begun)
 
     @property
     def _remedy(self) -> str:

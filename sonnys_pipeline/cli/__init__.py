@@ -8,21 +8,43 @@ from __future__ import annotations
 
 import io
 import sys
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from sonnys_pipeline.cli.backfill import backfill
 from sonnys_pipeline.cli.doctor import doctor
+from sonnys_pipeline.cli.first_contact import first_contact
+from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulation import demo, simulate
 from sonnys_pipeline.cli.ui import ui
 
+#: Options that take a path.
+_PATHS = frozenset({"--from-csv", "--folder"})
 
-class _Sonnys(click.Group):
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Sonnys(WholeHelpGroup):
     """The group of all verbs: what concerns each of them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that are no text: neither the API nor the ledger could take them. Paths may be any bytes."""
+        for option, value in pairwise(["", *args]):
+            name, _, _ = value.partition("=")
+            if option not in _PATHS and name not in _PATHS and not _is_text(value):
+                raise click.UsageError(f"{value!r} is not UTF-8 text; write it in the terminal's encoding", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Leave with 130 when interrupted, and print what the terminal's encoding has not with question marks."""
@@ -42,5 +64,5 @@ def main() -> None:
     """Every Sonny's BackOffice transaction as Parquet that you own."""
 
 
-for _verb in (demo, simulate, doctor, ui, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, report, replay):
     main.add_command(_verb)

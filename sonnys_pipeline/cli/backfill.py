@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from sonnys_pipeline.cli.account import account_option
-from sonnys_pipeline.cli.output import json_option
+from sonnys_pipeline.cli.output import WholeHelpGroup, json_option
 
 _STATUSES = ("pending", "running", "completed", "failed", "cancelled", "paused")
 _mode_option = click.option(
@@ -27,9 +27,12 @@ _on_error_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=WholeHelpGroup)
 def backfill() -> None:
-    """Plan, approve, run, stop and resume the loading of many days."""
+    """Plan, approve, run, stop and resume the loading of many days.
+
+    JOB is the id of a job, the beginning of one, or "latest" for the newest job of the command line.
+    """
 
 
 @backfill.command()

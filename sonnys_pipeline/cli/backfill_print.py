@@ -11,7 +11,6 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from sonnys_pipeline.batch.executor import ExecutionResult
@@ -19,6 +18,7 @@ from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary, PlanR
 from sonnys_pipeline.batch.plan import Plan
 from sonnys_pipeline.batch.progress import duration
 from sonnys_pipeline.cli.account import to_type
+from sonnys_pipeline.cli.output import Screen
 
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
            "status_document"]  # fmt: skip
@@ -29,7 +29,7 @@ _SHOWN_FAILURES = 20
 _NAMED_SITES = 5
 
 #: In a pipe or a file nobody knows a width: nothing is cut off there.
-_out = Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
+_out = Screen(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
 def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
     """What a person would type."""
     if interrupted:
-        return to_type(f"sonnys backfill run {job.id} --recover resume|restart|cancel")
+        return f"{to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
     if job.status is JobStatus.PENDING:
         waits = record is not None and not record.is_approved and job.mode == "confirm"
         return to_type(f"sonnys backfill {'approve' if waits else 'run'} {job.id}")

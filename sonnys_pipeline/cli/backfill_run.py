@@ -7,7 +7,7 @@ run does (`batch/executor.py`), tables for people (`backfill_print.py`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
             if job_id is None:
                 _recover_all(settings, jobs, recover, on_error, as_json=as_json)
                 return
+            job_id = jobs.find_job_id(job_id)
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
             choice: RecoveryChoice | None = None
@@ -76,6 +77,7 @@ def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
     with one_line_errors():
         settings = load_settings()
         with open_job_service(settings) as jobs:
+            job_id = jobs.find_job_id(job_id)
             job = jobs.get_job(job_id)
             notice_interrupted(jobs, but=job_id)
             choice: RecoveryChoice | None = None
@@ -139,6 +141,7 @@ def _execute(
     dagster: RunlessDays | None = None
     with ExitStack() as stack:
         written = _Written(jobs, job.id, plan)
+        stack.callback(written.flush)
         tell = _Told()
         executor = make_executor(
             settings,
@@ -215,7 +218,10 @@ class _Told:
 
 
 class _Written:
-    """The write-back of a run: after each row, until the file cannot be written; then its owner hears of it once."""
+    """The write-back of a run: after each row, or after some where the file is large, until it cannot be written.
+
+    Then its owner hears of it once.
+    """
 
     def __init__(self, jobs: JobService, job_id: str, plan: Plan | None) -> None:
         """Read the manifest as it is now; with what the ledger knows already, it is brought up to date."""
@@ -228,23 +234,29 @@ class _Written:
 
     def add(self, row: JobRow) -> None:
         """A row has come to an end."""
-        self._guarded({(row.day, row.site): result_of(row)})
+        ended = {(row.day, row.site): result_of(row)}
+        self._guarded(lambda write: write.note(ended))
+
+    def flush(self) -> None:
+        """Nothing more comes, perhaps because something went wrong: write what is noted."""
+        self._guarded(WriteBack.flush)
 
     def finish(self) -> None:
         """Bring in what ended without an event of its own: rows skipped, or landed by a run before this one."""
         if self._write is not None:
-            self._guarded(results(self._jobs.get_rows(self._job_id)))
+            ended = results(self._jobs.get_rows(self._job_id))
+            self._guarded(lambda write: write.write(ended))
 
     @property
     def document(self) -> dict[str, Any] | None:
         """For `--json`; nothing where the job has no manifest."""
         return None if self.path is None else {"path": self.path, "problems": self.problems}
 
-    def _guarded(self, found: dict[Any, Any]) -> None:
+    def _guarded(self, act: Callable[[WriteBack], None]) -> None:
         if self._write is None:
             return
         try:
-            self._write.write(found)
+            act(self._write)
         except ManifestError as error:
             self.problems.append(str(error))
             self._write = None

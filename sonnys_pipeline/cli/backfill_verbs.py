@@ -15,12 +15,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sonnys_pipeline.batch.account_sites import NoNamedSiteError
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
-from sonnys_pipeline.batch.executor import scope_of
+from sonnys_pipeline.batch.executor import scope_of, sites_for
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import (
+    AmbiguousJobError,
     InvalidStateTransition,
     LedgerError,
     NotApprovedError,
@@ -51,8 +53,9 @@ def one_line_errors() -> Iterator[None]:
     except (NotApprovedError, PlanDriftError) as error:
         refuse(str(error), NOT_APPROVED)
     except (
-        SettingsError, RequestedDaysError, ManifestError, UnknownJobError, InvalidStateTransition, NotInterruptedError,
-        PlanError,
+        SettingsError, NoNamedSiteError, RequestedDaysError, ManifestError, UnknownJobError, AmbiguousJobError,
+        InvalidStateTransition,
+        NotInterruptedError, PlanError,
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
     except (AuthError, ValidationError) as error:
@@ -75,7 +78,8 @@ def preview(
         settings.require_credentials()
         with open_job_service(settings) as jobs, settings.open_client() as client:
             lake = open_lake(settings)
-            scope = scope_of(client, lake, executor_options(settings, OnError.FAIL_FAST))
+            options = executor_options(settings, OnError.FAIL_FAST)
+            scope = scope_of(client, lake, options, sites_for(jobs, client, options))
             job, plan = make_preview(request, scope, jobs, client, lake, command=command_line())
             if not as_json:
                 notice_interrupted(jobs)
@@ -90,13 +94,16 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
     with one_line_errors():
         settings = load_settings()
         with open_job_service(settings) as jobs:
+            job_id = jobs.find_job_id(job_id)
             record = jobs.get_plan(job_id)
             if record is None:
                 refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
             plan = Plan.read(record)
             settings.require_credentials()
             with settings.open_client() as client:  # sends nothing: it tells what a run would read from
-                scope = scope_of(client, open_lake(settings), executor_options(settings, OnError.FAIL_FAST))
+                options = executor_options(settings, OnError.FAIL_FAST)
+                sites = sites_for(jobs, client, options, as_kept=True)
+                scope = scope_of(client, open_lake(settings), options, sites)
             if changed := differences(plan, scope, jobs.get_rows(job_id)):
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
             record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
@@ -118,6 +125,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
 def cancel(job_id: str, why: str, *, as_json: bool) -> None:
     """Give a job up."""
     with one_line_errors(), open_job_service(load_settings()) as jobs:
+        job_id = jobs.find_job_id(job_id)
         was = jobs.get_job(job_id)
         job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
     if as_json:
@@ -143,6 +151,7 @@ def status(job_id: str, *, as_json: bool) -> None:
     with one_line_errors():
         settings = load_settings()
     with one_line_errors(), open_job_service(settings) as jobs:
+        job_id = jobs.find_job_id(job_id)
         summary = jobs.get_job_summary(job_id)
         record = jobs.get_plan(job_id)
         failed = jobs.get_failed_rows(job_id)
@@ -159,6 +168,7 @@ def status(job_id: str, *, as_json: bool) -> None:
 def write_back(job_id: str, *, as_json: bool) -> None:
     """Write what the ledger knows into the job's CSV, as that is now."""
     with one_line_errors(), open_job_service(load_settings()) as jobs:
+        job_id = jobs.find_job_id(job_id)
         record = jobs.get_plan(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
@@ -226,7 +236,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
     """Tell of jobs whose process is gone; those."""
     found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
     for job in found:
-        remedy = f"Type: {to_type(f'sonnys backfill run {job.id} --recover resume|restart|cancel')}"
+        remedy = f"Type: {to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
@@ -244,8 +254,8 @@ def _whoami() -> str:
 
 
 def command_line() -> str:
-    """What was typed, for the record; none of the options is secret."""
-    return shlex.join(["sonnys", *sys.argv[1:]])
+    """What was typed, for the record; none of the options is secret. A path may hold bytes that are no text."""
+    return shlex.join(["sonnys", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
 
 
 def _request(start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool) -> Request:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from sonnys_pipeline.cli.account import account_option, chosen_account
-from sonnys_pipeline.cli.output import FAILED, json_option, print_json
+from sonnys_pipeline.cli.output import FAILED, Screen, json_option, print_json
 
 if TYPE_CHECKING:
     from sonnys_pipeline.batch.api_diagnosis import Inquiry
     from sonnys_pipeline.batch.diagnosis import Finding, ReadSettings
     from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.settings import Settings
 
 _SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
 #: Columns of the longest subject, and one more.
@@ -27,9 +27,10 @@ _WIDTH = 17
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Send no request: look only at what is on this machine.")
+@click.option("--deep", is_flag=True, help="Read every page of the ledger and every landed file, too: takes its time.")
 @account_option
 @json_option
-def doctor(offline: bool, as_json: bool) -> None:
+def doctor(offline: bool, deep: bool, as_json: bool) -> None:
     """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do.
 
     Where there are several accounts and none is chosen, each is checked.
@@ -39,8 +40,8 @@ def doctor(offline: bool, as_json: bool) -> None:
     found, documents = [], []
     for account in _accounts():
         if account and not as_json:
-            Console(highlight=False).print(f"[bold]account {account}[/]")
-        for finding in _findings(account, offline):
+            Screen(highlight=False).print(f"[bold]account {account}[/]")
+        for finding in _findings(account, offline, deep=deep):
             found.append(finding)
             documents.append({**asdict(finding), **({"account": account} if account else {})})
             if not as_json:
@@ -63,11 +64,18 @@ def _accounts() -> Sequence[str | None]:
         return [None]
 
 
-def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
+def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Finding]:
     """All checks, in the order in which a person would mend things; each as soon as it is made."""
     from sonnys_pipeline.batch import api_diagnosis as api
     from sonnys_pipeline.batch import diagnosis as machine
+    from sonnys_pipeline.batch.deep_diagnosis import (
+        LANDED_FILES,
+        LEDGER_PAGES,
+        check_landed_files,
+        check_ledger_pages,
+    )
     from sonnys_pipeline.batch.diagnosis import guarded
+    from sonnys_pipeline.batch.first_contact.keeping import check_first_contact
     from sonnys_pipeline.batch.landing import ASSET, is_landed
 
     yield guarded("versions", machine.check_versions)
@@ -88,6 +96,7 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
         ("time zone", partial(api.check_timezone, settings.timezone, inquiry, landed), ("timezone",)),
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
+        ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         (
@@ -95,8 +104,17 @@ def _findings(account: str | None, offline: bool) -> Iterator[Finding]:
             partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),
             ("start_date", "timezone", "data_url"),
         ),
+        ("landed days", partial(_check_landed_days, lake, settings), ("start_date", "timezone", "data_url")),
     ):
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
+    if deep:
+        yield guarded(LEDGER_PAGES, partial(check_ledger_pages, settings), read.lacking("ledger_url", "state_dir"))
+        # The lake as it is now, which waits no longer for a store than a person would.
+        yield (
+            guarded(LANDED_FILES, partial(check_landed_files, lake), no_days)
+            if lake
+            else machine.skipped(LANDED_FILES, no_days)
+        )
     # Last, because Dagster takes seconds to import, and may not fit to what else is installed.
     try:
         from sonnys_pipeline.orchestration.instance import instance_findings
@@ -125,6 +143,16 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     except LakeError:
         return None
     return lake
+
+
+def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
+    from sonnys_pipeline.batch.coverage import check_landed_days
+    from sonnys_pipeline.batch.diagnosis import skipped, utc_now
+    from sonnys_pipeline.loading.days import first_kept_day
+
+    if lake is None:
+        return skipped("landed days", "the lake was not looked into")
+    return check_landed_days(lake, settings.start_date, first_kept_day(utc_now(), settings.timezone))
 
 
 def _check_lake(url: str, offline: bool) -> Finding:
@@ -163,7 +191,7 @@ def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:
 
 def _print(finding: Finding) -> None:
     """One line, and the remedy below it where there is something to mend."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen(highlight=False, soft_wrap=True)
     out.print(f"{_SYMBOLS[finding.state]} {escape(f'{finding.subject:<{_WIDTH}}')} {escape(finding.detail)}")
     if finding.remedy:
         out.print(f"  {'':<{_WIDTH}} [bold]→[/] {escape(finding.remedy)}")

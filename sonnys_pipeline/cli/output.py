@@ -12,14 +12,35 @@ from typing import Any, NoReturn
 
 import click
 from rich.console import Console
+from rich.text import Text
+
+from sonnys_pipeline.client.quoting import printable_lines, sentence
+
+
+class Screen(Console):
+    """A terminal that nothing of what it is given to show can act on: cells, lines and titles, whoever wrote them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - passed on as they are
+        """Every string on its way to the terminal comes through here."""
+        return super().render_str(printable_lines(text), **options)
+
 
 #: For people: progress, hints, questions. Never stdout, which belongs to the result. Without markup: paths and the
 #: words of servers stand in messages.
-messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+messages = Screen(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 FAILED = 1
 WRONG_USAGE = 2
 NOT_APPROVED = 3
+
+
+class WholeHelpGroup(click.Group):
+    """A group whose `--help` has the whole first sentence of each of its verbs, however narrow the terminal is."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """A line a verb, wrapped instead of cut off."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(limit=1000)) for name, verb in self.commands.items()])
 
 
 class Refusal(click.ClickException):
@@ -27,7 +48,7 @@ class Refusal(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         """Join the message to one line."""
-        super().__init__(" ".join(message.split()))
+        super().__init__(sentence(message))
         self.exit_code: int = exit_code  # type: ignore[misc] # click reads it from the instance
 
 
@@ -38,7 +59,9 @@ def refuse(message: str, exit_code: int = WRONG_USAGE) -> NoReturn:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a command that was asked for `--json`."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    # Letters of any script as they are; what acts on a terminal as JSON writes it.
+    click.echo("".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,14 @@ from sonnys_pipeline.cli.account import account_option, chosen_account, load_set
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
+    from sonnys_pipeline.analytics.measures import Figure
     from sonnys_pipeline.analytics.report import Report
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.storage import LakePath
     from sonnys_pipeline.reporting.daily import Page
+
+#: Before it no business day can be landed; so far back zones and weeks reach beyond the calendar.
+_FIRST_YEAR = 2000
 
 
 @click.command()
@@ -37,7 +41,11 @@ def report(day: str | None, open_it: bool, as_json: bool) -> None:
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
         settings = load_settings()
         lake, now = open_lake(settings), datetime.now(ZoneInfo(settings.timezone))
-        business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
+        business_date = _business_date(day, now.date())
+        if business_date is None:
+            business_date = _last_day(lake, settings.timezone)
+        else:
+            _refuse_long_ago(lake, business_date)
         try:
             found = make_report(
                 lake, business_date, timezone=settings.timezone, made_at=now, account=settings.account_name
@@ -69,6 +77,17 @@ def _business_date(given: str | None, today: date) -> date | None:
     if day > today:
         refuse(f"--date {given}: that day has not begun; today is {today}", WRONG_USAGE)
     return day
+
+
+def _refuse_long_ago(lake: Lake, day: date) -> None:
+    """No partition that a business day lies in is further from it than a day."""
+    from sonnys_pipeline.batch.landing import ASSET
+
+    landed = lake.partitions(ASSET)
+    if landed and day < date.fromisoformat(landed[0]) - timedelta(days=1):
+        refuse(f"{day}: its transactions are not landed; the first landed day is {landed[0]}", FAILED)
+    if not landed and day.year < _FIRST_YEAR:
+        refuse(f"--date {day}: no such day can be landed", WRONG_USAGE)
 
 
 def _last_day(lake: Lake, timezone: str) -> date:
@@ -113,23 +132,27 @@ def _open(path: LakePath) -> None:
 
 
 def _document(found: Report, page: Page) -> dict[str, Any]:
-    """The headline numbers; money in dollars, shares as fractions, null where a figure is not known."""
+    """The numbers of the day; money in dollars, shares as fractions, null where one is not known, with the reason."""
     return {
         "account": found.account,
         "business_date": found.business_date.isoformat(),
         "path": str(page.path),
         "bytes": page.size,
-        "figures": {
-            key: {
-                "value": _number(figure.value),
-                "last_week": _number(figure.last_week.base),
-                "four_weeks": _number(figure.four_weeks.base),
-            }
-            for key, figure in found.figures.items()
-        },
+        "figures": {key: _figure(figure) for key, figure in found.figures.items()},
+        "voids": {key: _figure(figure) for key, figure in found.voids.items()},
         "sites": len(found.sites),
         "missing_sites": [site.code for site in found.missing_sites],
         "findings": [{"severity": caveat.severity, "text": caveat.text} for caveat in found.caveats],
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "value": _number(figure.value),
+        "last_week": _number(figure.last_week.base),
+        "four_weeks": _number(figure.four_weeks.base),
+        "weeks": figure.four_weeks.days,
+        "unknown": figure.unknown,
     }
 
 

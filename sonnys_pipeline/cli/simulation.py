@@ -8,21 +8,30 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
-from sonnys_pipeline.cli.output import messages
+from sonnys_pipeline.cli.output import Screen, messages
 from sonnys_pipeline.cli.ui import refuse_taken
 
 if TYPE_CHECKING:
     from sonnys_pipeline.demo import DemoDay
 
 
+_api = click.option(
+    "--api",
+    type=click.Choice(["live", "documented"]),
+    default="live",
+    show_default=True,
+    help="As its users found the API, or as the vendor's document describes it.",
+)
+
+
 @click.command()
+@_api
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused.")
 @click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="How many sites the chain has.")
@@ -34,7 +43,11 @@ if TYPE_CHECKING:
 @click.option("--job-seconds", nargs=2, type=float, default=(1.0, 4.0), show_default=True, help="A job's run time.")
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer takes.")
 @click.option("--faults", default="{}", metavar="JSON", help='What goes wrong, such as {"server_errors": 5}.')
+@click.option(
+    "--config", "more", default="{}", metavar="JSON", help='Further settings of SimulatorConfig: {"ends": "start"}.'
+)
 def simulate(
+    api: str,
     host: str,
     port: int,
     sites: int,
@@ -46,6 +59,7 @@ def simulate(
     job_seconds: tuple[float, float],
     latency: float,
     faults: str,
+    more: str,
 ) -> None:
     """Serve a simulated Sonny's Data API on loopback, until interrupted."""
     from sonnys_pipeline.simulator import SimulatorConfig, serve
@@ -53,6 +67,7 @@ def simulate(
     try:
         config = SimulatorConfig.model_validate(
             {
+                "api": api,
                 "sites": sites,
                 "seed": seed,
                 "rows_per_day": rows_per_day,
@@ -61,19 +76,20 @@ def simulate(
                 "now": present,
                 "job_seconds": job_seconds,
                 "latency_seconds": latency,
-                "faults": json.loads(faults),
+                "faults": _json("--faults", faults),
+                **_json("--config", more),
             }
         )
-    except (ValidationError, json.JSONDecodeError) as wrong:
+    except ValidationError as wrong:
         raise click.UsageError(_readable(wrong)) from None
 
     def announce(url: str) -> None:
         click.echo(f"export SONNYS_BASE_URL={url} SONNYS_API_ID={config.api_id} SONNYS_API_KEY={config.api_key}")
-        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / speed:g}")
-        click.echo(f"export SONNYS_POLL_INTERVAL={2 / speed:g} SONNYS_JOB_TIMEOUT={300 / speed:g}")
-        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / speed:g}")
+        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / config.speed:g}")
+        click.echo(f"export SONNYS_POLL_INTERVAL={2 / config.speed:g} SONNYS_JOB_TIMEOUT={300 / config.speed:g}")
+        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / config.speed:g}")
         messages.print(
-            f"Simulating {sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
+            f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
         )
         if Path(".env").exists():
             messages.print(
@@ -91,19 +107,22 @@ def simulate(
 
 
 @click.command()
+@_api
 @click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="How many days to land.")
 @click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="How many sites.")
 @click.option("--folder", default=".sonnys/demo", show_default=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--ui", is_flag=True, help="Serve Dagster's UI on the simulator instead, until interrupted.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def demo(days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool) -> None:
+def demo(
+    api: Literal["live", "documented"], days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
+) -> None:
     """Land a week of a simulated chain through real Dagster; needs no credentials."""
     from sonnys_pipeline import demo as demonstration
 
     folder = folder.absolute()
     try:
-        with demonstration.demo_environment(folder, sites) as environment:
+        with demonstration.demo_environment(folder, sites, api) as environment:
             if ui:
                 from sonnys_pipeline.orchestration.serving import serve
 
@@ -137,7 +156,7 @@ def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
     table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
     table.columns[3].footer = f"{sum(day.cars for day in landed):,}"
     table.columns[4].footer = f"${sum(day.sales for day in landed):,.2f}"
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
     out.print(
@@ -151,9 +170,18 @@ def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
     )
 
 
-def _readable(error: ValidationError | json.JSONDecodeError) -> str:
+def _json(option: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option holds."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as wrong:
+        raise click.UsageError(f"{option} is not JSON: {wrong}") from None
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{option} must be a JSON object, such as {{}}, not {text}")
+    return found
+
+
+def _readable(error: ValidationError) -> str:
     """What is wrong with options that were parsed together, one line."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"--faults is not JSON: {error}"
     found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
     return "; ".join(f"{where}: {message}" if where else message for where, message in found)

@@ -11,8 +11,9 @@ it leaves a margin for requests that travel at different speeds. The log lives i
 A 429 means that somebody outside the log spends the same budget. Nobody can tell when that block opened, only that it
 ends at most one block after the 429: so the 429 is written beside the log, and all sharers wait for that long.
 
-A store's clock is a wall clock, which may be set back. What was written before then lies in the future and tells
-nothing; but all of it was sent by now, so a pause of one block from now is enough, and nobody waits for the old time.
+A server's clock is a wall clock, which may be set. When it was set back, what was written before lies in the future and
+tells nothing; when it was set forward, what was written before seems to be over. But all of it was sent by now, so a
+pause of one block from now is enough, and nobody waits for the old time.
 
 While a store does not answer, nobody gets a place, and nobody fails: whoever asks is told to ask again soon. Only when
 that has lasted for a minute is it an error.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sonnys_pipeline.client.budget_stores import Terms, unavailable
+from sonnys_pipeline.client.budget_stores import StepWatch, Terms, unavailable
 
 if TYPE_CHECKING:
     import psycopg
@@ -64,7 +64,7 @@ written AS (
     INSERT INTO sonnys_request_budget (account, at, is_429)
     SELECT {account}, now, was_set_back FROM decided WHERE wait = 0 OR was_set_back
 )
-SELECT wait FROM decided;
+SELECT wait, now FROM decided;
 COMMIT
 """
 _COOL_DOWN = "INSERT INTO sonnys_request_budget (account, at, is_429) VALUES ({account}, {clock}, true); COMMIT"
@@ -101,6 +101,7 @@ class PostgresStore:
                 "characters of the password written as %40 and the like"
             ) from None
         self._driver: Any = psycopg
+        self._terms, self._watch = terms, StepWatch(terms.margin_ms)
         self._parameters: dict[str, str] = {**CONNECTION, **given}
         self._connection: psycopg.Connection[Any] | None = None
         self.where = (
@@ -115,7 +116,7 @@ class PostgresStore:
             "lock": lock,
         }
         # Asked first: whoever may use the table, but not make one, is refused by CREATE TABLE IF NOT EXISTS, too.
-        if not self._ask("SELECT to_regclass('sonnys_request_budget') IS NOT NULL"):
+        if not self._ask("SELECT to_regclass('sonnys_request_budget') IS NOT NULL")[0]:
             self._ask(_BEGIN + _CREATE, lock=_CREATION_LOCK)
 
     def __repr__(self) -> str:
@@ -127,7 +128,12 @@ class PostgresStore:
 
         When the answer is lost, the place may be taken all the same; it is left unused then, never used twice.
         """
-        return self._ask(_BEGIN + _TAKE)
+        sent = self._watch.now()
+        wait, now = self._ask(_BEGIN + _TAKE)
+        if self._watch.stepped(now, sent):
+            self.cool_down()
+            return self._terms.block_ms
+        return wait
 
     def cool_down(self) -> None:
         """Log a 429."""
@@ -135,7 +141,7 @@ class PostgresStore:
 
     def taken(self) -> int:
         """Departures in the block that ends now."""
-        return self._ask(_BEGIN + _TAKEN)
+        return self._ask(_BEGIN + _TAKEN)[0]
 
     def close(self) -> None:
         """Close the connection."""
@@ -143,8 +149,8 @@ class PostgresStore:
         if connection is not None:
             connection.close()
 
-    def _ask(self, script: str, **more: int) -> int:
-        """Send statements in one message; the last value that comes back.
+    def _ask(self, script: str, **more: int) -> tuple[int, ...]:
+        """Send statements in one message; the last numbers that come back.
 
         Raises:
             BudgetUnavailableError: when the server does not answer, or with an error; the connection is dropped then.
@@ -153,7 +159,7 @@ class PostgresStore:
 
         values = {name: sql.Literal(value) for name, value in {**self._values, **more}.items()}
         query = sql.SQL(script.replace("{clock}", CLOCK)).format(**values)
-        answer = 0
+        answer: tuple[int, ...] = ()
         try:
             if self._connection is None:
                 self._connection = self._driver.connect(**self._parameters, autocommit=True, prepare_threshold=None)
@@ -162,7 +168,7 @@ class PostgresStore:
                 more_results: bool | None = True
                 while more_results:
                     if cursor.description and (line := cursor.fetchone()) and isinstance(line[0], int):
-                        answer = int(line[0])
+                        answer = tuple(map(int, line))
                     more_results = cursor.nextset()
         except (self._driver.Error, OSError) as error:
             self.close()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sonnys_pipeline.client.budget_stores import Terms, unavailable
+from sonnys_pipeline.client.budget_stores import StepWatch, Terms, unavailable
 
 #: The server's clock, in milliseconds.
 CLOCK = "local time = redis.call('TIME') local now = time[1] * 1000 + math.floor(time[2] / 1000)"
@@ -30,20 +30,22 @@ _TAKE = """
 local requests, block, margin = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local last = tonumber(redis.call('GET', KEYS[2]) or '-1')
 local newest = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or '-1')
-local instant = tonumber(ARGV[6])
+local instant, clock = tonumber(ARGV[6]), string.format('%.0f', now)
 local should_know = instant > last and instant + block > now and instant <= now + margin
 if (should_know and not redis.call('ZSCORE', KEYS[1], ARGV[5])) or math.max(last, newest) > now + margin then
     redis.call('DEL', KEYS[1])
     redis.call('SET', KEYS[2], string.format('%.0f', now), 'PX', block + {afterlife})
-    return {block, -1}
+    return {block, -1, clock}
 end
-if last >= 0 and last + block > now then return {last + block - now, -1} end
+if last >= 0 and last + block > now then return {last + block - now, -1, clock} end
 local place_before = redis.call('ZRANGE', KEYS[1], -requests, -requests, 'WITHSCORES')[2]
-if place_before and tonumber(place_before) + block > now then return {tonumber(place_before) + block - now, 0} end
+if place_before and tonumber(place_before) + block > now then
+    return {tonumber(place_before) + block - now, 0, clock}
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - block))
 redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[4])
 redis.call('PEXPIRE', KEYS[1], block + {afterlife})
-return {0, string.format('%.0f', now)}
+return {0, clock, clock}
 """
 _COOL_DOWN = """
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'PX', tonumber(ARGV[2]) + {afterlife})
@@ -91,7 +93,7 @@ class RedisStore:
         )
         # The braces keep both keys on one node of a cluster.
         self._keys = [f"sonnys:budget:{{{terms.account}}}:{name}" for name in ("departures", "last_429")]
-        self._terms = terms
+        self._terms, self._watch = terms, StepWatch(terms.margin_ms)
         self._last_place, self._last_instant = "", 0
         self.taken()
 
@@ -105,7 +107,12 @@ class RedisStore:
         When the answer is lost, the place may be taken all the same; it is left unused then, never used twice.
         """
         place = secrets.token_hex(8)
-        wait, instant = self._ask(_TAKE, place, self._last_place, self._last_instant)
+        sent = self._watch.now()
+        wait, instant, now = self._ask(_TAKE, place, self._last_place, self._last_instant)
+        if self._watch.stepped(now, sent):
+            self.cool_down()
+            self._last_place, self._last_instant = "", 0
+            return self._terms.block_ms
         if wait == 0:
             self._last_place, self._last_instant = place, instant
         elif instant < 0:  # all wait for a block: what was before it need not be known any more
@@ -124,8 +131,8 @@ class RedisStore:
         """Close the connection."""
         self._client.close()
 
-    def _ask(self, script: str, *more: str | int) -> tuple[int, int]:
-        """Run a script; its two numbers.
+    def _ask(self, script: str, *more: str | int) -> tuple[int, ...]:
+        """Run a script; its numbers.
 
         Raises:
             BudgetUnavailableError: when the server does not answer, or with an error.
@@ -133,7 +140,7 @@ class RedisStore:
         text = f"{CLOCK}\n{script.replace('{afterlife}', str(_AFTERLIFE))}"
         arguments = (self._terms.requests, self._terms.block_ms, self._terms.margin_ms, *more)
         try:
-            first, second = self._client.eval(text, len(self._keys), *self._keys, *arguments)
+            answer = self._client.eval(text, len(self._keys), *self._keys, *arguments)
         except self._errors as error:
             raise unavailable(self.where, error) from error
-        return int(first), int(second)
+        return tuple(map(int, answer))

@@ -7,6 +7,10 @@ All stores decide alike; one test suite asks the same of each. In a block of `bl
 the margin for arrival, there is room for so many departures; a 429 takes all room for one block; entries in the future,
 left by a clock that was set back since, become one 429 now. Instants are milliseconds of the store's own clock: sharers
 on several machines need not agree about the time.
+
+A file and memory count milliseconds since the machine was started, which no setting of a clock changes. An entry of an
+earlier start either lies in the future, or is older than it looks. A server has a wall clock alone; that it was set
+forward, so that a block seems to be over that is not, is noticed by whoever asks next (`StepWatch`).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,15 +28,52 @@ from typing import TYPE_CHECKING, Any, Protocol
 from filelock import Timeout
 
 from sonnys_pipeline.client.errors import BudgetUnavailableError
+from sonnys_pipeline.client.quoting import sentence
 
 if TYPE_CHECKING:  # imported where a store is opened: it costs a third of this package's import time
     from pyrate_limiter import AbstractBucket
 
 MEMORY = "memory://"
+#: How much faster than ours a server's clock may run without having been set, as a fraction.
+_DRIFT = 0.001
 #: How often a sharer looks whether the file lock is free, in seconds. It is held for less than a millisecond.
 LOCK_POLL_INTERVAL = 0.002
 #: 429s that the log of cool-downs may hold in one block; far beyond what a block of requests can produce.
 COOL_DOWN_ENTRIES = 1_000_000
+
+
+def elapsed_ms() -> int:
+    """Milliseconds since this machine was started, the same for all of its processes."""
+    # Where there is such a clock, it goes on while a laptop sleeps; else a block lasts longer by that.
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock) // 1_000_000
+
+
+class StepWatch:
+    """Notices that a server's clock was set forward between two of its answers."""
+
+    def __init__(self, margin_ms: int) -> None:
+        """Steps of less than the margin do no harm."""
+        self._margin_ms = margin_ms
+        self._before: tuple[int, int] | None = None
+
+    def now(self) -> int:
+        """Our clock, to be read before a server is asked."""
+        return elapsed_ms()
+
+    def stepped(self, server_ms: int, sent_ms: int) -> bool:
+        """Whether more time has passed on the server's clock than on ours.
+
+        Args:
+            server_ms: the server's clock in this answer.
+            sent_ms: `now` when it was asked. From before one question until after the next answer more time has passed
+                here than between the server's two readings, however slow the network is.
+        """
+        before, self._before = self._before, (server_ms, sent_ms)
+        if before is None:
+            return False
+        passed_here = self.now() - before[1]
+        return server_ms - before[0] > passed_here * (1 + _DRIFT) + self._margin_ms
 
 
 @dataclass(frozen=True)
@@ -109,7 +151,7 @@ def open_store(url: str, terms: Terms) -> BudgetStore:
 
 def unavailable(where: str, error: BaseException) -> BudgetUnavailableError:
     """What to say when a store does not do its part; `where` and error hold no password."""
-    reason = " ".join(str(error).split()).rstrip(".").replace(". ", ", ")
+    reason = sentence(error).rstrip(".").replace(". ", ", ")
     return BudgetUnavailableError(
         f"the request budget {where} cannot be used: {reason or type(error).__name__}. Look at "
         "the server, or at disk and rights; SONNYS_BUDGET_URL says where the budget is"
@@ -184,8 +226,8 @@ class Log:
         self._item = RateItem
 
     def now(self) -> int:
-        """The store's instant."""
-        return int(self.bucket.now())
+        """The store's instant; not the bucket's own, which is that of a wall clock."""
+        return elapsed_ms()
 
     def newest(self) -> int | None:
         """The newest entry."""
@@ -238,7 +280,8 @@ def _open_sqlite(path: Path, terms: Terms) -> LogStore:
     from pyrate_limiter import Rate, SQLiteBucket, SQLiteQueries  # noqa: PLC0415 - see the import above
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    for file in (path, Path(f"{path}.lock")):  # the library would make the lock's as the umask says
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     rates, cool_down_rates = [Rate(terms.requests, terms.block_ms)], [Rate(COOL_DOWN_ENTRIES, terms.block_ms)]
     departures = SQLiteBucket.init_from_file(
         rates, table=f"departures_{terms.account}", db_path=str(path), use_file_lock=True

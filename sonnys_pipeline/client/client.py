@@ -61,6 +61,7 @@ class SonnysClient:
         connect_timeout: float = 10.0,
         read_timeout: float = 60.0,
         hash_lifetime: float = 1200.0,
+        quotes_pages: bool = True,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -78,6 +79,7 @@ class SonnysClient:
             connect_timeout: seconds to connect.
             read_timeout: seconds without a byte of an answer.
             hash_lifetime: seconds that the API keeps a load job's data.
+            quotes_pages: whether errors quote what is not the API's JSON, such as a gateway's page.
             sleep: how to wait, in seconds.
             jitter: a random number in [0, 1).
 
@@ -92,10 +94,17 @@ class SonnysClient:
             "X-Sonnys-API-ID": SecretStr(api_id),
             "X-Sonnys-API-Key": key,
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
         }
         if site_code:
             headers["X-Sonnys-Site-Code"] = site_code
-        self._transport = HttpTransport(base_url, headers, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._transport = HttpTransport(
+            base_url,
+            headers,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            quotes_pages=quotes_pages,
+        )
         self._own_budget = owns_budget or budget is None
         self.budget = budget or RequestBudget(api_id)
         self.max_retries = max_retries

@@ -14,6 +14,7 @@ SonnysError
     │   ├── RateLimitError        429
     │   └── ServerError           5xx
     ├── ResponseFormatError       an answer that is not what the contract says: not JSON, a field missing
+    │   ├── OversizeError         an answer larger than any page can be, or of another encoding than was asked for
     │   └── UnparsableRowError    one row that the models refuse; names id and field
     ├── JobFailedError            the API answered `fail` for a load job
     ├── UnknownJobStatusError     a job status beside working, pass and fail
@@ -28,9 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-#: How much of a foreign body an error message quotes, in characters.
-QUOTED_BODY = 300
-
+from sonnys_pipeline.client.quoting import QUOTED_BODY, printable, word
 
 #: The API's words for a site that is not there, or not ours; other 403s concern the credentials.
 SITE_REFUSALS = frozenset(
@@ -39,7 +38,11 @@ SITE_REFUSALS = frozenset(
 
 
 class SonnysError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; its text is one line that no server can act through."""
+
+    def __str__(self) -> str:
+        """The message, as it may be shown on a terminal, in a log, in a table."""
+        return printable(super().__str__())
 
 
 class BudgetUnavailableError(SonnysError):
@@ -139,6 +142,10 @@ class ResponseFormatError(APIError):
     """The answer is not what the contract says: not JSON, or without a field it must have."""
 
 
+class OversizeError(ResponseFormatError):
+    """An answer with more bytes, on the wire or unpacked, or more rows than a page can have; reading was broken off."""
+
+
 class UnparsableRowError(ResponseFormatError):
     """One row that `TransactionJobItem` (or another model) refuses.
 
@@ -159,8 +166,9 @@ class UnparsableRowError(ResponseFormatError):
         self.reason = reason
         self.page = page
         self.page_hash = page_hash
-        where = f" of load job {page_hash}" if page_hash else ""
-        super().__init__(f"row {row_id or '(no id)'}{where}: field {field}: {reason}")
+        where = f" of load job {word(page_hash)}" if page_hash else ""
+        named = word(row_id) if row_id else "(no id)"
+        super().__init__(f"row {named}{where}: field {word(field)}: {printable(reason, QUOTED_BODY)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all parts when the error crosses a process boundary."""
@@ -186,7 +194,7 @@ class JobFailedError(APIError):
     def __str__(self) -> str:
         """`Batch job failed`, and what is known about which."""
         criteria = f", {self.params}" if self.params else ""
-        return f"Batch job failed (hash {self.job_hash}{criteria})"
+        return f"Batch job failed (hash {word(self.job_hash)}{criteria})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all parts when the error crosses a process boundary."""

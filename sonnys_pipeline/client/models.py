@@ -3,8 +3,12 @@
 Belongs here: what a row, a list item and a site look like, and the live quirks that are accepted. Does not belong
 here: how rows are fetched (`transactions.py`) or stored (`lake/schema.py`, which derives its columns from these).
 
+Bounds are plausible ones: what a row may hold, every table, sum and report behind it can hold. Names are those of the
+wire alone; a field that a row has twice, in two spellings, is refused, since one of the two would win unseen.
+
 Quirks accepted, each from the contract: unset optional strings come as `""` (they become `None`); the v2 flags and
-`transactionStatus` may be missing; a discount's amount is called `discount` or `discountAmount`; enumerations grow,
+`transactionStatus` may be missing; a discount's amount is called `discount` or `discountAmount`; a list of discounts
+that is null is empty; enumerations grow,
 so tenders, types and statuses are plain strings; fields unknown to us are kept (`model_extra`) and counted by
 `unknown_fields`.
 """
@@ -29,13 +33,30 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic.alias_generators import to_camel
 
 from sonnys_pipeline.client.errors import UnparsableRowError
+from sonnys_pipeline.client.spelling import TwoSpellingsError, in_one_spelling
 
 #: Unset optional strings come as `""` from the live API.
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: None if value == "" else value)]
+#: Dollars that an amount may have, either way. No ticket of a car wash comes near; the number of a gift card typed as
+#: an amount does not pass for one. Sums stay far inside the decimals that they are made in: a billion of it are 10^16.
+LARGEST_AMOUNT = 10_000_000
+#: Pieces of one thing on a ticket, either way.
+LARGEST_QUANTITY = 1_000_000
+#: Numbers of tickets and sites, which count up from 1 in each database; whole also where JSON readers take doubles.
+LARGEST_NUMBER = 1_000_000_000_000_000
+
+
+def _no_flag(value: object) -> object:
+    """A flag is no number, although Python takes it for one."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not a flag")  # noqa: TRY004 - pydantic turns ValueError into its own
+    return value
+
+
 #: Dollars, as the API's JSON number; the lake keeps the same double, sums are made in exact decimals.
-Dollars = Annotated[float, Field(allow_inf_nan=False)]
-#: Counts and numbers, as far as the lake's 64 bits go.
-WholeNumber = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Dollars = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False, ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
+Quantity = Annotated[int, BeforeValidator(_no_flag), Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
+Number = Annotated[int, BeforeValidator(_no_flag), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 RowId = Annotated[str, Field(min_length=1)]
 
 
@@ -70,7 +91,7 @@ class LineItem(ApiModel):
     name: str
     sku: OptionalText = None
     department: str
-    quantity: WholeNumber
+    quantity: Quantity
     gross: Dollars
     net: Dollars
     discount: Dollars
@@ -93,7 +114,7 @@ class Transaction(ApiModel):
     """A transaction in detail, as `GET /transaction/{id}` answers it. `id` is the key; `complete_date` is aware."""
 
     id: RowId
-    number: WholeNumber
+    number: Number
     type: str
     complete_date: AwareDatetime
     location_code: str
@@ -107,7 +128,9 @@ class Transaction(ApiModel):
     employee_cashier: OptionalText = None
     employee_greeter: OptionalText = None
     discounts: Annotated[
-        list[Discount], Field(validation_alias=AliasChoices("discount", "discounts"), serialization_alias="discount")
+        list[Discount],
+        BeforeValidator(lambda value: [] if value is None else value),
+        Field(validation_alias=AliasChoices("discount", "discounts"), serialization_alias="discount"),
     ] = []
     is_recurring_payment: bool
     is_recurring_redemption: bool
@@ -127,7 +150,7 @@ class TransactionJobItem(Transaction):
 class TransactionListItem(ApiModel):
     """A row of `GET /transaction`: number, id, total in dollars, instant."""
 
-    trans_number: WholeNumber
+    trans_number: Number
     trans_id: RowId
     total: Dollars
     date: AwareDatetime
@@ -143,15 +166,19 @@ class TransactionV2ListItem(TransactionListItem):
 
 
 class Site(ApiModel):
-    """A physical or virtual (e-commerce) site; `code` and `timezone` may be missing (contract, `GET /site/list`)."""
+    """A physical or virtual (e-commerce) site (contract, `GET /site/list`).
 
-    site_id: Annotated[WholeNumber | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
+    `code` and `timezone` may be missing; a `name` that is null is empty, so that it hides no other site.
+    """
+
+    site_id: Annotated[Number | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
     code: OptionalText = None
-    name: str
+    name: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
     timezone: OptionalText = None
 
 
 ModelT = TypeVar("ModelT", bound=ApiModel)
+ListItemT = TypeVar("ListItemT", bound=TransactionListItem)
 
 _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
 
@@ -171,18 +198,28 @@ def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_h
         UnparsableRowError: for the first row that the model refuses; it names the row's id and the field.
     """
     adapter = _list_adapters.setdefault(model, TypeAdapter(list[model]))  # type: ignore[valid-type]
+    spelled = []
+    for row in rows:
+        try:
+            spelled.append(in_one_spelling(model, row))
+        except TwoSpellingsError as twice:
+            raise UnparsableRowError(_id_of(row), twice.path, twice.reason, rows, page_hash) from None
     try:
-        parsed: list[ModelT] = adapter.validate_python(rows)
+        parsed: list[ModelT] = adapter.validate_python(spelled, by_alias=True, by_name=False)
     except PydanticValidationError as refused:
         first = refused.errors(include_url=False, include_input=False)[0]
         position, *path = first["loc"] or (0,)
-        row = rows[int(position)]
-        row_id = row.get("id", row.get("transId")) if isinstance(row, Mapping) else None
         field = ".".join(str(step) for step in path) or "(the row itself)"
         raise UnparsableRowError(
-            None if row_id is None else str(row_id), field, first["msg"], rows, page_hash
+            _id_of(rows[int(position)]), field, first["msg"], rows, page_hash
         ) from None  # pydantic's text quotes input values, which hold personal data
     return parsed
+
+
+def _id_of(row: object) -> str | None:
+    """The id of a row that is refused, as far as it can be read: a text or number, whatever else stands there."""
+    row_id = row.get("id", row.get("transId")) if isinstance(row, Mapping) else None
+    return str(row_id) if isinstance(row_id, str | int | float) else None
 
 
 def extra_of(item: ApiModel) -> dict[str, Any]:

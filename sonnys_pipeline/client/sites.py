@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from sonnys_pipeline.client.models import Site, parse_rows
-from sonnys_pipeline.client.resource import Resource, required
+from sonnys_pipeline.client.resource import Resource, found_rows
+
+#: Sites of one operator; the list is not paged.
+_MOST_SITES = 10_000
 
 
 class Sites(Resource):
@@ -17,4 +20,4 @@ class Sites(Resource):
             UnparsableRowError: when a site has no name.
         """
         data = self._data("GET", "/site/list")
-        return parse_rows(Site, required(data, "sites", list, "GET /site/list"))
+        return parse_rows(Site, found_rows(data, "sites", "GET /site/list", _MOST_SITES))

@@ -14,28 +14,44 @@ from typing import Any
 
 from sonnys_pipeline.client.errors import (
     APITimeoutError,
-    IncompleteResultError,
     JobFailedError,
     NotFoundError,
+    OversizeError,
     ResponseFormatError,
     UnknownJobStatusError,
 )
 from sonnys_pipeline.client.models import (
+    Site,
     Transaction,
     TransactionJobItem,
     TransactionListItem,
     TransactionV2ListItem,
     parse_rows,
 )
-from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, Resource, required
+from sonnys_pipeline.client.quoting import word
+from sonnys_pipeline.client.resource import (
+    NO_RESULTS,
+    PAGE_SIZE,
+    Resource,
+    count_copies,
+    found_rows,
+    read_total,
+    required,
+    whole_number,
+)
+from sonnys_pipeline.client.sites import Sites
 
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"
 _LIST = "/transaction"
+#: Seen in a log once (contract, L18); a job that is to run is not ready, like one that runs.
+_PENDING = "pending"
+#: Characters of a hash; the API's have 32.
+_LONGEST_HASH = 200
 
 
 class JobStatus(StrEnum):
-    """What the API says of a load job; exactly these three (contract, "Batch jobs")."""
+    """What the API says of a load job; exactly these three (contract, "Batch jobs"), and `pending` (L18): working."""
 
     WORKING = "working"  # not ready: ask again later
     PASS = "pass"  # noqa: S105 - the API's word; the rows are there
@@ -66,22 +82,21 @@ class JobData:
 
         Raises:
             UnknownJobStatusError: for a status beside working, pass and fail.
-            ResponseFormatError: for a passed job without rows or with a `total` that is no number.
+            ResponseFormatError: for a passed job without a list of rows, or with a `total` that cannot be one.
         """
         try:
-            status = JobStatus(data.get("status", ""))
+            said = data.get("status", "")
+            status = JobStatus.WORKING if said == _PENDING else JobStatus(said)
         except ValueError:
             raise UnknownJobStatusError(
-                f"load job {job_hash}: status {data.get('status')!r} is none of working, pass, fail; "
+                f"load job {job_hash}: status {word(data.get('status'))} is none of working, pass, fail; "
                 "the API has changed: nothing was read from it"
             ) from None
         if status is not JobStatus.PASS:
             return cls(job_hash, status, (), 0, data)
         where = f"load job {job_hash}"
-        rows = required(data, "data", list, where)
-        if "total" not in data and len(rows) < PAGE_SIZE:
-            return cls(job_hash, status, rows, len(rows), data)  # a page that is not full is the only one
-        return cls(job_hash, status, rows, required(data, "total", int, where), data)
+        rows = found_rows(data, "data", where)
+        return cls(job_hash, status, rows, read_total(data, rows, where), data)
 
     def parse(self) -> list[TransactionJobItem]:
         """The rows as models.
@@ -129,7 +144,7 @@ class Transactions(Resource):
                 an `offset` (page number from 1) asks for that page alone.
 
         Returns:
-            All rows, in the API's order.
+            All rows, in the API's order, each id once: a row that came twice is as the later page has it.
 
         Raises:
             JobFailedError: the API answered `fail` (an `APIError`, "Batch job failed").
@@ -139,28 +154,33 @@ class Transactions(Resource):
             ValidationError: the API refuses the criteria (LJ-06).
         """
         pages = self.load_pages(poll_interval=poll_interval, timeout=timeout, **params)
-        return [item for page in pages for item in page.items]
+        return list({item.id: item for page in pages for item in page.items}.values())
 
     def load_pages(self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object) -> Iterator[JobPage]:
-        """`load_job`, page by page, with the hashes and totals that the API gave.
+        """`load_job`, page by page, with the hashes and totals that the API gave; copies of a row stand on their pages.
 
         Raises:
-            IncompleteResultError: after the last page, when fewer distinct rows came than `total` promised (LJ-05).
+            IncompleteResultError: after the last page, when the rows are not as many as `total` promised (LJ-05).
         """
         alone = params.get("offset")
-        number = 1 if alone is None else _whole(alone, "offset")
-        limit = _whole(params.get("limit", PAGE_SIZE), "limit")
-        seen: set[str] = set()
+        number = 1 if alone is None else whole_number(alone, "offset")
+        limit = whole_number(params.get("limit", PAGE_SIZE), "limit")
+        where = f"load job for {_criteria(params)}"
+        pages: list[Sequence[TransactionJobItem]] = []
+        known: set[str] = set()
         while True:
             page = self._load_page(poll_interval, timeout, {**params, "limit": limit, "offset": number})
             yield page
-            seen.update(item.id for item in page.items)
-            last = alone is not None or number * limit >= page.total
+            pages.append(page.items)
+            before = len(known)
+            known.update(item.id for item in page.items)
             expected = page.total if alone is None else max(0, min(limit, page.total - (number - 1) * limit))
-            if len(seen) >= expected:
+            last = alone is not None or number * limit >= page.total
+            # A page that is not full, or brings nothing new, is the last: asking on would not end.
+            if last or len(known) >= expected or len(page.items) < limit or len(known) == before:
+                items = [item for items in pages for item in items]
+                count_copies([[item.id for item in items] for items in pages], expected, items.__getitem__, where)
                 return
-            if last or not page.items:
-                raise IncompleteResultError(expected, len(seen), f"load job for {_criteria(params)}")
             number += 1
 
     def submit_job(self, **params: object) -> str:
@@ -170,8 +190,10 @@ class Transactions(Resource):
             The load job's hash, good for 20 minutes.
         """
         job_hash = str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
-        if not job_hash:
-            raise ResponseFormatError(f"POST {_LOAD_JOB}: the answer's hash is empty")
+        if not 0 < len(job_hash) <= _LONGEST_HASH or not job_hash.isprintable():
+            raise ResponseFormatError(
+                f"POST {_LOAD_JOB}: the answer's hash is empty, longer than {_LONGEST_HASH} characters or not printable"
+            )
         return job_hash
 
     def get_job_data(self, job_hash: str) -> JobData:
@@ -192,18 +214,31 @@ class Transactions(Resource):
         return self._client._request("GET", _JOB_DATA, params={"hash": job_hash}).content  # noqa: SLF001 - LJ-09
 
     def count(self, **params: object) -> int:
-        """How many rows a span has, by the list endpoint: one request, and independent of load jobs."""
+        """How many rows a span has, by the list endpoint: one request, and independent of load jobs.
+
+        Raises:
+            ResponseFormatError: for a `total` that cannot be one.
+        """
         try:
             data = self._data("GET", _LIST, params={**params, "limit": 1, "offset": 1})
         except NotFoundError as nothing:
             if nothing.type == NO_RESULTS:
                 return 0
             raise
-        return int(required(data, "total", int, f"GET {_LIST}"))
+        where = f"GET {_LIST}"
+        return read_total(data, found_rows(data, "transactions", where), where, limit=1)
 
     def list(self, **params: object) -> list[TransactionListItem]:
         """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
+
+    def list_body(self, **params: object) -> bytes:
+        """One page of `list`, and its answer as it came; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", _LIST, params=params).content  # noqa: SLF001 - LJ-09
 
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
@@ -212,6 +247,18 @@ class Transactions(Resource):
     def list_v2(self, **params: object) -> list[TransactionV2ListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions with customer, plan flags and status; the API caches the answer for 10 minutes."""
         return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params)
+
+    def list_v2_body(self, **params: object) -> bytes:
+        """One page of `list_v2`, and its answer as it came: for readers of their own; one request.
+
+        Raises:
+            NotFoundError: the API's word for "nothing matches", or a real one.
+        """
+        return self._client._request("GET", f"{_LIST}/version-2", params=params).content  # noqa: SLF001 - LJ-09
+
+    def list_sites(self) -> list[Site]:  # type: ignore[valid-type]  # the method `list` hides the type
+        """`client.sites.list()`, for whoever sends requests at a pace of their own."""
+        return Sites(self._client).list()
 
     def get(self, transaction_id: str) -> Transaction:
         """One transaction in detail.
@@ -232,6 +279,8 @@ class Transactions(Resource):
             deadline = time.monotonic() + timeout
             try:
                 data = self._poll(job_hash, poll_interval, timeout, deadline, params)
+                if len(data.rows) > (limit := params["limit"]):
+                    raise OversizeError(f"load job {job_hash}: {len(data.rows)} rows came, and {limit} were asked for")
                 return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
             except NotFoundError:
                 age = time.monotonic() - (deadline - timeout)
@@ -258,13 +307,6 @@ class Transactions(Resource):
                     "raise SONNYS_JOB_TIMEOUT if the API is slow today"
                 )
             time.sleep(poll_interval)
-
-
-def _whole(value: object, name: str) -> int:
-    """A page number or size, which paging has to calculate with."""
-    if isinstance(value, int | str) and str(value).isdigit():
-        return int(value)
-    raise ValueError(f"{name} must be a whole number, not {value!r}")
 
 
 def _span(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,38 +6,58 @@ Belongs here: everything that knows the HTTP library. Does not belong here: retr
 
 from __future__ import annotations
 
-import html
 import ipaddress
-from collections.abc import Mapping, Sequence
+import re
+import time
+import zlib
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from pydantic import SecretStr
 from pydantic_core import from_json
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.client.errors import (
-    QUOTED_BODY,
     APIConnectionError,
     APIError,
     APIStatusError,
     APITimeoutError,
     AuthError,
     NotFoundError,
+    OversizeError,
     RateLimitError,
     RedirectedError,
     ResponseFormatError,
     ServerError,
     ValidationError,
 )
+from sonnys_pipeline.client.quoting import QUOTED_BODY, masked, printable, quoted, sentence, word
 
 #: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
 POOL_SIZE = 32
-#: Shorter ones are not masked: nobody could keep them secret, and every word of the API would be full of `***`.
-SHORTEST_SECRET = 4
+#: Bytes of an answer, on the wire and unpacked. A page of 100 large rows has half a megabyte.
+MOST_WIRE_BYTES = 8 << 20
+MOST_BYTES = 32 << 20
+#: Bytes that are read of an answer that is an error; more than its message is of no use.
+MOST_ERROR_BYTES = 64 << 10
+#: Read timeouts that a whole answer may take, however it drips.
+_WHOLE_ANSWER = 2.0
+_CHUNK = 64 << 10
+#: zlib's word for a gzip header, and the largest window.
+_GZIP = 16 + zlib.MAX_WBITS
+_FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
+#: How the API's words for errors look, and how many messages of one are worth reading.
+_ERROR_TYPE = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
+_MOST_MESSAGES = 10
 #: How an answer of the API begins.
 _JSON_STARTS = (b"{", b"[")
 
@@ -58,25 +78,31 @@ class Response:
         status: HTTP status code.
         content: the body as received, bytes.
         date: the server's clock, from its `Date` header, as text; `None` where it sent none.
+        where: what was asked, for errors.
     """
 
     status: int
     content: bytes
     date: str | None = None
+    where: str = ""
 
     def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
         """The decoded body.
 
+        Halves of characters in its text are U+FFFD (`bodies.py`).
+
         Raises:
             ResponseFormatError: when it is not JSON, such as a gateway's page with status 200.
         """
+        where = f"{self.where}: " if self.where else ""
+        content = sound(self.content, self.where).content
         try:
-            return from_json(self.content, allow_inf_nan=False)
+            return from_json(content, allow_inf_nan=False)
         except ValueError:
             # A gateway's page is worth quoting; rows that were cut off are not, they hold personal data.
-            broken = self.content.lstrip()[:1] in _JSON_STARTS
+            broken = content.lstrip()[:1] in _JSON_STARTS
             what = f"broken after {len(self.content)} bytes" if broken else quoted(self.content)
-            raise ResponseFormatError(f"the answer is not JSON: {what}") from None
+            raise ResponseFormatError(f"{where}the answer is not JSON: {what}") from None
 
 
 class HttpTransport:
@@ -95,6 +121,7 @@ class HttpTransport:
         *,
         connect_timeout: float,
         read_timeout: float,
+        quotes_pages: bool = True,
     ) -> None:
         """Prepare, without connecting.
 
@@ -102,7 +129,9 @@ class HttpTransport:
             base_url: API root; `https`, or `http` on a loopback address.
             headers: sent with every request; secrets are unwrapped only while sending.
             connect_timeout: seconds for the connection and TLS.
-            read_timeout: seconds without a byte of the answer.
+            read_timeout: seconds without a byte of the answer; a whole one may take twice as long.
+            quotes_pages: whether errors quote what is not the API's JSON, such as a gateway's page; not where nothing
+                personal may be kept, since nobody knows what stands in it.
 
         Raises:
             ValueError: for an address that would carry the credentials in the clear, or is no address; for a header
@@ -115,7 +144,10 @@ class HttpTransport:
             checked_header(value.get_secret_value() if isinstance(value, SecretStr) else value, name)
         self._secrets = [value for value in self._headers.values() if isinstance(value, SecretStr)]
         self._timeouts = (connect_timeout, read_timeout)
+        self._quotes_pages = quotes_pages
         self._session = requests.Session()
+        # Proxies and certificates of the environment are used; what `~/.netrc` has for a host is not sent to it.
+        self._session.auth = _no_other_credentials
         if _scheme_and_host(self.base_url)[0] == "http":
             # Loopback: a proxy from the environment would take the credentials off this machine, in the clear.
             self._session.trust_env = False
@@ -137,6 +169,7 @@ class HttpTransport:
             APITimeoutError: no answer in time.
             APIConnectionError: no connection, a dropped one, TLS trouble, or a redirect.
             APIStatusError: a subclass for each status that is not 200.
+            ResponseFormatError: for an answer that is not JSON, or larger than any can be (`OversizeError`).
         """
         headers = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -146,34 +179,45 @@ class HttpTransport:
         what = f"{method} {path}"
         self.server_date = None
         try:
-            answer = self._session.request(
+            with self._session.request(
                 method,
                 self.base_url + path,
                 params=query,
                 headers=headers,
                 timeout=self._timeouts,
                 allow_redirects=False,
-            )
-        except requests.Timeout as error:
+                stream=True,
+            ) as answer:
+                self.server_date = answer.headers.get("Date")
+                return self._read(answer, what)
+        except (requests.Timeout, ReadTimeoutError) as error:
             raise APITimeoutError(
                 f"{what}: no answer within {self._timeouts[1]:g} s (connecting: {self._timeouts[0]:g} s)"
             ) from _without_request(error)
-        except (requests.RequestException, ValueError) as error:  # ValueError: a Location that is no address
+        except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a Location that is no address
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
             ) from _without_request(error)
-        self.server_date = answer.headers.get("Date")
+
+    def _read(self, answer: requests.Response, what: str) -> Response:
+        """The body of an answer, as far as it is worth anything; an error where the answer is one."""
         if answer.is_redirect:
             target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
-            target = masked(target, self._secrets)
+            target = word(masked(target, self._secrets))
             raise RedirectedError(f"{what}: redirected to {target}; not followed, the credentials would go there too")
+        deadline = time.monotonic() + _WHOLE_ANSWER * self._timeouts[1]
         if answer.status_code != requests.codes.ok:
-            raise status_error(answer.status_code, answer.content, self._secrets)
-        content: bytes = answer.content
-        if content.lstrip()[:1] not in _JSON_STARTS:
-            # A page between us and the API: whoever quotes it, wherever, quotes no credential that it echoes.
-            content = masked(content.decode("latin-1"), self._secrets).encode("latin-1")
-        return Response(answer.status_code, content, answer.headers.get("Date"))
+            content = b""
+            with suppress(APIError, HTTPError):  # its status says enough, also where its body is too long or breaks off
+                for part in _body(answer, what, deadline, MOST_ERROR_BYTES):
+                    content += part
+            raise status_error(answer.status_code, content, self._secrets, quotes_pages=self._quotes_pages)
+        content = b"".join(_body(answer, what, deadline, MOST_BYTES))
+        if content.removeprefix(BOM_UTF8).lstrip()[:1] not in _JSON_STARTS:
+            # A page between us and the API.
+            said = quoted(content, self._secrets) if self._quotes_pages else f"{len(content)} bytes, not quoted"
+            raise ResponseFormatError(f"{what}: the answer is not JSON: {said}")
+        return Response(answer.status_code, content, answer.headers.get("Date"), what)
 
     def close(self) -> None:
         """Close every connection."""
@@ -227,42 +271,75 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def status_error(status: int, content: bytes, secrets: Sequence[SecretStr] = ()) -> APIError:
-    """The error for an answer that is not 200 (contract, "Errors"); a body that is not JSON is quoted.
+def status_error(
+    status: int, content: bytes, secrets: Sequence[SecretStr] = (), *, quotes_pages: bool = True
+) -> APIError:
+    """The error for an answer that is not 200 (contract, "Errors").
 
-    A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
+    Quoted are the API's own words, and a page that is no JSON where `quotes_pages` allows it. JSON of any other form is
+    not: rows hold personal data. An answer of success that is not 200 has no words of the API, and nothing of it is
+    quoted. A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
     """
+    if status < _FIRST_ERROR:
+        return APIStatusError(status, None, (), f"{len(content)} bytes, not quoted: only 200 is an answer")
     error_type: str | None = None
     messages: tuple[str, ...] = ()
     try:
-        body = from_json(content)
-    except ValueError:
+        body = from_json(sound(content).content)
+    except (ValueError, ResponseFormatError):
         body = None
-    if isinstance(body, dict):
-        error_type = masked(body["type"], secrets) if isinstance(body.get("type"), str) else None
+    if isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"]):
+        error_type = masked(body["type"], secrets)
         said = body.get("messages") or [body.get("message")]
         messages = tuple(
-            masked(str(part), secrets) for part in (said if isinstance(said, list) else [said]) if part is not None
+            printable(masked(part, secrets), QUOTED_BODY)
+            for part in (said if isinstance(said, list) else [said])[:_MOST_MESSAGES]
+            if isinstance(part, str)
         )
-        if body.get("code"):
-            messages += (masked(f"support code {body['code']}", secrets),)
-    kind = _STATUS_ERRORS.get(status) or (ServerError if status >= 500 else APIStatusError)
-    return kind(status, error_type, messages, quoted(content, secrets))
+        if isinstance(code := body.get("code"), str | int):
+            messages += (f"support code {word(masked(str(code), secrets))}",)
+    page = quotes_pages and body is None and content.lstrip()[:1] not in _JSON_STARTS
+    kind = _STATUS_ERRORS.get(status) or (ServerError if status >= _FIRST_SERVER_ERROR else APIStatusError)
+    return kind(status, error_type, messages, quoted(content, secrets) if page else "")
 
 
-def quoted(content: bytes, secrets: Sequence[SecretStr] = ()) -> str:
-    """The start of a foreign body, for a person, in one line; masked before it is cut, which could halve a secret."""
-    text = masked(content.decode("utf-8", "replace"), secrets)
-    return " ".join(text[: 4 * QUOTED_BODY].split())[:QUOTED_BODY]
+def _body(answer: requests.Response, what: str, deadline: float, most: int) -> Iterator[bytes]:
+    """The parts of a body, unpacked no further than `most` bytes.
+
+    Raises:
+        OversizeError: for more, on the wire or unpacked, or for an encoding that was not asked for.
+        APITimeoutError: when it is not whole by `deadline`.
+    """
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip", ""}:
+        raise OversizeError(f"{what}: the answer is encoded as {word(encoding)}, which was not asked for")
+    unpacking = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+    wire = unpacked = 0
+    raw: BaseHTTPResponse = answer.raw
+    for packed in raw.stream(_CHUNK, decode_content=False):
+        wire += len(packed)
+        part = packed
+        if unpacking is not None:
+            try:
+                part = unpacking.decompress(packed, most - unpacked + 1)
+            except zlib.error:
+                raise ResponseFormatError(f"{what}: the answer is no gzip although it says so") from None
+        unpacked += len(part)
+        if unpacked > most or wire > MOST_WIRE_BYTES:
+            raise OversizeError(
+                f"{what}: the answer has more than {most:,} bytes, or {MOST_WIRE_BYTES:,} on the wire, which no page "
+                "has; it was broken off"
+            )
+        if time.monotonic() > deadline:
+            raise APITimeoutError(f"{what}: the answer was not whole in time; it was broken off")
+        yield part
+    if unpacking is not None and wire and not unpacking.eof:
+        raise APIConnectionError(f"{what}: the answer broke off before its end")
 
 
-def masked(text: str, secrets: Sequence[SecretStr]) -> str:
-    """A text with `***` for every secret in it, also where HTML or a URL writes it in its own way."""
-    plain = {value for secret in secrets if len(value := secret.get_secret_value()) >= SHORTEST_SECRET}
-    spellings = {spelling for value in plain for spelling in (value, html.escape(value), quote(value, safe=""))}
-    for spelling in sorted(spellings, key=len, reverse=True):  # one may be a part of another
-        text = text.replace(spelling, "***")
-    return text
+def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The library looks into `~/.netrc` unless it is told how to authenticate; our headers are there already."""
+    return request
 
 
 def _reason(error: BaseException) -> str:
@@ -271,7 +348,7 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         error = inner
-    return f"{type(error).__name__}: {error}"
+    return sentence(f"{type(error).__name__}: {error}", QUOTED_BODY)
 
 
 def _without_request(error: Exception) -> Exception:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from sonnys_pipeline.lake.columns import Columns, as_one
 from sonnys_pipeline.lake.errors import (
     LakeError,
     NotLandedError,
@@ -29,12 +30,10 @@ from sonnys_pipeline.lake.errors import (
     UnwritableLakeError,
 )
 from sonnys_pipeline.lake.locks import FileLocks, Locks
-from sonnys_pipeline.lake.storage import FolderStorage, LakePath, Storage, is_url
+from sonnys_pipeline.lake.storage import DAY, FolderStorage, LakePath, Storage, is_url
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
-#: Column that holds the partition's day in what is read.
-_DAY = "date"
 _FACTS_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Folder of locks, hidden from whatever reads the lake.
@@ -152,12 +151,15 @@ class Lake:
         path = self.path(asset, partition)
         if not may_empty:
             self.refuse_vanishing(asset, table, partition)
-        if partition is not None and _DAY in table.column_names:
+        if partition is not None and DAY in table.column_names:
             table = _without_day(asset, table, partition)
         prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         size = self.storage.put(
-            path, lambda file: pq.write_table(table, file, compression="zstd", row_group_size=_ROW_GROUP)
+            path,
+            lambda file: pq.write_table(
+                table, file, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True
+            ),
         )
         return LandedFile(path, table.num_rows, size)
 
@@ -218,34 +220,33 @@ class Lake:
         with self._locks.holding(asset):
             yield
 
-    def remove_leftovers(self, asset: str, partition: str) -> list[LakePath]:
-        """Remove unfinished files of writers that are gone (killed in mid-write); readers never see them anyway.
-
-        Returns:
-            What was removed.
-        """
-        return self.storage.remove_leftovers(self.path(asset, partition))
-
-    def files(self, asset: str, partitions: Sequence[str]) -> Sequence[LakePath] | ds.Dataset:
-        """Landed rows as the analytics take them: files of this machine, or a dataset that reads them from a store.
+    def files(self, asset: str, partitions: Sequence[str], *, by_day: bool = False) -> Sequence[LakePath] | ds.Dataset:
+        """Landed rows as the analytics take them: files of this machine that are alike, or else a dataset of them.
 
         Args:
             asset: a partitioned one.
             partitions: which days, in the order of the rows; they have to be landed. None of them is no files.
+            by_day: whether rows of a dataset get a first column `date`; of files the path says it.
 
         Raises:
-            LakeError: when a file in a store cannot be read.
+            NotLandedError: when one of several is not there.
+            LakeError: when a file cannot be read, or types differ from file to file and cannot be one.
         """
         paths = [self.path(asset, key) for key in partitions]
-        if self.storage.is_local or not paths:
+        if not paths or (self.storage.is_local and len(paths) == 1):
+            return paths
+        columns = self.columns(asset, partitions)
+        if self.storage.is_local and columns.alike:
             return paths
         with self._readable(asset, partitions[0]):
-            return self.storage.dataset(paths, self.root / asset, None)
+            return self.storage.dataset(paths, self.root / asset, columns.schema, by_day=by_day)
 
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:  # fmt: skip
         """Rows of an asset; for partitioned ones with the day as a first column `date`.
+
+        Columns are matched by name (`columns.py`): a day whose file lacks one has nulls in it.
 
         Args:
             asset: which.
@@ -254,25 +255,27 @@ class Lake:
 
         Raises:
             NotLandedError: when a file is not there; it names the days.
-            LakeError: when a file is there but is not readable Parquet, or has not all of the columns.
+            LakeError: when a file is there but is not readable Parquet, no file has one of the columns, or types differ
+                from file to file and cannot be one.
         """
         wanted = None if columns is None else list(columns)
-        if partitions is None:
-            return self._read_file(asset, None, wanted)
-        missing = self.missing(asset, partitions)
-        if missing:
+        if partitions is not None and (missing := self.missing(asset, partitions)):
             raise NotLandedError(
                 f"{asset}: not landed: {', '.join(missing)}; materialize {'it' if len(missing) == 1 else 'them'} first"
             )
-
-        def read_day(key: str) -> pa.Table:
-            return self._read_file(asset, key, wanted)
-
+        keys: Sequence[str | None] = [None] if partitions is None else partitions
+        read = self.storage.each(lambda key: self._read_file(asset, key, wanted), keys)
+        there = sorted({name for _, names in read for name in names})
+        if unknown := sorted(set(wanted or ()) - set(there)):  # ParquetFile leaves them out without a word
+            raise LakeError(f"{self.root / asset} has no column {', '.join(unknown)}; it has {', '.join(there)}")
+        if partitions is None:
+            return read[0][0]
         tables = []
-        for key, table in zip(partitions, self.storage.each(read_day, partitions), strict=True):
+        for key, (table, _) in zip(partitions, read, strict=True):
             days = pa.repeat(pa.scalar(date.fromisoformat(key), pa.date32()), table.num_rows)
-            tables.append(table.add_column(0, _DAY, days).replace_schema_metadata(None))
-        return pa.concat_tables(tables)
+            tables.append(table.add_column(0, DAY, days).replace_schema_metadata(None))
+        rows = as_one(tables, [self.path(asset, key) for key in partitions])
+        return rows if wanted is None else rows.select([DAY, *wanted])
 
     def missing(self, asset: str, partitions: Sequence[str]) -> list[str]:
         """Days of these that are not landed, in their order."""
@@ -291,15 +294,16 @@ class Lake:
             name.removeprefix(_FACTS_PREFIX): value for name, value in decoded.items() if name.startswith(_FACTS_PREFIX)
         }
 
-    def column_names(self, asset: str, partitions: Sequence[str | None]) -> list[list[str]]:
-        """Names of the columns of landed files, in their order, from their footers alone.
+    def columns(self, asset: str, partitions: Sequence[str | None]) -> Columns:
+        """The columns of landed files, from their footers alone.
 
         Raises:
             NotLandedError: when a file is not there.
-            LakeError: when one is not readable Parquet.
+            LakeError: when one is not readable Parquet, or types differ from file to file and cannot be one.
         """
         footers = self.storage.each(lambda key: self._metadata(asset, key), partitions)
-        return [list(footer.schema.to_arrow_schema().names) for footer in footers]
+        paths = [self.path(asset, key) for key in partitions]
+        return Columns.of(paths, [footer.schema.to_arrow_schema() for footer in footers])
 
     def partitions(self, asset: str) -> list[str]:
         """Days that are landed, in order; folders that only look like one (`date=backup`) are none."""
@@ -314,7 +318,10 @@ class Lake:
         with self._readable(asset, partition) as path:
             return self.storage.metadata(path)
 
-    def _read_file(self, asset: str, partition: str | None, columns: list[str] | None) -> pa.Table:
+    def _read_file(
+        self, asset: str, partition: str | None, columns: list[str] | None
+    ) -> tuple[pa.Table, Sequence[str]]:
+        """Rows of a file, those of the columns that it has; and the names of all that it has."""
         # ParquetFile, not read_table: the latter would read `date=` out of the path as a dictionary column.
         with (
             self._readable(asset, partition) as path,
@@ -322,10 +329,7 @@ class Lake:
             pq.ParquetFile(source, pre_buffer=True) as file,
         ):
             there = file.schema_arrow.names
-            unknown = sorted(set(columns or ()) - set(there))
-            if unknown:  # ParquetFile would leave them out without a word
-                raise LakeError(f"{path} has no column {', '.join(unknown)}; it has {', '.join(there)}")
-            return file.read(columns)
+            return file.read(None if columns is None else [name for name in columns if name in there]), there
 
     @contextlib.contextmanager
     def _readable(self, asset: str, partition: str | None) -> Iterator[LakePath]:
@@ -341,13 +345,13 @@ class Lake:
 
 
 def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
-    days = pc.unique(table[_DAY]).to_pylist()
+    days = pc.unique(table[DAY]).to_pylist()
     if days not in ([], [date.fromisoformat(partition)]):
         raise LakeError(
-            f"{asset} {partition}: its column {_DAY} has other days than the partition's; rename the column, or land "
+            f"{asset} {partition}: its column {DAY} has other days than the partition's; rename the column, or land "
             "the rows of each day in its own partition"
         )
-    return table.drop_columns(_DAY)
+    return table.drop_columns(DAY)
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:

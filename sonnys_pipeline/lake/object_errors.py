@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
+from sonnys_pipeline.client.quoting import sentence
+
 #: HTTP statuses by which a store says that it would like to be asked later.
 _LATER = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
@@ -36,7 +38,6 @@ _NO_CREDENTIALS = frozenset(
     }
 )  # fmt: skip
 _QUERY = re.compile(r"(https?://[^\s\"'<>?]*)\?[^\s\"'<>]*")
-_USERINFO = re.compile(r"(https?://)[^\s\"'<>/@]*@")
 #: How much of a driver's own words is quoted, in characters.
 _QUOTED = 300
 
@@ -70,8 +71,8 @@ def trouble_of(error: BaseException) -> Trouble:
 
 def said_by(error: BaseException) -> str:
     """A driver's own words in one line: no query of an address, where signatures stand, and no credentials in one."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    cleaned = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", words))
+    words = sentence(error) or type(error).__name__
+    cleaned = _QUERY.sub(r"\1", words)
     return cleaned[:_QUOTED]
 
 

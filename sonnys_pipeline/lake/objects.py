@@ -36,7 +36,7 @@ from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
 from sonnys_pipeline.lake.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.object_files import FOOTERS, ObjectFile, ObjectHandler
-from sonnys_pipeline.lake.storage import LakePath, Readable
+from sonnys_pipeline.lake.storage import LakePath, Readable, dataset_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -115,10 +115,6 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
 
-    def remove_leftovers(self, path: LakePath) -> list[LakePath]:  # noqa: ARG002 - the storage's signature
-        """There are none: an upload that was cut off has left nothing that anybody can see."""
-        return []
-
     def stamp(self, path: LakePath) -> str | None:
         """The store's own tag of the object, or where it has none the time of the last change; and the size."""
         info = self._info(path)
@@ -151,16 +147,13 @@ class ObjectStorage:
         """A file of which only what is asked for is fetched."""
         return pa.PythonFile(self._open(self._key(path)), mode="r")
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+    def dataset(
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
+    ) -> ds.Dataset:
         """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
+        store = pafs.PyFileSystem(ObjectHandler(self._driver, self._open))
         keys = [self._key(path) for path in paths]
-        return ds.dataset(
-            keys,
-            format="parquet",
-            filesystem=pafs.PyFileSystem(ObjectHandler(self._driver, self._open)),
-            partitioning=partitioning,
-            partition_base_dir=self._key(folder),
-        )
+        return dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store)
 
     def below(self, folder: LakePath) -> list[str]:
         """Objects whose names begin with the folder's, in one request for a thousand of them."""

@@ -19,15 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from sonnys_pipeline.lake.columns import Columns
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-from sonnys_pipeline.lake.storage import LakePath, Storage
+from sonnys_pipeline.lake.storage import DAY, LakePath, Storage
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Name of the column that holds the partition's day.
-DAY = "date"
 #: What the code of a site is called: in `transactions`, in what is counted by site, in `sites`.
 SITE_COLUMNS = ("location_code", "site", "code")
 #: Days that a message names.
@@ -47,6 +46,7 @@ class Scan:
         storage: where the files lie.
         folder: the asset's.
         files: in the order of the rows.
+        stored: the columns that the files have together, `date` aside.
         columns: of the result, in order; for a partitioned asset `date`, the partition's day, is the first.
         partitioned: whether `date` stands in the paths.
         site_column: column of the site codes, where there is one.
@@ -56,6 +56,7 @@ class Scan:
     storage: Storage
     folder: LakePath
     files: tuple[LakePath, ...]
+    stored: Columns
     columns: tuple[str, ...]
     partitioned: bool
     site_column: str | None = None
@@ -90,10 +91,10 @@ class Scan:
         with self._readable():
             connection = duckdb.connect(config=_OFFLINE)
             connection.execute("SET TimeZone = 'UTC'")
-            if self.storage.is_local:
+            if self._is_plain:
                 files = [_literal(file) for file in self.files]
                 relation = connection.read_parquet(files, hive_partitioning=self.partitioned)
-            else:  # DuckDB leaves columns and filters to Arrow, and needs no extension of its own for it
+            else:  # DuckDB leaves columns and filters to Arrow
                 relation = connection.from_arrow(self._dataset())
             if self.sites is not None:
                 codes = [duckdb.ConstantExpression(code) for code in self.sites]
@@ -110,7 +111,7 @@ class Scan:
             import polars as pl  # noqa: PLC0415 - an optional part of the product
         except ImportError as error:
             raise LakeError("Polars is not installed: pip install 'sonnys-pipeline[polars]'") from error
-        if not self.storage.is_local:
+        if not self._is_plain:
             with self._readable():
                 wanted = self._wanted_sites()
                 dataset = self._dataset()
@@ -131,8 +132,18 @@ class Scan:
             return frame.select(self.columns)
 
     def _dataset(self) -> ds.Dataset:
-        partitioning = ds.partitioning(pa.schema([(DAY, pa.date32())]), flavor="hive") if self.partitioned else None
-        return self.storage.dataset(self.files, self.folder, partitioning)
+        return self.storage.dataset(self.files, self.folder, self.stored.schema, by_day=self.partitioned)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether DuckDB and Polars read the files right by themselves; Arrow is told what they would guess.
+
+        They see no object store, take the first file's columns for those of all files, and read every `key=value` of a
+        path as a column, those above the lake included.
+        """
+        above = {part.partition("=")[0].lower() for part in self.folder.parts if "=" in part}
+        names = {DAY, *self.stored.schema.names}
+        return self.storage.is_local and self.stored.alike and above.isdisjoint(name.lower() for name in names)
 
     def _wanted_sites(self) -> pc.Expression | None:
         return None if self.sites is None else pc.field(self.site_column).isin(self.sites)
@@ -172,26 +183,27 @@ def scan(
     _require_landed(asset, missing)
     if not files:
         raise NotLandedError(f"{asset}: no day is asked for; name one at least")
-    there = lake.column_names(asset, keys)
-    first = there[0]
-    wanted = [name for name in (first if columns is None else columns) if partitions is None or name != DAY]
-    site_column = next((name for name in SITE_COLUMNS if name in first), None)
+    stored = lake.columns(asset, keys)
+    there = stored.schema.names
+    wanted = [name for name in (there if columns is None else columns) if partitions is None or name != DAY]
+    if lacking := sorted(set(wanted) - set(there)):
+        raise LakeError(f"{lake.root / asset} has no column {', '.join(lacking)}; it has {', '.join(there)}")
+    site_column = next((name for name in SITE_COLUMNS if name in there), None)
     if sites is not None:
         if not sites:
             raise LakeError(f"{asset}: `sites` names no site; leave it out to read all of them")
         if site_column is None:
             raise LakeError(f"{asset} cannot be read by site: it has none of the columns {', '.join(SITE_COLUMNS)}")
-    needed = {*wanted, *([site_column] if sites is not None and site_column else [])}
-    for file, names in zip(files, there, strict=True):
-        if lacking := sorted(needed - set(names)):
+        if site_column not in stored.common:  # their rows would all count as rows of other sites
+            older = next(key for key in keys if site_column not in lake.columns(asset, [key]).common)
             raise LakeError(
-                f"{file} has no column {', '.join(lacking)}; it has {', '.join(names)}. Ask for others, or materialize "
-                "it again if it is older than the column."
+                f"{lake.path(asset, older)} has no column {site_column}; materialize it again, or read without `sites`"
             )
     return Scan(
         storage=lake.storage,
         folder=lake.root / asset,
         files=files,
+        stored=stored,
         columns=tuple(wanted if partitions is None else [DAY, *wanted]),
         partitioned=partitions is not None,
         site_column=site_column,

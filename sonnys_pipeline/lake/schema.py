@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pyarrow as pa
 from pydantic import AwareDatetime
+from pydantic_core import from_json, to_json
 
 from sonnys_pipeline.client.models import ApiModel, TransactionJobItem, extra_of
 
@@ -45,10 +46,15 @@ def to_table(items: Sequence[ApiModel], schema: pa.Schema) -> pa.Table:
     for item in items:
         row = item.model_dump()
         extra = extra_of(item)
-        row[EXTRA_COLUMN] = json.dumps(extra, sort_keys=True, ensure_ascii=False) if extra else None
+        row[EXTRA_COLUMN] = _json_text(extra) if extra else None
         rows.append(row)
     # A struct array takes dicts by name in one pass of C++; Table.from_pylist walks every column in Python.
     return pa.Table.from_struct_array(pa.array(rows, type=pa.struct(list(schema)))).cast(schema)
+
+
+def _json_text(extra: Mapping[str, Any]) -> str:
+    """Fields as JSON that any reader takes: a number beyond all numbers, such as 1e999, is text in it."""
+    return json.dumps(from_json(to_json(extra, inf_nan_mode="strings")), sort_keys=True, ensure_ascii=False)
 
 
 def _fields(model: type[ApiModel]) -> Iterable[pa.Field]:

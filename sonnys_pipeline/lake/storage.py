@@ -9,6 +9,7 @@ Belongs here: the questions, and folders. Does not belong here: layout and Parqu
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from upath import UPath
 
@@ -34,8 +36,12 @@ Readable: TypeAlias = Any
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Ends the names of files that are not in their place yet.
-UNFINISHED = ".tmp"
+#: Column that holds the partition's day in what is read.
+DAY = "date"
+#: Folder at the root of files that are not in their place yet: what lies below an asset's folder is whole (RB-04).
+UNFINISHED = ".unfinished"
+#: Their names: of the place, of the writer, and a number; earlier versions had such files beside the data.
+_UNFINISHED_NAME = re.compile(r"\..+\.(?P<writer>\w+-\d+)\.[0-9a-f]{32}\.tmp")
 #: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
 _ABANDONED_AFTER = 3600.0
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -67,9 +73,6 @@ class Storage(Protocol):
         Raises:
             UnwritableLakeError: when it cannot be removed.
         """
-
-    def remove_leftovers(self, path: LakePath) -> list[LakePath]:
-        """Remove what writers of a file that are gone have left unfinished beside it; what was removed."""
 
     def stamp(self, path: LakePath) -> str | None:
         """Tells one state of a file from another without reading it; `None` where there is none.
@@ -109,15 +112,27 @@ class Storage(Protocol):
             FileNotFoundError: when it is not there.
         """
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
-        """Parquet files as one dataset, whose rows are read when they are asked for.
+    def dataset(
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
+    ) -> ds.Dataset:
+        """Parquet files of an asset's folder as one dataset of this schema, read when its rows are asked for.
+
+        Args:
+            paths: of the files, in the order of the rows.
+            folder: the asset's; only below it is a path looked at for the day.
+            schema: of the rows.
+            by_day: whether they get a first column `date`, the partition's day.
 
         Raises:
             OSError, pa.ArrowException: when a file cannot be read.
         """
 
     def below(self, folder: LakePath) -> list[str]:
-        """Paths of the files of an asset, relative to its folder; none where there is no folder."""
+        """Paths of all files below a folder, relative to it, in no order; none where there is no folder.
+
+        Raises:
+            OSError: when a folder cannot be listed.
+        """
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What `look` says of each, in order; some at once where looking means waiting."""
@@ -142,28 +157,28 @@ def is_url(root: str | os.PathLike[str]) -> bool:
 
 
 class FolderStorage:
-    """A folder: a file is written beside its place, synced, and renamed into it."""
+    """A folder: a file is written in a hidden folder of its own, synced, and renamed into its place."""
 
     is_local = True
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         """Point at a folder; nothing is made yet."""
         self.root: LakePath = Path(root).absolute()
+        self._swept: set[Path] = set()
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
-        """Write a file beside its place and rename it into it, durably."""
+        """Write a file elsewhere and rename it into its place, durably; what killed writers have left goes."""
         place = _local(path)
-        beside = place.with_name(f".{place.name}.{file_writer()}.{uuid.uuid4().hex}{UNFINISHED}")
         try:
-            make_folder(place.parent)
-            with _removed_on_failure(beside):
-                # Customer names and plates are inside: readable by owner and group, not by everybody.
-                with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
-                    write(file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    size = os.fstat(file.fileno()).st_size
-                beside.replace(place)
+            self._remove_leftovers(place)
+            try:
+                size = self._write(place, _local(self.root) / UNFINISHED, write)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                # The asset's folder is a mount or a link to another file system: only beside its place can it be
+                # renamed from.
+                size = self._write(place, place.parent, write)
             _sync_folder(place.parent)
         except OSError as error:
             raise UnwritableLakeError(
@@ -171,6 +186,34 @@ class FolderStorage:
                 "then run it again: nothing landed was touched"
             ) from error
         return size
+
+    def _write(self, place: Path, folder: Path, write: Callable[[BinaryIO], object]) -> int:
+        """Write in this folder, and rename from there."""
+        unfinished = folder / _unfinished_name(place)
+        make_folder(folder)
+        with _removed_on_failure(unfinished):
+            # Customer names and plates are inside: readable by owner and group, not by everybody.
+            with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            make_folder(place.parent)
+            unfinished.replace(place)
+        return size
+
+    def _remove_leftovers(self, place: Path) -> None:
+        """Remove unfinished files whose writers are gone; beside an asset's data they are looked for once."""
+        root = _local(self.root)
+        folders = [root / UNFINISHED]
+        asset = root / place.relative_to(root).parts[0]
+        if asset not in self._swept:
+            folders.append(asset)
+            self._swept.add(asset)
+        for folder in folders:
+            with contextlib.suppress(OSError):  # what cannot be tidied keeps no day from landing
+                for name in self.below(folder):
+                    _remove_if_left(folder / name)
 
     def remove(self, path: LakePath) -> None:
         """Remove a file, and its folder unless something else lies there."""
@@ -181,17 +224,6 @@ class FolderStorage:
             raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
         with contextlib.suppress(OSError):
             place.parent.rmdir()
-
-    def remove_leftovers(self, path: LakePath) -> list[LakePath]:
-        """Unfinished files of writers that are gone (killed in mid-write); readers never see them anyway."""
-        place, removed = _local(path), []
-        for beside in place.parent.glob(f".{place.name}.*{UNFINISHED}"):
-            ours_and_dead = is_dead_writer(beside.name.removeprefix(f".{place.name}.").split(".")[0])
-            with contextlib.suppress(FileNotFoundError):  # its writer may finish it at this moment
-                if ours_and_dead or time.time() - beside.stat().st_mtime > _ABANDONED_AFTER:
-                    beside.unlink()
-                    removed.append(beside)
-        return list(removed)
 
     def stamp(self, path: LakePath) -> str | None:
         """Time of the last change, and size."""
@@ -217,14 +249,19 @@ class FolderStorage:
         """Arrow opens files by itself, and maps none into memory."""
         return pa.OSFile(str(path))
 
-    def dataset(self, paths: Sequence[LakePath], folder: LakePath, partitioning: ds.Partitioning | None) -> ds.Dataset:
+    def dataset(
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
+    ) -> ds.Dataset:
         """Files that Arrow opens by itself."""
-        files = [str(path) for path in paths]
-        return ds.dataset(files, format="parquet", partitioning=partitioning, partition_base_dir=str(folder))
+        return dataset_of([str(path) for path in paths], str(folder), schema, by_day=by_day)
 
     def below(self, folder: LakePath) -> list[str]:
-        """Files one folder down; other ones are nobody's days."""
-        return [path.relative_to(_local(folder)).as_posix() for path in _local(folder).glob("*/*")]
+        """Every file, however deep; but what the file system itself has found, where the lake is a disk of its own."""
+        top, found = str(folder), []
+        for above, folders, names in os.walk(top, onerror=_raise_unless_gone):
+            folders[:] = [name for name in folders if name != "lost+found"]
+            found += [Path(above, name).relative_to(top).as_posix() for name in names]
+        return found
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """One after the other: a disk answers at once."""
@@ -235,8 +272,9 @@ class FolderStorage:
         return self
 
     def probe(self) -> None:
-        """Written beside its place, synced and renamed, as a landed day is."""
-        probe = _local(self.root) / f".probe.{uuid.uuid4().hex}"
+        """Written, synced and renamed, as a landed day is."""
+        unfinished = _local(self.root) / UNFINISHED
+        probe = unfinished / _unfinished_name(unfinished / "probe")
         try:
             self.put(probe, lambda file: file.write(b"sonnys doctor\n"))
         finally:
@@ -247,8 +285,23 @@ class FolderStorage:
         """Nothing here waits."""
 
 
+def dataset_of(
+    files: Sequence[str], folder: str, schema: pa.Schema, *, by_day: bool, filesystem: pafs.FileSystem | None = None
+) -> ds.Dataset:
+    """Files of an asset's folder as Arrow's dataset; by day with a first column `date`."""
+    day = pa.schema([(DAY, pa.date32())])
+    return ds.dataset(
+        files,
+        schema=pa.unify_schemas([day, schema]) if by_day else schema,
+        format="parquet",
+        filesystem=filesystem,
+        partitioning=ds.partitioning(day, flavor="hive") if by_day else None,
+        partition_base_dir=folder,
+    )
+
+
 def make_folder(folder: Path) -> None:
-    """Make a folder of the lake, and those above it that are missing; all of them for owner and group alone.
+    """Make a folder of the lake, and those above it that are missing, durably; all for owner and group alone.
 
     Raises:
         OSError: when one cannot be made.
@@ -256,6 +309,27 @@ def make_folder(folder: Path) -> None:
     missing = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
     for one in reversed(missing):
         one.mkdir(mode=0o750, exist_ok=True)
+        _sync_folder(one.parent)
+
+
+def _remove_if_left(path: Path) -> None:
+    """Remove a file if it is an unfinished one whose writer is gone."""
+    written_by = _UNFINISHED_NAME.fullmatch(path.name)
+    if written_by is None:
+        return
+    with contextlib.suppress(OSError):  # its writer may finish it at this moment
+        if is_dead_writer(written_by["writer"]) or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+            path.unlink()
+
+
+def _unfinished_name(place: Path) -> str:
+    return f".{place.name}.{file_writer()}.{uuid.uuid4().hex}.tmp"
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """A folder that is not there, or was removed while the others were listed, has no files."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _local(path: LakePath) -> Path:
@@ -273,7 +347,7 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable."""
+    """Make names in a folder durable: a rename, or a folder that was made there."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -17,10 +17,12 @@ from typing import Annotated, Any, get_args, get_origin
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
-from pydantic import AliasChoices
+from annotated_types import Le
 
 from sonnys_pipeline.client import JobStatus, TransactionJobItem
 from sonnys_pipeline.client.models import ApiModel
+from sonnys_pipeline.client.resource import LARGEST_TOTAL
+from sonnys_pipeline.client.spelling import wire_names
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN, TRANSACTIONS
 
 _READ = pyarrow.json.ReadOptions(use_threads=False, block_size=1 << 26)
@@ -44,7 +46,7 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
         data = document["data"].chunk(0)
         status, total = data.field("status")[0].as_py(), data.field("total")[0].as_py()
         pages = data.field("data")
-        if status != JobStatus.PASS.value or total is None or pages.null_count:
+        if status != JobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= LARGEST_TOTAL:
             return None
         return total, _as_table(pages.flatten())
     except (pa.ArrowException, UnicodeDecodeError, KeyError, _DoubtfulError):
@@ -96,6 +98,7 @@ class _Column:
     is_instant: bool
     kind: pa.DataType
     part: _Reader | None
+    largest: int | None
 
 
 class _Reader:
@@ -114,10 +117,11 @@ class _Reader:
         is_instant = pa.types.is_timestamp(field.type)
         # Instants are read as text first: Arrow would take one that names no zone for UTC.
         kind = pa.list_(pa.struct(part.wire)) if part else pa.string() if is_instant else field.type
-        spellings = _spellings(info.validation_alias, only_first=part is not None)
+        spellings = wire_names(info.validation_alias)[: 1 if part else None]  # the models know the others of a list
         places = tuple(range(len(self.wire), len(self.wire) + len(spellings)))
         self.wire += [pa.field(spelling, kind) for spelling in spellings]
-        return _Column(field.name, places, not field.nullable, is_instant, field.type, part)
+        largest = next((int(str(one.le)) for one in info.metadata if isinstance(one, Le)), None)
+        return _Column(field.name, places, not field.nullable, is_instant, field.type, part, largest)
 
     def columns(self, structs: pa.StructArray) -> list[pa.Array]:
         """The columns, in the order of the lake's schema.
@@ -134,6 +138,8 @@ class _Reader:
         values = children[column.places[0]]
         for place in column.places[1:]:
             if children[place].null_count < len(values):
+                if pc.any(pc.and_(pc.is_valid(values), pc.is_valid(children[place]))).as_py():
+                    raise _DoubtfulError(f"{column.name} stands there twice")
                 values = pc.coalesce(values, children[place])
         if column.required and values.null_count:
             raise _DoubtfulError(f"{column.name} is missing")
@@ -147,6 +153,10 @@ class _Reader:
             if not pc.all(pc.ends_with(values, "Z"), min_count=0).as_py():
                 raise _DoubtfulError(f"{column.name} is not in UTC")
             return values.cast(column.kind)
+        if column.largest is not None and len(values):
+            ends = pc.min_max(values).as_py()
+            if ends["max"] > column.largest or ends["min"] < -column.largest:
+                raise _DoubtfulError(f"{column.name} is out of bounds")
         return values
 
 
@@ -162,12 +172,6 @@ def _element(annotation: Any) -> type[ApiModel]:  # noqa: ANN401 - a type expres
         return _element(get_args(annotation)[0])
     element: type[ApiModel] = get_args(annotation)[0]
     return element
-
-
-def _spellings(alias: object, *, only_first: bool) -> list[str]:
-    """How the wire spells a field; of lists the first spelling alone, the models know the other one."""
-    choices = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
-    return choices[:1] if only_first else choices
 
 
 _ROW = _Reader(TransactionJobItem, TRANSACTIONS)

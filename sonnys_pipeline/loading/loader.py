@@ -1,8 +1,7 @@
 """Many load jobs in flight on one request budget: days in, complete days out (BM-01 … BM-03, LJ-10).
 
-Belongs here: taking places in the budget, sending, and what an answer changes. Does not belong here: which request is
-the most useful one (`schedule.py`), how requests travel (`exchange.py`), what heals a failure (`remedies.py`), when
-rows are complete (`pages.py`), files, ledgers.
+Belongs here: taking places in the budget, sending, receiving. Does not belong here: which request is the most useful
+one (`schedule.py`), how requests travel (`exchange.py`), what an answer changes (`responses.py`), files, ledgers.
 """
 
 from __future__ import annotations
@@ -10,45 +9,32 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sonnys_pipeline.client import (
     APIError,
-    APIStatusError,
     APITimeoutError,
     BudgetUnavailableError,
-    JobData,
-    JobFailedError,
-    JobStatus,
     RateLimitError,
 )
 from sonnys_pipeline.loading.breaker import CircuitBreaker
+from sonnys_pipeline.loading.completion import Completion
 from sonnys_pipeline.loading.exchange import Answer, Exchange
-from sonnys_pipeline.loading.outcomes import Attempt, FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, join_windows
+from sonnys_pipeline.loading.listing import ListWork
+from sonnys_pipeline.loading.outcomes import FailedDay, LoadingStoppedError, LoadObserver
+from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.ports import Budget, LoadJobApi
 from sonnys_pipeline.loading.reading import PageReader
-from sonnys_pipeline.loading.remedies import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
+from sonnys_pipeline.loading.remedies import shows_trouble
+from sonnys_pipeline.loading.responses import Responses, Sent, attempt_of, described
 from sonnys_pipeline.loading.schedule import LoaderOptions, Schedule
+from sonnys_pipeline.loading.states import StatesReader
 from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
 
 #: Seconds that a run which was told to stop waits for the hashes of jobs that it has just submitted.
 _LAST_WORDS = 2.0
-#: Doublings of the pause before a repeated request.
-_MOST_DOUBLINGS = 5
 #: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
 _MOST_REFUSALS = 200
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A request under way."""
-
-    job: PageJob
-    operation: str
-    clock: float
-    at: datetime
 
 
 class Loader:
@@ -96,15 +82,34 @@ class Loader:
         self._reader = reader or PageReader()
         self._clock = clock
         self._now = now
-        self._jitter = jitter
         self._schedule = Schedule((), budget.rate, self._options)
+        states = StatesReader(self._reader.privacy, self._reader.keeps_pages)
+        self._responses = Responses(
+            schedule=self._schedule,
+            completion=Completion(self._options, self._observer, states, most_counts=budget.rate.requests),
+            budget=budget,
+            breaker=self._breaker,
+            options=self._options,
+            observer=self._observer,
+            keeps_pages=self._reader.keeps_pages,
+            on_end=self._finish,
+            clock=clock,
+            now=now,
+            jitter=jitter,
+        )
         self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
         self._stopping = False
         self._intended: PageJob | None = None  # its intent is noted, and its place was not used
-        self._under_way: dict[_Sent, None] = {}  # in the order of sending
+        self._under_way: dict[Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
         self.requests = 0
+
+    @property
+    def job_seconds(self) -> float | None:
+        """Seconds after its submission at which a load job is likely ready; `None` until one has passed."""
+        times = self._schedule.times
+        return times.ripe_age if times.proven else None
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         """Load days; each comes out as soon as it is complete, or has failed; with `in_order` none before its turn.
@@ -116,7 +121,7 @@ class Loader:
             LoadingStoppedError: when the API fails every request, or the budget's store stays away; the days that are
                 not yet out are neither loaded nor failed.
         """
-        self._schedule = Schedule(days, self._budget.rate, self._options)
+        self._schedule = self._responses.schedule = Schedule(days, self._budget.rate, self._options)
         try:
             while True:
                 yield from self._take_finished(in_order=self._options.in_order)
@@ -216,7 +221,7 @@ class Loader:
         day.requests += 1
         self.requests += 1
         self._breaker.sent()
-        key = _Sent(job, operation, now, self._now())
+        key = Sent(job, operation, now, self._now())
         self._under_way[key] = None
         api, params = self._api, job.params
         if operation == "submit":
@@ -226,6 +231,10 @@ class Loader:
             job.state = JobState.POLLING
             job_hash = job.job_hash
             self._exchange.start(key, lambda: self._reader.read(api, job_hash, params))
+        elif isinstance(work := job.work, ListWork):
+            job.state, at, page = JobState.LISTING, key.at, job.page
+            day.list_requests += 1
+            self._exchange.start(key, lambda: work.ask(api, page, at))
         else:
             job.state = JobState.COUNTING
             span = job.work.params
@@ -243,23 +252,23 @@ class Loader:
             seconds = left if seconds is None else min(seconds, left)
         for answer in self._exchange.wait(seconds):
             sent = answer.key
-            assert isinstance(sent, _Sent)  # noqa: S101 - the only kind of key that _send gives
+            assert isinstance(sent, Sent)  # noqa: S101 - the only kind of key that _send gives
             if sent in self._under_way:
                 del self._under_way[sent]
-                self._heard(sent, answer)
+                self._on_response(sent, answer)
         for sent in list(self._under_way):
             if self._clock() - sent.clock < self._options.request_timeout:
                 break
             del self._under_way[sent]
             late = APITimeoutError(f"{sent.operation}: no whole answer within {self._options.request_timeout:g} s")
-            self._heard(sent, Answer(sent, None, late))
+            self._on_response(sent, Answer(sent, None, late))
 
-    def _heard(self, sent: _Sent, answer: Answer[object]) -> None:
+    def _on_response(self, sent: Sent, answer: Answer[object]) -> None:
         job, error = sent.job, answer.error
         if error is not None and not isinstance(error, APIError):
             raise error  # a defect, not an answer: nothing to heal here
-        outcome = type(error).__name__ if error else self._describe(answer.value)
-        self._observer.attempted(self._attempt(sent, outcome, error))
+        outcome = type(error).__name__ if error else described(answer.value)
+        self._observer.attempted(attempt_of(sent, outcome, error, self._clock() - sent.clock))
         if isinstance(error, RateLimitError):
             self._breaker.told_nothing(self._clock())
         elif error is None or not shows_trouble(error):
@@ -272,118 +281,6 @@ class Loader:
                 f"{self._refusals} requests in a row were refused with 429: another program spends this budget. "
                 "Lower SONNYS_RATE_LIMIT, or resume when it has ended"
             ) from error
-        if job.work.day not in self._schedule.days or job.work not in job.work.day.windows:
+        if job.work.day not in self._schedule.days or not job.work.day.owns(job.work):
             return  # its day has failed, or its window is being read again in halves: nobody waits for this
-        try:
-            if error is not None:
-                raise error
-            self._proceed(sent, answer.value)
-        except APIError as failure:
-            self._heal(sent, failure)
-
-    def _proceed(self, sent: _Sent, value: object) -> None:
-        """A request did what it was for."""
-        job, now = sent.job, self._clock()
-        job.failures = 0
-        if sent.operation == "submit":
-            job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
-            self._observer.submitted(job)
-            if job.job_hash == job.suspect_hash:
-                raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
-        elif sent.operation == "count":
-            if value == 0:
-                job.work.is_empty()
-                self._finish_if_complete(job.work.day)
-            else:
-                job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
-        elif isinstance(value, PageRows):
-            self._schedule.times.has_passed(job.age(sent.clock))
-            if job.work.day.cut_if_large(job.work, value.total):
-                return
-            if not job.work.page_came(job, value):
-                raise TotalMovedError(job.work.total or 0, value.total, f"window {job.work.window}: total moved")
-            self._finish_if_complete(job.work.day)
-        else:
-            age = job.age(sent.clock)
-            if not job.was_working or not self._schedule.times.proven:
-                # Once a job: one that never ends would otherwise teach that all jobs take for ever.
-                self._schedule.times.was_working(age)
-            job.was_working = True
-            if age >= self._options.job_timeout:
-                raise JobOverdueError(
-                    f"load job {job.job_hash} was not ready within its timeout of {self._options.job_timeout:g} s; "
-                    "raise SONNYS_JOB_TIMEOUT if the API is slow today"
-                )
-            job.state = JobState.RUNNING
-            job.not_before = now + max(self._options.poll_interval, age / 4) * (0.9 + 0.2 * self._jitter())
-
-    def _heal(self, sent: _Sent, error: APIError) -> None:
-        """A request failed: do what `remedies.py` says, within the retries."""
-        job, now = sent.job, self._clock()
-        day = job.work.day
-        expired = bool(job.job_hash) and job.age(now) >= self._options.hash_lifetime
-        remedy = remedy_for(
-            error,
-            polling=sent.operation == "poll",
-            expired=expired,
-            first_page=job.page == 1,
-            seen_before=bool(job.suspect_hash),
-        )
-        if isinstance(error, RateLimitError):
-            # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
-            self._budget.cool_down()
-        elif remedy is Remedy.REPEAT:
-            # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
-            job.failures += self._breaker.is_closed or not shows_trouble(error)
-        else:
-            job.setbacks += 1
-        if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self._options.max_retries:
-            self._finish(day, FailedDay(day.request, error, day.requests, now - day.started_at))
-            return
-        job.not_before = now + self._backoff(max(job.failures, job.setbacks))
-        if remedy is Remedy.REPEAT:
-            before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
-            job.state = before[sent.operation]
-        elif remedy is Remedy.COUNT:
-            job.state = JobState.TO_COUNT
-        elif remedy is Remedy.RESUBMIT:
-            job.suspect_hash = "" if expired else job.job_hash
-            job.state = JobState.TO_SUBMIT
-        else:
-            day.split(job.work, job.setbacks)
-
-    def _backoff(self, failures: int) -> float:
-        """Seconds before the next try: doubling, between half and all of it at random."""
-        base = self._options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
-        return base * (0.5 + 0.5 * self._jitter())
-
-    def _finish_if_complete(self, day: DayWork) -> None:
-        if not day.is_complete:
-            return
-        windows = [work.loaded for work in day.windows if work.loaded is not None]
-        table = join_windows(windows)
-        seconds = self._clock() - day.started_at
-        self._finish(
-            day,
-            LoadedDay(
-                day.request.day, tuple(windows), table, self._now(), day.requests, seconds, day.request.site,
-                self._reader.keeps_pages,
-            ),
-        )  # fmt: skip
-
-    def _attempt(self, sent: _Sent, outcome: str, error: APIError | None) -> Attempt:
-        job = sent.job
-        request = job.work.day.request
-        status = error.status if isinstance(error, APIStatusError) else None if error else 200
-        return Attempt(
-            request.day.key, request.site, str(job.work.window), job.page, sent.operation, job.job_hash, job.attempt,
-            outcome, status, sent.at, self._clock() - sent.clock,
-        )  # fmt: skip
-
-    @staticmethod
-    def _describe(value: object) -> str:
-        if isinstance(value, PageRows):
-            return JobStatus.PASS.value
-        if isinstance(value, JobData):
-            return value.status.value
-        return "submitted" if isinstance(value, str) else "counted"
+        self._responses.take(sent, answer.value, error)

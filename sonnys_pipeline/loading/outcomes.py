@@ -5,11 +5,19 @@ Belongs here: records and the observer that is told of them. Does not belong her
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sonnys_pipeline.client import APIError
+from sonnys_pipeline.client import APIError, Site
 from sonnys_pipeline.loading.work import DayRequest, PageJob
+
+#: What is learned of an API: lists that name no site are refused on this key ([?] of the contract).
+LISTS_NEED_SITE = "lists_need_site"
+#: What is learned of an API: load jobs that name no site are refused on this key (contract, L1).
+LOAD_JOB_NEEDS_SITE = "load_job_needs_site"
+#: What is learned of an API: seconds after its submission at which a load job is likely ready.
+JOB_SECONDS = "job_seconds"
 
 
 @dataclass(frozen=True)
@@ -18,13 +26,13 @@ class Attempt:
 
     Attributes:
         day: partition key.
-        site: the one site that was asked for.
+        site: the site that the request names.
         window: ISO interval.
         page: page number from 1.
-        operation: `submit`, `poll` or `count`.
+        operation: `submit`, `poll`, `count`, `states` or `sites`.
         job_hash: the hash, where known.
-        attempt: the how-manyth request for this page.
-        outcome: `submitted`, `working`, `pass`, `counted`, or the name of an error.
+        attempt: attempt number, from 1.
+        outcome: `submitted`, `working`, `pass`, `counted`, `listed`, or the name of an error.
         status: HTTP status, where there was one.
         sent_at: aware UTC.
         seconds: from sending to answer.
@@ -54,6 +62,12 @@ class LoadObserver:
 
     def attempted(self, attempt: Attempt) -> None:
         """A request was answered, or failed."""
+
+    def learned(self, name: str, value: object) -> None:
+        """The API has shown something that was not known of it, such as `LISTS_NEED_SITE`."""
+
+    def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
+        """While a day was read, sites were found that were not listed when the run began; they are read, too."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ _LATE = 1.25
 _GROW = 1.15
 _GROW_UNPROVEN = 1.4
 _SHRINK = 0.995
+#: Part of a remembered time that is the next first guess: a little early costs a poll or two, and too late is unlearned
+#: slowly, so that one slow day would make all later ones wait.
+_REMEMBERED = 0.8
 #: Part of a hash's life after which a job is polled before anything else is done.
 URGENT_SHARE = 0.5
 
@@ -53,6 +56,18 @@ class JobTimes:
         self.proven = True
         if age <= self.ripe_age * _LATE:
             self.ripe_age = max(self.ripe_age * _SHRINK, self._shortest)
+
+
+def first_guess(poll_interval: float, remembered: float | None) -> float:
+    """At what age the first load job of a run is polled.
+
+    Args:
+        poll_interval: seconds; the guess where nothing is known.
+        remembered: seconds that load jobs were last seen to take; anything but a positive number tells nothing.
+    """
+    if isinstance(remembered, int | float) and 0 < remembered < float("inf"):
+        return _REMEMBERED * remembered
+    return poll_interval
 
 
 def in_flight_target(rate: RequestRate, ripe_age: float, hash_lifetime: float, most: int) -> int:

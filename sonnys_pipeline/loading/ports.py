@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sonnys_pipeline.client import RequestRate
+from sonnys_pipeline.client import RequestRate, Site
 
 
 class LoadJobApi(Protocol):
@@ -23,6 +23,14 @@ class LoadJobApi(Protocol):
 
     def count(self, **params: Any) -> int:  # noqa: ANN401 - the API's parameters
         """Rows of a span, by the list endpoint."""
+        ...
+
+    def list_v2_body(self, **params: Any) -> bytes:  # noqa: ANN401 - the API's parameters
+        """A page of `version-2`, as it came."""
+        ...
+
+    def list_sites(self) -> list[Site]:
+        """The operator's sites."""
         ...
 
 

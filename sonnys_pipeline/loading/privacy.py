@@ -9,19 +9,22 @@ Belongs here: which text is about a person, and what each policy makes of it. Do
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, get_args, get_origin
 
-from pydantic import AliasChoices, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import from_json, to_json
 
-from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem
+from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
+from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
+from sonnys_pipeline.client.spelling import wire_names
 
 #: How a hash can be told from what the API sends.
 HASH_PREFIX = "h:"
@@ -39,11 +42,13 @@ PERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
         "employee_cashier",
         "employee_greeter",
     ),
+    TransactionV2ListItem: ("customer_id",),
     Tender: ("reference_number", "credit_card_last_four", "credit_card_expiration_date"),
 }
 #: All other text: about the sale, the shop and what is sold in it.
 IMPERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
     TransactionJobItem: ("id", "type", "location_code", "sales_device_name", "transaction_status"),
+    TransactionV2ListItem: ("trans_id", "transaction_status"),
     Tender: ("tender", "tender_sub_type"),
     LineItem: ("name", "sku", "department"),
     Discount: ("discount_name", "discount_sku", "applied_to_item_name", "discount_code"),
@@ -52,7 +57,9 @@ IMPERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
 _Treat = Callable[[Any], Any]
 #: What stands for text that is no text of its field: nothing of it is kept, and the models refuse it as before.
 _NOT_KEPT = "?"
-#: The API's words for the state of a job; anything else might be anything.
+#: How the name of a field looks; anything else might be anything.
+_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
+#: The API's words for the state of a job; anything else might be anything, too.
 _STATUS = re.compile(r"[a-z_-]{1,24}")
 
 
@@ -81,14 +88,32 @@ class Privacy:
         if policy is Policy.HASH and len(key) < SHORTEST_KEY:
             raise ValueError(f"a key of {SHORTEST_KEY} bytes at least is needed to hash")
         self.policy = policy
-        self.key_fingerprint = _hmac(key, "key of sonnys-pipeline")[:12] if policy is Policy.HASH else ""
+        self.key_fingerprint = _fingerprint(key) if policy is Policy.HASH else ""
+        # Of files that were made before the fingerprint was slow to compute.
+        self._known_fingerprints = {self.key_fingerprint}
+        if policy is Policy.HASH:
+            self._known_fingerprints.add(_hmac(key, "key of sonnys-pipeline")[:12])
         personal = partial(_hashed, key) if policy is Policy.HASH else _dropped
         self._rows = _list_of(_object_of(TransactionJobItem, personal))
+        self._states = _list_of(_object_of(TransactionV2ListItem, personal))
 
     @property
     def facts(self) -> dict[str, str]:
         """What stands in the metadata of files that were made under this policy."""
         return {"pii": self.policy.value, "pii_key": self.key_fingerprint}
+
+    def applied_to_list(self, body: bytes) -> bytes:
+        """A page of `version-2` as this policy lets it be kept: as `applied`.
+
+        Raises:
+            ResponseFormatError: when it is not JSON; nothing of it is quoted.
+        """
+        return self._applied(body, "transactions", self._states)
+
+    def has_made(self, kept: Mapping[str, str]) -> bool:
+        """Whether files with these facts were made under this policy and, where it hashes, with this key."""
+        policy, fingerprint = kept.get("pii", Policy.KEEP.value), kept.get("pii_key", "")
+        return policy == self.policy and fingerprint in self._known_fingerprints
 
     def applied(self, body: bytes) -> bytes:
         """An answer of `get-job-data` as this policy lets it be kept; with `KEEP` the very bytes.
@@ -99,35 +124,41 @@ class Privacy:
         Raises:
             ResponseFormatError: when it is not JSON; nothing of it is quoted.
         """
+        return self._applied(body, "data", self._rows)
+
+    def _applied(self, body: bytes, rows: str, treat: _Treat) -> bytes:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = from_json(body, allow_inf_nan=False)
+            answer = from_json(sound(body).content, allow_inf_nan=False)
         except ValueError:
             raise ResponseFormatError(
                 f"the answer is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
         # A number beyond all numbers is written as text, which JSON has; the models refuse it either way.
-        return to_json(self._treated_answer(answer), inf_nan_mode="strings")
+        return to_json(self._treated_answer(answer, rows, treat), inf_nan_mode="strings")
 
-    def _treated_answer(self, answer: Any) -> Any:  # noqa: ANN401 - JSON is any type
+    def _treated_answer(self, answer: Any, rows: str, treat: _Treat) -> Any:  # noqa: ANN401 - JSON is any type
         """The envelope: of the parts that the contract names machinery is kept, rows are treated."""
         if not isinstance(answer, dict):
             return _emptied(answer)
         page = answer.get("data")
-        treated = dict.fromkeys(answer) | {"data": _emptied(page)}
+        treated = dict.fromkeys(map(_named, answer)) | {"data": _emptied(page)}
         if isinstance(page, dict):
-            treated["data"] = {name: self._treated_part(name, value) for name, value in page.items()}
+            treated["data"] = {
+                _named(name): treat(value) if name == rows else self._treated_part(name, value)
+                for name, value in page.items()
+            }
         return treated
 
     def _treated_part(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is any type
-        if name == "data":
-            return self._rows(value)
         if name == "status":
             return value if isinstance(value, str) and _STATUS.fullmatch(value) else _emptied(value)
         if name == "hash":
             return value if isinstance(value, str) else _emptied(value)
-        return value if name in {"total", "limit", "offset"} and isinstance(value, int) else None
+        if name in {"total", "limit", "offset"}:
+            return value if isinstance(value, int) else _emptied(value)  # a null `total` says something: no rows
+        return None
 
 
 def privacy_problem(kept: Mapping[str, str], asked: Privacy) -> str:
@@ -136,7 +167,7 @@ def privacy_problem(kept: Mapping[str, str], asked: Privacy) -> str:
     What was dropped is gone, and a hash does not turn back; the clear can become either, and a hash can be dropped.
     """
     policy, key = kept.get("pii", Policy.KEEP.value), kept.get("pii_key", "")
-    if (policy, key) == (asked.policy, asked.key_fingerprint) or policy == Policy.KEEP:
+    if asked.has_made(kept) or policy == Policy.KEEP:
         return ""
     if policy == Policy.HASH and asked.policy is Policy.DROP:
         return ""
@@ -156,6 +187,13 @@ def _dropped(text: str) -> str | None:
 
 def _kept(text: str) -> str:
     return text
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(key: bytes) -> str:
+    """Tells keys apart; a guess costs a tenth of a second and 32 MB, for it stands in every file."""
+    digest = hashlib.scrypt(key, salt=b"key of sonnys-pipeline", n=2**15, r=8, p=1, maxmem=2**26, dklen=6)
+    return digest.hex()
 
 
 def _hmac(key: bytes, text: str) -> str:
@@ -181,14 +219,16 @@ def _object_of(model: type[ApiModel], personal: _Treat) -> _Treat:
             raise TypeError(f"{model.__name__}.{name} is text: name it in PERSONAL or in IMPERSONAL")
         else:
             treated = _no_text(TypeAdapter(info.rebuild_annotation()))
-        alias = info.validation_alias
-        spellings = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        fields.update(dict.fromkeys((name, *map(str, spellings)), treated))
+        # By our name, too: a row that has it is refused, and the refusal must not depend on the policy.
+        fields.update(dict.fromkeys((name, *wire_names(info.validation_alias)), treated))
 
     def object_(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if not isinstance(value, dict):
             return _emptied(value)
-        return {name: fields[name](part) if name in fields else None for name, part in value.items()}
+        return {
+            name if name in fields else _named(name): fields[name](part) if name in fields else None
+            for name, part in value.items()
+        }
 
     return object_
 
@@ -214,6 +254,11 @@ def _no_text(adapter: TypeAdapter[Any]) -> _Treat:
         return value
 
     return no_text
+
+
+def _named(name: str) -> str:
+    """The name of a field, where it looks like one; nothing of it otherwise."""
+    return name if _NAME.fullmatch(name) else _NOT_KEPT
 
 
 def _emptied(value: Any) -> Any:  # noqa: ANN401 - JSON is any type

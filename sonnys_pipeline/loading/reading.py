@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sonnys_pipeline.client import JobData, JobFailedError, JobStatus
+from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.loading.pages import PageRows, RawPage, parse_page
 from sonnys_pipeline.loading.ports import LoadJobApi
-from sonnys_pipeline.loading.privacy import Privacy
+from sonnys_pipeline.loading.privacy import Policy, Privacy
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,12 @@ class PageReader:
             JobFailedError: when the API says `fail`; `params` are the criteria that it names.
             ResponseFormatError: for an answer or a row that is not what the contract says.
         """
-        body = self.privacy.applied(api.get_job_body(job_hash))
-        page = parse_page(job_hash, body)
+        body = api.get_job_body(job_hash)
+        mended = sound(body, f"load job {job_hash}")
+        if self.privacy.policy is not Policy.KEEP:
+            body = self.privacy.applied(mended.content)
+            mended = replace(mended, content=body)
+        page = parse_page(job_hash, mended)
         if isinstance(page, JobData):
             if page.status is JobStatus.FAIL:
                 raise JobFailedError(job_hash, params, page.body)

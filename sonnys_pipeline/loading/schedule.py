@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sonnys_pipeline.client import RequestRate
-from sonnys_pipeline.loading.pace import URGENT_SHARE, JobTimes, in_flight_target
+from sonnys_pipeline.loading.pace import URGENT_SHARE, JobTimes, first_guess, in_flight_target
 from sonnys_pipeline.loading.work import IN_FLIGHT, DayRequest, DayWork, JobState, PageJob
 
 #: Seconds; so that two roundings of the same moment cannot chase each other.
 _SHORTEST_WAIT = 0.001
 #: How many times the learned age makes a job surely ready.
 _SURELY = 3.0
-_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT})
+_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT, JobState.TO_LIST})
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,12 @@ class LoaderOptions:
     `in_order`: days come out in the order in which they were asked for, one that is complete too early waits for those
     before it; after a day that failed nothing else is begun. So that whoever stops at the first failing day sees what
     he would have seen of days read one after the other (BX-05).
+
+    `proof`: whether the API's own count of each day is compared with the rows that came (LV-03). `states`: whether
+    `version-2` is read for each day (`on`), for those whose rows lack what it knows (`auto`), or never (`off`; LV-04).
+    `lists_need_site`: whether lists that name no site are known to be refused. `most_rows`: how many rows of one site
+    and window a `total` may promise, before anything is made ready for them; ten times as many where no site is named.
+    `job_seconds`: how long load jobs were last seen to take; left out, the poll interval is the first guess.
     """
 
     poll_interval: float = 2.0
@@ -40,6 +46,11 @@ class LoaderOptions:
     most_in_flight: int = 200
     most_open_days: int = 60
     in_order: bool = False
+    proof: bool = False
+    states: str = "off"
+    lists_need_site: bool = False
+    job_seconds: float | None = None
+    most_rows: int = 100_000
 
 
 class Schedule:
@@ -55,7 +66,8 @@ class Schedule:
         """Begin without an open day; requests are taken from `days` as there is room for them."""
         self.days: list[DayWork] = []
         self.held = 0
-        self.times = JobTimes(options.poll_interval, max(options.job_timeout, options.poll_interval))
+        longest = max(options.job_timeout, options.poll_interval)
+        self.times = JobTimes(first_guess(options.poll_interval, options.job_seconds), longest)
         self._coming: Iterator[DayRequest] = iter(days)
         self._opened = 0
         self._rate = rate
@@ -75,6 +87,8 @@ class Schedule:
                     continue
                 if job.state is JobState.TO_COUNT:
                     return job, "count"
+                if job.state is JobState.TO_LIST:  # a day that lacks only this is soon out of memory
+                    return job, "list"
                 if job.state is JobState.TO_SUBMIT:
                     submission = submission or job
                 elif may_poll(job) and job.age(now) >= self.times.ripe_age:

@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from sonnys_pipeline.client import IncompleteResultError
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.loading.days import Day, Window
-from sonnys_pipeline.loading.pages import LoadedWindow, PageRows, complete_window
+from sonnys_pipeline.loading.pages import CountProof, LoadedWindow, PageRows, complete_window, join_windows
+
+if TYPE_CHECKING:  # `listing.py` is made of what stands here
+    from sonnys_pipeline.loading.listing import ListWork
+    from sonnys_pipeline.loading.states import LoadedStates
 
 #: Pages of a window that are read in one go: six minutes of a whole budget. A row that comes late moves the `total` of
 #: its window, and what was read of that window is read again; a day of 500 sites is 100 minutes long.
@@ -32,12 +39,14 @@ class LiveJob:
         page: page number from 1.
         job_hash: its hash.
         age: seconds since it was submitted.
+        site: the site that it names; `None` where it names none.
     """
 
     window: Window
     page: int
     job_hash: str
     age: float
+    site: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +55,23 @@ class DayRequest:
 
     Attributes:
         day: which.
-        site: one site's code; `None` for every site in the same, fuller pages.
+        site: the one site that is wanted; `None` for all of them.
         live_jobs: jobs to take up again instead of submitting them anew.
+        sites: the sites whose load jobs make the day, each named by jobs of its own (contract, L1). Left out, one job
+            for `site`, or one that names no site and has every site in the same, fuller pages.
+        with_rows: whether the rows are read; else only what the lists know of them.
     """
 
     day: Day
     site: str | None = None
     live_jobs: Sequence[LiveJob] = ()
+    sites: Sequence[str] = ()
+    with_rows: bool = True
+
+    @property
+    def reads(self) -> Sequence[str | None]:
+        """The sites to be named, one after the other; `None` is a load job that names none."""
+        return self.sites or (self.site,)
 
 
 class JobState(Enum):
@@ -64,6 +83,8 @@ class JobState(Enum):
     POLLING = auto()  # the GET is on its way
     TO_COUNT = auto()  # answered 404 early: the list endpoint has to say whether the window is empty
     COUNTING = auto()  # that question is on its way
+    TO_LIST = auto()  # a question to a list endpoint (`listing.py`), not sent yet
+    LISTING = auto()  # that question is on its way
     DONE = auto()  # its rows are here
 
 
@@ -75,10 +96,10 @@ IN_FLIGHT = frozenset(
 
 @dataclass(eq=False)
 class PageJob:
-    """One page of one window.
+    """One page of one window, or of one list.
 
     Attributes:
-        work: the window it belongs to.
+        work: the window, or the question to a list endpoint, that it belongs to.
         page: page number from 1.
         state: where it stands.
         job_hash: the hash, once there is one.
@@ -91,7 +112,7 @@ class PageJob:
         was_working: whether it has been polled before it was ready.
     """
 
-    work: WindowWork
+    work: WindowWork | ListWork
     page: int
     state: JobState = JobState.TO_SUBMIT
     job_hash: str = ""
@@ -113,21 +134,30 @@ class PageJob:
         return now - self.submitted_at
 
 
-class WindowWork:
-    """One window of a day: its pages as they become known, and their rows as they come."""
+def criteria(window: Window, site: str | None) -> dict[str, Any]:
+    """What load jobs and list endpoints are asked for: the span, and the site where one is named."""
+    return {**window.params, **({"site": site} if site else {})}
 
-    def __init__(self, day: DayWork, window: Window, setbacks: int = 0, *, takes_turns: bool = False) -> None:
+
+class WindowWork:
+    """One window of a day, of one site or of all: its pages as they become known, and their rows as they come."""
+
+    def __init__(
+        self, day: DayWork, window: Window, setbacks: int = 0, *, site: str | None = None, takes_turns: bool = False
+    ) -> None:
         """Begin with page 1, which tells how many there are.
 
         Args:
             day: the day it belongs to.
             window: what to ask for.
             setbacks: how often the window that this is a part of has come to nothing.
+            site: the site that its load jobs name; `None` where they name none.
             takes_turns: whether it is not begun before all pages of the windows before it have been submitted, because
                 a `total` that was learned long before its last page has had time to move.
         """
         self.day = day
         self.window = window
+        self.site = site
         self.setbacks = setbacks
         self.takes_turns = takes_turns
         self.total: int | None = None
@@ -138,8 +168,7 @@ class WindowWork:
     @property
     def params(self) -> dict[str, Any]:
         """Criteria that all pages share, and the list endpoint takes too."""
-        site = {"site": self.day.request.site} if self.day.request.site else {}
-        return {**self.window.params, **site}
+        return criteria(self.window, self.site)
 
     def page_came(self, job: PageJob, rows: PageRows) -> bool:
         """Take in a page.
@@ -148,7 +177,8 @@ class WindowWork:
             False when its `total` is not the window's any more: what was read belongs to two different states of it.
 
         Raises:
-            IncompleteResultError: when it was the last page, and rows and `total` disagree.
+            IncompleteResultError: when the page has fewer rows than `total` promises of it, or when it was the last
+                page, and rows and `total` disagree.
         """
         job.state = JobState.DONE
         self.rows[job.page] = rows
@@ -162,8 +192,12 @@ class WindowWork:
             self.jobs.sort(key=lambda other: other.page)
         if any(page.total != self.total for page in self.rows.values()):
             return False
+        if len(rows.ids) < min(PAGE_SIZE, rows.total - PAGE_SIZE * (job.page - 1)):
+            # What is missing no other page can have: not one more of them is asked for.
+            came = sum(len(page.ids) for page in self.rows.values())
+            raise IncompleteResultError(rows.total, came, f"window {self.window}: page {job.page} is not full")
         if all(other.state is JobState.DONE for other in self.jobs):
-            self.loaded = complete_window(self.window, [self.rows[page] for page in sorted(self.rows)])
+            self.loaded = complete_window(self.window, [self.rows[page] for page in sorted(self.rows)], self.site)
             self.rows.clear()
         return True
 
@@ -172,7 +206,7 @@ class WindowWork:
         for job in self.jobs:
             job.state = JobState.DONE
         self.total = 0
-        self.loaded = complete_window(self.window, [])
+        self.loaded = complete_window(self.window, [], self.site)
 
 
 @dataclass(eq=False)
@@ -183,34 +217,95 @@ class DayWork:
         request: what was asked for.
         started_at: clock reading when it was taken up.
         position: its place in the order of the requests, from 0.
-        windows: in order.
+        windows: site by site, in order.
+        lists: what the list endpoints are asked of it, once its rows are there (`completion.py`).
         requests: sent for it so far.
+        list_requests: of them to list endpoints, about the day as a whole.
+        proof, states, states_note: see `LoadedDay`; set when they are known.
+        reads_again: how often sites were read once more because the count differs.
+        asked_for_sites: whether the sites were listed again for that reason.
+        missing: rows by which the count differs, while that is looked into.
     """
 
     request: DayRequest
     started_at: float
     position: int = 0
     windows: list[WindowWork] = field(default_factory=list)
+    lists: list[ListWork] = field(default_factory=list)
     requests: int = 0
+    list_requests: int = 0
+    proof: CountProof | None = None
+    states: LoadedStates | None = None
+    states_note: str = ""
+    reads_again: int = 0
+    asked_for_sites: bool = False
+    missing: int = 0
+    _joined: tuple[list[LoadedWindow], pa.Table] | None = None
 
     @classmethod
     def begin(cls, request: DayRequest, now: float, position: int = 0) -> DayWork:
         """Set up a day; live jobs of windows that it has are taken up, others are left to expire."""
         day = cls(request, now, position)
-        day.windows = [WindowWork(day, window) for window in request.day.windows]
-        day._take_up_live_jobs(day.windows)
+        if request.with_rows:
+            day.read_sites(request.reads)
         return day
 
+    def read_sites(self, sites: Sequence[str | None]) -> None:
+        """Read these sites; one that has been read already is read once more, from the start."""
+        self.windows = [work for work in self.windows if work.site not in sites]
+        added = [WindowWork(self, window, site=site) for site in sites for window in self.request.day.windows]
+        self.windows += added
+        self._take_up_live_jobs(added)
+
     @property
-    def is_complete(self) -> bool:
-        """Whether every window is."""
+    def has_rows(self) -> bool:
+        """Whether every window is complete."""
         return all(work.loaded is not None for work in self.windows)
 
+    @property
+    def loaded(self) -> list[LoadedWindow]:
+        """The windows that are complete, in order."""
+        return [work.loaded for work in self.windows if work.loaded is not None]
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows of the windows that are complete, each id once.
+
+        Raises:
+            RowOfTwoSitesError: when two sites disagree about a row.
+        """
+        loaded = self.loaded
+        if self._joined is None or self._joined[0] != loaded:
+            self._joined = loaded, join_windows(loaded)
+        return self._joined[1]
+
+    @property
+    def sites_read(self) -> list[str]:
+        """The sites that load jobs have named."""
+        return list(dict.fromkeys(work.site for work in self.windows if work.site))
+
+    def rows_of(self, site: str | None) -> pa.Table:
+        """The rows that came for a site, or all of them."""
+        if site is None:
+            return self.table
+        return join_windows([loaded for loaded in self.loaded if loaded.site == site])
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether no question to a list endpoint is open."""
+        return all(work.is_answered for work in self.lists)
+
+    def owns(self, work: WindowWork | ListWork) -> bool:
+        """Whether somebody still waits for this: its window may be read again in halves, its question be dropped."""
+        return work in self.windows or work in self.lists
+
     def jobs(self) -> Iterator[PageJob]:
-        """The page jobs of windows that are not complete, in order; of those that take turns, not before it is theirs.
+        """The page jobs that are not done, in order; of windows that take turns, not before it is theirs.
 
         What is in flight is always among them, or a hash that was taken up could expire unseen.
         """
+        for question in self.lists:
+            yield from question.open_jobs
         submitted = True
         for work in self.windows:
             if work.loaded is not None:
@@ -240,7 +335,9 @@ class DayWork:
         count = min(-(-pages // PAGES_A_SLICE), seconds)
         cuts = [window.start + timedelta(seconds=seconds * number // count) for number in range(count + 1)]
         slices = [
-            WindowWork(self, Window(start, end), work.setbacks, takes_turns=work.takes_turns or number > 0)
+            WindowWork(
+                self, Window(start, end), work.setbacks, site=work.site, takes_turns=work.takes_turns or number > 0
+            )
             for number, (start, end) in enumerate(pairwise(cuts))
         ]
         self._replace(work, slices)
@@ -256,7 +353,8 @@ class DayWork:
         start, end = work.window.start, work.window.end
         middle = start + timedelta(seconds=(end - start).total_seconds() // 2)
         parts = [Window(start, middle), Window(middle, end)] if middle > start else [work.window]
-        self._replace(work, [WindowWork(self, part, setbacks, takes_turns=work.takes_turns) for part in parts])
+        halves = [WindowWork(self, part, setbacks, site=work.site, takes_turns=work.takes_turns) for part in parts]
+        self._replace(work, halves)
 
     def _replace(self, work: WindowWork, parts: list[WindowWork]) -> None:
         position = self.windows.index(work)
@@ -266,7 +364,7 @@ class DayWork:
         """Go on with the load jobs of a run before this one, where a window is still what they were submitted for."""
         for live in self.request.live_jobs:
             for work in windows:
-                if work.window == live.window:
+                if (work.window, work.site) == (live.window, live.site):
                     job = next((known for known in work.jobs if known.page == live.page), None)
                     if job is None:
                         job = PageJob(work, live.page)

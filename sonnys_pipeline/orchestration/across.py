@@ -21,7 +21,7 @@ from sonnys_pipeline.orchestration.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import missing_site_days
 from sonnys_pipeline.orchestration.marts import KPI_TABLES, KpiTable
-from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata, totals
+from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata, totals, unknown_figures
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 
@@ -115,6 +115,7 @@ def _across_asset(
                 metadata: Metadata = {
                     **file_metadata(landed, whole.rows, partitioned=True),
                     **totals(whole.rows, table.totals),
+                    **unknown_figures(whole.rows),
                     "rows_by_account": dg.MetadataValue.json(whole.counted),
                     "accounts_missing": dg.MetadataValue.json(list(whole.missing)),
                 }

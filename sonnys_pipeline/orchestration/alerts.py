@@ -16,7 +16,7 @@ import dagster as dg
 import requests
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
-from sonnys_pipeline.orchestration.messages import backfill_message, findings_of, message_of, together
+from sonnys_pipeline.orchestration.messages import backfill_message, findings_of, for_chat, message_of, together
 from sonnys_pipeline.settings import Settings, SettingsError
 
 #: Seconds between looks.
@@ -133,16 +133,20 @@ def _news(instance: dg.DagsterInstance, place: _Place) -> list[tuple[str | None,
 
 
 def webhook(url: str) -> Deliver:
-    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed."""
+    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed.
+
+    Nothing in the text is markup to them, and nothing of `~/.netrc` goes along: the address alone lets one post.
+    """
 
     def deliver(message: str) -> None:
         try:
             answer = requests.post(
                 url,
-                data=json.dumps({"text": message}).encode(),
+                data=json.dumps({"text": for_chat(message)}).encode(),
                 headers={"Content-Type": "application/json"},
                 timeout=_TIMEOUT,
                 allow_redirects=False,
+                auth=lambda request: request,  # or the library would look into ~/.netrc
             )
         except requests.RequestException as error:
             # Its text would have the address in it.

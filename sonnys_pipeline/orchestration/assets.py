@@ -18,23 +18,28 @@ from sonnys_pipeline.batch.jobs import RowStatus
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import JobLeasedError, LedgerError
 from sonnys_pipeline.batch.signals import graceful
+from sonnys_pipeline.batch.sites_table import land_sites
 from sonnys_pipeline.batch.wiring import make_executor, open_job_service
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.recording import LandedDays
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
+from sonnys_pipeline.orchestration.states import states_asset
 
 LANDING_GROUP = "landing"
 #: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
 JOB_TAG = "sonnys/job"
 
 
-def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = ONLY) -> Sequence[dg.AssetsDefinition]:
-    """The assets that spend requests, of an account."""
+def landing_assets(
+    partitions: dg.DailyPartitionsDefinition, account: Account = ONLY, *, with_states: bool = True
+) -> Sequence[dg.AssetsDefinition]:
+    """The assets that spend requests, of an account; `with_states` unless SONNYS_STATES=off."""
 
     @dg.asset(
         key=account.key("transactions"),
@@ -52,7 +57,7 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
         try:
             settings = account.settings(sonnys)
             landed_in = account.open_lake(lake)
-            landed = LandedDays(context, landed_in)
+            landed = LandedDays(context, landed_in, account.key(STATES))
             with settings.open_client() as client, open_job_service(settings) as jobs:
                 executor = make_executor(
                     settings,
@@ -96,13 +101,14 @@ def landing_assets(partitions: dg.DailyPartitionsDefinition, account: Account = 
         try:
             with account.open_client(sonnys) as client:
                 found = client.sites.list()
+            landed = land_sites(account.open_lake(lake), found, datetime.now(UTC))
             table = to_table(found, arrow_schema(Site))
-            landed = account.open_lake(lake).land("sites", table, facts={"loaded_at": datetime.now(UTC).isoformat()})
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))
 
-    return [transactions, sites]
+    states = [states_asset(partitions, account.group(LANDING_GROUP), account)] if with_states else []
+    return [transactions, *states, sites]
 
 
 def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:

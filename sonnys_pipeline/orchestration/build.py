@@ -67,12 +67,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         # built on (DESIGN, decision 3), and the warnings would greet every command of every user.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
-            _add_account(parts, ONLY, daily_partitions(settings), looked_into)
+            _add_account(parts, ONLY, daily_partitions(settings), looked_into, with_states=settings.states != "off")
         else:
             read = {Account(name): _readable(name) for name in names}
             accounts = {account: daily_partitions(its) for account, its in read.items()}
             for account, partitions in accounts.items():
-                _add_account(parts, account, partitions, looked_into)
+                _add_account(parts, account, partitions, looked_into, with_states=read[account].states != "off")
             first = min(its.start_date for its in read.values())
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
@@ -101,8 +101,13 @@ def _readable(name: str) -> Settings:
 
 
 def _add_account(
-    parts: _Parts, account: Account, partitions: dg.DailyPartitionsDefinition, looked_into: LakeResource
-) -> None:  # fmt: skip
+    parts: _Parts,
+    account: Account,
+    partitions: dg.DailyPartitionsDefinition,
+    looked_into: LakeResource,
+    *,
+    with_states: bool,
+) -> None:
     """The assets of one account, their checks, and what runs by itself."""
     follow = following(looked_into, partitions.timezone, account)
     computed = [
@@ -113,7 +118,7 @@ def _add_account(
     watched = watch_checks(partitions, account=account)
     beside = api_checks(partitions.timezone, account)
     job, watch = daily_job(account), watch_job(watched, account)
-    parts.assets.extend([*landing_assets(partitions, account), *computed])
+    parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])
     parts.checks.extend(landing_checks(partitions.timezone, account))
     parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
     parts.jobs.extend([job, watch, beside_the_api_job(beside, account)])

@@ -19,9 +19,9 @@ OWNER = "team:sonnys-pipeline"
 #: Hours after which a day that nobody has landed is late: a morning's run is due every 24.
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
-_ASKS_THE_API = frozenset({"transactions", "sites"})
+_ASKS_THE_API = frozenset({"transactions", "transaction_states", "sites"})
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
-_PERSONAL = frozenset({"transactions", "line_items", "tenders", "discounts"})
+_PERSONAL = frozenset({"transactions", "transaction_states", "line_items", "tenders", "discounts"})
 
 #: Columns as the API sends them, in words.
 LANDED_COLUMNS = {
@@ -52,6 +52,8 @@ LANDED_COLUMNS = {
     "code": "Code of the site, by which transactions name it (location_code); empty for a virtual one.",
     "name": "Name of the site.",
     "timezone": "Time zone of the site, by which its business days begin and end; null where the API does not say.",
+    "transaction_id": "Key of the transaction (transactions.id).",
+    "read_at": "When the API was asked for this, in UTC.",
     "extra": "Fields that the API has added since, as JSON; null where there are none.",
 }
 #: How a definition is known, as a column's description begins in the files.

@@ -20,7 +20,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
 
     @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Ids are unique, within each day and across the days of this run, and rows equal the API's own total."""
+        """Ids that are repeated, in a day or across the days of a run; rows of each day against the API's own total."""
         try:
             landed = account.open_lake(lake)
             found = incomplete_or_repeated(landed, days_of(context, landed))
@@ -31,7 +31,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
 
     @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Every row was completed on its own day, from one local midnight to the next."""
+        """Rows completed on another day than their own, which lasts from one local midnight to the next."""
         try:
             landed = account.open_lake(lake)
             found = outside(landed, days_of(context, landed), timezone)

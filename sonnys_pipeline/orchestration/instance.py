@@ -14,6 +14,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
 from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.automation import MORNING
 from sonnys_pipeline.orchestration.processes import lost_runs
@@ -207,5 +208,5 @@ def _unknown(why: str) -> list[Finding]:
 
 def _reason(error: BaseException) -> str:
     """The kind of an error and the start of what it says: what Dagster would have taken instead fills pages."""
-    said = " ".join(str(error).split()).partition(" Expected: ")[0]
+    said = sentence(error).partition(" Expected: ")[0]
     return f"{type(error).__name__}: {said[:_QUOTED]}"

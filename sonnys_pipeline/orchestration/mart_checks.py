@@ -1,4 +1,4 @@
-"""A check of the marts: whether every site's day could be counted.
+"""Checks of the marts: whether every site's day could be counted, and every figure of it be known.
 
 Belongs here: what the marts lack, as they say themselves. Does not belong here: checks of the rows they are made of.
 """
@@ -10,12 +10,13 @@ import dagster as dg
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import missing_site_days
+from sonnys_pipeline.orchestration.metadata import reasons_of
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 
 
 def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
-    """The check of `site_day_kpis`; it warns, since what is in the table is right."""
+    """The checks of `site_day_kpis`; they warn, since what is in the table is right."""
 
     @dg.asset_check(asset=account.key("site_day_kpis"))
     def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
@@ -29,4 +30,16 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
         good = "every site's day is counted"
         return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
 
-    return [every_site_counted]
+    @dg.asset_check(asset=account.key("site_day_kpis"))
+    def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        """Every figure of every site's day is known; where a field is nowhere to be had, the figure is null."""
+        try:
+            landed = account.open_lake(lake)
+            days = days_of(context, landed, "site_day_kpis")
+            found = {day: reasons_of(landed.read("site_day_kpis", [day])) for day in days}
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        good = "every figure is known"
+        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
+
+    return [every_site_counted, every_figure_known]

@@ -1,7 +1,8 @@
-"""What a mart is computed from: the landed partitions of `transactions`, the sites, and digests of both.
+"""What a mart is computed from: the landed partitions of `transactions`, their states, the sites, and digests of these.
 
 A file that holds some sites only counts as landed for those sites, and for no other: zero is not a fair count of
-rows that nobody has read.
+rows that nobody has read. States that are landed, or changed, are news to a mart by site day where they say something
+that the rows do not; flat tables know nothing of them.
 
 Belongs here: the lake as input of the analytics, and what a mart's file remembers of its inputs. Does not belong here:
 Dagster's nouns; what is counted (`sonnys_pipeline.analytics`).
@@ -25,6 +26,8 @@ from sonnys_pipeline.analytics.rows import Rows
 from sonnys_pipeline.batch.landing import landed_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.reporting.landed_rows import landed_rows
 
 TRANSACTIONS, SITES = "transactions", "sites"
 #: Names of the facts in a mart's file: digest of what counts in it, what it was read from, what it lacks.
@@ -45,7 +48,8 @@ class Recipe:
     Attributes:
         asset: the mart.
         version: of its definition; another one makes all of its files stale.
-        by_site_day: whether its partitions are site-local business days, or the days of `transactions` themselves.
+        by_site_day: whether its partitions are site-local business days, counted from rows with their states, or the
+            days of `transactions` themselves, and the rows alone.
     """
 
     asset: str
@@ -58,13 +62,19 @@ class MartInputs:
 
     Attributes:
         partitions: landed days of `transactions`.
+        states: landed days of `transaction_states`; of other days, nothing is read or compared.
         sites: the columns `code` and `timezone` of `sites`; no rows where it is not landed.
         sites_are_landed: whether it is; otherwise every site follows the pipeline's zone.
         timezone: the pipeline's zone.
     """
 
-    def __init__(self, lake: Lake, timezone: str) -> None:
-        """Look into the lake; `timezone` is the zone of its daily partitions.
+    def __init__(self, lake: Lake, timezone: str, states: Collection[str] | None = None) -> None:
+        """Look into the lake.
+
+        Args:
+            lake: where.
+            timezone: the zone of its daily partitions.
+            states: days whose states are to be read; left out, all that are landed now.
 
         Raises:
             LakeError: when the site list is there and cannot be read.
@@ -72,6 +82,7 @@ class MartInputs:
         self._lake = lake
         self.timezone = timezone
         self.partitions = frozenset(lake.partitions(TRANSACTIONS))
+        self.states = frozenset(lake.partitions(STATES) if states is None else states)
         self.sites_are_landed = lake.has(SITES)
         self.sites = lake.read(SITES, columns=["code", "timezone"]) if self.sites_are_landed else _NO_SITES
 
@@ -103,22 +114,23 @@ class MartInputs:
                 needed[site_day.business_date.isoformat()] |= keys
         return {day: sorted(keys) for day, keys in needed.items()}
 
-    def rows(self, partitions: Sequence[str]) -> Rows:
-        """The rows of partitions of `transactions`, read as they are needed.
+    def rows(self, recipe: Recipe, partitions: Sequence[str]) -> Rows:
+        """The rows of partitions as a mart counts them, read as they are needed.
 
         Raises:
             LakeError: when a file cannot be read.
         """
-        return self._lake.files(TRANSACTIONS, partitions)
+        return landed_rows(self._lake, partitions, self.states if recipe.by_site_day else ())
 
-    def content(self, partition: str) -> str:
-        """Digest of a partition's rows; made once for each state of its file.
+    def content(self, recipe: Recipe, partition: str) -> str:
+        """Digest of a partition's rows as a mart counts them; made once for each state of its files.
 
         Raises:
-            LakeError: when the file cannot be read.
+            LakeError: when a file cannot be read.
         """
+        with_states = recipe.by_site_day and partition in self.states
         try:
-            return _content(str(self._lake.root), partition, self._stamp(partition))
+            return _content(str(self._lake.root), partition, self._stamp(recipe, partition), with_states)
         except (duckdb.Error, OSError) as error:
             path = self._lake.path(TRANSACTIONS, partition)
             raise LakeError(f"{path} cannot be read ({error}); restore it or materialize it again") from error
@@ -130,7 +142,7 @@ class MartInputs:
             LakeError: when a file cannot be read.
         """
         # The stamp first: a file that is replaced in between is then seen as newer.
-        files = {key: [self._stamp(key), *self._held(recipe, key)] for key in partitions}
+        files = {key: [self._stamp(recipe, key), *self._held(recipe, key)] for key in partitions}
         return {"version": recipe.version, "zones": self.zones if recipe.by_site_day else "", "files": files}
 
     def is_as_remembered(self, recipe: Recipe, partitions: Sequence[str], kept: Mapping[str, Any]) -> bool:
@@ -145,7 +157,9 @@ class MartInputs:
         return (
             kept.get("zones") == (self.zones if recipe.by_site_day else "")
             and sorted(files) == list(partitions)
-            and all(files[key][0] == self._stamp(key) or files[key][1:] == self._held(recipe, key) for key in files)
+            and all(
+                files[key][0] == self._stamp(recipe, key) or files[key][1:] == self._held(recipe, key) for key in files
+            )
         )
 
     def state(self, recipe: Recipe, partitions: Iterable[str]) -> str:
@@ -154,7 +168,7 @@ class MartInputs:
         Raises:
             LakeError: when a file is not there any more.
         """
-        stamps = [[key, self._stamp(key)] for key in partitions]
+        stamps = [[key, self._stamp(recipe, key)] for key in partitions]
         return _digest([recipe.version, self.zones if recipe.by_site_day else "", stamps])[:16]
 
     def digests(self, recipe: Recipe, days: Sequence[str]) -> dict[str, str]:
@@ -164,10 +178,11 @@ class MartInputs:
             LakeError: when a file cannot be read.
         """
         if not recipe.by_site_day:
-            return {day: _digest([recipe.version, self.content(day)]) for day in days}
+            return {day: _digest([recipe.version, self.content(recipe, day)]) for day in days}
         read = sorted({key for keys in self.landed_for(recipe, days).values() for key in keys})
-        stamps = tuple((key, self._stamp(key)) for key in read)
-        made = _site_day_digests(str(self._lake.root), self.timezone, self.zones, tuple(days), stamps)
+        stamps = tuple((key, self._stamp(recipe, key)) for key in read)
+        known = self.states.intersection(read)
+        made = _site_day_digests(str(self._lake.root), self.timezone, self.zones, tuple(days), stamps, known)
         return {day: _digest([recipe.version, digest]) for day, digest in made}
 
     def site_day_digests(self, days: Sequence[str]) -> dict[str, str]:
@@ -199,7 +214,7 @@ class MartInputs:
         landed = sorted(wanted & self.partitions)
         try:
             mart = function(
-                self.rows(landed),
+                landed_rows(self._lake, landed, self.states),
                 self.sites,
                 [date.fromisoformat(day) for day in days],
                 landed=[date.fromisoformat(key) for key in landed],
@@ -223,19 +238,28 @@ class MartInputs:
             )
         return landed
 
-    def _stamp(self, partition: str) -> str:
-        """Tells one state of a file from another without reading it; LakeError where it is not there."""
-        stamp = self._lake.stamp(TRANSACTIONS, partition)
-        if stamp is None:
-            path = self._lake.path(TRANSACTIONS, partition)
-            raise LakeError(f"{path} cannot be read (it is gone); restore it or materialize it again")
-        return stamp
+    def _stamp(self, recipe: Recipe, partition: str) -> str:
+        """Tells one state of the files that a mart reads from another without reading them.
+
+        Raises:
+            LakeError: when one is not there.
+        """
+        assets = [TRANSACTIONS, STATES] if recipe.by_site_day and partition in self.states else [TRANSACTIONS]
+        stamps = []
+        for asset in assets:
+            stamp = self._lake.stamp(asset, partition)
+            if stamp is None:
+                path = self._lake.path(asset, partition)
+                raise LakeError(f"{path} cannot be read (it is gone); restore it or materialize it again")
+            stamps.append(stamp)
+        return " ".join(stamps)
 
     def _held(self, recipe: Recipe, partition: str) -> list[Any]:
         """Rows of a partition; and the sites that it was read for, where days of others are left out."""
         if not recipe.by_site_day:
-            return [self.content(partition)]
-        return [self.content(partition), _sites(str(self._lake.root), partition, self._stamp(partition))]
+            return [self.content(recipe, partition)]
+        stamp = self._stamp(recipe, partition)
+        return [self.content(recipe, partition), _sites(str(self._lake.root), partition, stamp)]
 
     def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
         return partitions_needed([date.fromisoformat(day) for day in days], self.sites, self.timezone)
@@ -282,8 +306,8 @@ def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _content(root: str, partition: str, stamp: str) -> str:  # noqa: ARG001 - the stamp is part of what is remembered
-    return content_digest(Lake(root).files(TRANSACTIONS, [partition]))
+def _content(root: str, partition: str, stamp: str, with_states: bool) -> str:  # noqa: ARG001 - part of the key
+    return content_digest(landed_rows(Lake(root), [partition], [partition] if with_states else ()))
 
 
 @lru_cache(maxsize=4096)
@@ -300,8 +324,9 @@ def _site_day_digests(
     zones: str,  # noqa: ARG001
     days: tuple[str, ...],
     stamps: tuple[tuple[str, str], ...],  # noqa: ARG001
+    states: frozenset[str],
 ) -> tuple[tuple[str, str], ...]:
-    return tuple(MartInputs(Lake(root), timezone).site_day_digests(days).items())
+    return tuple(MartInputs(Lake(root), timezone, states).site_day_digests(days).items())
 
 
 def _digest(parts: Sequence[Any]) -> str:

@@ -19,18 +19,30 @@ import pyarrow.compute as pc
 from sonnys_pipeline.analytics import kpi_columns
 from sonnys_pipeline.analytics.business_days import MissingDay, sites_without_zone
 from sonnys_pipeline.analytics.columns import ColumnSource
+from sonnys_pipeline.analytics.counting import Mart
 from sonnys_pipeline.analytics.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.analytics.memberships import membership_daily
+from sonnys_pipeline.client.quoting import printable
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
-from sonnys_pipeline.orchestration.mart_inputs import CountDays, MartInputs, Recipe, facts_of
+from sonnys_pipeline.orchestration.mart_inputs import (
+    SITES,
+    TRANSACTIONS,
+    CountDays,
+    MartInputs,
+    Recipe,
+    facts_of,
+)
 from sonnys_pipeline.orchestration.metadata import (
     Metadata,
     column_lineage,
     column_metadata,
     file_metadata,
+    reasons_of,
     rows_as_markdown,
     totals,
+    unknown_figures,
 )
 from sonnys_pipeline.orchestration.resources import LakeResource
 
@@ -62,20 +74,34 @@ class KpiTable:
     shown: Sequence[str] = ()
 
 
-_STATUS = " How each definition is known is said with its column. Days are the site's own."
+_STATUS = (
+    " How each definition is known is said with its column. Days are the site's own. A figure that nobody can know is "
+    "null, and the column `unknown` says why."
+)
 KPI_TABLES = (
     KpiTable(
-        Recipe("site_day_kpis", "1", by_site_day=True),
+        Recipe("site_day_kpis", "2", by_site_day=True),
         site_day_kpis,
-        "Per site and business day: total cars, member, retail, free and eligible washes, new memberships, conversion "
-        "rate, sales, plan and retail sales, average ticket, discounts, voids, unsettled transactions." + _STATUS,
+        "Per site and business day: total and net cars, member, retail, free and eligible washes, new memberships, "
+        "conversion rate, both also in lane, total and net sales, overpayments, plan and retail sales, average ticket, "
+        "average wash price, discounts, voids, unsettled transactions." + _STATUS,
         kpi_columns.SITE_DAY_KPIS,
         kpi_columns.SITE_DAY_KPIS_LINEAGE,
-        ("total_cars", "sales", "new_memberships", "unsettled_transactions", "transactions"),
-        ("site", "total_cars", "member_washes", "new_memberships", "sales", "average_ticket"),
+        (
+            "total_cars",
+            "net_cars",
+            "sales",
+            "net_sales",
+            "overpayments",
+            "new_memberships",
+            "voided_transactions",
+            "unsettled_transactions",
+            "transactions",
+        ),
+        ("site", "total_cars", "net_cars", "member_washes", "new_memberships", "sales", "net_sales", "average_ticket"),
     ),
     KpiTable(
-        Recipe("site_hour_kpis", "1", by_site_day=True),
+        Recipe("site_hour_kpis", "2", by_site_day=True),
         site_hour_kpis,
         "Per site, business day and hour of the site's own clocks: cars per hour, and sales." + _STATUS,
         kpi_columns.SITE_HOUR_KPIS,
@@ -83,7 +109,7 @@ KPI_TABLES = (
         ("cars", "sales"),
     ),
     KpiTable(
-        Recipe("membership_daily", "1", by_site_day=True),
+        Recipe("membership_daily", "2", by_site_day=True),
         membership_daily,
         "Per site and business day: new memberships, upgrades, plan sales, recharges, member washes and their share "
         "of cars, conversion rate." + _STATUS,
@@ -122,7 +148,10 @@ def _mart_asset(
         io_manager_key="lake_io",
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[dg.AssetDep(account.key("transactions"), partition_mapping=neighbours), account.key("sites")],
+        deps=[
+            *(dg.AssetDep(account.key(asset), partition_mapping=neighbours) for asset in (TRANSACTIONS, STATES)),
+            account.key(SITES),
+        ],
         code_version=table.recipe.version,
         automation_condition=condition,
         metadata=column_metadata(table.schema, table.lineage, account),
@@ -147,12 +176,13 @@ def _mart_asset(
                     **file_metadata(landed, rows, partitioned=True),
                     **column_lineage(table.lineage, account),
                     **_figures(table, rows, complete=not lacking),
+                    **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
                 context.add_asset_metadata(metadata, partition_key=day)
         except EXPECTED as error:
             raise as_failure(error) from error
-        _warn(context, inputs, mart.missing)
+        _warn(context, inputs, mart, account)
         return dg.MaterializeResult()
 
     return kpi_table
@@ -178,10 +208,20 @@ def _provenance(inputs: MartInputs, partitions: Sequence[str], missing: Sequence
     return found
 
 
-def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, missing: Sequence[MissingDay]) -> None:
+def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, mart: Mart, account: Account) -> None:
+    missing = mart.missing
     if not inputs.sites_are_landed:
-        context.log.warning("`sites` is not landed: business days of all sites follow the pipeline's zone")
+        context.log.warning(
+            "`sites` is not landed: business days of all sites follow the pipeline's zone; land it: dagster asset "
+            "materialize -m sonnys_pipeline.definitions --select %s",
+            account.key(SITES).to_user_string(),
+        )
+    if reasons := reasons_of(mart.table):
+        more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        context.log.warning(
+            "%d site days have figures that are not known: %s%s", len(reasons), "; ".join(reasons[:_NAMED]), more
+        )
     if missing:
         more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = "; ".join(str(day) for day in missing[:_NAMED])
-        context.log.warning("%d site days are not counted: %s%s", len(missing), named, more)
+        context.log.warning("%d site days are not counted: %s%s", len(missing), printable(named), more)

@@ -4,14 +4,18 @@ Belongs here: a run's record → text. Does not belong here: when it is sent, an
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
+from sonnys_pipeline.client.quoting import printable_lines
 from sonnys_pipeline.orchestration.verdicts import ABOUT, RANGE
 
+#: What begins a call (`@channel`), the address behind a text (`[text](address)`), and a bare address.
+_CALLS = re.compile(r"@(?=\w)|\](?=\()|:(?=//)")
 _PARTITION = "dagster/partition"
 #: Characters of one part, and of a message as a whole: chat servers cut or refuse what is much longer.
 _PART, _MESSAGE = 1200, 3500
@@ -40,9 +44,19 @@ def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[
     if run.tags.get(WILL_RETRY_TAG) == "true":
         head += "; it is tried again by itself"
     where = f"Run {run.run_id[:8]}: /runs/{run.run_id}"
-    body = "\n".join([*failures, *checks])
+    body = printable_lines("\n".join([*failures, *checks]))
     room = _MESSAGE - len(head) - len(where)
     return "\n".join([head, _cut(body, room), where] if body else [head, where])
+
+
+def for_chat(message: str) -> str:
+    """A message in which a chat server finds no markup: it calls nobody, hides no link and shows no picture.
+
+    What a run failed with, and what checks found, quotes text that others wrote. `&`, `<` and `>` are escaped as Slack
+    asks for; an `@` that could call somebody, and the address of a link, are broken by a space that has no width.
+    """
+    text = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _CALLS.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
 
 
 def _what(run: dg.DagsterRun) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -21,6 +22,7 @@ from sonnys_pipeline.analytics.report_markdown import escaped
 from sonnys_pipeline.batch.executor import ExecutionResult
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
+from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.catalog import table_schema
@@ -28,6 +30,8 @@ from sonnys_pipeline.orchestration.catalog import table_schema
 Metadata = Mapping[str, dg.MetadataValue]
 #: Under this name a day's metadata says what its rows are, whenever and however they were read.
 CONTENT_DIGEST = "content_digest"
+#: Stands where a figure is null: nobody can know it, and it is not 0.
+NOT_KNOWN = "not known"
 
 
 def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
@@ -55,10 +59,13 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
         "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
-        "unknown_fields": dg.MetadataValue.json(dict(loaded.unknown_fields)),
+        "unknown_fields": dg.MetadataValue.json({word(name): rows for name, rows in loaded.unknown_fields.items()}),
+        "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
+        "repeats": dg.MetadataValue.int(loaded.repeats),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
+        **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
     }
 
 
@@ -96,7 +103,23 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
+        **_proof_metadata(
+            tuple(dict.fromkeys(window["site"] for window in windows if window["site"])),
+            json.loads(facts.get("proof", "null")),
+        ),
     }
+
+
+def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> dict[str, dg.MetadataValue]:
+    """The sites that were named, and the API's own count of the day."""
+    found: dict[str, dg.MetadataValue] = {}
+    if sites:
+        found["sites_read"] = dg.MetadataValue.text(", ".join(sites))
+    if proof is not None and proof["counted"] is not None:
+        found["api_count"] = dg.MetadataValue.int(proof["counted"])
+    if proof is not None and proof["note"]:
+        found["api_count_note"] = dg.MetadataValue.text(proof["note"])
+    return found
 
 
 def _digest(lake: Lake, day: str) -> str:
@@ -142,15 +165,34 @@ def column_lineage(
 def totals(rows: pa.Table, columns: Sequence[str], *, complete: bool = True) -> dict[str, dg.MetadataValue]:
     """Sums of columns over all rows: counts as whole numbers, money in dollars.
 
-    Dagster plots numbers; sums of a day that is not `complete` are text, since they would look like a bad day.
+    A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
+    Sums of a day that is not `complete` are text, too: in a plot they would look like a bad day.
     """
-    found = {name: pc.sum(rows[name]).as_py() or 0 for name in columns}
-    if not complete:
-        return {name: dg.MetadataValue.text(f"{value:,} without what is missing") for name, value in found.items()}
-    return {
-        name: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
-        for name, value in found.items()
-    }
+    found = {name: _total(rows[name]) for name in columns}
+    if complete:
+        return found
+    return {name: dg.MetadataValue.text(f"{total.value} without what is missing") for name, total in found.items()}
+
+
+def _total(column: pa.ChunkedArray) -> dg.MetadataValue:
+    if column.null_count:
+        return dg.MetadataValue.text(f"{NOT_KNOWN} of {column.null_count} of {len(column)} sites, see `unknown`")
+    value = pc.sum(column).as_py() or 0  # null for no rows alone
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+
+
+def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
+    """Why figures of some rows of a mart are not known; nothing where all are."""
+    reasons = reasons_of(rows)
+    return {"unknown": dg.MetadataValue.json(reasons)} if reasons else {}
+
+
+def reasons_of(rows: pa.Table) -> list[str]:
+    """What a mart's column `unknown` says, row by row, with site and day; nothing where it has no such column."""
+    if "unknown" not in rows.column_names:
+        return []
+    told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
+    return [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
 
 
 def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
@@ -161,6 +203,8 @@ def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return NOT_KNOWN
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else escaped(str(value)) or "(no code)"

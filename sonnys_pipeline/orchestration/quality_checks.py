@@ -14,7 +14,10 @@ import duckdb
 
 from sonnys_pipeline.analytics.problems import Finding
 from sonnys_pipeline.analytics.quality import (
+    STATUS_UNKNOWN,
+    absurd_amounts,
     line_item_differences,
+    status_is_known,
     tender_differences,
     unknown_values,
 )
@@ -27,12 +30,17 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 from sonnys_pipeline.reporting.findings import volumes
+from sonnys_pipeline.reporting.landed_rows import landed_rows
 
 _ASSET = "transactions"
 #: Check → what it looks for, and what is said when all is well. Others than these two kinds are looked for by row.
 _BY_ROW: Mapping[str, tuple[str, str]] = {
     "tenders_add_up": ("Tenders of a transaction add up to its total.", "tenders add up to totals"),
-    "items_add_up": ("Items of a ticket, voided ones aside, add up to its total.", "items add up to totals"),
+    "items_add_up": (
+        "Items of a ticket, voided ones aside, add up to its total; overpayments are counted, and are no problem.",
+        "items add up to totals",
+    ),
+    "plausible_amounts": ("No amount is too large to be money.", "every amount is plausible"),
     "known_values": ("Types, statuses and tenders are ones that the API documents.", "no unknown value"),
 }
 _BY_DAY: Mapping[str, tuple[str, str]] = {
@@ -67,23 +75,31 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
         looks: dict[str, Look] = {
             "tenders_add_up": tender_differences,
             "items_add_up": line_item_differences,
+            "plausible_amounts": absurd_amounts,
             "known_values": unknown_values,
         }
+        by_day = {"usual_volume": volume, "all_sites": absent_sites}
         for key in sorted(context.selected_asset_check_keys):
             try:
                 if key.name in looks:
-                    found = by_row(landed, days, looks[key.name])
+                    found, notes = by_row(landed, days, looks[key.name])
                 else:
-                    found = {"usual_volume": volume, "all_sites": absent_sites}[key.name](landed, days)
+                    found, notes = by_day[key.name](landed, days), ()
             except EXPECTED as error:
                 raise as_failure(error) from error
-            yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=described[key.name][1])
+            good = described[key.name][1]
+            yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good, notes=notes)
 
     return [quality_of_transactions]
 
 
-def by_row(lake: Lake, days: Sequence[str], look: Look) -> dict[str, list[str]]:
+def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[str]], Sequence[str]]:
     """Problems of each day's rows: all days in one reading, and only if there are any, day after day.
+
+    A day of which no row has a status does not hide behind others that have it.
+
+    Returns:
+        Sentences by day; and what was seen in all days together that is no problem.
 
     Raises:
         LakeError: when a file is not there or cannot be read.
@@ -91,9 +107,13 @@ def by_row(lake: Lake, days: Sequence[str], look: Look) -> dict[str, list[str]]:
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
     try:
-        if look(lake.files(_ASSET, days)).passed:
-            return {day: [] for day in days}
-        return {day: list(look(lake.files(_ASSET, [day])).problems) for day in days}
+        whole = look(landed_rows(lake, days))
+        if not whole.passed:
+            return {day: look(landed_rows(lake, [day])).sentences for day in days}, whole.notes
+        if look is unknown_values:
+            known = {day: status_is_known(landed_rows(lake, [day])) for day in days}
+            return {day: [] if known[day] else [STATUS_UNKNOWN] for day in days}, whole.notes
+        return {day: [] for day in days}, whole.notes
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
 

@@ -18,6 +18,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, earlier_day_metadata
 from sonnys_pipeline.orchestration.runs import continued_runs
+from sonnys_pipeline.orchestration.states import states_metadata
 
 #: Days that the closing table of a run shows.
 _MOST_LINES = 31
@@ -26,10 +27,12 @@ _MOST_LINES = 31
 class LandedDays:
     """The days of one run's job that are landed, by this attempt or before it."""
 
-    def __init__(self, context: dg.AssetExecutionContext, lake: Lake) -> None:
-        """Begin with none."""
+    def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:
+        """Begin with none; `states` is the asset of their states, recorded here unless this run has it, too."""
         self._context = context
         self._lake = lake
+        self._states = states
+        self._records_states = states not in context.job_def.asset_layer.selected_asset_keys
         self._fresh: dict[str, Metadata] = {}
         self._figures: dict[str, tuple[int, int, int]] = {}
         self._earlier: dict[str, JobRow] = {}
@@ -38,6 +41,11 @@ class LandedDays:
         """A day has just been landed."""
         loaded = day.loaded
         self._fresh[loaded.day.key] = day_metadata(self._lake, day)
+        if day.states is not None and self._records_states:
+            told = states_metadata(self._lake, loaded.day.key)
+            self._context.log_event(
+                dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
+            )  # fmt: skip
         figures = day.file.rows, len(loaded.job_hashes), loaded.requests
         self._figures[loaded.day.key] = figures
         self._context.log.info("%s: %d rows on %d pages, %d requests", loaded.day.key, *figures)

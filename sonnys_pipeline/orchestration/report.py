@@ -13,6 +13,7 @@ import dagster as dg
 
 from sonnys_pipeline.analytics.report import Report
 from sonnys_pipeline.analytics.report_markdown import report_as_markdown
+from sonnys_pipeline.client.quoting import printable
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.account import ONLY, Account
@@ -98,7 +99,7 @@ def report_asset(
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day)
                 for caveat in report.caveats:
                     if caveat.severity == "error":
-                        context.log.warning("%s: %s", day, caveat.text)
+                        context.log.warning("%s: %s", day, printable(caveat.text))
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult()

@@ -14,10 +14,13 @@ import dagster as dg
 
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.landing import landed_sites
+from sonnys_pipeline.client.quoting import sentence
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, landed_metadata
+from sonnys_pipeline.orchestration.states import states_metadata
 
 _REMEDY = "mend its storage and type: sonnys backfill reconcile"
 #: How much of Dagster's own words is quoted, in characters.
@@ -38,6 +41,7 @@ class RunlessDays:
     def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
         """Begin with none; `source` names the job or the command in each event, `account` whose lake it is."""
         self._transactions = account.key("transactions")
+        self._states = account.key(STATES)
         self._instance = instance
         self._lake = lake
         self._source = source
@@ -53,6 +57,8 @@ class RunlessDays:
         self._report(
             key, partial(day_metadata, self._lake, day) if whole else partial(landed_metadata, self._lake, key)
         )
+        if day.states is not None:
+            self._report_states(key)
 
     def add_landed(self, day: str) -> None:
         """A day's file has just been written, not by a run: what is told of it is what the file itself tells."""
@@ -98,6 +104,18 @@ class RunlessDays:
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
             self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
 
+    def _report_states(self, day: str) -> None:
+        """The states of a day; what Dagster cannot take is kept as a problem, as of rows."""
+        try:
+            told = {**states_metadata(self._lake, day), "landed_by": dg.MetadataValue.text(self._source)}
+            self._instance.report_runless_asset_event(
+                dg.AssetMaterialization(self._states, partition=day, metadata=told)
+            )  # fmt: skip
+        except LakeError as error:
+            self.problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"{day}: Dagster was not told of its states ({_said(error)}); {_REMEDY}")
+
     def _was_observed(self, day: str, metadata: Metadata) -> bool:
         """Whether the newest observation of a day is of the file that this metadata describes."""
         of_day = dg.AssetRecordsFilter(self._transactions, asset_partitions=[day])
@@ -107,4 +125,4 @@ class RunlessDays:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:_QUOTED]}"
+    return f"{type(error).__name__}: {sentence(error, _QUOTED)}"

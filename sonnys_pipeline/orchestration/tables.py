@@ -101,7 +101,7 @@ def _table_asset(
                 facts = facts_of(
                     inputs.digests(table.recipe, [day])[day], inputs.remembered(table.recipe, [day])
                 )  # fmt: skip
-                rows = table.function(inputs.rows([day]))
+                rows = table.function(inputs.rows(table.recipe, [day]))
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),

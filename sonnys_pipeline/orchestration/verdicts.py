@@ -35,6 +35,7 @@ def verdict(
     severity: dg.AssetCheckSeverity,
     *,
     good: str,
+    notes: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     """Log an evaluation a day, and give the run's own; only that one where the check is run by itself in the UI.
 
@@ -48,6 +49,7 @@ def verdict(
         found: what is wrong, in sentences that name ids, by day; a day without problems passes.
         severity: of a failure.
         good: what to say when every day passes.
+        notes: what was seen in all days together and is no problem; said whether they pass or not.
     """
     each_day = {} if _is_run_by_itself(context) else found
     for day, problems in each_day.items():
@@ -68,8 +70,12 @@ def verdict(
         check_name=key.name,
         passed=not bad,
         severity=severity,
-        description=_summary(bad) or f"{looked_at}: {good}",
-        metadata={"looked_at": looked_at, "problems": dg.MetadataValue.json(bad)},
+        description="; ".join([_summary(bad) or f"{looked_at}: {good}", *notes]),
+        metadata={
+            "looked_at": looked_at,
+            "problems": dg.MetadataValue.json(bad),
+            **({"notes": dg.MetadataValue.json(list(notes))} if notes else {}),
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Checks of all days: yesterday is not there; a day is about to leave the API unread; rows stay unsettled for weeks.
+"""Checks of all days: days that are not there, or about to leave the API unread; rows that stay unsettled, or moved.
 
 They look into the lake alone, at all days and not at those of a run, so they cost nothing and can run at any time. A
 run that lands days takes them along, so that the UI shows how things stand; a message about it does not mention them.
@@ -14,26 +14,23 @@ import dagster as dg
 import duckdb
 from pydantic import Field
 
-from sonnys_pipeline.analytics.quality import unsettled_rows
-from sonnys_pipeline.batch.landing import is_landed
+from sonnys_pipeline.analytics.quality import STATUS_UNKNOWN, status_is_known, unsettled_rows
+from sonnys_pipeline.batch.coverage import backfill, missing_inside, not_landed, spans
+from sonnys_pipeline.batch.moved import described, moved_ids
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.loading.days import first_kept_day, last_complete_day
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation import DAILY_HOUR
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.orchestration.soundness import NAMED_IDS
 from sonnys_pipeline.orchestration.verdicts import ABOUT
+from sonnys_pipeline.reporting.landed_rows import landed_rows
 
 _ASSET = "transactions"
 WATCH = "landing_watch"
 _ALL_DAYS = "all days, whichever ones the run is about"
-_LOOKS_FOR = {
-    "freshness": "Whether yesterday is landed, two hours after it is due.",
-    "ageing": "Days that are not landed and about to leave the API.",
-    "settled": "Transactions that are unsettled a week after their day.",
-}
 #: How long the morning's run may take before yesterday counts as missing.
 GRACE = timedelta(hours=2)
 #: Days in which rows that are not settled are looked for.
@@ -58,7 +55,14 @@ def watch_checks(
 
     @dg.multi_asset_check(
         name=account.named(WATCH),
-        specs=[dg.AssetCheckSpec(name, asset=asset, description=said) for name, said in _LOOKS_FOR.items()],
+        specs=[
+            dg.AssetCheckSpec(
+                "freshness", asset=asset, description="Days not landed up to yesterday, two hours after it is due."
+            ),
+            dg.AssetCheckSpec("ageing", asset=asset, description="Days about to leave the API."),
+            dg.AssetCheckSpec("settled", asset=asset, description="Transactions unsettled a week after their day."),
+            dg.AssetCheckSpec("one_day_each", asset=asset, description="Transactions that stand in several days."),
+        ],
         can_subset=True,
     )
     def landing_watch(
@@ -73,6 +77,8 @@ def watch_checks(
                 yield _ageing(asset, landed, partitions, moment, config.days)
             if "settled" in wanted:
                 yield _settled(asset, landed, partitions, moment)
+            if "one_day_each" in wanted:
+                yield _one_day_each(asset, landed)
         except EXPECTED as error:
             raise as_failure(error) from error
 
@@ -82,25 +88,32 @@ def watch_checks(
 def _freshness(
     asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
 ) -> dg.AssetCheckResult:
-    """Whether the last day is landed whose run is due; before the first partition there is none."""
+    """Whether every day is landed from the first landed one to the last whose run is due."""
     expected = last_complete_day(now - timedelta(hours=DAILY_HOUR) - GRACE, partitions.timezone)
-    latest = max(lake.partitions(_ASSET), default="none")
-    if expected < partitions.start.date():
-        said, fresh = f"no day is due before {partitions.start.date()}", True
-    elif fresh := is_landed(lake, expected.isoformat(), None):
-        said = f"{expected} is landed"
-    else:
+    start, landed = partitions.start.date(), lake.partitions(_ASSET)
+    first = min([*(day for day in map(date.fromisoformat, landed) if day >= start), expected])
+    latest = max(landed, default="none")
+    missing = [] if expected < start else not_landed(lake, first, expected + timedelta(days=1))
+    if expected < start:
+        said = f"no day is due before {start}"
+    elif not missing:
+        said = f"{expected} is landed, and every day since {first}"
+    elif missing == [expected.isoformat()]:
         said = (
             f"{expected} is not landed for all sites (latest: {latest}); see why its run failed or did not start "
             "(schedule off? daemon down? `sonnys doctor` tells), then materialize it"
         )
+    else:
+        said = (
+            f"not landed for all sites: {spans(missing)} (latest: {latest}); materialize them, or {backfill(missing)}"
+        )
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="freshness",
-        passed=fresh,
+        passed=not missing,
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={ABOUT: _ALL_DAYS, "expected": expected.isoformat(), "latest": latest},
+        metadata={ABOUT: _ALL_DAYS, "expected": expected.isoformat(), "latest": latest, "missing": missing},
     )
 
 
@@ -111,6 +124,7 @@ def _ageing(
     oldest = first_kept_day(now, partitions.timezone)
     end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
     leaving = not_landed(lake, max(oldest, partitions.start.date()), end)
+    inside = [day for day in missing_inside(lake, partitions.start.date()) if day not in leaving]
     said = f"no day is lost within {ahead} days"
     if leaving:
         named = f"{', '.join(leaving[:_NAMED])}{' …' if len(leaving) > _NAMED else ''}"
@@ -119,13 +133,20 @@ def _ageing(
             f"{which} not landed for all sites and will leave the API within {ahead} days: {named}. Backfill now: "
             f"the API forgets the first on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
         )
+    if inside:
+        said = f"{said}; not landed between the first and the last landed day: {spans(inside)}: {backfill(inside)}"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="ageing",
-        passed=not leaving,
+        passed=not (leaving or inside),
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={ABOUT: _ALL_DAYS, "days": leaving, "oldest_day_that_the_api_keeps": oldest.isoformat()},
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": leaving,
+            "missing": inside,
+            "oldest_day_that_the_api_keeps": oldest.isoformat(),
+        },
     )
 
 
@@ -141,27 +162,52 @@ def _settled(
     there = sorted(set(days) & set(lake.partitions(_ASSET)))
     look = partial(unsettled_rows, now=now)
     try:
-        found = look(lake.files(_ASSET, there) if there else TRANSACTIONS.empty_table())
-        bad = [] if found.passed else [day for day in there if not look(lake.files(_ASSET, [day])).passed]
+        found = look(landed_rows(lake, there))
+        bad = [day for day in there if look(landed_rows(lake, [day])).count] if found.count else []
+        blind = [day for day in there if not status_is_known(landed_rows(lake, [day]))]
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
     said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
     if bad:
         said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
+    if blind:
+        named = f"{', '.join(blind[:_NAMED])}{' …' if len(blind) > _NAMED else ''}"
+        said = f"{said}; {STATUS_UNKNOWN}: {named}" if bad else f"{STATUS_UNKNOWN}: {named}"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="settled",
-        passed=found.passed,
+        passed=not (bad or blind),
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={ABOUT: _ALL_DAYS, "days": sorted(bad), "ids": list(found.ids), "rows": found.count},
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": sorted(bad),
+            "ids": list(found.ids),
+            "rows": found.count,
+            "days_without_status": blind,
+        },
     )
 
 
-def not_landed(lake: Lake, first: date, end: date) -> list[str]:
-    """Days of `[first, end)` that are not landed for all sites."""
-    days = [(first + timedelta(days=shift)).isoformat() for shift in range((end - first).days)]
-    return [day for day in days if not is_landed(lake, day, None)]
+def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
+    """Whether each transaction stands in one landed day: one that moved stays in the day that it left until a re-read.
+
+    Figures of that day are wrong, and those of the days that a run lands are right: so it fails, and blocks nothing.
+    """
+    moved = moved_ids(lake)
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="one_day_each",
+        passed=not moved,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=described(moved) if moved else "no transaction stands in several days",
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": sorted({day for one in moved for day in one.stale}),
+            "ids": [one.id for one in moved[:NAMED_IDS]],
+            "transactions": len(moved),
+        },
+    )
 
 
 def _leaves(day: date, oldest: date, moment: datetime) -> str:

@@ -23,18 +23,20 @@ class AccessControl:
     Args:
         accounts: their API ids must differ.
         codes: the codes of all sites of the chain.
+        ignore_case: whether codes compare without case (L7).
 
     Raises:
         ValueError: two accounts share an API id, or one names a site that does not exist.
     """
 
-    def __init__(self, accounts: Iterable[Account], codes: Iterable[str]) -> None:
-        self._codes = frozenset(codes)
+    def __init__(self, accounts: Iterable[Account], codes: Iterable[str], *, ignore_case: bool = False) -> None:
+        self._ignore_case = ignore_case
+        self._codes = {self._key(code): code for code in codes}
         self._accounts: dict[str, Account] = {}
         for account in accounts:
             if account.api_id in self._accounts:
                 raise ValueError(f"two accounts have the API id {account.api_id!r}")
-            if unknown := (account.sites or frozenset()) - self._codes:
+            if unknown := {code for code in account.sites or () if self._key(code) not in self._codes}:
                 raise ValueError(f"account {account.api_id!r} names sites that do not exist: {sorted(unknown)}")
             self._accounts[account.api_id] = account
 
@@ -62,26 +64,40 @@ class AccessControl:
         Raises:
             ApiError: 403 for a site that may not be read, 422 for a `site` argument that names none.
         """
-        allowed = self._codes if account.sites is None else account.sites
+        allowed = self._allowed(account)
         if header:
-            if header not in self._codes:
+            code = self._codes.get(self._key(header))
+            if code is None:
                 raise ApiError("BadSiteCredentialsError")
-            if header not in allowed:
+            if code not in allowed:
                 raise ApiError("NotAuthorizedSiteCredentialsError")
-            if argument and argument != header:
+            if argument and self._key(argument) != self._key(header):
                 raise ApiError("NotAuthorizedSiteArgsError")
-            return frozenset({header})
+            return frozenset({code})
         if argument:
-            if argument not in self._codes:
+            code = self._codes.get(self._key(argument))
+            if code is None:
                 raise ApiError("PayloadValidationError", messages=[f"site: no site has the code {argument!r}."])
-            if argument not in allowed:
+            if code not in allowed:
                 raise ApiError("NotAuthorizedSiteArgsError")
-            return frozenset({argument})
+            return frozenset({code})
         return allowed
+
+    def sees_several(self, account: Account) -> bool:
+        """Whether the account may see more than one site that can be named, that is, whose code is not empty."""
+        return len(self._allowed(account) - {""}) > 1
+
+    def _allowed(self, account: Account) -> frozenset[str]:
+        if account.sites is None:
+            return frozenset(self._codes.values())
+        return frozenset(self._codes[self._key(code)] for code in account.sites)
+
+    def _key(self, code: str) -> str:
+        return code.casefold() if self._ignore_case else code
 
 
 class RequestBudget:
-    """Counts requests in blocks, per API id. Thread-safe.
+    """Counts requests in blocks, per API id, or per whatever else `take` is given as the holder. Thread-safe.
 
     A block opens with its first request and lasts `block_seconds`; within it `limit` requests are served. The next
     request after its end opens a new one.
@@ -89,30 +105,36 @@ class RequestBudget:
     Args:
         limit: requests per block.
         block_seconds: on the stopwatch that `take` is given.
-        count_refused: whether refused requests count too. It changes the tally only: a block is never lengthened.
+        count_refused: whether refused requests count too. It changes the tally only, and not the block's end.
+        refused_lengthens: whether a refused request starts the block's seconds anew.
     """
 
-    def __init__(self, limit: int, block_seconds: float, *, count_refused: bool = False) -> None:
+    def __init__(
+        self, limit: int, block_seconds: float, *, count_refused: bool = False, refused_lengthens: bool = False
+    ) -> None:
         self.limit = limit
         self.block_seconds = block_seconds
         self._count_refused = count_refused
+        self._refused_lengthens = refused_lengthens
         self._lock = threading.Lock()
         self._blocks: dict[str, tuple[float, int]] = {}
 
-    def take(self, api_id: str, at: float) -> bool:
+    def take(self, holder: str, at: float) -> bool:
         """Whether the request arriving at stopwatch time `at` is within the budget; counts it."""
         with self._lock:
-            opened, used = self._blocks.get(api_id, (at, 0))
+            opened, used = self._blocks.get(holder, (at, 0))
             if at - opened >= self.block_seconds:
                 opened, used = at, 0
             granted = used < self.limit
-            self._blocks[api_id] = (opened, used + (granted or self._count_refused))
+            if not granted and self._refused_lengthens:
+                opened = at
+            self._blocks[holder] = (opened, used + (granted or self._count_refused))
             return granted
 
-    def used(self, api_id: str, at: float) -> int:
+    def used(self, holder: str, at: float) -> int:
         """Requests counted in the block that is open at `at`; 0 when none is."""
         with self._lock:
-            opened, used = self._blocks.get(api_id, (at, 0))
+            opened, used = self._blocks.get(holder, (at, 0))
             return used if at - opened < self.block_seconds else 0
 
     def clear(self) -> None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sonnys_pipeline.simulator.profile import Api
+
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
     """One location of the chain, as `/site/list` tells it, and how busy it is.
 
-    `timezone` is an IANA name, or None for the virtual e-commerce site, whose `code` is the empty string.
-    `cars_per_day` is the mean number of cars on an ordinary dry day; `tax_basis_points` is sales tax, 825 = 8.25 %.
+    `code` is written as rows write it; it may be empty. `timezone` is an IANA name, or None for the virtual e-commerce
+    site. `cars_per_day` is the mean number of cars on an ordinary dry day; `tax_basis_points` is sales tax, 825 =
+    8.25 %. `has_rows`: whether anything is ever sold there. `is_listed`: whether `/site/list` names it.
     """
 
     site_id: int
@@ -25,6 +28,8 @@ class SiteSpec:
     timezone: str | None
     cars_per_day: int
     tax_basis_points: int
+    has_rows: bool = True
+    is_listed: bool = True
 
     @property
     def is_virtual(self) -> bool:
@@ -80,6 +85,13 @@ NAMED_SITES: tuple[tuple[str, str, str, int, int], ...] = (
 )
 """Code, name, time zone, cars per day, tax. A longer chain continues with numbered sites over the same zones."""
 
+LIVE_CODES = {"HARBOR": "Harbor", "MESA": "Mesa", "LAKE": "Lake", "BAYOU": "Bayou"}
+"""Codes that the live profile writes in mixed case (L7); of numbered sites, `S010` is `St010` there, `S011` is not."""
+VIRTUAL_CODE = "ECOMM"
+"""Code of the virtual site in the live profile. The documented profile's virtual site has none."""
+UNLISTED_CODE = "Annex"
+PROMOTION_DEPARTMENT = "Promotion/Coupon"
+
 WASHES: tuple[Wash, ...] = (
     Wash("Express Wash", "100100", 1000, 0),
     Wash("Bronze Wash", "100200", 1400, 0),
@@ -123,6 +135,8 @@ FREE_WASH = Promotion("Free Wash Voucher", "900900", "FREEWASH", 1_000_000)
 CREDIT_CARDS: tuple[str, ...] = ("Visa", "Visa", "Visa", "MasterCard", "MasterCard", "Amex", "Discover")
 RECURRING_READERS: tuple[str, ...] = ("RFID Recurring", "RFID Recurring", "LPR", "Washbook Recurring")
 DEVICES: tuple[str, ...] = ("POS1", "POS2", "XPT1", "XPT2", "XPT3")
+ONLINE_DEVICES: tuple[str, ...] = ("E-Comm", "E-Comm App")
+"""Online terminals, which every site has in the live profile (L8)."""
 
 FIRST_NAMES: tuple[str, ...] = (
     "James", "Mary", "José", "Patricia", "Robert", "Zoë", "Michael", "Linda", "Łukasz", "Elizabeth", "David", "Núria",
@@ -135,20 +149,38 @@ LAST_NAMES: tuple[str, ...] = (
 EMPLOYEES: tuple[str, ...] = ("Mary Jones", "Rick Johnson", "Renée Dubois", "Sam Ortiz", "Tomás Peña", "Ana Kovač")
 
 
-def chain_sites(count: int, *, virtual_site: bool = False) -> tuple[SiteSpec, ...]:
-    """The first `count` physical sites, and after them the virtual e-commerce site if asked for.
+def chain_sites(
+    count: int,
+    *,
+    api: Api = "live",
+    virtual_site: bool = False,
+    virtual_rows: bool = True,
+    codeless_site: bool = False,
+    codeless_rows: bool = False,
+    unlisted_site: bool = False,
+) -> tuple[SiteSpec, ...]:
+    """The first `count` physical sites, then those asked for of: the virtual one, the one without a code, the unlisted.
 
     Raises:
-        ValueError: a chain has between 1 and 900 physical sites.
+        ValueError: a chain has between 1 and 900 physical sites; only one site can have an empty code.
     """
     if not 1 <= count <= 900:
         raise ValueError(f"a chain has between 1 and 900 sites, got {count!r}")
+    live = api == "live"
+    if virtual_site and codeless_site and not live:
+        raise ValueError("the documented profile's virtual site has no code, so there cannot be codeless_site as well")
     sites = []
     for index in range(count):
         code, name, timezone, cars, tax = NAMED_SITES[index % len(NAMED_SITES)]
         if index >= len(NAMED_SITES):
             code, name = f"S{index + 1:03d}", f"{name} {index // len(NAMED_SITES) + 1}"
-        sites.append(SiteSpec(index + 1, code, name, timezone, cars, tax))
+            code = code.replace("S", "St") if live and index % 2 else code
+        sites.append(SiteSpec(index + 1, LIVE_CODES.get(code, code) if live else code, name, timezone, cars, tax))
     if virtual_site:
-        sites.append(SiteSpec(count + 1, "", "Online Store", None, 40, 0))
+        code = VIRTUAL_CODE if live else ""
+        sites.append(SiteSpec(len(sites) + 1, code, "Online Store", None, 40, 0, has_rows=virtual_rows))
+    if codeless_site:
+        sites.append(SiteSpec(len(sites) + 1, "", "Head Office", "America/Chicago", 25, 825, has_rows=codeless_rows))
+    if unlisted_site:
+        sites.append(SiteSpec(len(sites) + 1, UNLISTED_CODE, "Annex", "UTC", 0, 825, is_listed=False))
     return tuple(sites)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sonnys_pipeline.simulator.faults import Faults
+from sonnys_pipeline.simulator.profile import Api
 
 
 class Account(BaseModel):
@@ -33,35 +34,64 @@ class SimulatorConfig(BaseModel):
     """Everything that can be chosen when a simulator starts. Durations are in seconds of API time.
 
     Attributes:
-        seed, sites, rows_per_day, midnight_row, opened, closed, virtual_site: see `World`.
+        api: `live` (default) behaves as users found the API, contract L1 to L18; `documented` as the vendor's document.
+        seed, sites, rows_per_day, midnight_row, opened, closed: see `World`.
+        virtual_site, virtual_rows, codeless_site, codeless_rows, unlisted_site_rows: see `World`.
         speed: how many times faster than the real API all durations pass: request block, hash life, caches, job
             running time, latencies. The calendar keeps real time.
         now: the simulated present at the start; None takes the real one.
         job_seconds: shortest and longest running time of a load job.
         latency_seconds: how long each answer takes.
         rate_limit, block_seconds: the request budget of each API id.
-        count_refused: whether a 429 counts in its block too (the contract does not tell; the block is not lengthened).
+
+    What the contract leaves open ([?]) has a switch:
+        budget_per: whether the budget is one per API id, or one per API id and endpoint.
+        count_refused: whether a 429 counts in its block too.
+        refused_lengthens: whether a 429 starts its block's seconds anew.
+        lists_need_site: whether lists without `site` are refused on keys of several sites, as live load jobs are.
+        ends: which ends of a period are included: `both`, the `start` alone, or `neither`.
+        fail_body: whether a `fail` carries more than hash and status.
+        site_spellings: `/site/list` names one site twice, in two spellings (L7; live profile only).
+        list_in_other_case: `/site/list` writes each code in another case than the rows do (L7; live profile only).
+        old_accounts_listed: whether recurring accounts older than six months can be listed.
+        pending_status: jobs say `pending` in the first half of their running time, and `working` after it (L18).
+
+    And of the rest:
         hash_seconds: life of a hash and of the data behind it.
-        stable_hashes: give a renewed job the hash of its predecessor instead of a new one (the contract does not tell).
+        stable_hashes: give a renewed job the hash of its predecessor instead of a new one ([?] as well).
         api_id, api_key: the first account, which sees every site; `accounts` adds more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    api: Api = "live"
     seed: int = 7
     sites: int = Field(default=3, ge=1, le=900)
     rows_per_day: int | None = Field(default=None, ge=0, lt=900_000)
     midnight_row: bool = False
     opened: dict[str, date] | date | None = None
-    closed: frozenset[date] = frozenset()
-    virtual_site: bool = False
+    closed: dict[str, frozenset[date]] | frozenset[date] = frozenset()
+    virtual_site: bool | None = None
+    virtual_rows: bool | None = None
+    codeless_site: bool | None = None
+    codeless_rows: bool = False
+    unlisted_site_rows: int = Field(default=0, ge=0, lt=900_000)
     speed: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     now: AwareDatetime | None = None
     job_seconds: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = (1.0, 4.0)
     latency_seconds: float = Field(default=0.0, ge=0)
     rate_limit: int = Field(default=20, ge=1)
     block_seconds: float = Field(default=15.0, gt=0)
+    budget_per: Literal["api_id", "endpoint"] = "api_id"
     count_refused: bool = False
+    refused_lengthens: bool = False
+    lists_need_site: bool = False
+    ends: Literal["both", "start", "neither"] = "both"
+    fail_body: bool = True
+    site_spellings: bool = False
+    list_in_other_case: bool = False
+    old_accounts_listed: bool = False
+    pending_status: bool = False
     hash_seconds: float = Field(default=1200.0, gt=0)
     stable_hashes: bool = False
     api_id: str = "demo-id"
@@ -73,6 +103,12 @@ class SimulatorConfig(BaseModel):
     def _ranges_are_ordered(self) -> SimulatorConfig:
         if self.job_seconds[0] > self.job_seconds[1]:
             raise ValueError(f"job_seconds must be (shortest, longest), got {self.job_seconds}")
+        return self
+
+    @model_validator(mode="after")
+    def _spellings_are_live(self) -> SimulatorConfig:
+        if self.api == "documented" and (self.site_spellings or self.list_in_other_case):
+            raise ValueError("site_spellings and list_in_other_case need api='live': the document's codes are exact")
         return self
 
     def all_accounts(self) -> tuple[Account, ...]:

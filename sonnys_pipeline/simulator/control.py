@@ -9,10 +9,18 @@
 | POST reset | forgets jobs, log, budget, late and edited rows; restores the configured faults |
 | POST advance | `?seconds=n` skips n seconds of API time: the calendar, blocks, hashes, running jobs |
 
+A web page that the user has open elsewhere can do nothing here: requests for another host or from another origin are
+refused, and so is a POST that a browser would send across origins without asking first, that is, one with neither a
+JSON content type nor a header beginning with `X-Sonnys-`. The refusal is a 403.
+
 Belongs here: only those. The vendor's API has nothing of the kind.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -24,6 +32,8 @@ from sonnys_pipeline.simulator.faults import Faults
 from sonnys_pipeline.simulator.state import SimulatorState
 
 CONTROL_PATH = "/_simulator"
+_OWN_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
+_Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def control_routes(state: SimulatorState) -> list[Route]:
@@ -69,19 +79,48 @@ def control_routes(state: SimulatorState) -> list[Route]:
             return _refused(f"seconds: {error}")
         return _json({"now": state.clock.now().isoformat()})
 
+    endpoints: tuple[tuple[str, str, _Endpoint], ...] = (
+        ("GET", "stats", stats),
+        ("GET", "log", log),
+        ("GET", "faults", show_faults),
+        ("POST", "faults", set_faults),
+        ("POST", "reset", reset),
+        ("POST", "advance", advance),
+    )
     return [
-        Route(f"{CONTROL_PATH}/stats", stats, methods=["GET"]),
-        Route(f"{CONTROL_PATH}/log", log, methods=["GET"]),
-        Route(f"{CONTROL_PATH}/faults", show_faults, methods=["GET"]),
-        Route(f"{CONTROL_PATH}/faults", set_faults, methods=["POST"]),
-        Route(f"{CONTROL_PATH}/reset", reset, methods=["POST"]),
-        Route(f"{CONTROL_PATH}/advance", advance, methods=["POST"]),
+        Route(f"{CONTROL_PATH}/{name}", _same_site(endpoint), methods=[method]) for method, name, endpoint in endpoints
     ]
+
+
+def _same_site(endpoint: _Endpoint) -> _Endpoint:
+    """The endpoint, for requests that no page of another site can have caused."""
+
+    async def guarded(request: Request) -> Response:
+        if reason := _foreign(request):
+            return _refused(reason, 403)
+        return await endpoint(request)
+
+    return guarded
+
+
+def _foreign(request: Request) -> str | None:
+    """Why a request is refused as one that another site may have caused, or None."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if re.sub(r":[0-9]+$", "", host).strip("[]") not in _OWN_NAMES:
+        return "ask for 127.0.0.1 or localhost; other host names are not served"
+    if origin is not None and origin != f"http://{host}":
+        return "requests from pages of another origin are not served"
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "requests from pages of another site are not served"
+    is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    if request.method == "POST" and not is_json and not any(name.startswith("x-sonnys-") for name in request.headers):
+        return "send `Content-Type: application/json`, or any header beginning with X-Sonnys-"
+    return None
 
 
 def _json(content: object) -> Response:
     return Response(to_json(content), media_type="application/json")
 
 
-def _refused(reason: str) -> Response:
-    return Response(to_json({"error": reason}), 422, media_type="application/json")
+def _refused(reason: str, status: int = 422) -> Response:
+    return Response(to_json({"error": reason}), status, media_type="application/json")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Literal
 
 from sonnys_pipeline.simulator.errors import ApiError
 from sonnys_pipeline.simulator.world import epoch_ms
@@ -28,13 +29,15 @@ class Span(Enum):
 
     ONE_DAY = "24 hours"
     ONE_MONTH = "one month"
+    DAYS_31 = "31 days"
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """What a list or a load job is asked for.
 
-    Both ends (epoch milliseconds) are included; `sites` are codes; `page` counts from 1, as `offset` does on the wire.
+    Both ends (epoch milliseconds) are included, whatever the API includes of the period that it was asked for; `sites`
+    are codes; `page` counts from 1, as `offset` does on the wire.
     """
 
     start_ms: int
@@ -49,19 +52,35 @@ class Criteria:
         return datetime.fromtimestamp(self.start_ms / 1000, UTC)
 
 
-def read_criteria(query: Mapping[str, str], sites: frozenset[str], now: datetime, longest: Span) -> Criteria:
+def read_criteria(
+    query: Mapping[str, str],
+    sites: frozenset[str],
+    now: datetime,
+    longest: Span,
+    *,
+    ends: Literal["both", "start", "neither"] = "both",
+    also_wrong: Sequence[str] = (),
+) -> Criteria:
     """The criteria in a query string. Dates left out mean today: from midnight UTC, until now.
+
+    Args:
+        query: the parameters.
+        sites: codes that the request reads.
+        now: the simulated present.
+        longest: what the endpoint takes at most.
+        ends: which ends of the period are included.
+        also_wrong: what has been found wrong before.
 
     Raises:
         ApiError: 422 `PayloadValidationError` with a message for each thing that is wrong.
     """
-    wrong: list[str] = []
+    wrong: list[str] = [*also_wrong]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     start = _unix_time(query, "startDate", midnight, wrong)
     end = _unix_time(query, "endDate", now, wrong)
     limit = _integer(query, "limit", DEFAULT_LIMIT, wrong)
     page = _integer(query, "offset", 1, wrong)
-    if not wrong:
+    if len(wrong) == len(also_wrong):
         wrong += _window_faults(start, end, now, longest)
     if not 1 <= limit <= MOST_PER_PAGE:
         wrong.append(f"limit: must be between 1 and {MOST_PER_PAGE}.")
@@ -71,15 +90,15 @@ def read_criteria(query: Mapping[str, str], sites: frozenset[str], now: datetime
         wrong.append(f"region: no region has the code {region!r}.")
     if wrong:
         raise ApiError("PayloadValidationError", messages=wrong)
-    return Criteria(epoch_ms(start), epoch_ms(end), sites, limit, page)
+    first_ms = epoch_ms(start) + (ends == "neither")
+    return Criteria(first_ms, epoch_ms(end) - (ends != "both"), sites, limit, page)
 
 
 def _window_faults(start: datetime, end: datetime, now: datetime, longest: Span) -> list[str]:
     wrong = []
     if end < start:
         wrong.append("endDate: must not be before startDate.")
-    limit = start + timedelta(hours=24) if longest is Span.ONE_DAY else months_later(start, 1)
-    if end > limit:
+    if end > _latest_end(start, longest):
         wrong.append(f"endDate: the period must not be longer than {longest.value}.")
     if end > now:
         wrong.append("endDate: must not be in the future.")
@@ -87,6 +106,12 @@ def _window_faults(start: datetime, end: datetime, now: datetime, longest: Span)
     if start.date() < months_later(now, -MONTHS_KEPT).date():
         wrong.append(f"startDate: must not be more than {MONTHS_KEPT} months ago.")
     return wrong
+
+
+def _latest_end(start: datetime, longest: Span) -> datetime:
+    if longest is Span.ONE_MONTH:
+        return months_later(start, 1)
+    return start + (timedelta(hours=24) if longest is Span.ONE_DAY else timedelta(days=31))
 
 
 def _unix_time(query: Mapping[str, str], name: str, default: datetime, wrong: list[str]) -> datetime:

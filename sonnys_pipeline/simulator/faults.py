@@ -29,6 +29,8 @@ class Operation(StrEnum):
     """the transaction lists and the detail of one transaction"""
     SITES = "sites"
     """site/list"""
+    RESOURCE = "resource"
+    """items, customers, employees, accounts, gift cards, sales outcomes"""
     ANY = "any"
 
 

@@ -1,7 +1,7 @@
 """Load jobs: submitted, running for a while, then passed or failed, and forgotten after 20 minutes.
 
 Belongs here: the life of a job and the page that it carries. Does not belong here: HTTP (`server.py`).
-Source: CONTRACT.md, "Batch jobs". Each page is a job of its own; its rows are captured when it starts.
+Source: CONTRACT.md, "Batch jobs", L2, L4, L18. Each page is a job of its own; its rows are captured when it starts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.criteria import Criteria
 from sonnys_pipeline.simulator.faults import FaultInjector
+from sonnys_pipeline.simulator.lists import detail
 from sonnys_pipeline.simulator.row_parts import Row
 from sonnys_pipeline.simulator.world import World
 
@@ -38,7 +39,7 @@ class Ending(StrEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One page of one window. Times are stopwatch seconds; `total` counts the whole window."""
+    """One page of one window. Times are stopwatch seconds; `total` counts the whole window, None if it has no rows."""
 
     hash: str
     api_id: str
@@ -46,13 +47,16 @@ class Job:
     ready_at: float
     expires_at: float
     ending: Ending
-    total: int
+    total: int | None
     row_count: int
     _rows: Sequence[Row]
+    pending_until: float = 0.0
     _encoded: bytes | None = None
 
     def status(self, at: float) -> str:
-        """`working`, `pass` or `fail` at stopwatch time `at`."""
+        """`pending`, `working`, `pass` or `fail` at stopwatch time `at`."""
+        if at < self.pending_until:
+            return "pending"
         if self.ending is Ending.NEVER or at < self.ready_at:
             return "working"
         return "pass" if self.ending is Ending.SUCCESS else "fail"
@@ -68,8 +72,12 @@ class Job:
         """The JSON body of a job in any other status: no rows, total 0."""
         return self._body(status, (), 0)
 
-    def _body(self, status: str, rows: Sequence[Row], total: int) -> bytes:
-        page, limit = self.criteria.page, self.criteria.limit
+    def bare_body(self, status: str) -> bytes:
+        """The JSON body with hash and status alone."""
+        return to_json({"data": {"hash": self.hash, "status": status}})
+
+    def _body(self, status: str, rows: Sequence[Row], total: int | None) -> bytes:
+        page, limit = (None, None) if total is None else (self.criteria.page, self.criteria.limit)
         data = {"hash": self.hash, "status": status, "data": rows, "offset": page, "limit": limit, "total": total}
         return to_json({"data": data})
 
@@ -85,6 +93,8 @@ class JobBoard:
         job_seconds: shortest and longest running time, in seconds of API time.
         hash_seconds: life of a hash from its submission, in seconds of API time.
         stable_hashes: a renewed job of equal criteria has its predecessor's hash.
+        live: rows lack the newer fields (L4), and a window without rows has null for offset, limit and total (L2).
+        pending_status: a job says `pending` in the first half of its running time (L18).
     """
 
     def __init__(
@@ -97,7 +107,11 @@ class JobBoard:
         job_seconds: tuple[float, float] = (1.0, 4.0),
         hash_seconds: float = 1200.0,
         stable_hashes: bool = False,
+        live: bool = True,
+        pending_status: bool = False,
     ) -> None:
+        self._live = live
+        self._pending_status = pending_status
         self._world = world
         self._clock = clock
         self._injector = injector
@@ -156,16 +170,18 @@ class JobBoard:
         seconds = random.Random(f"{self._seed}/{what}/{generation}").uniform(*self._job_seconds)
         ending = self._ending(criteria)
         rows, total = self._capture(criteria) if ending is Ending.SUCCESS else ((), 0)
+        running = self._clock.scaled(seconds)
         return Job(
             hash=job_hash,
             api_id=api_id,
             criteria=criteria,
-            ready_at=at + self._clock.scaled(seconds),
+            ready_at=at + running,
             expires_at=at + self._life,
             ending=ending,
-            total=total,
+            total=None if self._live and ending is Ending.SUCCESS and total == 0 else total,
             row_count=len(rows),
             _rows=rows,
+            pending_until=at + running / 2 if self._pending_status else 0.0,
         )
 
     def _ending(self, criteria: Criteria) -> Ending:
@@ -184,11 +200,13 @@ class JobBoard:
             self._world.add_late_rows(_near_the_start(criteria), site=min(criteria.sites))
         entries = self._world.window(criteria.start_ms, criteria.end_ms, criteria.sites)
         first = (page - 1) * limit
-        rows = [row for _, _, row in entries[first : first + limit]]
+        # Job rows of the documented profile have the newer fields where they are known.
+        shape = detail if self._live else dict
+        rows = [shape(row) for _, _, row in entries[first : first + limit]]
         if not rows:
             return rows, len(entries)
         if page > 1 and take("duplicate_rows"):
-            rows = [entries[first - 1][2], *rows][:limit]
+            rows = [shape(entries[first - 1][2]), *rows][:limit]
         if take("malformed_rows"):
             rows[0] = {**rows[0], "total": "abc"}
         if take("unknown_field"):

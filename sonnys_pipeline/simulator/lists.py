@@ -2,7 +2,7 @@
 
 Belongs here: the shapes of those answers, and the cache of `version-2`. Does not belong here: paging and HTTP
 (`server.py`).
-Source: CONTRACT.md, "Other endpoints this project uses"; for `wash`, KPIS.md.
+Source: CONTRACT.md, "Other endpoints this project uses", L3, L4, L7; for `wash`, KPIS.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from sonnys_pipeline.simulator.catalog import SiteSpec
 from sonnys_pipeline.simulator.history import Entry
 from sonnys_pipeline.simulator.row_parts import Row
 from sonnys_pipeline.simulator.transactions import V2_FIELDS
@@ -27,8 +28,28 @@ def summary_v2(row: Row) -> Row:
 
 
 def detail(row: Row) -> Row:
-    """The detail of one transaction, which lacks the newer fields."""
+    """The detail of one transaction, which lacks the newer fields; live job rows are the same (L4)."""
     return {name: value for name, value in row.items() if name not in V2_FIELDS}
+
+
+def sites(listed: Sequence[SiteSpec], *, twice: bool = False, other_case: bool = False) -> Sequence[Row]:
+    """The entries of `/site/list`.
+
+    Args:
+        listed: the sites in the caller's view.
+        twice: name the second site (or the only one) twice, in two spellings.
+        other_case: write each code in another case than rows do.
+    """
+    entries = []
+    for position, site in enumerate(listed):
+        other = site.code.upper() if site.code != site.code.upper() else site.code.capitalize()
+        codes = [other if other_case else site.code]
+        if twice and position == min(1, len(listed) - 1):
+            codes = [site.code, other]
+        entries += [
+            {"siteID": site.site_id, "code": code, "name": site.name, "timezone": site.timezone} for code in codes
+        ]
+    return entries
 
 
 def of_item_type(entries: Sequence[Entry], item_type: str, wash_list_skips: int = 0) -> Sequence[Entry]:

@@ -1,7 +1,8 @@
 """The simulated API over HTTP: the vendor's endpoints as a Starlette application.
 
 Belongs here: the order in which a request is judged, and the answers. Does not belong here: the judgements themselves
-(`access.py`, `criteria.py`, `jobs.py`), `/_simulator/` (`control.py`), and running the application (`hosting.py`).
+(`access.py`, `criteria.py`, `jobs.py`), the resources beside transactions and sites (`resources.py`), `/_simulator/`
+(`control.py`), and running the application (`hosting.py`).
 
 A request is judged in this order: credentials, budget, faults of the transport, sites, parameters. So an invalid
 request of a known account costs budget, and 429 comes before 422.
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from email.utils import format_datetime
-from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
@@ -25,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from sonnys_pipeline.simulator import lists
 from sonnys_pipeline.simulator.access import API_ID_HEADER, SITE_HEADER
+from sonnys_pipeline.simulator.answers import Answer, Handler, list_answer
 from sonnys_pipeline.simulator.config import Account
 from sonnys_pipeline.simulator.connections import Connections
 from sonnys_pipeline.simulator.control import control_routes
@@ -36,25 +36,10 @@ from sonnys_pipeline.simulator.request_log import RequestRecord
 from sonnys_pipeline.simulator.row_parts import Row
 from sonnys_pipeline.simulator.state import SimulatorState
 
-_JSON = "application/json"
+ONE_SITE_ONLY = "site: Only 1 site can be selected."
+"""What the live API says of a load job that names no site, to a key that sees several (L1)."""
 _HTML = "text/html; charset=utf-8"
 _GATEWAY_PAGE = b"<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer before it is sent; `outcome` is what the log says of it."""
-
-    status: int
-    body: bytes
-    outcome: str = "ok"
-    media_type: str = _JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    job_created: bool = False
-    rows: int = 0
-
-
-Handler: TypeAlias = Callable[[Request, Account], Answer]
 
 
 class ApiServer:
@@ -82,7 +67,11 @@ class ApiServer:
             ("/v1/transaction/{transaction_id}", Operation.LIST, self._transaction, ["GET"]),
             ("/v1/site/list", Operation.SITES, self._sites, ["GET"]),
         )
-        routes = [Route(path, self._endpoint(what, handler), methods=methods) for path, what, handler, methods in api]
+        resources = self._state.resources.handlers().items()
+        every = [*api, *((f"/v1{path}", Operation.RESOURCE, handler, ["GET"]) for path, handler in resources)]
+        routes = [
+            Route(path, self._endpoint(path, what, handler), methods=methods) for path, what, handler, methods in every
+        ]
         return Starlette(
             routes=[*routes, *control_routes(self._state)],
             exception_handlers={HTTPException: self._unknown_endpoint},
@@ -90,7 +79,7 @@ class ApiServer:
 
     # What every request goes through.
 
-    def _endpoint(self, operation: Operation, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, path: str, operation: Operation, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             at, elapsed = self._state.log.arrival()
             take = self._state.injector.take
@@ -98,7 +87,7 @@ class ApiServer:
             if take("drop_before", operation):
                 cut, answer = "drop_before", Answer(0, b"")
             else:
-                answer = self._judge(request, operation, handler, elapsed)
+                answer = self._judge(request, path, operation, handler, elapsed)
                 if take("drop_after", operation):
                     cut = "drop_after"
                 await self._delay(operation)
@@ -121,11 +110,12 @@ class ApiServer:
 
         return endpoint
 
-    def _judge(self, request: Request, operation: Operation, handler: Handler, elapsed: float) -> Answer:
+    def _judge(self, request: Request, path: str, operation: Operation, handler: Handler, elapsed: float) -> Answer:
         state = self._state
         try:
             account = state.access.authenticate(request.headers)
-            self._charge(account, operation, elapsed)
+            per_endpoint = state.config.budget_per == "endpoint"
+            self._charge(f"{account.api_id} {path}" if per_endpoint else account.api_id, operation, elapsed)
             answer = self._transport_fault(operation) or handler(request, account)
         except ApiError as error:
             return Answer(error.status, to_json(error.body()), error.error_type)
@@ -133,9 +123,9 @@ class ApiServer:
             return Answer(200, answer.body[: len(answer.body) // 2], "truncated_json", job_created=answer.job_created)
         return answer
 
-    def _charge(self, account: Account, operation: Operation, elapsed: float) -> None:
+    def _charge(self, holder: str, operation: Operation, elapsed: float) -> None:
         storm = self._state.injector.take("rate_limit_storm", operation)
-        if storm or not self._state.budget.take(account.api_id, elapsed):
+        if storm or not self._state.budget.take(holder, elapsed):
             raise ApiError("RequestRateExceedError")
 
     def _transport_fault(self, operation: Operation) -> Answer | None:
@@ -173,7 +163,7 @@ class ApiServer:
     # Endpoints.
 
     def _load_job(self, request: Request, account: Account) -> Answer:
-        criteria = self._criteria(request, account, Span.ONE_DAY)
+        criteria = self._criteria(request, account, Span.ONE_DAY, needs_site=self._state.live)
         job, created = self._state.jobs.submit(account.api_id, criteria)
         if created:
             self._state.amendments.note_reading(criteria)
@@ -191,14 +181,16 @@ class ApiServer:
         if state.injector.take("unknown_status"):
             return Answer(200, job.pending_body("queued"), "queued")
         status = job.status(state.clock.elapsed())
+        if status == "fail" and not state.config.fail_body:
+            return Answer(200, job.bare_body(status), status)
         if status != "pass":
             return Answer(200, job.pending_body(status), status)
-        if job.total == 0 and state.injector.faults.empty_as_404:
+        if not job.total and state.injector.faults.empty_as_404:
             raise ApiError("EntityNotFoundError")
         return Answer(200, job.passed_body(), status, rows=job.row_count)
 
     def _list(self, request: Request, account: Account) -> Answer:
-        criteria = self._criteria(request, account, Span.ONE_MONTH)
+        criteria = self._list_criteria(request, account)
         return self._page(criteria, self._entries(criteria), lists.summary)
 
     def _list_by_type(self, request: Request, account: Account) -> Answer:
@@ -206,13 +198,13 @@ class ApiServer:
         if item_type not in lists.ITEM_TYPES:
             known = ", ".join(lists.ITEM_TYPES)
             raise ApiError("PayloadValidationError", messages=[f"item_type: must be one of {known}."])
-        criteria = self._criteria(request, account, Span.ONE_MONTH)
+        criteria = self._list_criteria(request, account)
         skips = self._state.injector.faults.wash_list_skips
         return self._page(criteria, lists.of_item_type(self._entries(criteria), item_type, skips), lists.summary)
 
     def _list_v2(self, request: Request, account: Account) -> Answer:
         cache, at = self._state.cached_lists, self._state.clock.elapsed()
-        criteria = self._criteria(request, account, Span.ONE_MONTH)
+        criteria = self._list_criteria(request, account)
         question = (account.api_id, request.headers.get(SITE_HEADER, ""), request.url.query)
         if (known := cache.get(question, at)) is not None:
             return Answer(200, known, "cached")
@@ -230,11 +222,12 @@ class ApiServer:
 
     def _sites(self, request: Request, account: Account) -> Answer:
         visible = self._visible_sites(request, account)
-        sites: list[dict[str, Any]] = [
-            {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone}
-            for site in self._state.world.sites
-            if site.code in visible
-        ]
+        config = self._state.config
+        sites = lists.sites(
+            [site for site in self._state.world.sites if site.code in visible],
+            twice=config.site_spellings,
+            other_case=config.list_in_other_case,
+        )
         return Answer(200, to_json({"data": {"sites": sites}}))
 
     # Parts of an answer.
@@ -243,9 +236,22 @@ class ApiServer:
         header, argument = request.headers.get(SITE_HEADER), request.query_params.get("site")
         return self._state.access.visible_sites(account, header, argument)
 
-    def _criteria(self, request: Request, account: Account, longest: Span) -> Criteria:
-        sites = self._visible_sites(request, account)
-        return read_criteria(request.query_params, sites, self._state.clock.now(), longest)
+    def _list_criteria(self, request: Request, account: Account) -> Criteria:
+        longest = Span.DAYS_31 if self._state.live else Span.ONE_MONTH
+        return self._criteria(request, account, longest, needs_site=self._state.config.lists_need_site)
+
+    def _criteria(self, request: Request, account: Account, longest: Span, *, needs_site: bool) -> Criteria:
+        state, sites = self._state, self._visible_sites(request, account)
+        # The site header narrows what is read and does not stand for the parameter (L1).
+        unnamed = needs_site and not request.query_params.get("site") and state.access.sees_several(account)
+        return read_criteria(
+            request.query_params,
+            sites,
+            state.clock.now(),
+            longest,
+            ends=state.config.ends,
+            also_wrong=[ONE_SITE_ONLY] if unnamed else (),
+        )
 
     def _entries(self, criteria: Criteria) -> Sequence[Entry]:
         entries = self._state.world.window(criteria.start_ms, criteria.end_ms, criteria.sites)
@@ -257,8 +263,8 @@ class ApiServer:
             raise ApiError("EntityNotFoundError")
         first = (criteria.page - 1) * criteria.limit
         rows = [shape(row) for _, _, row in entries[first : first + criteria.limit]]
-        data = {"transactions": rows, "offset": criteria.page, "limit": criteria.limit, "total": len(entries)}
-        return Answer(200, to_json({"data": data}))
+        place = {"page": criteria.page, "limit": criteria.limit, "total": len(entries)}
+        return list_answer("transactions", rows, **place, live=self._state.live)
 
 
 class _CutConnection(Response):

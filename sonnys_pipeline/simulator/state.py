@@ -16,6 +16,7 @@ from sonnys_pipeline.simulator.faults import FaultInjector, Faults
 from sonnys_pipeline.simulator.jobs import JobBoard
 from sonnys_pipeline.simulator.lists import AnswerCache
 from sonnys_pipeline.simulator.request_log import RequestLog
+from sonnys_pipeline.simulator.resources import Resources
 from sonnys_pipeline.simulator.world import World
 
 LIST_CACHE_SECONDS = 600.0
@@ -30,7 +31,8 @@ class SimulatorState:
         monotonic: source of real seconds; tests pass one of their own.
 
     Attributes:
-        clock, world, injector, access, budget, jobs, amendments, log: the parts, each thread-safe.
+        live: whether the API is as users found it, rather than as the document alone has it.
+        clock, world, injector, access, budget, jobs, resources, amendments, log: the parts, each thread-safe.
         cached_lists: the answers of `version-2`, kept for 10 minutes.
     """
 
@@ -41,15 +43,26 @@ class SimulatorState:
             config.seed,
             config.sites,
             config.rows_per_day,
+            api=config.api,
             midnight_row=config.midnight_row,
             opened=config.opened,
             closed=config.closed,
             virtual_site=config.virtual_site,
+            virtual_rows=config.virtual_rows,
+            codeless_site=config.codeless_site,
+            codeless_rows=config.codeless_rows,
+            unlisted_site_rows=config.unlisted_site_rows,
         )
+        self.live = config.api == "live"
         self.injector = FaultInjector(config.faults)
-        self.access = AccessControl(config.all_accounts(), [site.code for site in self.world.sites])
+        self.access = AccessControl(
+            config.all_accounts(), [site.code for site in self.world.all_sites], ignore_case=self.live
+        )
         self.budget = RequestBudget(
-            config.rate_limit, self.clock.scaled(config.block_seconds), count_refused=config.count_refused
+            config.rate_limit,
+            self.clock.scaled(config.block_seconds),
+            count_refused=config.count_refused,
+            refused_lengthens=config.refused_lengthens,
         )
         self.jobs = JobBoard(
             self.world,
@@ -59,7 +72,10 @@ class SimulatorState:
             job_seconds=config.job_seconds,
             hash_seconds=config.hash_seconds,
             stable_hashes=config.stable_hashes,
+            live=self.live,
+            pending_status=config.pending_status,
         )
+        self.resources = Resources(config, self.world, self.clock, self.access)
         self.amendments = Amendments(self.world)
         self.amendments.order(config.faults)
         self.log = RequestLog(self.clock.elapsed)

@@ -4,7 +4,8 @@ Belongs here: what a row looks like, and that its money adds up. Does not belong
 and finding them again (`world.py`).
 
 Money is computed in whole cents and written in dollars. In every row the tenders' `total` sum to the row's `total`,
-and so do `gross - discount + tax` of the items that are not voided (`additionalFee` is a part of `gross`).
+and so do `gross - discount + tax` of the items that are not voided (`additionalFee` is a part of `gross`), but for
+overpayments: there `total` is what was paid, which is more than the items cost (L9).
 Sources: CONTRACT.md, "A row"; the vendor's TransactionListJobObject.
 """
 
@@ -23,9 +24,11 @@ from sonnys_pipeline.simulator.catalog import (
     EMPLOYEES,
     FREE_WASH,
     MERCHANDISE,
+    ONLINE_DEVICES,
     PLAN_UPGRADE,
     PLANS,
     PREPAID,
+    PROMOTION_DEPARTMENT,
     PROMOTIONS,
     RECURRING_READERS,
     WASHES,
@@ -48,7 +51,9 @@ from sonnys_pipeline.simulator.row_parts import (
 V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionStatus")
 """The fields that only `get-job-data` and `version-2` carry, and that live rows often lack."""
 
-_MEMBERS_PER_SITE = 1500
+MEMBERS_PER_SITE = 1500
+_ONLINE_SHARE = 0.3
+"""Of plan sales and prepaid sales."""
 _WASH_WEIGHTS = tuple(accumulate((34, 22, 20, 15, 9)))
 
 
@@ -69,13 +74,15 @@ class _Ticket:
     prepaid_sale: bool = False
     plan_sale: bool = False
     status: str = "Completed"
+    online: bool = False
 
 
 class TransactionWriter:
-    """Rings up sales of one site, drawing every choice from `rng`."""
+    """Rings up sales of one site, drawing every choice from `rng`; `live` chooses the profile (see `World`)."""
 
-    def __init__(self, site: SiteSpec, rng: random.Random) -> None:
+    def __init__(self, site: SiteSpec, rng: random.Random, *, live: bool = True) -> None:
         self._site = site
+        self._live = live
         self._rng = rng
         self._draw = rng.random
         self._tax = 0 if site.is_virtual else site.tax_basis_points
@@ -96,6 +103,8 @@ class TransactionWriter:
             (4, self._plan_upgrade),
             (2, self._unfinished_wash),
         )
+        if live:
+            kinds += ((6, self._overpaid_wash),)
         if site.is_virtual:
             kinds = ((60, self._prepaid_sale), (40, self._plan_sale))
         self._thresholds = tuple(accumulate(weight for weight, _ in kinds))
@@ -116,14 +125,14 @@ class TransactionWriter:
         # The live API leaves unset strings now empty, now null.
         unset = "" if draw() < 0.5 else None
         member = ticket.member
-        attended = draw() < 0.6 and not ticket.recurring_payment
+        attended = draw() < 0.6 and not ticket.recurring_payment and not ticket.online
         row: Row = {
             "id": f"{sequence}:{site.site_id}",
             "number": number,
             "type": ticket.kind,
             "completeDate": stamp,
             "locationCode": site.code,
-            "salesDeviceName": "BILLING" if ticket.recurring_payment else DEVICES[int(draw() * 5)],
+            "salesDeviceName": self._device(ticket),
             "total": ticket.total / 100,
             "tenders": ticket.tenders,
             "items": ticket.items,
@@ -139,6 +148,11 @@ class TransactionWriter:
             "isPrepaidRedemption": ticket.prepaid_redemption,
             "isPrepaidSale": ticket.prepaid_sale,
         }
+        if self._live:
+            row["isRecurringPlanSale"] = ticket.plan_sale
+            row["isRecurringPlanRedemption"] = ticket.recurring_redemption
+            row["transactionStatus"] = ticket.status
+            return row
         missing = draw()
         # Plan sales always keep their flags: without them an upgrade could not be told from any other sale.
         if missing > 0.12 or ticket.plan_sale:
@@ -151,6 +165,15 @@ class TransactionWriter:
         elif missing < 0.04:
             del row["customerId"]
         return row
+
+    def _device(self, ticket: _Ticket) -> str:
+        if ticket.recurring_payment:
+            return "BILLING"
+        devices = ONLINE_DEVICES if ticket.online else DEVICES
+        return devices[int(self._draw() * len(devices))]
+
+    def _is_online(self) -> bool:
+        return self._live and (self._site.is_virtual or self._draw() < _ONLINE_SHARE)
 
     # Kinds of sale.
 
@@ -194,7 +217,10 @@ class TransactionWriter:
         wash = self._wash()
         tenders = [tender("Coupon", "Code", 0)] if self._draw() < 0.5 else []
         discounts = [discount(FREE_WASH, wash.name, wash.price, self._discount_field())]
-        return _Ticket(0, [wash_item(wash, off=wash.price)], tenders, discounts=discounts)
+        items = [wash_item(wash, off=wash.price)]
+        if self._live:
+            items.append(item(FREE_WASH.name, FREE_WASH.sku, PROMOTION_DEPARTMENT, 0))
+        return _Ticket(0, items, tenders, discounts=discounts)
 
     def _rewash(self) -> _Ticket:
         wash = self._wash()
@@ -215,6 +241,13 @@ class TransactionWriter:
         ticket.status = "Voided"
         return ticket
 
+    def _overpaid_wash(self) -> _Ticket:
+        """More cash than the wash costs, and no change: the total is what was paid (L9)."""
+        ticket = self._wash_sale(add_ons=False)
+        ticket.total = (ticket.total // 500 + 1) * 500
+        ticket.tenders = [tender("Cash", self._unset(), ticket.total)]
+        return ticket
+
     def _unfinished_wash(self) -> _Ticket:
         ticket = self._retail_wash()
         ticket.status = ("Incomplete", "Suspended", "In-Progress")[int(self._draw() * 3)]
@@ -224,7 +257,8 @@ class TransactionWriter:
         member = self._member()
         plan = PLANS[member % 4]
         ticket = self._product_sale(plan_product(plan))
-        if not self._site.is_virtual and self._draw() < 0.7:
+        ticket.online = self._is_online()
+        if not self._site.is_virtual and not ticket.online and self._draw() < 0.7:
             ticket.items.append(item(plan.wash.name, plan.wash.sku, "Wash", 0))
         ticket.tenders = [self._card(ticket.total)]
         ticket.member, ticket.recurring_sale, ticket.plan_sale = member, True, True
@@ -248,7 +282,7 @@ class TransactionWriter:
     def _prepaid_sale(self) -> _Ticket:
         product = PREPAID[int(self._draw() * len(PREPAID))]
         line = item(product.name, product.sku, product.department, product.price)
-        return _Ticket(product.price, [line], [self._card(product.price)], prepaid_sale=True)
+        return _Ticket(product.price, [line], [self._card(product.price)], prepaid_sale=True, online=self._is_online())
 
     def _prepaid_redemption(self) -> _Ticket:
         wash = self._wash()
@@ -310,12 +344,14 @@ class TransactionWriter:
         return WASHES[bisect(_WASH_WEIGHTS, self._draw() * _WASH_WEIGHTS[-1])]
 
     def _member(self) -> int:
-        return int(self._draw() * _MEMBERS_PER_SITE)
+        return int(self._draw() * MEMBERS_PER_SITE)
 
     def _tax_on(self, cents: int) -> int:
         return (cents * self._tax + 5_000) // 10_000
 
     def _discount_field(self) -> str:
+        if self._live:
+            return "discountAmount"
         return "discount" if self._draw() < 0.8 else "discountAmount"
 
     def _unset(self) -> str | None:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.catalog import SiteSpec, chain_sites
 from sonnys_pipeline.simulator.history import EPOCH, Entry, History, day_of_sequence, utc
+from sonnys_pipeline.simulator.profile import Api
 from sonnys_pipeline.simulator.row_parts import Row
 
 _LAST_MS = 32_500_000_000_000  # in the year 2999
@@ -34,12 +35,28 @@ class World:
         rows_per_day: exactly so many rows over all sites in each UTC day, instead of what demand makes of the day.
             Maintenance days and December 25 do not apply then.
         midnight_row: exactly one row of each UTC day is at 00:00:00.000; needs `rows_per_day`.
+        api: `live` writes site codes in mixed case (L7), sells through online terminals (L8), has overpayments (L9)
+            and writes a discount's amount as `discountAmount` (L5).
         opened: first day of each site by code, or one date for all of them. Default: 2015-01-01.
-        closed: days on which the whole chain has no rows (local days; UTC days with `rows_per_day`).
-        virtual_site: also have the e-commerce site, whose code is "" and whose time zone is null.
+        closed: days without rows, of each site by code or of the whole chain (local days; UTC days with
+            `rows_per_day`, whose rows the other sites then have).
+        virtual_site: also have the e-commerce site, whose time zone is null; its code is ECOMM in the live profile,
+            and "" in the documented one. Default: yes in the live profile, no in the documented one.
+        virtual_rows: whether the virtual site sells. Default: no in the live profile, yes in the documented one.
+        codeless_site: also have a site that `/site/list` gives no code, "Head Office". Default: as `virtual_site`.
+        codeless_rows: whether the site without a code sells; its rows have the `locationCode` "".
+        unlisted_site_rows: exactly so many rows each UTC day, beside all others, at a site that `/site/list` does not
+            name. Its code is Annex.
 
     Raises:
         ValueError: arguments that contradict each other or are out of range.
+
+    Attributes:
+        sites: those that `/site/list` names, with their codes as rows write them.
+        all_sites: these, and the one that it does not name.
+
+    Rows hold all that the chain knows of a transaction: flags and status stand in each row of the live profile, though
+    the API's job rows leave them out (L4; see `lists.detail`).
 
     Thread-safe. Returned rows are shared with the cache: read them, do not change them.
     """
@@ -50,16 +67,40 @@ class World:
         sites: int = 3,
         rows_per_day: int | None = None,
         *,
+        api: Api = "live",
         midnight_row: bool = False,
         opened: Mapping[str, date] | date | None = None,
-        closed: Collection[date] = (),
-        virtual_site: bool = False,
+        closed: Mapping[str, Collection[date]] | Collection[date] = (),
+        virtual_site: bool | None = None,
+        virtual_rows: bool | None = None,
+        codeless_site: bool | None = None,
+        codeless_rows: bool = False,
+        unlisted_site_rows: int = 0,
     ) -> None:
+        live = api == "live"
+        if unlisted_site_rows < 0:
+            raise ValueError(f"unlisted_site_rows must be 0 or more, got {unlisted_site_rows!r}")
         self.seed = seed
-        self.sites = chain_sites(sites, virtual_site=virtual_site)
-        self._by_code = {site.code: site for site in self.sites}
+        self.all_sites = chain_sites(
+            sites,
+            api=api,
+            virtual_site=live if virtual_site is None else virtual_site,
+            virtual_rows=not live if virtual_rows is None else virtual_rows,
+            codeless_site=(live if codeless_site is None else codeless_site) or codeless_rows,
+            codeless_rows=codeless_rows,
+            unlisted_site=unlisted_site_rows > 0,
+        )
+        self.sites = tuple(site for site in self.all_sites if site.is_listed)
+        self._by_code = {site.code.casefold(): site for site in self.all_sites}
         self._history = History(
-            seed, self.sites, rows_per_day=rows_per_day, midnight_row=midnight_row, opened=opened, closed=closed
+            seed,
+            self.all_sites,
+            rows_per_day=rows_per_day,
+            midnight_row=midnight_row,
+            opened=opened,
+            closed=closed,
+            live=live,
+            unlisted_site_rows=unlisted_site_rows,
         )
         self._lock = threading.RLock()
         self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()
@@ -70,12 +111,12 @@ class World:
         self._edited: dict[str, Row] = {}
 
     def site(self, code: str) -> SiteSpec:
-        """The site of that code.
+        """The site of that code, compared without case.
 
         Raises:
             KeyError: the chain has no such site.
         """
-        return self._by_code[code]
+        return self._by_code[code.casefold()]
 
     def rows(self, start: datetime, end: datetime, site: str | None = None) -> Sequence[Row]:
         """The rows with `start <= completeDate <= end` (both ends included), sorted by completeDate and id.
@@ -88,7 +129,8 @@ class World:
         Raises:
             ValueError: a naive datetime. KeyError: an unknown site.
         """
-        codes = frozenset(self._by_code) if site is None else frozenset({self.site(site).code})
+        chosen = self.all_sites if site is None else (self.site(site),)
+        codes = frozenset(spec.code for spec in chosen)
         return [entry[2] for entry in self.window(epoch_ms(start), epoch_ms(end), codes)]
 
     def day(self, site: str, local_date: date) -> Sequence[Row]:
@@ -101,7 +143,7 @@ class World:
         start = datetime(local_date.year, local_date.month, local_date.day, tzinfo=zone)
         tomorrow = local_date + timedelta(days=1)
         end = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
-        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({site}))
+        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self.site(site).code}))
         return [entry[2] for entry in entries]
 
     def window(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
@@ -121,13 +163,13 @@ class World:
     def find(self, transaction_id: str) -> Entry | None:
         """The row of that id, or None."""
         sequence, _, site_id = transaction_id.partition(":")
-        if not _ID.fullmatch(transaction_id) or not 1 <= int(site_id) <= len(self.sites):
+        if not _ID.fullmatch(transaction_id) or not 1 <= int(site_id) <= len(self.all_sites):
             return None
         with self._lock:
             if late := self._late.get(transaction_id):
                 return (late[0], late[1], self._edited.get(late[1], late[2]))
             day = day_of_sequence(int(sequence))
-            for epoch, known_id, row in self._site_day(self.sites[int(site_id) - 1], day):
+            for epoch, known_id, row in self._site_day(self.all_sites[int(site_id) - 1], day):
                 if known_id == transaction_id:
                     return (epoch, known_id, self._edited.get(known_id, row))
         return None
@@ -188,8 +230,8 @@ class World:
     def _collect(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
         start, end = utc(max(start_ms, 0)), utc(min(end_ms, _LAST_MS))
         entries: list[Entry] = []
-        for site in self.sites:
-            if site.code not in codes:
+        for site in self.all_sites:
+            if site.code not in codes or not site.has_rows:
                 continue
             for day in self._history.days(site, start, end):
                 known = self._site_day(site, day)

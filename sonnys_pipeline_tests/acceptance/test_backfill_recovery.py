@@ -72,7 +72,7 @@ def test_it_is_named_and_nothing_is_done_unasked(site: Site, killed: str) -> Non
     """list, status and preview name it; `run` of it, without a terminal, ends with 2 and what to type."""
     landed, seen = completed(site, killed), len(site.simulator.log)
     assert 0 < len(landed) < len(DAYS)
-    type_this = f"sonnys backfill run {killed} --recover resume|restart|cancel"
+    type_this = f"sonnys backfill run {killed} --recover resume (or restart, or cancel)"
 
     (listed,) = json.loads(sonnys(site, "list", "--json").stdout)["jobs"]
     assert (listed["job_id"], listed["status"], listed["interrupted"]) == (killed, "running", True)

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sonnys_pipeline_tests.browser.chromium import keep, open_page, running_chromium
+from sonnys_pipeline_tests.browser.chromium import (
+    MissingBrowserError,
+    chromium_path,
+    keep,
+    open_page,
+    running_chromium,
+)
 from sonnys_pipeline_tests.browser.stack import Stack, running_stack
+from sonnys_pipeline_tests.servers import do_without
 
 #: A test's open pages, and the folder for what they show when it fails.
 _OPEN = pytest.StashKey[tuple[list[Page], Path]]()
@@ -28,11 +35,15 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; without it the test fails, and says which package is missing and how to leave these tests out.
+    """Chromium; without it these tests are left out, and say which package is missing.
 
     It ends with its module: as long as Playwright lives, an event loop counts as running in this thread, and Dagster in
     this process cannot start one of its own.
     """
+    try:
+        chromium_path()
+    except MissingBrowserError:
+        do_without("chromium", "chromium fonts-dejavu-core")
     with running_chromium() as running:
         yield running
 

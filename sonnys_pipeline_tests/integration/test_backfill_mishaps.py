@@ -1,11 +1,14 @@
 """BX-06, BX-07: what goes wrong around a backfill and must not cost more than a line: refusals, names, storages."""
 
 import getpass
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sonnys_pipeline.batch import job_run, landing
 from sonnys_pipeline.batch.jobs import DAGSTER_PREFIX, JobMode, JobStatus, RowSpec
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.wiring import open_job_service
@@ -147,11 +150,39 @@ def test_a_user_without_a_name_approves_by_number(desk: Desk, monkeypatch: pytes
 
 def test_sites_that_were_not_sized_are_named(open_desk: Callable[..., Desk]) -> None:
     """Twenty rows are sized; a site that stands behind them only may be unknown to the API, and the preview says so."""
-    desk = open_desk()
-    days = last_days(21)
+    desk = open_desk(sites=25)
+    codes = [site.code for site in desk.simulator.world.sites if site.code]
     csv = desk.folder / "days.csv"
-    csv.write_text("date,site\n" + "".join(f"{day},MAIN\n" for day in days[:20]) + f"{days[20]},NOPE\n")
+    csv.write_text("date,site\n" + "".join(f"{THREE[0]},{code}\n" for code in codes))
 
     said = desk.types("preview", "--from-csv", csv).stdout
 
-    assert "whether the API knows NOPE: no day of them was sized" in " ".join(said.split())
+    assert re.search("whether the API knows .*: no day of them was sized", " ".join(said.split()))
+
+
+def test_a_site_that_the_api_does_not_know_is_told_with_its_line(desk: Desk) -> None:
+    """However many lines there are before it: exit code 2, no job."""
+    csv = desk.folder / "days.csv"
+    csv.write_text("date,site\n" + "".join(f"{day},MAIN\n" for day in last_days(21)[:20]) + f"{THREE[0]},NOPE\n")
+
+    said = desk.types("preview", "--from-csv", csv, exit_code=2).stderr
+
+    assert "days.csv, line 22: the API does not know site 'NOPE'" in said
+    assert desk.asks("list") == {"jobs": []}
+
+
+def test_a_ledger_that_is_deleted_in_mid_run_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would ever read what is written into a file without a name: exit code 1, and what became of it."""
+    job = desk.approved(THREE)
+    land = landing.land_day
+
+    def land_and_lose(*args: Any, **options: Any) -> Any:
+        for path in (desk.folder / "state").glob("ledger.sqlite*"):
+            path.unlink()
+        return land(*args, **options)
+
+    monkeypatch.setattr(job_run, "land_day", land_and_lose)
+    ended = desk.types("run", job, exit_code=1)
+
+    assert "was deleted, or replaced, while it was in use" in ended.stderr
+    assert "Traceback" not in ended.stderr

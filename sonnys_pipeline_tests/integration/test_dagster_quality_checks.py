@@ -260,6 +260,36 @@ def test_days_about_to_leave_the_api_are_named_in_time(landed):
     assert "Backfill now" in found.description
 
 
+def test_a_hole_in_the_landed_range_is_never_green(landed):
+    """KT-03: yesterday is landed, a day between two landed ones is not: both checks name it, and the command."""
+    landed.lake.remove("transactions", "2026-03-11")
+
+    found = watched(landed, datetime(2026, 3, 13, 12, tzinfo=UTC))
+
+    for name in ("freshness", "ageing"):
+        assert not found[name].passed
+        assert found[name].metadata["missing"].value == ["2026-03-11"]
+        assert "2026-03-11" in found[name].description
+        command = "sonnys backfill preview --start 2026-03-11 --end 2026-03-11 --missing-only"
+        assert command in found[name].description
+
+
+def test_a_row_that_stands_in_two_days_is_named(landed):
+    """KT-02: no run has both days; the check names row, both days, and the one to read again, and blocks nothing."""
+    assert watched(landed, datetime(2026, 3, 13, 12, tzinfo=UTC))["one_day_each"].passed
+    moved = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date").slice(3, 1)
+    change(landed, "2026-03-12", lambda table: pa.concat_tables([table, moved.cast(table.schema)]))
+    (row_id,) = moved["id"].to_pylist()
+
+    found = watched(landed, datetime(2026, 3, 13, 12, tzinfo=UTC))["one_day_each"]
+
+    assert not found.passed
+    assert not found.blocking
+    assert found.metadata["ids"].value == [row_id]
+    stale = min(("2026-03-10", "2026-03-12"), key=lambda day: landed.lake.facts("transactions", day)["loaded_at"])
+    assert f"{row_id} in 2026-03-10 and 2026-03-12): read {stale} again" in found.description
+
+
 def test_a_row_that_nobody_has_read_again_is_named(landed):
     """Unsettled for more than a week, of whichever day: the warning names the row and the day to read again."""
     for day in EACH:

@@ -23,7 +23,8 @@ from sonnys_pipeline_tests.integration.doctors import API_ID, API_KEY
 
 ALL = [
     "versions", "settings", ".env", "credentials", "TLS", "API", "site", "clock", "time zone", "request budget",
-    "ledger", "state folder", "lake", "first partition", "Dagster instance", "Dagster daemon", "recorded days",
+    "ledger", "state folder", "lake", "first partition", "landed days", "Dagster instance", "Dagster daemon",
+    "recorded days",
 ]  # fmt: skip
 
 
@@ -106,8 +107,8 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
             {"STATE_DIR": "file/below"},
             {"request budget", "ledger", "state folder"},
             "state folder",
-            "cannot be made",
-            "name one that can be written",
+            "cannot be used",
+            "name a folder of your own",
         ),
     ],
 )

@@ -19,6 +19,8 @@ DAY = int(datetime(2026, 11, 3, tzinfo=UTC).timestamp())
 WHOLE_DAY = {"startDate": DAY, "endDate": DAY + 86_400, "limit": 100}
 CONFIG = SimulatorConfig(
     now=datetime(2026, 11, 5, 12, tzinfo=UTC),
+    sites=1,
+    virtual_site=False,
     rows_per_day=120,
     closed=frozenset({date(2026, 11, 2)}),
     job_seconds=(0.0, 0.0),
@@ -206,12 +208,12 @@ def test_an_empty_window_passes_with_no_rows_or_is_not_found(simulator, session)
     closed = {"startDate": DAY - 86_400, "endDate": DAY - 1}
     submitted = submit(simulator, session, **closed)
     empty = poll(simulator, session, submitted).json()["data"]
-    assert (empty["status"], empty["data"], empty["total"]) == ("pass", [], 0)
+    assert (empty["status"], empty["data"], empty["total"]) == ("pass", [], None)
     simulator.set_faults(Faults(empty_as_404=True))
     assert poll(simulator, session, submitted).json()["type"] == "EntityNotFoundError"
     assert poll(simulator, session, submit(simulator, session)).status_code == 200, "other days are not affected"
     listed = session.get(f"{simulator.base_url}/transaction", params={**WHOLE_DAY, **closed})
-    assert listed.json()["data"]["total"] == 0
+    assert listed.json()["data"]["total"] is None
     simulator.set_faults(Faults(empty_list_as_404=True))
     assert session.get(f"{simulator.base_url}/transaction", params={**WHOLE_DAY, **closed}).status_code == 404
 

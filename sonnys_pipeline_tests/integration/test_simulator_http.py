@@ -17,15 +17,16 @@ import pytest
 import requests
 
 from sonnys_pipeline.simulator import Account, Faults, Simulator, SimulatorConfig
+from sonnys_pipeline.simulator.lists import detail
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 DAY = int(datetime(2026, 11, 3, tzinfo=UTC).timestamp())
 WHOLE_DAY = {"startDate": DAY, "endDate": DAY + 86_400, "limit": 100, "offset": 1}
+JOB = {**WHOLE_DAY, "site": "MAIN"}
 ROWS_PER_DAY = 230
 CONFIG = SimulatorConfig(
     now=NOW,
     rows_per_day=ROWS_PER_DAY,
-    virtual_site=True,
     accounts=(
         Account(api_id="regional", api_key="r", sites=frozenset({"MAIN"})),
         Account(api_id="live", api_key="l", environment="production"),
@@ -56,7 +57,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def submit(simulator: Simulator, session: requests.Session, **changes) -> str:
-    answer = session.post(f"{simulator.base_url}/transaction/load-job", params={**WHOLE_DAY, **changes})
+    answer = session.post(f"{simulator.base_url}/transaction/load-job", params={**JOB, **changes})
     assert answer.status_code == 200, answer.text
     assert answer.json().keys() == {"data"}
     return answer.json()["data"]["hash"]
@@ -74,32 +75,33 @@ def error(answer: requests.Response) -> tuple[int, str]:
 def test_a_day_is_submitted_polled_and_paged(simulator, session):
     rows, totals = [], set()
     for page in (1, 2, 3):
-        job_hash = submit(simulator, session, offset=page)
+        job_hash = submit(simulator, session, limit=40, offset=page)
         working = poll(simulator, session, job_hash).json()["data"]
         assert (working["status"], working["data"]) == ("working", [])
         simulator.advance(4)
         passed = poll(simulator, session, job_hash).json()["data"]
-        assert (passed["hash"], passed["status"], passed["offset"], passed["limit"]) == (job_hash, "pass", page, 100)
+        assert (passed["hash"], passed["status"], passed["offset"], passed["limit"]) == (job_hash, "pass", page, 40)
         rows += passed["data"]
         totals.add(passed["total"])
-    assert totals == {ROWS_PER_DAY}
     start = datetime.fromtimestamp(DAY, UTC)
-    assert rows == list(simulator.world.rows(start, start + timedelta(days=1)))
+    expected = simulator.world.rows(start, start + timedelta(days=1), "MAIN")
+    assert rows == [detail(row) for row in expected]
+    assert totals == {len(expected)}
     stats = simulator.stats()
     assert (stats.requests, stats.submissions, stats.polls, stats.working_polls) == (9, 3, 6, 3)
-    assert stats.rows_served == len(rows) == ROWS_PER_DAY
+    assert stats.rows_served == len(rows) > 80
 
 
 def test_load_job_answers_get_as_it_answers_post(simulator, session):
     posted = submit(simulator, session)
-    got = session.get(f"{simulator.base_url}/transaction/load-job", params=WHOLE_DAY)
+    got = session.get(f"{simulator.base_url}/transaction/load-job", params=JOB)
     assert got.json()["data"]["hash"] == posted
     assert simulator.stats().jobs_created == 1
 
 
 def test_without_a_limit_a_page_has_ten_rows(simulator, session):
     answer = session.post(
-        f"{simulator.base_url}/transaction/load-job", params={"startDate": DAY, "endDate": DAY + 86_400}
+        f"{simulator.base_url}/transaction/load-job", params={"startDate": DAY, "endDate": DAY + 86_400, "site": "MAIN"}
     )
     simulator.advance(4)
     page = poll(simulator, session, answer.json()["data"]["hash"]).json()["data"]
@@ -152,7 +154,7 @@ def test_budgets_are_per_api_id_and_bad_credentials_cost_none(simulator, session
         ),
         ({"X-Sonnys-Site-Code": "MAIN"}, {"site": "HARBOR"}, (403, "NotAuthorizedSiteArgsError")),
         ({}, {"site": "NOWHERE"}, (422, "PayloadValidationError")),
-        ({}, {"startDate": DAY, "endDate": DAY + 86_401}, (422, "PayloadValidationError")),
+        ({}, {"site": "MAIN", "startDate": DAY, "endDate": DAY + 86_401}, (422, "PayloadValidationError")),
     ],
 )
 def test_refusals_have_the_contracts_types(simulator, session, headers, params, expected):
@@ -169,16 +171,17 @@ def test_a_header_narrows_to_one_site(simulator, session):
     assert by_header == by_argument
     assert 0 < by_header["data"]["total"] < ROWS_PER_DAY
     sites = session.get(f"{simulator.base_url}/site/list", headers=narrow).json()["data"]["sites"]
-    assert [site["code"] for site in sites] == ["HARBOR"]
+    assert [site["code"] for site in sites] == ["Harbor"]
 
 
-def test_the_site_list_tells_zones_and_the_virtual_site(simulator, session):
+def test_the_site_list_tells_zones_the_virtual_site_and_the_one_without_a_code(simulator, session):
     sites = session.get(f"{simulator.base_url}/site/list").json()["data"]["sites"]
     assert [(site["code"], site["timezone"]) for site in sites] == [
         ("MAIN", "America/Chicago"),
-        ("HARBOR", "America/New_York"),
+        ("Harbor", "America/New_York"),
         ("SUNSET", "America/Los_Angeles"),
-        ("", None),
+        ("ECOMM", None),
+        ("", "America/Chicago"),
     ]
 
 
@@ -234,8 +237,7 @@ def test_version_2_is_cached_for_ten_minutes_and_carries_the_flags(simulator, se
     url, params = f"{simulator.base_url}/transaction/version-2", WHOLE_DAY
     first = session.get(url, params=params).json()
     rows = first["data"]["transactions"]
-    assert any("isRecurringPlanSale" in row for row in rows)
-    assert any("transactionStatus" not in row for row in rows)
+    assert all({"isRecurringPlanSale", "isRecurringPlanRedemption", "transactionStatus"} <= row.keys() for row in rows)
     simulator.world.add_late_rows(datetime.fromtimestamp(DAY, UTC) + timedelta(hours=1))
     simulator.advance(599)
     assert session.get(url, params=params).json() == first
@@ -246,7 +248,7 @@ def test_version_2_is_cached_for_ten_minutes_and_carries_the_flags(simulator, se
 
 def test_a_transaction_is_found_by_id_within_view(simulator, session):
     start = datetime.fromtimestamp(DAY, UTC)
-    row = next(row for row in simulator.world.rows(start, start + timedelta(days=1)) if row["locationCode"] == "HARBOR")
+    row = next(row for row in simulator.world.rows(start, start + timedelta(days=1)) if row["locationCode"] == "Harbor")
     url = f"{simulator.base_url}/transaction/{row['id']}"
     found = session.get(url).json()["data"]
     assert found["items"] == row["items"]
@@ -280,6 +282,50 @@ def test_answers_carry_the_simulated_date(simulator, session):
 def test_controls_cost_no_budget_and_need_no_credentials(simulator):
     for _ in range(30):
         assert requests.get(f"{simulator.control_url}/stats", timeout=5).json()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example"},
+        {"Host": "rebound.example:8899", "Content-Type": "application/json"},
+        {"Origin": "https://elsewhere.example", "Content-Type": "application/json"},
+        {"Origin": "null", "X-Sonnys-API-ID": "demo-id"},
+        {"Origin": "http://127.0.0.1:1", "Content-Type": "application/json"},
+        {"Sec-Fetch-Site": "cross-site", "Content-Type": "application/json"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {},
+    ],
+)
+def test_a_page_of_another_site_controls_nothing(simulator, headers):
+    """Each is what a browser could be made to send to a simulator on the machine of whoever looks at the page."""
+    for name, body in (("faults", '{"server_errors": -1}'), ("reset", ""), ("advance?seconds=60", "")):
+        now = simulator.state.clock.now()
+        answer = requests.post(f"{simulator.control_url}/{name}", data=body, headers=headers, timeout=5)
+        assert (answer.status_code, answer.json().keys()) == (403, {"error"})
+        assert simulator.state.injector.remaining() == {}
+        assert simulator.state.clock.now() == now
+
+
+@pytest.mark.parametrize("name", ["stats", "log", "faults"])
+def test_a_page_of_another_site_reads_nothing(simulator, name):
+    foreign = ({"Host": "rebound.example"}, {"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "same-site"})
+    for headers in foreign:
+        answer = requests.get(f"{simulator.control_url}/{name}", headers=headers, timeout=5)
+        assert (answer.status_code, answer.json().keys()) == (403, {"error"})
+    assert requests.get(f"{simulator.control_url}/{name}", timeout=5).status_code == 200
+
+
+def test_a_program_controls_with_a_json_content_type_or_a_header_of_its_own(simulator):
+    url = f"{simulator.control_url}/advance?seconds=1"
+    for headers in (
+        {"Content-Type": "application/json; charset=utf-8"},
+        {"X-Sonnys-Simulator": "1"},
+        {"Content-Type": "application/json", "Host": "localhost:80"},
+        {"Content-Type": "application/json", "Origin": simulator.root_url, "Sec-Fetch-Site": "same-origin"},
+    ):
+        assert requests.post(url, headers=headers, timeout=5).status_code == 200
 
 
 def test_stats_and_log_are_readable_over_http(simulator, session):

@@ -54,6 +54,47 @@ def test_every_verb_explains_each_of_its_options(verb):
         assert option.help or option.default is not None
 
 
+@pytest.mark.parametrize("group", [[], ["backfill"]])
+def test_help_is_not_cut_off(group):
+    """On 80 columns as on any other: the whole first sentence of each verb, wrapped."""
+    result = CliRunner().invoke(main, [*group, "--help"], prog_name="sonnys", env={"COLUMNS": "80"}, terminal_width=80)
+    shown = " ".join(result.output.split())
+    verbs = main.commands["backfill"].commands if group else main.commands
+    for command in verbs.values():
+        assert command.get_short_help_str(limit=1000) in shown
+    assert "..." not in shown.replace("[OPTIONS] COMMAND [ARGS]...", "")
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "--date", "\udcff"],
+        ["backfill", "status", "\udcff"],
+        ["backfill", "preview", "--site=\udcff", "--start", "2026-11-01", "--end", "2026-11-01"],
+        ["backfill", "cancel", "x", "--why", "\udcff"],
+        ["probe", "--site", "\udcff"],
+        ["\udcff"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused(arguments, tmp_path, monkeypatch):
+    """Bytes of another encoding: one line and exit code 2, before anything is opened."""
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 2
+    assert "is not UTF-8 text" in result.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_may_be_any_bytes(tmp_path, monkeypatch):
+    """File names are the file system's business: such a file is looked for, and not refused for its name."""
+    monkeypatch.chdir(tmp_path)
+    result = run("backfill", "preview", "--from-csv", "\udcff.csv")
+    assert result.exit_code == 2
+    assert "is not there" in result.stderr
+
+
 def test_version_is_that_of_the_package():
     """`--version` tells the installed version."""
     assert run("--version").output.startswith("sonnys, version ")
@@ -66,6 +107,10 @@ def test_version_is_that_of_the_package():
         (["simulate", "--faults", "{"], "--faults is not JSON"),
         (["simulate", "--faults", "[]"], "faults"),
         (["simulate", "--faults", '{"server_errors": -2}'], "faults.server_errors"),
+        (["simulate", "--config", "{"], "--config is not JSON"),
+        (["simulate", "--config", "[]"], "--config must be a JSON object"),
+        (["simulate", "--config", '{"ends": "end"}'], "ends"),
+        (["simulate", "--api", "sandbox"], "sandbox"),
         (["simulate", "--now", "2026-03-20T12:00:00"], "now"),
         (["simulate", "--job-seconds", "4", "1"], "job_seconds must be (shortest, longest)"),
         (["simulate", "--speed", "0"], "speed"),
@@ -99,6 +144,16 @@ def test_simulate_on_a_port_in_use_says_which_option_to_change():
     assert result.exit_code == 1
     assert f"127.0.0.1:{port}" in result.stderr
     assert "--port" in result.stderr
+
+
+def test_simulate_scales_what_it_exports_by_the_speed_it_has(monkeypatch):
+    """Also where the speed and the sites come from `--config`: durations of another clock would fit no run."""
+    monkeypatch.setattr("sonnys_pipeline.simulator.serve", lambda *_, on_start: on_start("http://127.0.0.1:1/v1"))
+    result = run("simulate", "--config", '{"speed": 5, "sites": 4}')
+    assert "SONNYS_RATE_LIMIT=20/3\n" in result.stdout
+    assert "SONNYS_POLL_INTERVAL=0.4 SONNYS_JOB_TIMEOUT=60\n" in result.stdout
+    assert "SONNYS_HASH_LIFETIME=240\n" in result.stdout
+    assert "Simulating 4 sites" in result.stderr
 
 
 def test_demo_prints_what_landed_where_and_what_to_do_next(landed_days, tmp_path):

@@ -21,12 +21,14 @@ MAY_USE: dict[str, set[str]] = {
     "loading": {"client", "lake"},
     "accounts": set(),
     "environment": {"accounts"},
-    "settings": {"client", "accounts", "environment"},
-    "batch": {"client", "lake", "loading", "settings"},
+    "key_strength": set(),
+    "private_folder": set(),
+    "settings": {"client", "accounts", "environment", "key_strength", "private_folder"},
+    "batch": {"client", "lake", "loading", "settings", "private_folder"},
     "reporting": {"client", "lake", "analytics", "loading", "batch"},
     "orchestration": {"client", "lake", "loading", "analytics", "settings", "accounts", "batch", "reporting"},
     "definitions": {"orchestration"},
-    "demo": {"lake", "simulator", "settings", "loading", "batch", "analytics", "client"},
+    "demo": {"lake", "simulator", "settings", "private_folder", "loading", "batch", "analytics", "client"},
     # The command line stands on the roof: it may open Dagster's door, too, but only when a verb needs it.
     "cli": {
         "demo",
@@ -45,7 +47,7 @@ MAY_USE: dict[str, set[str]] = {
 }
 FLOORS_WITHOUT_DAGSTER = (
     "client", "loading", "lake", "batch", "analytics", "reporting", "simulator", "accounts", "environment",
-    "settings", "cli",
+    "key_strength", "private_folder", "settings", "cli",
 )  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sonnys_pipeline.client import PRODUCTION_URL, BudgetUnavailableError, RequestRate
 from sonnys_pipeline.settings import Settings, SettingsError
 
+PII_KEY = "9d41f0c27b5e48a6b3d2e1f0a9c8b7d6"
 #: variable → (field, default, a text, what it is read as)
 VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_API_ID": ("api_id", "", "my-id", "my-id"),
@@ -28,7 +29,7 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
-    "SONNYS_PII_KEY": ("pii_key", None, "my-key-my-key-my", "my-key-my-key-my"),
+    "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
     "SONNYS_ARCHIVE_DAYS": ("archive_days", None, "400", 400),
     "SONNYS_TIMEZONE": ("timezone", "UTC", "America/Chicago", "America/Chicago"),
@@ -153,14 +154,18 @@ def test_a_bad_value_is_named(variable: str, text: str, monkeypatch: pytest.Monk
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("key", ["", "hunter2"])
-def test_hashing_needs_a_long_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, or a short one, is refused by the name of its variable; under the other policies no key is needed."""
+@pytest.mark.parametrize(
+    "key",
+    ["", "hunter2", "password12345678", "k" * 16, "my-key-my-key-my", "Summer2026!Summer2026!", "1234567890123456"],
+)
+def test_hashing_needs_a_key_that_nobody_guesses(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None, or a weak one, is refused by the name of its variable; under the other policies no key is needed."""
     monkeypatch.setenv("SONNYS_PII_KEY", key)
     assert Settings.load(pii="drop").pii == "drop"
-    with pytest.raises(SettingsError, match="SONNYS_PII_KEY: SONNYS_PII=hash needs a key of 16 characters") as caught:
+    with pytest.raises(SettingsError, match="SONNYS_PII_KEY: SONNYS_PII=hash needs a key that nobody") as caught:
         Settings.load(pii="hash")
-    assert "hunter2" not in str(caught.value)
+    assert not key or key not in str(caught.value)
+    assert "openssl rand -hex 32" in str(caught.value)
     assert caught.value.fields == ("pii_key",)
 
 
@@ -287,3 +292,52 @@ def test_renderings_are_masked(render: Callable[[Settings], str]) -> None:
     assert "hunter1" not in text
     assert "hunter2" not in text
     assert "hunter3" not in text
+
+
+MISSPELT = [
+    ("SONNYS_PII_POLICY", "SONNYS_PII"),
+    ("SONNYS_TIMZONE", "SONNYS_TIMEZONE"),
+    ("SONNYS_API_KYE", "SONNYS_API_KEY"),
+    ("SONNYS_ACOUNTS", "SONNYS_ACCOUNTS"),
+    ("sonnys_data_ulr", "SONNYS_DATA_URL"),
+]
+
+
+@pytest.mark.parametrize("place", ["environment", "file"])
+@pytest.mark.parametrize(("variable", "meant"), MISSPELT)
+def test_a_misspelt_variable_is_refused(
+    variable: str, meant: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RB-02: a name that nothing reads is refused with the nearest one that there is, never with its value."""
+    if place == "environment":
+        monkeypatch.setenv(variable, "hunter2")
+    else:
+        (tmp_path / ".env").write_text(f"{variable}=hunter2\n")
+    with pytest.raises(SettingsError, match=rf"{variable.upper()}: no such setting; did you mean {meant}\?") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+    assert Settings.readable()[1] is not None
+
+
+def test_unknown_variables_are_told_together_with_bad_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look shows all that is to be corrected; what is like no name at all is said so."""
+    monkeypatch.setenv("SONNYS_QUUX", "1")
+    monkeypatch.setenv("SONNYS_POLL_INTERVAL", "soon")
+    with pytest.raises(SettingsError, match=r"SONNYS_QUUX: no such setting; take it out.*SONNYS_POLL_INTERVAL: "):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SONNYS_TEST_SERVERS",
+        "SONNYS_PIPELINE_SERVICE_HOST",
+        "SONNYS_PIPELINE_SERVICE_PORT_HTTP",
+        "SONNYS_PIPELINE_PORT",
+        "SONNYS_PIPELINE_PORT_80_TCP_ADDR",
+    ],
+)
+def test_variables_of_others_are_let_pass(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tests, and those that Kubernetes gives every pod for a service named `sonnys-…`."""
+    monkeypatch.setenv(variable, "x")
+    assert Settings.load().timezone == "UTC"

@@ -30,7 +30,8 @@ def site_day(site: str, day: date, **changed: object) -> Row:
         "sales": Decimal("1000.00"), "plan_sales": Decimal("200.00"), "retail_sales": Decimal("800.00"),
         "average_ticket": Decimal("10.00"), "average_retail_ticket": Decimal("16.00"), "discounts": Decimal("0.00"),
         "voided_transactions": 0, "voided_items": 0, "void_tenders": 0, "unsettled_transactions": 0,
-        "transactions": 110,
+        "transactions": 110, "new_memberships_in_lane": 5, "conversion_rate_in_lane": 0.125, "net_cars": 100,
+        "net_sales": Decimal("1000.00"), "overpayments": Decimal("0.00"), "unknown": None,
     }  # fmt: skip
     return row | changed
 

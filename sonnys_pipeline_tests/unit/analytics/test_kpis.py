@@ -1,4 +1,4 @@
-"""DG-02, downstream: KPIS "Total cars" and "Sales" (V), on ten tickets that a person can count."""
+"""DG-02, downstream: KPIS "Total cars" and "Sales" (B), on ten tickets that a person can count."""
 
 from collections.abc import Callable
 from datetime import date
@@ -112,7 +112,7 @@ def test_every_amount_of_cents_is_exact(landed: pa.Table) -> None:
 def test_a_cent_shows_beside_any_amount(landed: pa.Table) -> None:
     """Sums are made in decimals: a cent is not lost between amounts that cancel each other out."""
     many = landed.select(["date", *DAILY_SALES_INPUT]).slice(0, 1).take(pa.array([0, 0, 0]))
-    many = many.set_column(many.schema.get_field_index("total"), "total", pa.array([9e13, 0.01, -9e13]))
+    many = many.set_column(many.schema.get_field_index("total"), "total", pa.array([9_999_999.99, 0.01, -9_999_999.99]))
     assert daily_sales(many)["sales"].to_pylist() == [Decimal("0.01")]
     assert sales_total(many) == 0.01
 

@@ -43,6 +43,7 @@ def test_a_day_of_memberships() -> None:
             "member_share": 0.4,
             "eligible_washes": 2,
             "conversion_rate": 0.5,
+            "unknown": None,
         }
     ]
 
@@ -66,4 +67,5 @@ def test_a_first_payment_with_the_sale_is_no_recharge() -> None:
 def test_a_closed_day_is_zeros() -> None:
     """Shares too."""
     [row] = membership_daily(rows(), **DAYS).table.to_pylist()
+    assert row.pop("unknown") is None
     assert {value for name, value in row.items() if name not in {"site", "business_date"}} == {0}

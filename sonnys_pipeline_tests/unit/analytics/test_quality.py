@@ -1,7 +1,7 @@
 """Checks of landed rows (contract "A row"; KPIS): what each finds, and what it must not find."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,17 @@ import pytest
 import yaml
 
 from sonnys_pipeline.analytics import quality
+from sonnys_pipeline.analytics.kpis import site_day_kpis
+from sonnys_pipeline.analytics.money import LARGEST_AMOUNT
 from sonnys_pipeline.analytics.problems import NAMED_IDS, Finding
+from sonnys_pipeline.analytics.rows import WithStates
 from sonnys_pipeline.client.models import TransactionJobItem, parse_rows
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.simulator.world import World
-from sonnys_pipeline_tests.unit.analytics.tickets import line, paid, rows, ticket
+from sonnys_pipeline_tests.unit.analytics.tickets import line, off, paid, rows, sites, states, ticket, without_v2
 
 NOON = "2026-03-10T17:00:00Z"
+DAY = date(2026, 3, 10)
 START, END = datetime(2026, 3, 10, 5, tzinfo=UTC), datetime(2026, 3, 11, 5, tzinfo=UTC)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 CENT = Decimal("0.01")
@@ -27,7 +31,7 @@ DOCUMENT = CONTRACT_DIR / "sonnys-data-api-v0.2.0.openapi.yml"
 @pytest.fixture(scope="module")
 def lifelike():
     """Two days of three sites and an online store: returns, voids, free washes, split tenders, missing flags."""
-    world = World(seed=3, virtual_site=True)
+    world = World(seed=3, api="documented", virtual_site=True)
     found = world.rows(datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC) - timedelta(milliseconds=1))
     return to_table(parse_rows(TransactionJobItem, found), TRANSACTIONS)
 
@@ -55,6 +59,7 @@ def test_no_rows_have_no_problems() -> None:
         quality.tender_differences(rows()),
         quality.line_item_differences(rows()),
         quality.unknown_values(rows()),
+        quality.absurd_amounts(rows()),
         quality.unsettled_rows(rows(), NOW),
     ):
         assert found == Finding(0)
@@ -120,10 +125,10 @@ def test_tenders_against_totals(fields: dict[str, Any], problem: str | None) -> 
 
 
 def test_a_tolerance_is_exact() -> None:
-    """A cent is within a cent, two are not."""
+    """A cent is within a cent, two are not; the items come to more than was paid, so that nothing is overpaid."""
     tickets = rows(ticket(1, NOON, tenders=[paid(9.99)]), ticket(2, NOON, tenders=[paid(9.98)]))
     assert quality.tender_differences(tickets, CENT).ids == ("2:1",)
-    items = rows(ticket(1, NOON, items=[line(price=9.99)]), ticket(2, NOON, items=[line(price=9.98)]))
+    items = rows(ticket(1, NOON, items=[line(price=10.01)]), ticket(2, NOON, items=[line(price=10.02)]))
     assert quality.line_item_differences(items, CENT).ids == ("2:1",)
 
 
@@ -132,7 +137,7 @@ READINGS: list[tuple[str, dict[str, Any], bool]] = [
     ("net, tax and fee", line(price=16.99, tax=0.5, additionalFee=2.0, net=14.99), True),
     ("gross less discount, and tax", line(price=20.0, discount=3.0, tax=0.49, net=1.0), True),
     ("gross with all in it, as in the vendor's example", line(price=17.49, net=16.0, tax=1.5), True),
-    ("a cent less", line(price=17.48), False),
+    ("a cent more", line(price=17.50), False),
 ]
 
 
@@ -150,6 +155,81 @@ def test_voided_items_do_not_count() -> None:
     assert quality.line_item_differences(rows(off_ticket, ticket(2, NOON, items=[]))) == Finding(1)
     all_voided = ticket(3, NOON, items=[line(isVoided=True)])
     assert quality.line_item_differences(rows(all_voided)).ids == ("3:1",)
+
+
+OVERPAID: list[tuple[str, dict[str, Any], str]] = [
+    ("twelve paid for ten", {}, "2.00"),
+    ("beyond tax and fee", {"items": [line(price=8.0, tax=0.5, additionalFee=1.25)]}, "2.25"),
+    ("after a discount", {"items": [line(price=15.0, net=9.0, discount=6.0)]}, "3.00"),
+    ("the discount is paid, too: another way to read the items", {"items": [line(price=12.0, net=9.0)]}, ""),
+    ("less tendered than the total", {"tenders": [paid(10.0)]}, ""),
+    ("more tendered than the total", {"tenders": [paid(13.0)]}, ""),
+    ("a return", {"type": "Return"}, ""),
+    ("voided", {"transactionStatus": "Voided"}, ""),
+    ("unsettled", {"transactionStatus": "Incomplete"}, ""),
+    ("a redemption carries the wash's price", {"isRecurringPlanRedemption": True}, ""),
+    ("a redemption by the older flag", {"isRecurringPlanRedemption": None, "isRecurringRedemption": True}, ""),
+    ("no status", {"transactionStatus": None}, "2.00"),
+    ("no items", {"items": []}, ""),
+    ("all items voided", {"items": [line(isVoided=True)]}, ""),
+    ("a voided item beside", {"items": [line(), line("Add On", 5.0, isVoided=True)]}, "2.00"),
+]
+
+
+@pytest.mark.parametrize(("fields", "dollars"), [case[1:] for case in OVERPAID], ids=[case[0] for case in OVERPAID])
+def test_overpayments_are_counted_and_no_problem(fields: dict[str, Any], dollars: str) -> None:
+    """What customers paid beyond items, tax and fees (contract, L9): the same in the check and in the mart."""
+    tickets = rows(ticket(1, NOON, total=12.0, **{"items": [line(price=10.0)], **fields}))
+    found = quality.line_item_differences(tickets)
+    assert found.notes == ((f"1 overpayment of {dollars} dollars in the totals",) if dollars else ())
+    if dollars:
+        assert found.passed
+    days = {"sites": sites(MAIN="UTC"), "business_dates": [DAY], "landed": [DAY]}
+    [day] = site_day_kpis(tickets, **days).table.to_pylist()
+    assert day["overpayments"] == Decimal(dollars or 0)
+
+
+def test_amounts_that_are_none_are_named() -> None:
+    """Anywhere on the ticket; ten millions are money, a cent more is not; the other rows are looked at as ever."""
+    huge = LARGEST_AMOUNT + 0.01
+    found = quality.absurd_amounts(
+        rows(
+            ticket(1, NOON, total=float(LARGEST_AMOUNT)),
+            ticket(2, NOON, total=1e16),
+            ticket(3, NOON, tenders=[paid(-huge)]),
+            ticket(4, NOON, items=[line(), line(tax=huge)]),
+            ticket(5, NOON, discount=[off(1e300)]),
+        )
+    )
+    assert (found.checked, found.ids) == (5, ("2:1", "3:1", "4:1", "5:1"))
+    assert found.problems[0].startswith("an amount beyond 10,000,000 dollars, left out of every figure")
+    mixed = rows(
+        ticket(1, NOON, total=1e16), ticket(2, NOON, tenders=[paid(9.0)]), ticket(3, NOON, items=[line(price=99.0)])
+    )
+    assert quality.tender_differences(mixed).ids == ("2:1",)
+    assert quality.line_item_differences(mixed).ids == ("3:1",)
+
+
+def test_what_cannot_be_looked_at_does_not_pass() -> None:
+    """No row has a status, nor its state: two checks say so, in a sentence that names the remedy; states heal it."""
+    live = without_v2(rows(ticket(1, "2026-03-01T00:00:00Z"), ticket(2, "2026-03-01T00:00:00Z")))
+    known = WithStates(live, states({"number": 1, "transaction_status": "Suspended"}))
+    for found in (quality.unknown_values(live), quality.unsettled_rows(live, NOW)):
+        assert not found.passed
+        assert (found.count, found.problems) == (0, ())
+        assert found.sentences == [quality.STATUS_UNKNOWN]
+        assert "materialize that for the day" in found.sentences[0]
+    assert quality.unknown_values(known).passed
+    assert quality.unsettled_rows(known, NOW).ids == ("1:1",)
+    assert quality.status_is_known(known)
+    assert not quality.status_is_known(live)
+
+
+def test_a_voided_ticket_without_a_status_is_told_by_its_items() -> None:
+    """Live rows have no status: a ticket whose items are all voided keeps some total, and that is no difference."""
+    voided = ticket(1, NOON, items=[line(isVoided=True)], tenders=[], transactionStatus=None)
+    assert quality.line_item_differences(rows(voided)) == Finding(0)
+    assert quality.tender_differences(rows(voided)) == Finding(0)
 
 
 def test_unknown_values_are_named_with_their_rows() -> None:

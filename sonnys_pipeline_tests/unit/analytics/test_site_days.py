@@ -23,6 +23,7 @@ from sonnys_pipeline.analytics.kpis import daily_sales, sales_total, site_day_kp
 from sonnys_pipeline.analytics.rows import KPI_INPUT
 from sonnys_pipeline.client import TransactionJobItem
 from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.lake.states import TRANSACTION_STATES
 from sonnys_pipeline_tests.unit.analytics.tickets import line, off, paid, rows, sites, ticket, with_online_store
 
 CHICAGO = "America/Chicago"
@@ -42,22 +43,39 @@ def day_of(*tickets: TransactionJobItem) -> dict[str, Any]:
 
 
 def counts(*tickets: TransactionJobItem) -> dict[str, Any]:
-    """What is not 0 of that Tuesday, place and number of transactions aside; dollars as text."""
+    """What is known and not 0 of that Tuesday, place and number of transactions aside; dollars as text."""
     row = day_of(*tickets)
     assert row["transactions"] == len(tickets)
     said = {name: str(value) if isinstance(value, Decimal) else value for name, value in row.items()}
-    return {name: said[name] for name in row if row[name] and name not in {"site", "business_date", "transactions"}}
+    aside = {"site", "business_date", "transactions", "unknown"}
+    return {name: said[name] for name in row if row[name] and name not in aside}
 
 
 RETAIL = {
     "total_cars": 1, "retail_washes": 1, "eligible_washes": 1, "sales": "10.00", "retail_sales": "10.00",
-    "average_ticket": "10.00", "average_retail_ticket": "10.00",
+    "average_ticket": "10.00", "average_retail_ticket": "10.00", "net_cars": 1, "net_sales": "10.00",
 }  # fmt: skip
-ONLY_SALE = {"sales": "10.00", "retail_sales": "10.00"}
-ONLY_PLAN = {"new_memberships": 1, "sales": "10.00", "plan_sales": "10.00"}
+MEMBERS = {"total_cars": 1, "member_washes": 1, "net_cars": 1}
+ONLY_SALE = {"sales": "10.00", "retail_sales": "10.00", "net_sales": "10.00"}
+ONLY_PLAN = {
+    "new_memberships": 1, "new_memberships_in_lane": 1, "sales": "10.00", "plan_sales": "10.00", "net_sales": "10.00",
+}  # fmt: skip
 PLAN_AND_WASH = {
-    **ONLY_PLAN, "total_cars": 1, "eligible_washes": 1, "conversion_rate": 1.0, "average_ticket": "10.00",
+    **ONLY_PLAN, "total_cars": 1, "eligible_washes": 1, "conversion_rate": 1.0, "conversion_rate_in_lane": 1.0,
+    "average_ticket": "10.00", "net_cars": 1,
 }  # fmt: skip
+RETURNED = {
+    **RETAIL, "sales": "-10.00", "retail_sales": "-10.00", "average_ticket": "-10.00",
+    "average_retail_ticket": "-10.00", "net_cars": -1, "net_sales": "-10.00",
+}  # fmt: skip
+
+
+def gross(figures: dict[str, Any]) -> dict[str, Any]:
+    """Without the net figures."""
+    return {name: value for name, value in figures.items() if not name.startswith("net_")}
+
+
+COUNTS = {"total_cars", "retail_washes", "eligible_washes", "net_cars"}
 PLAN = line("Recurring Plan")
 
 
@@ -65,35 +83,42 @@ PLAN = line("Recurring Plan")
     ("fields", "expected"),
     [
         pytest.param({}, RETAIL, id="retail wash"),
-        pytest.param(MEMBER, {"total_cars": 1, "member_washes": 1}, id="member wash: a car, no sale"),
+        pytest.param(MEMBER, MEMBERS, id="member wash: a car, no sale"),
         pytest.param(
             {**NO_V2_FLAGS, "isRecurringRedemption": True},
             {"total_cars": 1, "member_washes": 1},
-            id="member wash without v2 flags: the older flag decides",
+            id="member wash without v2 flags: the older flag decides, the net figure is not known",
         ),
         pytest.param({**MEMBER, "isRecurringPlanRedemption": False}, RETAIL, id="the v2 flag wins over the older one"),
         pytest.param(
-            {**MEMBER, "items": [line("Add On")]}, {"total_cars": 1, "member_washes": 1}, id="redemption without a wash"
+            {**MEMBER, "items": [line("Add On")]}, MEMBERS, id="redemption without a wash"
         ),
         pytest.param(
             {"total": 0.0, "items": [line(price=0.0)]},
-            {"total_cars": 1, "retail_washes": 1, "free_washes": 1},
+            {"total_cars": 1, "retail_washes": 1, "free_washes": 1, "net_cars": 1},
             id="free wash: a car, not eligible",
         ),
         pytest.param({**NEW_MEMBER, "items": [PLAN]}, ONLY_PLAN, id="plan sale: no car"),
         pytest.param({**NEW_MEMBER, "items": [PLAN, line()]}, PLAN_AND_WASH, id="plan sale that is also a wash"),
         pytest.param(
-            {**NO_V2_FLAGS, "isRecurringSale": True, "items": [PLAN]}, ONLY_PLAN, id="plan sale without v2 flags"
+            {**NO_V2_FLAGS, "isRecurringSale": True, "items": [PLAN]},
+            gross(ONLY_PLAN),
+            id="plan sale without v2 flags",
         ),
         pytest.param(
             {"isRecurringPlanSale": True, "items": [PLAN]},
-            {"sales": "10.00", "plan_sales": "10.00"},
+            {"sales": "10.00", "plan_sales": "10.00", "net_sales": "10.00"},
             id="upgrade: a plan sale, no new membership",
         ),
         pytest.param({"isRecurringPayment": True, "items": [PLAN]}, ONLY_SALE, id="recharge: no car"),
-        pytest.param({"isRecurringPayment": True}, ONLY_SALE, id="recharge: no car, whatever stands on it"),
+        pytest.param({"isRecurringPayment": True}, RETAIL, id="recharge beside a wash: a retail car"),
         pytest.param({"isPrepaidSale": True, "items": [line("Prepaid Wash")]}, ONLY_SALE, id="prepaid sale: no car"),
-        pytest.param({"isPrepaidSale": True}, ONLY_SALE, id="prepaid sale of an item called Wash: no car"),
+        pytest.param({"isPrepaidSale": True}, RETAIL, id="prepaid sale beside a wash: a retail car"),
+        pytest.param(
+            {"total": 50.0, "items": [line(), line("GiftCard", 40.0)]},
+            {**dict.fromkeys(set(RETAIL) - COUNTS, "50.00"), **dict.fromkeys(set(RETAIL) & COUNTS, 1)},
+            id="gift card beside a wash: a retail car",
+        ),
         pytest.param({"items": [line("GiftCard")]}, ONLY_SALE, id="gift-card sale: no car"),
         pytest.param({"isPrepaidRedemption": True}, RETAIL, id="prepaid redemption: a wash like any other"),
         pytest.param({"items": [line(), line()]}, RETAIL, id="two washes on a ticket: one car"),
@@ -109,13 +134,33 @@ PLAN = line("Recurring Plan")
             id="voided ticket",
         ),
         pytest.param(
+            {"transactionStatus": "Voided"},
+            {**gross(RETAIL), "voided_transactions": 1},
+            id="voided ticket that keeps wash and total: in no net figure",
+        ),
+        pytest.param(
+            {"transactionStatus": "Voided", "type": "Return", "total": -10.0, "items": [line(price=-10.0)]},
+            {**gross(RETURNED), "voided_transactions": 1},
+            id="voided return: in no net figure",
+        ),
+        pytest.param(
+            {"type": "Return", "total": -10.0, "items": [line("Merchandise", -10.0)]},
+            {"sales": "-10.00", "retail_sales": "-10.00", "net_sales": "-10.00"},
+            id="return of goods: no car, net neither",
+        ),
+        pytest.param({**MEMBER, "type": "Return"}, {**MEMBERS, "net_cars": -1}, id="return of a redemption"),
+        pytest.param(
+            {**NEW_MEMBER, "items": [PLAN, line()], "salesDeviceName": "MAIN E-COMM 1"},
+            {name: value for name, value in PLAN_AND_WASH.items() if not name.endswith("_in_lane")},
+            id="plan sold by an online terminal",
+        ),
+        pytest.param(
             {"tenders": [paid(10.0), paid(-10.0, "Void"), paid(10.0)]}, {**RETAIL, "void_tenders": 1}, id="void tender"
         ),
         pytest.param(
             {"type": "Return", "total": -10.0},
-            {**RETAIL, "sales": "-10.00", "retail_sales": "-10.00", "average_ticket": "-10.00",
-             "average_retail_ticket": "-10.00"},
-            id="return: lowers sales",
+            RETURNED,
+            id="return: lowers sales, and is a car but in the net figure",
         ),
         pytest.param({"discount": [off(2.5), off(0.07)]}, {**RETAIL, "discounts": "2.57"}, id="discounts"),
         *[
@@ -138,7 +183,8 @@ def test_columns_are_those_of_the_definition() -> None:
     assert " ".join(SITE_DAY_KPIS.names) == (
         "site business_date total_cars member_washes retail_washes free_washes eligible_washes new_memberships "
         "conversion_rate sales plan_sales retail_sales average_ticket average_retail_ticket discounts "
-        "voided_transactions voided_items void_tenders unsettled_transactions transactions"
+        "voided_transactions voided_items void_tenders unsettled_transactions transactions new_memberships_in_lane "
+        "conversion_rate_in_lane net_cars net_sales overpayments unknown"
     )
     assert site_day_kpis(rows(), CHAIN, [TUESDAY], landed=[TUESDAY, WEDNESDAY]).table.schema == SITE_DAY_KPIS
 
@@ -150,6 +196,7 @@ def test_every_kpi_says_what_it_is() -> None:
     assert all(told[column.name].startswith(f"[{column.status}] ") for column in SITE_DAY_COLUMNS[2:])
     marts = (SITE_HOUR_KPIS_LINEAGE, MEMBERSHIP_DAILY_LINEAGE, TENDER_MIX_LINEAGE, DISCOUNT_MIX_LINEAGE)
     known = {("transactions", name) for name in TRANSACTIONS.names} | {("sites", "code"), ("sites", "timezone")}
+    known |= {("transaction_states", name) for name in TRANSACTION_STATES.names}
     for lineage in (SITE_DAY_KPIS_LINEAGE, *marts):
         for origins in lineage.values():
             assert origins
@@ -174,7 +221,7 @@ def test_parts_of_a_day_add_up() -> None:
     # 0.1 + 0.2 is 0.30; a recharge is no plan sale
     assert (day["sales"], day["plan_sales"], day["retail_sales"]) == (Decimal("90.30"), Decimal(70), Decimal("20.30"))
     assert day["average_ticket"] == Decimal("15.05")  # 90.30 ÷ 6
-    assert day["average_retail_ticket"] == Decimal("6.77")  # 20.30 ÷ 3 = 6.766…
+    assert day["average_retail_ticket"] == Decimal("0.10")  # 0.30 ÷ 3: the recharge has no part in it
 
 
 def test_half_cents_are_rounded_away_from_zero() -> None:
@@ -185,7 +232,9 @@ def test_half_cents_are_rounded_away_from_zero() -> None:
 
 def test_a_cent_shows_beside_any_amount() -> None:
     """Sums are made in decimals."""
-    day = day_of(*[ticket(number, NOON, total=total) for number, total in enumerate((9e13, 0.01, -9e13))])
+    day = day_of(
+        *[ticket(number, NOON, total=total) for number, total in enumerate((9_999_999.99, 0.01, -9_999_999.99))]
+    )
     assert day["sales"] == Decimal("0.01")
 
 
@@ -236,6 +285,7 @@ def test_closed_days_of_physical_sites_show_as_zero() -> None:
     table = site_day_kpis(rows(), listed, [TUESDAY], landed=[TUESDAY, WEDNESDAY]).table
     [row] = table.to_pylist()
     assert (row.pop("site"), row.pop("business_date")) == ("MAIN", TUESDAY)
+    assert row.pop("unknown") is None
     assert set(row.values()) == {0}
 
 
@@ -303,11 +353,12 @@ def test_daily_sales_agree() -> None:
         ticket(2, NOON, **MEMBER),
         ticket(3, NOON, total=40.0, items=[PLAN, line()], **NEW_MEMBER),
         ticket(4, NOON, total=20.0, isRecurringPayment=True),
+        ticket(7, NOON, total=0.0, items=[]),
         ticket(5, NOON, items=[line(isVoided=True)], transactionStatus="Voided"),
         ticket(6, NOON, transactionStatus="Incomplete"),
     )
     table = site_day_kpis(tickets, CHAIN, [TUESDAY], landed=[TUESDAY], timezone=CHICAGO).table
-    with_day = tickets.add_column(0, "date", pa.array([TUESDAY] * 6, pa.date32()))
+    with_day = tickets.add_column(0, "date", pa.array([TUESDAY] * 7, pa.date32()))
     ours = table.select(["site", "business_date", "total_cars", "sales", "transactions"])
     assert ours.rename_columns(["site", "business_date", "cars", "sales", "transactions"]).to_pylist() == (
         daily_sales(with_day).to_pylist()

@@ -3,12 +3,14 @@
 Belongs here: making input. Does not belong here: assertions.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from sonnys_pipeline.client import Site, TransactionJobItem
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
+from sonnys_pipeline.lake.states import TRANSACTION_STATES
 
 Part = dict[str, Any]
 
@@ -32,13 +34,14 @@ def off(amount: float, name: str = "Early Bird", **fields: Any) -> Part:
 
 
 def ticket(number: int, at: str, site: str = "MAIN", total: float = 10.0, **fields: Any) -> TransactionJobItem:
-    """A settled retail wash for ten dollars, but for the fields given, by their names on the wire."""
+    """A settled retail wash for ten dollars in a lane, but for the fields given, by their names on the wire."""
     row = {
         "id": f"{number}:1",
         "number": number,
         "type": "Sale",
         "completeDate": at,
         "locationCode": site,
+        "salesDeviceName": "Lane 1",
         "total": total,
         "tenders": [paid(total)],
         "items": [line(price=total)],
@@ -59,6 +62,24 @@ def ticket(number: int, at: str, site: str = "MAIN", total: float = 10.0, **fiel
 def rows(*tickets: TransactionJobItem) -> pa.Table:
     """As landed, without the partition's day."""
     return to_table(tickets, TRANSACTIONS)
+
+
+def states(*known: Part) -> pa.Table:
+    """What `/transaction/version-2` says of some tickets: `number`, and whatever else is known of each."""
+    nothing = dict.fromkeys(TRANSACTION_STATES.names)
+    read_at = datetime(2026, 3, 12, tzinfo=UTC)
+    found = [
+        {**nothing, "transaction_id": f"{one['number']}:1", "total": 10.0, "read_at": read_at, **one} for one in known
+    ]
+    return pa.Table.from_pylist(found, TRANSACTION_STATES)
+
+
+def without_v2(table: pa.Table) -> pa.Table:
+    """The same rows as they come live: without plan flags and status (contract, L4)."""
+    for name in ("is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status"):
+        field = table.schema.field(name)
+        table = table.set_column(table.schema.get_field_index(name), field, pa.nulls(table.num_rows, field.type))
+    return table
 
 
 def sites(**zones: str | None) -> pa.Table:

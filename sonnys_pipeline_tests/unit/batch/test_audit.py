@@ -194,3 +194,20 @@ def test_an_audit_that_cannot_be_ended_is_named(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "audit")
         with pytest.raises(StateUnwritableError, match=r"run-7\.json "):
             audit.summarize(NOTHING, status="completed", started_at=SENT_AT)
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """A link in the place of a run's lines is refused, one in the place of its summary is replaced."""
+    (tmp_path / "outside").write_text("mine")
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    (folder / "run-1.ndjson").symlink_to(tmp_path / "outside")
+    with pytest.raises(StateUnwritableError, match=r"run-1\.ndjson"), Audit(folder, "run-1", "job-1"):
+        pass
+    (folder / "run-2.json").symlink_to(tmp_path / "outside")
+    with Audit(folder, "run-2", "job-1") as audit:
+        audit.summarize(
+            Measures.of([], requests=0, seconds=0, budget_wait=0), status="completed", started_at=datetime.now(UTC)
+        )
+    assert json.loads((folder / "run-2.json").read_text())["run_id"] == "run-2"
+    assert (tmp_path / "outside").read_text() == "mine"

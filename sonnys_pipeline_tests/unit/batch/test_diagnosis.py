@@ -1,5 +1,6 @@
 """DG-01, BX-06, BM-05: each of the doctor's checks alone: what it takes for fine, for a warning, for a problem."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -179,17 +180,26 @@ def test_jobs_of_living_executors_are_not_interrupted(tmp_path: Path) -> None:
     assert found.remedy == f"sonnys backfill resume {dead.id}"
 
 
-@pytest.mark.parametrize(
-    ("mode", "state"), [(0o700, State.OK), (0o750, State.OK), (0o755, State.WARNING), (0o701, State.WARNING)]
-)
-def test_the_state_folder_is_closed_to_others(tmp_path: Path, mode: int, state: State) -> None:
-    """One's own group may be let in on purpose; everybody never."""
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755, 0o701, 0o777])
+def test_a_state_folder_that_is_open_is_closed(tmp_path: Path, mode: int) -> None:
+    """To the group as well: rows in quarantine hold personal data. The doctor says that it was open."""
     folder = tmp_path / "state"
     folder.mkdir()
     folder.chmod(mode)
     found = check_state_folder(Settings(state_dir=folder))
-    assert found.state is state
-    assert found.remedy == (f"chmod 700 {folder}" if state is State.WARNING else "")
+    assert (found.state, folder.stat().st_mode & 0o777) == (State.OK, 0o700)
+    assert ("closed now" in found.detail) == (mode != 0o700)
+
+
+def test_a_state_folder_of_somebody_else_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has prepared it can read what is written there, and change it."""
+    (tmp_path / "state").mkdir(mode=0o777)
+    os.chown(tmp_path / "state", 4711, 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    found = check_state_folder(Settings(state_dir=tmp_path / "state"))
+    assert found.state is State.PROBLEM
+    assert "belongs to user 4711, and this is user 1000" in found.detail
+    assert "of your own" in found.remedy
 
 
 def test_a_state_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
@@ -202,7 +212,8 @@ def test_the_lake_is_written_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "transactions").mkdir()
     found = check_lake(tmp_path, free_bytes=lambda _: 12_340_000_000)
     assert found == Finding("lake", State.OK, f"{tmp_path} takes files; 12.3 GB free")
-    assert [path.name for path in tmp_path.iterdir()] == ["transactions"]
+    assert (tmp_path / "transactions").is_dir()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_little_space_is_a_warning_before_it_is_a_problem(tmp_path: Path) -> None:
@@ -224,7 +235,7 @@ def test_a_disk_that_does_not_take_the_file_is_a_problem_and_keeps_nothing(
     found = check_lake(tmp_path)
     assert found.state is State.PROBLEM
     assert "No space left on device" in found.detail
-    assert list(tmp_path.iterdir()) == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -252,3 +263,15 @@ def test_reach_is_counted_in_the_zone_of_the_partitions() -> None:
     early = NOON.replace(hour=2)
     assert check_first_partition(date(2026, 11, 21), "UTC", [], early).state is State.OK
     assert check_first_partition(date(2026, 11, 21), "America/Chicago", [], early).state is State.WARNING
+
+
+def test_a_misspelt_variable_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RB-02: the doctor names it with what was meant, and goes on with the settings that can be read."""
+    monkeypatch.setenv("SONNYS_PII_POLICY", "drop")
+    monkeypatch.setenv("SONNYS_TIMEZONE", "America/Chicago")
+
+    read = read_settings()
+
+    assert read.finding.state is State.PROBLEM
+    assert "SONNYS_PII_POLICY: no such setting; did you mean SONNYS_PII?" in read.finding.detail
+    assert (read.settings.timezone, read.unreadable) == ("America/Chicago", frozenset())

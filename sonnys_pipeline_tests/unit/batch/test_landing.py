@@ -167,6 +167,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         "rows": "2",
         "sites": "null",
         "superseded": "0",
+        "proof": "null",
         "loaded_at": "2026-03-12T06:00:00+00:00",
         "pii": "keep",
         "pii_key": "",
@@ -206,6 +207,26 @@ def test_a_page_set_aside_again_replaces_itself(tmp_path: Path) -> None:
 def test_the_server_does_not_choose_the_folder(tmp_path: Path, job_hash: str | None, name: str) -> None:
     """A hash is the server's word: it names the file, wherever it points; without one the page is called so."""
     assert set_aside(tmp_path, "2026-03-10", UnparsableRowError(None, "id", "r", [], job_hash)) == tmp_path / name
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_page_is_not_followed(tmp_path: Path, there: bool) -> None:
+    """It is replaced: what it points to keeps its content, and is not made."""
+    outside, folder = tmp_path / "outside", tmp_path / "quarantine"
+    folder.mkdir()
+    if there:
+        outside.write_text("mine")
+    (folder / "2026-03-10-h1.json").symlink_to(outside)
+    path = set_aside(folder, "2026-03-10", UnparsableRowError("1:1", "total", "r", [], "h1"))
+    assert not path.is_symlink()
+    assert json.loads(path.read_text())["reason"] == "r"
+    assert (outside.read_text() if outside.exists() else None) == ("mine" if there else None)
+
+
+def test_half_a_character_is_set_aside_too(tmp_path: Path) -> None:
+    """Legal in JSON, not in UTF-8: written as JSON spells it."""
+    path = set_aside(tmp_path, "2026-03-10", UnparsableRowError("1:1", "total", "r", [{"id": "\ud83d"}], "h1"))
+    assert json.loads(path.read_text())["rows"] == [{"id": "\ud83d"}]
 
 
 def test_a_quarantine_that_cannot_be_written_is_named(tmp_path: Path) -> None:

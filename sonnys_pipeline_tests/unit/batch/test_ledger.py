@@ -19,6 +19,7 @@ from sonnys_pipeline.batch.jobs import (
     UnknownStoredValueError,
 )
 from sonnys_pipeline.batch.ledger import JobService, open_ledger
+from sonnys_pipeline.batch.ledger_errors import AmbiguousJobError
 from sonnys_pipeline.batch.tables import job_rows, jobs, load_jobs, transitions
 from sonnys_pipeline.loading.days import Window
 from sonnys_pipeline_tests.unit.batch.conftest import ManualClock, specs
@@ -107,6 +108,29 @@ def test_the_newest_job_of_a_name(ledger: JobService) -> None:
     assert first.id != second.id
     assert ledger.find_job("x") == second
     assert ledger.find_job("X") is None
+
+
+def test_a_job_is_found_by_what_a_person_types(ledger: JobService) -> None:
+    """A whole id, the beginning of one alone, or `latest`: the newest job that is not of a Dagster run."""
+    first = ledger.create_job("first")
+    second = ledger.create_job("second")
+    dagsters = ledger.create_job("dagster:0123456789abcdef")
+    alone = next(n for n in range(1, 99) if len({job.id[:n] for job in (first, second, dagsters)}) == 3)
+    assert ledger.find_job_id(first.id) == first.id
+    assert ledger.find_job_id(second.id[:alone]) == second.id
+    assert ledger.find_job_id("latest") == second.id
+    with pytest.raises(AmbiguousJobError, match=f"beginning of {dagsters.id}, {second.id}, {first.id}: write more"):
+        ledger.find_job_id(first.id[:8])
+    for unknown in ("", "nothing", "%", "_", first.id + "0"):
+        with pytest.raises(UnknownJobError):
+            ledger.find_job_id(unknown)
+
+
+def test_latest_of_no_job_is_unknown(ledger: JobService) -> None:
+    """Also where Dagster's runs alone have jobs."""
+    ledger.create_job("dagster:0123456789abcdef")
+    with pytest.raises(UnknownJobError, match="no job 'latest'"):
+        ledger.find_job_id("latest")
 
 
 def test_what_there_is_not_is_no_empty_result(ledger: JobService) -> None:

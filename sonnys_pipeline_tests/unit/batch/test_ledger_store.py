@@ -184,7 +184,7 @@ def test_a_newer_ledger_is_refused_untouched(ledger_url: str) -> None:
     connection = sqlite3.connect(file_of(ledger_url))
     connection.execute("UPDATE sonnys_ledger_version SET version_num = '0042'")
     connection.commit()
-    with pytest.raises(LedgerVersionError, match=r"has schema 0042.*up to 0004.*Upgrade this installation") as caught:
+    with pytest.raises(LedgerVersionError, match=r"has schema 0042.*up to 0005.*Upgrade this installation") as caught:
         open_ledger(ledger_url)
     assert (caught.value.found, caught.value.known) == ("0042", SCHEMA_REVISION)
     assert connection.execute("SELECT version_num FROM sonnys_ledger_version").fetchall() == [("0042",)]

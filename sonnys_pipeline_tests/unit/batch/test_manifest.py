@@ -114,13 +114,52 @@ def test_what_is_refused(file: Path, content: bytes | str, message: str) -> None
 
 @pytest.mark.parametrize(
     "day",
-    ["2026-13-01", "2026-02-29", "11/02/2026", "20261102", "2026-W45-1", "2026-11-2", "2026-11-02T00:00", "today",
-     "\u0662\u0660\u0662\u0666-11-02", "-2026-11-02", "2026-11-02 x"],
+    ["2026-13-01", "2026-02-29", "13/13/2026", "2/30/2026", "20261102", "2026-W45-1", "2026-11-2", "2026-11-02T00:00",
+     "today", "\u0662\u0660\u0662\u0666-11-02", "-2026-11-02", "2026-11-02 x"],
 )  # fmt: skip
 def test_a_day_is_a_day_of_the_calendar_in_iso_form(file: Path, day: str) -> None:
     """Exactly `YYYY-MM-DD`; nothing is guessed at."""
     said = refused(file, f"date,n\n2026-01-01,1\n{day},2\n")
     assert said == f"line 3: {day!r} is not a day; write YYYY-MM-DD, such as 2026-11-02."
+
+
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (["11/1/2026", "11/13/2026"], ["2026-11-01", "2026-11-13"]),
+        (["1/11/2026", "13/11/2026"], ["2026-11-01", "2026-11-13"]),
+        (["11/13/2026", "2026-11-02", "11/3/2026"], ["2026-11-13", "2026-11-02", "2026-11-03"]),
+        (["5/5/2026", "06/06/2026"], ["2026-05-05", "2026-06-06"]),
+    ],
+    ids=["month first", "day first", "beside ISO", "the same either way"],
+)
+def test_days_as_a_spreadsheet_writes_them(file: Path, cells: list[str], days: list[str]) -> None:
+    """One cell that can be read in one way alone tells the order for all; the owner's cells stay as they are."""
+    manifest = read(file, "\n".join(["date", *cells, ""]))
+    assert [spec.day for spec in manifest.requests] == days
+    after = manifest.with_results({(days[0], None): DONE}).decode().splitlines()
+    assert [line.split(",")[0] for line in after[1:]] == cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "line", "said"),
+    [
+        (["2026-11-05", "11/1/2026", "11/2/2026"], 3, "'11/1/2026' could be 2026-11-01 or 2026-01-11, and no other"),
+        (["11/13/2026", "13/11/2026"], 2, "'11/13/2026': some lines have the month first, and others the day"),
+        (["11/13/2026", "11/13/2026"], 3, "2026-11-13 stands in line 2 already"),
+        (["11/13/2026", "2026-11-13"], 3, "2026-11-13 stands in line 2 already"),
+    ],
+    ids=["either", "both", "twice", "twice, two forms"],
+)
+def test_days_that_could_be_others_are_refused(file: Path, cells: list[str], line: int, said: str) -> None:
+    """Nothing is guessed: the line is named, and both days that it could be."""
+    assert refused(file, "\n".join(["date", *cells, ""])).startswith(f"line {line}: {said}")
+
+
+def test_the_line_of_a_row(file: Path) -> None:
+    """Counted as an editor counts: blank lines and lines inside of cells are lines."""
+    manifest = read(file, 'date,site,note\n\n2026-11-01,A,"x\ny"\n2026-11-02,B,\n')
+    assert [manifest.line_of(spec) for spec in manifest.requests] == [3, 5]
 
 
 def test_an_empty_day_beside_something_is_refused(file: Path) -> None:
@@ -268,6 +307,12 @@ def test_any_manifest_keeps_what_is_its_owners(file: Path, data: st.DataObject) 
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("\uff1d1", "'\uff1d1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a,@cmd", "a,'@cmd"),
+        ("a|+1", "a|'+1"),
+        ('a;"=1"', 'a;"\'=1"'),
+        ("a, -1", "a, '-1"),
+        ("a-1 = b", "a-1 = b"),
         ("a\x1b[31m\x00\u202eb", "a\\x1b[31m\\x00\\u202eb"),
         ("E" * 1001, "E" * 997 + "..."),
     ],
@@ -281,6 +326,17 @@ def test_hashes_and_paths_are_harmless_too() -> None:
     """The hash is the server's word, the path may be anybody's; spaces inside a path are part of it."""
     values = RowResult(RowStatus.COMPLETED, hashes=("=1", "b"), path="-a  b\n", loaded_at=None).values
     assert values == ("completed", "", "0", "'=1 b", "'-a  b\\n", "", "")
+
+
+@pytest.mark.parametrize("own", ",;\t|")
+@pytest.mark.parametrize("other", ",;\t|")
+def test_no_dialect_makes_a_formula_of_our_cells(file: Path, own: str, other: str) -> None:
+    """Whatever delimiter a spreadsheet takes the file to have, none of our cells begins as a formula does."""
+    evil = "a;=1 b,+1 c|@1 d\t-1 ;=HYPERLINK(1)"
+    failed = RowResult(RowStatus.FAILED, hashes=("=1", ";=2"), path="x;=3", error=evil)
+    after = read(file, f"date{own}note\n2026-11-01{own}x\n").with_results({("2026-11-01", None): failed})
+    rows = list(csv.reader(io.StringIO(after.decode(), newline=""), delimiter=other))
+    assert not [cell for row in rows for cell in row if cell.lstrip(' "')[:1] in tuple("=+@-")]
 
 
 def test_the_instant_is_utc_to_the_second() -> None:

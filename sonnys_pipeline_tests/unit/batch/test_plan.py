@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -25,14 +27,17 @@ from sonnys_pipeline.batch.plan import (
     Plan,
     Scope,
     differences,
+    estimator,
     make_plan,
     pages_of,
     refuse_unapproved,
+    sample,
 )
 from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline_tests.unit.batch.conftest import specs
 
 SCOPE = Scope("0123456789abcdef", "https://api.test/v1", "", "UTC", "/data")
+OF_TWO_SITES = replace(SCOPE, load_by="site", sites=("MAIN", "EAST"), proof=True, states="auto")
 RATE = RequestRate(20, 15.0)
 LONG_AGO = date(2000, 1, 1)
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -51,7 +56,7 @@ def record_of(plan: Plan, **more: Any) -> PlanRecord:
 
 @pytest.mark.parametrize("days", [1, 19, 20, 21, 500])
 def test_twenty_rows_at_most_are_asked_about(days: int) -> None:
-    """The first ones, each once; the others are estimates and say so."""
+    """Each once, in order, from the whole span; the others are estimates and say so."""
     asked: list[str] = []
 
     def size(spec: RowSpec) -> int:
@@ -60,16 +65,46 @@ def test_twenty_rows_at_most_are_asked_about(days: int) -> None:
 
     plan = planned(specs(days), size)
     assert SAMPLE_ROWS == 20
-    assert asked == [spec.day for spec in specs(min(days, 20))]
+    assert len(asked) == len(set(asked)) == min(days, 20)
+    assert asked == sorted(asked)
     assert [row.day for row in plan.rows] == [spec.day for spec in specs(days)]
     assert [row.day for row in plan.sized] == asked
     assert plan.estimate.rows == 250 * days
 
 
+def test_the_sample_is_spread_over_span_and_weekdays() -> None:
+    """Of half a year not its first 20 days: each month and each weekday is asked about, the latter about equally."""
+    asked = [date.fromisoformat(spec.day) for spec in sample(specs(181))]
+    assert {day.month for day in asked} == set(range(1, 7))
+    assert set(Counter(day.weekday() for day in asked).values()) <= {2, 3}
+
+
+@pytest.mark.parametrize("sites", [2, 5, 20])
+def test_the_sample_is_spread_over_sites(sites: int) -> None:
+    """Every site is asked about, about equally often, and not always on the same weekday."""
+    days = [spec.day for spec in specs(60)]
+    asked = sample([RowSpec(day, f"S{number}") for day in days for number in range(sites)])
+    counts = Counter(spec.site for spec in asked)
+    assert len(counts) == sites
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert len({date.fromisoformat(spec.day).weekday() for spec in asked}) >= min(7, 20 // sites)
+
+
+def test_a_season_is_seen_by_the_estimate() -> None:
+    """Winter days have ten times the rows of summer days: the first 20 days would be ten times off."""
+
+    def size(spec: RowSpec) -> int:
+        return 1000 if date.fromisoformat(spec.day).month <= 3 else 100
+
+    plan = planned(specs(181), size)
+    true = sum(map(size, specs(181)))
+    assert plan.estimate.rows == pytest.approx(true, rel=0.1)
+
+
 def test_what_was_asked_stands_as_it_was_answered() -> None:
     """No estimate takes its place, however far off the others it is."""
     plan = planned(specs(21), lambda spec: int(spec.day[-2:]) * 10)
-    assert [row.rows for row in plan.rows[:20]] == [number * 10 for number in range(1, 21)]
+    assert [row.rows for row in plan.sized] == [int(row.day[-2:]) * 10 for row in plan.sized]
 
 
 def test_a_day_is_estimated_by_its_weekday() -> None:
@@ -78,20 +113,20 @@ def test_a_day_is_estimated_by_its_weekday() -> None:
     def size(spec: RowSpec) -> int:
         return 900 + int(spec.day[-2:]) if date.fromisoformat(spec.day).weekday() == 5 else 300
 
-    plan = planned(specs(40, "2026-01-01"), size)  # Saturdays asked about: the 3rd, 10th and 17th
-    for row in plan.rows[20:]:
-        assert row.rows == (910 if date.fromisoformat(row.day).weekday() == 5 else 300)
+    plan = planned(specs(40, "2026-01-01"), size)
+    saturdays = [row for row in plan.rows if date.fromisoformat(row.day).weekday() == 5]
+    known = [row.rows for row in saturdays if row.sized]
+    assert known
+    for row in plan.rows:
+        if not row.sized:
+            assert row.rows == (round(fmean(known)) if row in saturdays else 300)
 
 
 def test_a_weekday_that_was_not_asked_about_is_an_average_day() -> None:
     """Of the same site, if one of its days was asked about; else of all."""
-    mondays = [date(2026, 1, 5) + timedelta(weeks=week) for week in range(10)]
-    first = [RowSpec(day.isoformat(), site) for day in mondays for site in ("EAST", "WEST")]
-    rest = [RowSpec("2026-04-01", "EAST"), RowSpec("2026-04-01", "WEST"), RowSpec("2026-04-01", "NEW")]
-    plan = planned([*first, *rest], lambda spec: 100 if spec.site == "EAST" else 400)
-    assert [(row.site, row.rows, row.sized) for row in plan.rows[20:]] == [
-        ("EAST", 100, False), ("WEST", 400, False), ("NEW", 250, False)
-    ]  # fmt: skip
+    estimate = estimator({RowSpec("2026-01-05", "EAST"): 100, RowSpec("2026-01-05", "WEST"): 400})  # a Monday
+    wednesday = [RowSpec("2026-04-01", site) for site in ("EAST", "WEST", "NEW")]
+    assert [estimate(spec) for spec in wednesday] == [100, 400, 250]
 
 
 @given(
@@ -112,7 +147,7 @@ def test_the_bill_adds_up(sizes: list[int], rate: RequestRate) -> None:
     assert bill.requests == 2 * bill.pages
     blocks = -(-bill.requests // rate.requests)
     assert (blocks - 1) * rate.seconds <= bill.seconds < (blocks - 1) * rate.seconds + 1
-    known = sizes[:20]
+    known = [row.rows for row in plan.sized]
     assert all(min(known) <= row.rows <= max(known) for row in plan.rows)
 
 
@@ -191,6 +226,8 @@ def variants(value: Any) -> Iterator[Any]:
             changed = [not part if isinstance(part, bool) else part + 1]
         elif part is None or isinstance(part, str):
             changed = ["2026-05-05" if field.name == "day" else f"{part}x"]
+        elif isinstance(part, tuple) and all(isinstance(item, str) for item in part):
+            changed = [(*part, "x")]
         elif isinstance(part, tuple):
             changed = [part[:-1], part[::-1]] if len(part) > 1 else [()]
             for at, item in enumerate(part):
@@ -294,8 +331,30 @@ def test_another_configuration_is_told_by_its_variable(rows_of: RowsOf, field: s
 
 def test_every_part_of_the_scope_is_compared(rows_of: RowsOf) -> None:
     """A part that is added is not forgotten here."""
-    other = Scope(*(f"{name.name}!" for name in fields(Scope)))
-    assert len(differences(planned(specs(1)), other, rows_of(specs(1)))) == len(fields(Scope))
+    before = make_plan(
+        specs(1), OF_TWO_SITES, RATE, size=lambda _: 250, landed_rows=lambda _: None, first_kept=LONG_AGO
+    )
+    other = replace(Scope(*(f"{name.name}!" for name in fields(Scope))), sites=("MAIN",))
+    assert len(differences(before, other, rows_of(specs(1)))) == len(fields(Scope))
+
+
+def test_a_site_that_is_new_is_read_and_one_that_is_gone_is_not_passed_over(rows_of: RowsOf) -> None:
+    """LV-01: a run of more sites is what was approved; days that lack a site are not. Codes compare without case."""
+    plan = planned(specs(1), scope=OF_TWO_SITES)
+    more = replace(OF_TWO_SITES, sites=("main", "EAST", "NEW"))
+    assert differences(plan, more, rows_of(specs(1))) == []
+    less = replace(OF_TWO_SITES, sites=("MAIN",))
+    assert differences(plan, less, rows_of(specs(1))) == ["sites are no longer listed: EAST"]
+    assert plan.fingerprint != replace(plan, scope=more).fingerprint
+
+
+@pytest.mark.parametrize(("sites", "pages"), [((), 3), (("A",), 3), (("A", "B", "C", "D"), 4)])
+def test_the_bill_counts_a_page_for_each_site_and_the_lists(sites: tuple[str, ...], pages: int) -> None:
+    """250 rows: three pages in one job, half a page more for each site; a count, and three requests of states."""
+    scope = replace(OF_TWO_SITES, sites=sites)
+    plan = planned(specs(1), scope=scope)
+    assert (plan.estimate.pages, plan.estimate.lists) == (pages, 4)
+    assert plan.estimate.requests == 2 * pages + 4
 
 
 def test_days_that_came_and_went_are_named(rows_of: RowsOf) -> None:

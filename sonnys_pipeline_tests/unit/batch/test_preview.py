@@ -1,5 +1,6 @@
 """BX-02, BX-03: from what a person asks for to a pending job with a plan; whatever is wrong leaves no job behind."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -191,6 +192,16 @@ def test_an_api_that_refuses_leaves_no_job(desk: Desk) -> None:
     assert desk.ledger.list_jobs() == []
 
 
+def test_a_site_that_is_unknown_is_told_with_its_line(desk: Desk, tmp_path: Path) -> None:
+    """The owner of a long file should not have to search; no job is left."""
+    path = tmp_path / "days.csv"
+    path.write_text(f"date,site\n2026-01-01,{desk.client.sites.list()[0].code}\n2026-01-02,NOWHERE\n")
+    manifest = Manifest.read(path)
+    with pytest.raises(RequestedDaysError, match=r"days\.csv, line 3: the API does not know site 'NOWHERE'"):
+        desk.ask(Request(manifest.requests, manifest=manifest))
+    assert desk.ledger.list_jobs() == []
+
+
 def test_a_day_twice_leaves_no_job(desk: Desk) -> None:
     """The ledger refuses it, with its name."""
     with pytest.raises(DuplicateRowError, match="2026-01-01"):
@@ -230,9 +241,13 @@ def test_days_between_are_all_of_them() -> None:
         ("yesterday", "2026-01-01", "'yesterday' is not a day"),
         ("", "2026-01-01", "'' is not a day"),
         ("2026-W01-1", "2026-01-01", "'2026-W01-1' is not a day"),
+        ("2016-01-01", "2026-01-08", "are 3,661 days; ask for 3,660 at most"),
+        ("0001-01-01", "9998-12-31", "are 3,651,694 days; ask for 3,660 at most"),
     ],
 )
 def test_what_is_no_span_is_refused(start: str, end: str, said: str) -> None:
     """Reversed, no date, or a date in another form: which, and how to write it."""
+    started = time.perf_counter()
     with pytest.raises(RequestedDaysError, match=said):
         days_between(start, end)
+    assert time.perf_counter() - started < 1  # nothing is built of 9,998 years

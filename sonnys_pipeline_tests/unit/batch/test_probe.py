@@ -187,7 +187,7 @@ def test_an_api_that_is_down_is_left_alone() -> None:
     "error",
     [
         AuthError(403, "BadClientCredentialsError", ()),
-        ValidationError(422, "PayloadValidationError", ("site: no site has the code 'X'.",)),
+        ValidationError(422, "PayloadValidationError", ("startDate: must be a Unix timestamp.",)),
         ValidationError(400, "InvalidPayloadRequestTimestampError", ()),
     ],
     ids=lambda error: error.type,

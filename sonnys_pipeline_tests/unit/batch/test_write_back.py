@@ -351,3 +351,43 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path, file: Path) -> None:
     file.rename(long)
     bound(long).write({KEYS[0]: DONE})
     assert statuses(long) == ["completed", "", ""]
+
+
+class Slow:
+    """A clock by which each look at it is a quarter of a second later."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.25
+        return self.now
+
+
+def test_a_large_file_is_not_rewritten_for_each_row(file: Path) -> None:
+    """After a write that took long there is a pause of nineteen times that; `flush` brings what waits meanwhile."""
+    clock, written = Slow(), []
+    results = WriteBack(Manifest.read(file), "job-1", clock=clock)
+    replace = results._replace
+    results._replace = lambda *args: written.append(clock.now) or replace(*args)  # type: ignore[method-assign]
+    results.note({KEYS[0]: DONE})
+    assert statuses(file) == ["completed", "", ""]
+    results.note({KEYS[1]: DONE})
+    assert statuses(file) == ["completed", "", ""]
+    clock.now += 60
+    results.note({KEYS[2]: DONE})
+    assert statuses(file) == ["completed"] * 3
+    results.note({KEYS[0]: RowResult(RowStatus.FAILED)})
+    results.flush()
+    assert statuses(file) == ["failed", "completed", "completed"]
+    assert len(written) == 3
+    results.flush()
+    assert len(written) == 3
+
+
+def test_a_small_file_is_written_after_each_row(file: Path) -> None:
+    """Where a write takes no time, nothing waits."""
+    results = WriteBack(Manifest.read(file), "job-1", clock=lambda: 7.0)
+    for number, key in enumerate(KEYS, start=1):
+        results.note({key: DONE})
+        assert statuses(file).count("completed") == number

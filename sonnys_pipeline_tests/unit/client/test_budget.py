@@ -4,7 +4,9 @@ Time is the store's own: tests set the clock that departures are written down wi
 All stores are asked the same, the servers' ones against real servers.
 """
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ class Timeline:
         self.departures: list[int] = []
         self.lock = threading.RLock()
         self._monkeypatch = monkeypatch
-        self.now = 1_790_000_000_000
+        self._elapsed = self._now = 1_790_000_000_000
+        self.now = self._now
 
     @property
     def now(self) -> int:
@@ -38,10 +41,16 @@ class Timeline:
 
     @now.setter
     def now(self, value: int) -> None:
+        self._elapsed += value - self._now
         self._now = value
-        self._monkeypatch.setattr(budget_stores.Log, "now", lambda _: self._now)
+        self._monkeypatch.setattr(budget_stores, "elapsed_ms", lambda: self._elapsed)
         self._monkeypatch.setattr(budget_postgres, "CLOCK", f"{value}::bigint")
         self._monkeypatch.setattr(budget_redis, "CLOCK", f"local now = {value}")
+
+    def step(self, milliseconds: int) -> None:
+        """Set the servers' clocks forward; no time passes, neither there nor here."""
+        self._elapsed -= milliseconds
+        self.now += milliseconds
 
     def sleep(self, seconds: float) -> None:
         with self.lock:
@@ -229,7 +238,7 @@ def entries(budget: RequestBudget) -> int:
         return int(store.departures.bucket.count())
     if isinstance(store, budget_redis.RedisStore):
         return int(store._client.zcard(store._keys[0]))
-    return int(store._ask("SELECT count(*) FROM sonnys_request_budget"))
+    return int(store._ask("SELECT count(*) FROM sonnys_request_budget")[0])
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -333,3 +342,58 @@ def test_a_small_step_back_costs_no_block(
     timeline.now -= 300
     assert budget.try_acquire() == 0.0
     assert 15.0 < budget.try_acquire() <= 15.7
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("forward", [16_000, 3_600_000])
+def test_a_clock_set_forward_gives_no_second_block(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str, forward: int
+) -> None:
+    """The API's block is not over because a clock says so: nobody sends until it is."""
+    sharers = [open_budget(store, "2/15"), open_budget(store, "2/15")]
+    for sharer in sharers:
+        assert sharer.try_acquire() == 0.0
+    timeline.step(forward)
+    assert all(sharer.try_acquire() > 15 for sharer in sharers)
+    timeline.now += 15_000
+    assert all(0 < sharer.try_acquire() < 0.36 for sharer in sharers)
+    timeline.now += 360
+    assert [sharer.try_acquire() for sharer in sharers] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_clock_that_runs_a_little_fast_was_not_set(
+    open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str
+) -> None:
+    """A second in half an hour: what there is room for goes at once."""
+    budget = open_budget(store, "2/15")
+    assert budget.try_acquire() == 0.0
+    timeline.now += 1_800_000
+    timeline.step(1_000)
+    assert budget.try_acquire() == 0.0
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_no_wall_clock_is_asked_on_one_machine(
+    open_budget: Callable[..., RequestBudget], monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """An hour forward on this machine's clock changes nothing: a place that is taken stays so for its block."""
+    budget = open_budget(store, "1/15")
+    assert budget.try_acquire() == 0.0
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
+    monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: real() + 3_600_000_000_000)
+    assert budget.try_acquire() > 14
+
+
+def test_files_of_a_budget_are_their_owners(tmp_path: Path) -> None:
+    """The file, its lock and SQLite's own files beside it, also under a umask that takes nothing away."""
+    before = os.umask(0)
+    try:
+        with RequestBudget("id-1", RequestRate(2, 15), f"sqlite:///{tmp_path / 'state' / 'budget.sqlite'}") as budget:
+            budget.acquire()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o600}
+    assert {"budget.sqlite", "budget.sqlite.lock"} <= set(modes)

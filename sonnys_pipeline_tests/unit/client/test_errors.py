@@ -15,6 +15,7 @@ from sonnys_pipeline.client import (
     IncompleteResultError,
     JobFailedError,
     NotFoundError,
+    OversizeError,
     RateLimitError,
     RedirectedError,
     ResponseFormatError,
@@ -40,6 +41,7 @@ TREE = {
     ServerError: APIStatusError,
     ResponseFormatError: APIError,
     UnparsableRowError: ResponseFormatError,
+    OversizeError: ResponseFormatError,
     UnknownJobStatusError: ResponseFormatError,
     JobFailedError: APIError,
     IncompleteResultError: APIError,
@@ -57,6 +59,7 @@ ERRORS = [
     ServerError(500, "ServerUnexpectedFailure", ("Oh.", "support code 7")),
     APIStatusError(418, None, ()),
     ResponseFormatError("not JSON"),
+    OversizeError("too much"),
     UnparsableRowError("1:1", "items.0.net", "Input should be a valid number", [{"id": "1:1"}], "h1"),
     JobFailedError("h1", {"startDate": 1}, {"status": "fail"}),
     UnknownJobStatusError("queued"),
@@ -104,6 +107,7 @@ def test_public_names_are_pinned() -> None:
         "JobStatus",
         "LineItem",
         "NotFoundError",
+        "OversizeError",
         "RateLimitError",
         "RedirectedError",
         "RequestBudget",
@@ -134,6 +138,29 @@ def test_errors_survive_pickling(error: APIError) -> None:
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+BAD = "\x1b[2J\x07\x9b1m\u202e\ud83d\r\n\x1b]8;;https://evil.test\x1b\\\\x"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ResponseFormatError(f"load job {BAD}: not JSON"),
+        AuthError(403, BAD, (BAD, BAD), BAD),
+        UnparsableRowError(BAD * 100, BAD, BAD, [], BAD),
+        JobFailedError(BAD),
+        IncompleteResultError(1, 2, BAD),
+        RedirectedError(f"redirected to {BAD}"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_message_acts_on_a_terminal(error: APIError) -> None:
+    """Whatever a server wrote stands in one line, with every control, mark and half character spelled out."""
+    text = str(error)
+    assert text.isprintable()
+    assert "\\x1b[2J" in text
+    assert len(text) < 1500
 
 
 def test_a_failed_job_says_which() -> None:

@@ -130,6 +130,12 @@ def test_a_submission_without_a_hash_is_refused(api: Mock, wired_client: SonnysC
         ({"status": "pass", "data": {}, "total": 0}, "data"),
         ({"status": "pass", "data": [], "total": "7"}, "total"),
         ({"status": "pass", "data": [], "total": True}, "total"),
+        ({"status": "pass", "data": [], "total": -1}, "total"),
+        ({"status": "pass", "data": [], "total": 1.5}, "total"),
+        ({"status": "pass", "data": [], "total": 10**9}, "total"),
+        ({"status": "pass", "data": [], "total": 10**400}, "total"),
+        ({"status": "pass", "data": [{}], "total": None}, "total"),
+        ({"status": "pass", "data": [{}] * 100}, "total"),
     ],
 )
 def test_rows_and_total_are_what_the_contract_says(
@@ -139,6 +145,14 @@ def test_rows_and_total_are_what_the_contract_says(
     say(api, answer)
     with pytest.raises(ResponseFormatError, match=f"`{named}`"):
         wired_client.transactions.get_job_data("h1")
+
+
+@pytest.mark.parametrize("rows", [[], None])
+def test_a_window_without_rows_is_told_with_nulls(api: Mock, wired_client: SonnysClient, rows: object) -> None:
+    """L2: `pass` with nulls for `total`, `limit` and `offset` is an empty window, and costs two requests."""
+    say(api, {"hash": "h1"}, {"status": "pass", "data": rows, "offset": None, "limit": None, "total": None})
+    assert wired_client.transactions.load_job() == []
+    assert paths(api) == ["load-job", "get-job-data"]
 
 
 @pytest.mark.parametrize("body", [[], "text", {"hash": "h1"}, {"data": []}, {"data": None}])

@@ -93,6 +93,79 @@ def test_pages_that_end_early_are_an_error(wired_client: SonnysClient, wire: Any
         wired_client.transactions.list()
 
 
+@pytest.mark.parametrize("path", VERBS)
+@pytest.mark.parametrize("rows", [[], None])
+def test_a_null_total_is_an_empty_list(wired_client: SonnysClient, wire: Any, path: str, rows: object) -> None:
+    """L3: a list that finds nothing answers `total: null`, in one request."""
+    wire.answer(body={"data": {"transactions": rows, "offset": None, "limit": None, "total": None}})
+    assert VERBS[path](wired_client, startDate=1, endDate=2) == []
+    assert len(wire.sent) == 1
+
+
+NO_TOTALS = [-1, 1.5, 1.0, True, False, "7", "", [], {}, 10**9, 10**30, 10**400]
+
+
+@pytest.mark.parametrize("total", NO_TOTALS, ids=lambda total: repr(total)[:12])
+def test_a_total_that_cannot_be_one_names_the_field(wired_client: SonnysClient, wire: Any, total: object) -> None:
+    """Negative, fractional, huge, or of another kind: refused for what it is, by lists and by `count` alike."""
+    wire.answer(body={"data": {"transactions": [], "total": total}})
+    for ask in (wired_client.transactions.list, wired_client.transactions.count):
+        with pytest.raises(ResponseFormatError, match="GET /transaction: `total` should be") as caught:
+            ask()
+        assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("answer", [{"total": None}, {}])
+def test_rows_without_their_total_are_refused(wired_client: SonnysClient, wire: Any, answer: dict[str, Any]) -> None:
+    """A null `total` beside rows, or none beside a full page: how many there are is not known."""
+    wire.answer(body={"data": {"transactions": [summary(number) for number in range(100)], **answer}})
+    with pytest.raises(ResponseFormatError, match="`total` should be int, not NoneType"):
+        wired_client.transactions.list()
+
+
+def test_a_row_on_two_pages_is_one_row(wired_client: SonnysClient, wire: Any) -> None:
+    """Each id once, as the page that was read later has it."""
+    wire.answer(body=page(range(100), 103))
+    later = [summary(99, total=9.0), *[summary(number) for number in range(100, 103)]]
+    wire.answer(body={"data": {"transactions": later, "total": 103}})
+    rows = wired_client.transactions.list()
+    assert [row.trans_number for row in rows] == list(range(103))
+    assert rows[99].total == 9.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (page(range(100), 200), page(range(100), 200), r"promised 200 rows and 100 distinct"),  # `offset` is ignored
+        (page(range(100), 150), page(range(98, 148), 149), r"promised 149 rows and 148 distinct"),
+        (page(range(5), 3), None, r"promised 3 rows and 5 distinct"),
+        (page(range(99), 150), None, r"promised 150 rows and 99 distinct"),  # not full, so the last
+        (page(range(2), 10**6), None, r"promised 1000000 rows and 2 distinct"),
+    ],
+)
+def test_a_list_whose_rows_and_total_disagree_is_refused(
+    wired_client: SonnysClient, wire: Any, first: object, second: object, said: str
+) -> None:
+    """As `load_job` does: never a list with rows missing or in it twice, and no walk through pages that do not come."""
+    wire.answer(body=first)
+    if second is not None:
+        wire.answer(body=second)
+    with pytest.raises(IncompleteResultError, match=said):
+        wired_client.transactions.list()
+    assert len(wire.sent) == 1 + (second is not None)
+
+
+def test_a_row_that_is_listed_twice_is_one_row(wired_client: SonnysClient, wire: Any) -> None:
+    """Equal copies that `total` counts collapse; two different rows of one id do not, and the id is named."""
+    wire.answer(body=page(range(100), 103))
+    wire.answer(body={"data": {"transactions": [summary(99), summary(100), summary(100)], "total": 103}})
+    assert [row.trans_number for row in wired_client.transactions.list()] == list(range(101))
+    wire.script.clear()
+    wire.answer(body={"data": {"transactions": [summary(1), summary(2), summary(2, total=9.0)], "total": 3}})
+    with pytest.raises(IncompleteResultError, match=r"two different rows have the id 2:1: .*promised 3 rows and 2"):
+        wired_client.transactions.list()
+
+
 def test_a_list_item_is_typed(wired_client: SonnysClient, wire: Any) -> None:
     """Number, id, dollars and an aware instant."""
     wire.answer(body=page(range(7, 8), 1))
@@ -150,6 +223,22 @@ def test_count_of_nothing_is_zero(wired_client: SonnysClient, wire: Any) -> None
     assert wired_client.transactions.count() == 0
     with pytest.raises(NotFoundError):
         wired_client.transactions.count()
+
+
+@pytest.mark.parametrize("rows", [[], None])
+def test_count_of_a_null_total_is_zero(wired_client: SonnysClient, wire: Any, rows: object) -> None:
+    """L3: nothing found, said with nulls."""
+    wire.answer(body={"data": {"transactions": rows, "offset": None, "limit": None, "total": None}})
+    assert wired_client.transactions.count() == 0
+
+
+def test_sites_survive_nulls(wired_client: SonnysClient, wire: Any) -> None:
+    """Null for everything that a site may lack hides no other site; nothing found is said as other lists say it."""
+    nulls = {"siteID": None, "code": None, "name": None, "timezone": None}
+    wire.answer(body={"data": {"sites": [nulls, {"code": "MAIN", "name": "Main"}], "total": None}})
+    wire.answer(body={"data": {"sites": None, "total": None}})
+    assert [(site.code, site.name) for site in wired_client.sites.list()] == [(None, ""), ("MAIN", "Main")]
+    assert wired_client.sites.list() == []
 
 
 def test_sites_with_their_quirks(wired_client: SonnysClient, wire: Any) -> None:

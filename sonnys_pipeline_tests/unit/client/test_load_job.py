@@ -233,6 +233,36 @@ def test_the_same_rows_again_do_not_count_twice(
         wired_client.transactions.load_job()
 
 
+def test_a_row_that_is_listed_twice_is_one_row(
+    api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow
+) -> None:
+    """Equal copies that `total` counts collapse, on a page and across two; nothing is missing."""
+    api.submitted()
+    api.passed([make_row(place) for place in (*range(99), 98)], 103)
+    api.submitted()
+    api.passed([make_row(98), make_row(200), make_row(200)], 103)
+    assert [row.id for row in wired_client.transactions.load_job()] == [f"{n}:1" for n in (*range(99), 200)]
+
+
+def test_two_rows_of_one_id_are_named(api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow) -> None:
+    """Different contents under one id: which of them is right is not known."""
+    api.submitted()
+    api.passed([make_row(1), make_row(2), make_row(2, total=1.0)], 3)
+    with pytest.raises(IncompleteResultError, match=r"two different rows have the id 2:1: .*promised 3 rows and 2"):
+        wired_client.transactions.load_job()
+
+
+def test_a_page_that_is_not_full_ends_the_paging(
+    api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow
+) -> None:
+    """A `total` that pages do not bring is not asked for half a million times."""
+    api.submitted()
+    api.passed([make_row(1), make_row(2)], 10**6)
+    with pytest.raises(IncompleteResultError, match="promised 1000000 rows and 2"):
+        wired_client.transactions.load_job()
+    assert len(api.asked(SUBMIT)) == 1
+
+
 def test_an_empty_page_ends_the_paging(api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow) -> None:
     """LJ-05: an empty page before `total` is reached is an error at once, not a walk through all other pages."""
     api.submitted()

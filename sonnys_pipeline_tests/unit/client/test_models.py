@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError as PydanticValidationError
 
-from sonnys_pipeline.client import Site, TransactionJobItem, UnparsableRowError
-from sonnys_pipeline.client.models import extra_of, parse_rows, unknown_fields
+from sonnys_pipeline.client import Site, TransactionJobItem, TransactionListItem, UnparsableRowError
+from sonnys_pipeline.client.models import LARGEST_AMOUNT, extra_of, parse_rows, unknown_fields
 
 MakeRow = Callable[..., dict[str, Any]]
 
@@ -153,6 +153,82 @@ def test_money_is_a_number(make_row: MakeRow, value: object) -> None:
         with pytest.raises(UnparsableRowError) as caught:
             parse_rows(TransactionJobItem, [row])
         assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "value", [1e16, -1e16, LARGEST_AMOUNT + 0.01, 10**400, "1e300", 9_999_999_999_999_999_999, True]
+)
+def test_an_absurd_amount_is_refused(make_row: MakeRow, value: object) -> None:
+    """The number of a gift card typed as an amount: row and field are named, wherever money stands."""
+    rows = [make_row(total=value), make_row(), make_row(), make_row(discount=[{**DISCOUNT, "discount": value}])]
+    rows[1]["tenders"][0]["amount"] = value
+    rows[2]["items"][0]["additionalFee"] = value
+    fields = ["total", "tenders.0.amount", "items.0.additionalFee", "discount.0.discount"]
+    for row, field in zip(rows, fields, strict=True):
+        with pytest.raises(UnparsableRowError, match=rf"row 876:1: field {field}: ") as caught:
+            parse_rows(TransactionJobItem, [row])
+        assert (caught.value.row_id, caught.value.field) == ("876:1", field)
+    with pytest.raises(UnparsableRowError, match="field total"):
+        parse_rows(
+            TransactionListItem, [{"transNumber": 1, "transId": "1:1", "total": value, "date": "2026-03-10T00:00:00Z"}]
+        )
+
+
+def test_a_plausible_amount_is_an_amount(make_row: MakeRow) -> None:
+    """The bound itself, either way, and what is written as text."""
+    for value in (LARGEST_AMOUNT, -LARGEST_AMOUNT, "7.99", 0, -0.0):
+        assert parse_rows(TransactionJobItem, [make_row(total=value)])[0].total == float(value)
+
+
+def test_counts_and_numbers_are_plausible(make_row: MakeRow) -> None:
+    """A million pieces of one thing, a thousand million million tickets: more is no count, and a flag is none."""
+    for value in (10**9, -(10**9), 10**400, True):
+        row = make_row()
+        row["items"][0]["quantity"] = value
+        with pytest.raises(UnparsableRowError, match=r"field items\.0\.quantity"):
+            parse_rows(TransactionJobItem, [row])
+    for value in (10**16, 10**400, False):
+        with pytest.raises(UnparsableRowError, match="field number"):
+            parse_rows(TransactionJobItem, [make_row(number=value)])
+        with pytest.raises(UnparsableRowError, match="field siteID"):
+            parse_rows(Site, [{"siteID": value, "name": "Main"}])
+
+
+def test_no_discounts_however_they_are_said(make_row: MakeRow) -> None:
+    """Null, empty or left out: no discounts."""
+    left_out = make_row()
+    del left_out["discount"]
+    rows = [make_row(discount=None), make_row(discount=[]), make_row(discounts=None) | {"discount": None}, left_out]
+    assert [item.discounts for item in parse_rows(TransactionJobItem, rows)] == [[], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("discounts", lambda row: row.update(discounts=[DISCOUNT])),
+        ("location_code", lambda row: row.update(location_code="EVIL")),
+        ("customer_id", lambda row: (row.pop("customerId"), row.update(customer_id="EVIL"))),
+        ("items.0.is_voided", lambda row: row["items"][0].update(is_voided=True)),
+        ("discount.0.discountAmount", lambda row: row.update(discount=[{**DISCOUNT, "discountAmount": 9.0}])),
+    ],
+)
+def test_one_field_in_two_spellings_is_refused(make_row: MakeRow, field: str, change: Callable[..., object]) -> None:
+    """Neither wins over the other: row and field are named. Names that only Python has are none of the API's."""
+    row = make_row(2)
+    change(row)
+    with pytest.raises(UnparsableRowError) as caught:
+        parse_rows(TransactionJobItem, [make_row(1), row])
+    assert (caught.value.row_id, caught.value.field) == ("2:1", field)
+    assert "EVIL" not in str(caught.value)
+
+
+def test_a_null_beside_the_other_spelling_is_none(make_row: MakeRow) -> None:
+    """Only one of them says something; the row that came is not touched."""
+    row = make_row(discount=[{**DISCOUNT, "discount": None, "discountAmount": 2.5}])
+    item = parse_rows(TransactionJobItem, [row])[0]
+    assert item.discounts[0].discount == 2.5
+    assert extra_of(item) == {}
+    assert "discountAmount" in row["discount"][0]
 
 
 @pytest.mark.parametrize(

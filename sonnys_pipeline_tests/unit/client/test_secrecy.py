@@ -12,7 +12,7 @@ import requests
 from pydantic import SecretStr
 
 from sonnys_pipeline.client import APIConnectionError, APIError, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.client.transport import masked
+from sonnys_pipeline.client.quoting import masked
 from sonnys_pipeline.settings import Settings
 from sonnys_pipeline.simulator import Faults, Simulator
 
@@ -153,9 +153,9 @@ ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in API_KEY)
         (502, ECHO.encode()),
         (200, ECHO.encode()),
         (502, f"{'x' * 290}{API_KEY}".encode()),
-        (403, {"type": f"Bad {API_ID}", "message": f"no such key: {API_KEY}", "code": API_KEY}),
+        (403, {"type": "BadClientCredentialsError", "message": f"no such key: {API_KEY}", "code": API_KEY}),
         (422, {"type": "PayloadValidationError", "messages": [f"{API_ID} may not", {"key": API_KEY}]}),
-        (500, f'{{"message": "{ESCAPED}"}}'.encode()),
+        (500, f'{{"type": "ServerUnexpectedFailure", "message": "{ESCAPED}"}}'.encode()),
     ],
     ids=["page", "page with 200", "at the cut", "message", "messages", "escaped"],
 )

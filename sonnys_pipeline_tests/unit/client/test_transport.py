@@ -1,6 +1,7 @@
 """LJ-09, BM-07: one exchange: which addresses are accepted, what is followed, what each status becomes."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,11 +80,16 @@ def test_the_support_code_is_kept() -> None:
         (b"<html>\n  <h1>Bad   Gateway</h1>\n</html>", "<html> <h1>Bad Gateway</h1> </html>"),
         (b"", "no message"),
         (b"\xff\xfe\x00", "\ufffd"),
-        (b"[1, 2]", "[1, 2]"),
-        (b'"text"', '"text"'),
-        (b'{"type": 7}', '{"type": 7}'),
-        (b'{"message": null}', "null"),
-        (b'{"messages": {"a": "b"}}', "{'a': 'b'}"),
+        (b"Zo\x1b[2Je \xe2\x80\xae", "Zo\\x1b[2Je \\u202e"),
+        (b"see http://user:pa@ss@proxy.test/", "see http://***@proxy.test/"),
+        # JSON that is not the API's error might be rows: none of it is quoted.
+        (b"[1, 2]", "HTTP 502 without a type: no message"),
+        (b'"text"', "HTTP 502 without a type: no message"),
+        (b'{"type": 7}', "HTTP 502 without a type: no message"),
+        (b'{"message": "Lee"}', "HTTP 502 without a type: no message"),
+        (b'{"messages": {"a": "b"}}', "HTTP 502 without a type: no message"),
+        (b'{"type": "Zoe Lee", "message": "Lee"}', "HTTP 502 without a type: no message"),
+        (b'[{"customerName": "Lee', "HTTP 502 without a type: no message"),
     ],
 )
 def test_a_foreign_body_is_quoted(body: bytes, quoted: str) -> None:
@@ -93,6 +99,33 @@ def test_a_foreign_body_is_quoted(body: bytes, quoted: str) -> None:
     assert error.type is None
     assert quoted in str(error)
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 226, 299, 304])
+def test_only_200_is_an_answer(wired_client: SonnysClient, wire: Any, status: int) -> None:
+    """Whatever else a proxy or server calls success is an error, and nothing of its body is quoted."""
+    wired_client.max_retries = 0
+    for body in ({"data": {"sites": []}}, {"type": "Lee", "message": "Lee"}, b"<html>Lee", [{"name": "Lee"}]):
+        wire.answer(status, body)
+        wire.script = wire.script[-1:]
+        with pytest.raises(APIStatusError, match=f"HTTP {status} .*only 200 is an answer") as caught:
+            wired_client.sites.list()
+        assert "Lee" not in f"{caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize("status", [200, 418, 502])
+def test_pages_are_not_quoted_where_nothing_personal_is_kept(wire: Any, status: int) -> None:
+    """`SONNYS_PII=hash` or `drop`: nobody knows what stands in a page; the API's own words are still told."""
+    with SonnysClient("id", "key", base_url="https://api.test/v1", quotes_pages=False, max_retries=0) as client:
+        client._transport._session.mount("https://", wire)
+        wire.answer(status, b"<html>Zoe Lee")
+        with pytest.raises(APIError) as caught:
+            client.sites.list()
+        assert "Lee" not in f"{caught.value} {vars(caught.value)}"
+        wire.answer(422, {"type": "PayloadValidationError", "messages": ["site: Only 1 site can be selected."]})
+        wire.script = wire.script[-1:]
+        with pytest.raises(ValidationError, match="Only 1 site"):
+            client.sites.list()
 
 
 def test_a_long_body_is_cut() -> None:
@@ -248,6 +281,44 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_loopback_is_this_machine(host: str, loopback: bool) -> None:
     """Names are not looked up."""
     assert is_loopback(host) is loopback
+
+
+def test_netrc_is_not_sent_along(monkeypatch: pytest.MonkeyPatch, wire: Any, tmp_path: Path) -> None:
+    """What `~/.netrc` has for the API's host is another's login: ours are the headers; proxies still come from outside.
+
+    Certificates of the environment are kept, too.
+    """
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(netrc))
+    wire.answer(body={"data": {"sites": []}})
+    for base_url in ("https://api.test/v1", "http://127.0.0.1:1/v1"):
+        with SonnysClient("id", "key", base_url=base_url) as client:
+            session = client._transport._session
+            session.mount("https://", wire)
+            session.mount("http://", wire)
+            client.sites.list()
+            outside = session.merge_environment_settings("https://api.test/v1", {}, None, None, None)
+            if base_url.startswith("https"):
+                assert (outside["proxies"]["https"], outside["verify"]) == ("http://proxy.test:3128", str(netrc))
+    assert len(wire.sent) == 2
+    assert not any("Authorization" in sent.headers for sent in wire.sent)
+
+
+@pytest.mark.parametrize("proxy", ["http://bob:hunter2@[bad", "http://bob:hunter2@proxy.test:99999", "bob:hunter2@:80"])
+def test_the_password_of_a_proxy_is_not_printed(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """The HTTP library quotes the address that it could not use: user and password are masked in its words."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setenv("https_proxy", proxy)
+    with (
+        SonnysClient("id", "key", base_url="https://api.invalid/v1", max_retries=0) as client,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        client.sites.list()
+    assert "hunter2" not in str(caught.value)
 
 
 def test_no_proxy_stands_between_us_and_loopback(monkeypatch: pytest.MonkeyPatch, wire: Any) -> None:

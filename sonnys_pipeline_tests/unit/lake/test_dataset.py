@@ -4,9 +4,6 @@ import errno
 import os
 import resource
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -19,7 +16,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.locks import FileLocks
-from sonnys_pipeline.lake.writers import file_writer, this_machine
+from sonnys_pipeline.lake.writers import this_machine
 
 ASSET, DAY = "transactions", "2026-03-10"
 OLD = pa.table({"id": ["a", "b"], "total": [1.0, 2.0]})
@@ -157,49 +154,6 @@ def test_an_unwritable_root_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UnwritableLakeError, match=r"cannot write .*taken.*mend the rights"):
         Lake(tmp_path / "taken" / "data").land(ASSET, OLD, partition=DAY)
-
-
-def test_leftovers_of_killed_writers_are_removed(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BM-03, BM-05: an unfinished file goes when its writer is dead, or long silent elsewhere; no other one does."""
-    landed = folder.land(ASSET, OLD, partition=DAY).path
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    monkeypatch.setattr("sonnys_pipeline.lake.writers.socket.gethostname", lambda: "node-1.local")
-    here = file_writer().rpartition("-")[0]
-    assert here.startswith("node_1_local_")
-    writers = {
-        "dead": f"{here}-{gone.pid}",
-        "alive": f"{here}-{os.getpid()}",
-        "another boot": f"node_1_local_00000000-{gone.pid}",
-        "elsewhere": f"node_2-{gone.pid}",
-        "long ago": "node_2-7",
-    }
-    unfinished = {who: landed.with_name(f".part-0.parquet.{name}.0a1b.tmp") for who, name in writers.items()}
-    for path in unfinished.values():
-        path.write_bytes(b"PAR1")
-    os.utime(unfinished["long ago"], (time.time() - 4000,) * 2)
-    assert set(folder.remove_leftovers(ASSET, DAY)) == {unfinished["dead"], unfinished["long ago"]}
-    assert set(landed.parent.iterdir()) == {
-        landed,
-        unfinished["alive"],
-        unfinished["elsewhere"],
-        unfinished["another boot"],
-    }
-    assert folder.remove_leftovers(ASSET, "2020-01-01") == []
-
-
-def test_an_unfinished_file_names_its_writer(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BM-05: what a killed process leaves is recognised as its own by the next one."""
-
-    def killed(_table: pa.Table, file: object, **_options: object) -> None:
-        (beside,) = folder.path(ASSET, DAY).parent.iterdir()
-        monkeypatch.setattr("sonnys_pipeline.lake.writers.is_running", lambda process: process != os.getpid())
-        assert folder.remove_leftovers(ASSET, DAY) == [beside]
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr("sonnys_pipeline.lake.dataset.pq.write_table", killed)
-    with pytest.raises(UnwritableLakeError):
-        folder.land(ASSET, NEW, partition=DAY)
 
 
 def test_rows_are_not_replaced_by_nothing(lake: Lake) -> None:

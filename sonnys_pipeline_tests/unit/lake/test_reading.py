@@ -163,12 +163,12 @@ def test_what_a_file_does_not_have_is_named(lake):
         scan(lake, "transactions", DAYS, sites=[])
 
 
-def test_a_later_file_without_the_column_is_named(lake):
-    """A file that is older than a column is found before anything is read, whichever day it is."""
-    lake.land("transactions", rows("2026-03-12").drop_columns("at"), partition="2026-03-12")
+def test_a_later_file_without_the_column_of_sites_is_named(lake):
+    """Its rows would all count as rows of no site: found before anything is read, whichever day it is."""
+    lake.land("transactions", rows("2026-03-12").drop_columns("location_code"), partition="2026-03-12")
 
-    with pytest.raises(LakeError, match=r"date=2026-03-12.* has no column at"):
-        scan(lake, "transactions", [*DAYS, "2026-03-12"])
+    with pytest.raises(LakeError, match=r"date=2026-03-12.* has no column location_code; materialize it again"):
+        scan(lake, "transactions", [*DAYS, "2026-03-12"], sites=["S1"])
     assert scan(lake, "transactions", [*DAYS, "2026-03-12"], columns=["id"]).table().num_rows == 9
 
 

@@ -161,3 +161,10 @@ def test_every_kind_of_field_has_its_type() -> None:
     )
     assert whole.field("names").type == pa.list_(pa.field("element", pa.string()))
     assert whole.field("count") == pa.field("count", pa.int64(), nullable=False)
+
+
+def test_a_number_beyond_all_numbers_leaves_the_extra_column_json(make_row: Callable[..., dict[str, Any]]) -> None:
+    """`1e999` is JSON, and what Python makes of it is not: it is text there, and large numbers stay numbers."""
+    item = TransactionJobItem.model_validate(make_row(kiosk=float("inf"), big=10**40))
+    (extra,) = to_table([item], TRANSACTIONS)["extra"].to_pylist()
+    assert extra == '{"big": 1' + "0" * 40 + ', "kiosk": "Infinity"}'

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, UnparsableRowError
 from sonnys_pipeline.client.models import parse_rows
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
+from sonnys_pipeline.loading import decoding
 from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
 from sonnys_pipeline.loading.pages import parse_page
 from sonnys_pipeline.simulator import World
@@ -32,7 +33,7 @@ def by_models(rows):
 def lifelike():
     """Two hours of a chain with everything that rows can have: quirks, voids, discounts in both spellings."""
     noon = datetime(2026, 3, 10, 18, tzinfo=UTC)
-    rows = list(World(seed=3, sites=12).rows(noon, noon + timedelta(hours=2)))
+    rows = list(World(seed=3, sites=12, api="documented").rows(noon, noon + timedelta(hours=2)))
     assert len(rows) > 200
     return rows
 
@@ -100,6 +101,19 @@ DOUBTFUL = {
     "a fraction of a thing": lambda row: row["items"][0].update(quantity=1.5),
     "a flag as a number": lambda row: row.update(isPrepaidSale=1),
     "a number for text": lambda row: row.update(locationCode=7),
+    "an absurd amount": lambda row: row.update(total=1e16),
+    "an absurd amount owed": lambda row: row["tenders"][0].update(change=-10_000_000.01),
+    "an absurd discount": lambda row: row.update(discount=[{"discountName": "x", "discountAmount": 1e12}]),
+    "an absurd quantity": lambda row: row["items"][0].update(quantity=10**9),
+    "an absurd number": lambda row: row.update(number=-(10**16)),
+    "a flag as an amount": lambda row: row.update(total=True),
+    "null discounts": lambda row: row.update(discount=None),
+    "two spellings of the list": lambda row: row.update(discounts=[]),
+    "two spellings of an amount": lambda row: row.update(
+        discount=[{"discountName": "x", "discount": 1.0, "discountAmount": 1.0}]
+    ),
+    "our own name": lambda row: row.update(location_code="EVIL"),
+    "our own name in a list": lambda row: row["items"][0].update(is_voided=True),
     "the other spelling of the list": lambda row: row.update(discounts=row.pop("discount")),
 }
 
@@ -140,6 +154,23 @@ def test_what_is_no_page_goes_to_the_models(body):
 def test_a_job_that_has_not_passed_is_not_decoded(make_row, status):
     """Only `pass` has rows."""
     assert decode_page(page_body([make_row()], status=status)) is None
+
+
+def test_an_empty_second_spelling_is_none(make_row):
+    """Null beside the amount says nothing, in either order; both ways agree."""
+    for spellings in ({"discount": None, "discountAmount": 2.5}, {"discount": 2.5, "discountAmount": None}):
+        row = make_row(discount=[{"discountName": "x", **spellings}])
+        _, table = decode_page(page_body([row]))
+        assert without_empty_text(table).equals(by_models([row]))
+        assert table["discounts"].to_pylist()[0][0]["discount"] == 2.5
+
+
+def test_every_number_has_a_bound():
+    """What stands behind the models (sums, decimals, reports) can hold whatever they let through."""
+    for reader in (decoding._ROW, *[column.part for column in decoding._ROW._plan if column.part]):
+        for column in reader._plan:
+            is_number = pa.types.is_floating(column.kind) or pa.types.is_integer(column.kind)
+            assert (column.largest is not None) is is_number, column.name
 
 
 def test_broken_text_is_refused(make_row):

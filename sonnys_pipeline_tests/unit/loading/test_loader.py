@@ -1,15 +1,24 @@
 """The loader on a virtual clock: BM-01, BM-02, BM-03, BM-06, BM-07, LJ-05, LJ-10; DESIGN decision 1."""
 
+import pickle
 import re
 from collections import Counter
 from datetime import timedelta
 
 import pytest
+from pydantic_core import from_json, to_json
 
-from sonnys_pipeline.client import APIConnectionError, AuthError, IncompleteResultError, RateLimitError, ValidationError
+from sonnys_pipeline.client import (
+    APIConnectionError,
+    AuthError,
+    IncompleteResultError,
+    RateLimitError,
+    ResponseFormatError,
+    ValidationError,
+)
 from sonnys_pipeline.loading.days import Day, Window
 from sonnys_pipeline.loading.outcomes import FailedDay, LoadingStoppedError, LoadObserver
-from sonnys_pipeline.loading.pages import LoadedDay
+from sonnys_pipeline.loading.pages import ImplausibleTotalError, LoadedDay
 from sonnys_pipeline.loading.schedule import LoaderOptions
 from sonnys_pipeline.loading.work import DayRequest, LiveJob
 from sonnys_pipeline_tests.unit.loading.scene import Scene, keys
@@ -283,3 +292,51 @@ def test_a_defect_is_not_taken_for_an_answer():
     scene.api.submit_job = broken
     with pytest.raises(ZeroDivisionError):
         scene.load(keys(1))
+
+
+class Promising(VirtualApi):
+    """Answers the job of one day with a total of its own choice, and with so many rows a page."""
+
+    promised, brings = 10**12, 100
+
+    def get_job_body(self, job_hash):
+        body = super().get_job_body(job_hash)
+        data = from_json(body)["data"]
+        if data["status"] == "pass" and self.jobs[job_hash].params["startDate"] // 86400 % 2:
+            data |= {"total": self.promised, "data": data["data"][: self.brings]}
+        return to_json({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("promised", "brings", "error", "said"),
+    [
+        (10**7, 100, ImplausibleTotalError, "promises 10,000,000 rows, and no more than 1,000,000 are believed"),
+        (10**5, 2, IncompleteResultError, "page 1 is not full"),
+        (10**5, 0, IncompleteResultError, "page 1 is not full"),
+        (10**12, 100, ResponseFormatError, "`total` should be from 0 to"),
+    ],
+)
+def test_a_total_that_cannot_be_costs_its_day_and_little_else(promised, brings, error, said):
+    """Neither memory nor requests for rows that do not come; the days beside it land."""
+    scene = Scene(rows_per_day=300)
+    scene.api.__class__ = type("Promising", (Promising,), {"promised": promised, "brings": brings})
+    outcomes = scene.load(keys(4))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, FailedDay)]
+    assert len(failed) == 2
+    assert sum(outcome.table.num_rows for outcome in outcomes if isinstance(outcome, LoadedDay)) == 600
+    for day in failed:
+        assert isinstance(day.error, error)
+        assert said in str(day.error)
+        assert day.requests < 60
+
+
+def test_a_total_is_bounded_for_each_site():
+    """What one site cannot have, all of them together may; the setting is named."""
+    scene = Scene(rows_per_day=250, options=LoaderOptions(most_rows=200))
+    assert isinstance(scene.load(keys(1))[0], LoadedDay)
+    scene = Scene(rows_per_day=250, options=LoaderOptions(most_rows=200))
+    (day,) = scene.load([DayRequest(Day.of(keys(1)[0]), sites=("MAIN",))])
+    assert isinstance(day.error, ImplausibleTotalError)
+    assert "of site MAIN: the API promises 251 rows" in str(day.error)
+    assert "raise SONNYS_MOST_ROWS" in str(day.error)
+    assert pickle.loads(pickle.dumps(day.error)).args == day.error.args  # noqa: S301 - our own bytes

@@ -50,7 +50,7 @@ def test_every_row_once_or_a_named_failure(shares, days, rows_per_day, job_secon
         span = Day.of(outcome.day.key)
         expected = [
             f"{round(instant * 1000)}:1"
-            for instant in scene.api.instants(int(span.start.timestamp()), int(span.end.timestamp()) - 1)
+            for instant, _ in scene.api.instants(int(span.start.timestamp()), int(span.end.timestamp()) - 1)
         ]
         assert ids == Counter(expected)
     assert scene.exchange.closed

@@ -10,6 +10,7 @@ from sonnys_pipeline.client import (
     IncompleteResultError,
     JobData,
     JobStatus,
+    OversizeError,
     ResponseFormatError,
     TransactionJobItem,
     UnknownJobStatusError,
@@ -66,6 +67,18 @@ def test_a_page_without_rows_has_its_columns() -> None:
     assert (page.total, list(page.ids), page.table.schema) == (0, [], TRANSACTIONS)
 
 
+def test_null_totals_mean_no_rows(make_row: MakeRow) -> None:
+    """L2: a closed site's answer is a page without rows; a null beside rows is an error that names the field."""
+    nulls = {"offset": None, "limit": None, "total": None}
+    for rows in ([], None):
+        page = parse_page("h1", answer("h1", "pass", data=rows, **nulls))
+        assert isinstance(page, PageRows)
+        assert (page.total, list(page.ids), page.table.schema) == (0, [], TRANSACTIONS)
+        assert complete_window(WINDOW, [page]).total == 0
+    with pytest.raises(ResponseFormatError, match="load job h1: `total` should be int, not NoneType"):
+        parse_page("h1", answer("h1", "pass", data=[make_row()], **nulls))
+
+
 @pytest.mark.parametrize("status", [JobStatus.WORKING, JobStatus.FAIL])
 def test_a_job_that_has_not_passed_is_told_as_it_is(status: JobStatus) -> None:
     """Its status, and whatever the API said beside it."""
@@ -80,6 +93,11 @@ def test_a_job_that_has_not_passed_is_told_as_it_is(status: JobStatus) -> None:
         (b'{"data": {"hash": "h1", "status": "queued"}}', UnknownJobStatusError),
         (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": "0"}}', ResponseFormatError),
         (b'{"data": {"hash": "h1", "status": "pass", "total": 0}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": -1}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 2.5}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": true}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 1000000000}}', ResponseFormatError),
+        (b'{"data": {"hash": "h1", "status": "pass", "data": [], "total": 1' + b"0" * 400 + b"}}", ResponseFormatError),
         (b'{"data": []}', ResponseFormatError),
         (b"[]", ResponseFormatError),
         (b"<html>", ResponseFormatError),
@@ -100,6 +118,14 @@ def test_a_row_that_does_not_fit_is_named(make_row: MakeRow) -> None:
         passed("h7", rows)
     error = caught.value
     assert (error.row_id, error.field, error.page_hash, list(error.page)) == ("2:1", "total", "h7", rows)
+
+
+def test_a_page_has_no_more_rows_than_were_asked_for(make_row: MakeRow) -> None:
+    """A hundred, from the contract; what a hundred thousand would cost is not tried."""
+    rows = [make_row(number) for number in range(101)]
+    assert len(passed("h1", rows[:100], 101).ids) == 100
+    with pytest.raises(OversizeError, match="load job h1: 101 rows came on a page, and 100 were asked for"):
+        passed("h1", rows)
 
 
 def test_fields_that_no_model_knows_are_kept_and_counted(make_row: MakeRow) -> None:
@@ -133,6 +159,45 @@ def test_each_id_once_and_the_newest_wins(make_row: MakeRow) -> None:
     ]
     loaded = complete_window(WINDOW, pages)
     assert list(zip(ids(loaded), loaded.table["total"].to_pylist(), strict=True)) == [("1:1", 1.0), ("2:1", 9.0)]
+
+
+def test_equal_copies_that_total_counts_are_one_row(make_row: MakeRow) -> None:
+    """A ticket that the API lists twice keeps no day from landing; the number of copies is told."""
+    pages = [
+        passed("h1", [make_row(1), make_row(2), make_row(2)], 5),
+        passed("h2", [make_row(2), make_row(3, loyaltyTier="gold")], 5),
+    ]
+    loaded = complete_window(WINDOW, pages)
+    assert (ids(loaded), loaded.total, loaded.repeats) == (["1:1", "2:1", "3:1"], 3, 2)
+    assert LoadedDay(DAY, (loaded, loaded), loaded.table, LOADED_AT, 1, 1.0).repeats == 4
+
+
+def test_two_rows_of_one_id_are_named(make_row: MakeRow) -> None:
+    """Also where they differ in a nested value alone."""
+    other = make_row(2)
+    other["items"][0]["net"] = 17.0
+    with pytest.raises(IncompleteResultError, match="two different rows have the id 2:1"):
+        complete_window(WINDOW, [passed("h1", [make_row(1), make_row(2), other], 3)])
+
+
+def test_a_page_that_comes_again_is_no_copies(make_row: MakeRow) -> None:
+    """A server that ignores the page's number: as many rows as promised, and half of them missing."""
+    pages = [passed(f"h{page}", [make_row(1), make_row(2)], 4) for page in (1, 2)]
+    with pytest.raises(IncompleteResultError, match="promised 4 rows and 2"):
+        complete_window(WINDOW, pages)
+
+
+def test_text_that_is_no_text_is_counted(make_row: MakeRow) -> None:
+    """Half an emoji and a Latin-1 byte: U+FFFD in the row, the number beside it, over pages and windows."""
+    body = answer("h", "pass", data=[make_row(1, customerName="José X")], total=2)
+    halved = parse_page("h1", body.replace(b" X", rb" \ud83d"))
+    latin = parse_page("h2", answer("h", "pass", data=[make_row(2)], total=2).replace("é".encode(), b"\xe9"))
+    window = complete_window(WINDOW, [halved, latin])
+    assert window.table["customer_name"].to_pylist() == ["José \ufffd", "Jos\ufffd Núñez"]
+    assert (window.replaced_text, LoadedDay(DAY, (window,) * 2, window.table, LOADED_AT, 1, 1.0).replaced_text) == (
+        2,
+        4,
+    )
 
 
 @pytest.mark.parametrize(

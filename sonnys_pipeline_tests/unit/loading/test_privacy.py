@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import string
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, UnparsableRowError
+from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem, UnparsableRowError
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, OptionalText, Tender
 from sonnys_pipeline.loading import privacy
 from sonnys_pipeline.loading.decoding import decode_page, without_empty_text
@@ -34,6 +35,7 @@ STRICT = pytest.mark.parametrize("strict", [HASH, DROP], ids=lambda strict: stri
 #: Column prefix → model, for every model of a page.
 MODELS: dict[str, type[ApiModel]] = {
     "": TransactionJobItem, "tenders.": Tender, "items.": LineItem, "discounts.": Discount,
+    "transaction_states.": TransactionV2ListItem,
 }  # fmt: skip
 #: Field of a row or of its tender, as the wire spells it → column.
 FIELDS = {
@@ -212,16 +214,38 @@ def test_of_unknown_fields_the_names_are_kept(strict: Privacy) -> None:
 
 
 @STRICT
-@pytest.mark.parametrize("field", ["customer_name", "customerName"])
-def test_each_spelling_that_the_models_take_is_treated(strict: Privacy, field: str) -> None:
-    """The models take a field by its own name, too."""
-    row = row_with()
-    del row["customerName"]
-    row[field] = "Zoë Lee"
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_field_under_our_own_name_is_treated_and_refused(strict: Privacy, beside: bool) -> None:
+    """The API spells it otherwise: refused as without the policy, and nothing of it is told."""
+    row = row_with(customer_name="Zoë Lee")
+    if not beside:
+        del row["customerName"]
     treated = strict.applied(body_of(row))
     assert "Lee" not in treated.decode()
-    (line,) = columns(treated)
-    assert line["customer_name"] == (hashed("Zoë Lee") if strict is HASH else None)
+    assert (refused(treated).field, refused(body_of(row)).field) == ("customer_name", "customer_name")
+
+
+@STRICT
+def test_what_is_no_name_of_a_field_is_not_kept(strict: Privacy) -> None:
+    """A person may stand where a name of a field should: in a row, a part of it, or the envelope."""
+    row = row_with(**{"Zoë Lee": 1, "Lee, Ana": None, "loyaltyTier": 2})
+    row["items"][0]["(555) 010-0199"] = 1
+    body = json.dumps({"Ana Lee": 1, "data": {"status": "pass", "data": [row], "total": 1, "Ana Lee": 2}}).encode()
+    treated = strict.applied(body)
+    assert not re.search(b"Lee|Ana|555", treated)
+    page = parse_page("h", treated)
+    assert isinstance(page, PageRows)
+    assert page.unknown_fields == {"?": 1, "loyaltyTier": 1, "items.?": 1}
+
+
+@STRICT
+def test_half_a_character_is_treated_like_a_whole_one(strict: Privacy) -> None:
+    """A name that was cut in the middle of an emoji, or has a byte of Latin-1, keeps no day from landing."""
+    for broken in (rb"Zo \ud83d Lee", b"Zo\xeb Lee"):
+        treated = strict.applied(body_of(row_with(customerName="NAME")).replace(b"NAME", broken))
+        assert b"Lee" not in treated
+        (line,) = columns(treated)
+        assert (line["customer_name"] is None) is (strict is not HASH)
 
 
 @STRICT
@@ -293,7 +317,16 @@ def test_the_envelope_keeps_its_machinery(strict: Privacy) -> None:
     treated = json.loads(strict.applied(json.dumps({"data": said, "by": "Zoë Lee"}).encode()))
     assert treated == {"data": {**said, "reason": None}, "by": None}
     odd = strict.applied(json.dumps({"data": {"status": "Zoë Lee", "hash": 7, "total": "Lee"}}).encode())
-    assert json.loads(odd) == {"data": {"status": "?", "hash": 0, "total": None}}
+    assert json.loads(odd) == {"data": {"status": "?", "hash": 0, "total": "?"}}
+
+
+@STRICT
+@pytest.mark.parametrize("total", ["7", "", [], {}, 1.5, True, -1, 10**9, 10**400])
+def test_a_total_that_cannot_be_one_stays_none(strict: Privacy, total: object) -> None:
+    """L2 reads a null `total` as no rows: a treated answer must not turn any other kind into null."""
+    body = json.dumps({"data": {"hash": "h", "status": "pass", "data": [], "total": total}}).encode()
+    with pytest.raises(ResponseFormatError, match="`total` should be"):
+        parse_page("h", strict.applied(body))
 
 
 @STRICT
@@ -315,3 +348,23 @@ def test_which_policies_may_follow_which() -> None:
         assert expected in problem
         assert bool(problem) is bool(expected)
     assert privacy_problem({}, HASH) == ""
+
+
+def test_a_fingerprint_cannot_be_tried_out_by_the_thousand() -> None:
+    """A guess at the key costs milliseconds, not microseconds; of one key it is computed once."""
+    privacy._fingerprint.cache_clear()
+    started = time.process_time()
+    Privacy(Policy.HASH, b"a guess at a key")
+    once = time.process_time() - started
+    Privacy(Policy.HASH, b"a guess at a key")
+    assert once > 0.02
+    assert privacy._fingerprint.cache_info().misses == 1
+    assert HASH.key_fingerprint != privacy._hmac(KEY, "key of sonnys-pipeline")[:12]
+
+
+def test_an_older_fingerprint_is_known_again() -> None:
+    """Files that carry the fast one of the same key need not be read again; those of another key stay others."""
+    older = {"pii": "hash", "pii_key": privacy._hmac(KEY, "key of sonnys-pipeline")[:12]}
+    assert HASH.has_made(older)
+    assert privacy_problem(older, HASH) == ""
+    assert "another key" in privacy_problem(older, Privacy(Policy.HASH, b"k" * 16))

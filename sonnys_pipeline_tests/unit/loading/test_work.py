@@ -34,7 +34,7 @@ def test_a_day_begins_with_page_one_of_each_window() -> None:
         {**window.params, "site": "MAIN", "limit": 100, "offset": 1} for window in LONG_DAY.windows
     ]
     assert "site" not in next(begin().jobs()).params
-    assert not day.is_complete
+    assert not day.has_rows
 
 
 def test_live_jobs_are_adopted() -> None:
@@ -64,7 +64,7 @@ def test_a_live_page_may_come_before_page_one(make_page: MakePage) -> None:
     assert work.loaded is None
     assert work.page_came(work.jobs[1], make_page([NOON] * 100, page=2, total=205, first=101))
     assert work.page_came(work.jobs[0], make_page([NOON] * 100, page=1, total=205))
-    assert day.is_complete
+    assert day.has_rows
     assert work.loaded is not None
     assert work.loaded.table["id"].to_pylist() == [f"{number}:1" for number in range(1, 206)]
     assert work.loaded.job_hashes == ("hash-1", "hash-2", "hash-3")
@@ -104,7 +104,7 @@ def test_a_window_that_is_empty_is_complete() -> None:
     assert pages(work) == [(1, JobState.DONE), (2, JobState.DONE)]
     assert work.loaded is not None
     assert (work.loaded.table.num_rows, work.loaded.total, work.loaded.job_hashes) == (0, 0, ())
-    assert day.is_complete
+    assert day.has_rows
 
 
 def test_halves_take_a_windows_place() -> None:

@@ -1,7 +1,9 @@
 """BM-09, LJ-09: failures and failed checks become one readable message each: once, and without secrets."""
 
+import html
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 
@@ -235,6 +237,18 @@ def test_a_webhook_gets_the_text_as_json(server):
     webhook(f"http://127.0.0.1:{server.server_port}/200")("Fünf Tage fehlen")
 
     assert server.posts == [("application/json", {"text": "Fünf Tage fehlen"})]
+
+
+def test_a_message_has_no_markup_of_chats(server):
+    """Nobody is called, and no link hides behind a text, whatever a server wrote into what is told."""
+    told = "<!channel> <https://evil.test|Dagster> @here [Dagster](https://evil.test) me@example.test R&D"
+    webhook(f"http://127.0.0.1:{server.server_port}/200")(told)
+
+    ((_, posted),) = server.posts
+    text = posted["text"]
+    assert not re.search(r"[<>]|@\w|\]\(|://", text)
+    assert text.startswith("&lt;!channel&gt; &lt;https:")
+    assert html.unescape(text).replace("\u200b", "") == told
 
 
 @pytest.mark.parametrize("status", [302, 404, 503])

@@ -60,7 +60,11 @@ def test_assets():
     for name in TABLES:
         assert [dep.asset_key.to_user_string() for dep in found[name].deps] == ["transactions"]
     for name in MARTS:
-        assert {dep.asset_key.to_user_string() for dep in found[name].deps} == {"transactions", "sites"}
+        assert {dep.asset_key.to_user_string() for dep in found[name].deps} == {
+            "transactions",
+            "transaction_states",
+            "sites",
+        }
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -125,7 +129,8 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert all(check.asset_key.to_user_string() == "transactions" for check in checks if check.blocking)
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
-        "washes_agree", "freshness", "ageing", "every_site_counted",
+        "washes_agree", "freshness", "ageing", "one_day_each", "every_site_counted", "every_figure_known",
+        "plausible_amounts",
     }  # fmt: skip
     assert all(check.description for check in checks)
 
@@ -151,7 +156,8 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     lineage = metadata["dagster/column_lineage"].value.deps_by_column
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
-    assert {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps} <= {"transactions", "sites"}
+    sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
+    assert sources <= {"transactions", "transaction_states", "sites"}
     if name in MARTS:
         figures = set(columns) - {"site", "business_date", "hour"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
@@ -238,8 +244,8 @@ def test_every_asset_has_an_owner_and_tags_and_transactions_a_deadline():
     assert all(spec.owners == ["team:sonnys-pipeline"] for spec in found.values())
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
-    assert spends == {"transactions", "sites"}
-    assert personal == {"transactions", "line_items", "tenders", "discounts"}
+    assert spends == {"transactions", "transaction_states", "sites"}
+    assert personal == {"transactions", "transaction_states", "line_items", "tenders", "discounts"}
     assert found["transactions"].freshness_policy is not None
 
 

@@ -23,7 +23,7 @@ LAST = date(2026, 3, 20)
 @cache
 def world() -> World:
     """Three physical sites and the online store, 90 rows a day."""
-    return World(seed=5, sites=3, rows_per_day=90, virtual_site=True)
+    return World(seed=5, sites=3, rows_per_day=90, api="documented", virtual_site=True)
 
 
 @cache

@@ -150,3 +150,18 @@ def test_a_lake_that_cannot_be_written_is_one_line(land: Land):
     assert result.exit_code == 1
     assert "cannot write" in result.stderr
     assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-02", "1999-12-31", "2026-01-01"])
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_a_day_long_ago_is_refused(land: Land, day: str, with_rows: bool):
+    """However long ago: one line, no calendar is exceeded."""
+    if with_rows:
+        land(10)
+
+    result = run("--date", day)
+
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code in {1, 2}
+    (line,) = result.stderr.splitlines()
+    assert day in line

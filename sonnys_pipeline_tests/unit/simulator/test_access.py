@@ -81,6 +81,41 @@ def test_sites_out_of_view(header, argument, status, error_type):
     assert (caught.value.status, caught.value.error_type) == (status, error_type)
 
 
+@pytest.mark.parametrize(
+    ("header", "argument"), [(None, "Harbor"), ("harbor", None), ("HARBOR", "harbor"), (None, "HARBOR")]
+)
+def test_codes_compare_without_case_where_the_api_mixes_them(header, argument):
+    """L7: what is read is named as rows write it."""
+    access = AccessControl(
+        [Account(api_id="a", api_key="k", sites=frozenset({"HARBOR"}))], ["Harbor"], ignore_case=True
+    )
+    (account,) = (access.authenticate(headers("a")),)
+    assert access.visible_sites(account, header, argument) == {"Harbor"}
+    assert access.visible_sites(account, None, None) == {"Harbor"}
+    with pytest.raises(ApiError, match="NOWHERE"):
+        access.visible_sites(account, None, "NOWHERE")
+
+
+def test_case_counts_where_the_document_alone_is_followed():
+    with pytest.raises(ApiError, match="main"):
+        ACCESS.visible_sites(ACCOUNTS[0], None, "main")
+
+
+@pytest.mark.parametrize(
+    ("codes", "sites", "several"),
+    [
+        (["MAIN", "HARBOR"], None, True),
+        (["MAIN", "HARBOR"], {"MAIN"}, False),
+        (["MAIN", "HARBOR", "PINE"], {"MAIN", "PINE"}, True),
+        (["MAIN", ""], None, False),
+        (["MAIN"], None, False),
+    ],
+)
+def test_a_key_sees_several_sites_where_it_could_name_more_than_one(codes, sites, several):
+    account = Account(api_id="a", api_key="k", sites=sites if sites is None else frozenset(sites))
+    assert AccessControl([account], codes).sees_several(account) is several
+
+
 def test_an_unknown_site_is_named_in_the_finding():
     with pytest.raises(ApiError) as caught:
         ACCESS.visible_sites(ACCOUNTS[0], None, "NOWHERE")
@@ -130,6 +165,13 @@ def test_refusals_count_when_set_so():
     assert [budget.take("id", at) for at in (100.0, 101.0, 102.0)] == [True, False, False]
     assert budget.used("id", 103.0) == 3
     assert budget.take("id", 115.0)
+
+
+def test_refusals_start_the_block_anew_when_set_so():
+    budget = RequestBudget(1, 15.0, refused_lengthens=True)
+    assert [budget.take("id", at) for at in (100.0, 110.0, 124.9)] == [True, False, False]
+    assert not budget.take("id", 139.8), "15 s after the last refusal, not after the first request"
+    assert budget.take("id", 154.8)
 
 
 def test_api_ids_have_budgets_of_their_own():

@@ -58,6 +58,29 @@ def test_a_list_takes_a_month_and_no_second_more():
     assert findings(sent, Span.ONE_MONTH) == ["endDate: the period must not be longer than one month."]
 
 
+def test_a_live_list_takes_31_days_whatever_the_month():
+    """L10."""
+    start = datetime(2026, 9, 30, tzinfo=UTC)
+    last = start + timedelta(days=31)
+    assert read_criteria(query(start, last), SITES, NOW, Span.DAYS_31)
+    assert findings(query(start, last + timedelta(seconds=1)), Span.DAYS_31) == [
+        "endDate: the period must not be longer than 31 days."
+    ]
+
+
+@pytest.mark.parametrize(("ends", "cut"), [("both", (0, 0)), ("start", (0, 1)), ("neither", (1, 1))])
+def test_ends_of_a_period_are_included_as_set(ends, cut):
+    criteria = read_criteria(query(YESTERDAY, YESTERDAY + timedelta(hours=1)), SITES, NOW, Span.ONE_DAY, ends=ends)
+    first = int(YESTERDAY.timestamp()) * 1000
+    assert (criteria.start_ms - first, first + 3_600_000 - criteria.end_ms) == cut
+
+
+def test_what_was_wrong_before_is_told_with_the_rest():
+    with pytest.raises(ApiError) as caught:
+        read_criteria({"limit": "0"}, SITES, NOW, Span.ONE_DAY, also_wrong=["site: no."])
+    assert caught.value.messages == ("site: no.", "limit: must be between 1 and 100.")
+
+
 def test_an_end_in_the_future_is_refused():
     assert findings(query(YESTERDAY + timedelta(days=1), NOW + timedelta(seconds=1))) == [
         "endDate: must not be in the future."

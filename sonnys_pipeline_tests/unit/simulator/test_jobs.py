@@ -15,10 +15,11 @@ from sonnys_pipeline.simulator import Faults, SimulatorClock, World
 from sonnys_pipeline.simulator.criteria import Criteria
 from sonnys_pipeline.simulator.faults import FaultInjector
 from sonnys_pipeline.simulator.jobs import Job, JobBoard
+from sonnys_pipeline.simulator.lists import detail
 from sonnys_pipeline.simulator.world import epoch_ms
 
 DAY = datetime(2026, 11, 3, tzinfo=UTC)
-ALL_SITES = frozenset({"MAIN", "HARBOR", "SUNSET"})
+ALL_SITES = frozenset(site.code for site in World().sites)
 ROWS_PER_DAY = 250
 
 
@@ -73,7 +74,39 @@ def test_pages_together_are_the_window_and_nothing_else(bench):
     assert [len(page["data"]) for page in pages] == [100, 100, 50, 0]
     assert {page["total"] for page in pages} == {ROWS_PER_DAY}
     rows = [row for page in pages for row in page["data"]]
-    assert rows == list(bench.world.rows(DAY, DAY + timedelta(days=1) - timedelta(milliseconds=1)))
+    expected = bench.world.rows(DAY, DAY + timedelta(days=1) - timedelta(milliseconds=1))
+    assert rows == [detail(row) for row in expected], "job rows lack the newer fields (L4)"
+
+
+def test_job_rows_of_the_document_have_the_newer_fields(hand_clock):
+    bench = Bench(hand_clock, live=False)
+    rows = bench.finished(bench.submit())["data"]
+    assert rows == list(bench.world.rows(DAY, DAY + timedelta(days=1)))[:100]
+    assert all("transactionStatus" in row for row in rows)
+
+
+@pytest.mark.parametrize(("live", "nothing"), [(True, (None, None, None)), (False, (1, 100, 0))])
+def test_a_window_without_rows_has_no_total_either(hand_clock, live, nothing):
+    bench = Bench(hand_clock, live=live)
+    passed = bench.finished(bench.submit(start_ms=0, end_ms=1))
+    assert (passed["offset"], passed["limit"], passed["total"]) == nothing
+    assert (passed["status"], passed["data"]) == ("pass", [])
+
+
+def test_a_page_past_the_end_still_tells_the_total(bench):
+    past = bench.finished(bench.submit(page=4))
+    assert (past["data"], past["total"]) == ([], ROWS_PER_DAY)
+
+
+def test_a_job_can_be_pending_before_it_works(hand_clock):
+    bench = Bench(hand_clock, pending_status=True)
+    job = bench.submit()
+    seen = []
+    while not seen or seen[-1] != "pass":
+        seen.append(bench.answer(job)["status"])
+        bench.time.pass_by(0.5)
+    assert list(dict.fromkeys(seen)) == ["pending", "working", "pass"]
+    assert json.loads(job.bare_body("fail")) == {"data": {"hash": job.hash, "status": "fail"}}
 
 
 def test_running_times_differ_between_jobs_and_not_between_runs(hand_clock):

@@ -67,6 +67,10 @@ def test_other_than_loopback_is_refused(host):
         {"rate_limit": 0},
         {"job_seconds": (4.0, 1.0)},
         {"job_seconds": (-1.0, 1.0)},
+        {"api": "sandbox"},
+        {"ends": "end"},
+        {"api": "documented", "site_spellings": True},
+        {"api": "documented", "list_in_other_case": True},
         {"now": datetime(2026, 11, 5)},  # noqa: DTZ001 the naive one is the point
     ],
 )
@@ -79,3 +83,4 @@ def test_the_defaults_are_the_contracts():
     config = SimulatorConfig()
     assert (config.rate_limit, config.block_seconds, config.hash_seconds, config.speed) == (20, 15.0, 1200.0, 1.0)
     assert (config.api_id, config.api_key) == ("demo-id", "demo-key")
+    assert config.api == "live"

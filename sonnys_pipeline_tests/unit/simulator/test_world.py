@@ -83,23 +83,74 @@ def test_a_site_filter_takes_only_its_rows_and_knows_its_sites():
 
 
 def test_the_first_sites_lie_in_several_time_zones():
-    zones = [site.timezone for site in World(sites=4).sites]
+    zones = [site.timezone for site in World(sites=4).sites[:4]]
     assert zones == ["America/Chicago", "America/New_York", "America/Los_Angeles", "America/Phoenix"]
 
 
-def test_a_long_chain_has_distinct_codes_names_and_rows():
-    world = World(sites=30)
-    assert len({site.code for site in world.sites}) == len({site.name for site in world.sites}) == 30
+@pytest.mark.parametrize(("api", "more"), [("live", 2), ("documented", 0)])
+def test_a_long_chain_has_distinct_codes_names_and_rows(api, more):
+    world = World(sites=30, api=api)
+    codes = {site.code.casefold() for site in world.sites}
+    assert len(codes) == len({site.name for site in world.sites}) == 30 + more
     assert len({row["locationCode"] for row in utc_day(world, MONDAY)}) == 30
 
 
-def test_the_virtual_site_has_an_empty_code_and_no_washes():
-    world = World(sites=2, virtual_site=True)
-    virtual = world.sites[-1]
-    rows = world.day("", MONDAY.date())
-    assert (virtual.code, virtual.timezone, virtual.is_virtual) == ("", None, True)
-    assert len(rows) > 5
-    assert not any(item["department"] == "Wash" for row in rows for item in row["items"])
+def test_live_codes_come_in_mixed_case_and_are_found_without_it():
+    """L7."""
+    world = World(sites=11)
+    assert [site.code for site in world.sites[:11]] == [
+        "MAIN", "Harbor", "SUNSET", "Mesa", "SUMMIT", "Lake", "PINE", "Bayou", "S009", "St010", "S011",
+    ]  # fmt: skip
+    documented = [site.code for site in World(sites=11, api="documented").sites]
+    assert documented == [
+        "MAIN", "HARBOR", "SUNSET", "MESA", "SUMMIT", "LAKE", "PINE", "BAYOU", "S009", "S010", "S011",
+    ]  # fmt: skip
+    assert world.site("harbor") is world.site("HARBOR") is world.sites[1]
+    assert world.day("HARBOR", MONDAY.date()) == world.day("Harbor", MONDAY.date()) != []
+
+
+def test_the_live_chain_has_a_virtual_site_and_one_without_a_code_that_sell_nothing():
+    world = World(sites=2)
+    assert [(site.code, site.name, site.timezone) for site in world.sites[2:]] == [
+        ("ECOMM", "Online Store", None),
+        ("", "Head Office", "America/Chicago"),
+    ]
+    assert {row["locationCode"] for row in utc_day(world, MONDAY)} == {"MAIN", "Harbor"}
+    assert [site.code for site in World(sites=2, virtual_site=False, codeless_site=False).sites] == ["MAIN", "Harbor"]
+
+
+def test_a_site_without_a_code_can_sell():
+    world = World(codeless_rows=True, rows_per_day=300)
+    codes = Counter(row["locationCode"] for row in utc_day(world, MONDAY))
+    assert codes.total() == 300
+    assert codes[""] == len(world.rows(MONDAY, MONDAY + timedelta(days=1), "")) > 3
+    assert World(api="documented", codeless_rows=True).sites[-1].name == "Head Office"
+    with pytest.raises(ValueError, match="codeless_site"):
+        World(api="documented", virtual_site=True, codeless_site=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rows_per_day": 200}], ids=["demand", "rows_per_day"])
+def test_an_unlisted_site_has_exactly_its_rows_beside_all_others(settings):
+    world, without = World(unlisted_site_rows=17, **settings), World(**settings)
+    rows = utc_day(world, MONDAY)
+    assert [row for row in rows if row["locationCode"] != "Annex"] == utc_day(without, MONDAY)
+    assert len(rows) == len(utc_day(without, MONDAY)) + 17
+    assert world.sites == without.sites
+    unlisted = next(row for row in rows if row["locationCode"] == "Annex")
+    found = world.find(unlisted["id"])
+    assert found is not None
+    assert found[2] == unlisted
+
+
+def test_the_virtual_site_has_no_washes():
+    """In the document's profile its code is empty."""
+    for world in (World(sites=2, api="documented", virtual_site=True), World(sites=2, virtual_rows=True)):
+        virtual = world.sites[2]
+        rows = world.day(virtual.code, MONDAY.date())
+        assert (virtual.timezone, virtual.is_virtual) == (None, True)
+        assert len(rows) > 5
+        assert not any(item["department"] == "Wash" for row in rows for item in row["items"])
+    assert World(sites=2, api="documented", virtual_site=True).sites[2].code == ""
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 2500])
@@ -130,10 +181,12 @@ def test_the_midnight_row_is_one_of_the_rows_per_day(count):
         {"midnight_row": True},
         {"sites": 0},
         {"opened": {"NOWHERE": date(2026, 1, 1)}},
+        {"closed": {"NOWHERE": [date(2026, 1, 1)]}},
+        {"unlisted_site_rows": -1},
     ],
 )
 def test_contradictory_arguments_are_refused(arguments):
-    with pytest.raises(ValueError, match=r"must|needs|between|NOWHERE"):
+    with pytest.raises(ValueError, match=r"must|needs|between|nowhere"):
         World(**arguments)
 
 
@@ -143,7 +196,7 @@ def test_sites_have_no_rows_before_they_opened():
     counts = Counter(row["locationCode"] for row in world.rows(MONDAY - timedelta(days=30), MONDAY - timedelta(days=6)))
     assert counts["MAIN"]
     assert counts["SUNSET"] > counts["MAIN"]
-    assert not counts["HARBOR"]
+    assert not counts["Harbor"]
     assert not world.rows(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 20, tzinfo=UTC), "MAIN")
     assert not World(opened=opening).rows(datetime(2015, 1, 1, tzinfo=UTC), datetime(2026, 10, 19, tzinfo=UTC))
 
@@ -154,11 +207,23 @@ def test_christmas_a_maintenance_day_and_named_days_are_closed():
     assert not world.day("HARBOR", date(2026, 11, 4))
     assert world.day("HARBOR", date(2026, 11, 3))
     days = [date(2026, 1, 1) + timedelta(days=offset) for offset in range(365)]
-    calendars = {site.code: [day for day in days if is_closed(SHARED.seed, site, day)] for site in world.sites}
+    calendars = {site.code: [day for day in days if is_closed(SHARED.seed, site, day)] for site in world.sites[:3]}
     assert [len(closed) for closed in calendars.values()] == [7, 7, 7], "six maintenance days and Christmas"
-    assert calendars["MAIN"] != calendars["HARBOR"]
+    assert calendars["MAIN"] != calendars["Harbor"]
     assert not SHARED.day("MAIN", calendars["MAIN"][0])
     assert SHARED.day("MAIN", calendars["MAIN"][0] + timedelta(days=1))
+
+
+def test_one_site_is_closed_on_days_of_its_own():
+    tuesday = MONDAY + timedelta(days=1)
+    world = World(closed={"HARBOR": [MONDAY.date()]})
+    assert not world.day("Harbor", MONDAY.date())
+    assert world.day("Harbor", tuesday.date())
+    assert world.day("MAIN", MONDAY.date())
+    exact = World(closed={"harbor": [MONDAY.date()]}, opened={"SUNSET": tuesday.date()}, rows_per_day=90)
+    assert {row["locationCode"] for row in utc_day(exact, MONDAY)} == {"MAIN"}
+    assert {row["locationCode"] for row in utc_day(exact, tuesday)} == {"MAIN", "Harbor", "SUNSET"}
+    assert len(utc_day(exact, MONDAY)) == 90, "the open sites have the day's rows"
 
 
 def test_days_and_hours_differ_as_a_car_washs_do():
@@ -220,7 +285,7 @@ def test_late_rows_appear_in_order_and_go_when_forgotten():
     assert [row["completeDate"] for row in after] == sorted(row["completeDate"] for row in after)
     late = world.find(ids[0])
     assert late is not None
-    assert (instant(late[2]), late[2]["locationCode"]) == (noon, "HARBOR")
+    assert (instant(late[2]), late[2]["locationCode"]) == (noon, "Harbor")
     world.forget_edits()
     assert utc_day(world, MONDAY) == before
     assert world.find(ids[0]) is None

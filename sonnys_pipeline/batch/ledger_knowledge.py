@@ -1,0 +1,47 @@
+"""What is known of an API id: its sites, and what the API has shown of itself (LV-05).
+
+Belongs here: keeping it by name. Does not belong here: what the names mean (`account_sites.py`, `first_contact.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from sonnys_pipeline.batch.jobs import Knowledge
+from sonnys_pipeline.batch.ledger_store import LedgerStore, repeated
+from sonnys_pipeline.batch.tables import api_knowledge
+
+
+class KnowledgeLedger(LedgerStore):
+    """The part of `JobService` that remembers what an API id was seen to do; one value a name, the newest."""
+
+    @repeated
+    def remember(self, api_id_digest: str, name: str, content: Any) -> Knowledge:  # noqa: ANN401 - whatever JSON can say
+        """Keep a value, in place of an older one."""
+        known = Knowledge(content, self._now())
+        values = {"content": json.dumps(content), "learned_at": known.learned_at}
+        key = {"api_id_digest": api_id_digest, "name": name}
+        this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
+        with self._writing() as connection:
+            if not connection.execute(update(api_knowledge).where(*this).values(values)).rowcount:
+                connection.execute(insert(api_knowledge).values({**key, **values}))
+        return known
+
+    @repeated
+    def recall(self, api_id_digest: str, name: str) -> Knowledge | None:
+        """A value; `None` where nothing is known."""
+        this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
+        with self._reading() as connection:
+            line = connection.execute(select(api_knowledge).where(*this)).one_or_none()
+        return None if line is None else Knowledge(json.loads(line.content), line.learned_at)
+
+    @repeated
+    def recall_all(self, api_id_digest: str) -> dict[str, Knowledge]:
+        """Everything that is known, by name."""
+        query = select(api_knowledge).where(api_knowledge.c.api_id_digest == api_id_digest)
+        with self._reading() as connection:
+            lines = list(connection.execute(query.order_by(api_knowledge.c.name)))
+        return {line.name: Knowledge(json.loads(line.content), line.learned_at) for line in lines}

@@ -1,0 +1,136 @@
+"""`sonnys first-contact`: what the contract leaves open, asked of a live or sandbox key (LV-05)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from sonnys_pipeline.cli.account import account_option, load_settings
+from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sonnys_pipeline.batch.first_contact import Answer, Question, Sent
+    from sonnys_pipeline.settings import Settings
+
+
+@click.command("first-contact")
+@click.option("--dry-run", is_flag=True, help="Print what would be asked and what it costs; send nothing.")
+@click.option(
+    "--spend-a-block",
+    is_flag=True,
+    help="Also ask whether the request budget is one for each endpoint: 22 requests more, and one 429.",
+)
+@account_option
+@json_option
+def first_contact(dry_run: bool, spend_a_block: bool, as_json: bool) -> None:
+    """Ask the API what its documents leave open, in 24 requests at most, and remember the answers.
+
+    Writes one JSON file without personal data, which can be attached to a bug report.
+    """
+    from sonnys_pipeline.batch.first_contact import QUESTIONS
+    from sonnys_pipeline.batch.first_contact.questions import SPEND_A_BLOCK
+    from sonnys_pipeline.settings import SettingsError
+
+    with refusing({SettingsError: WRONG_USAGE}):
+        settings = load_settings()
+    questions = [*QUESTIONS, *([SPEND_A_BLOCK] if spend_a_block else [])]
+    if dry_run:
+        _print_questions(questions, spend_a_block=spend_a_block, as_json=as_json)
+    else:
+        _ask(settings, spend_a_block=spend_a_block, as_json=as_json)
+
+
+def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
+    from sonnys_pipeline.batch.first_contact import Asker, answers_of, ask_all, most_requests
+    from sonnys_pipeline.batch.first_contact.keeping import document, remember, write_file
+    from sonnys_pipeline.batch.ledger_errors import LedgerError
+    from sonnys_pipeline.batch.wiring import open_job_service
+    from sonnys_pipeline.client import AuthError, SonnysError
+    from sonnys_pipeline.settings import SettingsError
+
+    most = most_requests(spend_a_block=spend_a_block)
+
+    def show(sent: Sent) -> None:
+        messages.print(f"{len(asker.trail):>3} of {most} at most  {sent.what:<18} {sent.outcome}")
+
+    with (
+        refusing({SettingsError: WRONG_USAGE, LedgerError: FAILED, SonnysError: FAILED}),
+        # Opened before anything is sent: requests whose answers could not be kept would be spent for nothing.
+        open_job_service(settings) as jobs,
+        settings.open_client() as client,
+    ):
+        messages.print(f"Asks {settings.base_url} within {most} requests; each takes its place in the request budget.")
+        if spend_a_block:
+            messages.print(
+                "One of them is meant to be refused with 429; others who use the API id wait for two blocks."
+            )
+        asker = Asker(client, most, on_request=show)
+        try:
+            found = ask_all(
+                asker,
+                site_code=settings.site_code or "",
+                spend_a_block=spend_a_block,
+                poll_interval=settings.poll_interval,
+                timeout=settings.job_timeout,
+            )
+        except AuthError as error:
+            refuse(f"{error} Nothing was remembered.", WRONG_USAGE if error.concerns_site else FAILED)
+        at = asker.now()
+        answers = answers_of(found, asker.clock_difference)
+        told = document(answers, found, asker, at)
+        try:
+            path = write_file(told, settings.prepared_state_dir(), at)
+        except OSError as error:
+            refuse(f"the state folder cannot be written ({error.strerror}); free space, or name another one", FAILED)
+        remember(jobs, settings.account, answers, found)
+    if as_json:
+        print_json({**told, "file": str(path)})
+    else:
+        _print_answers(answers, len(asker.trail))
+        click.echo(f"Written without personal data, to attach to a bug report: {path}")
+
+
+def _print_questions(questions: Sequence[Question], *, spend_a_block: bool, as_json: bool) -> None:
+    from sonnys_pipeline.batch.first_contact import most_requests
+
+    most = most_requests(spend_a_block=spend_a_block)
+    if as_json:
+        asked = [{"name": one.name, "asks": one.asks, "least": one.least, "most": one.most} for one in questions]
+        print_json({"dry_run": True, "most_requests": most, "questions": asked, "answers": {}})
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("requests", justify="right", no_wrap=True)
+    table.add_column("asks")
+    for one in questions:
+        table.add_row(f"{one.least}" if one.least == one.most else f"{one.least}-{one.most}", one.asks)
+    Console(highlight=False, markup=False).print(table)
+    click.echo(f"{most} requests at most, repeated ones included. Nothing was sent.")
+
+
+def _print_answers(answers: Sequence[Answer], requests: int) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("question", "answer", "what it means"):
+        table.add_column(name, overflow="fold")
+    for one in answers:
+        if one.value is None:
+            table.add_row(one.asks, "not known", f"{one.reason}{f'; {one.means}' if one.means else ''}")
+        else:
+            table.add_row(one.asks, _plain(one.value), one.means)
+    Console(highlight=False, markup=False).print(table)
+    click.echo(f"\n{requests} requests.")
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - whatever an answer is
+    """An answer for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name.replace('_', ' ')}: {_plain(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,34 @@
+"""Site codes: compared without case, since the API mixes it (contract, L7), and written as its rows write them.
+
+Belongs here: comparing codes, and which of a list's sites can be named. Does not belong here: asking for the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sonnys_pipeline.client.models import Site
+
+
+def fold(code: str | None) -> str:
+    """A code for comparison; the same for every spelling of one site."""
+    return (code or "").strip().lower()
+
+
+def is_in(code: str | None, codes: Collection[str]) -> bool:
+    """Whether a site is among others, however it is spelt."""
+    return fold(code) in {fold(one) for one in codes}
+
+
+def named_codes(sites: Iterable[Site]) -> list[str]:
+    """Codes that load jobs can name, in the list's order; a site that it writes in two ways is named once."""
+    first: dict[str, str] = {}
+    for site in sites:
+        if site.code and fold(site.code):
+            first.setdefault(fold(site.code), site.code)
+    return list(first.values())
+
+
+def unnamed_sites(sites: Iterable[Site]) -> list[str]:
+    """Names of the sites that have no code, so that no load job can name them."""
+    return [site.name for site in sites if not fold(site.code)]
