@@ -59,6 +59,9 @@ def test_for_people_each_step_names_the_next(desk: Desk) -> None:
     approve, run = [line.split()[2:] for line in said.splitlines() if line.startswith("  sonnys backfill")]
     assert approve[0] == "approve"
     assert all(day in said for day in FIVE)
+    assert "a day begins at midnight in UTC" in said
+    assert desk.asks("status", "latest")["job_id"] == approve[1]
+    assert desk.asks("status", approve[1][:12])["job_id"] == approve[1]
 
     said = desk.types(*approve).stdout
     assert said.splitlines()[-1].split()[2:] == run

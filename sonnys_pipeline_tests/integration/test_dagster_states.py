@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline_tests.unit.analytics.tickets import without_v2
+from sonnys_pipeline_tests.unit.analytics.tickets import states_of, without_v2
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -25,16 +25,6 @@ NULLS = ("voided_transactions", "unsettled_transactions", "net_cars", "net_sales
 
 def transactions(lake: Lake, day: str) -> pa.Table:
     return lake.read("transactions", [day]).drop_columns("date")
-
-
-def states_of(rows: pa.Table, *, read_at: datetime = datetime(2026, 3, 20, tzinfo=UTC)) -> pa.Table:
-    """What `version-2` would say of rows that carry the fields."""
-    own = rows.select(
-        ["id", "customer_id", "is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status", "total"]
-    )
-    named = own.rename_columns(["transaction_id", *own.column_names[1:]])
-    moment = pa.repeat(pa.scalar(read_at, pa.timestamp("us", tz="UTC")), rows.num_rows)
-    return named.append_column("read_at", moment).cast(TRANSACTION_STATES)
 
 
 def tick(pipeline: Any, cursor: Any = None) -> tuple[dict[str, list[str]], Any]:

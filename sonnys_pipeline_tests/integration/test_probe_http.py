@@ -107,6 +107,8 @@ def test_an_account_older_than_the_api_keeps_is_told_so(open_api: Open, today: d
     assert f"Latest day with records:   {today - DAY}" in result.stdout
     assert "sonnys backfill preview --start " in result.stdout
     assert result.stderr.count(" … ") == int(result.stdout.split(" requests: ")[0].split()[-1])
+    asked = [line.split(" … ")[0] for line in result.stderr.splitlines() if " … " in line]
+    assert asked == sorted(asked)
 
 
 def test_no_records_at_all_is_an_answer(open_api: Open, today: date) -> None:

@@ -95,7 +95,7 @@ def redeemed(fields: dict[str, Any]) -> bool:
     return bool(fields["isRecurringRedemption"] if flag is None else flag)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(DAYS_OF_TICKETS)
 def test_whatever_the_model_lets_through_is_counted(found: tuple[dict[str, Any], ...]) -> None:
     """Every mart, flat table and check takes it; no row is left out, and sales are right to a cent a row."""
@@ -118,7 +118,7 @@ def test_whatever_the_model_lets_through_is_counted(found: tuple[dict[str, Any],
     assert sum(daily_sales(dated)["transactions"].to_pylist()) == len(found)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tickets(7), BEYOND, st.sampled_from(["total", "items", "tenders", "discount"]))
 def test_what_an_older_lake_holds_is_left_out_and_named(fields: dict[str, Any], amount: float, where: str) -> None:
     """An amount beyond the largest, anywhere on a row: nothing fails, its neighbour counts, and its id is named."""
@@ -128,10 +128,9 @@ def test_what_an_older_lake_holds_is_left_out_and_named(fields: dict[str, Any], 
     assert (day["transactions"], day["sales"]) == (1, Decimal("12.50"))
     assert day["unknown"] == "left out of every figure, having an amount beyond 10,000,000 dollars: 7:1"
     for count in MARTS:
-        assert (
-            count(table, **DAYS).table.equals(count(table.slice(1), **DAYS).table)
-            or "unknown" in count(table, **DAYS).table.column_names
-        )
+        whole, without = (count(one, **DAYS).table for one in (table, table.slice(1)))
+        columns = [name for name in whole.column_names if name != "unknown"]
+        assert whole.select(columns).equals(without.select(columns))
     for flat in FLAT:
         assert flat(table)["transaction_id"].to_pylist().count("8:1") == flat(table.slice(1)).num_rows
     assert quality.absurd_amounts(table).ids == ("7:1",)

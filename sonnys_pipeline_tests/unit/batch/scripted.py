@@ -87,6 +87,10 @@ class ScriptedLoader(Loader):
         finally:
             self.closed = True
 
+    @property
+    def job_seconds(self) -> float | None:
+        return None
+
     def stop(self) -> None:
         self.stopping = True
 
