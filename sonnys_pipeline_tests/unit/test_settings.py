@@ -216,6 +216,7 @@ def test_settings_become_a_client() -> None:
             "X-Sonnys-API-Key": "k",
             "X-Sonnys-Site-Code": "MAIN",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
         }
         assert client._transport.base_url == PRODUCTION_URL
         assert (client.max_retries, client.backoff, client.hash_lifetime) == (2, 0.1, 9)
