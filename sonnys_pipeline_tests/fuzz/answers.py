@@ -66,7 +66,7 @@ values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "id", "extra"]), inner, max_size=3)
     ),
-    max_leaves=5,
+    max_leaves=10,
 )
 _FIELDS = ["id", "number", "type", "completeDate", "locationCode", "salesDeviceName", "total", "tenders", "items",
            "customerName", "customerId", "vehicleLicensePlate", "employeeCashier", "discount", "isPrepaidSale",
