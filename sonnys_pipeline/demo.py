@@ -10,19 +10,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.private_folder import private_folder
+from sonnys_pipeline.reporting.daily import land_report, make_report
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 
 #: How much faster than the real API the demo's simulator runs.
 SPEED = 30.0
-_TIMEZONE = "America/Chicago"
+#: The folder in which a user's own state lies by default.
+_STATE = ".sonnys"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
 _DAGSTER_YAML = """telemetry:
   enabled: false
@@ -43,14 +48,14 @@ run_monitoring:
 class DemoDay:
     """One landed day, for the closing table: `sales` in dollars, `path` of its file.
 
-    `cars` and `sales` are of the sites' own business day of that date.
+    `cars` and `sales` are of the sites' own business day of that date; `None` where it is not landed as a whole.
     """
 
     day: str
     rows: int
     pages: int
-    cars: int
-    sales: float
+    cars: int | None
+    sales: float | None
     path: str
 
 
@@ -67,8 +72,9 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
     """
     home = folder / "dagster"
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (home / "dagster.yaml").write_text(_DAGSTER_YAML)
+        # Above it lies what the user's own runs will keep (`.sonnys`): that is made for its owner alone, too.
+        private_folder(folder.parent if folder.parent.name == _STATE else folder)
+        (private_folder(home) / "dagster.yaml").write_text(_DAGSTER_YAML)
     except OSError as error:
         raise DemoError(f"cannot write in {folder} ({error.strerror}); choose another --folder") from error
     config = SimulatorConfig(api=api, sites=sites, speed=SPEED)
@@ -86,7 +92,7 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
             "SONNYS_API_ID": config.api_id,
             "SONNYS_API_KEY": config.api_key,
             "SONNYS_BASE_URL": simulator.base_url,
-            "SONNYS_TIMEZONE": _TIMEZONE,
+            "SONNYS_TIMEZONE": _westernmost([site.timezone for site in simulator.world.sites if site.timezone]),
             # Four whole months at least, all within the six that the API keeps.
             "SONNYS_START_DATE": f"{datetime.now(UTC) - timedelta(days=150):%Y-%m}-01",
             "SONNYS_DATA_URL": str(folder / "data"),
@@ -97,9 +103,15 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
         }
 
 
+def _westernmost(zones: Sequence[str]) -> str:
+    """The zone in which a day is over last; what the README tells its readers to set."""
+    now = datetime.now(UTC)
+    return min(zones, key=lambda zone: (now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(), zone))
+
+
 def last_days(count: int) -> list[str]:
-    """The last days, oldest first, that are over in every US zone, as is the day after them (see `materialize`)."""
-    last: date = datetime.now(UTC).date() - timedelta(days=3)
+    """The last days, oldest first, that are over in every US zone."""
+    last: date = datetime.now(UTC).date() - timedelta(days=2)
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 
@@ -108,17 +120,19 @@ def last_days(count: int) -> list[str]:
 def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -> list[DemoDay]:
     """Let Dagster land the days, and count cars and sales, in a process of its own.
 
-    A day more on either side is landed as well: a site's business day reaches into it where the site's zone is not the
-    pipeline's.
+    The day before them is landed as well: the business day of a site east of the pipeline's zone begins in it.
+
+    Returns:
+        Every day that was landed, the one before first.
 
     Raises:
         DemoError: when the run fails; Dagster's log lies in the folder.
     """
     log = folder / "dagster.log"
-    first, last = (date.fromisoformat(day) + timedelta(days=step) for day, step in ((days[0], -1), (days[-1], 1)))
+    before = (date.fromisoformat(days[0]) - timedelta(days=1)).isoformat()
     command = [
         sys.executable, "-m", "dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions",
-        "--select", "transactions,sites,site_day_kpis", "--partition-range", f"{first}...{last}",
+        "--select", "transactions,sites,site_day_kpis", "--partition-range", f"{before}...{days[-1]}",
     ]  # fmt: skip
     with log.open("w") as output:
         done = subprocess.run(  # noqa: S603 - our own command
@@ -130,17 +144,31 @@ def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -
         ]
         raise DemoError(f"Dagster's run failed: {said[0] if said else 'it said nothing'}; its log is {log}")
     lake = Lake(folder / "data")
-    return [_landed(lake, day) for day in days]
+    return [_landed(lake, before, is_whole=False), *(_landed(lake, day) for day in days)]
 
 
-def _landed(lake: Lake, day: str) -> DemoDay:
+def report(folder: Path, environment: Mapping[str, str], day: str) -> Path:
+    """Make the morning report of a day; where its page lies.
+
+    Raises:
+        DemoError: when it cannot be made.
+    """
+    lake, zone = Lake(folder / "data"), environment["SONNYS_TIMEZONE"]
+    try:
+        found = make_report(lake, date.fromisoformat(day), timezone=zone, made_at=datetime.now(ZoneInfo(zone)))
+        return Path(str(land_report(lake, found).path))
+    except LakeError as error:
+        raise DemoError(f"the report of {day} could not be made: {error}") from error
+
+
+def _landed(lake: Lake, day: str, *, is_whole: bool = True) -> DemoDay:
     windows = json.loads(lake.facts("transactions", day)["windows"])
-    counted = lake.read("site_day_kpis", [day], ["total_cars", "sales"]).to_pylist()
+    counted = lake.read("site_day_kpis", [day], ["total_cars", "sales"]).to_pylist() if is_whole else []
     return DemoDay(
         day=day,
         rows=lake.rows("transactions", day),
         pages=sum(len(window["hashes"]) for window in windows),
-        cars=sum(row["total_cars"] for row in counted),
-        sales=float(sum(row["sales"] for row in counted)),
+        cars=sum(row["total_cars"] for row in counted) if is_whole else None,
+        sales=float(sum(row["sales"] for row in counted)) if is_whole else None,
         path=str(lake.path("transactions", day)),
     )

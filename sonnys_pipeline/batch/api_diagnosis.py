@@ -10,9 +10,10 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
 from sonnys_pipeline.client import (
@@ -172,24 +173,47 @@ def check_clock(inquiry: Inquiry) -> Finding:
     return Finding(subject, state, detail, "set the clock of this machine, and keep it right with NTP")
 
 
-def check_timezone(timezone: str, inquiry: Inquiry, landed: Sequence[str]) -> Finding:
-    """Whether days begin at midnight where the sites are.
+def check_timezone(timezone: str, inquiry: Inquiry, landed: Sequence[str], now: datetime) -> Finding:
+    """Whether yesterday is over at every site when the partition of yesterday is: in the zone of the westernmost site.
 
-    A choice to be made before the first day is landed: landed days of another zone are not replaced afterwards. So
-    from then on it is reported, and not questioned any more.
+    Args:
+        timezone: zone of the partitions.
+        inquiry: knows the sites.
+        landed: days that are landed; cutting them anew is a step of its own.
+        now: aware; offsets from UTC are those of the moment.
     """
-    subject = "time zone"
-    zones = Counter(site.timezone for site in inquiry.sites or () if site.timezone)
-    if not zones or timezone in zones or landed:
-        return Finding(subject, State.OK, f"days begin at midnight in {timezone}")
-    usual, count = zones.most_common(1)[0]
+    subject, days = "time zone", f"days begin at midnight in {timezone}"
+    zones = Counter(site.timezone for site in inquiry.sites or () if site.timezone and _is_zone(site.timezone))
+
+    def offset(zone: str) -> timedelta:
+        return now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+
+    if not zones or offset(timezone) == min(map(offset, zones)):
+        return Finding(subject, State.OK, days)
+    west = min(zones, key=lambda zone: (offset(zone), -zones[zone]))
+    sites = f"{zones[west]} of {zones.total()} sites"
+    then = ", then cut the landed days anew: sonnys replay --rezone" if landed else " before the first day is landed"
+    if offset(timezone) < offset(west):
+        return Finding(
+            subject,
+            State.WARNING,
+            f"{days}, which is west of every site: a day is landed hours later than it could be",
+            f"set SONNYS_TIMEZONE={west} ({sites}, the westernmost){then}",
+        )
     return Finding(
         subject,
         State.WARNING,
-        f"days begin at midnight in {timezone}, where none of the sites is",
-        f"set SONNYS_TIMEZONE={usual} ({count} of {zones.total()} sites) before the first day is landed, unless "
-        f"{timezone} is what you want",
+        f"{days}, east of {sites}: their last hours of a day are landed a day later, and reports wait for them",
+        f"set SONNYS_TIMEZONE={west}, the westernmost zone{then}",
     )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _is_of_site(error: APIError | None) -> bool:

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_settings import DotEnvSettingsSource
 
+from sonnys_pipeline.batch.landing import ASSET
 from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.batch.recovery import check_interrupted_jobs
 from sonnys_pipeline.batch.tables import SCHEMA_REVISION
@@ -278,6 +279,34 @@ def check_object_lake(url: str) -> Finding:
     except LakeError as error:
         return _from_message(subject, error, "; ")
     return Finding(subject, State.OK, f"{url} takes, gives back, lists and deletes objects")
+
+
+def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
+    """Whether what is landed is of the account, site code and time zone that are set: else every run is refused."""
+    subject = "landed days"
+    if lake is None or not landed:
+        return Finding(subject, State.OK, "none yet")
+    asked = {"account": settings.account, "site_code": settings.site_code or "", "timezone": settings.timezone}
+    variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
+    # The oldest and the newest: whoever changed a setting has landed days before and after it.
+    for day in dict.fromkeys((landed[0], landed[-1])):
+        try:
+            facts = lake.facts(ASSET, day)
+        except LakeError as error:
+            return Finding(subject, State.PROBLEM, str(error), "look at all files with: sonnys doctor --deep")
+        differing = [name for name, value in asked.items() if facts.get(name, value) != value]
+        if differing == ["timezone"]:
+            return Finding(
+                subject,
+                State.PROBLEM,
+                f"{day} begins at midnight in {facts['timezone']}, and SONNYS_TIMEZONE is {settings.timezone}",
+                f"set SONNYS_TIMEZONE={facts['timezone']}, or cut the landed days anew: sonnys replay --rezone",
+            )
+        if differing:
+            named = " and ".join(settings.variable(variables[name]) for name in differing)
+            remedy = f"put {named} back, or give this configuration a SONNYS_DATA_URL of its own"
+            return Finding(subject, State.PROBLEM, f"{day} was landed with another {named}", remedy)
+    return Finding(subject, State.OK, f"{len(landed):,}, {landed[0]} … {landed[-1]}, of this account and time zone")
 
 
 def check_first_partition(start: date, timezone: str, landed: Collection[str], now: datetime) -> Finding:

@@ -274,9 +274,14 @@ def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None
         if name in landed and landed[name] != facts[name]
     ]
     if differing:
+        is_zone = [name for name in _SOURCE_FACTS if landed.get(name, facts[name]) != facts[name]] == ["timezone"]
+        remedy = (
+            "cut all landed days at this zone's midnights with `sonnys replay --rezone`, or put SONNYS_TIMEZONE back"
+            if is_zone
+            else f"give this configuration a SONNYS_DATA_URL of its own, or delete {path} and run it again"
+        )
         raise OtherSourceError(
-            f"{ASSET} {key}: the landed day is of another source: {'; '.join(differing)}; it stays. Give this "
-            f"configuration a SONNYS_DATA_URL of its own, or delete {path} and run it again."
+            f"{ASSET} {key}: the landed day is of another source: {'; '.join(differing)}; it stays: {remedy}"
         )
 
 

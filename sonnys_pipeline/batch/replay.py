@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -40,6 +40,7 @@ from sonnys_pipeline.loading.pages import (
     LoadedWindow,
     PageRows,
     complete_window,
+    cut,
     join_windows,
     parse_page,
 )
@@ -132,7 +133,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
         is_stricter = not privacy.has_made(kept)
         if is_stricter:
             pages = _treated(pages, privacy)
-        file = _made_of(pages, kept, source, privacy)
+        file = made_of(pages, kept, source, privacy)
         file = DayFile(in_order(file.table), {**file.facts, "rows": str(file.table.num_rows)})
         if is_stricter:
             lake.refuse_vanishing(ASSET, file.table, day)
@@ -163,7 +164,7 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
         return True
     if problem := privacy_problem(kept, privacy):
         raise NotReplayableError(f"{archive.STATES_ARCHIVE} {day}: {problem}. Read the day again")
-    if (kept["pii"], kept["pii_key"]) != (privacy.policy, privacy.key_fingerprint):
+    if not privacy.has_made(kept):
         pages = _with_bodies(pages, [privacy.applied_to_list(body.as_py()) for body in pages["body"]])
         kept = {**kept, **privacy.facts}
         archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
@@ -175,7 +176,7 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
     return False
 
 
-def _made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: Privacy) -> DayFile:
+def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: Privacy) -> DayFile:
     """The day's file, put together read by read: the day as a whole, then the sites that were read alone.
 
     A whole day was read by load jobs that name no site, or by some for each of its sites.
@@ -183,13 +184,12 @@ def _made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: 
     windows: list[dict[str, Any]] = json.loads(kept["windows"])
     if not windows:
         raise LakeError(f"{archive.ARCHIVE} {kept['partition']}: it names no window; read the day again")
-    loaded_at = datetime.fromisoformat(kept["loaded_at"])
+    loaded_at, day = datetime.fromisoformat(kept["loaded_at"]), Day.of(kept["partition"], kept["timezone"])
     by_site: dict[str | None, list[LoadedWindow]] = {}
     for asked in windows:
-        by_site.setdefault(asked["site"], []).append(_loaded(pages, asked))
+        by_site.setdefault(asked["site"], []).append(_loaded(pages, asked, day))
 
     def read(loaded: Sequence[LoadedWindow], site: str | None) -> LoadedDay:
-        day = Day.of(kept["partition"], kept["timezone"])
         return LoadedDay(day, tuple(loaded), join_windows(loaded), loaded_at, 0, 0.0, site)
 
     whole = by_site.pop(None, None)
@@ -205,11 +205,15 @@ def _made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: 
     return DayFile(file.table, {**file.facts, "proof": kept.get("proof", "null")})
 
 
-def _loaded(pages: pa.Table, asked: Mapping[str, Any]) -> LoadedWindow:
-    """One window as it was read, of its pages."""
+def _loaded(pages: pa.Table, asked: Mapping[str, Any], day: Day) -> LoadedWindow:
+    """One window as it was read, of its pages; what lies on other days is cut off (`rezone.py`)."""
     window, site = _window(asked), asked["site"]
     of_site = pages.filter(pc.is_null(pages["site"]) if site is None else pc.equal(pages["site"], site))
-    return complete_window(window, [_page(row) for row in _rows_of(of_site, window)], site)
+    loaded = complete_window(window, [_page(row) for row in _rows_of(of_site, window)], site)
+    if day.start <= window.start and window.end <= day.end:
+        return loaded
+    inside = pa.concat_tables([cut(loaded.table, part) for part in day.windows])
+    return replace(loaded, table=inside, cut_off=loaded.cut_off + loaded.table.num_rows - inside.num_rows)
 
 
 def _window(asked: Mapping[str, Any]) -> Window:

@@ -58,6 +58,7 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
     estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
     facts = Table.grid(padding=(0, 2))
     facts.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
+    facts.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
     facts.add_row("rows", f"about {estimate.rows:,}")
     facts.add_row("pages", f"about {estimate.pages:,}")
     facts.add_row("requests", f"about {estimate.requests:,}")

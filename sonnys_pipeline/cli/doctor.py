@@ -93,12 +93,17 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ("API", partial(api.check_access, inquiry), ()),
         ("site", partial(api.check_site, settings.site_code, inquiry), ("site_code",)),
         ("clock", partial(api.check_clock, inquiry), ()),
-        ("time zone", partial(api.check_timezone, settings.timezone, inquiry, landed), ("timezone",)),
+        (
+            "time zone",
+            partial(api.check_timezone, settings.timezone, inquiry, landed, machine.utc_now()),
+            ("timezone",),
+        ),
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
         ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
+        ("landed days", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
         (
             "first partition",
             partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),

@@ -28,23 +28,35 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
     from sonnys_pipeline.client import AuthError, ValidationError
     from sonnys_pipeline.settings import SettingsError
 
-    def show(look: Look) -> None:
-        said = look.error or f"{look.rows:,} rows"
-        messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
+    looks: list[Look] = []
+
+    def show() -> None:
+        """What was asked, by day: the order of the questions is that of a search, and tells a person nothing."""
+        for look in sorted(looks, key=lambda one: (one.first, one.last)):
+            said = look.error or f"{look.rows:,} rows"
+            messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
 
     with refusing({SettingsError: WRONG_USAGE}):
         settings = load_settings()
         client = settings.open_client()
     with client:
         try:
-            history = probe_history(
-                client, now=datetime.now(UTC), timezone=settings.timezone, site=site, budget=budget, on_look=show
-            )
+            with messages.status("Asking the API, some 15 requests …"):  # nothing where there is no terminal
+                history = probe_history(
+                    client,
+                    now=datetime.now(UTC),
+                    timezone=settings.timezone,
+                    site=site,
+                    budget=budget,
+                    on_look=looks.append,
+                )
         except (AuthError, ValidationError) as error:
             if error.concerns_site:
                 said = "; ".join(error.messages) or error.type
                 refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
             refuse(f"{error} Nothing was changed.", FAILED)
+        finally:
+            show()
     command = _command(history, site)
     if as_json:
         print_json(_document(history, command))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,9 +24,12 @@ _NAMED = 10
 @click.command()
 @click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD; left out, the first one that is archived.")
 @click.option("--end", metavar="DAY", help="Last day, included; left out, the last one that is archived.")
+@click.option(
+    "--rezone", "is_rezone", is_flag=True, help="Cut all landed days anew, at the midnights of SONNYS_TIMEZONE."
+)
 @account_option
 @json_option
-def replay(start: str | None, end: str | None, as_json: bool) -> None:
+def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -> None:
     """Make landed days once more of their archived pages, by today's code: no request, no credentials.
 
     A day that would come out the same is left alone. Under a stricter SONNYS_PII the archive is treated, too.
@@ -39,6 +43,11 @@ def replay(start: str | None, end: str | None, as_json: bool) -> None:
     from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
     from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
 
+    if is_rezone:
+        if start or end:
+            refuse("--rezone cuts all landed days: leave out --start and --end")
+        _rezone(as_json=as_json)
+        return
     done: list[ReplayedDay] = []
     stopped: list[str] = []
     with one_line_errors():
@@ -70,6 +79,37 @@ def replay(start: str | None, end: str | None, as_json: bool) -> None:
     if signals:
         sys.exit(128 + signals[0])
     sys.exit(0 if all(day.outcome in succeeded for day in done) else FAILED)
+
+
+def _rezone(*, as_json: bool) -> None:
+    """Cut landed days at the midnights of the zone that is set, and tell Dagster."""
+    from sonnys_pipeline.batch.rezone import rezone
+    from sonnys_pipeline.batch.wiring import open_lake, privacy_of
+    from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
+    from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
+
+    with one_line_errors():
+        settings = load_settings()
+        lake = open_lake(settings)
+        with dagster_told(lake, command_line(), settings.account_name) as dagster:
+            done = rezone(lake, settings.timezone, privacy_of(settings))
+            for day in done.landed if dagster is not None else ():
+                dagster.add_landed(day)
+    document = {**asdict(done), "requests": 0, "dagster": dagster_document(dagster)}
+    if as_json:
+        print_json(document)
+    else:
+        were = f" They began at midnight in {' and '.join(done.before)}." if done.before else ""
+        print(f"{len(done.landed)} days begin at midnight in {done.timezone} now, without a request.{were}")
+        if done.unchanged:
+            print(f"{len(done.unchanged)} did already.")
+        if done.to_read:
+            print(
+                f"Not landed any more, since only a part of each is there: {_named(done.to_read)}. Read them from the "
+                f"API: sonnys backfill preview --start {done.to_read[0]} --end {done.to_read[-1]} --missing-only"
+            )
+    for problem in dagster.problems if dagster else ():
+        messages.print(problem, markup=False)
 
 
 def _document(done: Sequence[ReplayedDay], seconds: float) -> dict[str, Any]:

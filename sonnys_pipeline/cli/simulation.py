@@ -136,37 +136,66 @@ def demo(
             )
             started = time.monotonic()
             landed = demonstration.materialize(folder, environment, keys)
+            page = demonstration.report(folder, environment, landed[-1].day)
     except demonstration.DemoError as error:
         raise click.ClickException(str(error)) from None
     seconds = time.monotonic() - started
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "days": [asdict(day) for day in landed]}))
+        days_landed = [asdict(day) for day in landed]
+        click.echo(json.dumps({"folder": str(folder), "days": days_landed, "report": str(page)}))
         return
-    _print_demo(landed, folder, seconds)
+    _print_demo(landed, folder, page, seconds)
 
 
-def _print_demo(landed: list[DemoDay], folder: Path, seconds: float) -> None:
+def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float) -> None:
     table = Table("day", title="Landed by the demo", title_justify="left", show_footer=True)
     for name in ("rows", "pages", "cars", "sales"):
         table.add_column(name, justify="right")
     for day in landed:
-        table.add_row(day.day, f"{day.rows:,}", f"{day.pages:,}", f"{day.cars:,}", f"${day.sales:,.2f}")
+        cars = "" if day.cars is None else f"{day.cars:,}"
+        table.add_row(
+            day.day, f"{day.rows:,}", f"{day.pages:,}", cars, "" if day.sales is None else f"${day.sales:,.2f}"
+        )
     table.columns[0].footer = "all"
     table.columns[1].footer = f"{sum(day.rows for day in landed):,}"
     table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
-    table.columns[3].footer = f"{sum(day.cars for day in landed):,}"
-    table.columns[4].footer = f"${sum(day.sales for day in landed):,.2f}"
+    table.columns[3].footer = f"{sum(day.cars or 0 for day in landed):,}"
+    table.columns[4].footer = f"${sum(day.sales or 0 for day in landed):,.2f}"
     out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
+    python = os.path.relpath(sys.executable)
+    python = "python" if python.startswith("..") else python
+    reading = f"len(pandas.read_parquet('{shown}/transactions', {_between(landed)}))"
     out.print(
+        "Cars and sales are of each site's own day; of the first one the day before it is not landed.\n\n"
         f"{len(landed)} days in {seconds:.0f} s, under {shown}: one zstd Parquet file a day, such as\n"
         f"  {os.path.relpath(landed[-1].path)}\n\n"
         "Read them with anything, for one:\n"
-        f"  .venv/bin/python -c \"import pandas; print(pandas.read_parquet('{shown}/transactions'))\"\n\n"
-        "Next:\n"
-        "  make dev                see these days in Dagster's UI, and materialize more\n"
-        '  cp .env.example .env    put your own credentials in, then land a day of your own (README, "Your own data")'
+        f'  {python} -c "import pandas; print({reading})"\n\n'
+        f"The morning report of {landed[-1].day}, a page for the browser:\n"
+        f"  {os.path.relpath(page)}\n\n"
+        f"Next:\n{_next_steps()}",
+        markup=False,
+    )
+
+
+def _between(landed: list[DemoDay]) -> str:
+    """What leaves days of other demos in the same folder out, as pandas takes it."""
+    return f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
+
+
+def _next_steps() -> str:
+    """What there is to type in a checkout, or where the package alone is installed."""
+    if (Path(__file__).parents[2] / "Makefile").exists():
+        return (
+            "  make dev                see these days in Dagster's UI, and materialize more\n"
+            "  cp .env.example .env    put your own credentials in, then land a day of your own (README, "
+            '"Your own data")'
+        )
+    return (
+        "  sonnys demo --ui        see these days in Dagster's UI, and materialize more\n"
+        "  sonnys doctor           what is missing for data of your own: credentials in the environment or in .env"
     )
 
 

@@ -74,13 +74,15 @@ class Scan:
             return rows.replace_schema_metadata(None)
 
     def frame(self) -> pd.DataFrame:
-        """Read the rows into pandas.
+        """Read the rows into pandas; flags that may be unknown are of its nullable type, whatever these rows have.
 
         Raises:
             LakeError: when a file cannot be read.
         """
-        frame: pd.DataFrame = self.table().to_pandas()
-        return frame
+        table = self.table()
+        frame: pd.DataFrame = table.to_pandas()
+        flags = [field.name for field in table.schema if pa.types.is_boolean(field.type) and field.nullable]
+        return frame.astype(dict.fromkeys(flags, "boolean"))
 
     def relation(self) -> duckdb.DuckDBPyRelation:
         """A DuckDB relation, in a database of its own; rows are read when it is asked for some. Instants show in UTC.

@@ -213,3 +213,24 @@ def test_days_of_another_zone_are_replayed_in_it(desk: Desk, monkeypatch: pytest
     replayed(DAYS[0], DAYS[1])
     assert contents(desk.lake) == before
     assert date.fromisoformat(DAYS[0]) == desk.lake.read("transactions", DAYS[:1])["date"][0].as_py()
+
+
+def test_days_are_cut_at_other_midnights(landed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KT-02: a change of mind about the zone is refused with the verb that helps, and it does, without a request."""
+    asked = landed.requests
+    monkeypatch.setenv("SONNYS_TIMEZONE", "America/Chicago")
+    said = landed.types("preview", "--start", DAYS[0], "--end", DAYS[-1], exit_code=1).stderr
+    (line,) = said.splitlines()
+    assert "sonnys replay --rezone" in line
+
+    result = CliRunner().invoke(main, ["replay", "--rezone", "--json"], prog_name="sonnys")
+
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["landed"] == landed.lake.partitions("transactions") == DAYS[:-1]
+    assert (document["requests"], landed.requests - asked) == (0, landed.requests - asked)
+    assert document["to_read"] == [days_ago(8), DAYS[-1]]
+    landed.types("preview", "--start", DAYS[0], "--end", DAYS[-1])
+    for option in ("--start", "--end"):
+        refused = CliRunner().invoke(main, ["replay", "--rezone", option, DAYS[0]], prog_name="sonnys")
+        assert (refused.exit_code, "leave out" in refused.stderr) == (2, True)

@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+import sonnys_pipeline.cli.simulation
 import sonnys_pipeline.demo
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.demo import DemoDay, DemoError
@@ -29,6 +30,7 @@ def landed_days(monkeypatch, tmp_path) -> list[DemoDay]:
         DemoDay("2026-03-11", 2, 1, 1, 0.5, str(tmp_path / "demo/data/b.parquet")),
     ]
     monkeypatch.setattr(sonnys_pipeline.demo, "materialize", lambda *_: days)
+    monkeypatch.setattr(sonnys_pipeline.demo, "report", lambda *_: tmp_path / "demo/data/daily_report/report.html")
     return days
 
 
@@ -166,6 +168,7 @@ def test_demo_prints_what_landed_where_and_what_to_do_next(landed_days, tmp_path
     assert "b.parquet" in result.stdout
     assert "make dev" in result.stdout
     assert ".env.example" in result.stdout
+    assert "daily_report/report.html" in result.stdout
     assert "Landing 2 days of 3 simulated sites" in " ".join(result.stderr.split())
 
 
@@ -180,6 +183,26 @@ def test_demo_as_json_prints_one_document_and_nothing_else(landed_days, tmp_path
         ("2026-03-10", 1234, 13),
         ("2026-03-11", 2, 1),
     ]
+
+
+def test_the_demo_of_a_wheel_names_what_its_users_have(landed_days, tmp_path, monkeypatch):
+    """Without a checkout there is no Makefile, and no .env.example."""
+    monkeypatch.setattr(sonnys_pipeline.cli.simulation, "__file__", str(tmp_path / "a" / "b" / "simulation.py"))
+    result = run("demo", "--days", "2", "--folder", tmp_path / "demo")
+    assert "sonnys demo --ui" in result.stdout
+    assert "make dev" not in result.stdout
+    assert ".env.example" not in result.stdout
+
+
+def test_the_demo_closes_the_folder_above_it(landed_days, tmp_path, monkeypatch):
+    """A user's own state will lie in `.sonnys`: it is its owner's alone from the beginning, and where it was open."""
+    monkeypatch.chdir(tmp_path)
+    for was in (None, 0o755):
+        if was:
+            (tmp_path / ".sonnys").chmod(was)
+        assert run("demo", "--days", "2").exit_code == 0
+        assert (tmp_path / ".sonnys").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / ".sonnys" / "demo").stat().st_mode & 0o777 == 0o700
 
 
 def test_demo_that_fails_exits_with_1_and_says_where_to_look(monkeypatch, tmp_path):

@@ -28,7 +28,7 @@ MAY_USE: dict[str, set[str]] = {
     "reporting": {"client", "lake", "analytics", "loading", "batch"},
     "orchestration": {"client", "lake", "loading", "analytics", "settings", "accounts", "batch", "reporting"},
     "definitions": {"orchestration"},
-    "demo": {"lake", "simulator", "settings", "private_folder", "loading", "batch", "analytics", "client"},
+    "demo": {"lake", "simulator", "settings", "private_folder", "loading", "batch", "analytics", "client", "reporting"},
     # The command line stands on the roof: it may open Dagster's door, too, but only when a verb needs it.
     "cli": {
         "demo",

@@ -25,9 +25,14 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_JOB_TIMEOUT": ("job_timeout", 300.0, "0", 0.0),
     "SONNYS_MAX_RETRIES": ("max_retries", 5, "0", 0),
     "SONNYS_HASH_LIFETIME": ("hash_lifetime", 1200.0, "24", 24.0),
+    "SONNYS_MOST_ROWS": ("most_rows", 100_000, "250000", 250_000),
     "SONNYS_DATA_URL": ("data_url", "./data", "file:///srv/lake", "/srv/lake"),
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
+    "SONNYS_LOAD_BY": ("load_by", "site", "all", "all"),
+    "SONNYS_PROOF": ("proof", "count", "off", "off"),
+    "SONNYS_STATES": ("states", "auto", "on", "on"),
+    "SONNYS_MOST_ROWS": ("most_rows", 100_000, "5000", 5000),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
     "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
@@ -57,6 +62,8 @@ BAD = [
     ("SONNYS_MAX_RETRIES", "-1"),
     ("SONNYS_MAX_RETRIES", "2.5"),
     ("SONNYS_HASH_LIFETIME", "0"),
+    ("SONNYS_MOST_ROWS", "99"),
+    ("SONNYS_MOST_ROWS", "1e99"),
     ("SONNYS_DATA_URL", "ftp://host/lake"),
     ("SONNYS_DATA_URL", "s3://"),
     ("SONNYS_DATA_URL", "s3://key:hunter2@bucket/lake"),
@@ -218,6 +225,7 @@ def test_settings_become_a_client() -> None:
             "X-Sonnys-API-Key": "k",
             "X-Sonnys-Site-Code": "MAIN",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
         }
         assert client._transport.base_url == PRODUCTION_URL
         assert (client.max_retries, client.backoff, client.hash_lifetime) == (2, 0.1, 9)

@@ -70,6 +70,11 @@ class ScriptedLoader(Loader):
         self.stopping = False
         self.closed = False
 
+    @property
+    def job_seconds(self) -> float | None:
+        """No load job has passed: nothing is learned."""
+        return None
+
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         try:
             coming = iter(days)
@@ -81,6 +86,10 @@ class ScriptedLoader(Loader):
                 yield FailedDay(request, said, 2, 0.5) if isinstance(said, APIError) else loaded_day(request, said)
         finally:
             self.closed = True
+
+    @property
+    def job_seconds(self) -> float | None:
+        return None
 
     def stop(self) -> None:
         self.stopping = True

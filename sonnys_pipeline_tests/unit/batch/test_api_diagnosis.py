@@ -112,12 +112,16 @@ def test_tls_is_proven_by_any_answer() -> None:
     assert check_tls("http://127.0.0.1/v1", Inquiry(not_made="offline")).state is State.OK
 
 
-def test_the_zone_is_questioned_until_the_first_day_is_landed() -> None:
-    """Days of UTC, all sites in Chicago and Denver: a warning that names the zone of most; afterwards no more."""
+def test_the_westernmost_zone_is_proposed() -> None:
+    """East of a site: its evening comes a day late. West of all: every day comes late. What to set, and what then."""
     sites = Inquiry(sites=(site("A", "America/Chicago"), site("B", "America/Denver"), site("C", "America/Chicago")))
-    found = check_timezone("UTC", sites, [])
-    assert found.state is State.WARNING
-    assert "SONNYS_TIMEZONE=America/Chicago (2 of 3 sites)" in found.remedy
-    assert check_timezone("America/Denver", sites, []).state is State.OK
-    assert check_timezone("UTC", sites, ["2026-11-01"]).state is State.OK
-    assert check_timezone("UTC", Inquiry(sites=(site("A"),)), []).state is State.OK
+    for zone in ("UTC", "America/Chicago"):
+        found = check_timezone(zone, sites, [], NOON)
+        assert (found.state, "east of 1 of 3 sites" in found.detail) == (State.WARNING, True)
+        assert "SONNYS_TIMEZONE=America/Denver, the westernmost zone before the first day" in found.remedy
+    assert "sonnys replay --rezone" in check_timezone("UTC", sites, ["2026-11-01"], NOON).remedy
+    assert "west of every site" in check_timezone("Pacific/Honolulu", sites, [], NOON).detail
+    for zone in ("America/Denver", "America/Edmonton"):  # the same hours by another name
+        assert check_timezone(zone, sites, [], NOON).state is State.OK
+    for known in (Inquiry(sites=(site("A"),)), Inquiry(sites=(site("A", "Nowhere"),)), Inquiry(not_made="offline")):
+        assert check_timezone("UTC", known, [], NOON).state is State.OK

@@ -13,6 +13,7 @@ from sonnys_pipeline.batch.diagnosis import (
     check_env_file,
     check_first_partition,
     check_lake,
+    check_landed_days,
     check_ledger,
     check_state_folder,
     check_versions,
@@ -23,6 +24,8 @@ from sonnys_pipeline.batch.diagnosis import (
 from sonnys_pipeline.batch.jobs import JobStatus
 from sonnys_pipeline.batch.ledger import open_ledger
 from sonnys_pipeline.lake import storage
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.settings import Settings
 
@@ -205,6 +208,31 @@ def test_a_state_folder_of_somebody_else_is_a_problem(tmp_path: Path, monkeypatc
 def test_a_state_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
     """With the mode that it should have."""
     assert check_state_folder(Settings(state_dir=tmp_path / "new")).detail.endswith("mode 700")
+
+
+@pytest.mark.parametrize(
+    ("landed_with", "said", "remedy"),
+    [
+        ({"timezone": "UTC"}, "begins at midnight in UTC, and SONNYS_TIMEZONE is America/Denver", "--rezone"),
+        ({"account": "another"}, "was landed with another SONNYS_API_ID", "SONNYS_DATA_URL of its own"),
+        ({"site_code": "MAIN", "timezone": "UTC"}, "SONNYS_SITE_CODE and SONNYS_TIMEZONE", "put SONNYS_SITE_CODE"),
+        ({}, "2, 2026-11-01 … 2026-11-02, of this account and time zone", ""),
+    ],
+    ids=["zone", "account", "site and zone", "the same"],
+)
+def test_landed_days_should_be_of_these_settings(
+    tmp_path: Path, landed_with: dict[str, str], said: str, remedy: str
+) -> None:
+    """Told before a run is refused."""
+    settings, lake = Settings(api_id="id", timezone="America/Denver"), Lake(tmp_path / "data")
+    ours = {"account": settings.account, "site_code": "", "timezone": "America/Denver"}
+    for day, facts in (("2026-11-01", ours), ("2026-11-02", {**ours, **landed_with})):
+        lake.land("transactions", TRANSACTIONS.empty_table(), partition=day, facts=facts)
+    found = check_landed_days(settings, lake, lake.partitions("transactions"))
+    assert found.state is (State.PROBLEM if remedy else State.OK)
+    assert said in found.detail
+    assert remedy in found.remedy
+    assert check_landed_days(settings, lake, []).state is State.OK
 
 
 def test_the_lake_is_written_and_left_as_it_was(tmp_path: Path) -> None:
