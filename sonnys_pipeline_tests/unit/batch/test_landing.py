@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.batch.audit import StateUnwritableError
-from sonnys_pipeline.batch.landing import Source, land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day
+from sonnys_pipeline.batch.quarantine import set_aside
 from sonnys_pipeline.client import TransactionJobItem, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import OtherSourceError, RowsWouldVanishError
