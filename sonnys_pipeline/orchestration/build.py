@@ -122,7 +122,7 @@ def _add_account(
     parts.checks.extend(landing_checks(partitions.timezone, account))
     parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
     parts.jobs.extend([job, watch, beside_the_api_job(beside, account)])
-    parts.schedules.extend(schedules(partitions, job, watch, account))
+    parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
 
 

@@ -1,4 +1,4 @@
-"""RB-03: after a power cut at any moment everything recovers by itself, Dagster's runs included.
+"""RB-03, BM-05, DG-03: after a power cut at any moment everything recovers by itself, Dagster's runs included.
 
 Everything of a deployment is killed at a random moment while days are read and followed, and started again:
 `SONNYS_TEST_CUTS=30` cuts the power 30 times, CI three times; `SONNYS_TEST_STORES=postgres` has PostgreSQL die with it.

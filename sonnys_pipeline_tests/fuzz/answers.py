@@ -66,7 +66,7 @@ values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "id", "extra"]), inner, max_size=3)
     ),
-    max_leaves=5,
+    max_leaves=10,
 )
 _FIELDS = ["id", "number", "type", "completeDate", "locationCode", "salesDeviceName", "total", "tenders", "items",
            "customerName", "customerId", "vehicleLicensePlate", "employeeCashier", "discount", "isPrepaidSale",
@@ -234,7 +234,7 @@ def byte_steps(draw: st.DrawFn) -> Step:
 @st.composite
 def http_steps(draw: st.DrawFn) -> Step:
     """The answer is another one, or is packed in another way than it says."""
-    kind = draw(st.sampled_from(["status", "page", "error", "redirect", "encoding", "gzip", "bomb", "header"]))
+    kind = draw(st.sampled_from(["status", "page", "error", "redirect", "encoding", "gzip", "header"]))
     status = draw(
         st.sampled_from([201, 203, 204, 206, 226, 300, 304, 400, 401, 403, 404, 418, 422, 429, 500, 502, 599])
     )
@@ -260,8 +260,6 @@ def http_steps(draw: st.DrawFn) -> Step:
             return replace(sent, headers={"Content-Encoding": encoding})
         if kind == "gzip":
             return replace(sent, raw=gzip.compress(sent.body), headers={"Content-Encoding": "gzip"})
-        if kind == "bomb":
-            return replace(sent, raw=_BOMB, headers={"Content-Encoding": "gzip"})
         return replace(sent, headers={"Date": _ESCAPES, "X-Junk": "x" * 5000})
 
     return Step(kind, (status, error_type, message, location, encoding), change)
@@ -269,7 +267,6 @@ def http_steps(draw: st.DrawFn) -> Step:
 
 _STATUSES = [201, 203, 204, 206, 226, 300, 304, 400, 401, 403, 404, 418, 422, 429, 500, 502, 599]
 _NO_NUMBERS = [b"NaN", b"Infinity", b"1e999", b"-1e999", b"00"]
-_BOMB = gzip.compress(b" " * (64 << 20), 9)
 #: One to three changes, one after the other.
 steps = st.lists(
     st.one_of(row_steps(), row_steps(), envelope_steps(), byte_steps(), http_steps()), min_size=1, max_size=3

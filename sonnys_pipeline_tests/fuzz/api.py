@@ -7,6 +7,7 @@ what such answers look like (`answers.py`).
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -156,8 +157,9 @@ def day_of(criteria: dict[str, int]) -> str:
 def sent_ids(sent: Sent) -> set[str]:
     """Ids in an answer as a parser of its bytes would find them; none where it finds nothing."""
     try:
-        document = json.loads(sent.body.decode("utf-8-sig", "replace"))
-    except ValueError:
+        body = gzip.decompress(sent.body) if sent.headers.get("Content-Encoding") == "gzip" else sent.body
+        document = json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, OSError, EOFError):
         return set()
     data = document.get("data") if isinstance(document, dict) else None
     found = data.get("data") if isinstance(data, dict) else None

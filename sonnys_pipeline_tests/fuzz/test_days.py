@@ -37,6 +37,7 @@ from sonnys_pipeline_tests.fuzz.conftest import profile
 from sonnys_pipeline_tests.virtual import VirtualBudget, VirtualClock, VirtualExchange
 
 SOURCE = Source("account")
+POLICIES = {policy: Privacy(policy) for policy in (Policy.KEEP, Policy.DROP)}
 #: A message is one line that a person reads.
 LONGEST_MESSAGE = 2_000
 
@@ -65,6 +66,14 @@ def heard() -> Iterator[Listening]:
     logger.setLevel(before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _files_need_not_outlive_a_power_cut() -> Iterator[None]:
+    """Writing through to the disk would be most of a case's time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("os.fsync", lambda _: None)
+        yield
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
     """What is answered otherwise, and how we read it."""
@@ -84,7 +93,7 @@ def test_any_answer_lands_whole_or_is_refused(heard: Listening, case: dict[str, 
     """The day, or row and field, or the page; in one line; nothing personal under `drop`; the other days land."""
     heard.lines.clear()
     api = HostileApi(case["rows"], case["steps"], case["operation"], case["times"])
-    privacy = Privacy(case["policy"])
+    privacy = POLICIES[case["policy"]]
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(Path(folder) / "data")
         outcomes, stopped = load(api, case, privacy)
@@ -101,7 +110,8 @@ def test_any_answer_lands_whole_or_is_refused(heard: Listening, case: dict[str, 
                 landed_well(lake, outcome, api, privacy)
             else:
                 assert outcome.table.num_rows == case["rows"]
-                land_day(lake, outcome, source=SOURCE, privacy=privacy)
+                if case["keeps_pages"]:  # as good as always, and half the time
+                    land_day(lake, outcome, source=SOURCE, privacy=privacy)
         honest = {outcome.day.key for outcome in outcomes if isinstance(outcome, LoadedDay)} - {HOSTILE}
         assert honest == set(DAYS) - {HOSTILE}
         if privacy.policy is Policy.DROP:

@@ -219,7 +219,7 @@ def test_spellings_of_site_codes_are_counted(open_api: Open, config: dict[str, A
 
 def test_terminals_of_the_web_shop_are_counted_where_they_are(open_api: Open) -> None:
     """Of a site that sells online alone every row has one; none seen is no proof that there is none."""
-    open_api(accounts=one_site("ECOMM"), virtual_rows=True)
+    open_api(accounts=one_site("ECOMM"), virtual_rows=True, rows_per_day=None)
     answer = values(told())["e_comm_rows"]
     assert answer["rows"] == answer["of"] > 50
 
@@ -234,7 +234,7 @@ def test_the_clock_is_compared_with_the_servers(open_api: Open, seconds: int) ->
 
 def test_a_question_that_fails_leaves_the_others_their_answers(open_api: Open) -> None:
     """No list of sites: what needs a site stays open with the reason, and the rest is known."""
-    simulator = open_api(faults=Faults(server_errors=-1, on="sites"))
+    simulator = open_api(faults=Faults(server_errors=-1, on={"server_errors": "sites"}))
     document = told()
     answers = document["answers"]
     assert answers["site_codes"] == {"answer": None, "means": "", "reason": "HTTP 500 ServerUnexpectedFailure"}
@@ -323,7 +323,7 @@ def test_nothing_personal_is_in_the_file(open_api: Open, tmp_path: Path) -> None
 
     now = simulator.state.clock.now()
     rows = simulator.world.rows(now - timedelta(days=28), now)
-    assert len(rows) > 5_000
+    assert len(rows) > 3_000
     names = ("customerName", "vehicleLicensePlate", "employeeCashier", "employeeGreeter")
     whole = {str(row[name]) for row in rows for name in names if row.get(name)}
     whole |= {site.name for site in simulator.world.all_sites} | {record.path for record in simulator.log}

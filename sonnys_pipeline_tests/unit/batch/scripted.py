@@ -62,6 +62,9 @@ def loaded_day(request: DayRequest, rows: int) -> LoadedDay:
 class ScriptedLoader(Loader):
     """One day after the other, as the script says; counts two requests for each, and a second of waiting."""
 
+    #: What it has learned of the time that load jobs take.
+    seconds: float | None = None
+
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked: list[DayRequest] = []
@@ -89,7 +92,7 @@ class ScriptedLoader(Loader):
 
     @property
     def job_seconds(self) -> float | None:
-        return None
+        return self.seconds
 
     def stop(self) -> None:
         self.stopping = True
