@@ -165,5 +165,5 @@ def open_desk(
 
 @pytest.fixture
 def desk(open_desk: Callable[..., Desk]) -> Desk:
-    """120 rows, so two pages, on each UTC day, over three sites."""
+    """120 rows on each UTC day over three sites, so a page of each."""
     return open_desk()
