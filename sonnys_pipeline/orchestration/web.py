@@ -25,7 +25,7 @@ def guarding(hosts: Collection[str]) -> Iterator[None]:
     def make_guarded(*args: Any, **options: Any) -> ASGIApp:  # noqa: ANN401 - whatever Dagster hands on
         return WebGuard(make(*args, **options), hosts)
 
-    dagster_cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined] # the same
+    dagster_cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined, assignment] # it is only served
     try:
         yield
     finally:
