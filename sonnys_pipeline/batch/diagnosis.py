@@ -283,7 +283,7 @@ def check_object_lake(url: str) -> Finding:
 
 def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
     """Whether what is landed is of the account, site code and time zone that are set: else every run is refused."""
-    subject = "landed days"
+    subject = "source"
     if lake is None or not landed:
         return Finding(subject, State.OK, "none yet")
     asked = {"account": settings.account, "site_code": settings.site_code or "", "timezone": settings.timezone}

@@ -65,7 +65,7 @@ def healthy(
             "SONNYS_BASE_URL": simulator.base_url,
             "SONNYS_DATA_URL": str(tmp_path / "data"),
             "SONNYS_STATE_DIR": str(tmp_path / "state"),
-            "SONNYS_TIMEZONE": "America/Chicago",
+            "SONNYS_TIMEZONE": "America/Los_Angeles",
             "SONNYS_START_DATE": (datetime.now(UTC) - timedelta(days=90)).date().isoformat(),
             "DAGSTER_HOME": str(tmp_path / "dagster"),
         }
