@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo dev test check format bench clean
+.PHONY: help install demo dev test check format fuzz bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(INSTALLED) ## Lint, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+fuzz: $(INSTALLED) ## Odd and hostile answers, some 50,000 of them (an hour or more)
+	@SONNYS_FUZZ=nightly $(BIN)/pytest sonnys_pipeline_tests/fuzz --hypothesis-show-statistics
 
 bench: $(INSTALLED) ## Measure beside the alternatives and the floor (about fifteen minutes)
 	@$(BIN)/python -m benchmarks.run

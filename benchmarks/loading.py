@@ -80,9 +80,10 @@ def days_of(case: Case) -> list[str]:
 
 @contextmanager
 def simulator(case: Case) -> Iterator[str]:
-    """The simulator in a process of its own; its base URL."""
+    """The simulator in a process of its own, with one site, which no load job need name; its base URL."""
     command = [
         sys.executable, "-m", "sonnys_pipeline.cli", "simulate", "--port", "0",
+        "--sites", "1", "--config", '{"virtual_site": false}',
         "--rows-per-day", str(case.rows_per_day), "--midnight-row",
         "--speed", str(case.speed), "--latency", str(case.latency),
         "--job-seconds", str(case.job_seconds[0]), str(case.job_seconds[1]),

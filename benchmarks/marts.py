@@ -58,7 +58,7 @@ class Measured:
 
 def write_year(lake: Lake, days: int) -> int:
     """Land `days` partitions and the site list; how many rows."""
-    world = World(seed=7, sites=SITES, rows_per_day=SITES * ROWS_PER_SITE)
+    world = World(seed=7, sites=SITES, rows_per_day=SITES * ROWS_PER_SITE, virtual_site=False, codeless_site=False)
     listed = [Site(code=spec.code, name=spec.name, timezone=spec.timezone) for spec in world.sites]
     lake.land("sites", to_table(listed, arrow_schema(Site)))
     week = []

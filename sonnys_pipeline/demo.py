@@ -29,7 +29,19 @@ SPEED = 30.0
 #: The folder in which a user's own state lies by default.
 _STATE = ".sonnys"
 #: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
-_DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+_DAGSTER_YAML = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+python_logs:
+  python_log_level: INFO
+run_launcher:
+  module: sonnys_pipeline.orchestration.local_launcher
+  class: LocalRunLauncher
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 15
+"""
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,9 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
             f"{ASSET} {loaded.day.key}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; "
             "nothing was landed. Load the day without a site."
         )
-    return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([site])))
+    # As its rows write it, or as its load jobs do (L7); whoever asked may have typed it otherwise.
+    written = next(iter(loaded.table["location_code"][:1].to_pylist()), next(iter(loaded.sites), site))
+    return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([written])))
 
 
 def _of_site(rows: pa.Table, code: str) -> pa.Array:
@@ -357,7 +359,7 @@ def beside_other_sites(
     superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
     sites = None
     if landed.sites is not None:
-        sites = sorted({*(known for known in landed.sites if fold(known) != fold(site)), site})
+        sites = sorted({*(known for known in landed.sites if fold(known) != fold(site)), *(read.sites or ())})
         if account_sites and all(is_in(code, sites) for code in account_sites):
             sites = None
     joined = {

@@ -88,6 +88,9 @@ def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
         except OSError as error:
             refuse(f"the state folder cannot be written ({error.strerror}); free space, or name another one", FAILED)
         remember(jobs, settings.account, answers, found)
+    if not found.knows_anything:
+        why = next(iter(found.failures.values()), "")
+        refuse(f"the API answered no question ({why}); `sonnys doctor` looks at the way there", FAILED)
     if as_json:
         print_json({**told, "file": str(path)})
     else:

@@ -33,7 +33,7 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic.alias_generators import to_camel
 
 from sonnys_pipeline.client.errors import UnparsableRowError
-from sonnys_pipeline.client.spelling import TwoSpellingsError, in_one_spelling
+from sonnys_pipeline.client.spelling import in_one_spelling
 
 #: Unset optional strings come as `""` from the live API.
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: None if value == "" else value)]
@@ -202,8 +202,8 @@ def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_h
     for row in rows:
         try:
             spelled.append(in_one_spelling(model, row))
-        except TwoSpellingsError as twice:
-            raise UnparsableRowError(_id_of(row), twice.path, twice.reason, rows, page_hash) from None
+        except UnparsableRowError as twice:
+            raise UnparsableRowError(_id_of(row), twice.field, twice.reason, rows, page_hash) from None
     try:
         parsed: list[ModelT] = adapter.validate_python(spelled, by_alias=True, by_name=False)
     except PydanticValidationError as refused:

@@ -15,19 +15,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel
 
-
-class TwoSpellingsError(Exception):
-    """A field stands in an object twice, or under a name that is ours and not the API's.
-
-    Attributes:
-        path: dotted path of the field.
-        reason: what is wrong with it.
-    """
-
-    def __init__(self, path: str, reason: str) -> None:
-        """Build the error."""
-        self.path, self.reason = path, reason
-        super().__init__(f"{path} {reason}")
+from sonnys_pipeline.client.errors import UnparsableRowError
 
 
 @dataclass(frozen=True)
@@ -75,20 +63,21 @@ def in_one_spelling(model: type[BaseModel], row: Any, path: str = "") -> Any:  #
         path: dotted path of the object, with a dot at its end, for the error.
 
     Raises:
-        TwoSpellingsError: where two spellings say something, or where a name is ours and not the API's.
+        UnparsableRowError: where two spellings say something, or where a name is ours and not the API's; without the
+            row's id, which whoever has the rows adds.
     """
     if not isinstance(row, dict):
         return row
     spellings = _spellings_of(model)
     for name in sorted(spellings.ours.keys() & row.keys()):
-        raise TwoSpellingsError(path + name, f"is not how the API spells {spellings.ours[name]}")
+        raise UnparsableRowError(None, path + name, f"is not how the API spells {spellings.ours[name]}")
     kept = row
     for names in spellings.several:
         present = [name for name in names if name in row]
         if len(present) > 1:
             said = [name for name in present if row[name] is not None] or present[:1]
             if len(said) > 1:
-                raise TwoSpellingsError(path + said[1], f"stands beside {said[0]}, which is the same field")
+                raise UnparsableRowError(None, path + said[1], f"stands beside {said[0]}, which is the same field")
             kept = {name: value for name, value in kept.items() if name not in present or name in said}
     for name in spellings.parts.keys() & kept.keys():
         if isinstance(before := kept[name], list):

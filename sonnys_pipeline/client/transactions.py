@@ -89,7 +89,7 @@ class JobData:
             status = JobStatus.WORKING if said == _PENDING else JobStatus(said)
         except ValueError:
             raise UnknownJobStatusError(
-                f"load job {job_hash}: status {word(data.get('status'))} is none of working, pass, fail; "
+                f"load job {job_hash}: status {word(data.get('status'))!r} is none of working, pass, fail; "
                 "the API has changed: nothing was read from it"
             ) from None
         if status is not JobStatus.PASS:

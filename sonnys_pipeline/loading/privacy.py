@@ -102,38 +102,42 @@ class Privacy:
         """What stands in the metadata of files that were made under this policy."""
         return {"pii": self.policy.value, "pii_key": self.key_fingerprint}
 
-    def applied_to_list(self, body: bytes) -> bytes:
+    def applied_to_list(self, body: bytes, where: str = "the answer") -> bytes:
         """A page of `version-2` as this policy lets it be kept: as `applied`.
 
         Raises:
             ResponseFormatError: when it is not JSON; nothing of it is quoted.
         """
-        return self._applied(body, "transactions", self._states)
+        return self._applied(body, "transactions", self._states, where)
 
     def has_made(self, kept: Mapping[str, str]) -> bool:
         """Whether files with these facts were made under this policy and, where it hashes, with this key."""
         policy, fingerprint = kept.get("pii", Policy.KEEP.value), kept.get("pii_key", "")
         return policy == self.policy and fingerprint in self._known_fingerprints
 
-    def applied(self, body: bytes) -> bytes:
+    def applied(self, body: bytes, where: str = "the answer") -> bytes:
         """An answer of `get-job-data` as this policy lets it be kept; with `KEEP` the very bytes.
 
         Of a field that no model knows its name is kept and null for its value, since nobody knows what is in it. A
         value that is not of its field's kind keeps that kind alone, so that the models refuse it as before.
 
+        Args:
+            body: the answer.
+            where: which one it is, for the error.
+
         Raises:
             ResponseFormatError: when it is not JSON; nothing of it is quoted.
         """
-        return self._applied(body, "data", self._rows)
+        return self._applied(body, "data", self._rows, where)
 
-    def _applied(self, body: bytes, rows: str, treat: _Treat) -> bytes:
+    def _applied(self, body: bytes, rows: str, treat: _Treat, where: str) -> bytes:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = from_json(sound(body).content, allow_inf_nan=False)
+            answer = from_json(sound(body, where).content, allow_inf_nan=False)
         except ValueError:
             raise ResponseFormatError(
-                f"the answer is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
+                f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
         # A number beyond all numbers is written as text, which JSON has; the models refuse it either way.
         return to_json(self._treated_answer(answer, rows, treat), inf_nan_mode="strings")

@@ -40,9 +40,10 @@ class PageReader:
             ResponseFormatError: for an answer or a row that is not what the contract says.
         """
         body = api.get_job_body(job_hash)
-        mended = sound(body, f"load job {job_hash}")
+        where = f"load job {job_hash}"
+        mended = sound(body, where)
         if self.privacy.policy is not Policy.KEEP:
-            body = self.privacy.applied(mended.content)
+            body = self.privacy.applied(mended.content, where)
             mended = replace(mended, content=body)
         page = parse_page(job_hash, mended)
         if isinstance(page, JobData):

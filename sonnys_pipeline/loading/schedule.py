@@ -75,7 +75,7 @@ class Schedule:
 
     def next_action(self, now: float) -> tuple[PageJob, str] | None:
         """The most useful request that could be sent now, if any is."""
-        in_flight = polling = 0
+        in_flight = polling = submitting = 0
         may_poll = self._scouts()
         submission: PageJob | None = None
         ripe: list[PageJob] = []
@@ -83,6 +83,7 @@ class Schedule:
             for job in day.jobs():
                 in_flight += job.state in IN_FLIGHT
                 polling += job.state is JobState.POLLING
+                submitting += job.state is JobState.SUBMITTING
                 if job.not_before > now:
                     continue
                 if job.state is JobState.TO_COUNT:
@@ -102,6 +103,9 @@ class Schedule:
         if in_flight < target:
             submission = submission or self._open_day(now)
             if submission is not None:
+                none_accepted = not self.times.proven and 0 < submitting == in_flight
+                if none_accepted and submission.work.site is None:
+                    return None  # the key may refuse load jobs that name no site (L1): the first one goes alone
                 return submission, "submit"
         if not ripe or (polling and not self.times.proven):
             return None

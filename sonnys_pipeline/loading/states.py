@@ -103,7 +103,7 @@ class StatesReader:
             if nothing.type == NO_RESULTS and page == 1:
                 return StatesPage(0, _PAGE.empty_table())
             raise
-        body = self.privacy.applied_to_list(answer)
+        body = self.privacy.applied_to_list(answer, _WHERE)
         read = parse_states(body, now)
         return StatesPage(read.total, read.table, RawPage.of("", now, body)) if self.keeps_pages else read
 

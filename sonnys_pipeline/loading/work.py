@@ -251,9 +251,13 @@ class DayWork:
         return day
 
     def read_sites(self, sites: Sequence[str | None]) -> None:
-        """Read these sites; one that has been read already is read once more, from the start."""
-        self.windows = [work for work in self.windows if work.site not in sites]
-        added = [WindowWork(self, window, site=site) for site in sites for window in self.request.day.windows]
+        """Read these sites; one that has been read already is read once more, in halves (see `split`)."""
+        again = [work for work in self.windows if work.site in sites]
+        for work in again:
+            self.split(work, work.setbacks)
+        known = {work.site for work in again}
+        new = [site for site in sites if site not in known]
+        added = [WindowWork(self, window, site=site) for site in new for window in self.request.day.windows]
         self.windows += added
         self._take_up_live_jobs(added)
 

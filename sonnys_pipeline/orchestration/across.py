@@ -16,11 +16,12 @@ from sonnys_pipeline.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.across_inputs import account_lakes, changed_days, day_of_all, with_account
+from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.mart_inputs import missing_site_days
 from sonnys_pipeline.orchestration.marts import KPI_TABLES, KpiTable
-from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata, table_schema, totals, unknown_figures
+from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata, totals, unknown_figures
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.orchestration.verdicts import days_of, verdict
 

@@ -25,7 +25,7 @@ _ASSET = "transactions"
 BESIDE_THE_API = "transactions_beside_the_api"
 _DESCRIBED = {
     "same_ids_as_listed": "The API's own list of a day has the same ids as the landed day. Off unless switched on.",
-    "washes_agree": "Rows that we count as washes are the API's own list of washes (KPIS). Off unless switched on.",
+    "washes_agree": "Rows that are counted as washes beside the API's own list of washes. Off unless switched on.",
 }
 _GOOD = {"same_ids_as_listed": "the API lists the same ids", "washes_agree": "the same washes as the API's"}
 

@@ -4,10 +4,8 @@ Belongs here: what Dagster shows of a day. Does not belong here: loading and lan
 what is computed from landed rows (`tables.py`, `marts.py`).
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +32,8 @@ from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
 from sonnys_pipeline.orchestration.states import states_asset
 
 LANDING_GROUP = "landing"
+#: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
+JOB_TAG = "sonnys/job"
 
 
 def landing_assets(
@@ -69,8 +69,10 @@ def landing_assets(
                     on_progress=lambda progress: context.log.info("%s", progress),
                 )
                 days = missing_first(landed_in, context.partition_keys)
-                result = _execute(executor, jobs, job_for_run(context, jobs, days).id, landed)
-            context.log.info("%s", json.dumps(asdict(result.measures)))
+                job = job_for_run(context, jobs, days)
+                context.instance.add_run_tags(context.run.run_id, {JOB_TAG: job.id})
+                result = _execute(executor, jobs, job.id, landed)
+            context.log.info("Landed\n%s", landed.summary(result.measures))
             if not result.success:
                 raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
         except BaseException as error:

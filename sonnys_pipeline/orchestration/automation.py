@@ -11,7 +11,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from sonnys_pipeline.batch.moved import days_to_read_again
+from sonnys_pipeline.loading.days import first_kept_day
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.resources import LakeResource
 
 #: The schedule that lands yesterday.
 MORNING = "daily_transactions_schedule"
@@ -67,30 +70,40 @@ def schedules(
     partitions: dg.DailyPartitionsDefinition,
     job: UnresolvedAssetJobDefinition,
     watch: UnresolvedAssetJobDefinition,
+    looked_into: LakeResource,
     account: Account = ONLY,
 ) -> Sequence[dg.ScheduleDefinition]:
-    """The morning's run over the last days, and the look against silent loss several times a day."""
+    """The morning's run over the last days, and the look against silent loss several times a day.
+
+    `looked_into` is the lake in which the morning looks for transactions that have moved between days.
+    """
 
     @dg.schedule(
         name=account.named(MORNING),
         job=job,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=partitions.timezone,
-        description=f"Every morning: yesterday, and the {REREAD_DAYS - 1} days before it once more.",
+        description=f"Every morning: yesterday, the {REREAD_DAYS - 1} days before it once more, and days that a "
+        "transaction has left for another day.",
     )
-    def daily_transactions_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Ask for one run over the last days that are over."""
+    def daily_transactions_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Ask for one run over the last days that are over, and one for each day that kept what has moved (KT-02)."""
         last = context.scheduled_execution_time.astimezone(ZoneInfo(partitions.timezone)).date() - timedelta(days=1)
         first = max(last - timedelta(days=REREAD_DAYS - 1), partitions.start.date())
         if last < first:
             return dg.SkipReason(f"no day is over yet since {first}")
-        return dg.RunRequest(
+        morning = dg.RunRequest(
             run_key=f"{first}...{last}",
             tags={
                 "dagster/asset_partition_range_start": first.isoformat(),
                 "dagster/asset_partition_range_end": last.isoformat(),
             },
         )
+        kept = first_kept_day(context.scheduled_execution_time, partitions.timezone)
+        oldest = max(kept, partitions.start.date())
+        before = [(oldest + timedelta(days=number)).isoformat() for number in range((first - oldest).days)]
+        again = days_to_read_again(account.open_lake(looked_into), within=before)
+        return [morning, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
 
     watch_schedule = dg.ScheduleDefinition(
         name=account.named("watch_schedule"),

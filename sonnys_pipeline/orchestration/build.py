@@ -14,6 +14,7 @@ from sonnys_pipeline.orchestration.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.api_checks import api_checks
 from sonnys_pipeline.orchestration.assets import landing_assets
 from sonnys_pipeline.orchestration.automation import beside_the_api_job, daily_job, schedules, watch_job
+from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks import landing_checks
 from sonnys_pipeline.orchestration.conditions import following, marts_sensor
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
@@ -76,7 +77,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
             )
-        assets = in_runs_of(parts.assets, settings.days_per_run)
+        assets = in_catalog(in_runs_of(parts.assets, settings.days_per_run))
     return dg.Definitions(
         assets=assets,
         asset_checks=parts.checks,
@@ -121,7 +122,7 @@ def _add_account(
     parts.checks.extend(landing_checks(partitions.timezone, account))
     parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
     parts.jobs.extend([job, watch, beside_the_api_job(beside, account)])
-    parts.schedules.extend(schedules(partitions, job, watch, account))
+    parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
 
 

@@ -33,7 +33,7 @@ _POLARS_FORMS: Mapping[str, Callable[[Scan], Any]] = {
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Hands landed files to assets by the type of their input (DG-05).
+    """Hands landed files to assets by the type of their input.
 
     - `pandas.DataFrame`, `pyarrow.Table` (also where nothing is annotated), `polars.DataFrame`: rows in memory.
     - `duckdb.DuckDBPyRelation`, `polars.LazyFrame`: rows are read when they are asked for, those that are needed.

@@ -19,6 +19,8 @@ from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
+from sonnys_pipeline.orchestration.local_launcher import expect_retry
+
 #: Seconds in which a worker has to answer; it does so at once, beside the run that it executes.
 _ANSWER = 5.0
 #: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which the next run must find
@@ -62,6 +64,10 @@ class WorkerRunLauncher(CeleryRunLauncher):
             return False
         self._instance.report_run_canceling(run)
         return bool(super().terminate(run_id))
+
+    def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> None:  # noqa: ARG002 - Dagster's signature
+        """Nothing; monitoring asks for it right before it ends a run."""
+        expect_retry(self._instance, run)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Failed when its task has failed, or when no worker has had it for `silence_seconds`."""

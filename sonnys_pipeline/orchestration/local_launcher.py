@@ -11,12 +11,25 @@ import json
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.storage.tags import GRPC_INFO_TAG, WILL_RETRY_TAG
 
 from sonnys_pipeline.orchestration.processes import Life, RunProcess, lives_since
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def expect_retry(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Mark a run that monitoring is about to end as one that is tried again, if it will be.
+
+    Dagster marks it after it has failed it. A backfill that is looked at in between counts the run as lost, closes, and
+    its runs are not tried again.
+    """
+    if run.status is dg.DagsterRunStatus.CANCELING:  # somebody wants it ended
+        return
+    if auto_reexecution_should_retry_run(instance, run.with_status(dg.DagsterRunStatus.FAILURE), None):
+        instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true"})
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -41,6 +54,10 @@ class LocalRunLauncher(DefaultRunLauncher):
             "the process of this run is gone: it was killed, or its machine went down. What is landed stays landed; a "
             'retry, or "Re-execute from failure", goes on with what is missing',
         )
+
+    def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> None:  # noqa: ARG002 - Dagster's signature
+        """Nothing; monitoring asks for it right before it ends a run, be it lost or never begun."""
+        expect_retry(self._instance, run)
 
     def _cannot_be_retried_yet(self, run: dg.DagsterRun) -> bool:
         """Whether the code server died with the run and is not back: Dagster drops a retry that it cannot start."""

@@ -75,9 +75,8 @@ class KpiTable:
 
 
 _STATUS = (
-    " Status of each in its column: B one site day compared with BackOffice's own report, R 31 days of one site "
-    "compared with a CRM's daily figures under an older rule, F formula of the trade, O our own. Days are the site's "
-    "own. A figure that nobody can know is null, and the column `unknown` says why."
+    " How each definition is known is said with its column. Days are the site's own. A figure that nobody can know is "
+    "null, and the column `unknown` says why."
 )
 KPI_TABLES = (
     KpiTable(
@@ -176,7 +175,7 @@ def _mart_asset(
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
                     **column_lineage(table.lineage, account),
-                    **_figures(table, rows),
+                    **_figures(table, rows, complete=not lacking),
                     **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
@@ -189,8 +188,8 @@ def _mart_asset(
     return kpi_table
 
 
-def _figures(table: KpiTable, rows: pa.Table) -> Metadata:
-    found = totals(rows, table.totals)
+def _figures(table: KpiTable, rows: pa.Table, *, complete: bool) -> Metadata:
+    found = totals(rows, table.totals, complete=complete)
     if table.shown:
         found["sites"] = dg.MetadataValue.md(rows_as_markdown(rows, table.shown))
     return found

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.analytics import kpis
-from sonnys_pipeline.analytics.columns import ColumnSource, descriptions_of
+from sonnys_pipeline.analytics.columns import ColumnSource
 from sonnys_pipeline.analytics.digests import content_digest
 from sonnys_pipeline.analytics.report_markdown import escaped
 from sonnys_pipeline.batch.executor import ExecutionResult
@@ -25,6 +25,7 @@ from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.catalog import table_schema
 
 Metadata = Mapping[str, dg.MetadataValue]
 #: Under this name a day's metadata says what its rows are, whenever and however they were read.
@@ -39,7 +40,7 @@ def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> 
         "dagster/partition_row_count" if partitioned else "dagster/row_count": dg.MetadataValue.int(landed.rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(table.schema)),
         "path": dg.MetadataValue.path(str(landed.path)),
-        "bytes": dg.MetadataValue.int(landed.size),
+        "size": dg.MetadataValue.text(f"{landed.size:,} bytes"),  # as text: Dagster plots every number
     }
 
 
@@ -142,22 +143,6 @@ def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
     }
 
 
-def table_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Arrow columns as Dagster's table schema, with the descriptions that the schema carries."""
-    descriptions = descriptions_of(schema)
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                name=field.name,
-                type="list of structs" if pa.types.is_list(field.type) else str(field.type),
-                description=descriptions.get(field.name),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
-            )
-            for field in schema
-        ]
-    )
-
-
 def column_metadata(
     schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
 ) -> dict[str, dg.MetadataValue]:
@@ -177,12 +162,16 @@ def column_lineage(
     return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(deps))}
 
 
-def totals(rows: pa.Table, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
+def totals(rows: pa.Table, columns: Sequence[str], *, complete: bool = True) -> dict[str, dg.MetadataValue]:
     """Sums of columns over all rows: counts as whole numbers, money in dollars.
 
     A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
+    Sums of a day that is not `complete` are text, too: in a plot they would look like a bad day.
     """
-    return {name: _total(rows[name]) for name in columns}
+    found = {name: _total(rows[name]) for name in columns}
+    if complete:
+        return found
+    return {name: dg.MetadataValue.text(f"{total.value} without what is missing") for name, total in found.items()}
 
 
 def _total(column: pa.ChunkedArray) -> dg.MetadataValue:

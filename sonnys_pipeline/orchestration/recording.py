@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from sonnys_pipeline.batch.audit import Measures
 from sonnys_pipeline.batch.job_run import LandedDay
 from sonnys_pipeline.batch.jobs import JobRow
 from sonnys_pipeline.lake.dataset import Lake
@@ -18,6 +19,9 @@ from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.metadata import Metadata, day_metadata, earlier_day_metadata
 from sonnys_pipeline.orchestration.runs import continued_runs
 from sonnys_pipeline.orchestration.states import states_metadata
+
+#: Days that the closing table of a run shows.
+_MOST_LINES = 31
 
 
 class LandedDays:
@@ -30,6 +34,7 @@ class LandedDays:
         self._states = states
         self._records_states = states not in context.job_def.asset_layer.selected_asset_keys
         self._fresh: dict[str, Metadata] = {}
+        self._figures: dict[str, tuple[int, int, int]] = {}
         self._earlier: dict[str, JobRow] = {}
 
     def add(self, day: LandedDay) -> None:
@@ -41,10 +46,9 @@ class LandedDays:
             self._context.log_event(
                 dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
             )  # fmt: skip
-        self._context.log.info(
-            "%s: %d rows on %d pages, %d requests",
-            loaded.day.key, day.file.rows, len(loaded.job_hashes), loaded.requests,
-        )  # fmt: skip
+        figures = day.file.rows, len(loaded.job_hashes), loaded.requests
+        self._figures[loaded.day.key] = figures
+        self._context.log.info("%s: %d rows on %d pages, %d requests", loaded.day.key, *figures)
 
     def add_earlier(self, completed: Sequence[JobRow]) -> None:
         """What the ledger has as landed: attempts before this one, and a day at whose landing this one was stopped."""
@@ -54,6 +58,22 @@ class LandedDays:
         """Give each day its metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
         for day in [*self._fresh, *self._earlier]:
             self._context.add_asset_metadata({**(self._metadata(day) or {}), **of_run}, partition_key=day)
+
+    def summary(self, measures: Measures) -> str:
+        """A table of the days that this attempt has landed, and what the run took; for a person who reads the log."""
+        days = sorted(self._figures.items())
+        lines = [f"{'day':10} {'rows':>9} {'pages':>7} {'requests':>9}"]
+        if len(days) > _MOST_LINES:
+            lines.append(f"({len(days) - _MOST_LINES} earlier days)")
+        lines += [f"{day:10} {row:9,} {page:7,} {request:9,}" for day, (row, page, request) in days[-_MOST_LINES:]]
+        rows, pages, requests = (sum(each[place] for each in self._figures.values()) for place in range(3))
+        lines.append(f"{'all':10} {rows:9,} {pages:7,} {requests:9,}")
+        lines.append(
+            f"{measures.succeeded} of {measures.days} days landed in {measures.seconds:,.0f} s, "
+            f"{measures.budget_wait:,.0f} s of it waiting for the request budget; "
+            f"{measures.requests_per_page:.1f} requests a page"
+        )
+        return "\n".join(lines)
 
     def log(self) -> None:
         """Log a materialization for each landed day that has none yet, before a run ends early."""

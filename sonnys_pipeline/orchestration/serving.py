@@ -32,7 +32,7 @@ def serve(
     """Run both on loopback until a signal comes or one of them ends.
 
     Args:
-        folder: where they work; Dagster reads a `.env` there.
+        folder: where they work; Dagster reads a `.env` there, and a `workspace.yaml` that names definitions.
         environment: theirs; `DAGSTER_HOME` in it names the instance.
         port: of the web server.
         read_only: nothing can be launched or switched in the UI.
@@ -43,7 +43,9 @@ def serve(
     """
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
         instance.get_runs_count()  # makes the storage: two processes that make it at once break it
-    python, module = [sys.executable, "-m"], ["-m", CODE_LOCATION]
+    workspace = folder / "workspace.yaml"
+    python = [sys.executable, "-m"]
+    module = ["--workspace", str(workspace)] if workspace.is_file() else ["-m", CODE_LOCATION]
     hosts = [word for host in allowed_hosts for word in ("--allow-host", host)]
     web = ["sonnys_pipeline.orchestration.web", *module, "--port", str(port), *hosts]
     commands = [

@@ -78,6 +78,13 @@ class Site:
         rows = self.simulator.world.rows(start, end - timedelta(milliseconds=1))
         return sorted(row["id"] for row in rows)
 
+    def load_jobs(self, day: str) -> int:
+        """How many load jobs a UTC day takes: each site's pages, both ends of the day included, and one for none."""
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        world = self.simulator.world
+        rows = [len(world.rows(start, start + timedelta(days=1), site.code)) for site in world.sites if site.code]
+        return sum(max(1, -(-count // 100)) for count in rows)
+
     def materializations(self, home: str | None = None) -> list[tuple[str | None, Mapping[str, Any]]]:
         """Partition and metadata of each materialization of `transactions` that Dagster remembers, oldest first."""
         with dg.DagsterInstance.from_config(home or self.environment["DAGSTER_HOME"]) as instance:
@@ -93,7 +100,7 @@ class Site:
 
 @pytest.fixture
 def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
-    """Starts simulators, each with an environment of its own; they stop after the test."""
+    """Starts simulators of one site unless told otherwise, each with an environment; they stop after the test."""
     with ExitStack() as running:
 
         def start(timezone: str = "UTC", stores: str = STORES, lake: str = LAKE, **config: Any) -> Site:
@@ -101,7 +108,8 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
             new_database: Callable[[], str] | None = None
             if stores == "postgres":
                 new_database = request.getfixturevalue("postgres_server").new_database
-            simulator = running.enter_context(Simulator(SimulatorConfig(**config)))
+            one_site = {"sites": 1, "virtual_site": False}
+            simulator = running.enter_context(Simulator(SimulatorConfig(**{**one_site, **config})))
             folder = tmp_path / f"site-{simulator.root_url.rpartition(':')[2]}"
             scale = simulator.config.speed
             own = {

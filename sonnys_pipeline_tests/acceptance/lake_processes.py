@@ -100,14 +100,14 @@ def judge(read: pa.Table) -> str | None:
 
 
 def read_without_end(kind: str, root: str, stop: str) -> None:
-    """Read all days of an asset, over and over, until a file `stop` is there; then report as JSON.
+    """Read all days of an asset, once and then until a file `stop` is there; then report as JSON.
 
     DuckDB and Polars open some files twice, for the footer and for the rows. Where a day is replaced in between they
     fail, and that is told apart: no lake of plain files can keep them from it.
     """
     lake, (asset, *_) = Lake(root), ASSETS
     reads, overtaken, wrong = 0, 0, []
-    while not Path(stop).exists():
+    while not reads or not Path(stop).exists():
         before = [lake.stamp(asset, day) for day in DAYS]
         try:
             for read in READERS[kind](str(lake.root / asset)):

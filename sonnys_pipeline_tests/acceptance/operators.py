@@ -16,10 +16,17 @@ NAMES = ("north", "south")
 
 
 def start_both(running: ExitStack, **config: Any) -> dict[str, Simulator]:
-    """Two simulators of the same configuration, each with credentials and rows of its own."""
+    """Two simulators of one site unless told otherwise, alike, each with credentials and rows of its own."""
     return {
         name: running.enter_context(
-            Simulator(SimulatorConfig(api_id=f"{name}-id", api_key=f"{name}-key", seed=seed, **config))
+            Simulator(
+                SimulatorConfig(
+                    api_id=f"{name}-id",
+                    api_key=f"{name}-key",
+                    seed=seed,
+                    **{"sites": 1, "virtual_site": False, **config},
+                )
+            )
         )
         for seed, name in enumerate(NAMES, start=7)
     }

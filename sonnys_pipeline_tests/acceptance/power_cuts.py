@@ -38,7 +38,7 @@ DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 TABLES = ("line_items", "tenders", "discounts")
 OPEN = ("NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING")
 #: Seconds until a deployment counts as never well again; several times what it takes on two loaded cores.
-LONGEST = 420
+LONGEST = 900
 
 
 @dataclass

@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs
@@ -24,7 +25,8 @@ from sonnys_pipeline_tests.acceptance.records import ledger
 pytestmark = pytest.mark.acceptance
 
 KILLS = int(os.environ.get("SONNYS_TEST_KILLS", "4"))
-DAYS = [f"2026-11-{day:02d}" for day in range(1, 4 + KILLS // 3)]
+#: More than so many kills leave time for, so that each of them finds a run.
+DAYS = [(date(2026, 9, 1) + timedelta(days=number)).isoformat() for number in range(3 + 2 * KILLS // 3)]
 JOB = "killed again and again"
 PageOfSite: TypeAlias = tuple[str, int, int]
 """Site, start of the window in Unix seconds, page number."""
@@ -64,8 +66,8 @@ def test_killed_again_and_again_and_resumed(open_site, start):
         speed=30,
         hash_seconds=60_000,
         now="2026-11-24T12:00:00Z",
-        closed={"Harbor": ["2026-11-02"]},
-        opened={"Mesa": "2026-11-03"},
+        closed={"Harbor": [DAYS[1]]},
+        opened={"Mesa": DAYS[2]},
     )
     kills = [kill_one(start, site, number) for number in range(KILLS)]
     last = begin(start, site)
@@ -98,10 +100,11 @@ def kill_one(start, site: Site, number: int) -> Kill:
     """Start or resume the run, kill it at a moment drawn by the number, and look at what it left."""
     moment = random.Random(number)
     running = begin(start, site)
-    wait_for_requests(site, running, moment.randint(1, 16))
+    wait_for_requests(site, running, moment.randint(1, 40))
     time.sleep(moment.uniform(0.0, 0.05))
     running.send(signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL, f"kill {number} came too late: {running.output}"
+    wait_for_silence(site)
     assert_no_half_day(site)
     with ledger(site) as jobs:
         job = jobs.find_job(JOB)
@@ -118,6 +121,13 @@ def wait_for_requests(site: Site, running, count: int) -> None:
         assert time.monotonic() < deadline, f"the run sends nothing: {running.output}"
         assert running.popen.poll() is None, f"the run has ended before it was killed: {running.output}"
         time.sleep(0.002)
+
+
+def wait_for_silence(site: Site) -> None:
+    """Until the server has answered what a killed process has left on the wire."""
+    seen = -1
+    while seen != (seen := len(site.simulator.log)):
+        time.sleep(0.3)
 
 
 def assert_no_half_day(site: Site) -> None:

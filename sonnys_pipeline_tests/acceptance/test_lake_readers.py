@@ -1,4 +1,4 @@
-"""RB-03, RB-04: writers are killed at any moment while other people's tools read: these see whole days, nothing stays.
+"""BM-03, RB-03, RB-04: writers are killed while other people's tools read: these see whole days, and nothing stays.
 
 `SONNYS_TEST_KILLS` raises the number of kills; fifty take half a minute, and `--log-cli-level=INFO` shows the figures.
 """
@@ -72,7 +72,7 @@ def test_killed_writers_beside_busy_readers(tmp_path: Path) -> None:
     logger.info("%d kills, %d of them left an unfinished file; readers: %s", KILLS, unfinished, told)
     assert unfinished
     assert {kind: (one["wrong"], one["quoted"]) for kind, one in told.items()} == dict.fromkeys(READERS, (0, []))
-    assert all(one["overtaken"] <= one["reads"] * SELDOM for one in told.values())
+    assert all(one["overtaken"] <= max(3, one["reads"] * SELDOM) for one in told.values())
     assert told["pandas"]["overtaken"] == 0
     lake.land("sites", rows(0))
     assert not lake.storage.below(lake.root / ".unfinished")

@@ -33,7 +33,7 @@ def test_800_rows_on_8_pages_land_exactly_once(open_site, materialize):
     assert metadata["dagster/partition_row_count"] == 799
     assert metadata["api_total"] == 800
     assert metadata["pages"] == 8
-    assert metadata["requests"] == stats.requests
+    assert metadata["requests"] == stats.requests - 1, "the list of sites is of no day"
     for secret in (site.simulator.config.api_key, site.simulator.config.api_id):
         assert secret not in process.output
 
@@ -56,7 +56,7 @@ def test_a_range_of_five_days_lands_exactly_once(open_site, materialize):
     found = site.materializations()
     assert sorted(partition for partition, _ in found) == DAYS
     assert [metadata["pages"] for _, metadata in found] == [8] * 5
-    assert sum(metadata["requests"] for _, metadata in found) == stats.requests
+    assert sum(metadata["requests"] for _, metadata in found) == stats.requests - 1, "the list of sites is of no day"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""RB-03: after a power cut at any moment everything recovers by itself, Dagster's runs included.
+"""RB-03, BM-05, DG-03: after a power cut at any moment everything recovers by itself, Dagster's runs included.
 
 Everything of a deployment is killed at a random moment while days are read and followed, and started again:
 `SONNYS_TEST_CUTS=30` cuts the power 30 times, CI three times; `SONNYS_TEST_STORES=postgres` has PostgreSQL die with it.
@@ -27,7 +27,7 @@ CUTS = int(os.environ.get("SONNYS_TEST_CUTS", "3"))
 SEED = int(os.environ.get("SONNYS_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 DAYS = [(date(2026, 3, 8) + timedelta(days=number)).isoformat() for number in range(8)]
 #: Power cuts in a row before the deployment is left alone until it is well.
-IN_A_ROW = 3
+IN_A_ROW = int(os.environ.get("SONNYS_TEST_CUTS_IN_A_ROW", "2"))
 
 
 def test_everything_recovers_from_power_cuts(
@@ -46,10 +46,11 @@ def test_everything_recovers_from_power_cuts(
         plant = Plant(site, start, told, postgres)
         plant.switch_on()
         for number in range(1, CUTS + 1):
-            days = chance.sample(DAYS, 3)
+            first = chance.randrange(len(DAYS) - 1)
+            days = DAYS[first : first + 2]
             until(lambda days=days: plant.ask_for([*days]), LONGEST)
             asked |= set(days)
-            time.sleep(chance.uniform(0, 30))  # some of it before the daemon looks, some of it amid runs of marts
+            time.sleep(chance.uniform(0, 25))  # some of it before the daemon looks, some of it amid runs of marts
             killed.append(plant.cut())
             began = time.monotonic()
             plant.switch_on()

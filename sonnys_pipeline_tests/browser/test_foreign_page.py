@@ -60,14 +60,14 @@ def listening(body: str = "") -> Iterator[tuple[int, list[str]]]:
     heard: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def answer(self) -> None:
             heard.append(str(self.headers))
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_POST = do_GET
+        do_GET = do_POST = answer  # noqa: N815 - names that the standard library calls
 
         def log_message(self, *args: object) -> None:
             """Nothing."""
@@ -140,9 +140,8 @@ def test_a_foreign_page_launches_nothing(
     answers: list[Response] = []
     with listening() as (evil, heard), listening(PAGE) as (harmless, _):
         page = open_view()
-        page.on(
-            "response", lambda found: answers.append(found) if f":{attacked.rsplit(':')[-1]}/" in found.url else None
-        )
+        port = attacked.rpartition(":")[2]
+        page.on("response", lambda found: answers.append(found) if f":{port}/" in found.url else None)
         page.goto(f"http://localhost:{harmless}/")
         asked = launch(f"http://127.0.0.1:{evil}/v1", str(tmp_path / "chosen"))
         told = page.evaluate("([target, asked]) => attack(target, asked)", [attacked, asked])

@@ -81,3 +81,31 @@ def test_it_prints_on_white(open_view: Callable[..., Page], path: Path) -> None:
 
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
+
+
+#: Of paper, in pixels of a style sheet: A4 less the page's own margins.
+PAPER_WIDTH, PAPER_HEIGHT = 703, 1031
+
+
+def test_paper_has_no_large_gap(open_view: Callable[..., Page], path: Path) -> None:
+    """Three pages; nothing that must stay together is as high as a quarter of one, so that none ends in such a gap."""
+    page = open_view(PAPER_WIDTH, PAPER_HEIGHT)
+    open_report(page, path)
+    pages = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True))
+    assert len(pages) <= 3
+
+    page.emulate_media(media="print")
+
+    # Lines, tiles, charts and caveats are never cut; a heading stays with its note and with the first of what follows.
+    whole = page.evaluate(
+        """() => {
+            const height = one => one.getBoundingClientRect().height
+            const kept = [...document.querySelectorAll("li, tr, figure, dt, dd")].map(height)
+            const firsts = [...document.querySelectorAll("h2:not(.quiet)")].map(heading => {
+                const first = heading.parentElement.querySelector("figure, tr, li, p.notice")
+                return first ? first.getBoundingClientRect().bottom - heading.getBoundingClientRect().top : 0
+            })
+            return Math.max(...kept, ...firsts)
+        }"""
+    )
+    assert 0 < whole < PAPER_HEIGHT / 4

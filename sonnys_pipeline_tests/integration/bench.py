@@ -167,9 +167,9 @@ def submissions(simulator: Simulator) -> Counter[tuple[str, int]]:
     counted: Counter[tuple[str, int]] = Counter()
     for record in simulator.log:
         if record.operation == "submit":
-            asked = {name: int(values[0]) for name, values in parse_qs(record.query).items()}
-            day = datetime.fromtimestamp(asked["startDate"], UTC).date().isoformat()
-            counted[(day, asked["offset"])] += 1
+            asked = parse_qs(record.query)
+            day = datetime.fromtimestamp(int(asked["startDate"][0]), UTC).date().isoformat()
+            counted[(day, int(asked["offset"][0]))] += 1
     return counted
 
 

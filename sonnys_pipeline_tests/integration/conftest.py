@@ -155,7 +155,7 @@ def open_desk(
     """Starts a simulator whose present is ours, and points the environment of `sonnys backfill` at it."""
 
     def open_one(**config: Any) -> Desk:
-        own = {"rows_per_day": 120, "now": datetime.now(UTC), "api_id": API_ID, "api_key": API_KEY}
+        own = {"sites": 3, "rows_per_day": 120, "now": datetime.now(UTC), "api_id": API_ID, "api_key": API_KEY}
         simulator = start_simulator(**{**own, **config})
         point_environment(simulator, tmp_path, monkeypatch)
         return Desk(simulator, tmp_path)

@@ -18,6 +18,7 @@ from sonnys_pipeline_tests.integration.chains import DAYS, NAMES, SECRET, Chains
 
 VERBS = [
     ["probe"],
+    ["first-contact"],
     ["report"],
     ["replay"],
     ["backfill", "preview", "--start", "2026-03-10", "--end", "2026-03-10"],

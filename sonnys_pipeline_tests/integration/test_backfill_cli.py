@@ -11,6 +11,8 @@ from sonnys_pipeline_tests.integration.backfills import ESTIMATE_KEYS, PREVIEW_K
 
 MONTH = last_days(30)
 FIVE = last_days(5)
+#: What a preview costs at most: the days that are asked about, and the list of sites, once an hour.
+PREVIEWED = SAMPLE_ROWS + 1
 
 
 def test_preview_approve_run_status(open_desk: Callable[..., Desk]) -> None:
@@ -22,16 +24,16 @@ def test_preview_approve_run_status(open_desk: Callable[..., Desk]) -> None:
     assert preview.keys() >= PREVIEW_KEYS
     assert preview["estimated"].keys() >= ESTIMATE_KEYS
     assert [preview[name] for name in ("total_rows", "preview_rows", "additional_rows")] == [30, 20, 10]
-    assert desk.requests == SAMPLE_ROWS
+    assert desk.requests == PREVIEWED
     assert desk.lake.partitions("transactions") == []
     job = preview["job_id"]
 
     approval = desk.asks("approve", job, "--by", "Ada")
     assert (approval["fingerprint"], approval["approved_by"]) == (preview["fingerprint"], "Ada")
-    assert desk.requests == SAMPLE_ROWS
+    assert desk.requests == PREVIEWED
 
     run = desk.asks("run", job)
-    spent = desk.requests - SAMPLE_ROWS
+    spent = desk.requests - PREVIEWED
     assert (run["success"], run["processed"], run["successful"], run["failed"]) == (True, 30, 30, 0)
     assert run["spent"]["requests"] == spent
     assert preview["estimated"]["requests"] == pytest.approx(spent, rel=0.1)
@@ -46,7 +48,7 @@ def test_preview_approve_run_status(open_desk: Callable[..., Desk]) -> None:
     assert [status[name] for name in counts] == [30, 30, 30, 0, 0]
     assert status["requests"] == spent
     assert status["seconds"] > 0
-    assert desk.requests == SAMPLE_ROWS + spent
+    assert desk.requests == PREVIEWED + spent
     (listed,) = desk.asks("list")["jobs"]
     assert (listed["job_id"], listed["status"], listed["interrupted"]) == (job, "completed", False)
 
@@ -73,16 +75,16 @@ def test_for_people_each_step_names_the_next(desk: Desk) -> None:
     assert job in desk.types("list").stdout
 
 
-def test_five_hundred_rows_are_previewed_with_twenty_requests(open_desk: Callable[..., Desk], tmp_path: Path) -> None:
+def test_five_hundred_rows_are_previewed_with_twenty_counts(open_desk: Callable[..., Desk], tmp_path: Path) -> None:
     """A hundred days of five sites, by CSV: 20 are asked about, 480 estimated by their site and weekday."""
     desk = open_desk(sites=5)
-    sites = [site.code for site in desk.simulator.world.sites]
+    sites = [site.code for site in desk.simulator.world.sites if site.code]
     csv = tmp_path / "days.csv"
     csv.write_text("date,site\n" + "".join(f"{day},{site}\n" for day in last_days(100) for site in sites))
 
     preview = desk.asks("preview", "--from-csv", csv)
 
-    assert desk.requests <= SAMPLE_ROWS
+    assert desk.requests <= PREVIEWED
     assert [preview[name] for name in ("total_rows", "preview_rows", "additional_rows")] == [500, 20, 480]
     assert preview["estimated"]["rows"] == pytest.approx(100 * 120, rel=0.1)
     assert desk.asks("status", preview["job_id"])["pending_rows"] == 500

@@ -29,7 +29,7 @@ def test_processes_share_one_budget(start_simulator: Callable[..., Simulator], t
     The budget is told a longer block than the server has, so that a loaded machine may hold a request up by half a
     second between its place in the budget and its arrival. Without sharing, 60 would arrive in one block.
     """
-    simulator = start_simulator(speed=1, rate_limit=20, block_seconds=0.9)
+    simulator = start_simulator(sites=3, codeless_site=False, speed=1, rate_limit=20, block_seconds=0.9)
     budget_url = f"sqlite:///{tmp_path / 'state' / 'budget.sqlite'}"
     command = [sys.executable, "-c", SHARER, simulator.base_url, budget_url, "20/1.4", str(EACH)]
     processes = [

@@ -56,7 +56,7 @@ def test_refused_credentials(start_simulator: Start, options: dict[str, Any], er
         Account(api_id="unlicensed", api_key="u", licensed=False),
         Account(api_id="main-only", api_key="m", sites=frozenset({"MAIN"})),
     )
-    simulator = start_simulator(accounts=accounts)
+    simulator = start_simulator(accounts=accounts, sites=3)
     site = {"site": options["site"]} if "site" in options else {}
     with SonnysClient(*options["account"], base_url=simulator.base_url) as client, pytest.raises(AuthError) as caught:
         client.transactions.load_job(**FAST, **SPAN, **site)

@@ -29,8 +29,9 @@ def as_arrow(rows: Any) -> pa.Table:
 
 
 @pytest.fixture
-def landed(pipeline):
-    """The pipeline with three landed days; a day has 120 rows."""
+def landed(open_pipeline):
+    """A pipeline of three sites with three landed days; a day has 120 rows."""
+    pipeline = open_pipeline(midnight_row=True, sites=3)
     assert pipeline.run("transactions", days=DAYS).success
     return pipeline
 
@@ -160,7 +161,7 @@ def test_an_asset_that_returns_rows_is_told_to_land_them(pipeline):
 
 
 def test_sites(open_pipeline: Callable[..., Any]):
-    """One file without partitions: every site with its zone, the virtual one without code and zone included."""
+    """One file without partitions: every site with its zone, those without a code or a zone included."""
     pipeline = open_pipeline(sites=4, virtual_site=True)
 
     assert pipeline.run("sites").success
@@ -171,6 +172,6 @@ def test_sites(open_pipeline: Callable[..., Any]):
     assert rows[-1]["code"] is None
     (record,) = pipeline.materializations("sites")
     metadata = record.asset_materialization.metadata
-    assert metadata["dagster/row_count"].value == 5
+    assert metadata["dagster/row_count"].value == 6
     assert metadata["path"].value == str(pipeline.lake.path("sites"))
     assert pipeline.simulator.stats().requests == 1

@@ -4,17 +4,20 @@ The window of a day asks for both ends, so the next day's midnight row comes alo
 rows that land.
 """
 
+import re
 from datetime import date
 
 import pytest
 
+from sonnys_pipeline.batch.wiring import open_job_service
+from sonnys_pipeline.settings import Settings
 from sonnys_pipeline.simulator import Faults
 
 METADATA = {
     "dagster/partition_row_count",
     "dagster/column_schema",
     "path",
-    "bytes",
+    "size",
     "pages",
     "api_total",
     "requests",
@@ -56,7 +59,7 @@ def test_one_partition(pipeline):
     assert metadata["windows"] == "2026-03-10T00:00:00Z/2026-03-11T00:00:00Z"
     path = pipeline.lake.path("transactions", "2026-03-10")
     assert metadata["path"] == str(path)
-    assert metadata["bytes"] == path.stat().st_size
+    assert metadata["size"] == f"{path.stat().st_size:,} bytes"
     columns = [column.name for column in metadata["dagster/column_schema"].columns]
     assert ["date", *columns] == rows.column_names
 
@@ -78,6 +81,23 @@ def test_range_is_one_run_with_one_materialization_a_day(pipeline):
         if instant.time().isoformat() == "00:00:00"
     ]
     assert on_midnight == [(day, f"{day}T00:00:00+00:00") for day in DAYS]
+
+
+def test_a_run_ends_with_a_table_and_bears_its_job(pipeline, capfd):
+    """Days, rows, pages and requests, and their sums; the ledger's job is a tag, for `sonnys backfill status`."""
+    result = pipeline.run("transactions", days=RANGE)
+
+    said = "".join(capfd.readouterr())
+    stats = pipeline.simulator.stats()
+    rows = sum(pipeline.lake.rows("transactions", day) for day in DAYS)
+    for day in DAYS:
+        assert re.search(rf"^{day} +{pipeline.lake.rows('transactions', day)} +\d+ +\d+$", said, re.MULTILINE)
+    assert re.search(rf"^all +{rows} +{stats.submissions} +{stats.requests}$", said, re.MULTILINE)
+    assert f"{len(DAYS)} of {len(DAYS)} days landed" in said
+    with open_job_service(Settings.load()) as jobs:
+        (job,) = jobs.list_jobs()
+    run = pipeline.instance.get_run_by_id(result.run_id)
+    assert run.tags["sonnys/job"] == job.id
 
 
 def test_range_runs_again_over_what_has_landed(pipeline):

@@ -137,20 +137,20 @@ def test_a_day_without_transactions_is_refused_by_name(landed):
 
 
 def test_a_file_that_holds_some_sites_counts_for_those_only(open_pipeline: Callable[..., Any]):
-    """The 11th is landed for HARBOR alone: days of MAIN that reach into it are named, not counted as zero."""
+    """The 11th is landed for Harbor alone: days of MAIN that reach into it are named, not counted as zero."""
     pipeline = open_pipeline(sites=2)
     assert pipeline.run("transactions", "sites", days=DAYS).success
     path = pipeline.lake.path("transactions", "2026-03-11")
     whole = pipeline.lake.read("transactions", ["2026-03-11"]).drop_columns("date")
     facts = pipeline.lake.facts("transactions", "2026-03-11")
-    harbor = whole.filter(pa.compute.equal(whole["location_code"], "HARBOR"))
+    harbor = whole.filter(pa.compute.equal(whole["location_code"], "Harbor"))
     path.unlink()
-    pipeline.lake.land("transactions", harbor, partition="2026-03-11", facts={**facts, "sites": '["HARBOR"]'})
+    pipeline.lake.land("transactions", harbor, partition="2026-03-11", facts={**facts, "sites": '["Harbor"]'})
 
     assert pipeline.run(days=DAYS, selection=dg.AssetSelection.assets("site_day_kpis").without_checks()).success
 
     counted = {
         (row["site"], row["business_date"].isoformat()) for row in pipeline.lake.read("site_day_kpis", EACH).to_pylist()
     }
-    assert counted == {("HARBOR", "2026-03-10"), ("HARBOR", "2026-03-11")}
+    assert counted == {("Harbor", "2026-03-10"), ("Harbor", "2026-03-11")}
     assert "MAIN 2026-03-10" in pipeline.lake.facts("site_day_kpis", "2026-03-10")[MISSING]

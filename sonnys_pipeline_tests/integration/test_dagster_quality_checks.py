@@ -275,7 +275,7 @@ def test_a_hole_in_the_landed_range_is_never_green(landed):
 
 
 def test_a_row_that_stands_in_two_days_is_named(landed):
-    """KT-02: no run has both days; the check names the row, both days, and the one to read again, and blocks nothing."""
+    """KT-02: no run has both days; the check names row, both days, and the one to read again, and blocks nothing."""
     assert watched(landed, datetime(2026, 3, 13, 12, tzinfo=UTC))["one_day_each"].passed
     moved = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date").slice(3, 1)
     change(landed, "2026-03-12", lambda table: pa.concat_tables([table, moved.cast(table.schema)]))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.orchestration.build import build_defs
@@ -53,3 +54,27 @@ def test_each_morning_reads_the_last_days_again(pipeline):
     assert new.keys() - old.keys() == {late_id}
     assert {row_id for row_id in old if new[row_id] != old[row_id]} == {edited_id}
     assert new[edited_id] == pytest.approx(old[edited_id] + 1)
+
+
+def test_a_day_that_a_transaction_has_left_is_read_again(pipeline):
+    """KT-02: found by the next morning beside its own days, whatever its age; in one day afterwards."""
+    defs = build_defs()
+    (schedule,) = [one for one in defs.schedules or () if one.name == "daily_transactions_schedule"]
+    old, new = "2026-03-10", "2026-03-16"
+    for day in (old, new):
+        assert pipeline.run("transactions", days=day).success
+    moved = pipeline.lake.read("transactions", [new]).drop_columns("date").slice(0, 1)
+    kept = pipeline.lake.read("transactions", [old]).drop_columns("date")
+    facts = {**pipeline.lake.facts("transactions", old), "loaded_at": "2026-03-11T00:00:00+00:00"}
+    pipeline.lake.land("transactions", pa.concat_tables([kept, moved]), partition=old, facts=facts)
+
+    morning = datetime(2026, 3, 18, 6, tzinfo=UTC)
+    with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:
+        requests = schedule.evaluate_tick(context).run_requests or ()
+    assert [request.partition_key for request in requests] == [None, old]
+
+    pipeline.simulator.advance(1300)
+    job = defs.resolve_job_def(schedule.job_name)
+    assert job.execute_in_process(instance=pipeline.instance, partition_key=old, raise_on_error=False).success
+    for day in (old, new):
+        assert pipeline.landed_ids(day) == pipeline.expected_ids(day)

@@ -91,7 +91,7 @@ def test_the_row_on_midnight_belongs_to_the_day_that_it_begins(open_api: Open, t
 def test_one_site_is_asked_for_alone(open_api: Open, today: date) -> None:
     """`--site` reaches every request, and the command to type."""
     openings = {"MAIN": today - 150 * DAY, "HARBOR": today - 12 * DAY, "SUNSET": today - 90 * DAY}
-    simulator = open_api(opened=openings)
+    simulator = open_api(sites=3, opened=openings)
     told = document("--site", "HARBOR")
     assert told["earliest"] == openings["HARBOR"].isoformat()
     assert told["command"].endswith(" --site HARBOR")

@@ -57,7 +57,7 @@ def test_days_are_replayed_without_a_request(landed: Desk, monkeypatch: pytest.M
     assert contents(landed.lake) == before
     assert landed.requests == asked
     assert (document["requests"], document["landed"], document["days"]) == (0, DAYS, 6)
-    assert (document["rows"], document["pages"]) == (6 * 120, 12)
+    assert (document["rows"], document["pages"]) == (6 * 120, 6 * 3), "a page for each of the three sites"
     assert document["rows_per_second"] == pytest.approx(document["rows"] / document["seconds"], rel=0.01)
     again = replayed(DAYS[0], DAYS[-1])
     assert (again["landed"], again["unchanged"]) == ([], DAYS)
@@ -88,7 +88,7 @@ def test_one_sites_read_is_replayed_with_the_others(landed: Desk) -> None:
     site = landed.simulator.world.sites[0].code
     landed.types("run", landed.approved(DAYS[:1], "--site", site))
     before = contents(landed.lake)
-    assert set(landed.lake.read("transactions_raw", DAYS[:1])["site"].to_pylist()) == {None, site}
+    assert set(landed.lake.read("transactions_raw", DAYS[:1])["site"].to_pylist()) == {"MAIN", "Harbor", "SUNSET"}
     landed.lake.remove("transactions", DAYS[0])
     assert replayed(DAYS[0], DAYS[0])["landed"] == DAYS[:1]
     assert contents(landed.lake) == before

@@ -17,7 +17,7 @@ from sonnys_pipeline.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("sonnys_pipeline", "sonnys_pipeline_tests")
 README = (ROOT / "README.md").read_text()
-REQUIREMENT = re.compile(r"\b(LJ|DG|BM|JS|BX)-(\d\d)(?:\s*(?:…|\N{EN DASH}|-|\.\.\.|to)\s*(?:\1-)?(\d\d)\b)?")
+REQUIREMENT = re.compile(r"\b(LJ|DG|BM|JS|BX|LV)-(\d\d)(?:\s*(?:…|\N{EN DASH}|-|\.\.\.|to)\s*(?:\1-)?(\d\d)\b)?")
 
 
 def project_files() -> Iterator[Path]:

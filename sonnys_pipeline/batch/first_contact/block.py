@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from sonnys_pipeline.batch.first_contact.asking import Asker
+from sonnys_pipeline.batch.first_contact.evidence import data_of
 from sonnys_pipeline.client import RateLimitError, Transactions
 
 #: Requests of a block (contract, "The request budget").
@@ -44,7 +45,7 @@ def block_leaves_room(asker: Asker, a_row: Mapping[str, object]) -> bool:
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda _: asker.send("block", lambda api: api.list_sites()), range(BLOCK)))
-        leaves_room = _has_room(asker, lambda api: api.list_body(**a_row))
+        leaves_room = _has_room(asker, lambda api: data_of(api.list_body(**a_row)))
         # That the block is full, and not over, is known once its own endpoint refuses, after the other one answered.
         full = not leaves_room or not _has_room(asker, lambda api: api.list_sites())
     finally:

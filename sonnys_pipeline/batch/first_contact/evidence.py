@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic_core import from_json
+
 from sonnys_pipeline.client import ResponseFormatError, Site
-from sonnys_pipeline.client.resource import PAGE_SIZE, found_rows
+from sonnys_pipeline.client.resource import PAGE_SIZE, found_rows, unwrapped
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -160,6 +162,12 @@ class Evidence:
     failures: dict[str, str] = field(default_factory=dict)
 
     @property
+    def knows_anything(self) -> bool:
+        """Whether any question was answered."""
+        known = (self.sites, self.list_refused, self.job_refused, self.listed, self.leaves_room)
+        return any(one is not None for one in known)
+
+    @property
     def job_rows(self) -> list[Mapping[str, Any]]:
         """Rows of all load jobs, each once."""
         pages = [job.page for job in self.jobs.values() if job.page is not None]
@@ -198,6 +206,19 @@ def span(start: int, end: int) -> dict[str, object]:
 def empty_second(instant: Instant) -> dict[str, object]:
     """The range of the second in which the list shows no row."""
     return span(instant.empty, instant.empty + _SECOND)
+
+
+def data_of(body: bytes) -> dict[str, Any]:
+    """The `data` object of an answer.
+
+    Raises:
+        ResponseFormatError: when there is none, such as in a gateway's page with status 200.
+    """
+    try:
+        answer = from_json(body)
+    except ValueError:
+        raise ResponseFormatError("the answer is not JSON") from None
+    return unwrapped(answer, "first contact")
 
 
 def moment_of(row: Mapping[str, Any]) -> int | None:

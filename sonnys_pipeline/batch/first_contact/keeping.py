@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -94,7 +94,7 @@ def check_first_contact(settings: Settings) -> Finding:
 
 def _spoken(known: Mapping[str, Knowledge]) -> dict[str, str]:
     """What matters for the settings, in words, by name."""
-    words = {
+    words: Mapping[str, Callable[[Any], str]] = {
         LOAD_JOB_NEEDS_SITE: lambda needed: f"load jobs {'must' if needed else 'need not'} name a site",
         LISTS_NEED_SITE: lambda needed: f"lists {'must' if needed else 'need not'} name a site",
         JOB_SECONDS: lambda seconds: f"load jobs take some {seconds:.1f} s",

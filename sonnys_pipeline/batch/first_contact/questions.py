@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-from pydantic_core import from_json
 
 from sonnys_pipeline.batch.first_contact.asking import Asker, BoundSpentError, reason_of, word
 from sonnys_pipeline.batch.first_contact.block import NoFullBlockError, block_leaves_room
@@ -26,6 +23,7 @@ from sonnys_pipeline.batch.first_contact.evidence import (
     Instant,
     Page,
     choose_instant,
+    data_of,
     empty_second,
     span,
 )
@@ -35,10 +33,9 @@ from sonnys_pipeline.client import (
     APIStatusError,
     AuthError,
     NotFoundError,
-    ResponseFormatError,
     Transactions,
 )
-from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, unwrapped
+from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE
 from sonnys_pipeline.client.site_codes import named_codes
 
 #: Requests at most, repeated ones included; those of a spent block come on top.
@@ -122,7 +119,9 @@ class _Contact:
         with self._question("sites", fatal=(AuthError,)):
             found.sites = self._asker.ask("sites", lambda api: api.list_sites())
         with self._question("list_without_site", fatal=(AuthError,)):
-            found.list_refused = self._refused("list_without_site", lambda api: api.list_body(**self._month(), limit=1))
+            found.list_refused = self._refused(
+                "list_without_site", lambda api: data_of(api.list_body(**self._month(), limit=1))
+            )
         with self._question("rows"):
             self._find_rows()
         instant = found.instant
@@ -143,13 +142,10 @@ class _Contact:
     def _ask_about(self, instant: Instant) -> None:
         found = self.found
         with self._question("jobs"):
-            for name, period in (
-                ("end", instant.ends_on_it),
-                ("start", instant.starts_on_it),
-                ("empty", empty_second(instant)),
-            ):
-                found.jobs[name] = self._submit("jobs", period)
+            found.jobs["end"] = self._submit("jobs", instant.ends_on_it)
             found.second_hash = self._submit("jobs", instant.ends_on_it).job_hash
+            found.jobs["start"] = self._submit("jobs", instant.starts_on_it)
+            found.jobs["empty"] = self._submit("jobs", empty_second(instant))
         with self._question("list_ends"):
             self._ask_list_ends(instant, found.list_ends)
         with self._question("empty_list"):
@@ -190,14 +186,15 @@ class _Contact:
     def _find_rows(self) -> None:
         """A page of the list of the first site that has rows; sites with a time zone are no e-commerce sites."""
         listed = sorted(self.found.sites or (), key=lambda site: site.timezone is None)
-        sites = [self._site_code] if self._site_code else named_codes(listed)[:_MOST_SITES]
-        for site in sites or [None]:
+        codes = [self._site_code] if self._site_code else named_codes(listed)[:_MOST_SITES]
+        sites: list[str | None] = [*codes] or [None]
+        for site in sites:
             self._site = site
             self.found.listed = self._list("rows", self._month())
             self.found.instant = choose_instant(self.found.listed.rows)
             if self.found.instant is not None:
                 return
-        self.found.failures["rows"] = f"no row in {_DAYS} days of the sites that were asked ({len(sites) or 1})"
+        self.found.failures["rows"] = f"no row in {_DAYS} days of the sites that were asked ({len(sites)})"
 
     def _list(self, what: str, period: Mapping[str, object], *, version_2: bool = False) -> Page:
         params = {**_first_page(period), "site": self._site}
@@ -206,7 +203,7 @@ class _Contact:
             return api.list_v2_body(**params) if version_2 else api.list_body(**params)
 
         try:
-            return Page.read(_data(self._asker.ask(what, call)), "transactions")
+            return Page.read(data_of(self._asker.ask(what, call)), "transactions")
         except NotFoundError as nothing:
             if nothing.type != NO_RESULTS:
                 raise
@@ -243,7 +240,7 @@ class _Contact:
         while True:
             asker.sleep(max(0.0, job.submitted_at + self._ripe - asker.clock()))
             try:
-                data = _data(asker.ask(what, lambda api: api.get_job_body(job.job_hash)))
+                data = data_of(asker.ask(what, lambda api: api.get_job_body(job.job_hash)))
             except NotFoundError as nothing:
                 if nothing.type != NO_RESULTS or job is not self.found.jobs.get("empty"):
                     raise
@@ -256,6 +253,7 @@ class _Contact:
                 return
             if said == "fail":
                 job.fail_fields = sorted(word(name) or "(other)" for name in data)
+                self.found.failures[what] = "a load job failed"
                 return
             job.working_at = asker.sent_at - job.submitted_at
             if job.working_at >= self._timeout:
@@ -275,11 +273,3 @@ def _holds(instant: Instant, page: Page) -> bool | None:
 
 def _shown(instant: Instant, job: AskedJob | None) -> bool | None:
     return None if job is None or job.page is None else _holds(instant, job.page)
-
-
-def _data(body: bytes) -> dict[str, Any]:
-    try:
-        answer = from_json(body)
-    except ValueError:
-        raise ResponseFormatError("the answer is not JSON") from None
-    return unwrapped(answer, "first contact")

@@ -8,8 +8,8 @@ import pytest
 
 from sonnys_pipeline.analytics.business_days import MissingDay
 from sonnys_pipeline.analytics.caveats import Caveat
-from sonnys_pipeline.analytics.measures import Gap, gaps_of
-from sonnys_pipeline.analytics.report import TOP, build_report
+from sonnys_pipeline.analytics.measures import CARS, CONVERSION, SALES, Gap, gaps_of
+from sonnys_pipeline.analytics.report import TOP, beside, build_report
 from sonnys_pipeline_tests.unit.analytics.report_marts import (
     MADE_AT,
     NAMES,
@@ -246,6 +246,78 @@ def test_gaps_of_a_mart() -> None:
     assert gaps_of([MissingDay("MESA", SATURDAY, (SATURDAY, date(2026, 11, 22)))]) == (
         Gap(SATURDAY, "MESA", "transactions of 2026-11-21, 2026-11-22 are not landed"),
     )
+
+
+NOT_KNOWN = (
+    "transaction_status: no row of this day has it (voided_transactions, unsettled_transactions, net_cars, net_sales)"
+)
+UNKNOWN: dict[str, object] = {
+    "voided_transactions": None, "unsettled_transactions": None, "net_cars": None, "net_sales": None,
+    "unknown": NOT_KNOWN,
+}  # fmt: skip
+
+
+def test_what_is_not_known_is_not_zero_and_says_why() -> None:
+    """One site of two does not know: no sum over both, the reason beside it; what the site knows is summed as ever."""
+    made = report(history({("MESA", SATURDAY): UNKNOWN}))
+    for figure in (made.figures["net_cars"], made.figures["net_sales"], made.voids["voided_transactions"]):
+        assert (figure.value, figure.unknown) == (None, NOT_KNOWN)
+        assert figure.last_week.difference is None
+        assert figure.last_week.base is not None
+    assert (made.figures["cars"].value, made.figures["cars"].unknown) == (200, None)
+    assert made.voids["voided_items"].unknown is None
+    main, mesa = made.sites
+    assert (main.figures["net_cars"].value, mesa.figures["net_cars"].value) == (100, None)
+    assert mesa.voids["unsettled"].unknown == NOT_KNOWN
+    assert texts(made.caveats, "warning") == [
+        f"Not known: Mesa Verde: {NOT_KNOWN}. Land the day's transaction_states to know it."
+    ]
+
+
+def test_a_comparison_needs_what_it_compares_with() -> None:
+    """Last week is not known: nothing to compare with, and the mean is of the weeks that are known."""
+    made = report(history({("MESA", LAST_WEEK): UNKNOWN}))
+    assert made.figures["net_cars"].value == 200
+    assert made.figures["net_cars"].last_week.base is None
+    assert (made.figures["net_cars"].four_weeks.days, made.figures["net_cars"].four_weeks.base) == (3, 200)
+    assert made.figures["cars"].four_weeks.days == made.weeks_compared == 4
+
+
+def test_rows_that_lack_a_field_are_added_up() -> None:
+    """A sentence for the chain, not one for each site."""
+    said = "is_recurring_plan_sale: {} of this day {} it, counted by is_recurring_sale"
+    changed = {
+        ("MAIN", SATURDAY): {"unknown": said.format("1 row", "lacks")},
+        ("MESA", SATURDAY): {"unknown": said.format("20 rows", "lack")},
+    }
+    assert texts(report(history(changed)).caveats, "info") == [
+        "Known in part: is_recurring_plan_sale: 21 rows lack it, counted by is_recurring_sale."
+    ]
+
+
+def test_what_is_left_out_is_an_error() -> None:
+    """A row in no figure makes totals wrong."""
+    left_out = "left out of every figure, having an amount beyond 10,000,000 dollars: 7:1"
+    made = report(history({("MAIN", SATURDAY): {"unknown": left_out}}))
+    assert texts(made.caveats, "error") == [f"Main Street: {left_out}. Load the day again."]
+
+
+def test_what_stands_beside_a_headline_is_what_differs() -> None:
+    """Net figures where they differ from the total, overpayments where there are any, conversion in lane."""
+    same = report().figures
+    assert [beside(same, measure) for measure in (CARS, SALES, CONVERSION)] == [[], [], []]
+    changed = {
+        ("MAIN", SATURDAY): {
+            "net_cars": 97, "net_sales": Decimal("985.50"), "overpayments": Decimal("4.25"),
+            "new_memberships_in_lane": 3,
+        }
+    }  # fmt: skip
+    figures = report(history(changed)).figures
+    assert [one.value for one in beside(figures, CARS)] == [197]
+    assert [one.value for one in beside(figures, SALES)] == [Decimal("1985.50"), Decimal("4.25")]
+    assert [one.value for one in beside(figures, CONVERSION)] == [Decimal("0.1")]  # 8 of 80, where 10 of 80 in all
+    unknown = report(history({("MESA", SATURDAY): UNKNOWN})).figures
+    assert [one.unknown for one in beside(unknown, CARS)] == [NOT_KNOWN]
 
 
 def test_a_mart_that_lacks_a_column_is_refused_by_name() -> None:

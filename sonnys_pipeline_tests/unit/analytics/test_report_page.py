@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from decimal import Decimal
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,8 @@ from sonnys_pipeline.analytics.measures import Gap
 from sonnys_pipeline.analytics.report import Report
 from sonnys_pipeline.analytics.report_html import HEAT_LEVELS, heat_level, report_as_html
 from sonnys_pipeline.analytics.report_markdown import headline, report_as_markdown, sparkline
-from sonnys_pipeline_tests.unit.analytics.report_marts import NAMES, SATURDAY, before, history, report
+from sonnys_pipeline.analytics.wording import UNKNOWN
+from sonnys_pipeline_tests.unit.analytics.report_marts import NAMES, SATURDAY, before, history, report, site_day
 
 HOSTILE = "<script>alert('&')</script> | `x`\n# y"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -121,6 +123,53 @@ def test_the_page_says_what_the_report_says() -> None:
         assert said in text, said
     for definition in DEFINITIONS:
         assert f"{definition.name} {definition.status.letter} {definition.text}" in text
+
+
+def test_what_is_not_known_is_written_so() -> None:
+    """In the page and in markdown: words and the reason where the figure would stand, and no 0 of it anywhere."""
+    figures = ("voided_transactions", "unsettled_transactions", "net_cars", "net_sales")
+    reason = f"transaction_status: no row of this day has it ({', '.join(figures)})"
+    nothing_known = dict.fromkeys(figures)
+    made = report(history({(site, SATURDAY): {**nothing_known, "unknown": reason} for site in NAMES}))
+    html = report_as_html(made)
+    text = re.sub(r"\s+", " ", Page(html).text)
+    assert "200 net not known" in text
+    assert "$2,000 net not known" in text
+    assert "Voided transactions not known" in re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    assert re.search(r"Unsettled\s*not known", re.sub(r"<[^>]+>", " ", html))
+    assert f"Not known: {reason}." in text
+    assert text.count("Nothing found") == 0
+    markdown = report_as_markdown(made)
+    assert f"| · net cars | not known | {UNKNOWN} | {UNKNOWN} |" in markdown
+    assert "Land the day's transaction\\_states" in markdown
+
+
+def test_total_and_net_stand_together_where_they_differ() -> None:
+    """Chain and site; overpayments and the conversion in lane, too; nothing of it where nothing differs."""
+    changed = {
+        "net_cars": 97, "net_sales": Decimal("985.50"), "overpayments": Decimal("4.25"), "new_memberships_in_lane": 3,
+    }  # fmt: skip
+    made = report(history({("MAIN", SATURDAY): changed}))
+    text = re.sub(r"\s+", " ", Page(report_as_html(made)).text)
+    for said in ("200 net 197", "$2,000 net $1,986, $4.25 of it overpaid", "12.5% 10.0% in lane", "net 97"):
+        assert said in text, said
+    markdown = report_as_markdown(made)
+    for label in ("net cars | 197", "net sales | $1,986", "overpayments | $4.25", "conversion in lane | 10.0%"):
+        assert f"| · {label} |" in markdown
+    quiet = report_as_markdown(report())
+    assert "net" not in quiet
+    assert "lane" not in quiet
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(36, "mean of 4 Saturdays"), (15, "mean of 2 of 4 Saturdays"), (3, "no earlier Saturday")]
+)
+def test_the_mean_says_of_how_many_days_it_is(days: int, said: str) -> None:
+    """In the page, where it has room, and at the head of the table in markdown."""
+    rows = [site_day(site, before(back)) for site in NAMES for back in range(days)]
+    made = report(rows)
+    assert f"| against {said} |" in report_as_markdown(made)
+    assert said in re.sub(r"\s+", " ", Page(report_as_html(made)).text)
 
 
 def test_missing_is_written_as_missing() -> None:

@@ -74,6 +74,16 @@ def states(*known: Part) -> pa.Table:
     return pa.Table.from_pylist(found, TRANSACTION_STATES)
 
 
+def states_of(rows: pa.Table, *, read_at: datetime = datetime(2026, 3, 20, tzinfo=UTC)) -> pa.Table:
+    """What `version-2` would say of rows that carry the fields."""
+    own = rows.select(
+        ["id", "customer_id", "is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status", "total"]
+    )
+    named = own.rename_columns(["transaction_id", *own.column_names[1:]])
+    moment = pa.repeat(pa.scalar(read_at, pa.timestamp("us", tz="UTC")), rows.num_rows)
+    return named.append_column("read_at", moment).cast(TRANSACTION_STATES)
+
+
 def without_v2(table: pa.Table) -> pa.Table:
     """The same rows as they come live: without plan flags and status (contract, L4)."""
     for name in ("is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status"):

@@ -62,6 +62,9 @@ def loaded_day(request: DayRequest, rows: int) -> LoadedDay:
 class ScriptedLoader(Loader):
     """One day after the other, as the script says; counts two requests for each, and a second of waiting."""
 
+    #: What it has learned of the time that load jobs take.
+    seconds: float | None = None
+
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked: list[DayRequest] = []
@@ -69,6 +72,11 @@ class ScriptedLoader(Loader):
         self.budget_wait = 0.0
         self.stopping = False
         self.closed = False
+
+    @property
+    def job_seconds(self) -> float | None:
+        """No load job has passed: nothing is learned."""
+        return None
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         try:
@@ -81,6 +89,10 @@ class ScriptedLoader(Loader):
                 yield FailedDay(request, said, 2, 0.5) if isinstance(said, APIError) else loaded_day(request, said)
         finally:
             self.closed = True
+
+    @property
+    def job_seconds(self) -> float | None:
+        return self.seconds
 
     def stop(self) -> None:
         self.stopping = True

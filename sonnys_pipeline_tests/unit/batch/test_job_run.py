@@ -1,4 +1,4 @@
-"""BM-04, BM-05, BM-06, BM-08, BX-05, JS-04: what happens to each day of a run, and when the run should stop."""
+"""BM-04, BM-05, BM-06, BM-08, BX-05, JS-04, LV-05: what happens to each day of a run, and when the run should stop."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from sonnys_pipeline.client import APIError, AuthError, JobFailedError, Unparsab
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.loading.days import Window
-from sonnys_pipeline.loading.outcomes import LoadingStoppedError
+from sonnys_pipeline.loading.outcomes import JOB_SECONDS, LoadingStoppedError
 from sonnys_pipeline.loading.work import DayRequest, DayWork
 from sonnys_pipeline_tests.unit.batch.scripted import Script, ScriptedLoader, create, day_number, options
 
@@ -108,6 +108,16 @@ def test_a_day_is_landed_and_then_checked_off(begin: Callable[..., Run]) -> None
     assert run.rows_told == run.rows
     measures = run.run.measures()
     assert (measures.requests, measures.rows, measures.budget_wait) == (6, 6, 3.0)
+
+
+@pytest.mark.parametrize("seconds", [4.5, None])
+def test_what_a_run_learned_of_job_times_is_remembered(begin: Callable[..., Run], seconds: float | None) -> None:
+    """For the next run's first guess (LV-05), also of a run that ended early; without a job that passed, nothing."""
+    run = begin(2, failing(2))
+    run.loader.seconds = seconds
+    assert run.work_off() != ""
+    kept = run.jobs.recall("account", JOB_SECONDS)
+    assert (kept.content if kept else None) == seconds
 
 
 def test_fail_fast_ends_at_the_first_failing_day(begin: Callable[..., Run]) -> None:

@@ -50,6 +50,7 @@ def test_thirty_days_spend_the_budget_to_the_last_request(job_seconds, latency, 
     assert_whole(outcomes, keys(30), 799)
     pages = sum(len(outcome.job_hashes) for outcome in outcomes)
     assert pages == 240
+    assert job_seconds[0] / 2 <= scene.loader.job_seconds <= 1.5 * job_seconds[1]
     assert scene.api.counts["429"] == 0
     assert scene.elapsed <= most_over_floor * floor_seconds(pages)
     assert scene.api.counts["requests"] <= most_per_page * pages

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG, WILL_RETRY_TAG
 
 from sonnys_pipeline.orchestration import processes
 from sonnys_pipeline.orchestration.build import build_defs
@@ -133,6 +133,32 @@ def test_a_run_is_kept_until_its_code_server_is_back(instance):
     record(instance, replace(RunProcess.this(run.run_id), started="1"))
 
     assert health(instance, run) is WorkerStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (dg.DagsterRunStatus.STARTED, "true"),
+        (dg.DagsterRunStatus.STARTING, "true"),
+        (dg.DagsterRunStatus.CANCELING, None),
+    ],
+)
+def test_a_lost_run_is_marked_for_its_retry_before_it_is_ended(instance, status, expected):
+    """A backfill that is looked at between its end and Dagster's own mark would close, and nothing be tried again."""
+    run = instance.create_run_for_job(nothing, status=status)
+
+    instance.run_launcher.get_run_worker_debug_info(run)
+
+    assert instance.get_run_by_id(run.run_id).tags.get(WILL_RETRY_TAG) == expected
+
+
+def test_a_run_that_is_not_tried_again_is_not_marked(instance):
+    """Its tries are used up: backfills need not wait for another."""
+    run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED, tags={MAX_RETRIES_TAG: "0"})
+
+    instance.run_launcher.get_run_worker_debug_info(run)
+
+    assert WILL_RETRY_TAG not in instance.get_run_by_id(run.run_id).tags
 
 
 @pytest.mark.parametrize("executor", ["in_process", "multiprocess"])

@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from sonnys_pipeline.analytics.report import Report
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.reporting.daily import (
     has_figures,
     land_report,
@@ -19,6 +21,7 @@ from sonnys_pipeline.reporting.daily import (
     make_report,
     partitions_lacking,
 )
+from sonnys_pipeline_tests.unit.analytics.tickets import states_of, without_v2
 from sonnys_pipeline_tests.unit.reporting.conftest import rows_of
 
 LAST = date(2026, 3, 20)
@@ -150,6 +153,62 @@ def test_without_a_list_of_sites(land: Land):
 
     assert {site.name for site in found.sites} >= {"MAIN", "HARBOR", "SUNSET"}
     assert "The list of sites is not landed" in said(found, "warning")
+    assert "dagster asset materialize -m sonnys_pipeline.definitions --select sites" in said(found, "warning")
+    of_account = make_report(land(10, listed=False), LAST, timezone="UTC", made_at=NOW, account="north")
+    assert "--select north/sites" in said(of_account, "warning")
+
+
+def live(lake: Lake) -> dict[str, pa.Table]:
+    """The landed days without v2 fields, as they come live; and their rows as they were."""
+    found = {}
+    for day in lake.partitions("transactions"):
+        found[day] = lake.read("transactions", [day]).drop_columns("date")
+        lake.land("transactions", without_v2(found[day]), partition=day)
+    return found
+
+
+def test_no_zero_where_nothing_is_known(land: Land):
+    """Live rows and no states: the report says what it does not know, and why."""
+    lake = land(10)
+    live(lake)
+    found = report(lake)
+
+    for figure in (found.figures["net_cars"], found.figures["net_sales"], found.voids["voided_transactions"]):
+        assert figure.value is None
+        assert figure.unknown is not None
+        assert figure.unknown.startswith("transaction_status: no row of this day has it")
+    assert found.figures["cars"].value
+    assert "Land the day's transaction_states to know it." in said(found, "warning")
+
+
+def test_states_fill_in_what_rows_lack(land: Land):
+    """Landed beside the rows, they give the figures that rows with the fields give."""
+    lake = land(10)
+    whole = report(lake)
+    for day, rows in live(lake).items():
+        lake.land(STATES, states_of(rows), partition=day)
+    found = report(lake)
+
+    assert {key: figure.value for key, figure in found.figures.items()} == {
+        key: figure.value for key, figure in whole.figures.items()
+    }
+    assert [figure.value for figure in found.voids.values()] == [figure.value for figure in whole.voids.values()]
+
+
+def test_an_absurd_amount_of_an_older_lake_is_no_end_of_reports(land: Land):
+    """1e16 in one row of the history, and in one of the day: reports are made; the day's names its row as an error."""
+    lake = land(10)
+    for day in ("2026-03-15", "2026-03-20"):
+        rows = lake.read("transactions", [day]).drop_columns("date")
+        place = next(number for number, at in enumerate(rows["complete_date"].to_pylist()) if 15 <= at.hour < 22)
+        totals = rows["total"].to_pylist()
+        totals[place], row_id = 1e16, rows["id"][place].as_py()
+        lake.land("transactions", rows.set_column(rows.schema.get_field_index("total"), "total", pa.array(totals)),
+                  partition=day)  # fmt: skip
+    found = report(lake)
+
+    assert 0 < found.figures["sales"].value < 100_000
+    assert f"left out of every figure, having an amount beyond 10,000,000 dollars: {row_id}" in said(found, "error")
 
 
 def test_a_day_without_any_rows_is_refused(land: Land):

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline_tests.unit.analytics.tickets import without_v2
 
 Land = Callable[..., Lake]
 
@@ -62,9 +63,29 @@ def test_json_has_the_headline_numbers(land: Land):
     cars = document["figures"]["cars"]
     assert cars["value"] > 0
     assert cars["last_week"] > 0
+    assert (cars["weeks"], cars["unknown"]) == (4, None)
+    assert document["voids"]["voided_items"]["unknown"] is None
     assert document["sites"] == 4
     assert document["missing_sites"] == []
     assert all({"severity", "text"} == set(finding) for finding in document["findings"])
+
+
+def test_json_has_null_and_the_reason_where_nothing_is_known(land: Land):
+    """Rows as they come live, without states: null, never 0."""
+    lake = land(10)
+    for day in lake.partitions("transactions"):
+        lake.land("transactions", without_v2(lake.read("transactions", [day]).drop_columns("date")), partition=day)
+
+    result = run("--json")
+
+    document = json.loads(result.stdout)
+    for found in (
+        document["figures"]["net_cars"], document["figures"]["net_sales"], document["voids"]["voided_transactions"],
+        document["voids"]["unsettled"],
+    ):  # fmt: skip
+        assert found["value"] is None
+        assert "transaction_status: no row of this day has it" in found["unknown"]
+    assert "Not known: transaction_status" in result.stderr
 
 
 @pytest.mark.parametrize(

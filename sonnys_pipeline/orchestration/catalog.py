@@ -1,0 +1,118 @@
+"""What Dagster's catalog says of the assets beside their own descriptions: owners, tags, deadlines, landed columns.
+
+Belongs here: what concerns many assets, and words for columns that come from the API as they are. Does not belong here:
+columns that are computed, whose words stand beside the function that computes them (`analytics/`).
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+
+import dagster as dg
+import pyarrow as pa
+
+from sonnys_pipeline.analytics.columns import descriptions_of
+from sonnys_pipeline.client import Site
+from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema
+
+OWNER = "team:sonnys-pipeline"
+#: Hours after which a day that nobody has landed is late: a morning's run is due every 24.
+_WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
+#: Which assets ask the API, so that to materialize one spends requests.
+_ASKS_THE_API = frozenset({"transactions", "transaction_states", "sites"})
+#: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
+_PERSONAL = frozenset({"transactions", "transaction_states", "line_items", "tenders", "discounts"})
+
+#: Columns as the API sends them, in words.
+LANDED_COLUMNS = {
+    "id": "Key of the transaction, such as 876:1001; each stands in one day only.",
+    "number": "Number of the ticket, as printed on the receipt.",
+    "type": "Sale, Return or Rewash; the API may add others.",
+    "complete_date": "When the ticket was completed, in UTC.",
+    "location_code": "Code of the site (sites.code); empty for a virtual one.",
+    "sales_device_name": "Terminal that made the sale.",
+    "total": "Total of the ticket in dollars; negative for a refund.",
+    "tenders": "Payments: tender, amount, change and total in dollars, last digits of a card. One row each in tenders.",
+    "items": "What was sold: name, department, quantity, gross, net, discount and tax. One row each in line_items.",
+    "customer_name": "Name of the customer; personal.",
+    "customer_id": "The operator's id of the customer; personal.",
+    "vehicle_license_plate": "License plate; personal.",
+    "employee_cashier": "Who rang the ticket up; personal.",
+    "employee_greeter": "Who greeted the customer; personal.",
+    "discounts": "Discounts given: name, code and amount in dollars. One row each in discounts.",
+    "is_recurring_payment": "Whether a membership was charged.",
+    "is_recurring_redemption": "Whether a member's wash was redeemed.",
+    "is_recurring_sale": "Whether a membership was sold.",
+    "is_prepaid_redemption": "Whether a prepaid wash was redeemed.",
+    "is_prepaid_sale": "Whether prepaid washes were sold.",
+    "is_recurring_plan_sale": "Whether a plan was sold, upgrades included; null where the API does not say.",
+    "is_recurring_plan_redemption": "Whether a plan's wash was redeemed; null where the API does not say.",
+    "transaction_status": "Completed, Voided, In-Progress and so on; null where the API does not say.",
+    "site_id": "The API's number of the site; null where it has none.",
+    "code": "Code of the site, by which transactions name it (location_code); empty for a virtual one.",
+    "name": "Name of the site.",
+    "timezone": "Time zone of the site, by which its business days begin and end; null where the API does not say.",
+    "transaction_id": "Key of the transaction (transactions.id).",
+    "read_at": "When the API was asked for this, in UTC.",
+    "extra": "Fields that the API has added since, as JSON; null where there are none.",
+}
+#: How a definition is known, as a column's description begins in the files.
+_KNOWN_BY = {
+    "V": "checked against a production BackOffice",
+    "B": "compared with one day of BackOffice",
+    "R": "compared with a month of another system",
+    "F": "a formula of the trade",
+    "O": "our own definition",
+}
+_STATUS = re.compile(r"^\[([A-Z])\] (.*)$", re.DOTALL)
+
+
+def column_texts(schema: pa.Schema) -> dict[str, str]:
+    """Column name → what the catalog says of it; those of nobody's words are left out."""
+    found = {name: LANDED_COLUMNS[name] for name in schema.names if name in LANDED_COLUMNS}
+    return found | {name: _in_words(text) for name, text in descriptions_of(schema).items()}
+
+
+def table_schema(schema: pa.Schema) -> dg.TableSchema:
+    """Arrow columns as Dagster's table schema, each with what is said of it."""
+    texts = column_texts(schema)
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name=field.name,
+                type="list of structs" if pa.types.is_list(field.type) else str(field.type),
+                description=texts.get(field.name),
+                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
+            )
+            for field in schema
+        ]
+    )
+
+
+def in_catalog(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """The assets with owners, tags and deadlines, and landed ones with their columns before anything is landed."""
+    return [asset.map_asset_specs(_described) for asset in assets]
+
+
+def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
+    name = spec.key.path[-1]
+    tags = {
+        "source": "sonnys",
+        "requests": "spends" if name in _ASKS_THE_API else "none",
+        "personal_data": "by_policy" if name in _PERSONAL else "none",
+    }
+    columns = {"transactions": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
+    more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
+    described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
+    if name != "transactions":
+        return described
+    late = dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN)
+    return described.replace_attributes(freshness_policy=late)
+
+
+def _in_words(text: str) -> str:
+    """A description whose status is said in words instead of a letter."""
+    found = _STATUS.match(text)
+    if found is None:
+        return text
+    return f"{found[2]} ({_KNOWN_BY.get(found[1], found[1])})"
