@@ -55,6 +55,8 @@ def open_api(start_simulator: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 "block_seconds": 30.0,
                 "job_seconds": (3.0, 3.0),
                 "rows_per_day": 150,
+                "sites": 3,  # and those that the profile adds: one online, live also one without a code
+                "virtual_site": None,
                 **config,
             }
         )
