@@ -153,7 +153,7 @@ def test_it_shows_schedule_and_check(ui):
     assert {
         "name": "daily_transactions_schedule",
         "cronSchedule": "0 6 * * *",
-        "executionTimezone": "America/Chicago",
+        "executionTimezone": "America/Los_Angeles",
         "scheduleState": {"status": "STOPPED"},
     } in data["schedulesOrError"]["results"]
     checks = data["assetNodeOrError"]["assetChecksOrError"]["checks"]
