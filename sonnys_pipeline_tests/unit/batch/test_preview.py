@@ -58,7 +58,7 @@ def desk(
     start_simulator: Callable[..., Simulator],
     connect: Callable[..., SonnysClient],
 ) -> Desk:
-    simulator = start_simulator(rows_per_day=250, now=NOW)
+    simulator = start_simulator(rows_per_day=250, now=NOW, sites=3)
     return Desk(ledger, simulator, connect(simulator), tmp_path)
 
 
