@@ -58,7 +58,7 @@ def desk(
     start_simulator: Callable[..., Simulator],
     connect: Callable[..., SonnysClient],
 ) -> Desk:
-    simulator = start_simulator(rows_per_day=250, now=NOW)
+    simulator = start_simulator(rows_per_day=250, now=NOW, sites=3)
     return Desk(ledger, simulator, connect(simulator), tmp_path)
 
 
@@ -87,15 +87,16 @@ def test_twenty_requests_size_it(desk: Desk) -> None:
 
 def test_one_site_is_sized_alone(desk: Desk) -> None:
     """Its rows of a day are part of the day's; the job's name has the site."""
-    sites = [site.code for site in desk.client.sites.list()]
-    rows = []
+    sites = [site.code for site in desk.client.sites.list() if site.code]
+    day, rows = Day.of("2026-01-01"), []
     for site in sites:
         job_id, plan = desk.ask(Request(days_between("2026-01-01", "2026-01-01", site)))
         assert job_id is not None
         assert desk.ledger.get_job(job_id).name.endswith(f", site {site}")
+        assert plan.rows[0].rows == len(desk.simulator.world.rows(day.start, day.end, site))
         rows.append(plan.rows[0].rows)
-    assert sum(rows) == 250
-    assert all(0 < count < 250 for count in rows)
+    assert 0 < max(rows) < 250
+    assert sum(rows) <= 251  # a row on the midnight after counts as well
 
 
 def test_a_day_of_25_hours_is_sized_by_one_request(desk: Desk) -> None:
@@ -103,7 +104,8 @@ def test_a_day_of_25_hours_is_sized_by_one_request(desk: Desk) -> None:
     desk.scope = Scope("account", desk.client.base_url, "", "America/Chicago", str(desk.lake.root))
     _, plan = desk.ask(Request([RowSpec("2025-11-02")]))
     assert desk.requests == 1
-    assert plan.rows[0].rows > 250
+    day = Day.of("2025-11-02", "America/Chicago")
+    assert plan.rows[0].rows == len(desk.simulator.world.rows(day.start, day.end))
     assert plan.rows[0].pages == 4
 
 
