@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -23,6 +24,8 @@ SHORTEST_SECRET = 4
 
 #: User and password of an address, up to the last `@` before a space or quote: a password may hold an `@` of its own.
 _USER_INFO = re.compile(r"//[^\s'\"<>@]*@(?:[^\s'\"<>/@]*@)*")
+#: What stands for user and password where we say how an address is written.
+_AS_WRITTEN = frozenset({"user:password@", ":password@"})
 #: The same without a scheme, as proxies may be written: `user:password@host`.
 _BARE_USER_INFO = re.compile(r"(?<![\w/@.-])[^\s'\"<>:/@(\[]+:[^\s'\"<>/@]+@(?=[\w\[])")
 
@@ -51,8 +54,15 @@ def word(text: object) -> str:
 
 
 def without_user_info(text: str) -> str:
-    """A text with `***` for user and password of every address in it, whoever wrote the sentence."""
-    return _BARE_USER_INFO.sub("***@", _USER_INFO.sub("//***@", text))
+    """A text with `***` for user and password of every address in it, whoever wrote the sentence.
+
+    How an address is written (`postgresql://user:password@host/database`) is shown: our own hints say so.
+    """
+    return _BARE_USER_INFO.sub(partial(_hidden, "***@"), _USER_INFO.sub(partial(_hidden, "//***@"), text))
+
+
+def _hidden(instead: str, found: re.Match[str]) -> str:
+    return found[0] if found[0].removeprefix("//") in _AS_WRITTEN else instead
 
 
 def sentence(text: object, most: int = 0) -> str:

@@ -50,6 +50,9 @@ def test_a_word_is_short() -> None:
     [
         ("Failed to parse: http://bob:hunter2@proxy.test:99999", "Failed to parse: http://***@proxy.test:99999"),
         ("postgresql://bob:hu@nter2@db/ledger is away", "postgresql://***@db/ledger is away"),
+        ("write postgresql://user:password@host/database", None),
+        ("write redis://:password@host:6379/0", None),
+        ("redis://:password2@host:6379/0", "redis://***@host:6379/0"),
         ("redis://:hunter2@host:6379/0", "redis://***@host:6379/0"),
         ("proxy bob:hunter2@proxy.test:3128 refused", "proxy ***@proxy.test:3128 refused"),
         ("('bob:hunter2@[::1]:3128')", "('***@[::1]:3128')"),
