@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 	@$(BIN)/sonnys demo
 
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
-	@$(BIN)/sonnys demo --ui
+	@$(BIN)/sonnys demo --ui || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
 test: $(INSTALLED) ## Run every test (about 25 minutes on two cores)
 	@echo "Every test, about 25 minutes on two cores; 3 minutes without the processes of acceptance/ and browser/:"

@@ -27,7 +27,8 @@ from sonnys_pipeline.client import (
     Site,
     SonnysClient,
 )
-from sonnys_pipeline.client.site_codes import is_in
+from sonnys_pipeline.client.quoting import printable
+from sonnys_pipeline.client.site_codes import is_in, unnamed_sites
 
 #: A clock this far off is worth setting, in seconds.
 CLOCK_WARNING = 60.0
@@ -147,7 +148,13 @@ def check_site(site_code: str | None, inquiry: Inquiry) -> Finding:
     """Whether `SONNYS_SITE_CODE`, where it is set, is one of the operator's sites."""
     subject = "site"
     if not site_code:
-        return Finding(subject, State.OK, "SONNYS_SITE_CODE is not set: every site is read")
+        detail = "SONNYS_SITE_CODE is not set: every site is read"
+        if unnamed := unnamed_sites(inquiry.sites or ()):
+            detail += (
+                f"; {', '.join(map(printable, unnamed))} {'has' if len(unnamed) == 1 else 'have'} no code, so that no "
+                "load job can name it: rows there would show as missing in the API's count of a day"
+            )
+        return Finding(subject, State.OK, detail)
     if isinstance(inquiry.error, AuthError) and _is_of_site(inquiry.error):
         said = "; ".join(inquiry.error.messages) or "refused"
         return Finding(subject, State.PROBLEM, f"{site_code}: {said}", _REMEDIES[inquiry.error.type or ""])

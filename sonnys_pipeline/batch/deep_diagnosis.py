@@ -52,7 +52,8 @@ def check_landed_files(lake: Lake) -> Finding:
     """Whether every Parquet file of the lake can be read to its last row, as its checksums say it was written."""
     subject = LANDED_FILES
     try:
-        damaged = {path.relative_to(lake.root).as_posix(): why for path, why in damaged_files(lake)}
+        root = f"{lake.root}/"
+        damaged = {str(path).removeprefix(root): why for path, why in damaged_files(lake)}
     except (LakeError, OSError) as error:
         return Finding(subject, State.PROBLEM, str(error), "look at the store, then run `sonnys doctor --deep` again")
     if not damaged:

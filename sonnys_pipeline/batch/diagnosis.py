@@ -283,10 +283,12 @@ def check_object_lake(url: str) -> Finding:
 
 def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
     """Whether what is landed is of the account, site code and time zone that are set: else every run is refused."""
-    subject = "landed days"
+    subject = "source"
     if lake is None or not landed:
         return Finding(subject, State.OK, "none yet")
     asked = {"account": settings.account, "site_code": settings.site_code or "", "timezone": settings.timezone}
+    if not settings.api_id.get_secret_value():  # nobody's days are not another's
+        del asked["account"]
     variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
     # The oldest and the newest: whoever changed a setting has landed days before and after it.
     for day in dict.fromkeys((landed[0], landed[-1])):

@@ -35,6 +35,7 @@ from sonnys_pipeline.batch.progress import Progress
 from sonnys_pipeline.batch.recovery import is_gone
 from sonnys_pipeline.batch.sites_table import ensure_sites
 from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.writers import this_machine
 from sonnys_pipeline.loading.exchange import ThreadExchange
@@ -214,8 +215,11 @@ class BatchExecutor:
         record = self._jobs.get_plan(job_id)
         changed: list[str] = []
         if record is not None:
-            scope = scope_of(self._client, self._lake, self._options, self._sites())
-            changed = differences(Plan.read(record), scope, self._jobs.get_rows(job_id))
+            plan, sites = Plan.read(record), self._sites()
+            scope = scope_of(self._client, self._lake, self._options, sites)
+            changed = differences(plan, scope, self._jobs.get_rows(job_id))
+            if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
+                logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
         refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:

@@ -17,11 +17,12 @@ from pathlib import Path
 from sonnys_pipeline.batch.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, keep_sites, sites_of
 from sonnys_pipeline.batch.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.batch.jobs import JobRow
-from sonnys_pipeline.batch.landing import Source, land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day
 from sonnys_pipeline.batch.landing_states import StatesNotReadError, land_states
 from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.batch.ledger_errors import LedgerError
 from sonnys_pipeline.batch.progress import LOG_INTERVAL, Progress, ProgressReport
+from sonnys_pipeline.batch.quarantine import set_aside
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError

@@ -7,25 +7,20 @@ Belongs here: order and facts of the `transactions` files. Does not belong here:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.batch.archive import forget_pages, keep_pages
-from sonnys_pipeline.batch.audit import writable_state
-from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.client.site_codes import fold, is_in
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
 from sonnys_pipeline.loading.pages import LoadedDay
 from sonnys_pipeline.loading.privacy import Policy, Privacy
-from sonnys_pipeline.private_folder import private_folder, write_private_file
 
 ASSET = "transactions"
 #: Facts that say whose rows a file holds.
@@ -223,30 +218,6 @@ def promised_rows(facts: Mapping[str, str]) -> int:
         raise LakeError(f"a file of {ASSET} does not say how it was made: load its day again")
     windows = json.loads(facts["windows"])
     return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(facts.get("superseded", "0"))
-
-
-def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
-    """Keep the raw page of an unparsable row for inspection; readable by its owner alone.
-
-    Returns:
-        The file: JSON with the id, the field, the reason and the page's raw rows.
-
-    Raises:
-        StateUnwritableError: when it cannot be written.
-    """
-    # The hash is the server's word: it names the file, not the folder.
-    path = folder / f"{key}-{re.sub(r'[^A-Za-z0-9_-]', '_', error.page_hash or 'page')}.json"
-    content = {
-        "day": key,
-        "job_hash": error.page_hash,
-        "row_id": error.row_id,
-        "field": error.field,
-        "reason": error.reason,
-        "rows": list(error.page),
-    }
-    with writable_state(path):
-        write_private_file(private_folder(folder) / path.name, json.dumps(content, ensure_ascii=False, indent=1))
-    return path
 
 
 def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:

@@ -49,6 +49,12 @@ def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
     }
 
 
+def _named(sites: Sequence[str]) -> str:
+    """A few sites, and how many more there are."""
+    more = f" and {len(sites) - _NAMED_SITES:,} more" if len(sites) > _NAMED_SITES else ""
+    return f"{', '.join(sites[:_NAMED_SITES])}{more}"
+
+
 def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
     """A preview, for a person."""
     if job is None:
@@ -61,7 +67,10 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
     facts.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
     facts.add_row("rows", f"about {estimate.rows:,}")
     facts.add_row("pages", f"about {estimate.pages:,}")
-    facts.add_row("requests", f"about {estimate.requests:,}")
+    lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists else ""
+    facts.add_row("requests", f"about {estimate.requests:,}{lists}")
+    if len(planned.scope.sites) > 1:
+        facts.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
     facts.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     if replaced:
@@ -75,9 +84,7 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
     unsized = sorted(sites - {row.site for row in planned.sized})
     if unsized:
-        more = f" and {len(unsized) - _NAMED_SITES:,} more" if len(unsized) > _NAMED_SITES else ""
-        named = f"{', '.join(unsized[:_NAMED_SITES])}{more}"
-        facts.add_row("not asked", f"whether the API knows {named}: no day of them was sized")
+        facts.add_row("not asked", f"whether the API knows {_named(unsized)}: no day of them was sized")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
         facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "

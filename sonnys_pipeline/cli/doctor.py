@@ -103,7 +103,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
-        ("landed days", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
+        ("source", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
         (
             "first partition",
             partial(machine.check_first_partition, settings.start_date, settings.timezone, landed, machine.utc_now()),

@@ -93,8 +93,9 @@ def _rezone(*, as_json: bool) -> None:
         lake = open_lake(settings)
         with dagster_told(lake, command_line(), settings.account_name) as dagster:
             done = rezone(lake, settings.timezone, privacy_of(settings))
-            for day in done.landed if dagster is not None else ():
-                dagster.add_landed(day)
+            if dagster is not None:
+                for day in done.landed:
+                    dagster.add_landed(day)
     document = {**asdict(done), "requests": 0, "dagster": dagster_document(dagster)}
     if as_json:
         print_json(document)

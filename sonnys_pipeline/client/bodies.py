@@ -6,8 +6,12 @@ Belongs here: what holds for every JSON answer, whatever it is about. Does not b
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
 
 from sonnys_pipeline.client.errors import ResponseFormatError
 
@@ -30,6 +34,7 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 _HALF = 1
+_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -64,6 +69,27 @@ def sound(content: bytes, where: str = "") -> SoundBody:
     if problem := _shape_problem(content):
         raise ResponseFormatError(f"{where or 'the answer'}: {problem}; nothing was read of it")
     return SoundBody(content, replaced)
+
+
+def decoded(content: bytes, where: str) -> Any:  # noqa: ANN401 - JSON is any type
+    """The document in a sound body.
+
+    Raises:
+        ValueError: when it is not JSON.
+        ResponseFormatError: when an object has a field twice: parsers take one of the two, and each its own.
+    """
+
+    def once(fields: list[tuple[str, Any]]) -> None:
+        known: set[str] = set()
+        for name, _ in fields:
+            if name in known:
+                named = f"the field {name}" if _LOOKS_LIKE_A_NAME.fullmatch(name) else "a field"
+                raise ResponseFormatError(f"{where}: {named} stands twice in one object; nothing was read of it")
+            known.add(name)
+
+    document = from_json(content, allow_inf_nan=False)
+    json.loads(content, object_pairs_hook=once)
+    return document
 
 
 def _mended(content: bytes) -> tuple[bytes, int]:

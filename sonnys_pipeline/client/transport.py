@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from sonnys_pipeline.client.bodies import sound
+from sonnys_pipeline.client.bodies import decoded, sound
 from sonnys_pipeline.client.errors import (
     APIConnectionError,
     APIError,
@@ -97,7 +97,7 @@ class Response:
         where = f"{self.where}: " if self.where else ""
         content = sound(self.content, self.where).content
         try:
-            return from_json(content, allow_inf_nan=False)
+            return decoded(content, self.where or "the answer")
         except ValueError:
             # A gateway's page is worth quoting; rows that were cut off are not, they hold personal data.
             broken = content.lstrip()[:1] in _JSON_STARTS

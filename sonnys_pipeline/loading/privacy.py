@@ -19,10 +19,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
-from sonnys_pipeline.client.bodies import sound
+from sonnys_pipeline.client.bodies import decoded, sound
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
 from sonnys_pipeline.client.spelling import wire_names
 
@@ -134,7 +134,7 @@ class Privacy:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = from_json(sound(body, where).content, allow_inf_nan=False)
+            answer = decoded(sound(body, where).content, where)
         except ValueError:
             raise ResponseFormatError(
                 f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"

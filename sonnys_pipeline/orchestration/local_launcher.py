@@ -61,7 +61,7 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def _cannot_be_retried_yet(self, run: dg.DagsterRun) -> bool:
         """Whether the code server died with the run and is not back: Dagster drops a retry that it cannot start."""
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call] # Dagster's own
         if client is None or client.port is None:  # a server of the daemon's own: it is there, under another name
             return False
         try:

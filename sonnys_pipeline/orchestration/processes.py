@@ -125,7 +125,7 @@ def recording(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
         return executor
     return dg.ExecutorDefinition(
         name=executor.name,
-        config_schema=executor.config_schema,
+        config_schema=executor.config_schema,  # type: ignore[arg-type] # taken as it is, whatever the annotation says
         requirements=executor.get_requirements,
         executor_creation_fn=lambda context: RecordingExecutor(create(context)),
         description=executor.description,

@@ -9,7 +9,7 @@ here: work, and how landed rows become inputs (`inputs.py`).
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import dagster as dg
 from dagster._core.definitions.definition_config_schema import DefinitionConfigSchema
@@ -40,14 +40,14 @@ class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
             defaults[name] = _SET_IN_CODE if getattr(self, name) is not None else self._variable(name)
             only = dg.Enum(f"{name} ({defaults[name]})", [dg.EnumValue(defaults[name])])
             fields[name] = dg.Field(only, default_value=defaults[name], description=fields[name].description)
-        closed = dg.Field(dg.Shape(fields), default_value=defaults, is_required=False, description=whole.description)
+        shape = dg.Shape(fields)  # type: ignore[no-untyped-call] # Dagster's own
+        closed = dg.Field(shape, default_value=defaults, is_required=False, description=whole.description)
         self._state__internal__ = self._state__internal__._replace(config_schema=DefinitionConfigSchema(closed))
 
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
         """As Dagster calls it with a run's configuration: what is fixed stays as it is."""
         free = {name: value for name, value in (values or {}).items() if name not in self.fixed}
-        updated: Self = super()._with_updated_values(free)
-        return updated
+        return cast("Self", super()._with_updated_values(free))
 
     def process_config_and_initialize(self) -> Self:
         """Itself: without a run there is no configuration that would change a field."""

@@ -24,8 +24,9 @@ from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.loading.states import lacks_states
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, run_failure
-from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata, table_schema
+from sonnys_pipeline.orchestration.metadata import Metadata, file_metadata
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run
 

@@ -20,26 +20,28 @@ _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
 @contextmanager
 def guarding(hosts: Collection[str]) -> Iterator[None]:
     """While inside, the application that Dagster's command makes is guarded."""
-    make = dagster_cli.create_app_from_workspace_process_context
+    make = dagster_cli.create_app_from_workspace_process_context  # type: ignore[attr-defined] # it uses that name
 
     def make_guarded(*args: Any, **options: Any) -> ASGIApp:  # noqa: ANN401 - whatever Dagster hands on
         return WebGuard(make(*args, **options), hosts)
 
-    dagster_cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[assignment] # it is served, only
+    dagster_cli.create_app_from_workspace_process_context = make_guarded  # type: ignore[attr-defined, assignment] # it is only served
     try:
         yield
     finally:
-        dagster_cli.create_app_from_workspace_process_context = make
+        dagster_cli.create_app_from_workspace_process_context = make  # type: ignore[attr-defined] # the same
 
 
 def command() -> click.Command:
     """Dagster's command with one option more."""
-    theirs = dagster_cli.create_dagster_webserver_cli()
+    theirs: click.Command = dagster_cli.create_dagster_webserver_cli()  # type: ignore[no-untyped-call] # Dagster's own
+
+    serve_unguarded = theirs.callback or theirs
 
     def serve(allow_host: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401 - Dagster's own
         own = {options["host"]} - _ANY
         with guarding([*allow_host, *own]):
-            theirs.callback(**options)
+            serve_unguarded(**options)
 
     allow = click.Option(
         ["--allow-host"],

@@ -77,7 +77,7 @@ _PARTS = {
     "discount": ["discountName", "discount", "discountAmount", "discountCode"],
 }
 _OTHER_NAMES = ["discounts", "location_code", "customer_id", "is_voided", "extra", "data", "new", "loyaltyTier",
-                PERSONAL, _ESCAPES, "", "x" * 300]  # fmt: skip
+                f"{PERSONAL} Lee", _ESCAPES, "", "x" * 300]  # fmt: skip
 _ENVELOPE = ["hash", "status", "data", "offset", "limit", "total", "transactions", "sites", "new"]
 
 
@@ -200,7 +200,20 @@ def byte_steps(draw: st.DrawFn) -> Step:
     """The bytes are others than the document's."""
     kind = draw(
         st.sampled_from(
-            ["cut", "bom", "insert", "half", "latin", "not a number", "deep", "wide", "digits", "html", "twice"]
+            [
+                "cut",
+                "bom",
+                "insert",
+                "half",
+                "latin",
+                "not a number",
+                "deep",
+                "wide",
+                "digits",
+                "html",
+                "twice",
+                "again",
+            ]
         )
     )
     place = draw(st.integers(0, 10_000))
@@ -225,6 +238,7 @@ def byte_steps(draw: st.DrawFn) -> Step:
             "digits": lambda: body.replace(b"19.49", b"1" + b"0" * size, 1),
             "html": lambda: b"<html>" + name + b"\x1b[2J</html>",
             "twice": lambda: body + body,
+            "again": lambda: body.replace(b'"total"', b'"total": 1, "total"', 1 + place % 4),
         }[kind]()
         return replace(sent, raw=made)
 
@@ -265,6 +279,20 @@ def http_steps(draw: st.DrawFn) -> Step:
     return Step(kind, (status, error_type, message, location, encoding), change)
 
 
+_OF_BYTES = [
+    "cut",
+    "bom",
+    "insert",
+    "half",
+    "latin",
+    "not a number",
+    "deep",
+    "wide",
+    "digits",
+    "html",
+    "twice",
+    "again",
+]
 _STATUSES = [201, 203, 204, 206, 226, 300, 304, 400, 401, 403, 404, 418, 422, 429, 500, 502, 599]
 _NO_NUMBERS = [b"NaN", b"Infinity", b"1e999", b"-1e999", b"00"]
 #: One to three changes, one after the other.

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from sonnys_pipeline.analytics import tables
 from sonnys_pipeline.analytics.digests import content_digest
 from sonnys_pipeline.analytics.kpis import sales_total
-from sonnys_pipeline.batch.landing import Source, land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day
+from sonnys_pipeline.batch.quarantine import set_aside
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient, UnparsableRowError
 from sonnys_pipeline.client.models import LARGEST_AMOUNT
 from sonnys_pipeline.lake.dataset import Lake

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -32,6 +33,12 @@ class Report:
     def of(self, subject: str) -> tuple[str, str, str]:
         finding = self.findings[subject]
         return finding["state"], finding["detail"], finding["remedy"]
+
+
+def westernmost(simulator: Simulator) -> str:
+    """The zone that the doctor finds nothing to say of."""
+    zones = [site.timezone for site in simulator.world.sites if site.timezone]
+    return min(zones, key=lambda zone: datetime.now(ZoneInfo(zone)).utcoffset())
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def healthy(
             "SONNYS_BASE_URL": simulator.base_url,
             "SONNYS_DATA_URL": str(tmp_path / "data"),
             "SONNYS_STATE_DIR": str(tmp_path / "state"),
-            "SONNYS_TIMEZONE": "America/Chicago",
+            "SONNYS_TIMEZONE": westernmost(simulator),
             "SONNYS_START_DATE": (datetime.now(UTC) - timedelta(days=90)).date().isoformat(),
             "DAGSTER_HOME": str(tmp_path / "dagster"),
         }

@@ -63,7 +63,7 @@ def open_api(start_simulator: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "API_ID": account.api_id,
             "API_KEY": account.api_key,
             "BASE_URL": simulator.base_url,
-            "RATE_LIMIT": f"20/{30.0 / SPEED}",
+            "RATE_LIMIT": f"20/{simulator.config.block_seconds / SPEED}",
             "POLL_INTERVAL": "0.04",
             "STATE_DIR": str(tmp_path / "state"),
         }
@@ -164,7 +164,7 @@ def test_a_spent_block_tells_whose_budget_it_is_by_a_single_429(
     open_api: Open, config: dict[str, Any], per: str, requests: int
 ) -> None:
     """One 429, and those who share the budget wait for the block's end: the next verb meets none."""
-    simulator = open_api(**config)
+    simulator = open_api(**config, block_seconds=120.0)  # long enough to be full before it is over
     document = told("--spend-a-block")
     assert values(document)["budget_per"] == per
     assert [sent["asked"] for sent in document["trail"]].count("block") == requests

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.analytics.kpis import daily_sales, sales_total
-from sonnys_pipeline.batch.landing import Source, land_day, set_aside
+from sonnys_pipeline.batch.landing import Source, land_day
+from sonnys_pipeline.batch.quarantine import set_aside
 from sonnys_pipeline.client import APIError, IncompleteResultError, JobFailedError, SonnysClient, UnparsableRowError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError

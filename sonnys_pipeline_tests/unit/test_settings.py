@@ -32,7 +32,6 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_LOAD_BY": ("load_by", "site", "all", "all"),
     "SONNYS_PROOF": ("proof", "count", "off", "off"),
     "SONNYS_STATES": ("states", "auto", "on", "on"),
-    "SONNYS_MOST_ROWS": ("most_rows", 100_000, "5000", 5000),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
     "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),

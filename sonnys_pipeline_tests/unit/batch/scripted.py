@@ -73,11 +73,6 @@ class ScriptedLoader(Loader):
         self.stopping = False
         self.closed = False
 
-    @property
-    def job_seconds(self) -> float | None:
-        """No load job has passed: nothing is learned."""
-        return None
-
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         try:
             coming = iter(days)

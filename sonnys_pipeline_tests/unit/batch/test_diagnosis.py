@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from sonnys_pipeline.batch.diagnosis import (
     Finding,
@@ -233,6 +234,9 @@ def test_landed_days_should_be_of_these_settings(
     assert said in found.detail
     assert remedy in found.remedy
     assert check_landed_days(settings, lake, []).state is State.OK
+    without_credentials = settings.model_copy(update={"api_id": SecretStr("")})
+    found = check_landed_days(without_credentials, lake, lake.partitions("transactions"))
+    assert (found.state is State.OK) == (landed_with.keys() <= {"account"})
 
 
 def test_the_lake_is_written_and_left_as_it_was(tmp_path: Path) -> None:

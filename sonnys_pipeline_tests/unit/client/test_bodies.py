@@ -71,3 +71,18 @@ def test_depth_in_text_is_none() -> None:
     assert Response(200, json.dumps(["[" * 100, '"{' * 100, "\\" * 101]).encode()).json()[0] == "[" * 100
     deep = b"[" * DEEPEST + b"]" * DEEPEST
     assert sound(deep).content == deep
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b'{"data": {"status": "pass", "status": "fail"}}', "the field status"),
+        (rb'[{"total": 1, "x": {}, "tot\u0061l": 10000}]', "the field total"),
+        (b'{"Zoe Lee": 1, "Zoe Lee": 2}', "a field"),
+    ],
+)
+def test_a_field_that_stands_there_twice_is_refused(content: bytes, named: str) -> None:
+    """Of two values one would win, and the next reader might take the other."""
+    with pytest.raises(ResponseFormatError, match=f"load job h1: {named} stands twice in one object"):
+        Response(200, content, where="load job h1").json()
+    assert Response(200, b'[{"id": 1}, {"id": 2}, {"a": {"id": 3}, "id": 4}]').json()[2]["id"] == 4

@@ -226,7 +226,7 @@ def test_a_page_is_put_in_its_place_in_one_step(folder):
 
 @pytest.mark.parametrize("values", [[True, None], [None, None], [True, False]])
 def test_a_flag_that_may_be_unknown_is_nullable_in_pandas(tmp_path, values):
-    """The same type whether it is known of all rows, of some or of none: sums and filters work, and null is no False."""
+    """The same type whether it is known of all rows, of some or of none: sums work, and null is no False."""
     flag = pa.field("is_recurring_plan_sale", pa.bool_())
     Lake(tmp_path).land("t", pa.table({"is_recurring_plan_sale": pa.array(values, pa.bool_())}, pa.schema([flag])))
     frame = scan(Lake(tmp_path), "t", None).frame()

@@ -226,6 +226,15 @@ def test_a_field_under_our_own_name_is_treated_and_refused(strict: Privacy, besi
 
 
 @STRICT
+def test_a_field_twice_is_refused_under_every_policy(strict: Privacy) -> None:
+    """One of the two would be dropped before anybody could see that there are two."""
+    body = body_of(row_with()).replace(b'"total"', b'"total": 1.0, "total"', 1)
+    for treated in (lambda: parse_page("h", body), lambda: parse_page("h", strict.applied(body, "load job h"))):
+        with pytest.raises(ResponseFormatError, match="load job h: the field total stands twice"):
+            treated()
+
+
+@STRICT
 def test_what_is_no_name_of_a_field_is_not_kept(strict: Privacy) -> None:
     """A person may stand where a name of a field should: in a row, a part of it, or the envelope."""
     row = row_with(**{"Zoë Lee": 1, "Lee, Ana": None, "loyaltyTier": 2})
