@@ -9,7 +9,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 #: Cases of each test; a case is three days, or one call of a client.
-_CI, _NIGHTLY = 150, 20_000
+_CI, _NIGHTLY = 60, 20_000
 #: Bytes by which the process may grow over all cases; one answer may have 32 MB, its parts and their copies.
 _MOST_GROWTH = 600 << 20
 

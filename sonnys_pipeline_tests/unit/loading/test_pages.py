@@ -169,7 +169,7 @@ def test_equal_copies_that_total_counts_are_one_row(make_row: MakeRow) -> None:
     ]
     loaded = complete_window(WINDOW, pages)
     assert (ids(loaded), loaded.total, loaded.repeats) == (["1:1", "2:1", "3:1"], 3, 2)
-    assert LoadedDay(DAY, (loaded, loaded), loaded.table, LOADED_AT, 1, 1.0).repeats == 4
+    assert LoadedDay(DAY, (loaded,), loaded.table, LOADED_AT, 1, 1.0).repeats == 2
 
 
 def test_two_rows_of_one_id_are_named(make_row: MakeRow) -> None:
