@@ -14,7 +14,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -358,7 +358,7 @@ def _quotes_the_answer(error: BaseException | None) -> bool:
     """Whether an error, or one behind it, is of those that quote what they could not read: it might be rows."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected | IncompleteRead):
+        if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
