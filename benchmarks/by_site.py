@@ -43,6 +43,7 @@ class Chain:
         lists_need_site: whether the key refuses lists that name no site.
         job_seconds: shortest and longest load job.
         latency: seconds a request.
+        gaps: whether one site opens in the middle, and one is closed on three days.
     """
 
     sites: int = 5
@@ -53,6 +54,7 @@ class Chain:
     lists_need_site: bool = False
     job_seconds: tuple[float, float] = (1.0, 4.0)
     latency: float = 0.05
+    gaps: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,13 @@ def floor_of(requests: int, speed: float = 1.0) -> float:
     return ((requests - 1) // REQUESTS_A_BLOCK) * BLOCK_SECONDS / speed
 
 
-def rows_of(number: int, days: int, *, alone: bool) -> Callable[[int], int]:
+def rows_of(number: int, days: int, *, gaps: bool) -> Callable[[int], int]:
     """Rows a day of a site by its number, for days since 1970."""
 
     @cache
     def told(day: int) -> int:
         place = day - FIRST_DAY
-        if not alone and ((number == OPENED and place < days // 2) or (number == CLOSED and place in CLOSED_DAYS)):
+        if gaps and ((number == OPENED and place < days // 2) or (number == CLOSED and place in CLOSED_DAYS)):
             return 0
         return random.Random(f"{number},{day}").randint(FEWEST_ROWS, MOST_ROWS)  # noqa: S311 - rows, not secrets
 
@@ -117,7 +119,7 @@ def load(chain: Chain) -> Spent:
         APIError: of the first day that failed; none should.
     """
     clock = VirtualClock()
-    sites = {f"S{number:03}": rows_of(number, chain.days, alone=chain.sites == 1) for number in range(chain.sites)}
+    sites = {f"S{number:03}": rows_of(number, chain.days, gaps=chain.gaps) for number in range(chain.sites)}
     api = VirtualApi(
         clock,
         sites=sites,
@@ -173,9 +175,9 @@ def prices(sizes: tuple[int, ...] = PRICED_SITES) -> Iterator[tuple[int, dict[st
         yield (
             sites,
             {
-                "all": load(Chain(sites, 2, "all")),
-                "site": load(Chain(sites, 2)),
-                "site, lists need one": load(Chain(sites, 2, lists_need_site=True)),
+                "all": load(Chain(sites, 2, "all", gaps=False)),
+                "site": load(Chain(sites, 2, gaps=False)),
+                "site, lists need one": load(Chain(sites, 2, lists_need_site=True, gaps=False)),
             },
         )
 

@@ -215,11 +215,7 @@ class BatchExecutor:
         record = self._jobs.get_plan(job_id)
         changed: list[str] = []
         if record is not None:
-            plan, sites = Plan.read(record), self._sites()
-            scope = scope_of(self._client, self._lake, self._options, sites)
-            changed = differences(plan, scope, self._jobs.get_rows(job_id))
-            if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
-                logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
+            changed = changes(Plan.read(record), self._client, self._lake, self._options, self._jobs, job_id)
         refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
@@ -335,6 +331,24 @@ class BatchExecutor:
             done.set()
             heartbeat.join()
             self._jobs.release_lease(job_id, self.owner)
+
+
+def changes(
+    plan: Plan, client: SonnysClient, lake: Lake, options: ExecutorOptions, jobs: JobService, job_id: str
+) -> list[str]:  # fmt: skip
+    """What would run now that was not planned, in sentences (BX-03).
+
+    The sites are asked for last, since that may cost a request, and of another account another one's list would come. A
+    site that is new since the plan is read, too, and named in the log.
+    """
+    rows = jobs.get_rows(job_id)
+    as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
+    if changed := differences(plan, scope_of(client, lake, options, as_planned), rows):
+        return changed
+    sites = sites_for(jobs, client, options)
+    if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
+        logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
+    return differences(plan, scope_of(client, lake, options, sites), rows)
 
 
 def sites_for(

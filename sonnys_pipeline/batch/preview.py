@@ -6,8 +6,8 @@ that can be wrong is found before the job exists. Does not belong here: sizing a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.batch.account_sites import SpanCounter
@@ -66,6 +66,7 @@ def preview(
     lake: Lake,
     *,
     command: str,
+    sites: Callable[[], Sequence[str]] = tuple,
     now: datetime | None = None,
 ) -> tuple[Job | None, Plan]:
     """Size and estimate what is asked for, and make a pending job of it, which demands approval.
@@ -79,6 +80,8 @@ def preview(
         client: asked about 20 rows at most, one request each.
         lake: looked at for what is landed.
         command: what was typed.
+        sites: codes of the sites that load jobs name; asked for when the days are known to be right, since it may cost
+            a request.
         now: aware instant; left out, the present one.
 
     Returns:
@@ -103,6 +106,7 @@ def preview(
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
 
+    scope = replace(scope, sites=tuple(sites()))
     counter = SpanCounter(jobs, client, scope.account, scope.sites)
 
     def size(spec: RowSpec) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sonnys_pipeline.batch.account_sites import NoNamedSiteError
 from sonnys_pipeline.batch.audit import AUDIT_FOLDER, StateUnwritableError, requests_of_job
-from sonnys_pipeline.batch.executor import scope_of, sites_for
+from sonnys_pipeline.batch.executor import changes, scope_of, sites_for
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import Job, JobRow, JobStatus, JobSummary
 from sonnys_pipeline.batch.ledger import JobService
@@ -31,7 +31,7 @@ from sonnys_pipeline.batch.ledger_errors import (
     UnknownJobError,
 )
 from sonnys_pipeline.batch.manifest import Manifest, ManifestError, RowKey, RowResult, result_of
-from sonnys_pipeline.batch.plan import Plan, differences
+from sonnys_pipeline.batch.plan import Plan
 from sonnys_pipeline.batch.preview import Request, RequestedDaysError, days_between
 from sonnys_pipeline.batch.preview import preview as make_preview
 from sonnys_pipeline.batch.recovery import NotInterruptedError, check_interrupted_jobs
@@ -79,8 +79,15 @@ def preview(
         with open_job_service(settings) as jobs, settings.open_client() as client:
             lake = open_lake(settings)
             options = executor_options(settings, OnError.FAIL_FAST)
-            scope = scope_of(client, lake, options, sites_for(jobs, client, options))
-            job, plan = make_preview(request, scope, jobs, client, lake, command=command_line())
+            job, plan = make_preview(
+                request,
+                scope_of(client, lake, options),
+                jobs,
+                client,
+                lake,
+                command=command_line(),
+                sites=lambda: sites_for(jobs, client, options).codes,
+            )
             if not as_json:
                 notice_interrupted(jobs)
     if as_json:
@@ -100,11 +107,10 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
                 refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
             plan = Plan.read(record)
             settings.require_credentials()
-            with settings.open_client() as client:  # sends nothing: it tells what a run would read from
+            with settings.open_client() as client:  # it tells what a run would read from
                 options = executor_options(settings, OnError.FAIL_FAST)
-                sites = sites_for(jobs, client, options, as_kept=True)
-                scope = scope_of(client, open_lake(settings), options, sites)
-            if changed := differences(plan, scope, jobs.get_rows(job_id)):
+                changed = changes(plan, client, open_lake(settings), options, jobs, job_id)
+            if changed:
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
             record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
     if as_json:

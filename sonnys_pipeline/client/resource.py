@@ -144,8 +144,9 @@ def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[
     """How many rows are copies of others, where all that `total` promises has come.
 
     A row may stand on two pages when rows arrive between them: then the distinct ids are `total`. The API may also list
-    a row twice with equal content and count it twice: then the rows, copies included, are `total`. A page that brings
-    nothing new is no such thing: a server that ignores the page's number repeats whole pages.
+    a row twice with equal content and count it twice: then the rows, copies included, are `total`. Only copies on one
+    page are taken for that. A row that stands on two pages may have been pushed over by one that nobody has read, while
+    `total` grew by it: such a span is not complete, and is read again in another way.
 
     Args:
         pages: ids of the rows, page by page.
@@ -159,21 +160,18 @@ def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[
     Raises:
         IncompleteResultError: for anything else. It names the id of two different rows, where that is why.
     """
-    first: dict[str, int] = {}
-    repeated: list[tuple[str, int]] = []
-    all_bring_rows = True
+    first: dict[str, tuple[int, int]] = {}
+    repeated: list[tuple[str, int, int]] = []
     position = 0
-    for ids in pages:
-        before = len(first)
+    for number, ids in enumerate(pages):
         for row_id in ids:
-            if first.setdefault(row_id, position) != position:
-                repeated.append((row_id, position))
+            if first.setdefault(row_id, (number, position)) != (number, position):
+                repeated.append((row_id, number, position))
             position += 1
-        all_bring_rows = all_bring_rows and len(first) > before
     if len(first) == total:
         return 0
-    if position == total and all_bring_rows:
-        differing = next((row_id for row_id, place in repeated if content(place) != content(first[row_id])), None)
+    if position == total and all(first[row_id][0] == number for row_id, number, _ in repeated):
+        differing = next((row_id for row_id, _, place in repeated if content(place) != content(first[row_id][1])), None)
         if differing is None:
             return len(repeated)
         where = f"{where}, where two different rows have the id {word(differing)}"

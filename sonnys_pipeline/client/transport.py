@@ -14,6 +14,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -197,7 +198,7 @@ class HttpTransport:
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a Location that is no address
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
-            ) from _without_request(error)
+            ) from (None if _quotes_the_answer(error) else _without_request(error))
 
     def _read(self, answer: requests.Response, what: str) -> Response:
         """The body of an answer, as far as it is worth anything; an error where the answer is one."""
@@ -344,11 +345,24 @@ def _no_other_credentials(request: requests.PreparedRequest) -> requests.Prepare
 
 def _reason(error: BaseException) -> str:
     """The innermost cause: `ConnectionRefusedError` tells more than the wrappers around it."""
+    if _quotes_the_answer(error):
+        return f"{type(error).__name__}, not quoted: the answer is no HTTP"
     while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
         if not isinstance(inner, BaseException):
             break
         error = inner
     return sentence(f"{type(error).__name__}: {error}", QUOTED_BODY)
+
+
+def _quotes_the_answer(error: BaseException | None) -> bool:
+    """Whether an error, or one behind it, is of those that quote what they could not read: it might be rows."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _without_request(error: Exception) -> Exception:

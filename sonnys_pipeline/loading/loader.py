@@ -175,6 +175,11 @@ class Loader:
         if action is None:
             if not self._schedule.days:
                 return False
+            if (
+                idle := next((day for day in self._schedule.days if day.has_rows and day.is_answered), None)
+            ) is not None:
+                self._responses.end_if_complete(idle)  # begun without rows to be read: its lists have yet to be asked
+                return True
             self._receive(self._schedule.until_next(now))
             return True
         if self._breaker.is_broken:

@@ -79,7 +79,7 @@ class Responses:
                 if isinstance(answer, StatesPage):
                     self._refuse_implausible(work, answer.total)
                 work.came(job, answer)
-                self._end_if_complete(work.day)
+                self.end_if_complete(work.day)
             else:
                 self._of_load_job(job, work, sent, answer)
         except APIError as failure:
@@ -99,7 +99,7 @@ class Responses:
         elif sent.operation == "count":
             if value == 0:
                 work.is_empty()
-                self._end_if_complete(work.day)
+                self.end_if_complete(work.day)
             else:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
@@ -109,7 +109,7 @@ class Responses:
                 return
             if not work.page_came(job, value):
                 raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
-            self._end_if_complete(work.day)
+            self.end_if_complete(work.day)
         else:
             age = job.age(sent.clock)
             if not job.was_working or not self.schedule.times.proven:
@@ -178,7 +178,7 @@ class Responses:
             job.failures += self.breaker.is_closed or not shows_trouble(error)
         if remedy is Remedy.GIVE_UP or job.failures > self.options.max_retries:
             if self.completion.refused(work, error):
-                self._end_if_complete(work.day)
+                self.end_if_complete(work.day)
             else:
                 self._fail(work.day, error)
             return
@@ -197,7 +197,8 @@ class Responses:
         base = self.options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
         return base * (0.5 + 0.5 * self.jitter())
 
-    def _end_if_complete(self, day: DayWork) -> None:
+    def end_if_complete(self, day: DayWork) -> None:
+        """Ask what a day still needs beside its rows; one that needs nothing more has ended."""
         try:
             if not self.completion.advance(day):
                 return

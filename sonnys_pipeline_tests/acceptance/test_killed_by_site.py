@@ -81,11 +81,12 @@ def test_killed_again_and_again_and_resumed(open_site, start):
     assert not list((site.folder / "data").rglob("*.tmp"))
 
     figures = submitted_again(site.simulator.log, kills)
-    posts = [page_of(record) for record in site.simulator.log if record.operation == "submit"]
+    posts = [page_of(record) for record in site.simulator.log if is_submission(record)]
     print(  # noqa: T201 - the figures of a long run, for who asks for them
         f"{KILLS} kills, {len(DAYS)} days, {len(site.simulator.log)} requests, {len(posts)} load jobs submitted, "
         f"{len(set(posts))} pages; landed before the last kill: {kills[-1].landed} days; submitted again though "
-        f"the hash was written: {len(figures.again)}; because it was not: {len(figures.unwritten)}"
+        f"the hash was written: {len(figures.again)}; because it was not: {len(figures.unwritten)}; "
+        f"refused with 429: {site.simulator.stats().rate_limited}"
     )
     assert figures.again == []
     assert len(posts) == len(set(posts)) + len(figures.unwritten)
@@ -137,6 +138,11 @@ def assert_no_half_day(site: Site) -> None:
         assert site.landed_ids(day) == site.expected_ids(day)
 
 
+def is_submission(record: RequestRecord) -> bool:
+    """Whether it brought a hash; a POST that met a 429 did not, and is sent again."""
+    return record.operation == "submit" and record.status == 200
+
+
 def page_of(record: RequestRecord) -> PageOfSite:
     query = {name: values[0] for name, values in parse_qs(record.query).items()}
     return query["site"], int(query["startDate"]), int(query["offset"])
@@ -146,7 +152,7 @@ def submitted_again(log: list[RequestRecord], kills: list[Kill]) -> Figures:
     """Load jobs whose page had been submitted before; each hash lives through the whole test."""
     figures, before = Figures(), dict[PageOfSite, int]()
     for position, record in enumerate(log):
-        if record.operation != "submit":
+        if not is_submission(record):
             continue
         page = page_of(record)
         if page in before:

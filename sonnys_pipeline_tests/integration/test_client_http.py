@@ -89,14 +89,17 @@ def test_a_failed_job_is_an_error(start_simulator: Start, connect: Connect) -> N
 
 
 @pytest.mark.parametrize(
-    ("faults", "rows"),
-    [(Faults(short_page=1), 250), (Faults(duplicate_rows=1), 200), (Faults(moving_total=1), 250)],
+    ("faults", "rows", "short_by"),
+    # A page that is not full is the last one: what stands behind it is not asked for any more.
+    [(Faults(short_page=1), 250, 151), (Faults(duplicate_rows=1), 200, 1), (Faults(moving_total=1), 250, 1)],
     ids=["short", "duplicate", "moving"],
 )
-def test_rows_that_do_not_add_up(start_simulator: Start, connect: Connect, faults: Faults, rows: int) -> None:
+def test_rows_that_do_not_add_up(
+    start_simulator: Start, connect: Connect, faults: Faults, rows: int, short_by: int
+) -> None:  # fmt: skip
     """LJ-05: a short page, a page that repeats, a total that moves: an error that says by how much, no short list."""
     simulator = start_simulator(rows_per_day=rows, faults=faults)
-    with pytest.raises(IncompleteResultError, match=r"\(-1\)"):
+    with pytest.raises(IncompleteResultError, match=rf"\(-{short_by}\)"):
         connect(simulator).transactions.load_job(**FAST, **span())
 
 

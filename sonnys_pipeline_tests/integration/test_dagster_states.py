@@ -1,4 +1,4 @@
-"""LV-04: rows as they come live, their states a day later or never: marts, checks and the UI, through Dagster.
+"""LV-04, DG-02: rows as they come live, their states a day later or never: marts, checks and the UI, through Dagster.
 
 The states are landed here as their own asset lands them; the API's `version-2` is simulated elsewhere.
 """

@@ -133,3 +133,12 @@ for body in (b'{"data":{"status":"pass","total":1,"data":[{"new":' + b'[' * 2000
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["load job h7: it is nested more than 64 deep; nothing was read of it"] * 2
+
+
+def test_rows_in_the_place_of_a_chunks_length_are_not_quoted(serve: Serve) -> None:
+    """The HTTP library quotes what it could not read, a page: nothing of it is told, nor in what caused the error."""
+    with pytest.raises(APIConnectionError, match="ProtocolError, not quoted") as caught:
+        serve([b'{"customerName": "Zoe Lee"}'], Transfer_Encoding="chunked").sites.list()
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+    assert "Lee" not in str(caught.value)

@@ -236,12 +236,24 @@ def test_the_same_rows_again_do_not_count_twice(
 def test_a_row_that_is_listed_twice_is_one_row(
     api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow
 ) -> None:
-    """Equal copies that `total` counts collapse, on a page and across two; nothing is missing."""
+    """Equal copies that `total` counts collapse; nothing is missing."""
     api.submitted()
-    api.passed([make_row(place) for place in (*range(99), 98)], 103)
+    api.passed([make_row(place) for place in (*range(99), 98)], 102)
     api.submitted()
-    api.passed([make_row(98), make_row(200), make_row(200)], 103)
+    api.passed([make_row(200), make_row(200)], 102)
     assert [row.id for row in wired_client.transactions.load_job()] == [f"{n}:1" for n in (*range(99), 200)]
+
+
+def test_a_row_on_two_pages_is_no_copy(
+    api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow
+) -> None:  # fmt: skip
+    """LJ-05: it may have been pushed over by a row that nobody has read, while `total` grew by it."""
+    api.submitted()
+    api.passed([make_row(place) for place in range(100)], 102)
+    api.submitted()
+    api.passed([make_row(99), make_row(100)], 102)
+    with pytest.raises(IncompleteResultError, match=r"promised 102 .* 101 distinct"):
+        wired_client.transactions.load_job()
 
 
 def test_two_rows_of_one_id_are_named(api: Api, clock: Mock, wired_client: SonnysClient, make_row: MakeRow) -> None:

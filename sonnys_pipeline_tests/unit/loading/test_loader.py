@@ -341,3 +341,11 @@ def test_a_total_is_bounded_for_each_site():
     assert "of site MAIN: the API promises 251 rows" in str(day.error)
     assert "raise SONNYS_MOST_ROWS" in str(day.error)
     assert pickle.loads(pickle.dumps(day.error)).args == day.error.args  # noqa: S301 - our own bytes
+
+
+def test_days_whose_states_alone_are_wanted_are_read_by_lists_alone():
+    """They have no load job whose answer could bring them on: their lists are asked for from the start."""
+    scene = Scene(rows_per_day=250, options=LoaderOptions(states="auto"))
+    outcomes = scene.load(DayRequest(Day.of(key), with_rows=False) for key in keys(3))
+    assert [outcome.states.table.num_rows for outcome in outcomes] == [250, 250, 250]
+    assert scene.api.counts["states"] == scene.api.counts["requests"] == 3 * 3
