@@ -48,8 +48,9 @@ def test_the_client_needs_no_dagster(start):
 def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
     """`sonnys demo --days 2 --json`: exit code 0, one JSON document, and the files hold what the document says.
 
-    The user's own settings stay out of it, those of a `.env` in the working directory too, and the demo out of the
-    user's lake.
+    The day before them is landed as well: with it the two are whole at every site. Days are cut at the midnights of the
+    westernmost site's zone. The user's own settings stay out of it, those of a `.env` in the working directory too, and
+    the demo out of the user's lake.
     """
     (tmp_path / ".env").write_text(
         "SONNYS_API_ID=the-user\nSONNYS_API_KEY=the-users-own-key\nSONNYS_BASE_URL=http://127.0.0.1:9/v1\n"
@@ -64,21 +65,21 @@ def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
     assert process.wait() == 0, process.output
     document = json.loads(process.stdout.read_text())
     assert document["folder"] == str(tmp_path / "demo")
-    first, second = (date.fromisoformat(day["day"]) for day in document["days"])
-    assert second == first + timedelta(days=1)
+    before, first, second = (date.fromisoformat(day["day"]) for day in document["days"])
+    assert (first - before, second - first) == (timedelta(days=1), timedelta(days=1))
     lake, world = Lake(tmp_path / "demo" / "data"), World()
     for day in document["days"]:
         assert Path(day["path"]) == lake.path("transactions", day["day"])
         landed = lake.read("transactions", [day["day"]], ["id"])["id"].to_pylist()
         midnights = [date.fromisoformat(day["day"]) + timedelta(days=step) for step in (0, 1)]
-        begin, end = (datetime(*each.timetuple()[:3], tzinfo=ZoneInfo("America/Chicago")) for each in midnights)
+        begin, end = (datetime(*each.timetuple()[:3], tzinfo=ZoneInfo("America/Los_Angeles")) for each in midnights)
         rows = world.rows(begin.astimezone(UTC), end.astimezone(UTC) - timedelta(milliseconds=1))
         assert sorted(landed) == sorted(row["id"] for row in rows)
         assert day["rows"] == len(rows)
         by_site = Counter(row["locationCode"] for row in rows)
         assert day["pages"] == sum(max(1, -(-by_site[site.code] // 100)) for site in world.sites if site.code)
-        assert day["cars"] > 0
-        assert day["sales"] > 0
+    assert (document["days"][0]["cars"], document["days"][0]["sales"]) == (None, None)
+    assert all(day["cars"] > 0 and day["sales"] > 0 for day in document["days"][1:])
     assert not (tmp_path / "the-users-lake").exists()
     assert "the-users-own-key" not in process.output
     assert b"the-users-own-key" not in b"".join(
