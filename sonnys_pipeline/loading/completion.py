@@ -71,12 +71,7 @@ class Completion:
     def refused(self, work: ListWork, error: APIError) -> bool:
         """A question has failed for good; whether the day goes on without its answer."""
         day = work.day
-        if (
-            isinstance(error, ValidationError)
-            and error.concerns_site
-            and work.site is None
-            and day.request.sites
-        ):
+        if isinstance(error, ValidationError) and error.concerns_site and work.site is None and day.request.sites:
             if not self.lists_need_site:
                 self.lists_need_site = True
                 self._observer.learned(LISTS_NEED_SITE, True)

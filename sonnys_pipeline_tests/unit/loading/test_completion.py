@@ -54,10 +54,13 @@ def rows(site: str, count: int, window: Window, **columns: Any) -> pa.Table:
 
 
 def give(day: DayWork, found: dict[str | None, int], cut_off: int = 0, **columns: Any) -> None:
-    """The load jobs of every window that is open have brought so many rows a site."""
+    """The load jobs of every window that is open have brought so many rows a site; of halves the first has them all."""
+    given = set()
     for work in day.windows:
         if work.loaded is None:
-            table = rows(work.site or "X", found[work.site], work.window, **columns)
+            key = work.site, work.window.start.day
+            table = rows(work.site or "X", 0 if key in given else found[work.site], work.window, **columns)
+            given.add(key)
             work.loaded = LoadedWindow(
                 work.window, table.num_rows + cut_off, ("h",), table, cut_off=cut_off, site=work.site
             )
@@ -170,7 +173,8 @@ def test_a_site_that_moved_is_read_again_alone() -> None:
     assert asked(day) == [("CountWork", "A"), ("CountWork", "B")]
     answer(day, 3, 5)
     assert not rules.advance(day)
-    assert [work.site for work in day.windows if work.loaded is None] == ["B"]
+    # In halves: the API would answer the same criteria from its cache.
+    assert [work.site for work in day.windows if work.loaded is None] == ["B", "B"]
     give(day, {"B": 5})
     assert not rules.advance(day)
     assert asked(day) == [("CountWork", None)]
