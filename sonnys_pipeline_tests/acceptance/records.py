@@ -3,9 +3,10 @@
 Belongs here: questions to the ledger and to the server's log. Does not belong here: assertions.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 from sonnys_pipeline.batch.jobs import RowStatus
@@ -44,3 +45,17 @@ def submissions(log: Sequence[RequestRecord]) -> list[tuple[int, int]]:
     """Window start and page of each load job that was submitted; one that met a 429 was not, and is sent again."""
     asked = [parse_qs(record.query) for record in log if record.operation == "submit" and record.status != 429]
     return [(int(query["startDate"][0]), int(query["offset"][0])) for query in asked]
+
+
+def fewest_seconds(site: Site) -> tuple[float, float]:
+    """In how few seconds one request more than allowed has departed, by the audits, and the seconds that it must take.
+
+    Whoever keeps to the budget keeps this apart, however busy the machine is. A 429 of the server says less: on a busy
+    machine a request may travel longer than the budget's margin, and arrive among those of the next block.
+    """
+    audits = (site.folder / "state" / "audit").glob("*.ndjson")
+    lines = [json.loads(line) for audit in audits for line in audit.read_text().splitlines()]
+    sent = sorted(datetime.fromisoformat(line["sent_at"]) for line in lines)
+    config = site.simulator.config
+    spans = [(later - one).total_seconds() for one, later in zip(sent, sent[config.rate_limit :], strict=False)]
+    return min(spans), config.block_seconds / config.speed
