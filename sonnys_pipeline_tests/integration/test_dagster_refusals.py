@@ -106,8 +106,9 @@ def test_an_unknown_site_names_the_variable(pipeline, monkeypatch):
     assert pipeline.lake.partitions("transactions") == []
 
 
-def test_a_site_narrows_the_day_to_its_own_rows(pipeline, monkeypatch):
+def test_a_site_narrows_the_day_to_its_own_rows(open_pipeline, monkeypatch):
     """SONNYS_SITE_CODE of a site that exists: its rows land, all of them, and no other site's."""
+    pipeline = open_pipeline(sites=3)
     monkeypatch.setenv("SONNYS_SITE_CODE", "MAIN")
 
     assert pipeline.run("transactions", days=DAY).success
@@ -116,6 +117,7 @@ def test_a_site_narrows_the_day_to_its_own_rows(pipeline, monkeypatch):
     world = pipeline.simulator.world
     expected = [row_id for row_id in pipeline.expected_ids(DAY) if world.find(row_id)[2]["locationCode"] == "MAIN"]
     assert pipeline.landed_ids(DAY) == expected
+    assert 0 < len(expected) < len(pipeline.expected_ids(DAY))
 
 
 def test_a_day_older_than_the_api_keeps_leaves_what_has_landed(pipeline, monkeypatch):

@@ -25,8 +25,9 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def landed(pipeline):
-    """The pipeline with two landed days and the list of sites."""
+def landed(open_pipeline):
+    """A pipeline of three sites with two landed days and the list of sites."""
+    pipeline = open_pipeline(sites=3, midnight_row=True)
     assert pipeline.run("transactions", days=DAYS).success
     assert pipeline.run("sites").success
     return pipeline
