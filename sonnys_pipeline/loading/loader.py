@@ -33,6 +33,8 @@ from sonnys_pipeline.loading.work import DayRequest, DayWork, JobState, PageJob
 
 #: Seconds that a run which was told to stop waits for the hashes of jobs that it has just submitted.
 _LAST_WORDS = 2.0
+#: Seconds that a run which was told to stop spends on landing days that are complete; the rest is polled again.
+_LAST_LANDINGS = 1.0
 #: 429s in a row, without any other answer between them, after which the budget is plainly not ours to use.
 _MOST_REFUSALS = 200
 
@@ -100,6 +102,7 @@ class Loader:
         self._finished: dict[int, LoadedDay | FailedDay] = {}  # by the day's position
         self._refusals = 0
         self._stopping = False
+        self._spent_landing = 0.0  # since the stop, by whoever takes the days
         self._intended: PageJob | None = None  # its intent is noted, and its place was not used
         self._under_way: dict[Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
@@ -157,7 +160,12 @@ class Loader:
             waits = in_order and not self._stopping
             if waits and any(day.position < position for day in self._schedule.days):
                 break
+            if self._spent_landing > _LAST_LANDINGS:
+                break
+            handed_out = self._clock()
             yield self._finished.pop(position)
+            if self._stopping:
+                self._spent_landing += self._clock() - handed_out
             self._schedule.held = len(self._finished)
 
     def _finish(self, day: DayWork, outcome: LoadedDay | FailedDay) -> None:

@@ -17,16 +17,17 @@ from sonnys_pipeline_tests.acceptance.operators import NAMES, environment_of, st
 
 pytestmark = pytest.mark.acceptance
 
-UNCHANGED, EDITED = "2026-03-10", "2026-03-11"
+UNCHANGED, EDITED, NEXT = "2026-03-10", "2026-03-11", "2026-03-12"
 MARTS = ("site_day_kpis", "membership_daily")
 ACROSS = dg.AssetKey(["all_accounts", "site_day_kpis"])
 
 
 def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: Path) -> None:
-    """Two days of both are put together; then one is read again as it was, and one with an edited row in the south.
+    """Days of both are put together; then one is read again as it was, and one with an edited row in the south.
 
-    Each account's days have a zone of their own. What the daemon finds when it starts is one step behind what it has to
-    do: the south's mart comes first, and the table across accounts after it.
+    Each account's days have a zone of their own. In the north, where they are cut in UTC, a site's evening lies in the
+    next one, so that a day counts when that one is landed, too. What the daemon finds when it starts is one step behind
+    what it has to do: the south's mart comes first, and the table across accounts after it.
     """
     home = dagster_home(tmp_path / "dagster")
     lake = Lake(tmp_path / "data" / "all_accounts")
@@ -55,9 +56,9 @@ def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: 
 
         for name in NAMES:
             marts = ",".join(f"{name}/{asset}" for asset in ("transactions", *MARTS))
-            materialize(marts, f"--partition-range {UNCHANGED}...{EDITED}")
-        materialize(",".join(f"all_accounts/{mart}" for mart in MARTS), f"--partition-range {UNCHANGED}...{EDITED}")
-        assert made() == {UNCHANGED: 1, EDITED: 1}
+            materialize(marts, f"--partition-range {UNCHANGED}...{NEXT}")
+        materialize(",".join(f"all_accounts/{mart}" for mart in MARTS), f"--partition-range {UNCHANGED}...{NEXT}")
+        assert made() == {UNCHANGED: 1, EDITED: 1, NEXT: 1}
         before = counted_from(EDITED)
         for simulator in simulators.values():
             simulator.advance(1300)  # hashes expire: what is read again is read anew
@@ -73,7 +74,7 @@ def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: 
             assert daemon.popen.poll() is None, daemon.output
             assert time.monotonic() < deadline, daemon.output[-4000:]
             time.sleep(1)
-        assert made() == {UNCHANGED: 1, EDITED: 2}
+        assert made() == {UNCHANGED: 1, EDITED: 2, NEXT: 1}
         after = counted_from(EDITED)
         assert after.keys() == before.keys() == set(NAMES)
         assert after["north"] == before["north"]

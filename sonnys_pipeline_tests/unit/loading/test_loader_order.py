@@ -132,6 +132,23 @@ def test_a_stop_releases_what_is_complete():
     assert watched.exchange.closed
 
 
+@pytest.mark.parametrize(("landing_takes", "landed"), [(0.2, [1, 2, 4, 5]), (0.6, [1, 2]), (3.0, [1])])
+def test_a_slow_store_does_not_hold_up_a_stop(landing_takes, landed):
+    """Landing complete days takes a second and the last one's landing (BM-04); a resume polls what did not come out."""
+    watched = Watched(slow={0, 3}, rows_per_day=50)
+
+    def attempted(attempt):
+        if watched.clock() > 60:
+            watched.loader.stop()
+
+    watched.attempted = attempted
+    found = []
+    for number in watched.numbers(6):
+        found.append(number)
+        watched.clock.seconds += landing_takes
+    assert found == landed
+
+
 def test_a_run_that_stops_itself_does_not_take_complete_days_with_it():
     """They come out before the error does, which here is that of a budget that somebody else spends."""
     watched = Watched(slow={0}, rows_per_day=50)
