@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import BaseModel
 
 from sonnys_pipeline.batch.wiring import open_job_service
 from sonnys_pipeline.cli import main
@@ -103,6 +104,19 @@ USUAL = {
 }
 
 
+def in_order(value: Any) -> str:
+    """A name of a case that is the same in every process, whatever the order of its sets."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={in_order(part)}" for name, part in value.items()) or "default"
+    if isinstance(value, frozenset | set):
+        return "+".join(sorted(map(str, value)))
+    if isinstance(value, tuple):
+        return "+".join(map(in_order, value))
+    if isinstance(value, BaseModel):
+        return ",".join(f"{name}={in_order(getattr(value, name))}" for name in sorted(value.model_fields_set))
+    return str(value)
+
+
 @pytest.mark.parametrize(
     ("config", "differs"),
     [
@@ -133,7 +147,7 @@ USUAL = {
         ({"accounts": one_site("MAIN", "SUNSET"), "lists_need_site": True}, {"lists_need_site": True}),
         ({"rows_per_day": 6}, {}),
     ],
-    ids=str,
+    ids=in_order,
 )  # fmt: skip
 def test_each_position_of_the_simulator_is_told_as_it_is(
     open_api: Open, config: dict[str, Any], differs: dict[str, Any]
@@ -160,7 +174,7 @@ def test_each_position_of_the_simulator_is_told_as_it_is(
         ({"refused_lengthens": True}, "api_id", 21),
         ({"budget_per": "endpoint"}, "endpoint", 22),
     ],
-    ids=str,
+    ids=in_order,
 )
 def test_a_spent_block_tells_whose_budget_it_is_by_a_single_429(
     open_api: Open, config: dict[str, Any], per: str, requests: int
@@ -210,7 +224,7 @@ def test_job_times_are_bounded_from_both_sides(open_api: Open, seconds: float) -
         ({"list_in_other_case": True}, {"in_rows": 1, "in_rows_spelt_otherwise": 1, "in_rows_not_listed": 0}),
         ({"accounts": one_site("Harbor")}, {"sites": 1, "in_rows": 1, "in_rows_spelt_otherwise": 0}),
     ],
-    ids=str,
+    ids=in_order,
 )
 def test_spellings_of_site_codes_are_counted(open_api: Open, config: dict[str, Any], expected: dict[str, int]) -> None:
     """The list against itself and against rows; counts alone."""
