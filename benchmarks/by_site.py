@@ -182,15 +182,15 @@ def prices(sizes: tuple[int, ...] = PRICED_SITES) -> Iterator[tuple[int, dict[st
         )
 
 
-def main(*, quick: bool) -> None:
-    """Measure and print."""
-    out = Console(highlight=False, width=160)
+def show(out: Console, *, quick: bool = False) -> dict[str, list[Spent]]:
+    """Measure and print: the chain of the promise, and what chains of several sizes cost."""
     table = Table(
         "read", "rows", "whole days", "pages", "requests/page", "counts", "states", "429", "seconds", "÷ floor",
         title="5 sites x 10 days, on the virtual clock", title_justify="left",
     )  # fmt: skip
-    for chain in PROMISED:
-        spent = load(chain)
+    promised = [load(chain) for chain in PROMISED]
+    for spent in promised:
+        chain = spent.chain
         table.add_row(
             f"by {chain.load_by}, proof {'count' if chain.proof else 'off'}, states {chain.states}"
             f"{', lists need a site' * chain.lists_need_site}, jobs of {chain.job_seconds[0]:g} to "
@@ -204,12 +204,14 @@ def main(*, quick: bool) -> None:
         "sites", "load by", "pages a day", "requests a day for rows", "for the count", "for states", "together",
         title="Two days of a chain, by its size", title_justify="left",
     )  # fmt: skip
-    for sites, ways in prices(PRICED_SITES[:-1] if quick else PRICED_SITES):
+    priced = dict(prices(PRICED_SITES[:-1] if quick else PRICED_SITES))
+    for sites, ways in priced.items():
         for way, spent in ways.items():
             asked = (spent.pages, spent.requests - spent.counts - spent.states, spent.counts, spent.states)
             table.add_row(str(sites), way, *(f"{number / 2:,.1f}" for number in (*asked, spent.requests)))
     out.print(table)
+    return {"promised": promised, "priced": [spent for ways in priced.values() for spent in ways.values()]}
 
 
 if __name__ == "__main__":
-    main(quick="--quick" in sys.argv)
+    show(Console(highlight=False, width=160), quick="--quick" in sys.argv)

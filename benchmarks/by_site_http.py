@@ -201,31 +201,23 @@ def measure(way: str, states: str, speed: float) -> Run:
     )  # fmt: skip
 
 
-def run(speed: float = 5.0) -> list[Run]:
-    """Every way, with and without states."""
-    return [measure(way, states, speed) for way in WAYS for states in ("off", "auto")]
-
-
-def main() -> None:
-    """Measure and print, a line as soon as it is known."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--speed", type=float, default=5.0)
-    speed = parser.parse_args().speed
-    out = Console(highlight=False, width=160)
+def show(out: Console, speed: float = 5.0) -> list[Run]:
+    """Measure and print: every way, with and without states."""
     table = Table(
         "way", "states", "rows", "each once", "whole days", "pages", "requests/page", "for lists", "429", "÷ floor",
         title=f"5 sites x 10 days over HTTP, speed {speed:g}", title_justify="left",
     )  # fmt: skip
-    for way in WAYS:
-        for states in ("off", "auto"):
-            one = measure(way, states, speed)
-            table.add_row(
-                one.way, one.states, f"{one.rows:,}", str(one.once), str(one.whole_days), str(one.pages),
-                f"{one.requests_a_page:.3f}", str(one.lists), str(one.refused), f"{one.over_floor:.3f}",
-            )  # fmt: skip
-            print(one, flush=True)  # noqa: T201 - a benchmark prints, each figure as soon as it is known
+    found = [measure(way, states, speed) for way in WAYS for states in ("off", "auto")]
+    for one in found:
+        table.add_row(
+            one.way, one.states, f"{one.rows:,}", str(one.once), str(one.whole_days), str(one.pages),
+            f"{one.requests_a_page:.3f}", str(one.lists), str(one.refused), f"{one.over_floor:.3f}",
+        )  # fmt: skip
     out.print(table)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--speed", type=float, default=5.0)
+    show(Console(highlight=False, width=160), parser.parse_args().speed)

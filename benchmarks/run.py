@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loading, marts, parse_and_land, replay, scale
+from benchmarks import by_site, by_site_http, loading, marts, parse_and_land, replay, scale
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -50,6 +50,9 @@ def main() -> None:
         )  # fmt: skip
     out.print(table)
 
+    by_sites = by_site.show(out)
+    over_http = by_site_http.show(out)
+
     counted = marts.run()
     table = Table("way", "span", "rows in its files", "seconds", "peak MiB", title="Marts", title_justify="left")
     for mart in counted:
@@ -73,6 +76,8 @@ def main() -> None:
             {**asdict(row), "requests_a_page": round(row.requests_a_page, 4), "over_floor": round(row.over_floor, 4)}
             for row in loaded
         ],
+        "by_site": {name: [asdict(spent) for spent in found] for name, found in by_sites.items()},
+        "by_site_http": [asdict(one) for one in over_http],
         "marts": [asdict(row) for row in counted],
         "scale": scaled,
     }

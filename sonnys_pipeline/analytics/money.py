@@ -11,11 +11,11 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
+from sonnys_pipeline.client.models import LARGEST_AMOUNT
+
 #: Dollars, exact to the cent.
 MONEY = pa.decimal128(18, 2)
 
-#: Dollars, up or down, that a single amount may come to; beyond it is a slip of the keyboard (issue 11, item 2).
-LARGEST_AMOUNT = 10_000_000
 
 # `dollars_of` never fails: what is no DECIMAL(18, 2) is null, and `is_beyond…` says so of the row. NaN is beyond, too.
 _MACROS = (

@@ -13,9 +13,9 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.analytics.money import LARGEST_AMOUNT
 from sonnys_pipeline.analytics.problems import Finding, finding
 from sonnys_pipeline.analytics.rows import UNSETTLED, Rows, open_judged, open_rows
+from sonnys_pipeline.client.models import LARGEST_AMOUNT
 
 #: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are data, not errors.
 KNOWN_VALUES = {

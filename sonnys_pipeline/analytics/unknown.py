@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sonnys_pipeline.analytics.money import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import LARGEST_AMOUNT
 
 #: Ids of rows left out that a reason names.
 NAMED_IDS = 3

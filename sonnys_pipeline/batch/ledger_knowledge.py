@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sonnys_pipeline.batch.jobs import Knowledge
 from sonnys_pipeline.batch.ledger_store import LedgerStore, repeated
@@ -24,10 +25,11 @@ class KnowledgeLedger(LedgerStore):
         known = Knowledge(content, self._now())
         values = {"content": json.dumps(content), "learned_at": known.learned_at}
         key = {"api_id_digest": api_id_digest, "name": name}
-        this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
         with self._writing() as connection:
-            if not connection.execute(update(api_knowledge).where(*this).values(values)).rowcount:
-                connection.execute(insert(api_knowledge).values({**key, **values}))
+            # One statement: workers that start together learn the same thing at the same moment.
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            line = insert(api_knowledge).values({**key, **values})
+            connection.execute(line.on_conflict_do_update(index_elements=list(key), set_=values))
         return known
 
     @repeated

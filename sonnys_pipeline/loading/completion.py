@@ -71,12 +71,7 @@ class Completion:
     def refused(self, work: ListWork, error: APIError) -> bool:
         """A question has failed for good; whether the day goes on without its answer."""
         day = work.day
-        if (
-            isinstance(error, ValidationError)
-            and error.concerns_site
-            and work.site is None
-            and len(day.request.sites) > 1
-        ):
+        if isinstance(error, ValidationError) and error.concerns_site and work.site is None and day.request.sites:
             if not self.lists_need_site:
                 self.lists_need_site = True
                 self._observer.learned(LISTS_NEED_SITE, True)
@@ -171,8 +166,9 @@ class Completion:
         """Which sites a list has to name, one after the other."""
         if self.lists_need_site and day.request.sites:
             return day.sites_read or day.request.sites
-        # A key of one site, or one site of many, names it; else all of them are asked for at once.
-        return day.request.reads if len(day.request.reads) == 1 else (None,)
+        # One site that is wanted alone is named. All of them are asked for at once, even where the list has but one: a
+        # second one that has opened since would else be missed.
+        return (None,) if day.request.site is None else day.request.reads
 
     # The states.
 

@@ -242,9 +242,13 @@ class TransactionWriter:
         return ticket
 
     def _overpaid_wash(self) -> _Ticket:
-        """More cash than the wash costs, and no change: the total is what was paid (L9)."""
+        """More cash than the wash costs, and no change: the total is what was paid (L9).
+
+        More also than where `additionalFee` comes on top: whoever cannot know which holds sees an overpayment.
+        """
         ticket = self._wash_sale(add_ons=False)
-        ticket.total = (ticket.total // 500 + 1) * 500
+        fee = round(sum(line["additionalFee"] for line in ticket.items) * 100)
+        ticket.total = ((ticket.total + fee) // 500 + 1) * 500
         ticket.tenders = [tender("Cash", self._unset(), ticket.total)]
         return ticket
 

@@ -31,7 +31,7 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 #: The commands that stand beside the interpreter that runs the tests.
 BIN = Path(sys.executable).parent
 #: Seconds until a process counts as stuck; an order above what it takes on loaded cores.
-STUCK = 150
+STUCK = 240
 #: Where ledger, budget and Dagster's storage lie: in files, or in `postgres`.
 STORES = os.environ.get("SONNYS_TEST_STORES", "files")
 #: Where days land: in a `folder`, or on `s3`.

@@ -75,7 +75,11 @@ class Server:
 
     def ends_as(self, run_id: str) -> str:
         """Wait for a run's end; how it ended."""
-        return until(lambda: status if (status := self.status(run_id)) in OVER else None)
+        try:
+            return until(lambda: status if (status := self.status(run_id)) in OVER else None)
+        except AssertionError as error:
+            error.add_note(f"run {run_id}: {self.status(run_id)}; {self.process.output}")
+            raise
 
     def status(self, run_id: str) -> str:
         """Where a run stands."""

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import dagster as dg
 import pytest
 import requests
 
@@ -48,6 +49,7 @@ def test_the_client_needs_no_dagster(start):
 def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
     """`sonnys demo --days 2 --json`: exit code 0, one JSON document, and the files hold what the document says.
 
+    No asset check warns: a newcomer who opens Dagster's UI sees nothing but green.
     The day before them is landed as well: with it the two are whole at every site. Days are cut at the midnights of the
     westernmost site's zone. The user's own settings stay out of it, those of a `.env` in the working directory too, and
     the demo out of the user's lake.
@@ -80,6 +82,14 @@ def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
         assert day["pages"] == sum(max(1, -(-by_site[site.code] // 100)) for site in world.sites if site.code)
     assert (document["days"][0]["cars"], document["days"][0]["sales"]) == (None, None)
     assert all(day["cars"] > 0 and day["sales"] > 0 for day in document["days"][1:])
+    with dg.DagsterInstance.from_config(str(tmp_path / "demo" / "dagster")) as instance:
+        checked = [
+            entry.get_dagster_event().asset_check_evaluation_data
+            for run in instance.get_runs()
+            for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        ]
+    assert {each.check_name for each in checked} >= {"ageing", "items_add_up", "every_site_counted"}
+    assert [(each.check_name, each.description) for each in checked if not each.passed] == []
     assert not (tmp_path / "the-users-lake").exists()
     assert "the-users-own-key" not in process.output
     assert b"the-users-own-key" not in b"".join(

@@ -137,7 +137,7 @@ def test_the_report_says_whose_it_is(chains, monkeypatch):
         assert f" · {name} · daily report</title>" in text
         assert f" · {name}</h1>" in text
     assert all(f"/data/{name}/daily_report/" in path for name, path in pages.items())
-    lacking = types("report", "--date", "2026-03-01", "--account", "north", exit_code=1)
+    lacking = types("report", "--date", "2026-03-20", "--account", "north", exit_code=1)
     assert "--select north/transactions --partition" in lacking.stderr
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 
@@ -23,7 +24,7 @@ from sonnys_pipeline_tests.integration.job_runs import (
 
 FIGURES = {
     "days", "succeeded", "failed", "success_rate", "rows", "pages", "requests", "requests_per_page", "p50_seconds",
-    "p95_seconds", "seconds", "budget_wait",
+    "p95_seconds", "seconds", "budget_wait", "list_requests",
 }  # fmt: skip
 
 
@@ -61,8 +62,11 @@ def test_its_figures_are_metadata_and_its_progress_is_in_the_log(pipeline: Pipel
         assert all(math.isfinite(value) for value in figures.values())
         assert figures == measures
     assert (measures["success_rate"], measures["days"], measures["rows"], measures["pages"]) == (1.0, 5, 600, 10)
-    assert measures["requests"] == pipeline.simulator.stats().requests
-    assert measures["requests_per_page"] == measures["requests"] / 10
+    operations = Counter(record.operation for record in pipeline.simulator.log)
+    assert operations["sites"] == 1, "which sites there are is asked before the days are read"
+    assert measures["requests"] == pipeline.simulator.stats().requests - 1
+    assert measures["list_requests"] == 5 * (1 + 2), "of each day a count, and states of 120 rows on two pages"
+    assert measures["requests_per_page"] == (measures["requests"] - measures["list_requests"]) / 10
     assert 0 < measures["p50_seconds"] <= measures["p95_seconds"] <= measures["seconds"]
     assert measures["budget_wait"] >= 0
     log = [entry.user_message for entry in pipeline.instance.all_logs(result.run_id)]
@@ -118,7 +122,8 @@ def test_from_failure_goes_on_with_the_job(pipeline: Pipeline) -> None:
         )
     for day in set(DAYS) - {DAYS[3]}:
         again, first = facts[day]
-        assert first.keys() - again.keys() == {"unknown_fields", "seconds_waited_for_budget"}
+        told_by_reading_alone = {"unknown_fields", "seconds_waited_for_budget", "repeats", "replaced_text"}
+        assert first.keys() - again.keys() == told_by_reading_alone
         assert again == {name: first[name] for name in again}
 
 

@@ -64,8 +64,8 @@ def requests_of(seen: Forwarder) -> Counter[str]:
     return found
 
 
-def test_a_day_costs_two_puts_and_some_looks(landed, seen: Forwarder) -> None:
-    """Landed whole, with its archive, checks and metadata; what a day more costs is counted."""
+def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
+    """Landed whole, with its states, both archives, checks and metadata; what a day more costs is counted."""
     for day in EACH:
         assert landed.landed_ids(day) == landed.expected_ids(day)
     assert landed.lake.partitions("transactions_raw") == EACH
@@ -78,8 +78,8 @@ def test_a_day_costs_two_puts_and_some_looks(landed, seen: Forwarder) -> None:
         "transactions").without_checks()).success  # fmt: skip
     found = requests_of(seen)
     logger.info("a day landed: %s", found)
-    assert found["PUT"] == 2
-    assert found.total() <= 20
+    assert found["PUT"] == 4, "rows and states, and the pages of each"
+    assert found.total() <= 24
 
 
 def test_tables_marts_and_the_report_are_made(landed, seen: Forwarder) -> None:

@@ -106,8 +106,9 @@ def test_an_unknown_site_names_the_variable(pipeline, monkeypatch):
     assert pipeline.lake.partitions("transactions") == []
 
 
-def test_a_site_narrows_the_day_to_its_own_rows(pipeline, monkeypatch):
+def test_a_site_narrows_the_day_to_its_own_rows(open_pipeline, monkeypatch):
     """SONNYS_SITE_CODE of a site that exists: its rows land, all of them, and no other site's."""
+    pipeline = open_pipeline(sites=3)
     monkeypatch.setenv("SONNYS_SITE_CODE", "MAIN")
 
     assert pipeline.run("transactions", days=DAY).success
@@ -116,6 +117,7 @@ def test_a_site_narrows_the_day_to_its_own_rows(pipeline, monkeypatch):
     world = pipeline.simulator.world
     expected = [row_id for row_id in pipeline.expected_ids(DAY) if world.find(row_id)[2]["locationCode"] == "MAIN"]
     assert pipeline.landed_ids(DAY) == expected
+    assert 0 < len(expected) < len(pipeline.expected_ids(DAY))
 
 
 def test_a_day_older_than_the_api_keeps_leaves_what_has_landed(pipeline, monkeypatch):
@@ -135,11 +137,11 @@ def test_a_day_older_than_the_api_keeps_leaves_what_has_landed(pipeline, monkeyp
 
 
 def test_a_day_that_the_api_calls_future_does_not_land(pipeline):
-    """A partition that is over here and not there (clocks, zones): the API's words, one request, no file."""
+    """A partition that is over here and not there (clocks, zones): the API's words, one request beside the sites'."""
     failure = pipeline.failure(pipeline.run("transactions", days="2026-03-20"))
 
     assert "endDate: must not be in the future" in failure
-    assert pipeline.simulator.stats().by_status == {"422": 1}
+    assert pipeline.simulator.stats().by_status == {"200": 1, "422": 1}
     assert pipeline.lake.partitions("transactions") == []
 
 

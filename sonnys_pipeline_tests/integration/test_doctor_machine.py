@@ -3,7 +3,6 @@
 import json
 import os
 import sqlite3
-import subprocess
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -65,17 +64,18 @@ def test_a_first_day_that_the_api_has_no_more_is_told_with_the_value_to_set(heal
     assert diagnose("--offline").of("first partition")[0] == "ok"
 
 
-def test_an_open_state_folder_is_told(healthy, diagnose, tmp_path):
-    """One that everybody may enter: a warning, with the command that closes it, which does."""
+def test_an_open_state_folder_is_closed_and_told(healthy, diagnose, tmp_path):
+    """One that everybody may enter: it is closed, and the report says so once."""
     healthy()
     (tmp_path / "state").mkdir(mode=0o755)
     (tmp_path / "state").chmod(0o755)
 
-    state, _, remedy = diagnose("--offline").of("state folder")
-    assert state == "warning"
-    subprocess.run(remedy.split(), check=True)
+    first, second = (diagnose("--offline").of("state folder") for _ in range(2))
 
-    assert diagnose("--offline").of("state folder")[0] == "ok"
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert (first[0], second[0]) == ("ok", "ok")
+    assert "was open to others, and is closed now" in first[1]
+    assert "open to others" not in second[1]
 
 
 def test_an_env_file_beside_it_is_read_and_compared(healthy, diagnose, tmp_path, monkeypatch):

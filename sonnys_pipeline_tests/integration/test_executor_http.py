@@ -14,6 +14,7 @@ from sonnys_pipeline.batch.audit import read_attempts
 from sonnys_pipeline.batch.job_run import OnError
 from sonnys_pipeline.batch.jobs import JobStatus
 from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.lake.storage import UNFINISHED
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline.simulator import Faults, Simulator
 from sonnys_pipeline_tests.integration.bench import API_ID, API_KEY, Bench, bench_in, keys
@@ -203,20 +204,20 @@ def test_an_unparsable_row_is_set_aside(bench: Bench) -> None:
 
 
 def test_what_a_killed_writer_left_is_removed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unfinished file of a process that is gone, before the day is landed; not that of one that lives."""
+    """Of every day, and from where files are written now; what a living process writes stays."""
     monkeypatch.setattr("sonnys_pipeline.lake.writers.socket.gethostname", lambda: "node-1")
     here = file_writer().rpartition("-")[0]
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    for day in keys(2):
-        folder = bench.lake.path("transactions", day).parent
+    folders = [bench.lake.root / UNFINISHED, *(bench.lake.path("transactions", day).parent for day in keys(2))]
+    alive, dead = (f".part-0.parquet.{here}-{process}.{'0a1b' * 8}.tmp" for process in (os.getpid(), gone.pid))
+    for folder in folders:
         folder.mkdir(parents=True)
-        for process in (gone.pid, os.getpid()):
-            (folder / f".part-0.parquet.{here}-{process}.0a1b.tmp").write_bytes(b"PAR1")
+        for name in (alive, dead):
+            (folder / name).write_bytes(b"PAR1")
     assert bench.executor().execute(bench.job(1)).success
-    names = [sorted(path.name for path in bench.lake.path("transactions", day).parent.iterdir()) for day in keys(2)]
-    alive, dead = f".part-0.parquet.{here}-{os.getpid()}.0a1b.tmp", f".part-0.parquet.{here}-{gone.pid}.0a1b.tmp"
-    assert names == [[alive, "part-0.parquet"], sorted([alive, dead])]  # the second day was none of this job
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names == [[alive], [alive, "part-0.parquet"], [alive]]
 
 
 def test_no_credential_is_written_down(bench: Bench) -> None:

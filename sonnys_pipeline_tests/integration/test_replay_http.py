@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.storage import UNFINISHED
 from sonnys_pipeline.lake.writers import file_writer
 from sonnys_pipeline_tests.integration.backfills import Desk, days_ago, last_days
 
@@ -184,7 +185,7 @@ def test_killed_between_a_day_and_its_archive(desk: Desk) -> None:
     (between,) = set(archived) - set(days)
     assert replayed(between, between)["landed"] == [between]
     assert desk.landed_ids(between) == desk.expected_ids(between)
-    unfinished = desk.lake.path("transactions_raw", DAYS[-1]).parent / f".part-0.parquet.{nobody()}.x.tmp"
+    unfinished = Path(str(desk.lake.root)) / UNFINISHED / f".part-0.parquet.{nobody()}.{'0' * 32}.tmp"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.write_bytes(b"PAR1")
     desk.types("run", job, "--recover", "resume")

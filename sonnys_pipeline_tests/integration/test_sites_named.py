@@ -23,7 +23,7 @@ def open_chain(start_simulator: Callable[..., Simulator], tmp_path: Path) -> Cal
 
 def test_each_load_job_names_its_site_as_the_list_spells_it(open_chain: Callable[..., Chain]) -> None:
     """Every site that has a code, the online one too; the list is asked for once, and not again by the next run."""
-    chain = open_chain()
+    chain = open_chain(virtual_site=True)
     assert chain.run().success
     assert {asked["site"] for asked in chain.asked("submit")} == set(sites_of(chain)) == {"MAIN", "Harbor", "ECOMM"}
     assert chain.run().success

@@ -276,3 +276,25 @@ def test_defaults_do_not_override_the_url(postgres_url: str) -> None:
         assert (parameters["application_name"], parameters["sslmode"]) == ("wash", "disable")
         assert parameters["connect_timeout"] == "3"
         assert PASSWORD not in f"{ledger!r} {ledger._engine!r}"
+
+
+def test_workers_that_learn_the_same_at_once_do_not_stop_each_other(ledger: JobService, postgres_url: str) -> None:
+    """The first of two has written the sites and not committed yet; the second waits for it, and the newest stands."""
+    insert = "INSERT INTO sonnys_api_knowledge VALUES ('digest', 'sites', '[]', now())"
+    engine = ledger_engines.open_engine(postgres_url)
+    second = threading.Thread(target=ledger.remember, args=("digest", "sites", ["B"]))
+    with engine.begin() as first:
+        first.exec_driver_sql(insert)
+        second.start()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'"
+        )
+        deadline = time.monotonic() + 30
+        while not first.exec_driver_sql(waiting).scalar_one():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    second.join(30)
+    engine.dispose()
+    known = ledger.recall("digest", "sites")
+    assert known is not None
+    assert known.content == ["B"]

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from sonnys_pipeline.loading.days import Day
 from sonnys_pipeline.loading.outcomes import LoadObserver
 from sonnys_pipeline.loading.pages import PageRows
 from sonnys_pipeline.loading.schedule import LoaderOptions
+from sonnys_pipeline.loading.work import DayRequest
 from sonnys_pipeline_tests.unit.loading.scene import Scene, keys
 
 
@@ -25,7 +27,8 @@ def test_stop_hears_of_the_jobs_that_are_being_submitted(latency, heard):
             told.append("submitted")
 
     scene = Scene(rows_per_day=799, latency=latency, observer=Ledger())
-    assert scene.load(keys(30)) == []
+    # Of one site: the first load job that names none goes alone, to see whether the key allows it.
+    assert scene.load([DayRequest(Day.of(key), sites=("MAIN",)) for key in keys(30)]) == []
     assert told == ["submitting"] * 10 + ["submitted"] * 10 * heard
     assert scene.api.counts["requests"] == 10
     assert scene.clock() <= 2.5
