@@ -83,6 +83,8 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
     settings = read.settings
     yield read.finding
     yield guarded(".env", machine.check_env_file)
+    # Before other checks open what lies in it, and close it to others without a word.
+    folder = guarded("state folder", partial(machine.check_state_folder, settings), read.lacking("state_dir"))
     lake = _lake(read, offline)
     landed = lake.partitions(ASSET) if lake else []
     no_days = "" if lake else read.lacking("data_url") or "the lake was not looked into"
@@ -101,7 +103,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ("request budget", partial(machine.check_budget, settings), ("api_id", "rate_limit", "budget_url")),
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
         ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
-        ("state folder", partial(machine.check_state_folder, settings), ("state_dir",)),
+        ("state folder", lambda: folder, ()),
         ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
         ("source", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
         (

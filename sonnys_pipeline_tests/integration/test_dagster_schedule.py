@@ -69,7 +69,10 @@ def test_a_day_that_a_transaction_has_left_is_read_again(pipeline):
     pipeline.lake.land("transactions", pa.concat_tables([kept, moved]), partition=old, facts=facts)
 
     morning = datetime(2026, 3, 18, 6, tzinfo=UTC)
-    with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:
+    repository = defs.get_repository_def()  # which partitions a job has
+    with dg.build_schedule_context(
+        pipeline.instance, scheduled_execution_time=morning, repository_def=repository
+    ) as context:  # fmt: skip
         requests = schedule.evaluate_tick(context).run_requests or ()
     assert [request.partition_key for request in requests] == [None, old]
 
