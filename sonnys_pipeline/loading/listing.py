@@ -16,7 +16,7 @@ from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.loading.days import Window
 from sonnys_pipeline.loading.ports import LoadJobApi
 from sonnys_pipeline.loading.states import StatesPage, StatesReader, StatesWindow, complete_states
-from sonnys_pipeline.loading.work import DayWork, JobState, PageJob, WindowWork, criteria
+from sonnys_pipeline.loading.work import DayWork, JobState, PageJob, criteria
 
 if TYPE_CHECKING:
     from sonnys_pipeline.client import Site
@@ -142,8 +142,3 @@ class StatesWork(ListWork):
         if self.is_answered:
             self.loaded = complete_states(self.window, self.site, [self._pages[page] for page in sorted(self._pages)])
             self._pages.clear()
-
-
-def is_list(work: WindowWork | ListWork) -> bool:
-    """Whether it is a question to a list endpoint, and no window of rows."""
-    return isinstance(work, ListWork)
