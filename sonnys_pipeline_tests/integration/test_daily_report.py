@@ -61,14 +61,16 @@ def test_a_range_is_one_run(landed):
     assert len({page(landed, day) for day in EACH}) == 4
 
 
-def test_a_day_that_ends_in_the_next_partition_says_so(landed):
+def test_a_day_that_ends_in_the_next_partition_says_so(open_pipeline):
     """The evening of the last day is not landed: a page that names what is missing, and no figures from half a day."""
+    landed = open_pipeline(midnight_row=True, sites=3)
+    assert landed.run("transactions", days=DAYS).success
     assert landed.run("daily_report", days="2026-03-12").success
 
     found = metadata(landed, "2026-03-12")
     assert found["has_figures"] is False
     assert found["errors"] == 1
-    assert found["missing_sites"] == 1
+    assert found["missing_sites"] == 3
     assert "transactions of 2026-03-13 are not landed" in page(landed, "2026-03-12")
 
 
