@@ -153,6 +153,11 @@ class Plant:
             return False  # it is not up yet, or the code server is not
         return bool(launched["__typename"] == "LaunchBackfillSuccess")
 
+    def has_started_run(self) -> bool:
+        """Whether a run's process works at the moment, as Dagster has it."""
+        with self.instance() as instance:
+            return bool(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])))
+
     @property
     def log(self) -> str:
         """The end of what the processes have written."""

@@ -43,6 +43,7 @@ def test_everything_recovers_from_power_cuts(
     edited = ""
     seconds: list[float] = []
     killed: list[int] = []
+    amid: Counter[bool] = Counter()
     with inbox() as told:
         plant = Plant(site, start, told, postgres)
         plant.switch_on()
@@ -53,8 +54,14 @@ def test_everything_recovers_from_power_cuts(
             days = DAYS[first : first + 2]
             until(lambda days=days: plant.ask_for([*days]), LONGEST)
             asked |= set(days)
-            time.sleep(chance.uniform(0, 25))  # some of it before the daemon looks, some of it amid runs of marts
+            if chance.random() < 0.5:
+                until(plant.has_started_run, LONGEST)
+                time.sleep(chance.uniform(0, 10))  # amid a run of days or of marts
+            else:
+                time.sleep(chance.uniform(0, 15))  # before the daemon looks, or while it launches
+            amid[plant.has_started_run()] += 1
             killed.append(plant.cut())
+            logger.info("cut %d of %d (seed %d): %d processes", number, CUTS, SEED, killed[-1])
             began = time.monotonic()
             plant.switch_on()
             if number % IN_A_ROW and number != CUTS:
@@ -65,7 +72,7 @@ def test_everything_recovers_from_power_cuts(
                 assert time.monotonic() - began < LONGEST, f"seed {SEED}, cut {number}: {wrong}\n{plant.log}"
                 time.sleep(1)
             seconds.append(round(time.monotonic() - began, 1))
-            logger.info("cut %d of %d (seed %d): well after %.0f s", number, CUTS, SEED, seconds[-1])
+            logger.info("well %.0f s after cut %d", seconds[-1], number)
             edited = edit_some(site, chance, sorted(asked))
         assert not list((site.folder / "data").rglob("*.tmp"))
         with plant.instance() as instance:
@@ -74,7 +81,7 @@ def test_everything_recovers_from_power_cuts(
     logger.info(
         "%s",
         {
-            "seed": SEED, "cuts": CUTS, "killed": killed, "seconds until well": seconds,
+            "seed": SEED, "cuts": CUTS, "while a run was STARTED": amid[True], "killed": killed, "seconds until well": seconds,
             "median": statistics.median(seconds), "runs": dict(ended), "messages": len(told.messages),
         },
     )  # fmt: skip
