@@ -81,7 +81,8 @@ def test_everything_recovers_from_power_cuts(
     logger.info(
         "%s",
         {
-            "seed": SEED, "cuts": CUTS, "while a run was STARTED": amid[True], "killed": killed, "seconds until well": seconds,
+            "seed": SEED, "cuts": CUTS, "while a run was STARTED": amid[True], "killed": killed,
+            "seconds until well": seconds,
             "median": statistics.median(seconds), "runs": dict(ended), "messages": len(told.messages),
         },
     )  # fmt: skip
