@@ -17,12 +17,12 @@ from functools import cache
 from rich.console import Console
 from rich.table import Table
 
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.pages import LoadedDay
-from sonnys_pipeline.loading.schedule import LoaderOptions
-from sonnys_pipeline.loading.work import DayRequest
-from sonnys_pipeline_tests.virtual import EPOCH, VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.protocols import DayRequest
+from sonnys_pipeline.extract.scheduler import LoaderOptions
+from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
 
 BLOCK_SECONDS, REQUESTS_A_BLOCK = 15.0, 20
 FEWEST_ROWS, MOST_ROWS = 700, 900

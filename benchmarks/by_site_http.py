@@ -28,11 +28,11 @@ from rich.table import Table
 
 from benchmarks.by_site import CLOSED, CLOSED_DAYS, OPENED, floor_of
 from benchmarks.loading import LAST_DAY
-from sonnys_pipeline.batch.landing import ASSET, landed_sites
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.lake.transactions import ASSET, landed_sites
 from sonnys_pipeline.simulator import SimulatorConfig
-from sonnys_pipeline.simulator.world import World
+from sonnys_pipeline.simulator.world.chain import World
 
 SITES, DAYS, ROWS_A_DAY = 5, 10, 4000
 BIN = Path(sys.executable).parent

@@ -23,14 +23,14 @@ from pathlib import Path
 
 import psutil
 
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import SonnysClient
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.loading.exchange import ThreadExchange
-from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.pages import LoadedDay
-from sonnys_pipeline.loading.schedule import LoaderOptions
-from sonnys_pipeline.loading.work import DayRequest
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.protocols import DayRequest
+from sonnys_pipeline.extract.scheduler import LoaderOptions
+from sonnys_pipeline.extract.worker_pool import ThreadExchange
 
 BLOCK_SECONDS = 15.0
 REQUESTS_A_BLOCK = 20

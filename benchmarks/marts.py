@@ -29,12 +29,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.analytics.business_days import partitions_needed
-from sonnys_pipeline.analytics.kpis import site_day_kpis
+from sonnys_pipeline.calendar.business_days import partitions_needed
 from sonnys_pipeline.client import Site, TransactionJobItem
 from sonnys_pipeline.client.models import parse_rows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
+from sonnys_pipeline.marts.kpis import site_day_kpis
 from sonnys_pipeline.simulator import World
 
 SITES, ROWS_PER_SITE = 20, 800

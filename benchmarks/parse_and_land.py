@@ -20,13 +20,14 @@ import orjson
 import pandas as pd
 from pydantic import BaseModel, TypeAdapter
 
-from sonnys_pipeline.batch.landing import Source, land_day
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import TransactionJobItem
+from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.page import PageRows
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows
-from sonnys_pipeline.loading.privacy import Policy, Privacy
-from sonnys_pipeline.loading.reading import PageReader
+from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline.simulator import World
 
 ROWS = 50_000

@@ -15,14 +15,16 @@ from pathlib import Path
 import orjson
 
 from benchmarks.parse_and_land import PageBodies
-from sonnys_pipeline.batch.archive import ARCHIVE
-from sonnys_pipeline.batch.landing import ASSET, Source, land_day
-from sonnys_pipeline.batch.replay import Outcome, replay
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.page import PageRows
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows
-from sonnys_pipeline.loading.privacy import Policy, Privacy
-from sonnys_pipeline.loading.reading import PageReader
+from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.landing.archive import ARCHIVE
+from sonnys_pipeline.landing.replay import Outcome, replay
+from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline.simulator import World
 
 DAYS = 60

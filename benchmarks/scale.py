@@ -32,16 +32,16 @@ from benchmarks.scale_files import (
     plan_days,
     weigh_process,
 )
-from sonnys_pipeline.batch.audit import Audit
-from sonnys_pipeline.batch.job_run import ExecutorOptions, JobRun, LandedDay, OnError
-from sonnys_pipeline.batch.jobs import RowSpec
-from sonnys_pipeline.batch.landing import Source
-from sonnys_pipeline.batch.ledger import open_ledger
+from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.run import ExecutorOptions, JobRun, LandedDay, OnError
+from sonnys_pipeline.extract.events import LoadObserver
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.outcomes import LoadObserver
-from sonnys_pipeline.loading.schedule import LoaderOptions
-from sonnys_pipeline_tests.virtual import EPOCH, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline.landing.transactions import Source
+from sonnys_pipeline.ledger.models import RowSpec
+from sonnys_pipeline.ledger.service import open_ledger
+from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualBudget, VirtualClock, VirtualExchange
 
 ROWS_A_SITE = 800
 SITES = 500

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from sonnys_pipeline.client import JobData
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.page import PageRows
 from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.loading.pages import PageRows
-from sonnys_pipeline.loading.reading import PageReader
-from sonnys_pipeline_tests.virtual import VirtualApi, VirtualClock, answer
+from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualClock, answer
 
 #: Hexadecimal digits of a load job's hash; the simulator's are as long.
 _HASH_DIGITS = 32

@@ -1,8 +1,4 @@
-"""What a large chain costs beside its requests: one real day, planning, the look at marts, a process; for `scale.py`.
-
-Belongs here: measuring one part each, in a fresh process where memory is told. Does not belong here: the hours of the
-virtual clock, and the multiplication (`scale.py`).
-"""
+"""What a large chain costs beside its requests: a real day, planning, the look at marts, a process; for `scale.py`."""
 
 from __future__ import annotations
 
@@ -23,20 +19,22 @@ import pyarrow as pa
 
 from benchmarks.marts import peak_mib
 from benchmarks.parse_and_land import PageBodies
-from sonnys_pipeline.analytics.kpis import site_day_kpis
-from sonnys_pipeline.batch.archive import ARCHIVE
-from sonnys_pipeline.batch.landing import ASSET, Source, land_day
-from sonnys_pipeline.batch.ledger import open_ledger
-from sonnys_pipeline.batch.manifest import Manifest, result_of
-from sonnys_pipeline.batch.plan import Scope
-from sonnys_pipeline.batch.preview import Request, days_between, preview
-from sonnys_pipeline.batch.write_back import WriteBack
+from sonnys_pipeline.backfill.manifest.manifest import Manifest, result_of
+from sonnys_pipeline.backfill.manifest.write_back import WriteBack
+from sonnys_pipeline.backfill.plan import Scope
+from sonnys_pipeline.backfill.preview import Request, days_between, preview
+from sonnys_pipeline.calendar.windows import Day, last_complete_day
 from sonnys_pipeline.client import RequestBudget, RequestRate, Site, SonnysClient
+from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.page import PageRows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
-from sonnys_pipeline.loading.days import Day, last_complete_day
-from sonnys_pipeline.loading.pages import LoadedDay, PageRows, complete_window, join_windows
-from sonnys_pipeline.loading.reading import PageReader
+from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.landing.archive import ARCHIVE
+from sonnys_pipeline.landing.transactions import Source, land_day
+from sonnys_pipeline.ledger.service import open_ledger
+from sonnys_pipeline.marts.kpis import site_day_kpis
 from sonnys_pipeline.simulator import World
 
 #: Rows of the simulator's world that are made; a larger day is the same rows with other ids and site codes.
@@ -263,10 +261,10 @@ def _column(field: pa.Field, rows: list[dict[str, Any]]) -> pa.Array:
 
 def look_at_files(sites: int, days: int) -> FilesFigures:
     """Compute a mart of so many days, and look at it as the automation does; called in a fresh process."""
-    from sonnys_pipeline.orchestration.mart_inputs import MartInputs, facts_of  # noqa: PLC0415 - brings Dagster along
-    from sonnys_pipeline.orchestration.marts import KPI_TABLES  # noqa: PLC0415
-    from sonnys_pipeline.orchestration.staleness import stale_days  # noqa: PLC0415
-    from sonnys_pipeline.orchestration.watch import not_landed  # noqa: PLC0415
+    from sonnys_pipeline.marts.incremental.inputs import MartInputs, facts_of  # noqa: PLC0415 - brings Dagster along
+    from sonnys_pipeline.marts.incremental.staleness import stale_days  # noqa: PLC0415
+    from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES  # noqa: PLC0415
+    from sonnys_pipeline.orchestration.checks.all_days import not_landed  # noqa: PLC0415
 
     table = KPI_TABLES[0]
     first = date(2024, 9, 1)

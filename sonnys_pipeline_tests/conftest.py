@@ -1,7 +1,4 @@
-"""What the tests share: a clean environment, whole rows, clients on a scripted wire, clients on a simulator.
-
-Belongs here: fixtures for more than one module. Does not belong here: assertions.
-"""
+"""What the tests share: a clean environment, whole rows, clients on a scripted wire, clients on a simulator."""
 
 import copy
 import json
@@ -24,9 +21,9 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
-from sonnys_pipeline.loading.pages import PageRows, parse_page
+from sonnys_pipeline.extract.pages.page import PageRows, parse_page
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline_tests.servers import (  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
     postgres_server,
     postgres_url,
     redis_server,
@@ -34,7 +31,7 @@ from sonnys_pipeline_tests.servers import (  # noqa: F401 - fixtures
     s3_server,
     s3_url,
 )
-from sonnys_pipeline_tests.virtual import answer
+from sonnys_pipeline_tests.support.virtual_clock import answer
 
 # No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)

@@ -13,14 +13,14 @@ from typing import Any
 
 import click
 
-from sonnys_pipeline.cli.backfill import backfill
+from sonnys_pipeline.cli.backfill.group import backfill
 from sonnys_pipeline.cli.doctor import doctor
 from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
-from sonnys_pipeline.cli.simulation import demo, simulate
+from sonnys_pipeline.cli.simulate import demo, simulate
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.

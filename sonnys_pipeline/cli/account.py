@@ -1,8 +1,4 @@
-"""`--account`, the same for every verb: with whose settings it works, where there are several accounts.
-
-Belongs here: the option, and what follows from it. Does not belong here: which accounts there are
-(`sonnys_pipeline/accounts.py`), how settings are read (`environment.py`).
-"""
+"""`--account`, the same for every verb: with whose settings it works, where there are several accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import click
 from sonnys_pipeline.cli.output import WRONG_USAGE, refuse
 
 if TYPE_CHECKING:
-    from sonnys_pipeline.settings import Settings
+    from sonnys_pipeline.config.settings import Settings
 
 _ASKED = "sonnys_pipeline.cli.account"
 
@@ -36,7 +32,7 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: naming every variable that cannot be used.
     """
-    from sonnys_pipeline.settings import Settings
+    from sonnys_pipeline.config.settings import Settings
 
     account = chosen_account()
     if account is None and (there := _accounts()):
@@ -50,7 +46,7 @@ def chosen_account() -> str | None:
     Raises:
         EnvFileError: when `.env` cannot be read.
     """
-    from sonnys_pipeline.settings import EnvFileError, Settings, SettingsError
+    from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
 
     try:
         return Settings.chosen_account(_asked())
@@ -72,6 +68,6 @@ def _asked() -> str | None:
 
 
 def _accounts() -> tuple[str, ...]:
-    from sonnys_pipeline.settings import Settings
+    from sonnys_pipeline.config.settings import Settings
 
     return Settings.accounts()

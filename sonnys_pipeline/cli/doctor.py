@@ -15,10 +15,10 @@ from sonnys_pipeline.cli.account import account_option, chosen_account
 from sonnys_pipeline.cli.output import FAILED, Screen, json_option, print_json
 
 if TYPE_CHECKING:
-    from sonnys_pipeline.batch.api_diagnosis import Inquiry
-    from sonnys_pipeline.batch.diagnosis import Finding, ReadSettings
+    from sonnys_pipeline.config.settings import Settings
+    from sonnys_pipeline.doctor.api import Inquiry
+    from sonnys_pipeline.doctor.machine import Finding, ReadSettings
     from sonnys_pipeline.lake.dataset import Lake
-    from sonnys_pipeline.settings import Settings
 
 _SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
 #: Columns of the longest subject, and one more.
@@ -35,7 +35,7 @@ def doctor(offline: bool, deep: bool, as_json: bool) -> None:
 
     Where there are several accounts and none is chosen, each is checked.
     """
-    from sonnys_pipeline.batch.diagnosis import is_healthy
+    from sonnys_pipeline.doctor.machine import is_healthy
 
     found, documents = [], []
     for account in _accounts():
@@ -55,7 +55,7 @@ def doctor(offline: bool, deep: bool, as_json: bool) -> None:
 
 def _accounts() -> Sequence[str | None]:
     """Those to be checked: the one that was chosen, else all; none of a name where there is but one."""
-    from sonnys_pipeline.settings import EnvFileError, Settings
+    from sonnys_pipeline.config.settings import EnvFileError, Settings
 
     try:
         account = chosen_account()
@@ -66,17 +66,11 @@ def _accounts() -> Sequence[str | None]:
 
 def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Finding]:
     """All checks, in the order in which a person would mend things; each as soon as it is made."""
-    from sonnys_pipeline.batch import api_diagnosis as api
-    from sonnys_pipeline.batch import diagnosis as machine
-    from sonnys_pipeline.batch.deep_diagnosis import (
-        LANDED_FILES,
-        LEDGER_PAGES,
-        check_landed_files,
-        check_ledger_pages,
-    )
-    from sonnys_pipeline.batch.diagnosis import guarded
-    from sonnys_pipeline.batch.first_contact.keeping import check_first_contact
-    from sonnys_pipeline.batch.landing import ASSET, is_landed
+    from sonnys_pipeline.doctor import api, machine
+    from sonnys_pipeline.doctor.deep import LANDED_FILES, LEDGER_PAGES, check_landed_files, check_ledger_pages
+    from sonnys_pipeline.doctor.machine import guarded
+    from sonnys_pipeline.first_contact.keeping import check_first_contact
+    from sonnys_pipeline.lake.transactions import ASSET, is_landed
 
     yield guarded("versions", machine.check_versions)
     read = machine.read_settings(account)
@@ -135,10 +129,10 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
 
 def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     """The lake, if it can be looked into: an object store may be away, and is not on this machine."""
-    from sonnys_pipeline.batch.landing import ASSET
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.errors import LakeError
-    from sonnys_pipeline.lake.storage import is_url
+    from sonnys_pipeline.lake.storage.folder import is_url
+    from sonnys_pipeline.lake.transactions import ASSET
 
     url = read.settings.data_url
     if read.lacking("data_url") or (offline and is_url(url)):
@@ -153,9 +147,9 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
 
 
 def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
-    from sonnys_pipeline.batch.coverage import check_landed_days
-    from sonnys_pipeline.batch.diagnosis import skipped, utc_now
-    from sonnys_pipeline.loading.days import first_kept_day
+    from sonnys_pipeline.calendar.windows import first_kept_day
+    from sonnys_pipeline.doctor.coverage import check_landed_days
+    from sonnys_pipeline.doctor.machine import skipped, utc_now
 
     if lake is None:
         return skipped("landed days", "the lake was not looked into")
@@ -163,8 +157,8 @@ def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
 
 
 def _check_lake(url: str, offline: bool) -> Finding:
-    from sonnys_pipeline.batch import diagnosis as machine
-    from sonnys_pipeline.lake.storage import is_url
+    from sonnys_pipeline.doctor import machine
+    from sonnys_pipeline.lake.storage.folder import is_url
 
     if not is_url(url):
         return machine.check_lake(Path(url).absolute())
@@ -173,9 +167,9 @@ def _check_lake(url: str, offline: bool) -> Finding:
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:
     """The one request, through the shared budget; or why it was not made."""
-    from sonnys_pipeline.batch.api_diagnosis import Inquiry, inquire
-    from sonnys_pipeline.batch.diagnosis import utc_now
-    from sonnys_pipeline.settings import SettingsError
+    from sonnys_pipeline.config.settings import SettingsError
+    from sonnys_pipeline.doctor.api import Inquiry, inquire
+    from sonnys_pipeline.doctor.machine import utc_now
 
     if offline:
         return Inquiry(not_made="not asked (--offline)")

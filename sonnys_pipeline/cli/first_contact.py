@@ -14,8 +14,8 @@ from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sonnys_pipeline.batch.first_contact import Answer, Question, Sent
-    from sonnys_pipeline.settings import Settings
+    from sonnys_pipeline.config.settings import Settings
+    from sonnys_pipeline.first_contact import Answer, Question, Sent
 
 
 @click.command("first-contact")
@@ -32,9 +32,9 @@ def first_contact(dry_run: bool, spend_a_block: bool, as_json: bool) -> None:
 
     Writes one JSON file without personal data, which can be attached to a bug report.
     """
-    from sonnys_pipeline.batch.first_contact import QUESTIONS
-    from sonnys_pipeline.batch.first_contact.questions import SPEND_A_BLOCK
-    from sonnys_pipeline.settings import SettingsError
+    from sonnys_pipeline.config.settings import SettingsError
+    from sonnys_pipeline.first_contact import QUESTIONS
+    from sonnys_pipeline.first_contact.questions import SPEND_A_BLOCK
 
     with refusing({SettingsError: WRONG_USAGE}):
         settings = load_settings()
@@ -46,12 +46,12 @@ def first_contact(dry_run: bool, spend_a_block: bool, as_json: bool) -> None:
 
 
 def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
-    from sonnys_pipeline.batch.first_contact import Asker, answers_of, ask_all, most_requests
-    from sonnys_pipeline.batch.first_contact.keeping import document, remember, write_file
-    from sonnys_pipeline.batch.ledger_errors import LedgerError
-    from sonnys_pipeline.batch.wiring import open_job_service
+    from sonnys_pipeline.backfill.workspace import open_job_service
     from sonnys_pipeline.client import AuthError, SonnysError
-    from sonnys_pipeline.settings import SettingsError
+    from sonnys_pipeline.config.settings import SettingsError
+    from sonnys_pipeline.first_contact import Asker, answers_of, ask_all, most_requests
+    from sonnys_pipeline.first_contact.keeping import document, remember, write_file
+    from sonnys_pipeline.ledger.errors import LedgerError
 
     most = most_requests(spend_a_block=spend_a_block)
 
@@ -99,7 +99,7 @@ def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
 
 
 def _print_questions(questions: Sequence[Question], *, spend_a_block: bool, as_json: bool) -> None:
-    from sonnys_pipeline.batch.first_contact import most_requests
+    from sonnys_pipeline.first_contact import most_requests
 
     most = most_requests(spend_a_block=spend_a_block)
     if as_json:

@@ -1,7 +1,4 @@
-"""What every verb prints alike: messages to stderr, one JSON document to stdout, errors in one line with an exit code.
-
-Belongs here: nothing that only one verb needs.
-"""
+"""What all verbs print alike: messages to stderr, one JSON document to stdout, errors in one line with an exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from sonnys_pipeline.client.quoting import printable_lines, sentence
+from sonnys_pipeline.runtime.quoting import printable_lines, sentence
 
 
 class Screen(Console):

@@ -12,7 +12,7 @@ from sonnys_pipeline.cli.account import account_option, load_settings, to_type
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
-    from sonnys_pipeline.batch.probe import History, Look
+    from sonnys_pipeline.backfill.probe.probe import History, Look
 
 
 @click.command()
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @json_option
 def probe(site: str | None, budget: int, as_json: bool) -> None:
     """Find out how far back records go, within the six months that the API keeps."""
-    from sonnys_pipeline.batch.probe import probe_history
+    from sonnys_pipeline.backfill.probe.probe import probe_history
     from sonnys_pipeline.client import AuthError, ValidationError
-    from sonnys_pipeline.settings import SettingsError
+    from sonnys_pipeline.config.settings import SettingsError
 
     looks: list[Look] = []
 

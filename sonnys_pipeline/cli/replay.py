@@ -15,7 +15,7 @@ from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sonnys_pipeline.batch.replay import ReplayedDay
+    from sonnys_pipeline.landing.replay import ReplayedDay
 
 #: Days that a line names.
 _NAMED = 10
@@ -34,14 +34,14 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
 
     A day that would come out the same is left alone. Under a stricter SONNYS_PII the archive is treated, too.
     """
-    from sonnys_pipeline.batch.archive import ARCHIVE
-    from sonnys_pipeline.batch.preview import days_between
-    from sonnys_pipeline.batch.replay import Outcome
-    from sonnys_pipeline.batch.replay import replay as make_again
-    from sonnys_pipeline.batch.signals import graceful
-    from sonnys_pipeline.batch.wiring import open_lake, privacy_of
-    from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
-    from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
+    from sonnys_pipeline.backfill.preview import days_between
+    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
+    from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
+    from sonnys_pipeline.cli.report_to_dagster import dagster_document, dagster_told
+    from sonnys_pipeline.landing.archive import ARCHIVE
+    from sonnys_pipeline.landing.replay import Outcome
+    from sonnys_pipeline.landing.replay import replay as make_again
+    from sonnys_pipeline.runtime.signals import graceful
 
     if is_rezone:
         if start or end:
@@ -83,10 +83,10 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
 
 def _rezone(*, as_json: bool) -> None:
     """Cut landed days at the midnights of the zone that is set, and tell Dagster."""
-    from sonnys_pipeline.batch.rezone import rezone
-    from sonnys_pipeline.batch.wiring import open_lake, privacy_of
-    from sonnys_pipeline.cli.backfill_verbs import command_line, one_line_errors
-    from sonnys_pipeline.cli.dagster_told import dagster_document, dagster_told
+    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
+    from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
+    from sonnys_pipeline.cli.report_to_dagster import dagster_document, dagster_told
+    from sonnys_pipeline.landing.rezone import rezone
 
     with one_line_errors():
         settings = load_settings()
@@ -115,7 +115,7 @@ def _rezone(*, as_json: bool) -> None:
 
 def _document(done: Sequence[ReplayedDay], seconds: float) -> dict[str, Any]:
     """The figures; `rows` are those of the days that were made again, whether their files had to be written or not."""
-    from sonnys_pipeline.batch.replay import Outcome
+    from sonnys_pipeline.landing.replay import Outcome
 
     by_outcome = {outcome: [day for day in done if day.outcome is outcome] for outcome in Outcome}
     made = by_outcome[Outcome.LANDED] + by_outcome[Outcome.UNCHANGED]

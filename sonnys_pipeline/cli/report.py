@@ -13,11 +13,11 @@ from sonnys_pipeline.cli.account import account_option, chosen_account, load_set
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
-    from sonnys_pipeline.analytics.measures import Figure
-    from sonnys_pipeline.analytics.report import Report
     from sonnys_pipeline.lake.dataset import Lake
-    from sonnys_pipeline.lake.storage import LakePath
-    from sonnys_pipeline.reporting.daily import Page
+    from sonnys_pipeline.lake.storage.folder import LakePath
+    from sonnys_pipeline.report.build import Report
+    from sonnys_pipeline.report.daily import Page
+    from sonnys_pipeline.report.measures import Figure
 
 #: Before it no business day can be landed; so far back zones and weeks reach beyond the calendar.
 _FIRST_YEAR = 2000
@@ -32,11 +32,11 @@ _FIRST_YEAR = 2000
 @json_option
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page, and print where it lies."""
-    from sonnys_pipeline.analytics.report_markdown import headline
-    from sonnys_pipeline.batch.wiring import open_lake
+    from sonnys_pipeline.backfill.workspace import open_lake
+    from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-    from sonnys_pipeline.reporting.daily import has_figures, land_report, make_report
-    from sonnys_pipeline.settings import SettingsError
+    from sonnys_pipeline.report.daily import has_figures, land_report, make_report
+    from sonnys_pipeline.report.markdown import headline
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
         settings = load_settings()
@@ -81,7 +81,7 @@ def _business_date(given: str | None, today: date) -> date | None:
 
 def _refuse_long_ago(lake: Lake, day: date) -> None:
     """No partition that a business day lies in is further from it than a day."""
-    from sonnys_pipeline.batch.landing import ASSET
+    from sonnys_pipeline.lake.transactions import ASSET
 
     landed = lake.partitions(ASSET)
     if landed and day < date.fromisoformat(landed[0]) - timedelta(days=1):
@@ -91,7 +91,7 @@ def _refuse_long_ago(lake: Lake, day: date) -> None:
 
 
 def _last_day(lake: Lake, timezone: str) -> date:
-    from sonnys_pipeline.reporting.daily import last_complete_day
+    from sonnys_pipeline.report.daily import last_complete_day
 
     day = last_complete_day(lake, timezone)
     if day is None:
@@ -101,7 +101,7 @@ def _last_day(lake: Lake, timezone: str) -> date:
 
 def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> NoReturn:
     """No site's day is whole: which partitions lack, and how to get them."""
-    from sonnys_pipeline.reporting.daily import partitions_lacking
+    from sonnys_pipeline.report.daily import partitions_lacking
 
     lacking = partitions_lacking(lake, day, timezone)
     missing = f"{day}: the transactions of {', '.join(map(str, lacking))} are not landed"

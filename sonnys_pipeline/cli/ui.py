@@ -20,7 +20,7 @@ from sonnys_pipeline.cli.output import messages
 def ui(port: int, read_only: bool, allow_host: tuple[str, ...]) -> None:
     """Serve Dagster's UI on loopback, with the daemon that runs schedules; until interrupted."""
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
-    from sonnys_pipeline.orchestration.serving import serve
+    from sonnys_pipeline.orchestration.services.ui import serve
 
     try:
         instance = configured_instance()

@@ -1,6 +1,5 @@
 """The Sonny's Data API, usable alone: a client, its typed answers and its errors. Knows nothing of Dagster."""
 
-from sonnys_pipeline.client.budget import RequestBudget, RequestRate
 from sonnys_pipeline.client.client import PRODUCTION_URL, SonnysClient
 from sonnys_pipeline.client.errors import (
     APIConnectionError,
@@ -32,6 +31,7 @@ from sonnys_pipeline.client.models import (
     TransactionListItem,
     TransactionV2ListItem,
 )
+from sonnys_pipeline.client.rate_limit.limiter import RequestBudget, RequestRate
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import JobData, JobPage, JobStatus, Transactions
 

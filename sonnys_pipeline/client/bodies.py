@@ -1,7 +1,4 @@
-"""A body that came from outside, before any parser sees it: its text mended, its shape bounded.
-
-Belongs here: what holds for every JSON answer, whatever it is about. Does not belong here: what stands in it.
-"""
+"""A body that came from outside, before any parser sees it: its text mended, its shape bounded."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""`SonnysClient`: credentials, one HTTP pipeline, the API's resources (LJ-09).
-
-Belongs here: the order of things in one request: a place in the budget, the exchange, whether a failure is worth
-repeating. Does not belong here: HTTP itself (`transport.py`), or endpoints (`transactions.py`, `sites.py`).
-"""
+"""`SonnysClient`: credentials, one HTTP pipeline, the API's resources (LJ-09)."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from sonnys_pipeline.client.budget import RequestBudget
 from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, RedirectedError, ServerError
+from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from sonnys_pipeline.client.quoting import QUOTED_BODY, printable, word
+from sonnys_pipeline.runtime.quoting import QUOTED_BODY, printable, word
 
 #: The API's words for a site that is not there, or not ours; other 403s concern the credentials.
 SITE_REFUSALS = frozenset(

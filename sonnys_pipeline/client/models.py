@@ -1,8 +1,5 @@
 """The API's answers as typed objects (LJ-02; contract, "A row").
 
-Belongs here: what a row, a list item and a site look like, and the live quirks that are accepted. Does not belong
-here: how rows are fetched (`transactions.py`) or stored (`lake/schema.py`, which derives its columns from these).
-
 Bounds are plausible ones: what a row may hold, every table, sum and report behind it can hold. Names are those of the
 wire alone; a field that a row has twice, in two spellings, is refused, since one of the two would win unseen.
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
 from sonnys_pipeline.client.models import ListItemT, parse_rows
-from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.client.transport import Response
+from sonnys_pipeline.runtime.quoting import word
 
 #: Rows a page, the most that the API gives (contract, "Batch jobs"); left out, it answers 10.
 PAGE_SIZE = 100

@@ -1,7 +1,4 @@
-"""Site codes: compared without case, since the API mixes it (contract, L7), and written as its rows write them.
-
-Belongs here: comparing codes, and which of a list's sites can be named. Does not belong here: asking for the list.
-"""
+"""Site codes: compared without case, since the API mixes it (contract, L7), and written as its rows write them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 A model takes the API's names alone. Where the API is known to spell a field in two ways, an object may have one of
 them: of two, the one that is not looked at would be lost, or win over the one that was checked.
-
-Belongs here: names. Does not belong here: values (`models.py`).
 """
 
 from __future__ import annotations

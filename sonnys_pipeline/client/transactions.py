@@ -1,8 +1,4 @@
-"""`client.transactions`: load jobs, lists and details (LJ-01 … LJ-08, LJ-10, LJ-11).
-
-Belongs here: what the transaction endpoints take and answer, and the simple, sequential load job. Does not belong
-here: many load jobs at once (`sonnys_pipeline.loading`), days, or files.
-"""
+"""`client.transactions`: load jobs, lists and details (LJ-01 … LJ-08, LJ-10, LJ-11)."""
 
 from __future__ import annotations
 
@@ -28,7 +24,6 @@ from sonnys_pipeline.client.models import (
     TransactionV2ListItem,
     parse_rows,
 )
-from sonnys_pipeline.client.quoting import word
 from sonnys_pipeline.client.resource import (
     NO_RESULTS,
     PAGE_SIZE,
@@ -40,6 +35,7 @@ from sonnys_pipeline.client.resource import (
     whole_number,
 )
 from sonnys_pipeline.client.sites import Sites
+from sonnys_pipeline.runtime.quoting import word
 
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"

@@ -1,8 +1,4 @@
-"""One HTTP exchange with the API: address, headers, timeouts, what came back (LJ-09).
-
-Belongs here: everything that knows the HTTP library. Does not belong here: retries and the request budget
-(`client.py`), or what an endpoint's answer means (`transactions.py`, `sites.py`).
-"""
+"""One HTTP exchange with the API: address, headers, timeouts, what came back (LJ-09)."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ from sonnys_pipeline.client.errors import (
     ServerError,
     ValidationError,
 )
-from sonnys_pipeline.client.quoting import QUOTED_BODY, masked, printable, quoted, sentence, word
+from sonnys_pipeline.runtime.quoting import QUOTED_BODY, masked, printable, quoted, sentence, word
 
 #: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
 POOL_SIZE = 32

@@ -3,8 +3,6 @@
 A column that some files lack (it was added later) is null in their rows. One that has no type in some file (pandas
 lands a day without rows that way) takes the type that it has in the others; numbers take the wider type. Columns whose
 types have nothing in common are refused: no reader could hand out both.
-
-Belongs here: schemas of several files → one. Does not belong here: reading the rows (`dataset.py`, `reading.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.storage import LakePath
+from sonnys_pipeline.lake.storage.folder import LakePath
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,6 @@
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
 others; the root is a folder, or a part of an object store. Readers see the old day or the new one, never a part.
-
-Belongs here: paths, landing, reading whole files, a file's own facts. Does not belong here: how bytes get into their
-place (`storage.py`, `objects.py`), reading parts of files in other forms (`reading.py`), and what the rows mean.
 """
 
 from __future__ import annotations
@@ -23,14 +20,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.columns import Columns, as_one
-from sonnys_pipeline.lake.errors import (
-    LakeError,
-    NotLandedError,
-    RowsWouldVanishError,
-    UnwritableLakeError,
-)
-from sonnys_pipeline.lake.locks import FileLocks, Locks
-from sonnys_pipeline.lake.storage import DAY, FolderStorage, LakePath, Storage, is_url
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
+from sonnys_pipeline.lake.locks.files import FileLocks, Locks
+from sonnys_pipeline.lake.storage.folder import DAY, FolderStorage, LakePath, Storage, is_url
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
@@ -215,7 +207,7 @@ class Lake:
         if self._locks is None:
             raise UnwritableLakeError(
                 f"{self.root} was opened without locks, and an object store has none of its own: open it with "
-                "`sonnys_pipeline.batch.wiring.open_lake(settings)`, or give `Lake(..., locks=...)` some"
+                "`sonnys_pipeline.backfill.workspace.open_lake(settings)`, or give `Lake(..., locks=...)` some"
             )
         with self._locks.holding(asset):
             yield
@@ -362,6 +354,6 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
     """
     if not isinstance(root, str) or not is_url(root):
         return FolderStorage(root)
-    from sonnys_pipeline.lake.objects import ObjectStorage  # noqa: PLC0415 - whoever has a folder needs no fsspec
+    from sonnys_pipeline.lake.storage.objects import ObjectStorage  # noqa: PLC0415 - whoever has a folder needs no fsspec
 
     return ObjectStorage(root)

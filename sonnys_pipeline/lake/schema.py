@@ -1,7 +1,4 @@
-"""Models → Arrow: one stable schema, derived from the models (DESIGN, decision 6).
-
-Belongs here: column types and turning rows into tables. Does not belong here: where files lie (`dataset.py`).
-"""
+"""Models → Arrow: one stable schema, derived from the models (DESIGN, decision 6)."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 Layout: `{root}/transaction_states/date=YYYY-MM-DD/part-0.parquet`, the partitions of `transactions`; a day may have
 none, or get one later than its rows. Ids are unique in one database only (contract, L16), so a state belongs to the
 row of the same id in the same partition.
-
-Belongs here: the dataset's name and columns. Does not belong here: how it is read, or what is counted with it.
 """
 
 from __future__ import annotations

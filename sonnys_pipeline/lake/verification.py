@@ -2,9 +2,6 @@
 
 A footer can be whole over rows that are not: only decoding all of them, and comparing the checksums of their pages,
 tells. Files landed by earlier versions have no checksums; of these only what cannot be decoded is found.
-
-Belongs here: whether files can be read. Does not belong here: whether their rows are right
-(`orchestration/soundness.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnreachableLakeError
-from sonnys_pipeline.lake.storage import LakePath
+from sonnys_pipeline.lake.storage.folder import LakePath
 
 #: Rows that are held at once.
 _BATCH = 8192

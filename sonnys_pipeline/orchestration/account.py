@@ -1,17 +1,13 @@
-"""Whose assets these are: the one account of a pipeline, or one of several that share a code location.
-
-Belongs here: how keys, groups and names differ between accounts, and the plain objects of one. Does not belong here:
-which accounts there are (`sonnys_pipeline/accounts.py`), and what stands across them (`across.py`).
-"""
+"""Whose assets these are: the one account of a pipeline, or one of several that share a code location."""
 
 from dataclasses import dataclass
 
 import dagster as dg
 
 from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.settings import Settings
 
 
 @dataclass(frozen=True)

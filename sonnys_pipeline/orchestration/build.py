@@ -8,26 +8,26 @@ from typing import Any
 
 import dagster as dg
 
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.across import ALL, across_assets, across_checks
-from sonnys_pipeline.orchestration.alerts import alerts_sensor
-from sonnys_pipeline.orchestration.api_checks import api_checks
-from sonnys_pipeline.orchestration.assets import landing_assets
-from sonnys_pipeline.orchestration.automation import beside_the_api_job, daily_job, schedules, watch_job
+from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets, across_checks
+from sonnys_pipeline.orchestration.assets.daily_report import report_asset
+from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
+from sonnys_pipeline.orchestration.assets.marts import mart_assets
+from sonnys_pipeline.orchestration.assets.transactions import landing_assets
+from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
+from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.schedules import beside_the_api_job, daily_job, schedules, watch_job
 from sonnys_pipeline.orchestration.catalog import in_catalog
-from sonnys_pipeline.orchestration.checks import landing_checks
-from sonnys_pipeline.orchestration.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.checks.all_days import watch_checks
+from sonnys_pipeline.orchestration.checks.api import api_checks
+from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
+from sonnys_pipeline.orchestration.checks.marts import mart_checks
+from sonnys_pipeline.orchestration.checks.quality import quality_checks
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
-from sonnys_pipeline.orchestration.inputs import LakeIOManager
-from sonnys_pipeline.orchestration.mart_checks import mart_checks
-from sonnys_pipeline.orchestration.marts import mart_assets
+from sonnys_pipeline.orchestration.io_manager import LakeIOManager
 from sonnys_pipeline.orchestration.partitions import daily_partitions
-from sonnys_pipeline.orchestration.quality_checks import quality_checks
-from sonnys_pipeline.orchestration.report import report_asset
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysAccountsResource, SonnysResource
-from sonnys_pipeline.orchestration.tables import table_assets
-from sonnys_pipeline.orchestration.watch import watch_checks
-from sonnys_pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
 

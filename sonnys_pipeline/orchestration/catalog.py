@@ -1,8 +1,4 @@
-"""What Dagster's catalog says of the assets beside their own descriptions: owners, tags, deadlines, landed columns.
-
-Belongs here: what concerns many assets, and words for columns that come from the API as they are. Does not belong here:
-columns that are computed, whose words stand beside the function that computes them (`analytics/`).
-"""
+"""What Dagster's catalog says of the assets beside their own descriptions: owners, tags, deadlines, landed columns."""
 
 import re
 from collections.abc import Iterable
@@ -11,9 +7,9 @@ from datetime import timedelta
 import dagster as dg
 import pyarrow as pa
 
-from sonnys_pipeline.analytics.columns import descriptions_of
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema
+from sonnys_pipeline.marts.columns import descriptions_of
 
 OWNER = "team:sonnys-pipeline"
 #: Hours after which a day that nobody has landed is late: a morning's run is due every 24.

@@ -1,15 +1,11 @@
-"""How runs are executed, as far as a setting decides: steps in one process or in several, how many days a run carries.
-
-Belongs here: settings → Dagster's words for them. Does not belong here: where runs are executed; that is the matter of
-the instance (`deploy/`), whose launcher starts each run here, on a Celery worker or in a pod.
-"""
+"""How runs are executed, where a setting decides: steps in one process or in several, how many days a run carries."""
 
 from collections.abc import Iterable
 
 import dagster as dg
 
-from sonnys_pipeline.orchestration.processes import recording
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.orchestration.services.processes import recording
 
 
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:

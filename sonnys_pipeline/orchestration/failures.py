@@ -5,9 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from sonnys_pipeline.batch.audit import StateUnwritableError
-from sonnys_pipeline.batch.executor import ExecutionResult
-from sonnys_pipeline.batch.ledger_errors import LedgerError, LedgerUnavailableError
+from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.client import (
     APIConnectionError,
     APITimeoutError,
@@ -20,10 +18,12 @@ from sonnys_pipeline.client import (
     ServerError,
     SonnysError,
 )
+from sonnys_pipeline.config.settings import SettingsError
+from sonnys_pipeline.extract.retry_policy import JobOverdueError, TotalMovedError
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.loading.remedies import JobOverdueError, TotalMovedError
-from sonnys_pipeline.orchestration.metadata import run_metadata
-from sonnys_pipeline.settings import SettingsError
+from sonnys_pipeline.ledger.errors import LedgerError, LedgerUnavailableError
+from sonnys_pipeline.orchestration.events.metadata import run_metadata
+from sonnys_pipeline.runtime.private_folder import StateUnwritableError
 
 #: What the floors below raise on purpose.
 EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError, StateUnwritableError)

@@ -1,7 +1,4 @@
-"""The Dagster instance that `DAGSTER_HOME` names, for commands that run outside of Dagster.
-
-Belongs here: opening it, and what `sonnys doctor` finds about it. Does not belong here: runs and assets.
-"""
+"""The Dagster instance that `DAGSTER_HOME` names, for commands that run outside of Dagster."""
 
 import os
 from collections.abc import Sequence
@@ -13,12 +10,12 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
-from sonnys_pipeline.batch.diagnosis import Finding, State, skipped
-from sonnys_pipeline.client.quoting import sentence
+from sonnys_pipeline.doctor.machine import Finding, State, skipped
 from sonnys_pipeline.orchestration.account import Account
-from sonnys_pipeline.orchestration.automation import MORNING
-from sonnys_pipeline.orchestration.processes import lost_runs
-from sonnys_pipeline.orchestration.serving import CODE_LOCATION
+from sonnys_pipeline.orchestration.automation.schedules import MORNING
+from sonnys_pipeline.orchestration.services.processes import lost_runs
+from sonnys_pipeline.orchestration.services.ui import CODE_LOCATION
+from sonnys_pipeline.runtime.quoting import sentence
 
 #: Seconds without a heartbeat after which the daemon counts as gone. It beats every 30 s, less often under load.
 DAEMON_SILENCE = 300.0

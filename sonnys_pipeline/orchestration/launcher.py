@@ -3,8 +3,6 @@
 A run is what moves: the whole run is one task, so that its days share a client, and "Terminate" reaches the process at
 work. (dagster-celery's executor makes a task of each step; there a terminated step goes on, and a lost worker is never
 noticed.) `dagster.yaml` names this class, see `deploy/celery/`; with it comes the extra `celery`.
-
-Belongs here: what the daemon and the web server do for a run. Does not belong here: the worker (`worker.py`).
 """
 
 import time
@@ -19,7 +17,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from sonnys_pipeline.orchestration.local_launcher import expect_retry
+from sonnys_pipeline.orchestration.services.local_launcher import expect_retry
 
 #: Seconds in which a worker has to answer; it does so at once, beside the run that it executes.
 _ANSWER = 5.0

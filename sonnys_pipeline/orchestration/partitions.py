@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:

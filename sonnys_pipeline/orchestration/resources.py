@@ -3,9 +3,6 @@
 What decides where credentials travel, and where files are written, comes from the environment, or from the code that
 makes the resource. Dagster shows it, and refuses a run whose configuration says otherwise: whoever can launch a run
 could have the key sent to a server of their own.
-
-Belongs here: fields that a person sets in Dagster, and one method that hands out the plain object. Does not belong
-here: work, and how landed rows become inputs (`inputs.py`).
 """
 
 from collections.abc import Mapping
@@ -15,11 +12,11 @@ import dagster as dg
 from dagster._core.definitions.definition_config_schema import DefinitionConfigSchema
 from pydantic import Field
 
-from sonnys_pipeline.accounts import ALL_ACCOUNTS, NEVER_SHARED, variable
-from sonnys_pipeline.batch.wiring import open_lake
+from sonnys_pipeline.backfill.workspace import open_lake
 from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.config.accounts import ALL_ACCOUNTS, NEVER_SHARED, variable
+from sonnys_pipeline.config.settings import Settings, folder_in
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.settings import Settings, folder_in
 
 #: What Dagster shows of a field that code has set; its value may be a secret.
 _SET_IN_CODE = "set in code"

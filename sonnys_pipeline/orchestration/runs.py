@@ -1,16 +1,13 @@
-"""Which ledger job a Dagster run works on: N partitions are a job of N rows, and a retry goes on with that job.
-
-Belongs here: finding or making the job, and the order of its days. Does not belong here: executing it.
-"""
+"""Which ledger job a Dagster run works on: N partitions are a job of N rows, and a retry goes on with that job."""
 
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from sonnys_pipeline.batch.jobs import DAGSTER_PREFIX, Job, JobMode, JobStatus, RowSpec
-from sonnys_pipeline.batch.landing import is_landed
-from sonnys_pipeline.batch.ledger import JobService
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import is_landed
+from sonnys_pipeline.ledger.models import DAGSTER_PREFIX, Job, JobMode, JobStatus, RowSpec
+from sonnys_pipeline.ledger.service import JobService
 
 #: Dagster's marks of a run that was started "from failure" or "from asset failure", by a person or by its own run
 #: retries. The second mark is inherited by whatever is started from such a run.

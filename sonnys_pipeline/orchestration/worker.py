@@ -2,8 +2,6 @@
 
 `dagster-celery worker start` would do the same with this module after `-A`, but hands its signals to nobody and writes
 the broker's password into a file when it is given one in YAML; here it comes from `SONNYS_CELERY_BROKER_URL`.
-
-Belongs here: the worker. Does not belong here: what daemon and web server do for a run (`launcher.py`).
 """
 
 import os
@@ -15,7 +13,7 @@ from celery.worker import state
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
-from sonnys_pipeline.settings import Settings, SettingsError
+from sonnys_pipeline.config.settings import Settings, SettingsError
 
 
 def worker_app(settings: Settings) -> Celery:

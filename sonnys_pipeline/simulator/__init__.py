@@ -6,14 +6,14 @@
 Belongs here: the public names. Nothing outside this package is needed to run it.
 """
 
-from sonnys_pipeline.simulator.catalog import SiteSpec
+from sonnys_pipeline.simulator.api.request_log import RequestRecord, SimulatorStats
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.config import Account, SimulatorConfig
 from sonnys_pipeline.simulator.faults import Faults, Operation
 from sonnys_pipeline.simulator.hosting import LOOPBACK_HOSTS, Simulator, serve
-from sonnys_pipeline.simulator.request_log import RequestRecord, SimulatorStats
 from sonnys_pipeline.simulator.state import SimulatorState
-from sonnys_pipeline.simulator.world import World
+from sonnys_pipeline.simulator.world.catalog import SiteSpec
+from sonnys_pipeline.simulator.world.chain import World
 
 __all__ = [
     "LOOPBACK_HOSTS",

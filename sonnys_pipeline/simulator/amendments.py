@@ -1,16 +1,13 @@
-"""Rows that appear or change after the day is over, as `Faults.late_rows` and `Faults.edited_rows` order it.
-
-Belongs here: when the record changes. Does not belong here: how a row changes (`world.py`).
-"""
+"""Rows that appear or change after the day is over, as `Faults.late_rows` and `Faults.edited_rows` order it."""
 
 from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime, time, timedelta
 
-from sonnys_pipeline.simulator.criteria import Criteria
+from sonnys_pipeline.simulator.api.criteria import Criteria
 from sonnys_pipeline.simulator.faults import Faults
-from sonnys_pipeline.simulator.world import World, epoch_ms
+from sonnys_pipeline.simulator.world.chain import World, epoch_ms
 
 
 class Amendments:

@@ -1,8 +1,4 @@
-"""The simulator's time: a calendar that can be set, and durations that can be scaled down.
-
-Belongs here: what "now" is for the simulated API, and how long its 15 seconds, 20 minutes and so on really last.
-Does not belong here: which durations exist (`requests.py`, `jobs.py`, `server.py` name their own).
-"""
+"""The simulator's time: a calendar that can be set, and durations that can be scaled down."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How a simulator is set up before it starts.
-
-Belongs here: settings and credentials. Does not belong here: faults, which can change while it runs (`faults.py`).
-"""
+"""How a simulator is set up before it starts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """What can be made to go wrong, and the counters that make it go wrong exactly so often.
 
-Belongs here: the names of faults and when each is due. Does not belong here: how one looks on the wire (`server.py`),
-and what it does to a job (`jobs.py`).
-
 Every fault is deterministic: a count is used up by the next requests (or jobs) that it can apply to, one each; -1 never
 runs out. Nothing is drawn by chance.
 """

@@ -1,6 +1,5 @@
 """Runs a simulator: in a thread for tests and the demo, or in the foreground for `sonnys simulate`.
 
-Belongs here: sockets, threads, start and stop. Does not belong here: what is served (`server.py`).
 Only loopback addresses are served: a simulator holds no secrets, and is nothing to be exposed either.
 """
 
@@ -15,14 +14,14 @@ from types import TracebackType
 
 import uvicorn
 
+from sonnys_pipeline.simulator.api.connections import Connections
+from sonnys_pipeline.simulator.api.control import CONTROL_PATH
+from sonnys_pipeline.simulator.api.request_log import RequestRecord, SimulatorStats
+from sonnys_pipeline.simulator.api.server import ApiServer
 from sonnys_pipeline.simulator.config import SimulatorConfig
-from sonnys_pipeline.simulator.connections import Connections
-from sonnys_pipeline.simulator.control import CONTROL_PATH
 from sonnys_pipeline.simulator.faults import Faults
-from sonnys_pipeline.simulator.request_log import RequestRecord, SimulatorStats
-from sonnys_pipeline.simulator.server import ApiServer
 from sonnys_pipeline.simulator.state import SimulatorState
-from sonnys_pipeline.simulator.world import World
+from sonnys_pipeline.simulator.world.chain import World
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 _START_TIMEOUT = 10.0
@@ -106,7 +105,7 @@ class Simulator:
 
     @property
     def control_url(self) -> str:
-        """The root of the control endpoints; see `control.py`."""
+        """The root of the control endpoints; see `simulator/api/control.py`."""
         return f"{self.root_url}{CONTROL_PATH}"
 
     @property

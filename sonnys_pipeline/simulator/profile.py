@@ -1,6 +1,5 @@
 """Which API is simulated: the one that users found, or the one that the vendor's document describes.
 
-Belongs here: the name of the choice. Does not belong here: what follows from it; each module says so for its own part.
 Source: CONTRACT.md, "Where the live API departs from its document" (L1 to L18).
 """
 

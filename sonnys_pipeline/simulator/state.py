@@ -1,23 +1,20 @@
-"""Everything that one simulated API remembers, put together from its configuration.
-
-Belongs here: the parts and their reset. Does not belong here: what the parts do.
-"""
+"""Everything that one simulated API remembers, put together from its configuration."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from sonnys_pipeline.simulator.access import AccessControl, RequestBudget
 from sonnys_pipeline.simulator.amendments import Amendments
+from sonnys_pipeline.simulator.api.access import AccessControl, RequestBudget
+from sonnys_pipeline.simulator.api.jobs import JobBoard
+from sonnys_pipeline.simulator.api.lists import AnswerCache
+from sonnys_pipeline.simulator.api.request_log import RequestLog
+from sonnys_pipeline.simulator.api.resources import Resources
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.config import SimulatorConfig
 from sonnys_pipeline.simulator.faults import FaultInjector, Faults
-from sonnys_pipeline.simulator.jobs import JobBoard
-from sonnys_pipeline.simulator.lists import AnswerCache
-from sonnys_pipeline.simulator.request_log import RequestLog
-from sonnys_pipeline.simulator.resources import Resources
-from sonnys_pipeline.simulator.world import World
+from sonnys_pipeline.simulator.world.chain import World
 
 LIST_CACHE_SECONDS = 600.0
 """Life of a `version-2` answer, in seconds of API time."""

@@ -1,7 +1,5 @@
 """What the acceptance tests share: simulators, environments that point at them, and processes that surely end.
 
-Belongs here: starting and ending. Does not belong here: assertions.
-
 `SONNYS_TEST_STORES=postgres` puts ledger, request budget and Dagster's storage of every test into PostgreSQL; what the
 tests expect is the same. `SONNYS_TEST_LAKE=s3` puts what lands into a bucket of a real S3 server.
 """

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sonnys_pipeline_tests.browser.chromium import (
+from sonnys_pipeline_tests.support.browser.chromium import (
     MissingBrowserError,
     chromium_path,
     keep,
     open_page,
     running_chromium,
 )
-from sonnys_pipeline_tests.browser.stack import Stack, running_stack
-from sonnys_pipeline_tests.servers import do_without
+from sonnys_pipeline_tests.support.browser.dagster_stack import Stack, running_stack
+from sonnys_pipeline_tests.support.servers import do_without
 
 #: A test's open pages, and the folder for what they show when it fails.
 _OPEN = pytest.StashKey[tuple[list[Page], Path]]()

@@ -2,8 +2,6 @@
 
 Starts Dagster on the simulator, lands ten days and does what the document tells; some three minutes. Needs
 Chromium, and `pngquant`, which makes the pictures small. Look at every one before you commit it.
-
-Belongs here: what is pictured, and how. Does not belong here: what is said of it (the document).
 """
 
 import shutil
@@ -16,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from playwright.sync_api import Browser, Page, expect
 
-from sonnys_pipeline_tests.browser.chromium import open_page, running_chromium
-from sonnys_pipeline_tests.browser.stack import ROOT, Stack, last_days, running_stack
-from sonnys_pipeline_tests.browser.visits import Visit
+from sonnys_pipeline_tests.support.browser.chromium import open_page, running_chromium
+from sonnys_pipeline_tests.support.browser.dagster_pages import Visit
+from sonnys_pipeline_tests.support.browser.dagster_stack import ROOT, Stack, last_days, running_stack
 
 IMAGES = ROOT / "docs" / "images"
 #: In the pictures it stands in front of every path.

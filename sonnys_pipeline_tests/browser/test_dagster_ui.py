@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline_tests.browser.chromium import keep, open_page
-from sonnys_pipeline_tests.browser.stack import OFFERED_DAYS, Stack, last_days
-from sonnys_pipeline_tests.browser.visits import Visit, colour
+from sonnys_pipeline_tests.support.browser.chromium import keep, open_page
+from sonnys_pipeline_tests.support.browser.dagster_pages import Visit, colour
+from sonnys_pipeline_tests.support.browser.dagster_stack import OFFERED_DAYS, Stack, last_days
 
 pytestmark = pytest.mark.browser
 

@@ -22,9 +22,9 @@ import requests
 from playwright.sync_api import Page, Response
 
 from sonnys_pipeline_tests.acceptance.conftest import free_port
-from sonnys_pipeline_tests.acceptance.dagster_dev import LAUNCH
-from sonnys_pipeline_tests.browser.chromium import PATIENCE
-from sonnys_pipeline_tests.browser.stack import LONGEST, Stack
+from sonnys_pipeline_tests.support.browser.chromium import PATIENCE
+from sonnys_pipeline_tests.support.browser.dagster_stack import LONGEST, Stack
+from sonnys_pipeline_tests.support.processes.dagster_dev import LAUNCH
 
 pytestmark = pytest.mark.browser
 

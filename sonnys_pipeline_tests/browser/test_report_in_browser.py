@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from sonnys_pipeline.analytics.measures import Gap
-from sonnys_pipeline.analytics.report_html import report_as_html
-from sonnys_pipeline_tests.browser.chromium import DESKTOP
-from sonnys_pipeline_tests.unit.analytics.report_marts import SATURDAY, before, history, report
+from sonnys_pipeline.report.html import report_as_html
+from sonnys_pipeline.report.measures import Gap
+from sonnys_pipeline_tests.support.browser.chromium import DESKTOP
+from sonnys_pipeline_tests.support.report_marts import SATURDAY, before, history, report
 
 pytestmark = pytest.mark.browser
 

@@ -1,7 +1,4 @@
-"""Answers as an API, a gateway or an attacker may send them: honest ones, changed step by step where it may hurt.
-
-Belongs here: what is sent. Does not belong here: what must become of it (the test modules).
-"""
+"""Answers as an API, a gateway or an attacker may send them: honest ones, changed step by step where it may hurt."""
 
 from __future__ import annotations
 

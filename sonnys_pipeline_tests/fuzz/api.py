@@ -1,8 +1,4 @@
-"""An API in memory, behind the HTTP library: three days of one site, one of them answered with what hypothesis drew.
-
-Belongs here: which honest answer belongs to a request, and which requests are answered otherwise. Does not belong here:
-what such answers look like (`answers.py`).
-"""
+"""An API in memory, behind the HTTP library: three days of one site, one of them answered with what hypothesis drew."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from sonnys_pipeline.loading.days import Day
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline_tests.conftest import ROW
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Sent, Step, changed
 

@@ -15,27 +15,27 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from sonnys_pipeline.analytics import tables
-from sonnys_pipeline.analytics.digests import content_digest
-from sonnys_pipeline.analytics.kpis import sales_total
-from sonnys_pipeline.batch.landing import Source, land_day
-from sonnys_pipeline.batch.quarantine import set_aside
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient, UnparsableRowError
 from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.extract.events import FailedDay, LoadingStoppedError
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.extract.protocols import DayRequest
+from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.loading.days import Day
-from sonnys_pipeline.loading.loader import Loader
-from sonnys_pipeline.loading.outcomes import FailedDay, LoadingStoppedError
-from sonnys_pipeline.loading.pages import LoadedDay
-from sonnys_pipeline.loading.privacy import Policy, Privacy
-from sonnys_pipeline.loading.reading import PageReader
-from sonnys_pipeline.loading.schedule import LoaderOptions
-from sonnys_pipeline.loading.work import DayRequest
+from sonnys_pipeline.landing.quarantine import set_aside
+from sonnys_pipeline.landing.transactions import Source, land_day
+from sonnys_pipeline.marts import flat_tables as tables
+from sonnys_pipeline.marts.digests import content_digest
+from sonnys_pipeline.marts.kpis import sales_total
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Step, steps
 from sonnys_pipeline_tests.fuzz.api import DAYS, HOSTILE, HostileApi, sent_ids
 from sonnys_pipeline_tests.fuzz.conftest import profile
-from sonnys_pipeline_tests.virtual import VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualExchange
 
 SOURCE = Source("account")
 POLICIES = {policy: Privacy(policy) for policy in (Policy.KEEP, Policy.DROP)}

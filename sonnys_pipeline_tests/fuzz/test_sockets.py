@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.loading.pages import PageRows
-from sonnys_pipeline.loading.privacy import Policy, Privacy
-from sonnys_pipeline.loading.reading import PageReader
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.pages.page import PageRows
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Sent, Step, changed, steps
 from sonnys_pipeline_tests.fuzz.api import HostileApi, day_of
 from sonnys_pipeline_tests.fuzz.conftest import profile

@@ -1,7 +1,4 @@
-"""What the Dagster tests share: a pipeline whose API is a simulator, run in this process.
-
-Belongs here: how a run is started and what can be asked of it afterwards. Does not belong here: assertions.
-"""
+"""What the Dagster tests share: a pipeline whose API is a simulator, run in this process."""
 
 import json
 from collections import Counter
@@ -17,9 +14,9 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
-from sonnys_pipeline_tests.integration.backfills import Desk, point_environment
-from sonnys_pipeline_tests.integration.chains import chains, open_chains  # noqa: F401 - fixtures
-from sonnys_pipeline_tests.integration.doctors import diagnose, healthy  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.backfills import Desk, point_environment
+from sonnys_pipeline_tests.support.pipelines.chains import chains, open_chains  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
 
 API_ID = "id-that-must-not-show-0815"
 API_KEY = "key-that-must-not-show-4711"

@@ -24,9 +24,9 @@ from dagster._cli import create_dagster_cli
 from dagster._config import validate_config
 from dagster._core.instance.config import dagster_instance_config_schema
 
-from sonnys_pipeline.orchestration import daemon, web
-from sonnys_pipeline.orchestration.serving import CODE_LOCATION
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.orchestration.services import daemon, web
+from sonnys_pipeline.orchestration.services.ui import CODE_LOCATION
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -14,10 +14,10 @@ import click
 import pytest
 
 from sonnys_pipeline.cli import main
-from sonnys_pipeline.cli.backfill_verbs import one_line_errors
+from sonnys_pipeline.cli.backfill.commands import one_line_errors
 from sonnys_pipeline.cli.output import Refusal
 from sonnys_pipeline.client import AuthError, JobFailedError, ValidationError
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline_tests.unit.test_docs import understood
 
 ROOT = Path(__file__).parents[2]

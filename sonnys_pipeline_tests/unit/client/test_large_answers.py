@@ -122,7 +122,7 @@ def test_a_deep_page_does_not_end_the_process() -> None:
     """An unknown field nested 20,000 deep, 42 kB: refused with the name of its page, in a process that lives on."""
     script = """
 from sonnys_pipeline.client import ResponseFormatError
-from sonnys_pipeline.loading.pages import parse_page
+from sonnys_pipeline.extract.pages.page import parse_page
 for body in (b'{"data":{"status":"pass","total":1,"data":[{"new":' + b'[' * 20000 + b']' * 20000 + b'}]}}',
              b'{"data":{"status":"pass","total":1,"data":[' + b'{"a":' * 20000 + b'1' + b'}' * 20000 + b']}}'):
     try:

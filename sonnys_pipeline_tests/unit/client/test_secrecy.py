@@ -12,8 +12,8 @@ import requests
 from pydantic import SecretStr
 
 from sonnys_pipeline.client import APIConnectionError, APIError, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.client.quoting import masked
-from sonnys_pipeline.settings import Settings
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.runtime.quoting import masked
 from sonnys_pipeline.simulator import Faults, Simulator
 
 API_ID = "test-id-0815"

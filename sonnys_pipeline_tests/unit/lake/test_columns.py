@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from sonnys_pipeline.analytics.rows import open_rows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.locks import FileLocks
-from sonnys_pipeline.lake.reading import scan
+from sonnys_pipeline.lake.locks.files import FileLocks
+from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.sql import open_rows
 
 DAYS = ["2026-03-10", "2026-03-11"]
 STRUCT = pa.struct([("name", pa.string())])

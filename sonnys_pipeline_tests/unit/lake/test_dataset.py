@@ -15,8 +15,8 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
-from sonnys_pipeline.lake.locks import FileLocks
-from sonnys_pipeline.lake.writers import this_machine
+from sonnys_pipeline.lake.locks.files import FileLocks
+from sonnys_pipeline.runtime.processes import this_machine
 
 ASSET, DAY = "transactions", "2026-03-10"
 OLD = pa.table({"id": ["a", "b"], "total": [1.0, 2.0]})
@@ -319,7 +319,7 @@ def test_a_machine_is_its_boot_and_its_process_ids(tmp_path: Path, monkeypatch: 
         other.write_text("another-boot\n")
     else:
         other.symlink_to("pid:[1]")
-    monkeypatch.setattr(f"sonnys_pipeline.lake.writers.{part}", other)
+    monkeypatch.setattr(f"sonnys_pipeline.runtime.processes.{part}", other)
     there = this_machine()
     other.unlink()
     assert len({here, there, this_machine()}) == 3

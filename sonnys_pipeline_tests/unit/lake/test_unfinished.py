@@ -13,8 +13,8 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
-from sonnys_pipeline.lake.storage import UNFINISHED, FolderStorage, make_folder
-from sonnys_pipeline.lake.writers import file_writer
+from sonnys_pipeline.lake.storage.folder import UNFINISHED, FolderStorage, make_folder
+from sonnys_pipeline.runtime.processes import file_writer
 
 ASSET, DAY = "transactions", "2026-03-10"
 ROWS = pa.table({"id": ["a", "b"]})
@@ -95,7 +95,7 @@ def test_leftovers_of_killed_writers_are_removed(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:  # fmt: skip
     """BM-03, BM-05: an unfinished file goes when its writer is dead, or long silent elsewhere; no other file does."""
-    monkeypatch.setattr("sonnys_pipeline.lake.writers.socket.gethostname", lambda: "node-1.local")
+    monkeypatch.setattr("sonnys_pipeline.runtime.processes.socket.gethostname", lambda: "node-1.local")
     here, dead = file_writer().rpartition("-")[0], gone()
     assert here.startswith("node_1_local_")
     names = {
@@ -123,7 +123,7 @@ def test_an_unfinished_file_names_its_writer(lake: Lake, monkeypatch: pytest.Mon
     def killed(_table: pa.Table, file: object, **_options: object) -> None:
         (unfinished,) = (lake.root / UNFINISHED).iterdir()
         monkeypatch.undo()
-        monkeypatch.setattr("sonnys_pipeline.lake.writers.is_running", lambda process: process != os.getpid())
+        monkeypatch.setattr("sonnys_pipeline.runtime.processes.is_running", lambda process: process != os.getpid())
         Lake(lake.root).land("sites", ROWS)
         assert not unfinished.exists()
         raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 import sonnys_pipeline.definitions
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline.orchestration.metadata import totals
+from sonnys_pipeline.orchestration.events.metadata import totals
 from sonnys_pipeline.orchestration.resources import SonnysResource
-from sonnys_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 TABLES = ("line_items", "tenders", "discounts")

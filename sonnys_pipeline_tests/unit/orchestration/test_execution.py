@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
+from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline.settings import Settings, SettingsError
 
 
 def policies(defs: dg.Definitions) -> dict[str, set[dg.BackfillPolicy | None]]:

@@ -26,7 +26,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
-from sonnys_pipeline.batch.diagnosis import State
+from sonnys_pipeline.doctor.machine import State
 from sonnys_pipeline.orchestration.instance import (
     DAEMON_SILENCE,
     InstanceError,
@@ -35,7 +35,7 @@ from sonnys_pipeline.orchestration.instance import (
     instance_finding,
     recorded_finding,
 )
-from sonnys_pipeline.orchestration.processes import RunProcess
+from sonnys_pipeline.orchestration.services.processes import RunProcess
 
 DEPLOYED = Path(__file__).parents[3] / "deploy" / "dagster.yaml"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

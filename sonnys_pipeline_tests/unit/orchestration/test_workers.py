@@ -14,9 +14,9 @@ import pytest
 from dagster._core.launcher import WorkerStatus
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
+from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.orchestration import launcher as launcher_module
 from sonnys_pipeline.orchestration.launcher import SILENCE, WorkerRunLauncher
-from sonnys_pipeline.settings import Settings, SettingsError
 
 BROKER = "redis://:broker-password@127.0.0.1:6379/1"
 TASK = "a-task"

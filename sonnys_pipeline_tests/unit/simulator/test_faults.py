@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from sonnys_pipeline.simulator import Faults, Operation, SimulatorConfig, SimulatorState
-from sonnys_pipeline.simulator.criteria import Criteria
+from sonnys_pipeline.simulator.api.criteria import Criteria
 from sonnys_pipeline.simulator.faults import COUNTED_FAULTS, FaultInjector
-from sonnys_pipeline.simulator.world import epoch_ms
+from sonnys_pipeline.simulator.world.chain import epoch_ms
 
 DAY = date(2026, 11, 3)
 MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)

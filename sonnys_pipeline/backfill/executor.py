@@ -1,0 +1,380 @@
+"""The one way in which days are loaded and landed, for Dagster and for the command line (BM-01 … BM-09, BX-01, BX-05).
+
+A checkpoint is a ledger row: it is completed after its file has been renamed into place, so a crash between the two
+costs one reading of that day, never a row of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sonnys_pipeline.backfill.approval import SessionModeManager
+from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
+from sonnys_pipeline.backfill.plan import Plan, Scope, differences, refuse_unapproved
+from sonnys_pipeline.backfill.progress import Progress
+from sonnys_pipeline.backfill.recovery import is_gone
+from sonnys_pipeline.backfill.run import ExecutorOptions, JobRun, LandedDay, OnError
+from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.client.site_codes import is_in
+from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.worker_pool import ThreadExchange
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import is_landed
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
+from sonnys_pipeline.landing.archive import remove_expired
+from sonnys_pipeline.landing.sites import ensure_sites
+from sonnys_pipeline.landing.states import landed_facts
+from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
+from sonnys_pipeline.ledger.models import JobMode, JobRow, JobStatus, RowStatus
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.runtime.processes import this_machine
+
+logger = logging.getLogger(__name__)
+
+#: Requests under way at once: a whole block may be, while the API takes its time.
+_THREADS = 32
+#: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
+_HEARTBEAT = 3.0
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """How a run ended (BX-01, BX-05).
+
+    Attributes:
+        job_id: the ledger job.
+        run_id: names the audit's files.
+        success: whether every day of the job is landed now.
+        processed: days that this run brought to an end.
+        successful: of them landed.
+        failed: of them failed.
+        pending: days of the job that are still to be done.
+        stopped: why the run ended before its days did; empty when it did not.
+        failures: what became of the failed days.
+        measures: the figures.
+    """
+
+    job_id: str
+    run_id: str
+    success: bool
+    processed: int
+    successful: int
+    failed: int
+    pending: int
+    stopped: str
+    failures: tuple[DayOutcome, ...]
+    measures: Measures
+
+
+class BatchExecutor:
+    """Executes ledger jobs; one at a time, each under a lease (JS-06)."""
+
+    def __init__(
+        self,
+        jobs: JobService,
+        client: SonnysClient,
+        lake: Lake,
+        options: ExecutorOptions,
+        *,
+        on_day: Callable[[LandedDay], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_row: Callable[[JobRow], None] = lambda _: None,
+        session: SessionModeManager | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Bind to a ledger, an API and a lake.
+
+        Args:
+            jobs: the ledger.
+            client: its connections and its budget are used; the loader keeps its own pace.
+            lake: where days are landed.
+            options: how a run behaves.
+            on_day: called after each landed day, in this thread.
+            on_progress: told where the run stands.
+            on_row: called with each row that is completed or has failed, as the ledger has it then, in this thread.
+            session: decides whether approval is demanded, and is locked while a job executes; left out, the job's own
+                mode decides.
+            clock: monotonic seconds.
+        """
+        self._jobs = jobs
+        self._client = client
+        self._lake = lake
+        self._options = options
+        self._on_day = on_day
+        self._on_progress = on_progress
+        self._on_row = on_row
+        self._session = session
+        self._clock = clock
+        self._run: JobRun | None = None
+        self._stop_reason = ""
+        self.owner = f"{this_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+    def stop(self, reason: str) -> None:
+        """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
+        self._stop_reason = self._stop_reason or reason
+        self._jobs.hurry()
+        self._lake.hurry()
+        if self._run is not None:
+            self._run.stop(self._stop_reason)
+
+    def check(self, job_id: str) -> None:
+        """Refuse what `execute` would refuse before it begins; it asks again by itself.
+
+        Raises:
+            JobLeasedError: another executor runs it.
+            PlanError: it is not approved, or not what was approved.
+            ManifestError: the CSV that it was made from cannot be read.
+            UnknownJobError: there is no such job.
+        """
+        job, now = self._jobs.get_job(job_id), datetime.now(UTC)
+        if job.is_leased(now) and not is_gone(job.lease_owner or ""):
+            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+        self._refuse_unapproved(job_id, (self._session or SessionModeManager(job.mode)).mode)
+
+    def execute(self, job_id: str) -> ExecutionResult:
+        """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
+
+        Returns:
+            How it ended. A failed day is a result, not an exception.
+
+        Raises:
+            JobLeasedError: another executor runs it.
+            InvalidStateTransition: it is completed or cancelled.
+            PlanError: it is not approved, or not what was approved; nothing was done (BX-03).
+            ManifestError: the CSV that it was made from cannot be read; nothing was done.
+            UnknownJobError: there is no such job.
+            BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
+        """
+        with self._lease(job_id), self._locked_mode(job_id) as mode:
+            self._refuse_unapproved(job_id, mode)
+            sites = self._sites()
+            rows = self._take_up(job_id)
+            run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+            with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
+                run = JobRun(
+                    self._jobs,
+                    self._lake,
+                    self._make_loader,
+                    audit,
+                    self._options,
+                    rows,
+                    owner=self.owner,
+                    on_day=self._on_day,
+                    on_progress=self._on_progress,
+                    on_row=self._on_row,
+                    clock=self._clock,
+                    sites=sites,
+                )
+                self._run = run
+                if self._stop_reason:  # asked for before there was anything to stop
+                    run.stop(self._stop_reason)
+                try:
+                    stopped = run.work_off()
+                except BaseException as error:
+                    stopped = self._lost_lease(job_id) if isinstance(error, LedgerError) else ""
+                    if not stopped:
+                        # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
+                        self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
+                        raise
+                result = self._end(job_id, run, None, stopped)
+            source = self._options.source
+            if result.successful and self._options.lands_sites:
+                ensure_sites(
+                    self._lake, self._jobs, self._client, source.account, is_narrowed=bool(source.site_code)
+                )  # fmt: skip
+            self._remove_expired_archives()
+            return result
+
+    def _sites(self) -> AccountSites:
+        """The sites whose rows make a day; one request, unless they were listed within the hour."""
+        return sites_for(self._jobs, self._client, self._options)
+
+    def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
+        """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
+        return (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).locked()
+
+    def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
+        """Compare the job with its plan, and its plan with the present.
+
+        Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
+        """
+        record = self._jobs.get_plan(job_id)
+        changed: list[str] = []
+        if record is not None:
+            changed = changes(Plan.read(record), self._client, self._lake, self._options, self._jobs, job_id)
+        refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
+
+    def _lost_lease(self, job_id: str) -> str:
+        """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
+        holder = self._jobs.get_job(job_id).lease_owner
+        return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
+
+    def _make_loader(self, observer: LoadObserver) -> Loader:
+        """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
+        account, seconds = self._options.source.account, self._jobs.recall(self._options.source.account, JOB_SECONDS)
+        return Loader(
+            self._client.unpaced(),
+            self._client.budget,
+            ThreadExchange(_THREADS),
+            replace(
+                self._options.loader,
+                # A run that fails fast ends as if its days had been read one after the other (BX-05).
+                in_order=self._options.on_error is OnError.FAIL_FAST,
+                lists_need_site=knows(self._jobs, account, LISTS_NEED_SITE),
+                job_seconds=seconds.content if seconds else None,
+            ),
+            observer=observer,
+            reader=PageReader(self._options.privacy, self._options.keeps_pages),
+            clock=self._clock,
+        )
+
+    def _take_up(self, job_id: str) -> list[JobRow]:
+        """Bring the job to `running` and its unfinished rows to pending; those rows."""
+        # Before anything is changed: a store that stays away is no reason to read a day again.
+        completed = [row for row in self._jobs.get_rows(job_id) if row.status is RowStatus.COMPLETED]
+        lost = [row for row in completed if not self._is_landed(row)]
+        if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
+            # It says running, but its lease was free: the executor that had it is gone.
+            self._jobs.update_status(
+                job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone", owner=self.owner
+            )
+        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
+        self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
+        for row in lost:
+            logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
+            self._jobs.reopen_row(row.id, owner=self.owner)
+        return self._jobs.get_pending_rows(job_id)
+
+    def _is_landed(self, row: JobRow) -> bool:
+        if self._options.states_only:
+            return bool(landed_facts(self._lake, row.day))
+        return is_landed(self._lake, row.day, row.site)
+
+    def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
+        """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
+        failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
+        try:
+            if failures:
+                message = f"{failures[0].day}: {failures[0].message}"
+                self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
+            self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
+            if status is None:
+                unfinished = bool(self._jobs.get_pending_rows(job_id))
+                status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
+            self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
+        except (LeaseLostError, InvalidStateTransition) as error:
+            # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
+            status = self._jobs.get_job(job_id).status
+            reason = reason or ("the job was cancelled" if status is JobStatus.CANCELLED else str(error))
+        measures = run.measures()
+        run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
+        return ExecutionResult(
+            job_id=job_id,
+            run_id=run.audit.run_id,
+            success=status is JobStatus.COMPLETED,
+            processed=measures.days,
+            successful=measures.succeeded,
+            failed=measures.failed,
+            pending=len(self._jobs.get_pending_rows(job_id)),
+            stopped=reason,
+            failures=failures,
+            measures=measures,
+        )
+
+    def _remove_expired_archives(self) -> None:
+        """What `SONNYS_ARCHIVE_DAYS` says is old enough."""
+        if self._options.archive_days is not None:
+            today = datetime.now(ZoneInfo(self._options.timezone)).date()
+            remove_expired(self._lake, self._options.archive_days, today)
+
+    @contextmanager
+    def _lease(self, job_id: str) -> Iterator[None]:
+        """Hold the job's lease, renewed by a heartbeat, while inside."""
+        seconds = self._options.lease_seconds
+        holder = self._jobs.get_job(job_id).lease_owner
+        if holder is not None and is_gone(holder):
+            # Killed on this machine: nobody has to wait until its lease runs out.
+            self._jobs.release_lease(job_id, holder)
+        self._jobs.acquire_lease(job_id, self.owner, seconds)
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(min(seconds / 3, _HEARTBEAT)):
+                try:
+                    self._jobs.renew_lease(job_id, self.owner, seconds)
+                    if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
+                        self.stop("the job was cancelled")
+                except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
+                    if not done.is_set():
+                        self.stop(f"the lease was lost ({type(error).__name__}: {error})")
+                    return
+
+        heartbeat = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
+        heartbeat.start()
+        try:
+            yield
+        finally:
+            done.set()
+            heartbeat.join()
+            self._jobs.release_lease(job_id, self.owner)
+
+
+def changes(
+    plan: Plan, client: SonnysClient, lake: Lake, options: ExecutorOptions, jobs: JobService, job_id: str
+) -> list[str]:  # fmt: skip
+    """What would run now that was not planned, in sentences (BX-03).
+
+    The sites are asked for last, since that may cost a request, and of another account another one's list would come. A
+    site that is new since the plan is read, too, and named in the log.
+    """
+    rows = jobs.get_rows(job_id)
+    as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
+    if changed := differences(plan, scope_of(client, lake, options, as_planned), rows):
+        return changed
+    sites = sites_for(jobs, client, options)
+    if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
+        logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
+    return differences(plan, scope_of(client, lake, options, sites), rows)
+
+
+def sites_for(
+    jobs: JobService, client: SonnysClient, options: ExecutorOptions, *, as_kept: bool = False
+) -> AccountSites:  # fmt: skip
+    """The sites that a configuration reads; see `account_sites`."""
+    return account_sites(
+        jobs,
+        client,
+        options.source.account,
+        load_by=options.load_by,
+        site_code=options.source.site_code,
+        as_kept=as_kept,
+    )
+
+
+def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions, sites: AccountSites = ALL_AT_ONCE) -> Scope:
+    """What a configuration reads from and lands in, for plans."""
+    source, privacy, loader = options.source, options.privacy, options.loader
+    pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
+    return Scope(
+        source.account,
+        client.base_url,
+        source.site_code,
+        options.timezone,
+        str(lake.root),
+        pii,
+        options.load_by.value,
+        sites.codes,
+        loader.proof,
+        loader.states,
+    )

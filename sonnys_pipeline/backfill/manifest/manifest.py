@@ -1,0 +1,293 @@
+"""The manifest of a job made `--from-csv`: the days that a CSV asks for, and the CSV with what became of them (BX-07).
+
+The day stands in a column `date` or `day`, the site, where one is asked for, in `site` or `site_code`; all other
+columns are their owner's and stay as they are, letter for letter. Seven columns are ours: `RESULT_COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from sonnys_pipeline.backfill.manifest.csv_text import CsvRecord, CsvText, MalformedCsvError
+from sonnys_pipeline.backfill.manifest.days import day_reader
+from sonnys_pipeline.ledger.models import JobRow, RowSpec, RowStatus
+from sonnys_pipeline.runtime.quoting import sentence
+
+#: What becomes of a row, in the order of the columns; see `RowResult`.
+RESULT_COLUMNS = ("status", "rows", "requests", "hashes", "path", "loaded_at", "error")
+#: Their names in a file whose owner has a column of one of these names already.
+PREFIXED_COLUMNS = tuple(f"sonnys_{name}" for name in RESULT_COLUMNS)
+_DAY_COLUMNS = ("date", "day")
+_SITE_COLUMNS = ("site", "site_code")
+#: What spreadsheets take for the beginning of a formula, in narrow and in wide letters: at the beginning of a cell, and
+#: behind whatever some spreadsheet takes for a delimiter, for the file may be opened in another dialect than its own.
+_FORMULA = re.compile("((?:^|[,;\t|])[ \"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+#: Characters of an error that are written; the ledger has all of it.
+_LONGEST_ERROR = 1000
+
+#: Day and site, as in `RowSpec`; the site is `None` for every site.
+RowKey = tuple[str, str | None]
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be read, used or written; one line with file, line and remedy. The file is unchanged."""
+
+
+class ManifestChangedError(ManifestError):
+    """The file is no longer what was read or last written: its owner's version stays, the results are in the ledger."""
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What became of one row.
+
+    Attributes:
+        status: `completed`, `failed`, `skipped` or `pending`.
+        rows: transactions landed; `None` where nothing was.
+        requests: HTTP requests spent, over all attempts.
+        hashes: load jobs that brought it, in order.
+        path: the file it became; `None` where nothing was landed.
+        loaded_at: when it was landed; `None` where it was not.
+        error: `Code: message`, or why it was skipped; empty where nothing went wrong.
+    """
+
+    status: RowStatus
+    rows: int | None = None
+    requests: int = 0
+    hashes: tuple[str, ...] = ()
+    path: str | None = None
+    loaded_at: datetime | None = None
+    error: str = ""
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """One text a result column, on one line, and none that a spreadsheet would execute, whatever its dialect.
+
+        Error and hashes are the server's words as much as ours: an apostrophe goes before what would be a formula, an
+        error ends after 1000 characters, and what cannot be printed is written with a backslash.
+        """
+        error = sentence(self.error)
+        texts = (
+            str(self.status),
+            "" if self.rows is None else str(self.rows),
+            str(self.requests),
+            " ".join(self.hashes),
+            self.path or "",
+            f"{self.loaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if self.loaded_at else "",
+            error if len(error) <= _LONGEST_ERROR else f"{error[: _LONGEST_ERROR - 3]}...",
+        )
+        return tuple(_harmless(text) for text in texts)
+
+
+def result_of(row: JobRow) -> RowResult:
+    """What the ledger knows of a row; one that is being read, or was when its executor died, is pending."""
+    return RowResult(
+        status=RowStatus.PENDING if row.status is RowStatus.RUNNING else row.status,
+        rows=row.rows,
+        requests=row.requests,
+        hashes=row.job_hashes,
+        path=row.path,
+        loaded_at=row.completed_at if row.status is RowStatus.COMPLETED else None,
+        error=": ".join(part for part in (row.error_code, row.error_message) if part),
+    )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A CSV of requested days, as it was when it was read.
+
+    Attributes:
+        path: the file, absolute; a link stays a link.
+        content: its bytes.
+    """
+
+    path: Path
+    content: bytes = field(repr=False)
+    _text: CsvText = field(repr=False)
+    _header: int  # which record it is
+    _specs: tuple[RowSpec | None, ...] = field(repr=False)  # one a record; none for blank lines and the header
+    _names: tuple[str, ...]
+    _names_at: int | None  # column of the first of them, where the file has them already
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """Read a manifest; all of it is checked before anything is made of it.
+
+        Raises:
+            ManifestError: when the file cannot be read, is no CSV, has no days, or has days that stand in it twice, or
+                are neither `YYYY-MM-DD` nor as a spreadsheet writes them (`days.py`).
+        """
+        path = Path(path).absolute()
+        content = _read(path)
+        try:
+            text = CsvText.parse(content, _DAY_COLUMNS)
+        except MalformedCsvError as error:
+            raise ManifestError(f"{path}, line {error.line}: {error.fault}. Nothing was changed.") from error
+        header = next((number for number, record in enumerate(text.records) if not record.is_blank), None)
+        if header is None:
+            raise ManifestError(
+                f"{path}, line 1: the file is empty; write a line with the column name date, and below it a day a "
+                "line. Nothing was changed."
+            )
+        names, names_at = _result_columns(path, text.records[header])
+        specs = _specs(path, text.records, header)
+        return cls(path, content, text, header, specs, names, names_at)
+
+    @property
+    def requests(self) -> list[RowSpec]:
+        """The rows that are asked for, in the order of the file."""
+        return [spec for spec in self._specs if spec]
+
+    def line_of(self, spec: RowSpec) -> int:
+        """The line, from 1, that asks for a row."""
+        return self._text.records[self._specs.index(spec)].line
+
+    def with_results(self, results: Mapping[RowKey, RowResult]) -> bytes:
+        """The file with these results in its result columns, which are put behind the owner's where there are none yet.
+
+        Rows without a result keep what stands there, or have empty cells; blank lines stay blank. Results of rows that
+        the file does not have are left out.
+        """
+        return self._text.to_bytes(self._with_result(number, results) for number in range(len(self._specs)))
+
+    def _with_result(self, number: int, results: Mapping[RowKey, RowResult]) -> CsvRecord:
+        record, spec = self._text.records[number], self._specs[number]
+        result = results.get((spec.day, spec.site)) if spec else None
+        if record.is_blank or (self._names_at is not None and result is None):
+            return record
+        values = self._names if number == self._header else result.values if result else ("",) * len(self._names)
+        at = len(record.cells) if self._names_at is None else self._names_at
+        ours = map(self._text.cell, values)
+        return CsvRecord(
+            record.line, (*record.cells[:at], *ours, *record.cells[at + len(self._names) :]), record.end
+        )  # fmt: skip
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # Reading a pipe would take away what a second look is to find, or wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ManifestError(f"{path} is not a file; name a CSV file, for the results are written back into it")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path} is not there; put it back, or name another one") from error
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read ({error.strerror or error}); mend its rights") from error
+
+
+def _result_columns(path: Path, header: CsvRecord) -> tuple[tuple[str, ...], int | None]:
+    """What the result columns are called in a file, and where they begin if it has them."""
+    names = header.values
+    for ours in (PREFIXED_COLUMNS, RESULT_COLUMNS):
+        for at in range(len(names) - len(ours) + 1):
+            if names[at : at + len(ours)] == ours:
+                return ours, at
+    there = {name.strip().casefold() for name in names}
+    if there.isdisjoint(RESULT_COLUMNS):
+        return RESULT_COLUMNS, None
+    if apart := [name for name in PREFIXED_COLUMNS if name in there]:
+        raise ManifestError(
+            f"{path}, line {header.line}: has {', '.join(apart)}, but not all of {', '.join(PREFIXED_COLUMNS)} side by "
+            "side in this order; put them so, or take them out. Nothing was changed."
+        )
+    return PREFIXED_COLUMNS, None
+
+
+def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[RowSpec | None, ...]:
+    """The row that each record asks for.
+
+    Raises:
+        ManifestError: for the first line that is at fault; it says how many more are.
+    """
+    width = len(records[header].cells)
+    day_column = _column(path, records[header], _DAY_COLUMNS)
+    site_column = _column(path, records[header], _SITE_COLUMNS)
+    if day_column is None:
+        found = ", ".join(_shown(name.strip()) for name in records[header].values)
+        raise ManifestError(
+            f"{path}, line {records[header].line}: no column is named date or day; it has {found}. Name the column of "
+            "the days date. Nothing was changed."
+        )
+    specs: list[RowSpec | None] = [None] * len(records)
+    whole = [record.values for record in records[header + 1 :] if len(record.cells) == width]
+    as_day = day_reader(values[day_column].strip() for values in whole)
+    lines: dict[RowSpec, int] = {}
+    faults: list[tuple[int, str]] = []
+    for number, record in enumerate(records[header + 1 :], start=header + 1):
+        values = record.values
+        if len(values) != width and not record.is_blank:
+            faults.append((record.line, _ragged(len(values), width)))
+        elif any(value.strip() for value in values):  # spreadsheets leave rows of empty cells behind
+            try:
+                day = as_day(values[day_column].strip())
+                spec = _spec(day, "" if site_column is None else values[site_column].strip())
+            except ValueError as error:
+                faults.append((record.line, str(error)))
+                continue
+            if spec in lines:
+                faults.append((record.line, _twice(spec, lines[spec])))
+            lines.setdefault(spec, record.line)
+            specs[number] = spec
+    if faults:
+        line, fault = faults[0]
+        more = f" (lines at fault beside it: {len(faults) - 1})" if len(faults) > 1 else ""
+        raise ManifestError(f"{path}, line {line}: {fault}{more}. Nothing was changed.")
+    if not lines:
+        raise ManifestError(
+            f"{path}, line {records[header].line}: has a header and no days below it; write a day a line. Nothing was "
+            "changed."
+        )
+    return tuple(specs)
+
+
+def _column(path: Path, header: CsvRecord, wanted: tuple[str, ...]) -> int | None:
+    """Where the one column of these names is, if there is one."""
+    names = [name.strip().casefold() for name in header.values]
+    found = [number for number, name in enumerate(names) if name in wanted]
+    if len(found) > 1:
+        both = " and ".join(_shown(header.values[number].strip()) for number in found)
+        raise ManifestError(
+            f"{path}, line {header.line}: {both} could both be the {wanted[0]}; rename one. Nothing was changed."
+        )
+    return found[0] if found else None
+
+
+def _spec(day: str, site: str) -> RowSpec:
+    if not site.isprintable():
+        raise ValueError(f"{_shown(site)} is not a site code; write it as the site list has it, in UTF-8")
+    try:
+        return RowSpec(day, site or None)
+    except ValueError as error:
+        raise ValueError(f"{_shown(day)} is not a day; write YYYY-MM-DD, such as 2026-11-02") from error
+
+
+def _twice(spec: RowSpec, line: int) -> str:
+    site = f" of site {spec.site}" if spec.site else ""
+    return f"{spec.day}{site} stands in line {line} already; take one of the two out"
+
+
+def _ragged(cells: int, width: int) -> str:
+    return (
+        f"has {cells} cell{'s' * (cells != 1)} where the header has {width}; add or take out delimiters, and quote a "
+        "cell that has one inside"
+    )
+
+
+def _shown(value: str) -> str:
+    """A cell in a message: quoted, on one line, not too long."""
+    return repr(value if len(value) <= 40 else f"{value[:37]}...")
+
+
+def _harmless(text: str) -> str:
+    """A text on one line that no spreadsheet executes."""
+    if not text.isprintable():
+        text = "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+        )
+    return _FORMULA.sub(r"\1'", text)

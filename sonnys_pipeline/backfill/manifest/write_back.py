@@ -1,0 +1,181 @@
+"""Results back into the CSV that asked for them: atomically, and never over its owner's changes (BX-07).
+
+The file is written beside its place and renamed into it, so that whoever opens it sees the old one or the new one. Its
+mode stays, and its owner where we may give files away; a link stays a link. A second name of the same file (a hard
+link) keeps the file as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestChangedError, ManifestError, RowKey, RowResult
+from sonnys_pipeline.runtime.processes import file_writer, is_dead_writer
+
+_PREFIX, _SUFFIX = ".sonnys-manifest.", ".tmp"
+#: How often, and how long in between (seconds), a lock is asked for that another process holds for milliseconds.
+_LOCK_ATTEMPTS, _LOCK_PAUSE = 40, 0.05
+#: How long nothing is written after a write, in times of what that took: a file of 200,000 rows takes seconds, and a
+#: run should not spend more than a twentieth of its time on it.
+_REST = 19
+
+
+class WriteBack:
+    """Writes the results of one job into its manifest."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        job_id: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Bind a manifest, as it was read, to a job; unfinished files of processes that died beside it are removed.
+
+        Args:
+            manifest: as it was read.
+            job_id: named in remedies.
+            sleep: waits between two attempts at the lock.
+            clock: monotonic seconds.
+        """
+        self._manifest, self._job_id, self._sleep, self._clock = manifest, job_id, sleep, clock
+        self._not_before = clock()
+        self._is_behind = False
+        self._standing = manifest.content
+        self._results: dict[RowKey, RowResult] = {}
+        _remove_leftovers(manifest.path.resolve().parent)
+
+    def note(self, results: Mapping[RowKey, RowResult]) -> None:
+        """Write these at once, or with later ones where the file is large; `flush` when nothing more comes.
+
+        What a killed process has noted and not written stands in the ledger.
+
+        Raises:
+            ManifestError: as `write`.
+        """
+        self._results.update(results)
+        self._is_behind = True
+        if self._clock() >= self._not_before:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was noted and is not written yet.
+
+        Raises:
+            ManifestError: as `write`.
+        """
+        if self._is_behind:
+            self.write({})
+
+    def write(self, results: Mapping[RowKey, RowResult]) -> None:
+        """Write these results, with those of earlier calls, refused ones included.
+
+        Results of rows that the manifest does not have are left out; nothing is written when nothing would change.
+
+        Raises:
+            ManifestChangedError: when the file is not what was read, or written here last; it stays as it is.
+            ManifestError: when it cannot be written; it is as it was.
+        """
+        begun = self._clock()
+        self._results.update(results)
+        self._is_behind = False
+        content = self._manifest.with_results(self._results)
+        path = self._manifest.path
+        try:
+            path.stat()  # says in the system's words what is wrong with a link, such as a loop
+            target = path.resolve()
+            with self._locked(target) as file:
+                self._refuse_changed(file.read())
+                if content != self._standing:
+                    self._replace(target, content, os.fstat(file.fileno()))
+        except FileNotFoundError as error:
+            raise ManifestChangedError(
+                f"{path} is no longer there; it was not made anew. Put it back, then run {self._remedy}"
+            ) from error
+        except OSError as error:
+            raise ManifestError(
+                f"{path} cannot be written ({error.strerror or error}); free space, or mend its rights and those of "
+                f"its folder, then run {self._remedy}"
+            ) from error
+        self._standing = content
+        self._not_before = self._clock() + _REST * (self._clock() - begun)
+
+    @property
+    def _remedy(self) -> str:
+        return f"`sonnys backfill write-back {self._job_id}`: the results are kept in the ledger"
+
+    def _refuse_changed(self, content: bytes) -> None:
+        if content != self._standing:
+            raise ManifestChangedError(
+                f"{self._manifest.path} was changed since it was read; it stays as it is. Look at the change, then run "
+                f"{self._remedy}"
+            )
+
+    @contextmanager
+    def _locked(self, target: Path) -> Iterator[BinaryIO]:
+        """The file, open, while no other process of ours replaces it.
+
+        The lock is on the file itself, for a lock file beside it would stay in its owner's folder; it goes when the
+        file is closed, however that happens.
+        """
+        for _ in range(_LOCK_ATTEMPTS):
+            with target.open("rb") as file:
+                locked = _lock(file)
+                # Whoever held the lock has put another file in this one's place: that one is to be locked.
+                if locked and os.path.samestat(os.fstat(file.fileno()), target.stat()):
+                    yield file
+                    return
+            if not locked:
+                self._sleep(_LOCK_PAUSE)
+        raise ManifestError(f"{target} is locked by another process; when that has ended, run {self._remedy}")
+
+    def _replace(self, target: Path, content: bytes, old: os.stat_result) -> None:
+        # A rename would go over a file that may not be written; its owner meant that it should not.
+        if not old.st_mode & 0o222 or not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
+        beside = target.with_name(f"{_PREFIX}{file_writer()}.{uuid.uuid4().hex}{_SUFFIX}")
+        try:
+            with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                with suppress(PermissionError):  # giving away is for root, and some file systems have no modes
+                    os.chown(beside, old.st_uid, old.st_gid)
+                with suppress(PermissionError):
+                    beside.chmod(stat.S_IMODE(old.st_mode))
+                # Without it a power cut could leave an empty file in the place of the owner's. That the rename itself
+                # lasts is not waited for: the ledger has the result.
+                os.fsync(file.fileno())
+            # An editor asks for no lock: look again at the last moment.
+            self._refuse_changed(target.read_bytes())
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether the lock was had, or cannot be had on this file system: then the comparison alone has to do."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_leftovers(folder: Path) -> None:
+    with suppress(OSError):  # a folder that cannot be listed or changed says so when the file is written
+        for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+            if is_dead_writer(path.name.removeprefix(_PREFIX).split(".")[0]):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,362 @@
+"""Plans: what a job would read, what that would cost, and whether it is still what was approved (BX-02, BX-03).
+
+A plan is frozen. Its fingerprint covers all that it says: which days and sites, from which account, API, site code and
+zone, into which lake, and what that was estimated to cost. Approval names the fingerprint; a run compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from itertools import cycle
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sonnys_pipeline.backfill.manifest.manifest import Manifest
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.client import RequestRate
+from sonnys_pipeline.client.resource import PAGE_SIZE
+from sonnys_pipeline.client.site_codes import is_in
+from sonnys_pipeline.ledger.errors import NotApprovedError, PlanDriftError, PlanError
+from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, PlanRecord, RowSpec
+
+#: Rows that a preview asks the API about, one cheap request each (BX-02).
+SAMPLE_ROWS = 20
+#: A page is submitted once and fetched once; what the loader spends beyond that is under one in a hundred.
+REQUESTS_PER_PAGE = 2
+#: Days that a message about drift names.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What days are read from and landed in; none of it is secret.
+
+    Attributes:
+        account: digest of the API id.
+        base_url: API root.
+        site_code: the site header; empty when there is none.
+        timezone: zone of the days.
+        data_url: root of the lake.
+        pii: what is kept of personal data, and of hashes which key makes them. Plans older than the setting kept all.
+        load_by: whether load jobs name a site. Plans older than the setting named none.
+        sites: codes of the sites that load jobs name; none where they name none.
+        proof: whether the API's own count of each day is compared.
+        states: whether `version-2` is read: `auto`, `on` or `off`.
+    """
+
+    account: str
+    base_url: str
+    site_code: str
+    timezone: str
+    data_url: str
+    pii: str = "keep"
+    load_by: str = "all"
+    sites: tuple[str, ...] = ()
+    proof: bool = False
+    states: str = "off"
+
+
+#: What a person calls the parts of a scope.
+_SCOPE_NAMES = {
+    "account": "the account (SONNYS_API_ID)",
+    "base_url": "SONNYS_BASE_URL",
+    "site_code": "SONNYS_SITE_CODE",
+    "timezone": "SONNYS_TIMEZONE",
+    "data_url": "SONNYS_DATA_URL",
+    "pii": "SONNYS_PII",
+    "load_by": "SONNYS_LOAD_BY",
+    "proof": "SONNYS_PROOF",
+    "states": "SONNYS_STATES",
+}
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A day to be read.
+
+    Attributes:
+        day: `YYYY-MM-DD`.
+        site: one site's code; `None` for all.
+        rows: transactions it has, or is taken to have.
+        pages: load jobs that they take.
+        sized: whether the API was asked; else it is an estimate from the days that were.
+        landed_rows: transactions that are landed and would be replaced; `None` where nothing is.
+    """
+
+    day: str
+    site: str | None
+    rows: int
+    pages: int
+    sized: bool
+    landed_rows: int | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan will cost: transactions, load jobs, requests, and seconds if the whole budget is ours.
+
+    `lists`: of the requests those to list endpoints, for counts and states.
+    """
+
+    rows: int
+    pages: int
+    requests: int
+    seconds: int
+    lists: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was previewed.
+
+    Attributes:
+        scope: from where, to where.
+        rows: the days to be read, in order.
+        too_old: days asked for that the API does not keep any more; they are not read.
+        left_out: days asked for that are landed, where only missing ones were wanted.
+        manifest: absolute path of the CSV that asked for them; `None` without one.
+        estimate: the bill.
+    """
+
+    scope: Scope
+    rows: tuple[PlannedRow, ...]
+    too_old: tuple[RowSpec, ...]
+    left_out: tuple[RowSpec, ...]
+    manifest: str | None
+    estimate: Estimate
+
+    @property
+    def content(self) -> str:
+        """All of it as JSON text, the same for the same plan; ASCII, since a path may hold what no database takes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the content."""
+        return _digest(self.content)
+
+    @property
+    def sized(self) -> tuple[PlannedRow, ...]:
+        """The rows that the API was asked about."""
+        return tuple(row for row in self.rows if row.sized)
+
+    @classmethod
+    def read(cls, record: PlanRecord) -> Plan:
+        """The plan that the ledger keeps.
+
+        Raises:
+            PlanError: when it is not what its fingerprint says: the ledger was changed by hand.
+        """
+        try:
+            kept: dict[str, Any] = json.loads(record.content)
+            plan = cls(
+                Scope(**{**kept["scope"], "sites": tuple(kept["scope"].get("sites", ()))}),
+                tuple(PlannedRow(**row) for row in kept["rows"]),
+                tuple(RowSpec(**spec) for spec in kept["too_old"]),
+                tuple(RowSpec(**spec) for spec in kept["left_out"]),
+                kept["manifest"],
+                Estimate(**kept["estimate"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise PlanError(f"the plan of job {record.job_id} cannot be read ({error}); make a new preview") from error
+        # Of the text that was kept: a plan of an older version lacks what scopes have got since.
+        if _digest(record.content) != record.fingerprint:
+            raise PlanDriftError(
+                f"the plan of job {record.job_id} is not what its fingerprint {record.fingerprint[:12]} says: it was "
+                "changed in the ledger; make a new preview"
+            )
+        return plan
+
+
+def make_plan(
+    requested: Sequence[RowSpec],
+    scope: Scope,
+    rate: RequestRate,
+    *,
+    size: Callable[[RowSpec], int],
+    landed_rows: Callable[[RowSpec], int | None],
+    first_kept: date,
+    missing_only: bool = False,
+    manifest: Path | None = None,
+) -> Plan:
+    """Size 20 rows for real, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
+
+    Args:
+        requested: days (and sites) in order, each once and over by now.
+        scope: from where, to where.
+        rate: the request budget.
+        size: transactions of a row, by one request; called at most `SAMPLE_ROWS` times.
+        landed_rows: transactions of a row that are landed, without a request.
+        first_kept: the first day that the API still keeps whole; older ones are left out, and say so.
+        missing_only: leave out what is landed.
+        manifest: the CSV that asked for them.
+    """
+    too_old = [spec for spec in requested if date.fromisoformat(spec.day) < first_kept]
+    landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
+    left_out = [spec for spec, rows in landed.items() if missing_only and rows is not None]
+    to_read = [spec for spec, rows in landed.items() if not (missing_only and rows is not None)]
+    known = {spec: size(spec) for spec in sample(to_read)}
+    guess = estimator(known)
+    rows = tuple(
+        PlannedRow(
+            spec.day,
+            spec.site,
+            rows=known[spec] if spec in known else guess(spec),
+            pages=pages_of(
+                known[spec] if spec in known else guess(spec),
+                spec.day,
+                scope.timezone,
+                sites=1 if spec.site else len(scope.sites),
+            ),
+            sized=spec in known,
+            landed_rows=landed[spec],
+        )
+        for spec in to_read
+    )
+    path = str(manifest.absolute()) if manifest else None
+    return Plan(scope, rows, tuple(too_old), tuple(left_out), path, _bill(rows, scope, rate))
+
+
+def sample(rows: Sequence[RowSpec]) -> list[RowSpec]:
+    """The rows that are sized, in their order: every site and every weekday in turn, each spread over its span."""
+    if len(rows) <= SAMPLE_ROWS:
+        return list(rows)
+    groups: dict[tuple[int, str | None], list[RowSpec]] = defaultdict(list)
+    sites = {site: number for number, site in enumerate(dict.fromkeys(spec.site for spec in rows))}
+    for spec in rows:
+        # Sites begin with different weekdays, so that many sites together show all of them.
+        weekday = date.fromisoformat(spec.day).weekday()
+        groups[(weekday + sites[spec.site]) % 7, spec.site].append(spec)
+    turns = sorted(groups, key=lambda group: (group[0], sites[group[1]]))
+    share = Counter[tuple[int, str | None]]()
+    for group in cycle(turns):
+        if share.total() == SAMPLE_ROWS:
+            break
+        if share[group] < len(groups[group]):
+            share[group] += 1
+    # One of each of so many equal parts of a group; further on in the part for each group, so that all of the span is
+    # seen.
+    chosen = {
+        groups[group][int((number + (turn + 0.5) / len(turns)) * len(groups[group]) / share[group])]
+        for turn, group in enumerate(turns)
+        for number in range(share[group])
+    }
+    return [spec for spec in rows if spec in chosen]
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode("ascii", "replace")).hexdigest()
+
+
+def pages_of(rows: int, day: str, timezone: str, *, sites: int = 1) -> int:
+    """Load jobs for so many transactions: 100 a page, a page at least for each window of the day, and of each site.
+
+    Of several sites, the last page of each is half full on the whole.
+    """
+    windows = len(Day.of(day, timezone).windows)
+    if sites <= 1:
+        return max(0, math.ceil(rows / PAGE_SIZE) - 1) + windows
+    return max(sites * windows, round(rows / PAGE_SIZE + sites * windows / 2))
+
+
+def list_requests_of(rows: int, day: str, scope: Scope) -> int:
+    """Requests to list endpoints: the day's count, and its states at 100 a page.
+
+    Live rows lack their states (contract, L4), so `auto` is taken to read them.
+    """
+    windows = len(Day.of(day, scope.timezone).windows)
+    states = max(windows, math.ceil(rows / PAGE_SIZE)) if scope.states != "off" and rows else 0
+    return windows * scope.proof + states
+
+
+def _bill(rows: Collection[PlannedRow], scope: Scope, rate: RequestRate) -> Estimate:
+    pages = sum(row.pages for row in rows)
+    lists = sum(list_requests_of(row.rows, row.day, scope) for row in rows)
+    requests = pages * REQUESTS_PER_PAGE + lists
+    # The first block is open at once; each further one opens when the one before it has passed.
+    blocks = max(0, math.ceil(requests / rate.requests) - 1)
+    return Estimate(sum(row.rows for row in rows), pages, requests, math.ceil(blocks * rate.seconds), lists)
+
+
+def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
+    """What a day that was not asked about likely has: the mean of its site's same weekdays, else of its site's days.
+
+    A wash has its week: Saturdays may bring half as much again as Tuesdays. Where a site was not sized at all, all
+    sized days count.
+    """
+    by_weekday: dict[tuple[str | None, int], list[int]] = defaultdict(list)
+    by_site: dict[str | None, list[int]] = defaultdict(list)
+    for spec, rows in known.items():
+        by_weekday[spec.site, date.fromisoformat(spec.day).weekday()].append(rows)
+        by_site[spec.site].append(rows)
+
+    def guess(spec: RowSpec) -> int:
+        weekday = by_weekday.get((spec.site, date.fromisoformat(spec.day).weekday()))
+        return round(fmean(weekday or by_site.get(spec.site) or known.values()))
+
+    return guess
+
+
+def differences(plan: Plan, scope: Scope, rows: Sequence[JobRow]) -> list[str]:
+    """What would run now that was not planned, or the other way round, in words; nothing when it is the same.
+
+    Args:
+        plan: as it was previewed.
+        scope: of the configuration that would run it.
+        rows: of the job, as the ledger has them.
+    """
+    found = []
+    before, now = asdict(plan.scope), asdict(scope)
+    for name, called in _SCOPE_NAMES.items():
+        if before[name] != now[name]:
+            found.append(f"{called} was {before[name] or '(none)'!r}, is {now[name] or '(none)'!r}")
+    # A site that is new since then is read, too, and named; one that is gone would be missing from every day.
+    if gone := [code for code in plan.scope.sites if not is_in(code, scope.sites)]:
+        found.append(f"sites are no longer listed: {', '.join(gone)}")
+    planned = {(row.day, row.site) for row in plan.rows} | {(spec.day, spec.site) for spec in plan.too_old}
+    found += _changed_days("the job", planned, {(row.day, row.site) for row in rows})
+    if plan.manifest is not None:
+        asked = {(spec.day, spec.site) for spec in Manifest.read(Path(plan.manifest)).requests}
+        found += _changed_days(plan.manifest, planned | {(spec.day, spec.site) for spec in plan.left_out}, asked)
+    return found
+
+
+def _changed_days(where: str, planned: set[tuple[str, str | None]], present: set[tuple[str, str | None]]) -> list[str]:
+    """Days that came or went, in words."""
+    parts = [("has besides", present - planned), ("lacks", planned - present)]
+    return [f"{where} {verb} {_named(days)}" for verb, days in parts if days]
+
+
+def _named(days: Collection[tuple[str, str | None]]) -> str:
+    names = sorted(f"{day} of site {site}" if site else day for day, site in days)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def refuse_unapproved(job: Job, record: PlanRecord | None, mode: JobMode, changed: Sequence[str]) -> None:
+    """Let pass what may run: unchanged, and approved where the mode demands it (BX-03).
+
+    Raises:
+        NotApprovedError: saying what to type.
+        PlanDriftError: saying what changed.
+    """
+    if changed:
+        raise PlanDriftError(
+            f"job {job.id} is not what was planned: {'; '.join(changed)}. Undo that, or make a new preview"
+        )
+    if mode is JobMode.AUTO:
+        return
+    if record is None:
+        raise NotApprovedError(
+            f"job {job.id} has no plan that could be approved; make one with: sonnys backfill preview, "
+            f"or run it unasked with: sonnys backfill run {job.id} --mode auto"
+        )
+    if not record.is_approved:
+        raise NotApprovedError(f"job {job.id} is not approved; type: sonnys backfill approve {job.id}")

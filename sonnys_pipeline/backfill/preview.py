@@ -1,0 +1,172 @@
+"""From what a person asks for to a pending job with a plan (BX-02)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from sonnys_pipeline.backfill.manifest.manifest import Manifest
+from sonnys_pipeline.backfill.plan import Plan, Scope, make_plan
+from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_day
+from sonnys_pipeline.client import AuthError, SonnysClient, ValidationError
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import LandedRows
+from sonnys_pipeline.landing.account_sites import SpanCounter
+from sonnys_pipeline.landing.transactions import Source, refuse_other_source
+from sonnys_pipeline.ledger.models import Job, JobMode, RowSpec
+from sonnys_pipeline.ledger.service import JobService
+
+#: The longest span that one request may name, in days: ten years. More is a slip of the keyboard.
+MOST_DAYS = 3660
+
+
+class RequestedDaysError(ValueError):
+    """The days asked for cannot be read; the message says which, why, and what to ask for instead."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        rows: days (and sites) in order.
+        missing_only: leave out what is landed.
+        manifest: the CSV that they come from.
+    """
+
+    rows: Sequence[RowSpec]
+    missing_only: bool = False
+    manifest: Manifest | None = None
+
+
+def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]:
+    """Every day from one to another, both included.
+
+    Raises:
+        RequestedDaysError: for what is no date, for dates in the wrong order, and for more than `MOST_DAYS` days.
+    """
+    first, last = (_date(text) for text in (start, end))
+    if last < first:
+        raise RequestedDaysError(f"the dates are reversed: {start} lies after {end}")
+    count = (last - first).days + 1
+    if count > MOST_DAYS:
+        raise RequestedDaysError(f"{start} … {end} are {count:,} days; ask for {MOST_DAYS:,} at most")
+    return [RowSpec((first + timedelta(days=number)).isoformat(), site) for number in range(count)]
+
+
+def preview(
+    request: Request,
+    scope: Scope,
+    jobs: JobService,
+    client: SonnysClient,
+    lake: Lake,
+    *,
+    command: str,
+    sites: Callable[[], Sequence[str]] = tuple,
+    now: datetime | None = None,
+) -> tuple[Job | None, Plan]:
+    """Size and estimate what is asked for, and make a pending job of it, which demands approval.
+
+    Nothing is kept before everything is known to be right: an error leaves no job behind.
+
+    Args:
+        request: what is asked for.
+        scope: from where, to where; see `executor.scope_of`.
+        jobs: the ledger.
+        client: asked about 20 rows at most, one request each.
+        lake: looked at for what is landed.
+        command: what was typed.
+        sites: codes of the sites that load jobs name; asked for when the days are known to be right, since it may cost
+            a request.
+        now: aware instant; left out, the present one.
+
+    Returns:
+        The job and its plan; no job where nothing is left to read.
+
+    Raises:
+        RequestedDaysError: when a day is not over yet, the API keeps none of them any more, or the CSV names a site
+            that the API refuses.
+        OtherSourceError: when a day is landed from another account, site or time zone.
+        SonnysError: when the API refuses, or cannot be asked.
+        LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
+    """
+    now = now or datetime.now(UTC)
+    last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
+    future = [spec.day for spec in request.rows if date.fromisoformat(spec.day) > last]
+    if future:
+        raise RequestedDaysError(f"{future[0]} is not over yet in {scope.timezone}: ask for days up to {last}")
+    if all(date.fromisoformat(spec.day) < first_kept for spec in request.rows):
+        raise RequestedDaysError(f"the API keeps six months: ask for days from {first_kept} on")
+
+    source = Source(scope.account, scope.site_code)
+    for day in dict.fromkeys(spec.day for spec in request.rows):
+        refuse_other_source(lake, day, source, scope.timezone)
+
+    scope = replace(scope, sites=tuple(sites()))
+    counter = SpanCounter(jobs, client, scope.account, scope.sites)
+
+    def size(spec: RowSpec) -> int:
+        day = Day.of(spec.day, scope.timezone)
+        span = {"startDate": int(day.start.timestamp()), "endDate": int(day.end.timestamp())}
+        try:
+            return counter.count(span, spec.site or scope.site_code or None)
+        except (AuthError, ValidationError) as error:
+            if not (request.manifest and spec.site and error.concerns_site):
+                raise
+            said = "; ".join(error.messages) or error.type
+            raise RequestedDaysError(
+                f"{request.manifest.path}, line {request.manifest.line_of(spec)}: the API does not know site "
+                f"{spec.site!r}, or the key may not read it ({said}). Nothing was changed."
+            ) from error
+
+    landed = LandedRows(lake)
+    plan = make_plan(
+        request.rows,
+        scope,
+        client.budget.rate,
+        size=size,
+        landed_rows=lambda spec: landed.of(spec.day, spec.site),
+        first_kept=first_kept,
+        missing_only=request.missing_only,
+        manifest=request.manifest.path if request.manifest else None,
+    )
+    if not plan.rows:
+        return None, plan
+    left_out = set(plan.left_out)
+    specs = [spec for spec in request.rows if spec not in left_out]
+    return _pending_job(jobs, plan, specs, command, first_kept), plan
+
+
+def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
+    """The job, its rows, and its plan; days that are too old stand in it as skipped."""
+    sites = {spec.site for spec in specs}
+    where = "" if sites == {None} else f", {_sites(sites)}"
+    days = sorted(spec.day for spec in specs)
+    name = f"backfill {days[0]} … {days[-1]}{where}"
+    job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
+    try:
+        if plan.too_old:
+            jobs.skip_rows_before(job.id, first_kept, f"older than the API keeps (from {first_kept} on)")
+        jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+        return jobs.get_job(job.id)
+    except BaseException:  # an interrupt too: without its plan nobody could approve it
+        jobs.delete_job(job.id)
+        raise
+
+
+def _sites(sites: set[str | None]) -> str:
+    """Which sites a job asks for, in words."""
+    named = sorted(site for site in sites if site)
+    one_by_one = f"site {named[0]}" if len(named) == 1 else f"{len(named)} sites"
+    return f"all sites and {one_by_one}" if None in sites else one_by_one
+
+
+def _date(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise RequestedDaysError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-11-10")
+    return day

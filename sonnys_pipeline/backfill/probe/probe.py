@@ -1,0 +1,313 @@
+"""How far back a site's records go, asked of the API within a budget of requests (BM-10).
+
+One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract, "Other
+endpoints"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
+
+The API includes both ends of a span, so a window is also told the row that lies exactly on the midnight after it. Only
+the answer has to be free of that: it is looked at once more, without its last second (`Looks.settle`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from sonnys_pipeline.backfill.probe.search import BudgetSpentError, Outcome, SearchResult, find_last
+from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_day
+from sonnys_pipeline.client import APIError, AuthError, RateLimitError, SonnysClient, ValidationError
+from sonnys_pipeline.client.client import worth_repeating
+from sonnys_pipeline.client.resource import PAGE_SIZE
+from sonnys_pipeline.client.site_codes import named_codes
+
+#: Days of one window: with an hour of daylight saving time more still shorter than every month, however it is counted.
+WINDOW_DAYS = 27
+#: How often one look is repeated. Few: the search asks for another window instead.
+MOST_REPETITIONS = 2
+#: A 400 that says nothing about the request and may heal (contract, "Errors").
+_PASSING_TROUBLE = "UnexpectedFailure"
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One request, and what it said.
+
+    Attributes:
+        first: the oldest day of its span.
+        last: the newest.
+        outcome: whether there is a record.
+        rows: how many; `None` where it failed.
+        error: what went wrong; empty unless it failed.
+    """
+
+    first: date
+    last: date
+    outcome: Outcome
+    rows: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a probe found out.
+
+    Attributes:
+        earliest: the first day with records; where not proven, records reach back to it at least, or to the midnight
+            that ends it. `None`: none seen.
+        latest: the last day with records; where not proven, records reach up to it at least.
+        proven: whether both are certain.
+        reason: why they are not; empty where they are.
+        oldest_kept: the first day that the API keeps; it cannot tell of records before.
+        looks: all requests, in order.
+    """
+
+    earliest: date | None
+    latest: date | None
+    proven: bool
+    reason: str
+    oldest_kept: date
+    looks: Sequence[Look]
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """How many requests had each outcome; all three are there."""
+        counted = Counter(look.outcome for look in self.looks)
+        return {outcome: counted[outcome] for outcome in Outcome}
+
+
+def probe_history(
+    client: SonnysClient,
+    *,
+    now: datetime,
+    timezone: str = "UTC",
+    site: str | None = None,
+    budget: int = 200,
+    on_look: Callable[[Look], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> History:
+    """Find the first and the last day with records, of those that the API keeps and that are over (BM-10).
+
+    About 15 requests: one for yesterday, ten or so that search for the first day and prove it, one more look at it. If
+    yesterday has no records, the last day is searched for in the same way, in what is known to hold some.
+
+    Args:
+        client: every request takes a place in its request budget, repeated ones too.
+        now: aware instant.
+        timezone: IANA name of the zone of the days.
+        site: code of one site; `None` for all that the key may see.
+        budget: the most requests, repeated ones included.
+        on_look: called after each request.
+        sleep: how to wait before a repetition, in seconds.
+
+    Raises:
+        AuthError: the credentials or the site are refused.
+        ValidationError: the API refuses the request, such as for a site that it does not know.
+    """
+    oldest, newest = first_kept_day(now, timezone), last_complete_day(now, timezone)
+    looks = Looks(client, timezone, site, budget, on_look, sleep)
+    yesterday = looks.settle(newest, newest)
+    # A last day that is known to be empty is left out: no window then ends with a midnight that is not searched.
+    top = newest - _ONE_DAY if yesterday is Outcome.NO_RECORD else newest
+    found, earliest = _first_day(looks, top, oldest)
+    if earliest is None:
+        return History(None, None, not found, found, oldest, looks.made)
+    if yesterday is Outcome.FAILED:
+        yesterday = looks.settle(newest, newest)
+    if yesterday is Outcome.SUCCESS:
+        return History(earliest, newest, not found, found, oldest, looks.made)
+    up_to, latest = _last_day(looks, earliest, newest - _ONE_DAY)
+    if yesterday is Outcome.FAILED:
+        up_to = up_to or f"{newest} could not be looked at"
+    reason = "; ".join(dict.fromkeys(part for part in (found, up_to) if part))
+    return History(earliest, latest, not reason, reason, oldest, looks.made)
+
+
+def _first_day(looks: Looks, top: date, oldest: date) -> tuple[str, date | None]:
+    """Search back from `top`: why the answer is not proven (empty: it is), and the first day with records."""
+    keys = _Keys(looks, top, oldest)
+    found = keys.search()
+    if found.last is None:
+        return found.reason, None
+    exact = looks.settle(*keys.window(found.last))
+    if exact is Outcome.FAILED:
+        return found.reason or "the day found could not be looked at again", keys.day(found.last)
+    # Nothing but the row on the midnight that ends the window: it is the day after that begins the records.
+    last = found.last if exact is Outcome.SUCCESS else found.last - 1
+    if last < 0:
+        return found.reason, None
+    if found.proven:
+        looks.known.append((keys.day(last), keys.day(last), Outcome.SUCCESS))
+    return found.reason, keys.day(last)
+
+
+def _last_day(looks: Looks, earliest: date, top: date) -> tuple[str, date]:
+    """Search from the newest window with records up to `top`: why not proven, and the last day with records."""
+    with_records = [first for first, _, outcome in looks.known if outcome is Outcome.SUCCESS]
+    keys = _Keys(looks, min(max([earliest, *with_records]), top), top)
+    found = keys.search()
+    return found.reason, earliest if found.last is None else max(earliest, keys.day(found.last))
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Days as keys of a search: 0 is `start`, the limit is `end`; either may be the older one."""
+
+    looks: Looks
+    start: date
+    end: date
+
+    @property
+    def limit(self) -> int:
+        """The key of `end`."""
+        return abs((self.end - self.start).days)
+
+    def day(self, key: int) -> date:
+        """The day of a key."""
+        return self.start + (key if self.end >= self.start else -key) * _ONE_DAY
+
+    def window(self, key: int) -> tuple[date, date]:
+        """The days of a key's window, the older one first."""
+        near, far = self.day(key), self.day(min(key + WINDOW_DAYS - 1, self.limit))
+        return min(near, far), max(near, far)
+
+    def search(self) -> SearchResult:
+        """The furthest day with records; bounded by requests, not by keys, some of which cost none."""
+        return find_last(
+            lambda key: self.looks.outcome(*self.window(key)),
+            limit=self.limit,
+            width=WINDOW_DAYS,
+            budget=self.limit + 1,
+        )
+
+
+@dataclass
+class Looks:
+    """Asks the API for spans of days: never for what is known, and never above the budget.
+
+    Attributes:
+        made: every request.
+        sites: codes to be asked for one by one, where the API refuses to look at all sites at once.
+        known: spans (first day, last day) that the API told about, a row on the midnight after them included.
+    """
+
+    client: SonnysClient
+    timezone: str
+    site: str | None
+    budget: int
+    on_look: Callable[[Look], None]
+    sleep: Callable[[float], None]
+    made: list[Look] = field(default_factory=list)
+    sites: list[str] | None = None
+    known: list[tuple[date, date, Outcome]] = field(default_factory=list)
+
+    def outcome(self, first: date, last: date) -> Outcome:
+        """Whether the span has records, or a row on the midnight that ends it.
+
+        Raises:
+            BudgetSpentError: when that is not known, and no request is left.
+        """
+        for start, end, said in self.known:
+            if said is Outcome.SUCCESS and first <= start and end <= last:
+                return said
+            if said is Outcome.NO_RECORD and start <= first and last <= end:
+                return said
+        rows = self._count(first, last)
+        if rows is None:
+            return Outcome.FAILED
+        self.known.append((first, last, Outcome.SUCCESS if rows else Outcome.NO_RECORD))
+        return self.known[-1][2]
+
+    def settle(self, first: date, last: date) -> Outcome:
+        """Whether the span has records, the midnight that ends it left out; failed also where no request is left."""
+        try:
+            outcome = self._settled(first, last)
+        except BudgetSpentError:
+            return Outcome.FAILED
+        if outcome is not Outcome.FAILED:
+            self.known.append((first, last, outcome))
+        return outcome
+
+    def _settled(self, first: date, last: date) -> Outcome:
+        """One request where the span has rows before its last second; else what lies in that second decides."""
+        rows = self._count(first, last, but_last_second=True)
+        if rows:
+            return Outcome.SUCCESS
+        total = None if rows is None else self._count(first, last)
+        if total is None:
+            return Outcome.FAILED
+        if not 0 < total <= PAGE_SIZE:  # more would be more than one request; a day too many does no harm
+            return Outcome.SUCCESS if total else Outcome.NO_RECORD
+        end = Day.of(last.isoformat(), self.timezone).end
+        second = {"startDate": int(end.timestamp()) - 1, "endDate": int(end.timestamp())}
+
+        def before_end(site: str | None) -> int:
+            return sum(row.date < end for row in self.client.unpaced().list(**second, site=site))
+
+        inside = self._ask_sites(first, last, before_end)
+        if inside is None:
+            return Outcome.FAILED
+        return Outcome.SUCCESS if inside else Outcome.NO_RECORD
+
+    def _count(self, first: date, last: date, *, but_last_second: bool = False) -> int | None:
+        """Rows of a span of days, both included; `None` if the API did not tell."""
+        start, end = Day.of(first.isoformat(), self.timezone).start, Day.of(last.isoformat(), self.timezone).end
+        until = int(end.timestamp()) - (1 if but_last_second else 0)
+        span = {"startDate": int(start.timestamp()), "endDate": until}
+        return self._ask_sites(first, last, lambda site: self.client.unpaced().count(**span, site=site))
+
+    def _ask_sites(self, first: date, last: date, call: Callable[[str | None], int]) -> int | None:
+        """One request; where lists have to name a site ([?] of the contract), site by site until one has rows.
+
+        Raises: as `_ask`.
+        """
+        if self.sites is None:
+            try:
+                return self._ask(first, last, partial(call, self.site))
+            except ValidationError as refused:
+                if self.site is not None or not refused.concerns_site:
+                    raise
+                self.sites = named_codes(self.client.sites.list())
+        rows: int | None = 0
+        for code in self.sites:
+            found = self._ask(first, last, partial(call, code))
+            if found:
+                return found
+            rows = None if found is None else rows
+        return rows
+
+    def _ask(self, first: date, last: date, call: Callable[[], int]) -> int | None:
+        """One request, repeated where that may heal; `None` when it did not.
+
+        Raises:
+            BudgetSpentError: before a request that would be one too many.
+            AuthError: no other request would do better.
+            ValidationError: the same.
+        """
+        repetitions = min(MOST_REPETITIONS, self.client.max_retries)
+        for attempt in range(repetitions + 1):
+            if len(self.made) >= self.budget:
+                raise BudgetSpentError
+            self.client.budget.acquire()
+            try:
+                rows = call()
+            except APIError as error:
+                self._note(Look(first, last, Outcome.FAILED, None, str(error)))
+                if isinstance(error, AuthError | ValidationError) and error.type != _PASSING_TROUBLE:
+                    raise
+                if isinstance(error, RateLimitError):
+                    self.client.budget.cool_down()
+                if attempt == repetitions or not worth_repeating(error, "GET", "/transaction"):
+                    return None
+                self.sleep(self.client.backoff_pause(attempt))
+            else:
+                self._note(Look(first, last, Outcome.SUCCESS if rows else Outcome.NO_RECORD, rows))
+                return rows
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _note(self, look: Look) -> None:
+        self.made.append(look)
+        self.on_look(look)

@@ -1,0 +1,82 @@
+"""Jobs whose executor is gone: found, and what a person can choose to do about them (BX-06)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from enum import StrEnum
+
+from sonnys_pipeline.ledger.errors import LedgerError
+from sonnys_pipeline.ledger.models import Job, JobStatus
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.runtime.processes import is_running, this_machine
+
+#: Seconds that putting a job in order may take; it is a handful of statements.
+_LEASE_SECONDS = 30.0
+#: More jobs than this were never running at once.
+_ALL = 1000
+
+
+class RecoveryChoice(StrEnum):
+    """What to do with an interrupted job."""
+
+    RESUME = "resume"  # read what is pending; what is landed stays and is not read again
+    RESTART = "restart"  # read every day again, landed ones included
+    CANCEL = "cancel"  # give it up; what is landed stays
+
+
+class NotInterruptedError(LedgerError):
+    """The job does not say running, or its executor is at work."""
+
+
+def check_interrupted_jobs(job_service: JobService) -> list[Job] | None:
+    """Jobs that say running but whose executor is gone, oldest first; `None` when there are none.
+
+    Gone is an executor whose lease ran out, and at once one that was a process of this machine and runs no more.
+    """
+    running = job_service.list_jobs(JobStatus.RUNNING, limit=_ALL)
+    free = {job.id for job in job_service.interrupted_jobs()}
+    found = [job for job in reversed(running) if job.id in free or is_gone(job.lease_owner or "")]
+    return found or None
+
+
+def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_service: JobService) -> Job:
+    """Put an interrupted job in order, as a person has chosen.
+
+    Args:
+        choice: `resume` and `restart` leave the job paused, with the days to be read pending; `cancel` ends it.
+        job_id: the job.
+        job_service: the ledger.
+
+    Returns:
+        The job as it is now; execute it where it was resumed or restarted.
+
+    Raises:
+        NotInterruptedError: when it does not say running, or its executor lives; nothing changes.
+        JobLeasedError: when another executor has taken it up at this very moment; nothing changes.
+        UnknownJobError: when there is no such job.
+        ValueError: for an unknown choice.
+    """
+    choice = RecoveryChoice(choice)
+    job = job_service.get_job(job_id)
+    if all(known.id != job_id for known in check_interrupted_jobs(job_service) or ()):
+        alive = ", and its executor is alive" if job.status is JobStatus.RUNNING else ""
+        raise NotInterruptedError(f"job {job_id} is {job.status}{alive}: there is nothing to recover")
+    if job.lease_owner is not None:
+        job_service.release_lease(job_id, job.lease_owner)
+    us = f"{this_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    job_service.acquire_lease(job_id, us, _LEASE_SECONDS)
+    try:
+        again = choice is RecoveryChoice.RESTART
+        job_service.reopen_rows(job_id, failed=again, running=True, completed=again, owner=us)
+        ends = JobStatus.CANCELLED if choice is RecoveryChoice.CANCEL else JobStatus.PAUSED
+        why = f"its executor is gone; {choice} was chosen"
+        return job_service.update_status(job_id, ends, by=us, why=why, owner=us)
+    finally:
+        job_service.release_lease(job_id, us)
+
+
+def is_gone(owner: str) -> bool:
+    """Whether a lease's owner was a process of this machine that runs no more; of other machines nobody can tell."""
+    machine, _, process = owner.rpartition(":")[0].rpartition(":")
+    return machine == this_machine() and process.isdigit() and not is_running(int(process))

@@ -1,0 +1,123 @@
+"""A local day as UTC windows that the API accepts, and which days it still keeps (contract, "Time", "Batch jobs")."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+#: The longest span of one load job (contract, "Batch jobs").
+LONGEST_WINDOW = timedelta(hours=24)
+#: How far back the API reaches (contract, "Batch jobs").
+MONTHS_KEPT = 6
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A half-open span `[start, end)` of at most 24 hours, aware UTC, on whole seconds."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse what the API would refuse, or what would be ambiguous."""
+        for instant in (self.start, self.end):
+            if instant.utcoffset() != timedelta(0) or instant.microsecond:
+                raise ValueError(f"a window needs aware UTC instants on whole seconds, not {instant!r}")
+        if not timedelta(0) < self.end - self.start <= LONGEST_WINDOW:
+            raise ValueError(f"a window lasts up to 24 hours, not {self.end - self.start}")
+
+    def __contains__(self, instant: datetime) -> bool:
+        """Whether a row of this instant belongs here: the start does, the end does not."""
+        return self.start <= instant < self.end
+
+    def __str__(self) -> str:
+        """ISO 8601 interval."""
+        return f"{self.start:%Y-%m-%dT%H:%M:%SZ}/{self.end:%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def params(self) -> dict[str, int]:
+        """`startDate` and `endDate` in Unix seconds.
+
+        The end is asked for as it stands, although the API may include it: an end one second earlier would miss a row
+        at 23:59:59.6. What lies on the end is cut off on arrival.
+        """
+        return {"startDate": int(self.start.timestamp()), "endDate": int(self.end.timestamp())}
+
+
+@dataclass(frozen=True)
+class Day:
+    """One local day.
+
+    Attributes:
+        key: partition key, `YYYY-MM-DD`.
+        timezone: IANA name of the zone whose midnight begins the day.
+        windows: one window, or two on a day of 25 hours, in order and without a gap.
+    """
+
+    key: str
+    timezone: str
+    windows: tuple[Window, ...]
+
+    @classmethod
+    def of(cls, key: str, timezone: str = "UTC") -> Day:
+        """The day of a partition key in a zone; 23, 24 or 25 hours long.
+
+        Raises:
+            ValueError: when the key is not a date.
+        """
+        day = date.fromisoformat(key)
+        if day.isoformat() != key:
+            raise ValueError(f"{key!r} is not a day; write YYYY-MM-DD")
+        zone = ZoneInfo(timezone)
+        start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+        return cls(key, timezone, tuple(_split(start, end)))
+
+    @property
+    def start(self) -> datetime:
+        """First instant, aware UTC."""
+        return self.windows[0].start
+
+    @property
+    def end(self) -> datetime:
+        """First instant of the next day, aware UTC."""
+        return self.windows[-1].end
+
+
+def first_kept_day(now: datetime, timezone: str) -> date:
+    """The first local day that the API still has from its first instant on.
+
+    It keeps six months (contract, "Batch jobs"); whether it counts them by the day or by the instant is not known, so
+    the later one of the two readings is taken.
+
+    Args:
+        now: aware instant.
+        timezone: IANA name of the zone of the days.
+    """
+    now = now.astimezone(UTC)  # the API counts in UTC
+    months = now.year * 12 + now.month - 1 - MONTHS_KEPT
+    year, month = months // 12, months % 12 + 1
+    oldest = now.replace(year=year, month=month, day=min(now.day, calendar.monthrange(year, month)[1]))
+    zone = ZoneInfo(timezone)
+    day = oldest.astimezone(zone).date()
+    return day if _midnight(day, zone) >= oldest else day + timedelta(days=1)
+
+
+def last_complete_day(now: datetime, timezone: str) -> date:
+    """The last local day that is over: the API refuses windows that end in the future (contract, "Batch jobs")."""
+    return now.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins, in UTC; where clocks jump over midnight, that is the jump."""
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def _split(start: datetime, end: datetime) -> Iterator[Window]:
+    """Windows of at most 24 hours; the remainder comes last."""
+    while start < end:
+        cut = min(start + LONGEST_WINDOW, end)
+        yield Window(start, cut)
+        start = cut

@@ -1,0 +1,283 @@
+"""What the verbs of `sonnys backfill` do, running a job aside (`run.py`): call, print, exit code."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, requests_of_job
+from sonnys_pipeline.backfill.executor import changes, scope_of, sites_for
+from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestError, RowKey, RowResult, result_of
+from sonnys_pipeline.backfill.manifest.write_back import WriteBack
+from sonnys_pipeline.backfill.plan import Plan
+from sonnys_pipeline.backfill.preview import Request, RequestedDaysError, days_between
+from sonnys_pipeline.backfill.preview import preview as make_preview
+from sonnys_pipeline.backfill.recovery import NotInterruptedError, check_interrupted_jobs
+from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.workspace import executor_options, open_job_service, open_lake
+from sonnys_pipeline.cli.account import load_settings, to_type
+from sonnys_pipeline.cli.backfill import output as show
+from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
+from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
+from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.landing.account_sites import NoNamedSiteError
+from sonnys_pipeline.ledger.errors import (
+    AmbiguousJobError,
+    InvalidStateTransition,
+    LedgerError,
+    NotApprovedError,
+    PlanDriftError,
+    PlanError,
+    UnknownJobError,
+)
+from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.runtime.private_folder import StateUnwritableError
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What the floors below raise on purpose ends the command with one line, and the exit code that fits."""
+    try:
+        yield
+    except (NotApprovedError, PlanDriftError) as error:
+        refuse(str(error), NOT_APPROVED)
+    except (
+        SettingsError, NoNamedSiteError, RequestedDaysError, ManifestError, UnknownJobError, AmbiguousJobError,
+        InvalidStateTransition,
+        NotInterruptedError, PlanError,
+    ) as error:  # fmt: skip
+        refuse(str(error), WRONG_USAGE)
+    except (AuthError, ValidationError) as error:
+        # A site that is nowhere is refused as a parameter, with 422, where the API looks at parameters first.
+        if error.concerns_site:
+            said = "; ".join(error.messages) or error.type
+            refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
+        refuse(str(error), FAILED)
+    except (SonnysError, LedgerError, LakeError, StateUnwritableError) as error:
+        refuse(str(error), FAILED)
+
+
+def preview(
+    start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool, as_json: bool
+) -> None:
+    """Make a job and print its plan."""
+    with one_line_errors():
+        request = _request(start, end, site, csv, missing_only=missing_only)
+        settings = load_settings()
+        settings.require_credentials()
+        with open_job_service(settings) as jobs, settings.open_client() as client:
+            lake = open_lake(settings)
+            options = executor_options(settings, OnError.FAIL_FAST)
+            job, plan = make_preview(
+                request,
+                scope_of(client, lake, options),
+                jobs,
+                client,
+                lake,
+                command=command_line(),
+                sites=lambda: sites_for(jobs, client, options).codes,
+            )
+            if not as_json:
+                notice_interrupted(jobs)
+    if as_json:
+        print_json(show.plan_document(job, plan))
+    else:
+        show.plan(job, plan, settings.start_date)
+
+
+def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
+    """Approve the plan as it stands, if what would run is still what it says."""
+    with one_line_errors():
+        settings = load_settings()
+        with open_job_service(settings) as jobs:
+            job_id = jobs.find_job_id(job_id)
+            record = jobs.get_plan(job_id)
+            if record is None:
+                refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
+            plan = Plan.read(record)
+            settings.require_credentials()
+            with settings.open_client() as client:  # it tells what a run would read from
+                options = executor_options(settings, OnError.FAIL_FAST)
+                changed = changes(plan, client, open_lake(settings), options, jobs, job_id)
+            if changed:
+                raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
+            record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
+    if as_json:
+        approved_at = record.approved_at.isoformat() if record.approved_at else None
+        print_json(
+            {
+                "job_id": job_id,
+                "fingerprint": record.fingerprint,
+                "approved_by": record.approved_by,
+                "approved_at": approved_at,
+                "estimated": asdict(plan.estimate),
+            }
+        )
+    else:
+        show.approval(record, plan)
+
+
+def cancel(job_id: str, why: str, *, as_json: bool) -> None:
+    """Give a job up."""
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
+        job_id = jobs.find_job_id(job_id)
+        was = jobs.get_job(job_id)
+        job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
+    if as_json:
+        print_json({"job_id": job_id, "status": job.status, "was": was.status})
+    else:
+        soon = "; its process stops within seconds" if was.status is JobStatus.RUNNING else ""
+        messages.print(f"Job {job_id} is cancelled{soon}. What it has landed stays.")
+
+
+def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
+    """Print jobs, newest first."""
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
+        found = jobs.list_jobs(JobStatus(status) if status else None, limit)
+        interrupted = {job.id for job in check_interrupted_jobs(jobs) or ()}
+    if as_json:
+        print_json({"jobs": [show.job_document(job, interrupted=job.id in interrupted) for job in found]})
+    else:
+        show.jobs(found, interrupted)
+
+
+def status(job_id: str, *, as_json: bool) -> None:
+    """Print where a job stands."""
+    with one_line_errors():
+        settings = load_settings()
+    with one_line_errors(), open_job_service(settings) as jobs:
+        job_id = jobs.find_job_id(job_id)
+        summary = jobs.get_job_summary(job_id)
+        record = jobs.get_plan(job_id)
+        failed = jobs.get_failed_rows(job_id)
+        interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
+        plan = Plan.read(record) if record else None
+        log = jobs.transitions(job_id)
+    requests = requests_sent(settings, summary)
+    if as_json:
+        print_json(show.status_document(summary, record, plan, failed, requests=requests, interrupted=interrupted))
+    else:
+        show.status(summary, record, plan, failed, log, requests=requests, interrupted=interrupted)
+
+
+def write_back(job_id: str, *, as_json: bool) -> None:
+    """Write what the ledger knows into the job's CSV, as that is now."""
+    with one_line_errors(), open_job_service(load_settings()) as jobs:
+        job_id = jobs.find_job_id(job_id)
+        record = jobs.get_plan(job_id)
+        plan = Plan.read(record) if record else None
+        if plan is None or plan.manifest is None:
+            refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
+        if jobs.get_job(job_id).is_leased(datetime.now(UTC)):
+            refuse(f"job {job_id} is running and writes its results by itself: wait until it has ended", FAILED)
+        rows = jobs.get_rows(job_id)
+        manifest = Manifest.read(plan.manifest)
+        asked = {(spec.day, spec.site) for spec in manifest.requests}
+        lost = [row for row in rows if (row.day, row.site) not in asked]
+        WriteBack(manifest, job_id).write(results(rows))
+    written = len(rows) - len(lost)
+    if as_json:
+        gone = [{"day": row.day, "site": row.site} for row in lost]
+        print_json({"job_id": job_id, "path": plan.manifest, "written": written, "not_in_the_file": gone})
+        return
+    messages.print(f"{written} results written into {plan.manifest}.")
+    if lost:
+        named = ", ".join(f"{row.day}{f' of site {row.site}' if row.site else ''}" for row in lost[:5])
+        messages.print(f"{len(lost)} rows of the job are not in the file any more: {named}.")
+
+
+def reconcile(*, as_json: bool) -> None:
+    """Tell Dagster of landed days that it does not know."""
+    from sonnys_pipeline.orchestration.account import Account
+    from sonnys_pipeline.orchestration.events.runless import RunlessDays
+    from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
+
+    with one_line_errors():
+        settings = load_settings()
+        lake = open_lake(settings)
+        try:
+            instance = configured_instance()
+        except InstanceError as error:
+            refuse(str(error), FAILED)
+        if instance is None:
+            refuse('DAGSTER_HOME is not set: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster", then try again')
+        with instance:
+            days = RunlessDays(instance, lake, source=command_line(), account=Account(settings.account_name))
+            days.reconcile()
+    if as_json:
+        print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
+    else:
+        known = len(lake.partitions("transactions")) - len(days.reported) - len(days.observed) - len(days.problems)
+        messages.print(f"Dagster knew {known} landed days and was told of {len(days.reported)} more.")
+        for day in days.observed:
+            messages.print(f"{day} holds some sites only: told as an observation, not as a materialization.")
+        for problem in days.problems:
+            messages.print(problem)
+    if days.problems:
+        sys.exit(FAILED)
+
+
+def requests_sent(settings: Settings, summary: JobSummary) -> int:
+    """Requests that a job has cost: by its audits, or by the ledger where those have been cleared away."""
+    return max(summary.requests, requests_of_job(settings.state_dir / AUDIT_FOLDER, summary.job.id))
+
+
+def results(rows: list[JobRow]) -> dict[RowKey, RowResult]:
+    """What became of rows, as a manifest takes it."""
+    return {(row.day, row.site): result_of(row) for row in rows}
+
+
+def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]:
+    """Tell of jobs whose process is gone; those."""
+    found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
+    for job in found:
+        remedy = f"Type: {to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
+        if job.dagster_run is not None:
+            remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
+        messages.print(
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
+        )
+    return found
+
+
+def _whoami() -> str:
+    """The user of this machine; by number where he has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def command_line() -> str:
+    """What was typed, for the record; none of the options is secret. A path may hold bytes that are no text."""
+    return shlex.join(["sonnys", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
+
+
+def _request(start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool) -> Request:
+    """The days that the options ask for.
+
+    Raises:
+        RequestedDaysError: for options that do not go together.
+    """
+    if site == "":
+        raise RequestedDaysError("--site is empty: leave it out for every site")
+    if csv is None:
+        if not (start and end):
+            raise RequestedDaysError("name the days: --start DAY and --end DAY, or --from-csv FILE")
+        return Request(days_between(start, end, site), missing_only)
+    if start or end:
+        raise RequestedDaysError("--from-csv names the days by itself: leave out --start and --end")
+    manifest = Manifest.read(csv)
+    rows = manifest.requests
+    if site is not None:
+        raise RequestedDaysError("--from-csv names the sites, too, in a column site: leave out --site")
+    return Request(rows, missing_only, manifest)

@@ -1,0 +1,337 @@
+"""Plans, jobs and bills: as tables for people, and as the documents of `--json` (DESIGN, "Faces that stay stable")."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from rich.table import Table
+
+from sonnys_pipeline.backfill.executor import ExecutionResult
+from sonnys_pipeline.backfill.plan import Plan
+from sonnys_pipeline.backfill.progress import duration
+from sonnys_pipeline.cli.account import to_type
+from sonnys_pipeline.cli.output import Screen
+from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, Transition
+
+__all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
+           "status_document"]  # fmt: skip
+
+#: Failed days that are shown one by one.
+_SHOWN_FAILURES = 20
+#: Sites that one line names.
+_NAMED_SITES = 5
+
+#: In a pipe or a file nobody knows a width: nothing is cut off there.
+_out = Screen(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
+
+
+def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
+    """A preview, for `--json`; `job_id` is null where nothing was left to read."""
+    replaced = [row for row in planned.rows if row.landed_rows is not None]
+    return {
+        "job_id": job.id if job else None,
+        "fingerprint": planned.fingerprint,
+        "total_rows": len(planned.rows) + len(planned.too_old),
+        "preview_rows": len(planned.sized),
+        "additional_rows": len(planned.rows) - len(planned.sized),
+        "estimated": asdict(planned.estimate),
+        "replaces": {"days": len(replaced), "rows": sum(row.landed_rows or 0 for row in replaced)},
+        "too_old": [asdict(spec) for spec in planned.too_old],
+        "left_out": [asdict(spec) for spec in planned.left_out],
+        "rows": [asdict(row) for row in planned.rows],
+    }
+
+
+def _named(sites: Sequence[str]) -> str:
+    """A few sites, and how many more there are."""
+    more = f" and {len(sites) - _NAMED_SITES:,} more" if len(sites) > _NAMED_SITES else ""
+    return f"{', '.join(sites[:_NAMED_SITES])}{more}"
+
+
+def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
+    """A preview, for a person."""
+    if job is None:
+        _out.print(f"Nothing is missing: all {len(planned.left_out)} days asked for are landed.")
+        return
+    _out.print(_sample(planned))
+    estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
+    facts.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
+    facts.add_row("rows", f"about {estimate.rows:,}")
+    facts.add_row("pages", f"about {estimate.pages:,}")
+    lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists else ""
+    facts.add_row("requests", f"about {estimate.requests:,}{lists}")
+    if len(planned.scope.sites) > 1:
+        facts.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
+    facts.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
+    replaced = [row for row in planned.rows if row.landed_rows is not None]
+    if replaced:
+        rows = sum(row.landed_rows or 0 for row in replaced)
+        facts.add_row("replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out")
+    if planned.left_out:
+        facts.add_row("left out", f"{_days(len(planned.left_out))} landed already")
+    if planned.too_old:
+        days = sorted(spec.day for spec in planned.too_old)
+        span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
+        facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
+    unsized = sorted(sites - {row.site for row in planned.sized})
+    if unsized:
+        facts.add_row("not asked", f"whether the API knows {_named(unsized)}: no day of them was sized")
+    unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
+    if unseen:
+        facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
+                      "partition for them")  # fmt: skip
+    _out.print(facts)
+    _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
+    approve, run = (to_type(f"sonnys backfill {verb} {job.id}") for verb in ("approve", "run"))
+    _out.print(f"  {approve}\n  {run}")
+
+
+def _sample(planned: Plan) -> Table:
+    """The rows that were sized, and one line for the others."""
+    with_sites = any(row.site for row in planned.rows)
+    table = Table("day", title="Sized by the API, one request each", title_justify="left")
+    if with_sites:
+        table.add_column("site")
+    for name in ("rows", "pages", "landed"):
+        table.add_column(name, justify="right")
+    for row in planned.sized:
+        landed = "" if row.landed_rows is None else f"{row.landed_rows:,}"
+        table.add_row(
+            row.day, *([row.site or "(all)"] if with_sites else []), f"{row.rows:,}", f"{row.pages:,}", landed
+        )
+    rest = [row for row in planned.rows if not row.sized]
+    if rest:
+        table.add_section()
+        replaced = sum(row.landed_rows is not None for row in rest)
+        rows, pages = sum(row.rows for row in rest), sum(row.pages for row in rest)
+        table.add_row(
+            f"{len(rest):,} more", *([""] if with_sites else []), f"≈ {rows:,}", f"≈ {pages:,}",
+            f"{replaced:,} days" if replaced else "",
+        )  # fmt: skip
+    return table
+
+
+def approval(record: PlanRecord, planned: Plan) -> None:
+    """What was approved, for a person."""
+    estimate = planned.estimate
+    _out.print(
+        f"Approved by {record.approved_by}: {_days(len(planned.rows))}, about {estimate.requests:,} requests, "
+        f"{_about(estimate.seconds)}; plan {record.fingerprint[:12]}. Next:\n  "
+        + to_type(f"sonnys backfill run {record.job_id}")
+    )
+
+
+def run_document(
+    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
+) -> dict[str, Any]:
+    """How a run ended, for `--json`: `spent` is this run's, `job` what all its runs came to."""
+    measures = result.measures
+    return {
+        "job_id": result.job_id,
+        "run_id": result.run_id,
+        "status": summary.job.status,
+        "success": result.success,
+        "processed": result.processed,
+        "successful": result.successful,
+        "failed": result.failed,
+        "pending": result.pending,
+        "stopped": result.stopped,
+        "failures": [asdict(failure) for failure in result.failures],
+        "estimated": asdict(planned.estimate) if planned else None,
+        "spent": {
+            "rows": measures.rows,
+            "pages": measures.pages,
+            "requests": measures.requests,
+            "seconds": measures.seconds,
+        },
+        "job": {
+            "successful_rows": summary.successful_rows,
+            "failed_rows": summary.failed_rows,
+            "rows": summary.rows,
+            "pages": _pages(rows),
+            "requests": requests,
+        },
+        "measures": asdict(measures),
+    }
+
+
+def bill(
+    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
+) -> None:
+    """How a run ended, for a person: what was done, estimated against spent by all its runs, and what failed."""
+    job, measures = summary.job, result.measures
+    _out.print(
+        f"{summary.successful_rows:,} of {summary.total_rows:,} days landed"
+        f"{f', {summary.failed_rows:,} failed' if summary.failed_rows else ''}"
+        f"{f', {summary.skipped_rows:,} skipped' if summary.skipped_rows else ''}"
+        f"{f', {result.pending:,} still to be read' if result.pending else ''}: the job is {job.status}."
+    )
+    if result.stopped:
+        _out.print(f"It stopped: {result.stopped}.")
+    table = Table("", "estimated", "spent", title="The bill", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    estimate = planned.estimate if planned else None
+    lines = [
+        ("rows", estimate.rows if estimate else None, summary.rows),
+        ("pages", estimate.pages if estimate else None, _pages(rows)),
+        ("requests", estimate.requests if estimate else None, requests),
+    ]
+    for name, guessed, spent in lines:
+        table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
+    table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))
+    _out.print(table)
+    if measures.pages:
+        _out.print(
+            f"{measures.requests_per_page:.2f} requests a page; {duration(measures.budget_wait)} waited for the "
+            f"budget; a day took {measures.p50_seconds:.1f} s (p50), {measures.p95_seconds:.1f} s (p95)."
+        )
+    for failure in result.failures[:_SHOWN_FAILURES]:
+        where = f"{failure.day}{f' of site {failure.site}' if failure.site else ''}"
+        _out.print(f"  {where}: {failure.error}: {failure.message}")
+
+
+def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
+    """A job in a list, for `--json`."""
+    return {
+        "job_id": job.id,
+        "name": job.name,
+        "status": job.status,
+        "interrupted": interrupted,
+        "mode": job.mode,
+        "total_rows": job.total_rows,
+        "processed_rows": job.processed_rows,
+        "successful_rows": job.successful_rows,
+        "failed_rows": job.failed_rows,
+        "created_at": job.created_at.isoformat(),
+        "completed_at": job.completed_at.isoformat() if job.completed_at else None,
+        "original_command": job.original_command,
+    }
+
+
+def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
+    """Jobs, for a person."""
+    if not found:
+        _out.print(f"No jobs yet. Make one with: {to_type('sonnys backfill preview --start DAY --end DAY')}")
+        return
+    # A job's id is there to be copied, and begins with the instant of its making: it is never cut off. On 80 columns
+    # there is just room for a span of days beside it.
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("job", "status", "landed", "failed"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "failed" else "left")
+    table.add_column("what", overflow="fold", no_wrap=False)
+    for job in found:
+        status = "interrupted" if job.id in interrupted else str(job.status)
+        days = f"{job.successful_rows:,} of {job.total_rows:,}"
+        table.add_row(job.id, status, days, f"{job.failed_rows:,}", job.name.removeprefix("backfill "))
+    _out.print(table)
+
+
+def status_document(
+    summary: JobSummary,
+    record: PlanRecord | None,
+    planned: Plan | None,
+    failed: Sequence[JobRow],
+    *,
+    requests: int,
+    interrupted: bool,
+) -> dict[str, Any]:
+    """Where a job stands, for `--json`."""
+    return {
+        **job_document(summary.job, interrupted=interrupted),
+        "pending_rows": summary.pending_rows + summary.running_rows,
+        "skipped_rows": summary.skipped_rows,
+        "rows": summary.rows,
+        "requests": requests,
+        "seconds": round(summary.seconds, 3),
+        "estimated": asdict(planned.estimate) if planned else None,
+        "fingerprint": record.fingerprint if record else None,
+        "approved_by": record.approved_by if record else None,
+        "approved_at": record.approved_at.isoformat() if record and record.approved_at else None,
+        "error_code": summary.job.error_code,
+        "error_message": summary.job.error_message,
+        "failures": [
+            {"day": row.day, "site": row.site, "error": row.error_code, "message": row.error_message} for row in failed
+        ],
+    }
+
+
+def status(
+    summary: JobSummary,
+    record: PlanRecord | None,
+    planned: Plan | None,
+    failed: Sequence[JobRow],
+    log: Sequence[Transition],
+    *,
+    requests: int,
+    interrupted: bool,
+) -> None:
+    """Where a job stands, for a person."""
+    job = summary.job
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("job", job.id)
+    facts.add_row("what", job.name)
+    facts.add_row("status", f"{job.status}{', but its process is gone' if interrupted else ''}")
+    facts.add_row("mode", _mode(job, record))
+    facts.add_row(
+        "days",
+        f"{summary.total_rows:,}: {summary.successful_rows:,} landed, {summary.failed_rows:,} failed, "
+        f"{summary.pending_rows + summary.running_rows:,} to be read, {summary.skipped_rows:,} skipped",
+    )
+    facts.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
+    facts.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")
+    if job.started_at:
+        until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
+        ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""
+        facts.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
+    if job.error_code and not failed:  # else it is said with its day
+        facts.add_row("error", f"{job.error_code}: {job.error_message}")
+    _out.print(facts)
+    for row in failed[:_SHOWN_FAILURES]:
+        where = f"{row.day}{f' of site {row.site}' if row.site else ''}"
+        _out.print(f"  {where}: {row.error_code}: {row.error_message}")
+    if len(failed) > _SHOWN_FAILURES:
+        _out.print(f"  and {len(failed) - _SHOWN_FAILURES} more")
+    if hint := _next(job, record, interrupted=interrupted):
+        _out.print(f"Next: {hint}")
+
+
+def _mode(job: Job, record: PlanRecord | None) -> str:
+    if record is None:
+        return f"{job.mode}, without a plan"
+    if not record.is_approved:
+        return f"{job.mode}, not approved{' yet' if job.mode == 'confirm' else ''}"
+    return f"{job.mode}, approved by {record.approved_by} at {record.approved_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
+    """What a person would type."""
+    if interrupted:
+        return f"{to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
+    if job.status is JobStatus.PENDING:
+        waits = record is not None and not record.is_approved and job.mode == "confirm"
+        return to_type(f"sonnys backfill {'approve' if waits else 'run'} {job.id}")
+    return to_type(f"sonnys backfill resume {job.id}") if job.status in {JobStatus.PAUSED, JobStatus.FAILED} else ""
+
+
+def _days(count: int) -> str:
+    return f"{count:,} day{'s' * (count != 1)}"
+
+
+def _about(seconds: float) -> str:
+    """An estimate of a time; what fits into one block of the budget takes as long as its load jobs run."""
+    return f"about {duration(seconds)}" if seconds else "a few seconds"
+
+
+def _of(planned: Plan | None, name: str) -> str:
+    return f" of about {getattr(planned.estimate, name):,}" if planned else ""
+
+
+def _pages(rows: Sequence[JobRow]) -> int:
+    return sum(len(row.job_hashes) for row in rows)

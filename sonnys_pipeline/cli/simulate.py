@@ -1,0 +1,216 @@
+"""`sonnys demo` and `sonnys simulate`: the pipeline and the API without credentials."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from pydantic import ValidationError
+from rich.table import Table
+
+from sonnys_pipeline.cli.output import Screen, messages
+from sonnys_pipeline.cli.ui import refuse_taken
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.cli.demo_pipeline import DemoDay
+
+
+_api = click.option(
+    "--api",
+    type=click.Choice(["live", "documented"]),
+    default="live",
+    show_default=True,
+    help="As its users found the API, or as the vendor's document describes it.",
+)
+
+
+@click.command()
+@_api
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused.")
+@click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="How many sites the chain has.")
+@click.option("--seed", default=7, show_default=True, help="The same seed gives the same transactions.")
+@click.option("--rows-per-day", type=click.IntRange(min=0), help="Exactly so many rows a UTC day; default: lifelike.")
+@click.option("--midnight-row", is_flag=True, help="One of a day's rows lies exactly on midnight UTC.")
+@click.option("--speed", default=1.0, show_default=True, help="How many times faster all durations pass.")
+@click.option("--now", "present", metavar="INSTANT", help="The simulated present, such as 2026-03-20T12:00:00Z.")
+@click.option("--job-seconds", nargs=2, type=float, default=(1.0, 4.0), show_default=True, help="A job's run time.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer takes.")
+@click.option("--faults", default="{}", metavar="JSON", help='What goes wrong, such as {"server_errors": 5}.')
+@click.option(
+    "--config", "more", default="{}", metavar="JSON", help='Further settings of SimulatorConfig: {"ends": "start"}.'
+)
+def simulate(
+    api: str,
+    host: str,
+    port: int,
+    sites: int,
+    seed: int,
+    rows_per_day: int | None,
+    midnight_row: bool,
+    speed: float,
+    present: str | None,
+    job_seconds: tuple[float, float],
+    latency: float,
+    faults: str,
+    more: str,
+) -> None:
+    """Serve a simulated Sonny's Data API on loopback, until interrupted."""
+    from sonnys_pipeline.simulator import SimulatorConfig, serve
+
+    try:
+        config = SimulatorConfig.model_validate(
+            {
+                "api": api,
+                "sites": sites,
+                "seed": seed,
+                "rows_per_day": rows_per_day,
+                "midnight_row": midnight_row,
+                "speed": speed,
+                "now": present,
+                "job_seconds": job_seconds,
+                "latency_seconds": latency,
+                "faults": _json("--faults", faults),
+                **_json("--config", more),
+            }
+        )
+    except ValidationError as wrong:
+        raise click.UsageError(_readable(wrong)) from None
+
+    def announce(url: str) -> None:
+        click.echo(f"export SONNYS_BASE_URL={url} SONNYS_API_ID={config.api_id} SONNYS_API_KEY={config.api_key}")
+        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / config.speed:g}")
+        click.echo(f"export SONNYS_POLL_INTERVAL={2 / config.speed:g} SONNYS_JOB_TIMEOUT={300 / config.speed:g}")
+        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / config.speed:g}")
+        messages.print(
+            f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
+        )
+        if Path(".env").exists():
+            messages.print(
+                "A .env lies here: under Dagster its lines win over these. Work in another folder, or move it."
+            )
+
+    try:
+        serve(config, host, port, on_start=announce)
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@click.command()
+@_api
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="How many days to land.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="How many sites.")
+@click.option("--folder", default=".sonnys/demo", show_default=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--ui", is_flag=True, help="Serve Dagster's UI on the simulator instead, until interrupted.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def demo(
+    api: Literal["live", "documented"], days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
+) -> None:
+    """Land a week of a simulated chain through real Dagster; needs no credentials."""
+    from sonnys_pipeline.cli import demo_pipeline
+
+    folder = folder.absolute()
+    try:
+        with demo_pipeline.demo_environment(folder, sites, api) as environment:
+            if ui:
+                from sonnys_pipeline.orchestration.services.ui import serve
+
+                refuse_taken(port)
+                messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
+                sys.exit(serve(folder, environment, port))
+            keys = demo_pipeline.last_days(days)
+            messages.print(
+                f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), and the day "
+                f"before them, {demo_pipeline.SPEED:g} times faster than the real API allows."
+            )
+            started = time.monotonic()
+            landed = demo_pipeline.materialize(folder, environment, keys)
+            page = demo_pipeline.report(folder, environment, landed[-1].day)
+    except demo_pipeline.DemoError as error:
+        raise click.ClickException(str(error)) from None
+    seconds = time.monotonic() - started
+    if as_json:
+        days_landed = [asdict(day) for day in landed]
+        click.echo(json.dumps({"folder": str(folder), "days": days_landed, "report": str(page)}))
+        return
+    _print_demo(landed, folder, page, seconds)
+
+
+def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float) -> None:
+    table = Table("day", title="Landed by the demo", title_justify="left", show_footer=True)
+    for name in ("rows", "pages", "cars", "sales"):
+        table.add_column(name, justify="right")
+    for day in landed:
+        cars = "" if day.cars is None else f"{day.cars:,}"
+        table.add_row(
+            day.day, f"{day.rows:,}", f"{day.pages:,}", cars, "" if day.sales is None else f"${day.sales:,.2f}"
+        )
+    table.columns[0].footer = "all"
+    table.columns[1].footer = f"{sum(day.rows for day in landed):,}"
+    table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
+    table.columns[3].footer = f"{sum(day.cars or 0 for day in landed):,}"
+    table.columns[4].footer = f"${sum(day.sales or 0 for day in landed):,.2f}"
+    out = Screen(highlight=False, soft_wrap=True)
+    out.print(table)
+    shown = Path(os.path.relpath(folder / "data"))
+    python = os.path.relpath(sys.executable)
+    python = "python" if python.startswith("..") else python
+    reading = f"len(pandas.read_parquet('{shown}/transactions', {_between(landed)}))"
+    out.print(
+        "Cars and sales are of each site's own day; of the first one the day before it is not landed.\n\n"
+        f"{len(landed)} days in {seconds:.0f} s, under {shown}: one zstd Parquet file a day, such as\n"
+        f"  {os.path.relpath(landed[-1].path)}\n\n"
+        "Read them with anything, for one:\n"
+        f'  {python} -c "import pandas; print({reading})"\n\n'
+        f"The morning report of {landed[-1].day}, a page for the browser:\n"
+        f"  {os.path.relpath(page)}\n\n"
+        f"Next:\n{_next_steps()}",
+        markup=False,
+    )
+
+
+def _between(landed: list[DemoDay]) -> str:
+    """What leaves days of other demos in the same folder out, as pandas takes it."""
+    return f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
+
+
+def _next_steps() -> str:
+    """What there is to type in a checkout, or where the package alone is installed."""
+    if (Path(__file__).parents[2] / "Makefile").exists():
+        return (
+            "  make dev                see these days in Dagster's UI, and materialize more\n"
+            "  cp .env.example .env    put your own credentials in, then land a day of your own (README, "
+            '"Your own data")'
+        )
+    return (
+        "  sonnys demo --ui        see these days in Dagster's UI, and materialize more\n"
+        "  sonnys doctor           what is missing for data of your own: credentials in the environment or in .env"
+    )
+
+
+def _json(option: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option holds."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as wrong:
+        raise click.UsageError(f"{option} is not JSON: {wrong}") from None
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{option} must be a JSON object, such as {{}}, not {text}")
+    return found
+
+
+def _readable(error: ValidationError) -> str:
+    """What is wrong with options that were parsed together, one line."""
+    found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
+    return "; ".join(f"{where}: {message}" if where else message for where, message in found)

@@ -1,0 +1,237 @@
+"""The request budget: 20 requests in 15 seconds, for everybody who uses the API id (BM-07, LJ-11).
+
+The API opens a block with its first request and counts arrivals (contract, "The request budget"). Whoever keeps every
+span of that length under the limit keeps every such block under it too, so a sliding log of departures is enough, if
+it leaves a margin for requests that travel at different speeds. The log lives in a store that all sharers reach
+(`store.py`): process memory, a file, a PostgreSQL or a Redis server.
+
+A 429 means that somebody outside the log spends the same budget. Nobody can tell when that block opened, only that it
+ends at most one block after the 429: so the 429 is written beside the log, and all sharers wait for that long.
+
+A server's clock is a wall clock, which may be set. When it was set back, what was written before lies in the future and
+tells nothing; when it was set forward, what was written before seems to be over. But all of it was sent by now, so a
+pause of one block from now is enough, and nobody waits for the old time.
+
+While a store does not answer, nobody gets a place, and nobody fails: whoever asks is told to ask again soon. Only when
+that has lasted for a minute is it an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sonnys_pipeline.client.errors import BudgetUnavailableError
+from sonnys_pipeline.client.rate_limit.local import MEMORY, open_file, open_memory
+from sonnys_pipeline.client.rate_limit.store import BudgetStore, Terms
+from sonnys_pipeline.runtime.outage import Patience
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a store may be away before it is an error.
+STORE_PATIENCE = 60.0
+#: Seconds until it is worth asking again after a place that came too late.
+_ASK_AGAIN = 0.001
+
+
+@dataclass(frozen=True)
+class RequestRate:
+    """`requests` in a block of `seconds`; written `20/15` in `SONNYS_RATE_LIMIT`."""
+
+    requests: int = 20
+    seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that would never let anything through, or everything."""
+        if self.requests < 1 or not 0 < self.seconds < float("inf"):
+            raise ValueError(f"a rate needs at least 1 request and a positive number of seconds, not {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `requests/seconds`.
+
+        Raises:
+            ValueError: for anything else; the message shows the form.
+        """
+        requests, _, seconds = text.partition("/")
+        try:
+            return cls(int(requests), float(seconds))
+        except ValueError as wrong:
+            raise ValueError(f"{text!r} is not a rate; write requests/seconds, such as 20/15 ({wrong})") from None
+
+    def __str__(self) -> str:
+        """The form that `parse` reads."""
+        return f"{self.requests}/{self.seconds:g}"
+
+    @property
+    def arrival_margin(self) -> float:
+        """Seconds added to a block, because the server counts arrivals and we count departures."""
+        return 0.05 + 0.02 * self.seconds
+
+
+def account_digest(api_id: str) -> str:
+    """What stands for an API id wherever it must not stand itself: 16 hexadecimal digits."""
+    return hashlib.sha256(api_id.encode()).hexdigest()[:16]
+
+
+class RequestBudget:
+    """Hands out places in the request budget of one API id, to the threads and processes that share its store.
+
+    Every sharer must be configured with the same rate, or the strictest of them is not kept.
+    """
+
+    def __init__(
+        self,
+        api_id: str,
+        rate: RequestRate | None = None,
+        url: str = MEMORY,
+        *,
+        patience: float = STORE_PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the store.
+
+        Args:
+            api_id: whose budget it is; only a digest of it is stored.
+            rate: what the API allows, or less, to leave room for others. Default 20 in 15 s.
+            url: `sqlite:///path` (a file, shared by processes of one machine), `postgresql://user:password@host/database`
+                or `redis://:password@host:6379/0` (a server, shared by all that reach it), or `memory://` (this process
+                only).
+            patience: seconds that an open store may be away before that is an error.
+            sleep: how to wait, in seconds; tests pass their own.
+            clock: monotonic seconds.
+
+        Raises:
+            ValueError: for a store of another kind, a URL that cannot be read, or a driver that is not installed.
+            OSError: when the file or its folder cannot be written.
+            BudgetUnavailableError: when the server cannot be reached.
+        """
+        self.rate = rate or RequestRate()
+        self._sleep = sleep
+        self._clock = clock
+        self._patience = Patience(patience, clock=clock)
+        self._owes_cool_down = False
+        margin_ms = round(self.rate.arrival_margin * 1000)
+        block_ms = round(self.rate.seconds * 1000) + margin_ms
+        self._store = open_store(url, Terms(account_digest(api_id), self.rate.requests, block_ms, margin_ms))
+        # Threads queue here first: it is cheaper, and fairer, than many threads polling one file lock.
+        self._threads = threading.Lock()
+
+    def try_acquire(self) -> float:
+        """Take a place if there is one now.
+
+        Returns:
+            0.0 when the place is ours; otherwise in how many seconds it is worth asking again.
+
+        Raises:
+            BudgetUnavailableError: when the store has not answered for a minute.
+        """
+        with self._threads:
+            asked = self._clock()
+            try:
+                if self._owes_cool_down:
+                    self._store.cool_down()
+                    self._owes_cool_down = False
+                wait = self._store.take() / 1000
+            except BudgetUnavailableError as error:
+                if not self._patience.is_away:
+                    logger.warning("%s. Nothing is sent until it answers", error)
+                pause = self._patience.next_pause()
+                if pause is None:
+                    raise
+                return pause
+            self._patience.answered()
+            if wait == 0 and self._store.is_remote and self._clock() - asked > self.rate.arrival_margin:
+                # The place counts from when it was given: used now, it would meet those of the next block.
+                return _ASK_AGAIN
+            return wait
+
+    def acquire(self) -> float:
+        """Wait for a place and take it.
+
+        Returns:
+            Seconds waited.
+
+        Raises:
+            BudgetUnavailableError: when the store has not answered for a minute.
+        """
+        waited = 0.0
+        while (pause := self.try_acquire()) > 0:
+            self._sleep(pause)
+            waited += pause
+        return waited
+
+    def cool_down(self) -> None:
+        """The API answered 429: nobody who shares this budget sends for the rest of a block, counted from now.
+
+        A store that is away is told before it is asked for the next place.
+        """
+        with self._threads:
+            try:
+                self._store.cool_down()
+            except BudgetUnavailableError as error:
+                logger.warning("%s. The 429 is told to it when it answers", error)
+                self._owes_cool_down = True
+
+    def taken(self) -> int:
+        """Places taken in the block that ends now, by all who share the store.
+
+        Raises:
+            BudgetUnavailableError: when the store does not answer.
+        """
+        with self._threads:
+            return self._store.taken()
+
+    def close(self) -> None:
+        """Release the store; a memory store stays, other budgets of this process may share it."""
+        self._store.close()
+
+    def __repr__(self) -> str:
+        """Rate and store, without credentials."""
+        return f"{type(self).__name__}({self.rate}, {self._store!r})"
+
+    def __enter__(self) -> Self:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+
+def open_store(url: str, terms: Terms) -> BudgetStore:
+    """The store that a URL names.
+
+    Raises:
+        ValueError: for a store of another kind, a URL that cannot be read, or a server's driver that is not installed.
+        OSError: when a file or its folder cannot be written.
+        BudgetUnavailableError: when a server cannot be reached.
+    """
+    scheme, _, rest = url.partition("://")  # not urlsplit: a folder may have # or ? in its name
+    if scheme == "memory":
+        return open_memory(terms)
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return open_file(Path(rest[1:]), terms)
+    if scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        from sonnys_pipeline.client.rate_limit.postgres import PostgresStore  # noqa: PLC0415 - needs a driver
+
+        return PostgresStore(f"postgresql://{rest}", terms)
+    if scheme in {"redis", "rediss"}:
+        from sonnys_pipeline.client.rate_limit.redis import RedisStore  # noqa: PLC0415 - the same
+
+        return RedisStore(url, terms)
+    raise ValueError(
+        f"SONNYS_BUDGET_URL: {scheme.partition(':')[0]!r} is not a budget store that this version knows; "
+        "use sqlite:///relative/path, sqlite:////absolute/path, postgresql://user:password@host/database, "
+        "redis://:password@host:6379/0 (rediss:// with TLS) or memory://"
+    )

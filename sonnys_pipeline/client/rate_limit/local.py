@@ -1,0 +1,166 @@
+"""The log of departures in process memory, or in a file of this machine (BM-07): two of pyrate-limiter's buckets.
+
+Both count milliseconds since the machine was started, which no setting of a clock changes. An entry of an earlier start
+either lies in the future, or is older than it looks.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+
+from sonnys_pipeline.client.rate_limit.store import Terms, elapsed_ms, unavailable
+
+if TYPE_CHECKING:  # imported where a store is opened: it costs a third of this package's import time
+    from pyrate_limiter import AbstractBucket
+
+MEMORY = "memory://"
+#: How often a sharer looks whether the file lock is free, in seconds. It is held for less than a millisecond.
+LOCK_POLL_INTERVAL = 0.002
+#: 429s that the log of cool-downs may hold in one block; far beyond what a block of requests can produce.
+COOL_DOWN_ENTRIES = 1_000_000
+
+
+class LogStore:
+    """The decision over two of pyrate-limiter's buckets, behind the lock that they share."""
+
+    is_remote = False
+
+    def __init__(self, departures: Log, cool_downs: Log, terms: Terms, where: str) -> None:
+        """Keep departures and 429s in these logs."""
+        self.departures, self.cool_downs = departures, cool_downs
+        self._terms = terms
+        self._where = where
+
+    def take(self) -> int:
+        """Log a departure if there is room now."""
+        with self._locked():
+            now = self.departures.now()
+            self._forget_the_future(now)
+            last_429 = self.cool_downs.newest()
+            if last_429 is not None and now < last_429 + self._terms.block_ms:
+                return last_429 + self._terms.block_ms - now
+            return self.departures.put(now)
+
+    def cool_down(self) -> None:
+        """Log a 429."""
+        with self._locked():
+            self.cool_downs.put(self.cool_downs.now())
+
+    def taken(self) -> int:
+        """Departures in the block that ends now."""
+        with self._locked():
+            return self.departures.count(self.departures.now())
+
+    def close(self) -> None:
+        """Release a file; memory stays, other budgets of this process may share it."""
+        self.departures.close()
+
+    def _forget_the_future(self, now: int) -> None:
+        """After the clock was set back: one cool-down from now instead of what was written before.
+
+        A step that is smaller than the margin leaves the logs alone: it lengthens a wait by no more than that.
+        """
+        newest = (self.departures.newest(), self.cool_downs.newest())
+        if any(entry is not None and entry > now + self._terms.margin_ms for entry in newest):
+            self.departures.flush()
+            self.cool_downs.flush()
+            self.cool_downs.put(now)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One decision; a disk that fails, or a file that somebody has damaged, is the budget's error."""
+        try:
+            with self.departures.locked():
+                yield
+        except (sqlite3.Error, OSError, Timeout) as error:
+            raise unavailable(self._where, error) from error
+
+
+class Log:
+    """One of pyrate-limiter's buckets, seen as a log of instants (milliseconds of the store's own clock)."""
+
+    def __init__(self, bucket: AbstractBucket) -> None:
+        """See this bucket so."""
+        from pyrate_limiter import RateItem  # noqa: PLC0415 - see the import above
+
+        # The library's methods are typed for stores that answer later, too; the two used here answer at once.
+        self.bucket: Any = bucket
+        self._item = RateItem
+
+    def now(self) -> int:
+        """The store's instant; not the bucket's own, which is that of a wall clock."""
+        return elapsed_ms()
+
+    def newest(self) -> int | None:
+        """The newest entry."""
+        entry = self.bucket.peek(0)
+        return None if entry is None else int(entry.timestamp)
+
+    def put(self, now: int) -> int:
+        """Log an instant if there is room; 0 when there was, else milliseconds until there is."""
+        decision = self.bucket.put_decision(self._item("request", now))
+        if not decision.allowed:
+            return max(decision.retry_after_ms or 1, 1)
+        self.bucket.leak(now)
+        return 0
+
+    def count(self, now: int) -> int:
+        """Entries of the block that ends now."""
+        self.bucket.leak(now)
+        return int(self.bucket.count())
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self.bucket.flush()
+
+    def locked(self) -> AbstractContextManager[object]:
+        """Keeps other processes out between reading the clock and writing the log."""
+        lock = self.bucket.limiter_lock()
+        return nullcontext() if lock is None else lock.acquire(poll_interval=LOCK_POLL_INTERVAL)
+
+    def close(self) -> None:
+        """Release what the bucket holds."""
+        self.bucket.close()
+
+
+_memory: dict[Terms, LogStore] = {}
+_memory_lock = threading.Lock()
+
+
+def open_memory(terms: Terms) -> LogStore:
+    """The one store of this process for these terms."""
+    from pyrate_limiter import InMemoryBucket, Rate  # noqa: PLC0415 - see the import above
+
+    with _memory_lock:
+        departures = Log(InMemoryBucket([Rate(terms.requests, terms.block_ms)]))
+        cool_downs = Log(InMemoryBucket([Rate(COOL_DOWN_ENTRIES, terms.block_ms)]))
+        return _memory.setdefault(terms, LogStore(departures, cool_downs, terms, MEMORY))
+
+
+def open_file(path: Path, terms: Terms) -> LogStore:
+    """Two tables in one file behind one file lock; file and folder readable by their owner alone."""
+    from pyrate_limiter import Rate, SQLiteBucket, SQLiteQueries  # noqa: PLC0415 - see the import above
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in (path, Path(f"{path}.lock")):  # the library would make the lock's as the umask says
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    rates, cool_down_rates = [Rate(terms.requests, terms.block_ms)], [Rate(COOL_DOWN_ENTRIES, terms.block_ms)]
+    departures = SQLiteBucket.init_from_file(
+        rates, table=f"departures_{terms.account}", db_path=str(path), use_file_lock=True
+    )
+    table = f"cool_downs_{terms.account}"
+    with departures.lock:
+        departures.conn.execute("PRAGMA busy_timeout = 30000").close()
+        departures.conn.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table=table)).close()
+        departures.conn.commit()
+    # One connection and one lock for both: a second lock object on the same file would wait for the first for ever.
+    cool_downs = SQLiteBucket(cool_down_rates, departures.conn, table, lock=departures.lock)
+    return LogStore(Log(departures), Log(cool_downs), terms, str(path))

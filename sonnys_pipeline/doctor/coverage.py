@@ -1,0 +1,89 @@
+"""Which days are missing among the landed ones: no hole in their range stays unnoticed (KT-03)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sonnys_pipeline.doctor.machine import Finding, State
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import ASSET, is_landed
+
+#: Spans of days that a sentence names.
+_NAMED = 5
+_DAY = timedelta(days=1)
+
+
+def not_landed(lake: Lake, first: date, end: date) -> list[str]:
+    """Days of `[first, end)` that are not landed for all sites, in order.
+
+    Raises:
+        UnreachableLakeError: when an object store does not say.
+    """
+    days = [(first + number * _DAY).isoformat() for number in range((end - first).days)]
+    there = sorted(set(lake.partitions(ASSET)) & set(days))
+    whole = lake.storage.each(lambda day: is_landed(lake, day, None), there)
+    landed = {day for day, is_whole in zip(there, whole, strict=True) if is_whole}
+    return [day for day in days if day not in landed]
+
+
+def missing_inside(lake: Lake, start: date) -> list[str]:
+    """Days between the first and the last landed one that are not landed for all sites, in order.
+
+    Args:
+        lake: where.
+        start: the first partition; what lies before it is nobody's task.
+
+    Raises:
+        UnreachableLakeError: when an object store does not say.
+    """
+    landed = [day for day in lake.partitions(ASSET) if day >= start.isoformat()]
+    if not landed:
+        return []
+    return not_landed(lake, date.fromisoformat(landed[0]), date.fromisoformat(landed[-1]) + _DAY)
+
+
+def spans(days: Sequence[str]) -> str:
+    """Days in words, those that follow each other as one span: `2026-03-02 … 2026-03-08, 2026-03-11`."""
+    found: list[tuple[date, date]] = []
+    for day in map(date.fromisoformat, sorted(days)):
+        if found and day - found[-1][1] == _DAY:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    named = ", ".join(str(first) if first == last else f"{first} … {last}" for first, last in found[:_NAMED])
+    return f"{named} and {len(found) - _NAMED} more" if len(found) > _NAMED else named
+
+
+def backfill(days: Sequence[str]) -> str:
+    """The command that reads these days, as far as they are missing; of at least one."""
+    return f"sonnys backfill preview --start {min(days)} --end {max(days)} --missing-only"
+
+
+def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
+    """Whether every day between the first and the last landed one is landed.
+
+    Args:
+        lake: where.
+        start: the first partition.
+        kept_from: the first day that the API still has.
+    """
+    subject = "landed days"
+    landed = [day for day in lake.partitions(ASSET) if day >= start.isoformat()]
+    missing = missing_inside(lake, start)
+    if not landed:
+        return Finding(subject, State.OK, f"none since {start}")
+    reach = f"{len(landed) - len(set(landed) & set(missing))} from {landed[0]} to {landed[-1]}"
+    if not missing:
+        return Finding(subject, State.OK, f"{reach}, none missing")
+    lost = [day for day in missing if day < kept_from.isoformat()]
+    had = [day for day in missing if day not in lost]
+    remedies = []
+    if had:
+        remedies.append(backfill(had))
+    if lost:
+        remedies.append(
+            f"the API has forgotten {spans(lost)}: restore them from a backup, or let SONNYS_START_DATE lie behind them"
+        )
+    detail = f"{reach}, not landed for all sites: {spans(missing)}"
+    return Finding(subject, State.WARNING, detail, "; ".join(remedies))

@@ -1,0 +1,358 @@
+"""What `sonnys doctor` finds on this machine: settings, budget, ledger, folders, first partition."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic_settings import DotEnvSettingsSource
+
+from sonnys_pipeline.backfill.recovery import check_interrupted_jobs
+from sonnys_pipeline.backfill.workspace import open_job_service
+from sonnys_pipeline.calendar.windows import first_kept_day
+from sonnys_pipeline.client import BudgetUnavailableError
+from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
+from sonnys_pipeline.lake.storage.folder import FolderStorage
+from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.ledger.errors import LedgerError
+from sonnys_pipeline.ledger.schema import SCHEMA_REVISION
+from sonnys_pipeline.runtime.quoting import sentence
+
+ENV_FILE = Path(".env")
+#: Less free space than this is worth a warning, in bytes: a long backfill should not be the one to find out.
+LITTLE_SPACE = 10**9
+#: Rights of everybody, and those of the group as well.
+_EVERYBODY, _OTHERS = 0o007, 0o077
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"  # it works, and something will surprise somebody
+    PROBLEM = "problem"  # it does not work
+    SKIPPED = "skipped"  # could not be looked at; the detail says why
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        subject: what was looked at.
+        state: how it came out.
+        detail: what was found, in one line; never a secret.
+        remedy: what to do about it; empty where nothing is to be done.
+    """
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """The settings as far as they can be read.
+
+    Attributes:
+        settings: those that cannot be read have their defaults.
+        unreadable: names of these fields.
+        finding: what is wrong with them.
+    """
+
+    settings: Settings
+    unreadable: frozenset[str] = field(default_factory=frozenset)
+    finding: Finding = Finding("settings", State.OK, "every variable can be used")
+
+    def lacking(self, *fields: str) -> str:
+        """Why a check that needs these settings cannot be made; empty where it can."""
+        names = [self.settings.variable(name) for name in fields if name in self.unreadable]
+        return f"{' and '.join(names)} cannot be used" if names else ""
+
+
+def guarded(subject: str, check: Callable[[], Finding], lacking: str = "") -> Finding:
+    """A check's finding; one that breaks, or lacks what it needs, becomes a finding too and never hides the others.
+
+    Args:
+        subject: what is looked at.
+        check: looks at it.
+        lacking: why it cannot be looked at; empty where it can.
+    """
+    if lacking:
+        return skipped(subject, lacking)
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are worth having
+        # Only the kind: nobody knows what the message of an error that nobody expected quotes.
+        return Finding(
+            subject,
+            State.PROBLEM,
+            f"could not be looked at: {type(error).__name__}",
+            "this is a fault of sonnys-pipeline: report it, with this line",
+        )
+
+
+def check_versions() -> Finding:
+    """Which versions are at work; always fine."""
+
+    def of(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "(not installed)"
+
+    ours, dagster = of("sonnys-pipeline"), of("dagster")
+    return Finding(
+        "versions", State.OK, f"sonnys-pipeline {ours}, Python {platform.python_version()}, Dagster {dagster}"
+    )
+
+
+def read_settings(account: str | None = None) -> ReadSettings:
+    """The environment's settings, or those of one account; a variable that cannot be used is named and stands aside."""
+    try:
+        return _read(account)
+    except EnvFileError as error:
+        read, (detail, _, remedy) = _read(account, _env_file=()), str(error).partition("; ")
+        if read.unreadable:
+            detail, remedy = f"{detail}; {read.finding.detail}", f"{remedy}; {read.finding.remedy}"
+        return replace(read, finding=Finding("settings", State.PROBLEM, detail, remedy))
+
+
+def _read(account: str | None, **given: Any) -> ReadSettings:  # noqa: ANN401 - whatever the settings take
+    settings, wrong = Settings.readable(account, **given)
+    if wrong is None:
+        return ReadSettings(settings)
+    remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
+    return ReadSettings(settings, frozenset(wrong.fields), Finding("settings", State.PROBLEM, str(wrong), remedy))
+
+
+def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.environ) -> Finding:
+    """Whether a `.env` says the same as the environment, and keeps its key to its owner.
+
+    Where both name a variable, `sonnys` takes the environment's value and Dagster the file's: the two doors would then
+    work with different settings.
+    """
+    subject = ".env"
+    if not path.is_file():
+        return Finding(subject, State.OK, "none in the working directory; the environment alone counts")
+    try:
+        written = DotEnvSettingsSource(Settings, env_file=path, env_ignore_empty=False).env_vars
+    except (OSError, UnicodeDecodeError):
+        return skipped(subject, "cannot be read (see settings)")
+    here = {name.lower(): value for name, value in environment.items() if name.startswith("SONNYS_")}
+    differing = [
+        name.upper() for name, value in written.items() if value is not None and here.get(name, value) != value
+    ]
+    if differing:
+        return Finding(
+            subject,
+            State.WARNING,
+            f"differs from the environment in {', '.join(sorted(differing))}: `sonnys` takes the environment's value, "
+            "Dagster the file's",
+            "name each variable in one place only: unset it, or take its line out of .env",
+        )
+    if any(value for name, value in written.items() if name.endswith("_api_key")) and path.stat().st_mode & _EVERYBODY:
+        return Finding(subject, State.WARNING, "holds the key, and everybody may read it", "chmod 600 .env")
+    return Finding(subject, State.OK, "agrees with the environment")
+
+
+def check_credentials(settings: Settings) -> Finding:
+    """Whether there are any; the API itself says whether they are good."""
+    try:
+        settings.require_credentials()
+    except SettingsError as missing:
+        return Finding(
+            "credentials",
+            State.PROBLEM,
+            str(missing).partition(": ")[0],
+            "put the API credentials of the operator's BackOffice into the environment or into .env (cp .env.example "
+            ".env); to try without any, run `sonnys demo`",
+        )
+    named = f"{settings.variable('api_id')} and {settings.variable('api_key')}"
+    return Finding("credentials", State.OK, f"{named} are set")
+
+
+def check_budget(settings: Settings) -> Finding:
+    """Whether the shared request budget can be kept, at which rate, and how much of it is taken now."""
+    subject = "request budget"
+    try:
+        with settings.open_budget() as budget:
+            taken = budget.taken()
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    except BudgetUnavailableError as away:
+        return _from_message(subject, away, ". ")
+    except Exception as error:  # noqa: BLE001 - the store's library has errors of its own
+        remedy = "free space, or mend the rights of the budget's file; a damaged one may be deleted"
+        return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)
+    rate = settings.rate_limit
+    detail = f"{rate.requests} requests in {rate.seconds:g} s; {taken} of them taken now"
+    if settings.budget_url and settings.budget_url.get_secret_value().startswith("memory:"):
+        return Finding(
+            subject,
+            State.WARNING,
+            f"{detail}; each process keeps one of its own, so that two together exceed it",
+            "leave SONNYS_BUDGET_URL out: then all processes of this machine share one",
+        )
+    return Finding(subject, State.OK, detail)
+
+
+def check_ledger(settings: Settings) -> Finding:
+    """Whether the ledger opens, and whether jobs lie in it whose executor is gone (BX-06)."""
+    subject = "ledger"
+    try:
+        with open_job_service(settings) as jobs:
+            where, interrupted = jobs.where, check_interrupted_jobs(jobs)
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    except LedgerError as error:
+        return _from_message(subject, error, ". ")
+    if not interrupted:
+        return Finding(subject, State.OK, f"{where}: schema {SCHEMA_REVISION}, no job is interrupted")
+    runs = [job.dagster_run for job in interrupted if job.dagster_run is not None]
+    own = [job.id for job in interrupted if job.dagster_run is None]
+    of_account = f" --account {settings.account_name}" if settings.account_name else ""
+    remedies = [f"sonnys backfill resume {job_id}{of_account}" for job_id in own]
+    remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
+    are = "1 job says running but its executor is gone"
+    if len(interrupted) > 1:
+        are = f"{len(interrupted)} jobs say running but their executors are gone"
+    return Finding(subject, State.WARNING, f"{where}: {are}", "; ".join(remedies))
+
+
+def check_state_folder(settings: Settings) -> Finding:
+    """Whether the folder of ledger, budget, audit and quarantine is ours; one that is open to others is closed."""
+    subject, folder = "state folder", settings.state_dir
+    was_open = folder.is_dir() and folder.stat().st_mode & _OTHERS
+    try:
+        mode = settings.prepared_state_dir().stat().st_mode & 0o777
+    except SettingsError as wrong:
+        return _from_message(subject, wrong, "; ")
+    closed = "; it was open to others, and is closed now" if was_open and not mode & _OTHERS else ""
+    return Finding(subject, State.OK, f"{folder}, mode {mode:o}{closed}")
+
+
+def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
+    """Whether a file can be put in its place there as a landed day is: written beside it, synced, renamed."""
+    subject = "lake"
+    try:
+        FolderStorage(root).probe()
+        free = free_bytes(root)
+    except (UnwritableLakeError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, UnwritableLakeError) else error
+        return Finding(
+            subject,
+            State.PROBLEM,
+            f"{root} cannot be written ({getattr(cause, 'strerror', None) or cause})",
+            "free space, mend the rights of the folder, or let SONNYS_DATA_URL name another one",
+        )
+    detail = f"{root} takes files; {free / 1e9:,.1f} GB free"
+    if free < LITTLE_SPACE:
+        remedy = "free space before a long backfill; a full disk stops it, and loses nothing that is landed"
+        return Finding(subject, State.WARNING, detail, remedy)
+    return Finding(subject, State.OK, detail)
+
+
+def check_object_lake(url: str) -> Finding:
+    """Whether an object can be put into a store, read back, listed and deleted: the rights that a lake needs."""
+    subject = "lake"
+    try:
+        lake = Lake(url)
+        lake.hurry()  # what an ailing store answers at once is what a person wants to see
+        lake.storage.probe()
+    except LakeError as error:
+        return _from_message(subject, error, "; ")
+    return Finding(subject, State.OK, f"{url} takes, gives back, lists and deletes objects")
+
+
+def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
+    """Whether what is landed is of the account, site code and time zone that are set: else every run is refused."""
+    subject = "source"
+    if lake is None or not landed:
+        return Finding(subject, State.OK, "none yet")
+    asked = {"account": settings.account, "site_code": settings.site_code or "", "timezone": settings.timezone}
+    if not settings.api_id.get_secret_value():  # nobody's days are not another's
+        del asked["account"]
+    variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
+    # The oldest and the newest: whoever changed a setting has landed days before and after it.
+    for day in dict.fromkeys((landed[0], landed[-1])):
+        try:
+            facts = lake.facts(ASSET, day)
+        except LakeError as error:
+            return Finding(subject, State.PROBLEM, str(error), "look at all files with: sonnys doctor --deep")
+        differing = [name for name, value in asked.items() if facts.get(name, value) != value]
+        if differing == ["timezone"]:
+            return Finding(
+                subject,
+                State.PROBLEM,
+                f"{day} begins at midnight in {facts['timezone']}, and SONNYS_TIMEZONE is {settings.timezone}",
+                f"set SONNYS_TIMEZONE={facts['timezone']}, or cut the landed days anew: sonnys replay --rezone",
+            )
+        if differing:
+            named = " and ".join(settings.variable(variables[name]) for name in differing)
+            remedy = f"put {named} back, or give this configuration a SONNYS_DATA_URL of its own"
+            return Finding(subject, State.PROBLEM, f"{day} was landed with another {named}", remedy)
+    return Finding(subject, State.OK, f"{len(landed):,}, {landed[0]} … {landed[-1]}, of this account and time zone")
+
+
+def check_first_partition(start: date, timezone: str, landed: Collection[str], now: datetime) -> Finding:
+    """Whether the API still has every day from the first partition on (contract, "Batch jobs": six months).
+
+    Args:
+        start: the first partition.
+        timezone: zone of the days.
+        landed: days that are landed already; those need no API any more.
+        now: aware instant.
+    """
+    subject = "first partition"
+    today, kept = now.astimezone(ZoneInfo(timezone)).date(), first_kept_day(now, timezone)
+    if start >= today:
+        detail = f"{start} is not over yet: there is no day to land"
+        return Finding(subject, State.WARNING, detail, f"set SONNYS_START_DATE to a day from {kept} on")
+    before = [start + timedelta(days=count) for count in range(max(0, (kept - start).days))]
+    gone = [day for day in before if day.isoformat() not in landed]
+    if gone:
+        # After the last day that is neither landed nor kept: everything from there on is there, or can be had.
+        first = gone[-1] + timedelta(days=1)
+        return Finding(
+            subject,
+            State.WARNING,
+            f"{start}, but the API keeps days from {kept} on: {len(gone)} earlier ones are not landed, and a run over "
+            "any of them fails",
+            f"set SONNYS_START_DATE={first}",
+        )
+    reach = ", and all earlier ones are landed" if before else ""
+    return Finding(subject, State.OK, f"{start} in {timezone}; the API keeps days from {kept} on{reach}")
+
+
+def _from_message(subject: str, error: Exception, separator: str) -> Finding:
+    """A finding from an error of ours, whose message is `what is wrong{separator}what to do`."""
+    detail, _, remedy = sentence(error).partition(separator)
+    return Finding(subject, State.PROBLEM, detail, remedy or "correct it, then run `sonnys doctor` again")
+
+
+def utc_now() -> datetime:
+    """The instant, aware UTC."""
+    return datetime.now(UTC)
+
+
+def skipped(subject: str, why: str) -> Finding:
+    """A check that could not be made."""
+    return Finding(subject, State.SKIPPED, why)
+
+
+def is_healthy(findings: Sequence[Finding]) -> bool:
+    """Whether nothing is broken; warnings do not count."""
+    return all(finding.state is not State.PROBLEM for finding in findings)

@@ -1,0 +1,49 @@
+"""From a load job's hash to its page, beside the thread that decides: fetched, treated, parsed, perhaps kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sonnys_pipeline.client import JobData, JobFailedError, JobStatus
+from sonnys_pipeline.client.bodies import sound
+from sonnys_pipeline.extract.pages.page import PageRows, RawPage, parse_page
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.extract.protocols import LoadJobApi
+
+
+@dataclass(frozen=True)
+class PageReader:
+    """How answers of `get-job-data` are read.
+
+    Attributes:
+        privacy: what is kept of personal data; applied before anything else sees the answer.
+        keeps_pages: whether pages carry the answer, as it was treated.
+        now: aware UTC.
+    """
+
+    privacy: Privacy = field(default_factory=Privacy)
+    keeps_pages: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def read(self, api: LoadJobApi, job_hash: str, params: Mapping[str, Any]) -> PageRows | JobData:
+        """Ask for a job once; its page, or its state where it has not passed.
+
+        Raises:
+            JobFailedError: when the API says `fail`; `params` are the criteria that it names.
+            ResponseFormatError: for an answer or a row that is not what the contract says.
+        """
+        body = api.get_job_body(job_hash)
+        where = f"load job {job_hash}"
+        mended = sound(body, where)
+        if self.privacy.policy is not Policy.KEEP:
+            body = self.privacy.applied(mended.content, where)
+            mended = replace(mended, content=body)
+        page = parse_page(job_hash, mended)
+        if isinstance(page, JobData):
+            if page.status is JobStatus.FAIL:
+                raise JobFailedError(job_hash, params, page.body)
+            return page
+        return replace(page, raw=RawPage.of(job_hash, self.now(), body)) if self.keeps_pages else page

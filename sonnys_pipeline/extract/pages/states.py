@@ -1,0 +1,172 @@
+"""What `/transaction/version-2` says of a day's rows: plan flags, status, customer (contract, L4; LV-04).
+
+Live load jobs leave these out; the list has them at one request for 100 rows. A page is treated as `SONNYS_PII` demands
+before it is parsed, and kept as it came where pages are kept, like a page of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.calendar.windows import Window
+from sonnys_pipeline.client import NotFoundError, TransactionV2ListItem
+from sonnys_pipeline.client.models import parse_rows
+from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, count_copies, found_rows, read_total, unwrapped
+from sonnys_pipeline.client.transport import Response
+from sonnys_pipeline.extract.pages.page import RawPage
+from sonnys_pipeline.extract.pages.pii import Privacy
+from sonnys_pipeline.extract.protocols import LoadJobApi
+from sonnys_pipeline.lake.states import TRANSACTION_STATES
+
+_WHERE = "GET /transaction/version-2"
+#: Columns of `transactions` that a state says instead, where rows have none.
+STATE_FIELDS = ("is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status")
+_PAGE = TRANSACTION_STATES.append(pa.field("date", pa.timestamp("us", tz="UTC"), nullable=False))
+
+
+@dataclass(frozen=True)
+class StatesPage:
+    """One page of the list.
+
+    Attributes:
+        total: rows of the whole window, as this page's answer said.
+        table: `TRANSACTION_STATES` and each row's instant as `date`.
+        raw: the page as it came, where it is to be kept.
+    """
+
+    total: int
+    table: pa.Table
+    raw: RawPage | None = None
+
+
+@dataclass(frozen=True)
+class StatesWindow:
+    """The states of one window, of one site or of all.
+
+    Attributes:
+        window: what was asked for.
+        site: the site that was named; `None` for all.
+        total: rows as the list promised, rows on the window's end included.
+        table: `TRANSACTION_STATES`, each id once, cut to `[start, end)`.
+        raw_pages: its pages as they came, in page order, where they are to be kept.
+    """
+
+    window: Window
+    site: str | None
+    total: int
+    table: pa.Table
+    raw_pages: tuple[RawPage, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadedStates:
+    """The states of a day.
+
+    Attributes:
+        windows: what they were read from.
+        table: `TRANSACTION_STATES`, each id once.
+        without_row: states whose id no row of the day has.
+        rows_without: rows of the day whose id no state has.
+    """
+
+    windows: tuple[StatesWindow, ...]
+    table: pa.Table
+    without_row: int = 0
+    rows_without: int = 0
+
+
+@dataclass(frozen=True)
+class StatesReader:
+    """How pages of the list are read; `keeps_pages`: whether they carry the answer, as it was treated."""
+
+    privacy: Privacy
+    keeps_pages: bool = False
+
+    def read(self, api: LoadJobApi, params: Mapping[str, Any], page: int, now: datetime) -> StatesPage:
+        """Ask for a page; one request.
+
+        Raises:
+            ResponseFormatError: for an answer or a row that is not what the contract says.
+        """
+        try:
+            answer = api.list_v2_body(**params, limit=PAGE_SIZE, offset=page)
+        except NotFoundError as nothing:
+            if nothing.type == NO_RESULTS and page == 1:
+                return StatesPage(0, _PAGE.empty_table())
+            raise
+        body = self.privacy.applied_to_list(answer, _WHERE)
+        read = parse_states(body, now)
+        return StatesPage(read.total, read.table, RawPage.of("", now, body)) if self.keeps_pages else read
+
+
+def parse_states(body: bytes, read_at: datetime) -> StatesPage:
+    """A page's body as columns.
+
+    Raises:
+        UnparsableRowError: for the first row that does not fit `TransactionV2ListItem`.
+        ResponseFormatError: for an answer that is not what the contract says.
+    """
+    data = unwrapped(Response(200, body, where=_WHERE).json(), _WHERE)
+    raw = found_rows(data, "transactions", _WHERE)
+    items = parse_rows(TransactionV2ListItem, raw)
+    rows = [
+        {
+            "transaction_id": item.trans_id,
+            "customer_id": item.customer_id,
+            "is_recurring_plan_sale": item.is_recurring_plan_sale,
+            "is_recurring_plan_redemption": item.is_recurring_plan_redemption,
+            "transaction_status": item.transaction_status,
+            "total": item.total,
+            "read_at": read_at,
+            "date": item.date,
+        }
+        for item in items
+    ]
+    return StatesPage(read_total(data, raw, _WHERE), pa.Table.from_pylist(rows, _PAGE))
+
+
+def complete_states(window: Window, site: str | None, pages: Sequence[StatesPage]) -> StatesWindow:
+    """Put pages together; of an id that came twice the last row wins.
+
+    Raises:
+        IncompleteResultError: when the rows are not exactly as many as every page's `total` says (`count_copies`).
+    """
+    table = pa.concat_tables([page.table for page in pages]) if pages else _PAGE.empty_table()
+    ids = [page.table["transaction_id"].to_pylist() for page in pages]
+    states = table.drop_columns("read_at")  # two pages are not read at one moment
+    for total in {page.total for page in pages}:
+        count_copies(ids, total, lambda place: states.slice(place, 1).to_pylist(), f"{_WHERE}, window {window}")
+    table = _last_of_each(table)
+    kind = _PAGE.field("date").type
+    inside = pc.and_(
+        pc.greater_equal(table["date"], pa.scalar(window.start, kind)),
+        pc.less(table["date"], pa.scalar(window.end, kind)),
+    )
+    cut = table.filter(inside).select(TRANSACTION_STATES.names).cast(TRANSACTION_STATES)
+    raw = tuple(page.raw for page in pages if page.raw is not None)
+    return StatesWindow(window, site, table.num_rows, cut, raw)
+
+
+def join_states(windows: Sequence[StatesWindow], rows: pa.Table | None = None) -> LoadedStates:
+    """The states of a day's windows, compared with the rows of the day where they are given."""
+    table = _last_of_each(pa.concat_tables([window.table for window in windows])).sort_by("transaction_id")
+    if rows is None:
+        return LoadedStates(tuple(windows), table)
+    ids, states = set(rows["id"].to_pylist()), set(table["transaction_id"].to_pylist())
+    return LoadedStates(tuple(windows), table, len(states - ids), len(ids - states))
+
+
+def lacks_states(rows: pa.Table) -> bool:
+    """Whether rows of a day lack what the list knows."""
+    return bool(rows.num_rows) and any(rows[name].null_count for name in STATE_FIELDS)
+
+
+def _last_of_each(table: pa.Table) -> pa.Table:
+    last = {row_id: position for position, row_id in enumerate(table["transaction_id"].to_pylist())}
+    return table if len(last) == table.num_rows else table.take(pa.array(last.values(), pa.int64()))

@@ -1,0 +1,242 @@
+"""What an answer changes: the state of a load job or a question, of its window, and of its day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sonnys_pipeline.client import APIError, APIStatusError, JobData, JobFailedError, JobStatus, RateLimitError
+from sonnys_pipeline.extract.circuit_breaker import CircuitBreaker
+from sonnys_pipeline.extract.completion import Completion
+from sonnys_pipeline.extract.events import Attempt, FailedDay, LoadObserver
+from sonnys_pipeline.extract.pages.assemble import ImplausibleTotalError, LoadedDay, RowOfTwoSitesError
+from sonnys_pipeline.extract.pages.page import PageRows
+from sonnys_pipeline.extract.pages.states import StatesPage
+from sonnys_pipeline.extract.protocols import Budget
+from sonnys_pipeline.extract.retry_policy import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
+from sonnys_pipeline.extract.scheduler import LoaderOptions, Schedule
+from sonnys_pipeline.extract.state import DayWork, JobState, ListWork, PageJob, WindowWork
+
+#: How many times the rows of a site a window may have that names none.
+_SITES_AT_ONCE = 10
+#: Doublings of the pause before a repeated request.
+_MOST_DOUBLINGS = 5
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request under way."""
+
+    job: PageJob
+    operation: str
+    clock: float
+    at: datetime
+
+
+@dataclass
+class Responses:
+    """Takes in answers, one after the other.
+
+    Attributes:
+        schedule: learns how long jobs take.
+        completion: decides what a day needs once its rows are there.
+        budget: cooled down after a 429.
+        breaker: knows whether the API is to blame, or the request.
+        options: durations and bounds.
+        observer: told of hashes.
+        keeps_pages: whether pages come with the answer as it was.
+        on_end: given each day that is complete or has failed.
+        clock: monotonic seconds.
+        now: aware UTC.
+        jitter: a random number in [0, 1).
+    """
+
+    schedule: Schedule
+    completion: Completion
+    budget: Budget
+    breaker: CircuitBreaker
+    options: LoaderOptions
+    observer: LoadObserver
+    keeps_pages: bool
+    on_end: Callable[[DayWork, LoadedDay | FailedDay], None]
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+
+    def take(self, sent: Sent, answer: object, error: APIError | None) -> None:
+        """Go on after an answer, or heal what a failure can be healed by."""
+        job, work = sent.job, sent.job.work
+        try:
+            if error is not None:
+                raise error
+            job.failures = 0
+            if isinstance(work, ListWork):
+                if isinstance(answer, StatesPage):
+                    self._refuse_implausible(work, answer.total)
+                work.came(job, answer)
+                self.end_if_complete(work.day)
+            else:
+                self._of_load_job(job, work, sent, answer)
+        except APIError as failure:
+            if isinstance(work, ListWork):
+                self._list_failed(job, work, failure)
+            else:
+                self._load_job_failed(job, work, sent, failure)
+
+    def _of_load_job(self, job: PageJob, work: WindowWork, sent: Sent, value: object) -> None:
+        """A request of a load job did what it was for."""
+        now = self.clock()
+        if sent.operation == "submit":
+            job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
+            self.observer.submitted(job)
+            if job.job_hash == job.suspect_hash:
+                raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
+        elif sent.operation == "count":
+            if value == 0:
+                work.is_empty()
+                self.end_if_complete(work.day)
+            else:
+                job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
+        elif isinstance(value, PageRows):
+            self.schedule.times.has_passed(job.age(sent.clock))
+            self._refuse_implausible(work, value.total)
+            if work.day.cut_if_large(work, value.total):
+                return
+            if not work.page_came(job, value):
+                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
+            self.end_if_complete(work.day)
+        else:
+            age = job.age(sent.clock)
+            if not job.was_working or not self.schedule.times.proven:
+                # Once a job: one that never ends would otherwise teach that all jobs take for ever.
+                self.schedule.times.was_working(age)
+            job.was_working = True
+            if age >= self.options.job_timeout:
+                raise JobOverdueError(
+                    f"load job {job.job_hash} was not ready within its timeout of {self.options.job_timeout:g} s; "
+                    "raise SONNYS_JOB_TIMEOUT if the API is slow today"
+                )
+            job.state = JobState.RUNNING
+            job.not_before = now + max(self.options.poll_interval, age / 4) * (0.9 + 0.2 * self.jitter())
+
+    def _refuse_implausible(self, work: WindowWork | ListWork, total: int) -> None:
+        """Make nothing ready for rows that cannot be.
+
+        Raises:
+            ImplausibleTotalError: for more rows than a site can have in a window.
+        """
+        most = self.options.most_rows * (1 if work.site else _SITES_AT_ONCE)
+        if total > most:
+            raise ImplausibleTotalError(total, most, f"window {work.window}{f' of site {work.site}' * bool(work.site)}")
+
+    def _load_job_failed(self, job: PageJob, work: WindowWork, sent: Sent, error: APIError) -> None:
+        """A request of a load job failed: do what `retry_policy.py` says, within the retries."""
+        now = self.clock()
+        day = work.day
+        expired = bool(job.job_hash) and job.age(now) >= self.options.hash_lifetime
+        remedy = remedy_for(
+            error,
+            polling=sent.operation == "poll",
+            expired=expired,
+            first_page=job.page == 1,
+            seen_before=bool(job.suspect_hash),
+        )
+        if isinstance(error, RateLimitError):
+            # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
+            self.budget.cool_down()
+        elif remedy is Remedy.REPEAT:
+            # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
+            job.failures += self.breaker.is_closed or not shows_trouble(error)
+        else:
+            job.setbacks += 1
+        if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
+            self._fail(day, error)
+            return
+        job.not_before = now + self._backoff(max(job.failures, job.setbacks))
+        if remedy is Remedy.REPEAT:
+            before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
+            job.state = before[sent.operation]
+        elif remedy is Remedy.COUNT:
+            job.state = JobState.TO_COUNT
+        elif remedy is Remedy.RESUBMIT:
+            job.suspect_hash = "" if expired else job.job_hash
+            job.state = JobState.TO_SUBMIT
+        else:
+            day.split(work, job.setbacks)
+
+    def _list_failed(self, job: PageJob, work: ListWork, error: APIError) -> None:
+        """A question to a list endpoint failed: ask again within the retries, or go on without an answer."""
+        remedy = remedy_for(error, polling=False, expired=False, first_page=False, seen_before=False)
+        if isinstance(error, RateLimitError):
+            self.budget.cool_down()
+        else:
+            job.failures += self.breaker.is_closed or not shows_trouble(error)
+        if remedy is Remedy.GIVE_UP or job.failures > self.options.max_retries:
+            if self.completion.refused(work, error):
+                self.end_if_complete(work.day)
+            else:
+                self._fail(work.day, error)
+            return
+        failures = job.failures
+        if remedy is Remedy.SPLIT:  # the pages do not make one list: it moved while it was read
+            work.restart()
+            job = work.jobs[0]
+        job.failures, job.state = failures, JobState.TO_LIST
+        job.not_before = self.clock() + self._backoff(failures)
+
+    def _fail(self, day: DayWork, error: APIError) -> None:
+        self.on_end(day, FailedDay(day.request, error, day.requests, self.clock() - day.started_at))
+
+    def _backoff(self, failures: int) -> float:
+        """Seconds before the next try: doubling, between half and all of it at random."""
+        base = self.options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
+        return base * (0.5 + 0.5 * self.jitter())
+
+    def end_if_complete(self, day: DayWork) -> None:
+        """Ask what a day still needs beside its rows; one that needs nothing more has ended."""
+        try:
+            if not self.completion.advance(day):
+                return
+            loaded = LoadedDay(
+                day.request.day,
+                tuple(day.loaded),
+                day.table,
+                self.now(),
+                day.requests,
+                self.clock() - day.started_at,
+                day.request.site,
+                self.keeps_pages,
+                day.proof,
+                day.states,
+                day.states_note,
+                day.list_requests,
+                day.request.with_rows,
+            )
+        except RowOfTwoSitesError as error:
+            self._fail(day, error)
+        else:
+            self.on_end(day, loaded)
+
+
+def attempt_of(sent: Sent, outcome: str, error: APIError | None, seconds: float) -> Attempt:
+    """What the audit keeps of a request."""
+    job = sent.job
+    request = job.work.day.request
+    status = error.status if isinstance(error, APIStatusError) else None if error else 200
+    operation = job.work.operation if isinstance(job.work, ListWork) else sent.operation
+    return Attempt(
+        request.day.key, job.work.site, str(job.work.window), job.page, operation, job.job_hash, job.attempt,
+        outcome, status, sent.at, seconds,
+    )  # fmt: skip
+
+
+def described(value: object) -> str:
+    """The outcome of a request that was answered, in a word."""
+    if isinstance(value, PageRows):
+        return JobStatus.PASS.value
+    if isinstance(value, JobData):
+        return value.status.value
+    if isinstance(value, StatesPage | list):
+        return "listed"
+    return "submitted" if isinstance(value, str) else "counted"

@@ -1,0 +1,247 @@
+"""What came of the questions, as far as answers are made of it; and which instant the ends of a range are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic_core import from_json
+
+from sonnys_pipeline.client import ResponseFormatError, Site
+from sonnys_pipeline.client.resource import PAGE_SIZE, found_rows, unwrapped
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
+#: A range on one side of the instant is this long at least, and at most, in microseconds.
+_SHORTEST, _LONGEST = 60 * _SECOND, 12 * 3600 * _SECOND
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of rows, of a list or of a load job.
+
+    Attributes:
+        rows: decoded.
+        total: `null`, `zero`, `absent` or `number`; `not found (404)` where the API answered so.
+        whole: whether these are all rows of the range.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    total: str
+    whole: bool
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], key: str) -> Page:
+        """Read the `data` object of an answer; `key` names its rows.
+
+        Raises:
+            ResponseFormatError: when they are no list of objects.
+        """
+        rows = found_rows(data, key, "first contact")
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise ResponseFormatError("a row is no object")
+        total = data.get("total", "absent")
+        said = "null" if total is None else "absent" if total == "absent" else "number" if total else "zero"
+        return cls(rows, said, total == len(rows) or (said != "number" and len(rows) < PAGE_SIZE))
+
+    @property
+    def ids(self) -> frozenset[Any]:
+        """Ids of the rows."""
+        return frozenset(row.get("id", row.get("transId")) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A row and the ranges around it; everything in microseconds since the Unix epoch.
+
+    Attributes:
+        row_id: the row.
+        at: its instant, as the list tells it.
+        start: where the range that ends on it begins, a whole second.
+        end: where the range that starts on it ends, a whole second.
+        empty: a second in which the list shows no row.
+    """
+
+    row_id: str
+    at: int
+    start: int
+    end: int
+    empty: int
+
+    @property
+    def ends_on_it(self) -> dict[str, object]:
+        """`startDate` and `endDate` of the range that ends on the row."""
+        return span(self.start, self.at)
+
+    @property
+    def ends_after_it(self) -> dict[str, object]:
+        """The least longer range, in which the row must be if the API took the end at its word."""
+        return span(self.start, self.at + (_SECOND if self.at % _SECOND == 0 else 1000))
+
+    @property
+    def starts_on_it(self) -> dict[str, object]:
+        """The range that starts on the row."""
+        return span(self.at, self.end)
+
+
+@dataclass
+class AskedJob:
+    """A load job that was submitted, and what was heard of it; ages in seconds.
+
+    Attributes:
+        job_hash: its hash.
+        sent_at: when its submission was sent, on the monotonic clock.
+        submitted_at: when its hash came.
+        working_at: it took longer than this; 0.0 where it was ready at the first poll.
+        passed_at: it took no longer than this; `None` where it was never seen to be ready.
+        page: its rows.
+        fail_fields: names of the fields of a `fail`; `None` where there was none.
+    """
+
+    job_hash: str
+    sent_at: float
+    submitted_at: float
+    working_at: float = 0.0
+    passed_at: float | None = None
+    page: Page | None = None
+    fail_fields: Sequence[str] | None = None
+
+
+@dataclass
+class Ends:
+    """What two ranges have shown: whether the row on their end, and on their start, is in them.
+
+    `control`: whether it is in the range that surely holds it; asked for only where it was not on the end.
+    """
+
+    on_end: bool | None = None
+    on_start: bool | None = None
+    control: bool | None = None
+
+
+@dataclass
+class Evidence:
+    """Everything that came; `None` where nothing did, and `failures` says why, by question.
+
+    Attributes:
+        narrowed: whether SONNYS_SITE_CODE narrows every request.
+        sites: as listed.
+        list_refused: whether a list that named no site was refused for that.
+        job_refused: whether a load job that named no site was.
+        listed: the page of rows that the instant was chosen from.
+        instant: where the ends are tried.
+        version_2: the same rows there.
+        list_ends, job_ends: see `Ends`.
+        empty_list: a list of a second without rows.
+        jobs: the load jobs by what they are for: `end`, `start`, `empty`, `control`.
+        second_hash: the hash for the criteria of `end`, submitted again.
+        statuses: what jobs said of themselves.
+        leaves_room: whether a full block on one endpoint left room on another.
+        failures: why a question has no evidence.
+    """
+
+    narrowed: bool = False
+    sites: Sequence[Site] | None = None
+    list_refused: bool | None = None
+    job_refused: bool | None = None
+    listed: Page | None = None
+    instant: Instant | None = None
+    version_2: Page | None = None
+    list_ends: Ends = field(default_factory=Ends)
+    job_ends: Ends = field(default_factory=Ends)
+    empty_list: Page | None = None
+    jobs: dict[str, AskedJob] = field(default_factory=dict)
+    second_hash: str | None = None
+    statuses: set[str] = field(default_factory=set)
+    leaves_room: bool | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def knows_anything(self) -> bool:
+        """Whether any question was answered."""
+        known = (self.sites, self.list_refused, self.job_refused, self.listed, self.leaves_room)
+        return any(one is not None for one in known)
+
+    @property
+    def job_rows(self) -> list[Mapping[str, Any]]:
+        """Rows of all load jobs, each once."""
+        pages = [job.page for job in self.jobs.values() if job.page is not None]
+        return list({row.get("id"): row for page in pages for row in page.rows}.values())
+
+
+def choose_instant(rows: Sequence[Mapping[str, Any]]) -> Instant | None:
+    """The row whose instant the ends are tried on, with a range on both sides; `None` without rows.
+
+    One on a whole second is best, since no fraction has to be understood then; else one in the first half of its
+    second, which rounding would move away from the row. Of these the middle one, so that both ranges hold some rows.
+
+    Raises:
+        ResponseFormatError: when an instant cannot be read.
+    """
+    known = sorted((_instant(row.get("date")), str(row.get("transId"))) for row in rows)
+    if not known:
+        return None
+    places = sorted(range(len(known)), key=lambda place: abs(place - len(known) // 2))
+    at, row_id = known[min(places, key=lambda place: _preference(known[place][0]))]
+    first, last = _whole(known[0][0]), _whole(known[-1][0]) + _SECOND
+    start = min(max(first, _whole(at) - _LONGEST), _whole(at) - _SHORTEST)
+    end = max(min(last, _whole(at) + _LONGEST), _whole(at) + _SHORTEST)
+    taken = {moment // _SECOND for moment, _ in known}
+    seconds = range(start // _SECOND, end // _SECOND)
+    # The neighbours are free, too: whether the ends of the empty second are included must not matter.
+    free = (one for one in seconds if not taken & {one - 1, one, one + 1})
+    return Instant(row_id, at, start, end, next(free, start // _SECOND) * _SECOND)
+
+
+def span(start: int, end: int) -> dict[str, object]:
+    """`startDate` and `endDate`; whole seconds as such, others with as many decimals as they need."""
+    return {"startDate": _unix(start), "endDate": _unix(end)}
+
+
+def empty_second(instant: Instant) -> dict[str, object]:
+    """The range of the second in which the list shows no row."""
+    return span(instant.empty, instant.empty + _SECOND)
+
+
+def data_of(body: bytes) -> dict[str, Any]:
+    """The `data` object of an answer.
+
+    Raises:
+        ResponseFormatError: when there is none, such as in a gateway's page with status 200.
+    """
+    try:
+        answer = from_json(body)
+    except ValueError:
+        raise ResponseFormatError("the answer is not JSON") from None
+    return unwrapped(answer, "first contact")
+
+
+def moment_of(row: Mapping[str, Any]) -> int | None:
+    """The instant of a job row, in microseconds; `None` where it cannot be read."""
+    try:
+        return _instant(row.get("completeDate"))
+    except ResponseFormatError:
+        return None
+
+
+def _instant(text: object) -> int:
+    try:
+        return (datetime.fromisoformat(str(text)) - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, TypeError):
+        raise ResponseFormatError("a row's instant cannot be read") from None
+
+
+def _preference(at: int) -> int:
+    fraction = at % _SECOND
+    return 0 if fraction == 0 else 1 if fraction < _SECOND // 2 else 2
+
+
+def _whole(at: int) -> int:
+    return at // _SECOND * _SECOND
+
+
+def _unix(at: int) -> int | str:
+    seconds, fraction = divmod(at, _SECOND)
+    return f"{seconds}.{fraction:06d}".rstrip("0") if fraction else seconds

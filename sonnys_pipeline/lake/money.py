@@ -1,0 +1,56 @@
+"""Dollars in SQL: the one place where the API's doubles become exact cents, and where an amount is too large to be one.
+
+The models let no amount beyond `LARGEST_AMOUNT` through; a lake that was landed before they did so may hold one. A row
+with such an amount is what landing would refuse today: no sum has it, and the tables and checks name it.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from sonnys_pipeline.client.models import LARGEST_AMOUNT
+
+#: Dollars, exact to the cent.
+MONEY = pa.decimal128(18, 2)
+
+
+# `dollars_of` never fails: what is no DECIMAL(18, 2) is null, and `is_beyond…` says so of the row. NaN is beyond, too.
+_MACROS = (
+    "CREATE TEMP MACRO dollars_of(amount) AS TRY_CAST(amount AS DECIMAL(18, 2))",
+    f"CREATE TEMP MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {LARGEST_AMOUNT}, true)",
+    """
+    CREATE TEMP MACRO is_beyond_in_items(items) AS coalesce(is_beyond(list_max(list_transform(items, lambda part:
+        greatest(abs(part.gross), abs(part.net), abs(part.discount), abs(part.tax), abs(part.additional_fee))))), false)
+    """,
+    """
+    CREATE TEMP MACRO is_beyond_in_tenders(tenders) AS coalesce(is_beyond(list_max(list_transform(tenders, lambda part:
+        greatest(abs(part.amount), abs(part.change), abs(part.total))))), false)
+    """,
+    """
+    CREATE TEMP MACRO is_beyond_in_discounts(discounts) AS
+        coalesce(is_beyond(list_max(list_transform(discounts, lambda part: abs(part.discount)))), false)
+    """,
+    """
+    CREATE TEMP MACRO is_beyond_anywhere(total, items, tenders, discounts) AS
+        is_beyond(total) OR is_beyond_in_items(items) OR is_beyond_in_tenders(tenders)
+        OR is_beyond_in_discounts(discounts)
+    """,
+    # Dollars a piece, rounded half away from zero to the cent; 0 for no pieces. In whole numbers: a double would round
+    # some halves down.
+    """
+    CREATE TEMP MACRO dollars_each(dollars, pieces) AS
+        CASE WHEN pieces > 0
+            THEN CAST(
+                sign(dollars) * ((2 * CAST(abs(dollars) * 100 AS HUGEINT) + pieces) // (2 * pieces)) AS DECIMAL(18, 0)
+            ) * CAST(0.01 AS DECIMAL(3, 2))
+            ELSE 0
+        END
+    """,
+)
+
+
+def define_money(connection: duckdb.DuckDBPyConnection) -> None:
+    """Macros: `dollars_of`, `dollars_each`, and `is_beyond` of an amount, of a list of parts, and of a whole row."""
+    for macro in _MACROS:
+        connection.execute(macro)

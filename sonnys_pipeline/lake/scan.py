@@ -1,0 +1,228 @@
+"""Landed rows as pandas, Arrow, DuckDB or Polars: the wanted days, columns and sites of one asset, and no others.
+
+A scan reads nothing but footers when it is made. What is asked of it goes into the Parquet reader: columns are not
+decoded, and row groups without a wanted site are skipped, since files are sorted by site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from sonnys_pipeline.lake.columns import Columns
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.storage.folder import DAY, LakePath, Storage
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: What the code of a site is called: in `transactions`, in what is counted by site, in `sites`.
+SITE_COLUMNS = ("location_code", "site", "code")
+#: Days that a message names.
+_NAMED_DAYS = 20
+#: Nothing is fetched from the network in order to read a local file; all that is used is built into DuckDB.
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows that are wanted of one asset; each method hands them out in another form, with the same columns.
+
+    Attributes:
+        storage: where the files lie.
+        folder: the asset's.
+        files: in the order of the rows.
+        stored: the columns that the files have together, `date` aside.
+        columns: of the result, in order; for a partitioned asset `date`, the partition's day, is the first.
+        partitioned: whether `date` stands in the paths.
+        site_column: column of the site codes, where there is one.
+        sites: codes of the sites wanted; None for all rows.
+    """
+
+    storage: Storage
+    folder: LakePath
+    files: tuple[LakePath, ...]
+    stored: Columns
+    columns: tuple[str, ...]
+    partitioned: bool
+    site_column: str | None = None
+    sites: tuple[str, ...] | None = None
+
+    def table(self) -> pa.Table:
+        """Read the rows into Arrow.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        with self._readable():
+            dataset = self._dataset()
+            rows = dataset.to_table(columns=list(self.columns), filter=self._wanted_sites())
+            return rows.replace_schema_metadata(None)
+
+    def frame(self) -> pd.DataFrame:
+        """Read the rows into pandas; flags that may be unknown are of its nullable type, whatever these rows have.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        table = self.table()
+        frame: pd.DataFrame = table.to_pandas()
+        flags = [field.name for field in table.schema if pa.types.is_boolean(field.type) and field.nullable]
+        return frame.astype(dict.fromkeys(flags, "boolean"))
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """A DuckDB relation, in a database of its own; rows are read when it is asked for some. Instants show in UTC.
+
+        Raises:
+            LakeError: when a file cannot be read.
+        """
+        with self._readable():
+            connection = duckdb.connect(config=_OFFLINE)
+            connection.execute("SET TimeZone = 'UTC'")
+            if self._is_plain:
+                files = [_literal(file) for file in self.files]
+                relation = connection.read_parquet(files, hive_partitioning=self.partitioned)
+            else:  # DuckDB leaves columns and filters to Arrow
+                relation = connection.from_arrow(self._dataset())
+            if self.sites is not None:
+                codes = [duckdb.ConstantExpression(code) for code in self.sites]
+                relation = relation.filter(duckdb.ColumnExpression(self.site_column or "").isin(*codes))
+            return relation.select(*(duckdb.ColumnExpression(column) for column in self.columns))
+
+    def lazy_frame(self) -> pl.LazyFrame:
+        """A Polars frame whose rows are read when it is collected.
+
+        Raises:
+            LakeError: when Polars is not installed, or a file cannot be read.
+        """
+        try:
+            import polars as pl  # noqa: PLC0415 - an optional part of the product
+        except ImportError as error:
+            raise LakeError("Polars is not installed: pip install 'sonnys-pipeline[polars]'") from error
+        if not self._is_plain:
+            with self._readable():
+                wanted = self._wanted_sites()
+                dataset = self._dataset()
+                return pl.scan_pyarrow_dataset(dataset if wanted is None else dataset.filter(wanted)).select(
+                    self.columns
+                )
+        # Polars takes every `key=value` of a path for a partition, those above the lake included.
+        above = {part.partition("=")[0]: pl.String for part in self.folder.parts if "=" in part}
+        with self._readable():
+            frame = pl.scan_parquet(
+                [str(file) for file in self.files],
+                hive_partitioning=self.partitioned,
+                hive_schema={**above, DAY: pl.Date} if self.partitioned else None,
+                glob=False,
+            )
+            if self.sites is not None:
+                frame = frame.filter(pl.col(self.site_column or "").is_in(self.sites))
+            return frame.select(self.columns)
+
+    def _dataset(self) -> ds.Dataset:
+        return self.storage.dataset(self.files, self.folder, self.stored.schema, by_day=self.partitioned)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether DuckDB and Polars read the files right by themselves; Arrow is told what they would guess.
+
+        They see no object store, take the first file's columns for those of all files, and read every `key=value` of a
+        path as a column, those above the lake included.
+        """
+        above = {part.partition("=")[0].lower() for part in self.folder.parts if "=" in part}
+        names = {DAY, *self.stored.schema.names}
+        return self.storage.is_local and self.stored.alike and above.isdisjoint(name.lower() for name in names)
+
+    def _wanted_sites(self) -> pc.Expression | None:
+        return None if self.sites is None else pc.field(self.site_column).isin(self.sites)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, duckdb.Error, OSError) as error:
+            raise LakeError(f"{self.folder} cannot be read ({error}); materialize what is damaged again") from error
+
+
+def scan(
+    lake: Lake,
+    asset: str,
+    partitions: Sequence[str] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    sites: Sequence[str] | None = None,
+) -> Scan:
+    """What to read of an asset; the files must be there, and have the columns.
+
+    Args:
+        lake: where.
+        asset: which.
+        partitions: which days, in the order of the rows; None for an asset without partitions.
+        columns: which columns, `date` aside; None for all.
+        sites: codes of the sites whose rows are wanted; None for all rows. A site without rows has none.
+
+    Raises:
+        NotLandedError: naming the days that are not there.
+        LakeError: a file cannot be read, lacks a column, or says nothing of sites where some are asked for.
+    """
+    keys: Sequence[str | None] = [None] if partitions is None else list(partitions)
+    files = tuple(lake.path(asset, key) for key in keys)
+    missing = lake.missing(asset, partitions) if partitions is not None else [""] * (not lake.has(asset))
+    _require_landed(asset, missing)
+    if not files:
+        raise NotLandedError(f"{asset}: no day is asked for; name one at least")
+    stored = lake.columns(asset, keys)
+    there = stored.schema.names
+    wanted = [name for name in (there if columns is None else columns) if partitions is None or name != DAY]
+    if lacking := sorted(set(wanted) - set(there)):
+        raise LakeError(f"{lake.root / asset} has no column {', '.join(lacking)}; it has {', '.join(there)}")
+    site_column = next((name for name in SITE_COLUMNS if name in there), None)
+    if sites is not None:
+        if not sites:
+            raise LakeError(f"{asset}: `sites` names no site; leave it out to read all of them")
+        if site_column is None:
+            raise LakeError(f"{asset} cannot be read by site: it has none of the columns {', '.join(SITE_COLUMNS)}")
+        if site_column not in stored.common:  # their rows would all count as rows of other sites
+            older = next(key for key in keys if site_column not in lake.columns(asset, [key]).common)
+            raise LakeError(
+                f"{lake.path(asset, older)} has no column {site_column}; materialize it again, or read without `sites`"
+            )
+    return Scan(
+        storage=lake.storage,
+        folder=lake.root / asset,
+        files=files,
+        stored=stored,
+        columns=tuple(wanted if partitions is None else [DAY, *wanted]),
+        partitioned=partitions is not None,
+        site_column=site_column,
+        sites=None if sites is None else tuple(sites),
+    )
+
+
+def _require_landed(asset: str, missing: Sequence[str]) -> None:
+    if not missing:
+        return
+    if missing == [""]:
+        raise NotLandedError(f"{asset}: not landed; materialize it first")
+    more = f" and {len(missing) - _NAMED_DAYS} more days" if len(missing) > _NAMED_DAYS else ""
+    raise NotLandedError(
+        f"{asset}: not landed: {', '.join(missing[:_NAMED_DAYS])}{more}; "
+        f"materialize {'it' if len(missing) == 1 else 'them'} first"
+    )
+
+
+def _literal(file: LakePath) -> str:
+    """A path in which DuckDB sees no pattern."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))

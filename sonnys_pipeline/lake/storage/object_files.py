@@ -1,0 +1,100 @@
+"""Open objects as Arrow reads them: a footer here, a part of a column there, and nothing in between."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+#: Footers that are remembered by the process; each is some kilobytes.
+_REMEMBERED = 8192
+
+
+class ObjectFile(io.RawIOBase):
+    """An open object; a part that does not come is fetched again."""
+
+    def __init__(self, opened: Any, patiently: Callable[[Callable[[], Any]], Any]) -> None:  # noqa: ANN401 - a driver's
+        self._opened = opened
+        self._patiently = patiently
+        self._size = int(patiently(lambda: opened.size))
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte comes from."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go somewhere; nothing is fetched."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, in one request."""
+        start, left = self._place, max(0, self._size - self._place)
+        wanted = left if size is None or size < 0 else min(size, left)
+
+        def once() -> bytes:
+            self._opened.seek(start)
+            found: bytes = self._opened.read(wanted)
+            return found
+
+        found = self._patiently(once) if wanted else b""
+        self._place = start + len(found)
+        return found
+
+    def close(self) -> None:
+        """Nothing of it is open."""
+        self._opened.close()
+        super().close()
+
+
+class ObjectHandler(pafs.FSSpecHandler):  # type: ignore[misc] # pyarrow ships no complete type information
+    """Arrow's way to our open files."""
+
+    def __init__(self, driver: Any, open_one: Callable[[str], ObjectFile]) -> None:  # noqa: ANN401 - a driver's
+        super().__init__(driver)
+        self._open_one = open_one
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        """For reading here and there."""
+        return pa.PythonFile(self._open_one(path), mode="r")
+
+
+class Footers:
+    """Footers that were read, the last ones asked for; shared by all lakes of the process."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, pq.FileMetaData] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> pq.FileMetaData | None:
+        """A footer that was kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: str, footer: pq.FileMetaData) -> None:
+        """Keep a footer; the one that nobody has asked for longest goes."""
+        with self._lock:
+            self._kept[key] = footer
+            while len(self._kept) > _REMEMBERED:
+                self._kept.popitem(last=False)
+
+
+FOOTERS = Footers()

@@ -1,0 +1,335 @@
+"""Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (issue "Production", object storage).
+
+A file is put by one upload, which all three stores make visible as a whole or not at all; nothing unfinished is ever
+listed. What is seen is what the store has at this moment: no driver keeps a listing. Credentials and endpoint are the
+store's own affair (`AWS_…`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`); nothing here reads them.
+
+A store that does not answer is asked again for a minute; one that refuses us is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from copy import copy
+from functools import cached_property
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlsplit
+
+import fsspec
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from fsspec.asyn import AsyncFileSystem
+from upath import UPath
+
+from sonnys_pipeline.client.transport import is_loopback
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
+from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
+from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
+from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectFile, ObjectHandler
+from sonnys_pipeline.runtime.outage import Patience
+
+T = TypeVar("T")
+R = TypeVar("R")
+logger = logging.getLogger(__name__)
+
+#: Scheme of a URL → the extra that brings its driver.
+EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure"}
+#: How long a store may be away before that is an error, in seconds; and when the run is to end anyway.
+STORE_PATIENCE = 60.0
+HURRIED_PATIENCE = 2.0
+#: Seconds in which one request has to be answered, and bytes a second that an upload or download makes at least.
+_ANSWERED_WITHIN = 10.0
+_SLOWEST = 100_000
+#: Requests that are under way at once when many files are looked at.
+_AT_ONCE = 16
+#: The end of a file that is fetched for its footer: large enough for all but the largest.
+_TAIL = 65_536
+_FOOTER_END = 8
+#: S3's driver has five tries of its own, and its library another five: this one place counts tries.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 10}}
+}
+
+Info = dict[str, Any]
+
+
+class ObjectStorage:
+    """A bucket or container, or a part of one."""
+
+    is_local = False
+
+    def __init__(self, url: str, *, patience: Patience | None = None) -> None:
+        """Point at a root such as `s3://bucket/prefix`; nothing is sent yet.
+
+        Raises:
+            LakeError: for a scheme that is not one of `EXTRAS`, or when its driver is not installed.
+        """
+        self._scheme = url.partition("://")[0]
+        if self._scheme not in EXTRAS:
+            raise LakeError(f"{self._scheme}:// is no store that days can be landed in; use {', '.join(EXTRAS)}")
+        options = {"use_listings_cache": False, **_OPTIONS.get(self._scheme, {})}
+        try:
+            driver = fsspec.get_filesystem_class(self._scheme)
+        except ImportError as error:
+            extra = EXTRAS[self._scheme]
+            raise LakeError(
+                f"{url} needs a driver that is not installed: pip install 'sonnys-pipeline[{extra}]'"
+            ) from error
+        self._strip: Callable[[str], str] = driver._strip_protocol  # noqa: SLF001 - fsspec's name for it
+        self._place = UPath(url.rstrip("/"), **options)
+        self.root: LakePath = self._place
+        self._patience = patience or Patience(STORE_PATIENCE)
+        self._answered_within = _ANSWERED_WITHIN
+        self._listed: dict[str, dict[str, Info]] | None = None
+
+    def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
+        """One upload of the whole file."""
+        held = io.BytesIO()
+        write(held)
+        content = held.getvalue()
+        try:
+            self._ask(lambda driver: driver._pipe_file(self._key(path), content), len(content))  # noqa: SLF001
+        except OSError as error:
+            raise UnwritableLakeError(
+                f"cannot write {path} ({error}); mend what the store names, then run it again: nothing landed was "
+                "touched"
+            ) from error
+        return len(content)
+
+    def remove(self, path: LakePath) -> None:
+        """Delete an object; a store does not mind whether it is there."""
+        try:
+            self._ask(lambda driver: driver._rm_file(self._key(path)))  # noqa: SLF001
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
+
+    def stamp(self, path: LakePath) -> str | None:
+        """The store's own tag of the object, or where it has none the time of the last change; and the size."""
+        info = self._info(path)
+        return None if info is None else _tag(info)
+
+    def size(self, path: LakePath) -> int:
+        """Bytes of the object."""
+        return int(self._there(path)["size"])
+
+    def content(self, path: LakePath) -> bytes:
+        """All of it, in one request."""
+        return self._range(path, None, None)
+
+    def metadata(self, path: LakePath) -> pq.FileMetaData:
+        """From the object's end; remembered for as long as the object is the same."""
+        info = self._there(path)
+        key = f"{path} {_tag(info)}"
+        footer = FOOTERS.get(key)
+        if footer is None:
+            size = int(info["size"])
+            tail = self._range(path, max(0, size - _TAIL), size) if size else b""
+            needed = int.from_bytes(tail[-_FOOTER_END:-4], "little") + _FOOTER_END
+            if tail.endswith(b"PAR1") and len(tail) < needed <= size:
+                tail = self._range(path, size - needed, size)
+            footer = pq.read_metadata(pa.BufferReader(tail))
+            FOOTERS.keep(key, footer)
+        return footer
+
+    def opened(self, path: LakePath) -> Readable:
+        """A file of which only what is asked for is fetched."""
+        return pa.PythonFile(self._open(self._key(path)), mode="r")
+
+    def dataset(
+        self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
+    ) -> ds.Dataset:
+        """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
+        store = pafs.PyFileSystem(ObjectHandler(self._driver, self._open))
+        keys = [self._key(path) for path in paths]
+        return dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store)
+
+    def below(self, folder: LakePath) -> list[str]:
+        """Objects whose names begin with the folder's, in one request for a thousand of them."""
+        start = f"{self._key(folder)}/"
+        return [name.removeprefix(start) for name in self._list(folder)]
+
+    def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Some at once: a store answers many as fast as one."""
+        if self._listed is not None or len(items) <= 1:
+            return [look(item) for item in items]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(items)), "lake") as pool:
+            return list(pool.map(look, items))
+
+    def glance(self) -> ObjectStorage:
+        """What is there, and which version of it, comes from one listing for each asset, made when it is needed."""
+        glanced = copy(self)
+        glanced._listed = {}  # noqa: SLF001 - a copy of our own
+        return glanced
+
+    def hurry(self) -> None:
+        """A request that is under way is given some seconds more, and none is repeated for long."""
+        self._patience.seconds = HURRIED_PATIENCE
+        self._answered_within = HURRIED_PATIENCE
+
+    def probe(self) -> None:
+        """Write an object, read it back, find it in a listing, and remove it: the rights that a lake needs.
+
+        Raises:
+            UnwritableLakeError: when one of these fails; the message says which, and why.
+        """
+        path, said = self.root / ".probes" / f"{secrets.token_hex(8)}.txt", b"sonnys doctor\n"
+        self.put(path, lambda file: file.write(said))
+        try:
+            if self.content(path) != said:
+                raise UnwritableLakeError(f"{path} was written and comes back with other bytes; look at the store")
+            if not any(name.endswith(path.name) for name in self._list(path.parent)):
+                raise UnwritableLakeError(f"{path} was written and is not listed; give the credentials list rights")
+        except OSError as error:
+            raise UnwritableLakeError(f"{path} was written and cannot be read ({error})") from error
+        finally:
+            self.remove(path)
+
+    @cached_property
+    def _driver(self) -> AsyncFileSystem:
+        """The driver, connected; without a request.
+
+        Raises:
+            LakeError: when it cannot be configured, or would send data in the clear to another machine.
+        """
+        try:
+            driver: Any = self._place.fs
+            endpoint = urlsplit(str(driver.s3.meta.endpoint_url) if self._scheme == "s3" else "")
+        except Exception as error:
+            raise UnreachableLakeError(
+                f"{self.root} cannot be opened ({said_by(error)}); see docs/object-storage.md for what the store needs"
+            ) from error
+        if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
+            raise LakeError(
+                f"{self.root}: the endpoint is plain http on another machine, where names and plates would go in the "
+                "clear; use https (AWS_ENDPOINT_URL_S3)"
+            )
+        if self._scheme == "s3":
+            driver.retries = 1
+        return driver
+
+    def _key(self, path: LakePath) -> str:
+        """Bucket and name, as drivers write it."""
+        return self._strip(str(path))
+
+    def _there(self, path: LakePath) -> Info:
+        info = self._info(path)
+        if info is None:
+            raise FileNotFoundError(f"{path} is not there")
+        return info
+
+    def _info(self, path: LakePath) -> Info | None:
+        """What the store says of an object; `None` where there is none."""
+        if self._listed is not None:
+            folder = self.root / str(path).removeprefix(f"{self.root}/").partition("/")[0]
+            return self._list(folder).get(self._key(path))
+        try:
+            info: Info = self._ask(lambda driver: driver._info(self._key(path)))  # noqa: SLF001
+        except FileNotFoundError:
+            return None
+        return info if info["type"] == "file" else None
+
+    def _list(self, folder: LakePath) -> dict[str, Info]:
+        """Every object of a folder, by its key; in a glance, as it was when it was first asked for."""
+        key = self._key(folder)
+        if self._listed is not None and key in self._listed:
+            return self._listed[key]
+        try:
+            found = self._ask(lambda driver: driver._find(key, detail=True))  # noqa: SLF001
+        except FileNotFoundError as error:
+            raise UnreachableLakeError(f"{folder} cannot be listed ({error}); name a bucket that is there") from error
+        except OSError as error:
+            raise UnreachableLakeError(f"{folder} cannot be listed ({error})") from error
+        listed: dict[str, Info] = {name: info for name, info in dict(found).items() if info["type"] == "file"}
+        if self._listed is not None:
+            self._listed[key] = listed
+        return listed
+
+    def _range(self, path: LakePath, start: int | None, end: int | None) -> bytes:
+        length = (end or 0) - (start or 0)
+        content: bytes = self._ask(
+            lambda driver: driver._cat_file(self._key(path), start=start, end=end),  # noqa: SLF001
+            length,
+        )
+        return content
+
+    def _open(self, key: str) -> ObjectFile:
+        """A file as the driver opens it: S3's then insists on one version from the first byte to the last."""
+        opened = self._patiently(lambda: self._driver.open(key, "rb", cache_type="none"))
+        return ObjectFile(opened, self._patiently)
+
+    def _ask(self, call: Callable[[Any], Coroutine[Any, Any, R]], size: int = 0) -> R:
+        """The answer to one request, which is given up when it takes too long; asked again while the store is away."""
+
+        def once() -> R:
+            started = time.monotonic()
+            future = asyncio.run_coroutine_threadsafe(call(self._driver), self._driver.loop)
+            try:
+                while not wait([future], 0.25).done:
+                    if time.monotonic() - started > self._answered_within + size / _SLOWEST:
+                        raise TimeoutError(f"no answer within {self._answered_within:g} s")
+                return future.result()
+            finally:
+                future.cancel()  # whoever gives up must not be overtaken by what he has given up
+
+        return self._patiently(once)
+
+    def _patiently(self, once: Callable[[], R]) -> R:
+        """Do something until the store answers.
+
+        Raises:
+            FileNotFoundError: when the object, or the bucket, is not there.
+            UnreachableLakeError: when the store stays away, or refuses us.
+            OSError: for any other failure, in words that may be shown.
+        """
+        while True:
+            try:
+                result = once()
+            except LakeError:
+                raise
+            except Exception as error:  # noqa: BLE001 - drivers raise errors of all kinds
+                self._wait_or_raise(error)
+            else:
+                self._patience.answered()
+                return result
+
+    def _wait_or_raise(self, error: Exception) -> None:
+        said, trouble = said_by(error), trouble_of(error)
+        if trouble is not Trouble.AWAY:
+            self._patience.answered()
+        if trouble is Trouble.MISSING:
+            raise FileNotFoundError(said) from error
+        if trouble is Trouble.REFUSED:
+            raise UnreachableLakeError(
+                f"{self.root} refuses us ({said}); give the credentials the rights to list, get, put and delete there: "
+                "docs/object-storage.md. Nothing landed was touched"
+            ) from error
+        if trouble is Trouble.REPLACED:
+            raise OSError("it was replaced while it was read; read it again") from error
+        if trouble is Trouble.OTHER:
+            raise OSError(said) from error
+        if not self._patience.is_away:
+            logger.warning("%s does not answer (%s). Waiting until it does", self.root, said)
+        pause = self._patience.next_pause()
+        if pause is None:
+            raise UnreachableLakeError(
+                f"{self.root} does not answer ({said}); look at the network and the store, then run it again: nothing "
+                "landed was touched"
+            ) from error
+        time.sleep(pause)
+
+
+def _tag(info: Info) -> str:
+    """A version of an object: its tag, which changes with its bytes, or the time of its last change; and its size."""
+    names = ("ETag", "etag", "generation", "LastModified", "last_modified", "updated", "mtime")
+    tag = next((str(info[name]) for name in names if info.get(name)), "")
+    return f"{tag}-{info['size']}".replace('"', "")

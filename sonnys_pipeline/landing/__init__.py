@@ -1,0 +1,5 @@
+"""Loaded days become landed days, and archived pages days once more. Knows nothing of Dagster.
+
+Belongs here: what replaces what, what is refused, the archive of pages, quarantine. Does not belong here: how a day was
+read (`extract/`), how files are written (`lake/`).
+"""

@@ -1,0 +1,168 @@
+"""The sites of an account: what load jobs have to name (LV-01).
+
+They come from `/site/list`, asked for at most once an hour and kept with the ledger, so that a plan, a run and a resume
+see the same ones. `SONNYS_SITE_CODE` is the one site of an account that is narrowed to it; nothing is asked then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from sonnys_pipeline.client import Site, SonnysClient, ValidationError
+from sonnys_pipeline.client.site_codes import fold, named_codes, unnamed_sites
+from sonnys_pipeline.extract.events import LISTS_NEED_SITE, LOAD_JOB_NEEDS_SITE
+from sonnys_pipeline.ledger.service import JobService
+
+logger = logging.getLogger(__name__)
+
+#: Under which name the ledger keeps the list.
+SITES = "sites"
+#: The API's own cache of the list lives as long (contract, `GET /site/list`).
+LIST_LIFETIME = timedelta(hours=1)
+
+
+class LoadBy(StrEnum):
+    """What a load job names (contract, L1)."""
+
+    SITE = "site"  # one site: accepted on every key
+    ALL = "all"  # none: fuller pages, refused on keys of several sites
+
+
+class NoNamedSiteError(ValueError):
+    """The account has several sites, and none of them has a code that a load job could name."""
+
+
+class LoadJobNeedsSiteError(NoNamedSiteError):
+    """This key is known to refuse load jobs that name no site, and the settings want such jobs."""
+
+
+def knows(jobs: JobService, api_id_digest: str, name: str) -> bool:
+    """Whether something is remembered to be so; remembered not to be so is no, like nothing remembered."""
+    known = jobs.recall(api_id_digest, name)
+    return known is not None and known.content is True
+
+
+@dataclass(frozen=True)
+class AccountSites:
+    """The sites that a run reads.
+
+    Attributes:
+        codes: one load job each, in the list's order; none where load jobs name no site.
+        unnamed: names of the sites that have no code.
+        listed_at: when the API listed them; `None` where nobody asked.
+    """
+
+    codes: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    listed_at: datetime | None = None
+
+    def spelt(self, code: str) -> str:
+        """A site as the list spells it; as it is where the list does not have it."""
+        return next((known for known in self.codes if fold(known) == fold(code)), code)
+
+
+#: Load jobs name no site.
+ALL_AT_ONCE = AccountSites()
+
+
+def account_sites(
+    jobs: JobService,
+    client: SonnysClient,
+    api_id_digest: str,
+    *,
+    load_by: LoadBy,
+    site_code: str = "",
+    now: datetime | None = None,
+    as_kept: bool = False,
+) -> AccountSites:
+    """The sites to be read; asks the API when the kept list is older than an hour.
+
+    Args:
+        jobs: the ledger, which keeps the list.
+        client: asks for it, one request.
+        api_id_digest: whose sites.
+        load_by: whether load jobs name a site at all.
+        site_code: the one site that the settings narrow everything to; empty for all.
+        now: aware instant; left out, the present one.
+        as_kept: take the kept list however old it is, and ask only where there is none.
+
+    Raises:
+        LoadJobNeedsSiteError: when load jobs are to name no site, and this key is known to refuse that.
+        NoNamedSiteError: when none of several sites has a code.
+        SonnysError: when the API refuses, or cannot be asked.
+    """
+    if site_code:
+        return AccountSites((site_code,))
+    if load_by is LoadBy.ALL:
+        if knows(jobs, api_id_digest, LOAD_JOB_NEEDS_SITE):
+            raise LoadJobNeedsSiteError(
+                "this key refuses load jobs that name no site; set SONNYS_LOAD_BY=site (if the key has changed, "
+                "`sonnys first-contact` asks again)"
+            )
+        return ALL_AT_ONCE
+    now = now or datetime.now(UTC)
+    kept = jobs.recall(api_id_digest, SITES)
+    if kept is not None and (as_kept or timedelta(0) <= now - kept.learned_at < LIST_LIFETIME):
+        return sites_of([Site.model_validate(site) for site in kept.content], kept.learned_at)
+    listed = client.sites.list()
+    found = sites_of(listed, now)
+    keep_sites(jobs, api_id_digest, listed)
+    return found
+
+
+def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> None:
+    """Keep a list that has just come."""
+    wire = [
+        {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
+    ]  # fmt: skip
+    jobs.remember(api_id_digest, SITES, wire)
+
+
+def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:
+    """What a list means for load jobs.
+
+    Raises:
+        NoNamedSiteError: when none of several sites has a code; one alone need not be named.
+    """
+    codes, unnamed = named_codes(listed), unnamed_sites(listed)
+    if not codes and len(unnamed) > 1:
+        raise NoNamedSiteError(
+            f"none of the {len(unnamed)} sites that the API lists has a code, so that no load job can name one; give "
+            "them codes in BackOffice, set SONNYS_SITE_CODE, or try SONNYS_LOAD_BY=all"
+        )
+    return AccountSites(tuple(codes), tuple(unnamed), listed_at)
+
+
+class SpanCounter:
+    """Counts rows of spans over all sites: in one request, or site by site where lists have to name one ([?])."""
+
+    def __init__(self, jobs: JobService, client: SonnysClient, api_id_digest: str, codes: Sequence[str]) -> None:
+        """Bind to an account; `codes` are its sites, none where nobody asked for them."""
+        self._jobs = jobs
+        self._client = client
+        self._digest = api_id_digest
+        self._codes = codes
+        self._by_site = knows(jobs, api_id_digest, LISTS_NEED_SITE)
+
+    def count(self, span: Mapping[str, int], site: str | None = None) -> int:
+        """Rows of a span, of one site or of all; one request, or one for each site.
+
+        Raises:
+            SonnysError: when the API refuses, or cannot be asked.
+        """
+        count = self._client.transactions.count
+        if site is not None:
+            return count(**span, site=site)
+        if not self._by_site:
+            try:
+                return count(**span)
+            except ValidationError as refused:
+                if not refused.concerns_site or not self._codes:
+                    raise
+                self._by_site = True
+                self._jobs.remember(self._digest, LISTS_NEED_SITE, True)
+        return sum(count(**span, site=code) for code in self._codes)

@@ -1,0 +1,263 @@
+"""Days made once more of their archived pages, by today's code and without a request (issue "Replay").
+
+A day is read, put together and landed by the same steps as when its pages came, so that the same code makes the same
+bytes: its file says when its rows were loaded, not when they were replayed. A day whose file would be the same is left
+alone. Under a stricter policy on personal data the archive is treated, too, before the day is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.calendar.windows import Day, Window
+from sonnys_pipeline.client import APIError, JobData
+from sonnys_pipeline.extract.pages.assemble import LoadedDay, LoadedWindow, complete_window, cut, join_windows
+from sonnys_pipeline.extract.pages.page import PageRows, parse_page
+from sonnys_pipeline.extract.pages.pii import Privacy, privacy_problem
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
+from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.landing import archive
+from sonnys_pipeline.landing import states as landing_states
+from sonnys_pipeline.landing.transactions import (
+    DayFile,
+    Source,
+    beside_other_sites,
+    day_file,
+    in_order,
+    refuse_other_source,
+    write,
+)
+
+
+class Outcome(StrEnum):
+    """What became of a day."""
+
+    LANDED = "landed"  # its file was written
+    UNCHANGED = "unchanged"  # its file was already what would have been written
+    MISSING = "missing"  # it has no archive
+    FAILED = "failed"  # what is landed stays
+
+
+@dataclass(frozen=True)
+class ReplayedDay:
+    """A day that was to be replayed.
+
+    Attributes:
+        day: `YYYY-MM-DD`.
+        outcome: what became of it.
+        rows: in its file.
+        pages: read from its archive.
+        error: name of the error, where it failed.
+        message: its message; for a missing day, what to do.
+    """
+
+    day: str
+    outcome: Outcome
+    rows: int = 0
+    pages: int = 0
+    error: str = ""
+    message: str = ""
+
+
+class NotReplayableError(LakeError):
+    """An archive that a day must not be made of: older than the day, or of another policy on personal data."""
+
+
+def replay(
+    lake: Lake, days: Sequence[str], privacy: Privacy, *, is_stopped: Callable[[], bool] = lambda: False
+) -> Iterator[ReplayedDay]:
+    """Replay days in order; what becomes of one does not touch the others.
+
+    Args:
+        lake: where archives and days lie.
+        days: which.
+        privacy: the present policy on personal data.
+        is_stopped: asked before each day; nothing more is done once it says yes.
+    """
+    for day in days:
+        if is_stopped():
+            return
+        try:
+            yield replay_day(lake, day, privacy)
+        except (LakeError, APIError) as error:
+            yield ReplayedDay(day, Outcome.FAILED, error=type(error).__name__, message=str(error))
+
+
+def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
+    """Make a day once more of its archive.
+
+    Raises:
+        NotReplayableError: when the landed day is newer, or the policy asks for what the archive does not have.
+        OtherSourceError: when the landed day is of another account, site or time zone.
+        RowsWouldVanishError: when landed rows would be replaced by none.
+        LakeError: when a file cannot be read or written.
+        APIError: when today's code refuses a page that it took before; the message says which row and field.
+    """
+    with lake.writing(archive.LOCK):  # no newer read may come between what is compared and what is written
+        try:
+            pages, kept = archive.read(lake, day)
+        except NotLandedError:
+            message = "no pages are archived; only the API has this day, for six months"
+            return ReplayedDay(day, Outcome.MISSING, message=message)
+        landed = _landed_facts(lake, day)
+        if landed and datetime.fromisoformat(landed["loaded_at"]) > datetime.fromisoformat(kept["loaded_at"]):
+            raise NotReplayableError(
+                f"{archive.ARCHIVE} {day}: archived at {kept['loaded_at']}, and the landed day was read at "
+                f"{landed['loaded_at']}; it stays. Its pages were not kept: read it again with SONNYS_ARCHIVE=keep"
+            )
+        if problem := privacy_problem(kept, privacy):
+            raise NotReplayableError(
+                f"{archive.ARCHIVE} {day}: {problem}. Replay it under the policy and key that it was kept with, "
+                "or read the day again"
+            )
+        source = Source(kept["account"], kept["site_code"])
+        refuse_other_source(lake, day, source, kept["timezone"])
+        is_stricter = not privacy.has_made(kept)
+        if is_stricter:
+            pages = _treated(pages, privacy)
+        file = made_of(pages, kept, source, privacy)
+        file = DayFile(in_order(file.table), {**file.facts, "rows": str(file.table.num_rows)})
+        if is_stricter:
+            lake.refuse_vanishing(ASSET, file.table, day)
+            archive.write(lake, day, pages, file.facts)
+        unchanged = _is_landed(lake, day, file)
+        if not unchanged:
+            write(lake, day, file)
+        unchanged = _replay_states(lake, day, privacy) and unchanged
+    outcome = Outcome.UNCHANGED if unchanged else Outcome.LANDED
+    return ReplayedDay(day, outcome, file.table.num_rows, pages.num_rows)
+
+
+def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
+    """Make a day's states once more of their archived pages; whether nothing had to be written.
+
+    States that are newer than their archive stay: their pages were not kept.
+
+    Raises:
+        NotReplayableError: when the policy asks for what the archive does not have.
+        LakeError: when a file cannot be read or written.
+    """
+    try:
+        pages, kept = archive.read(lake, day, archive.STATES_ARCHIVE)
+    except NotLandedError:
+        return True
+    landed = landing_states.landed_facts(lake, day)
+    if landed.get("loaded_at", kept["loaded_at"]) > kept["loaded_at"]:
+        return True
+    if problem := privacy_problem(kept, privacy):
+        raise NotReplayableError(f"{archive.STATES_ARCHIVE} {day}: {problem}. Read the day again")
+    if not privacy.has_made(kept):
+        pages = _with_bodies(pages, [privacy.applied_to_list(body.as_py()) for body in pages["body"]])
+        kept = {**kept, **privacy.facts}
+        archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
+    table = landing_states.made_of(pages, kept)
+    facts = {**kept, "rows": str(table.num_rows)}
+    if landed == facts and lake.read(STATES, [day]).drop_columns("date").equals(table):
+        return True
+    landing_states.write(lake, day, table, kept)
+    return False
+
+
+def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: Privacy) -> DayFile:
+    """The day's file, put together read by read: the day as a whole, then the sites that were read alone.
+
+    A whole day was read by load jobs that name no site, or by some for each of its sites.
+    """
+    windows: list[dict[str, Any]] = json.loads(kept["windows"])
+    if not windows:
+        raise LakeError(f"{archive.ARCHIVE} {kept['partition']}: it names no window; read the day again")
+    loaded_at, day = datetime.fromisoformat(kept["loaded_at"]), Day.of(kept["partition"], kept["timezone"])
+    by_site: dict[str | None, list[LoadedWindow]] = {}
+    for asked in windows:
+        by_site.setdefault(asked["site"], []).append(_loaded(pages, asked, day))
+
+    def read(loaded: Sequence[LoadedWindow], site: str | None) -> LoadedDay:
+        return LoadedDay(day, tuple(loaded), join_windows(loaded), loaded_at, 0, 0.0, site)
+
+    whole = by_site.pop(None, None)
+    if whole is None:
+        everything = [window for loaded in by_site.values() for window in loaded]
+        file = day_file(read(everything, None), source, privacy)
+        file = DayFile(file.table, {**file.facts, "sites": kept.get("sites", "null")})
+    else:
+        file = day_file(read(whole, None), source, privacy)
+        for site, loaded in by_site.items():
+            alone = read(loaded, site)
+            file = beside_other_sites(file, day_file(alone, source, privacy), alone)
+    return DayFile(file.table, {**file.facts, "proof": kept.get("proof", "null")})
+
+
+def _loaded(pages: pa.Table, asked: Mapping[str, Any], day: Day) -> LoadedWindow:
+    """One window as it was read, of its pages; what lies on other days is cut off (`rezone.py`)."""
+    window, site = _window(asked), asked["site"]
+    of_site = pages.filter(pc.is_null(pages["site"]) if site is None else pc.equal(pages["site"], site))
+    loaded = complete_window(window, [_page(row) for row in _rows_of(of_site, window)], site)
+    if day.start <= window.start and window.end <= day.end:
+        return loaded
+    inside = pa.concat_tables([cut(loaded.table, part) for part in day.windows])
+    return replace(loaded, table=inside, cut_off=loaded.cut_off + loaded.table.num_rows - inside.num_rows)
+
+
+def _window(asked: Mapping[str, Any]) -> Window:
+    return Window(datetime.fromisoformat(asked["start"]), datetime.fromisoformat(asked["end"]))
+
+
+def _rows_of(pages: pa.Table, window: Window) -> list[dict[str, Any]]:
+    """The pages of one window, in page order."""
+    of_window = pages.filter((pc.field("window_start") == window.start) & (pc.field("window_end") == window.end))
+    rows: list[dict[str, Any]] = of_window.sort_by("page").to_pylist()
+    return rows
+
+
+def _page(row: Mapping[str, Any]) -> PageRows:
+    """Today's reading of an archived page.
+
+    Raises:
+        LakeError: when it is the page of a job that had not passed, which no archive is given.
+    """
+    page = parse_page(row["job_hash"], row["body"])
+    if isinstance(page, JobData):
+        raise LakeError(f"load job {row['job_hash']}: its archived page is {page.status}; read the day again")
+    return page
+
+
+def _treated(pages: pa.Table, privacy: Privacy) -> pa.Table:
+    """The pages, brought under a stricter policy."""
+    return _with_bodies(pages, [privacy.applied(body.as_py()) for body in pages["body"]])
+
+
+def _with_bodies(pages: pa.Table, bodies: Sequence[bytes]) -> pa.Table:
+    place = archive.SCHEMA.get_field_index("body")
+    return pages.set_column(place, archive.SCHEMA.field(place), pa.array(bodies, pa.binary()))
+
+
+def _landed_facts(lake: Lake, day: str) -> dict[str, str]:
+    """Facts of the landed day; none where nothing is landed, or nothing that can be read: a replay mends it."""
+    try:
+        facts = lake.facts(ASSET, day)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return {}
+    return facts if "loaded_at" in facts else {}
+
+
+def _is_landed(lake: Lake, day: str, file: DayFile) -> bool:
+    """Whether a day's file holds this already, to the last fact."""
+    try:
+        table, facts = lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return False
+    return facts == dict(file.facts) and table.schema.equals(file.table.schema) and bool(table.equals(file.table))

@@ -1,0 +1,144 @@
+"""From what `version-2` says of a day to a landed file, and its pages to their archive (LV-04).
+
+The file joins `transactions` by id in the same partition. The states of one site take the place of those of the same
+ids; others stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.calendar.windows import Window
+from sonnys_pipeline.client.site_codes import fold
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.pages.pii import Privacy
+from sonnys_pipeline.extract.pages.states import StatesWindow, complete_states, join_states, parse_states
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
+from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.landing import archive
+from sonnys_pipeline.landing.transactions import Source
+
+
+class StatesNotReadError(LakeError):
+    """The states of a day were asked for and did not come; the message says why."""
+
+
+def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy) -> LandedFile:
+    """Land the states of a day, sorted by id.
+
+    Raises:
+        StatesNotReadError: when the day came without states.
+        UnwritableLakeError: when the disk does not take it.
+    """
+    day, states = loaded.day.key, loaded.states
+    if states is None:
+        raise StatesNotReadError(f"{STATES} {day}: {loaded.states_note or 'not read'}")
+    facts = {
+        "partition": day,
+        "account": source.account,
+        "site_code": source.site_code,
+        "timezone": loaded.day.timezone,
+        "windows": json.dumps([_window(window) for window in states.windows]),
+        "states_without_row": str(states.without_row),
+        "rows_without_state": str(states.rows_without),
+        "loaded_at": loaded.loaded_at.isoformat(),
+        **privacy.facts,
+    }
+    pages = archive.table_of((window.window, window.site, window.raw_pages) for window in states.windows)
+    table = states.table
+    with lake.writing(archive.LOCK):
+        if loaded.site is not None:
+            table, pages, facts = _beside_others(lake, loaded, table, pages, facts)
+        if loaded.has_raw_pages and pages is not None:
+            archive.write(lake, day, pages, facts, archive.STATES_ARCHIVE)
+        else:
+            lake.remove(archive.STATES_ARCHIVE, day)
+        return write(lake, day, table, facts)
+
+
+def write(lake: Lake, day: str, table: pa.Table, facts: Mapping[str, str]) -> LandedFile:
+    """Put a day's states in their place.
+
+    Raises:
+        UnwritableLakeError: when the disk does not take it.
+    """
+    # In one order, whoever asks: a replay has them from the archive, and makes the very bytes again.
+    in_order = dict(sorted({**facts, "rows": str(table.num_rows)}.items()))
+    return lake.land(STATES, table, partition=day, facts=in_order)
+
+
+def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
+    """The states of a day, once more of their archived pages.
+
+    Raises:
+        LakeError: when the archive does not say how it was made.
+        APIError: when a page is not what it was.
+    """
+    windows = []
+    for asked in json.loads(kept["windows"]):
+        window = Window(datetime.fromisoformat(asked["start"]), datetime.fromisoformat(asked["end"]))
+        mine = pages.filter((pc.field("window_start") == window.start) & (pc.field("window_end") == window.end))
+        site = asked["site"]
+        mine = mine.filter(pc.is_null(mine["site"]) if site is None else pc.equal(mine["site"], site)).sort_by("page")
+        read = [parse_states(row["body"], row["received_at"]) for row in mine.to_pylist()]
+        windows.append(complete_states(window, site, read))
+    return join_states(windows).table if windows else TRANSACTION_STATES.empty_table()
+
+
+def landed_facts(lake: Lake, day: str) -> dict[str, str]:
+    """Facts of a day's states; none where they are not landed, or not readable.
+
+    Raises:
+        UnreachableLakeError: when the store does not say.
+    """
+    try:
+        return lake.facts(STATES, day)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return {}
+
+
+def _window(window: StatesWindow) -> dict[str, Any]:
+    return {
+        "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
+        "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
+        "site": window.site,
+        "total": window.total,
+    }
+
+
+def _beside_others(
+    lake: Lake, loaded: LoadedDay, table: pa.Table, pages: pa.Table, facts: dict[str, str]
+) -> tuple[pa.Table, pa.Table | None, dict[str, str]]:
+    """One site's states together with those of other ids; no pages where those of the others were not kept."""
+    day, site = loaded.day.key, fold(loaded.site)
+    try:
+        landed, before = lake.read(STATES, [day]).drop_columns("date").cast(TRANSACTION_STATES), lake.facts(STATES, day)
+    except NotLandedError:
+        return table, pages, facts
+    others = landed.filter(
+        pc.invert(pc.is_in(landed["transaction_id"], value_set=table["transaction_id"].combine_chunks()))
+    )
+    joined = pa.concat_tables([others, table]).sort_by("transaction_id")
+    rest: Sequence[dict[str, Any]] = [
+        one for one in json.loads(before.get("windows", "[]")) if fold(one["site"]) != site
+    ]
+    facts = {**facts, "windows": json.dumps([*rest, *json.loads(facts["windows"])])}
+    try:
+        kept, of_pages = archive.read(lake, day, archive.STATES_ARCHIVE)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return joined, None, facts
+    if of_pages["windows"] != before.get("windows"):
+        return joined, None, facts
+    theirs = kept.filter(pc.fill_null(pc.not_equal(pc.utf8_lower(kept["site"]), site), True))
+    return joined, pa.concat_tables([theirs, pages]), facts

@@ -1,0 +1,301 @@
+"""From a loaded day to a landed one, and setting a page aside that could not be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.client.site_codes import fold, is_in
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
+from sonnys_pipeline.lake.schema import SCHEMA_VERSION
+from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
+from sonnys_pipeline.landing.archive import forget_pages, keep_pages
+
+#: Facts that say whose rows a file holds.
+_SOURCE_FACTS = ("account", "site_code", "timezone")
+_ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose rows a run asks for.
+
+    Attributes:
+        account: digest of the API id.
+        site_code: the site header; empty when all sites are asked for.
+    """
+
+    account: str
+    site_code: str = ""
+
+
+@dataclass(frozen=True)
+class DayFile:
+    """What a day's file holds, or is about to.
+
+    Attributes:
+        table: the rows, schema `TRANSACTIONS`.
+        facts: what the file says of itself.
+    """
+
+    table: pa.Table
+    facts: Mapping[str, str]
+
+    @property
+    def sites(self) -> frozenset[str] | None:
+        """Codes of the sites whose rows it has; `None` for all of them."""
+        return sites_in(self.facts)
+
+
+class CountDiffersError(LakeError):
+    """The API counts more rows of a day, or fewer, than came; the day is not landed as whole (LV-03)."""
+
+
+def land_day(
+    lake: Lake,
+    loaded: LoadedDay,
+    *,
+    source: Source,
+    privacy: Privacy | None = None,
+    account_sites: Collection[str] = (),
+) -> LandedFile:
+    """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
+
+    The rows of one site take the place of that site's rows; those of others stay. Where nothing is landed yet the file
+    then holds that site alone, and says so (`landed_sites`), until all sites of the account have been read. The pages
+    go into the archive where the day has them.
+
+    Of a day whose count differs, the sites that were read are landed as what they are, some of the day's sites, unless
+    a whole day is landed already.
+
+    Args:
+        lake: where.
+        loaded: the day.
+        source: whose rows they are.
+        privacy: the policy under which it was loaded; left out, personal data is as received.
+        account_sites: codes of all sites of the account; a file that holds each of them is whole.
+
+    Raises:
+        CountDiffersError: when rows are missing by the API's own count.
+        OtherSourceError: when the landed day comes from another account, site or time zone, or when one site's rows are
+            to join rows of another policy on personal data.
+        RowsWouldVanishError: when landed rows would be replaced by none.
+        LakeError: when one site's rows are to join a file that cannot be read or does not say how it was made, or when
+            rows of other sites came.
+        UnwritableLakeError: when the disk does not take it.
+    """
+    day = loaded.day.key
+    with lake.writing(ASSET):  # what is read here must still be there when it is replaced
+        file = day_file(loaded, source, privacy or Privacy())
+        _refuse_other_source(lake, day, file.facts)
+        is_short = loaded.proof is not None and loaded.proof.missing != 0
+        if is_short and (not loaded.sites or is_landed(lake, day, None)):
+            raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
+        landed = None
+        if loaded.site is not None and lake.has(ASSET, day):
+            landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day))
+            _refuse_other_policy(day, landed.facts, file.facts)
+            file = beside_other_sites(landed, file, loaded, account_sites)
+        lake.refuse_vanishing(ASSET, file.table, day)
+        if loaded.has_raw_pages:
+            keep_pages(lake, loaded, file.facts, landed.facts if landed else None)
+        done = write(lake, day, file)
+        if not loaded.has_raw_pages:
+            forget_pages(lake, day)
+    if is_short:
+        raise _count_differs(loaded, f"the {len(loaded.sites)} sites that were read are landed, not the whole day")
+    return done
+
+
+def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
+    proof = loaded.proof
+    assert proof is not None  # noqa: S101 - asked before
+    many = abs(proof.missing)
+    what = (
+        f"{many:,} {'row is' if many == 1 else 'rows are'} missing" if proof.missing > 0 else f"{many:,} too many came"
+    )
+    return CountDiffersError(
+        f"{ASSET} {loaded.day.key}: the API counts {proof.counted:,} rows and {proof.rows:,} came: {what}; "
+        f"{consequence}. {proof.note[:1].upper()}{proof.note[1:]}. Compare with BackOffice and run the day again, or "
+        "land it without this proof with SONNYS_PROOF=off"
+    )
+
+
+def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
+    """Put a day's file in its place, in its order.
+
+    Raises:
+        RowsWouldVanishError: when landed rows would be replaced by none.
+        UnwritableLakeError: when the disk does not take it.
+    """
+    facts = {**file.facts, "rows": str(file.table.num_rows)}
+    return lake.land(ASSET, in_order(file.table), partition=day, facts=facts, may_empty=False)
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Sorted as it lies in a file: by site, time and id."""
+    return table.sort_by(_ORDER)
+
+
+def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
+    """Refuse to plan what landing would refuse.
+
+    Raises:
+        OtherSourceError: when the landed day comes from another account, site or time zone.
+    """
+    asked = {"account": source.account, "site_code": source.site_code, "timezone": timezone}
+    _refuse_other_source(lake, key, asked)
+
+
+def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None:
+    """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
+    path = lake.path(ASSET, key)
+    try:
+        landed = lake.facts(ASSET, key) if lake.has(ASSET, key) else {}
+    except UnreachableLakeError:
+        raise
+    except LakeError:  # damaged: landing it again is the remedy
+        return
+    differing = [
+        f"{name} {landed[name] or '(all)'!r} landed, {facts[name] or '(all)'!r} asked for"
+        for name in _SOURCE_FACTS
+        if name in landed and landed[name] != facts[name]
+    ]
+    if differing:
+        is_zone = [name for name in _SOURCE_FACTS if landed.get(name, facts[name]) != facts[name]] == ["timezone"]
+        remedy = (
+            "cut all landed days at this zone's midnights with `sonnys replay --rezone`, or put SONNYS_TIMEZONE back"
+            if is_zone
+            else f"give this configuration a SONNYS_DATA_URL of its own, or delete {path} and run it again"
+        )
+        raise OtherSourceError(
+            f"{ASSET} {key}: the landed day is of another source: {'; '.join(differing)}; it stays: {remedy}"
+        )
+
+
+def _refuse_other_policy(day: str, landed: Mapping[str, str], facts: Mapping[str, str]) -> None:
+    """One file is of one policy on personal data, and of one key: columns of both kinds would join with nothing."""
+    before = (landed.get("pii", Policy.KEEP), landed.get("pii_key", ""))
+    if before != (facts["pii"], facts["pii_key"]):
+        raise OtherSourceError(
+            f"{ASSET} {day}: its personal data is landed under SONNYS_PII={before[0]}"
+            f"{' and another key' if before[0] == facts['pii'] else ''}; one site's rows cannot join it. Read the day "
+            "without a site, or bring it under the present policy with: sonnys replay"
+        )
+
+
+def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
+    """What a read makes of a day of which nothing is landed.
+
+    Raises:
+        LakeError: when rows of other sites came than the one that was asked for.
+    """
+    site = loaded.site
+    if site is None:
+        is_short = loaded.proof is not None and loaded.proof.missing != 0
+        sites = json.dumps(sorted(loaded.sites)) if is_short else "null"
+        return DayFile(loaded.table, _facts(loaded, source, privacy, sites))
+    foreign = pc.unique(loaded.table.filter(pc.invert(_of_site(loaded.table, site)))["location_code"]).to_pylist()
+    if foreign:
+        raise LakeError(
+            f"{ASSET} {loaded.day.key}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; "
+            "nothing was landed. Load the day without a site."
+        )
+    # As its rows write it, or as its load jobs do (L7); whoever asked may have typed it otherwise.
+    written = next(iter(loaded.table["location_code"][:1].to_pylist()), next(iter(loaded.sites), site))
+    return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([written])))
+
+
+def _of_site(rows: pa.Table, code: str) -> pa.Array:
+    """For each row, whether it is of a site."""
+    return pc.equal(pc.utf8_lower(rows["location_code"]), fold(code))
+
+
+def beside_other_sites(
+    landed: DayFile, read: DayFile, loaded: LoadedDay, account_sites: Collection[str] = ()
+) -> DayFile:  # fmt: skip
+    """One site's rows together with what a file has of the others.
+
+    Args:
+        landed: the file.
+        read: what the site's rows would be alone.
+        loaded: the read of the site.
+        account_sites: codes of all sites of the account; with each of them the file is whole.
+
+    Raises:
+        RowsWouldVanishError: when the file has rows of the site, and the read has none.
+        LakeError: when the file does not say how it was made.
+    """
+    site, day, facts = loaded.site, loaded.day.key, landed.facts
+    assert site is not None  # noqa: S101 - only one site's rows join others
+    others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
+    replaced = landed.table.num_rows - others.num_rows
+    if replaced and not loaded.table.num_rows:
+        raise RowsWouldVanishError(
+            f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
+            "site really had none, load the day without a site."
+        )
+    if "windows" not in facts:
+        raise LakeError(
+            f"{ASSET} {day}: the landed file does not say how it was made, so that one site's rows cannot join it; it "
+            "stays. Load the day without a site."
+        )
+    before = json.loads(facts["windows"])
+    rest = [window for window in before if window.get("site") is None or fold(window["site"]) != fold(site)]
+    # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
+    # promised by reads of all sites, which stay.
+    superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
+    sites = None
+    if landed.sites is not None:
+        sites = sorted({*(known for known in landed.sites if fold(known) != fold(site)), *(read.sites or ())})
+        if account_sites and all(is_in(code, sites) for code in account_sites):
+            sites = None
+    joined = {
+        "sites": json.dumps(sites),
+        "windows": json.dumps([*rest, *_windows(loaded)]),
+        "superseded": str(superseded),
+    }
+    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.facts, **joined})
+
+
+def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
+    """What was asked for and promised, a window each; `site` is null where no site was named."""
+    return [
+        {
+            "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "end": f"{window.window.end:%Y-%m-%dT%H:%M:%SZ}",
+            "site": window.site or loaded.site,
+            "total": window.total,
+            "cut_off": window.cut_off,
+            "hashes": list(window.job_hashes),
+            # Rare, so told only where there is something to tell.
+            **({"repeats": window.repeats} if window.repeats else {}),
+            **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
+        }
+        for window in loaded.windows
+    ]
+
+
+def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
+    """What stands in the file's metadata about its making."""
+    return {
+        "schema_version": str(SCHEMA_VERSION),
+        "partition": loaded.day.key,
+        "account": source.account,
+        "site_code": source.site_code,
+        "timezone": loaded.day.timezone,
+        "windows": json.dumps(_windows(loaded)),
+        "sites": sites,
+        "superseded": str(loaded.site_repeats),
+        "proof": json.dumps(loaded.proof and asdict(loaded.proof)),
+        "loaded_at": loaded.loaded_at.isoformat(),
+        **privacy.facts,
+    }

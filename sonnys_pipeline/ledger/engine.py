@@ -1,0 +1,264 @@
+"""The database under the ledger: what a URL names, opened, made or migrated.
+
+SQLite (the default) runs in WAL mode with `synchronous=NORMAL`: a commit costs a fraction of a millisecond and survives
+the death of any process; only a loss of power may take the last commits back, never half of one. Every method that
+writes takes the write lock when it begins, so that writers queue (up to 30 s) instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Pool,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+    true,
+)
+from sqlalchemy import column as sql_column
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sonnys_pipeline.ledger.errors import LedgerUnavailableError, LedgerVersionError
+from sonnys_pipeline.ledger.schema import SCHEMA_REVISION, VERSION_TABLE, commits
+from sonnys_pipeline.runtime.quoting import sentence
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
+BUSY_TIMEOUT = 30.0
+#: Of libpq, unless the URL says otherwise: a server that is gone, or a network that swallows everything, is noticed.
+LIBPQ = {
+    "connect_timeout": "3", "tcp_user_timeout": "5000", "keepalives_idle": "5", "keepalives_interval": "2",
+    "keepalives_count": "2", "application_name": "sonnys-pipeline ledger",
+}  # fmt: skip
+#: PostgreSQL's advisory lock of whoever migrates; any number that nobody else uses.
+MIGRATION_LOCK = 0x50_4E_4E_59_53
+#: How long the mark of a transaction is of use to anybody, by far.
+MARKS_KEPT = timedelta(days=1)
+#: Parameters of a URL that are secrets; kept out of the URL, so that no rendering of it shows them.
+SECRET_PARAMETERS = ("password", "sslpassword")
+
+
+@contextmanager
+def translated(where: str, engine: Engine) -> Iterator[Connection]:
+    """A transaction whose database errors become the ledger's."""
+    try:
+        opened = engine.connect()
+    except SQLAlchemyError as error:
+        raise unavailable(where, error, connection_lost=engine.dialect.name != "sqlite") from error
+    try:
+        with opened as connection, connection.begin():
+            yield connection
+    except SQLAlchemyError as error:
+        is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        raise unavailable(where, error, connection_lost=is_lost) from error
+
+
+def unavailable(where: str, error: BaseException, *, connection_lost: bool = False) -> LedgerUnavailableError:
+    """What to say when the store does not do its part."""
+    reason = sentence(getattr(error, "orig", None) or error)
+    told = LedgerUnavailableError(
+        f"the ledger {where} cannot be used: {reason}. Look at the disk, the rights and, for PostgreSQL, the server; "
+        "SONNYS_LEDGER_URL says where the ledger is"
+    )
+    told.connection_lost = connection_lost
+    return told
+
+
+def describe(url: URL) -> str:
+    """Where a ledger is, for messages: a file, or server and database; no user, password or parameter."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    host = url.host or "localhost"
+    return f"{url.get_backend_name()}://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+
+
+def is_server(url: str) -> bool:
+    """Whether a ledger's URL names a PostgreSQL server."""
+    return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
+
+
+def open_engine(url: str) -> Engine:
+    """The engine for a ledger's URL, with its schema made or migrated.
+
+    Args:
+        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
+
+    Raises:
+        ValueError: for a URL of another kind; its text is not quoted, as it may hold a password.
+        LedgerUnavailableError: when the store cannot be reached or written.
+        LedgerVersionError: when the ledger is newer than this code.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] == "sqlite" and rest.startswith("/") and rest[1:] not in {"", ":memory:"}:
+        return _open_sqlite(Path(rest[1:]))  # not make_url: a folder may have ? in its name
+    if is_server(url):
+        return _open_postgresql(url)
+    raise ValueError(
+        "SONNYS_LEDGER_URL: not a ledger that this version knows; use sqlite:///relative/path, "
+        "sqlite:////absolute/path or postgresql://user:password@host/database"
+    )
+
+
+def _open_sqlite(path: Path) -> Engine:
+    """A file and a folder that their owner alone can read."""
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001 - SQLAlchemy's signature
+        connection.isolation_level = None  # transactions begin where we say, not before the first INSERT
+        connection.execute("PRAGMA foreign_keys = ON").close()
+        connection.execute("PRAGMA synchronous = NORMAL").close()
+
+    opened: list[tuple[int, int]] = []
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # An open connection goes on writing into a file that has no name any more, and nobody would ever read it.
+        if opened and _identity(path) not in opened:
+            gone = "the file was deleted, or replaced, while it was in use; put it back from a backup, or begin anew"
+            raise unavailable(str(path), OSError(gone))
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # Switching to WAL does not wait for others, so that those who come first come one at a time.
+        with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT, poll_interval=0.01):
+            _prepare(engine, describe(engine.url))
+        opened += filter(None, [_identity(path)])
+    except (OSError, Timeout) as error:
+        engine.dispose()
+        raise unavailable(str(path), error) from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; nothing where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _open_postgresql(url: str) -> Engine:
+    """A server's database, with its schema."""
+    engine = server_engine(url)
+    try:
+        _prepare(engine, describe(engine.url))
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def server_engine(url: str, poolclass: type[Pool] | None = None) -> Engine:
+    """A PostgreSQL server's database as it is; secrets are kept out of the URL's parameters.
+
+    Raises:
+        ValueError: for a URL that cannot be read; its text is not quoted, as it may hold a password.
+        LedgerUnavailableError: when no driver is installed.
+    """
+    scheme, _, rest = url.partition("://")
+    url = f"{scheme.replace('postgres+', 'postgresql+')}://{rest}"
+    try:
+        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    except (SQLAlchemyError, ValueError):
+        raise ValueError(
+            "SONNYS_LEDGER_URL: cannot be read; write postgresql://user:password@host/database, with special "
+            "characters of the password written as %40 and the like"
+        ) from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")  # whichever SQLAlchemy takes by itself
+    driver = parsed.get_driver_name()
+    own: dict[str, Any] = {}
+    if driver in {"psycopg", "psycopg2"}:
+        own = {name: value for name, value in LIBPQ.items() if name not in parsed.query}
+    if driver == "psycopg":
+        own["prepare_threshold"] = None  # a pool between may give each transaction another connection
+    secrets = {name: value for name, value in parsed.query.items() if name in SECRET_PARAMETERS}
+    try:
+        engine = create_engine(
+            parsed.difference_update_query(SECRET_PARAMETERS),
+            connect_args={**own, **secrets},
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            poolclass=poolclass,
+        )
+    except ModuleNotFoundError as error:
+        raise LedgerUnavailableError(
+            f"the ledger {describe(parsed)} needs a PostgreSQL driver: pip install 'sonnys-pipeline[postgres]'"
+        ) from error
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # As with SQLite, nobody waits for another writer for ever: not for one that hangs in its transaction either.
+        limits = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+        milliseconds = str(round(BUSY_TIMEOUT * 1000))
+        connection.execute(select(*(func.set_config(limit, milliseconds, true()) for limit in limits)))
+
+    return engine
+
+
+def _prepare(engine: Engine, where: str) -> None:
+    """Make or migrate the schema if need be, wholly or not at all; others wait meanwhile."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    try:
+        if is_sqlite:
+            with closing(engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA journal_mode = WAL").close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise unavailable(where, error) from error
+    with translated(where, engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")) as connection:
+        if not is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        if (found := _revision(connection)) != SCHEMA_REVISION:
+            _migrate(connection, found, where)
+        if not is_sqlite:  # marks of processes that were killed
+            connection.execute(delete(commits).where(commits.c.at < datetime.now(UTC) - MARKS_KEPT))
+
+
+def _revision(connection: Connection) -> str | None:
+    """The ledger's revision; `None` where there is none yet."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version = connection.execute(select(sql_column("version_num")).select_from(table(VERSION_TABLE))).scalar()
+    return None if version is None else str(version)
+
+
+def _migrate(connection: Connection, found: str | None, where: str) -> None:
+    """Run the revisions that the ledger lacks.
+
+    Raises:
+        LedgerVersionError: when it has one that this code lacks.
+    """
+    from alembic import command  # noqa: PLC0415 - needed once in a ledger's life, and slow to import
+    from alembic.config import Config  # noqa: PLC0415 - the same
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise LedgerVersionError(where, found, SCHEMA_REVISION)
+    command.upgrade(config, "head")

@@ -1,0 +1,46 @@
+"""What is known of an API id: its sites, and what the API has shown of itself (LV-05)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sonnys_pipeline.ledger.models import Knowledge
+from sonnys_pipeline.ledger.schema import api_knowledge
+from sonnys_pipeline.ledger.store import LedgerStore, repeated
+
+
+class KnowledgeLedger(LedgerStore):
+    """The part of `JobService` that remembers what an API id was seen to do; one value a name, the newest."""
+
+    @repeated
+    def remember(self, api_id_digest: str, name: str, content: Any) -> Knowledge:  # noqa: ANN401 - whatever JSON can say
+        """Keep a value, in place of an older one."""
+        known = Knowledge(content, self._now())
+        values = {"content": json.dumps(content), "learned_at": known.learned_at}
+        key = {"api_id_digest": api_id_digest, "name": name}
+        with self._writing() as connection:
+            # One statement: workers that start together learn the same thing at the same moment.
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            line = insert(api_knowledge).values({**key, **values})
+            connection.execute(line.on_conflict_do_update(index_elements=list(key), set_=values))
+        return known
+
+    @repeated
+    def recall(self, api_id_digest: str, name: str) -> Knowledge | None:
+        """A value; `None` where nothing is known."""
+        this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
+        with self._reading() as connection:
+            line = connection.execute(select(api_knowledge).where(*this)).one_or_none()
+        return None if line is None else Knowledge(json.loads(line.content), line.learned_at)
+
+    @repeated
+    def recall_all(self, api_id_digest: str) -> dict[str, Knowledge]:
+        """Everything that is known, by name."""
+        query = select(api_knowledge).where(api_knowledge.c.api_id_digest == api_id_digest)
+        with self._reading() as connection:
+            lines = list(connection.execute(query.order_by(api_knowledge.c.name)))
+        return {line.name: Knowledge(json.loads(line.content), line.learned_at) for line in lines}

@@ -1,0 +1,110 @@
+"""Who executes a job: leases with a heartbeat (JS-06), and jobs whose executor is gone (BX-06).
+
+Instants are those of the caller's clock. On several machines the clocks should agree within a small part of a lease;
+an executor whose lease ran out while it was frozen is stopped by `renew_lease` and by the `owner` of row methods.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from sonnys_pipeline.ledger.errors import JobLeasedError, LeaseLostError
+from sonnys_pipeline.ledger.models import Job, JobStatus
+from sonnys_pipeline.ledger.schema import jobs
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, repeated
+
+
+class LeaseLedger(LedgerStore):
+    """The part of `JobService` that keeps leases."""
+
+    @repeated
+    def acquire_lease(self, job_id: str, owner: str, seconds: float) -> Job:
+        """Take the job if nobody holds it; who holds it already has it renewed.
+
+        Args:
+            job_id: the job.
+            owner: a name that no other executor has: host, process id and something random.
+            seconds: how long it lasts unless renewed.
+
+        Returns:
+            The job with its lease.
+
+        Raises:
+            JobLeasedError: when another executor holds it; says who, and until when.
+            UnknownJobError: when there is no such job.
+            ValueError: for an empty owner, or no positive time.
+        """
+        with self._writing() as connection:
+            now = self._now()  # after the wait for the write lock: a lease must not be born old
+            until = _until(now, owner, seconds)
+            taken = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, self._ours(), or_(is_free(now), jobs.c.lease_owner == owner))
+                .values(lease_owner=owner, lease_until=until)
+                .returning(*JOB_COLUMNS)
+            ).one_or_none()
+            if taken is not None:
+                return as_job(taken._mapping)  # noqa: SLF001 - public in spite of its name
+            job = self._job(connection, job_id)
+            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+
+    @repeated
+    def renew_lease(self, job_id: str, owner: str, seconds: float) -> datetime:
+        """Prolong a lease from now on: the heartbeat. A lease that ran out is renewed as long as nobody else took it.
+
+        Returns:
+            Until when it lasts.
+
+        Raises:
+            LeaseLostError: when it is another's, or was released; stop working on the job.
+            UnknownJobError: when there is no such job any more.
+            ValueError: for an empty owner, or no positive time.
+        """
+        with self._writing() as connection:
+            until = _until(self._now(), owner, seconds)
+            renewed = connection.execute(
+                update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
+            ).rowcount
+            if not renewed:
+                raise LeaseLostError(job_id, owner, self._job(connection, job_id).lease_owner)
+        return until
+
+    @repeated
+    def release_lease(self, job_id: str, owner: str) -> bool:
+        """Give a lease back.
+
+        Returns:
+            Whether it was still ours; a lease that is another's stays his.
+        """
+        with self._writing() as connection:
+            released = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.lease_owner == owner)
+                .values(lease_owner=None, lease_until=None)
+            )
+            return bool(released.rowcount)
+
+    @repeated
+    def interrupted_jobs(self) -> list[Job]:
+        """Jobs that say running although no executor holds them, oldest first (BX-06)."""
+        now = self._now()
+        interrupted = (jobs.c.status == JobStatus.RUNNING, is_free(now), self._ours())
+        query = select(*JOB_COLUMNS).where(*interrupted).order_by(jobs.c.number)
+        with self._reading() as connection:
+            return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+
+
+def is_free(now: datetime) -> ColumnElement[bool]:
+    """That nobody holds the job at an instant; the same rule as `Job.is_leased`, in SQL."""
+    return or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
+
+
+def _until(now: datetime, owner: str, seconds: float) -> datetime:
+    if not owner:
+        raise ValueError("a lease needs an owner: host, process id and something random")
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"a lease lasts a positive number of seconds, not {seconds}")
+    return now + timedelta(seconds=seconds)

@@ -1,0 +1,86 @@
+"""Plans and their approval, and a job's mode (BX-03, BX-04)."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, update
+
+from sonnys_pipeline.ledger.errors import JobModeLockedError, PlanError
+from sonnys_pipeline.ledger.models import Job, JobMode, JobStatus, PlanRecord
+from sonnys_pipeline.ledger.schema import jobs, plans
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, repeated
+
+
+class PlanLedger(LedgerStore):
+    """The part of `JobService` that keeps plans."""
+
+    @repeated
+    def save_plan(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
+        """Keep a job's plan; a job has one, and it never changes.
+
+        Raises:
+            PlanError: when the job has one already, or is not pending any more.
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            job = self._job(connection, job_id, lock=True)
+            known = connection.execute(select(plans.c.job_id).where(plans.c.job_id == job_id)).one_or_none()
+            if known is not None or job.status is not JobStatus.PENDING:
+                raise PlanError(f"job {job_id} has its plan, or has begun; preview makes a job of its own")
+            values = {"job_id": job_id, "fingerprint": fingerprint, "content": content, "planned_at": self._now()}
+            line = connection.execute(insert(plans).values(values).returning(plans)).one()
+            return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def get_plan(self, job_id: str) -> PlanRecord | None:
+        """A job's plan; `None` for a job that was made without one.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+        """
+        with self._reading() as connection:
+            self._job(connection, job_id)
+            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).one_or_none()
+            return None if line is None else PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def approve_plan(self, job_id: str, fingerprint: str, *, by: str) -> PlanRecord:
+        """Note that a person has approved the plan of this fingerprint; approving it again changes nothing.
+
+        Raises:
+            PlanError: when the job has no plan, or one of another fingerprint, or has ended.
+            UnknownJobError: when there is no such job.
+            ValueError: when `by` is empty.
+        """
+        if not by:
+            raise ValueError("who approves? `by` is empty")
+        with self._writing() as connection:
+            job = self._job(connection, job_id, lock=True)
+            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).one_or_none()
+            if line is None or line.fingerprint != fingerprint:
+                raise PlanError(f"job {job_id} has no plan {fingerprint[:12]}; look at it with: sonnys backfill status")
+            if job.status in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
+                raise PlanError(f"job {job_id} is {job.status}; there is nothing left to approve")
+            if line.approved_fingerprint != fingerprint:
+                approval = {"approved_fingerprint": fingerprint, "approved_by": by, "approved_at": self._now()}
+                changed = update(plans).where(plans.c.job_id == job_id).values(approval).returning(plans)
+                line = connection.execute(changed).one()
+            return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def set_mode(self, job_id: str, mode: JobMode) -> Job:
+        """Change whether the job's plan needs approval.
+
+        Raises:
+            JobModeLockedError: while an executor holds the job.
+            UnknownJobError: when there is no such job.
+            ValueError: for an unknown mode.
+        """
+        mode = JobMode(mode)
+        with self._writing() as connection:
+            job = self._job(connection, job_id, lock=True)
+            if job.mode is mode:
+                return job
+            if job.is_leased(self._now()):
+                raise JobModeLockedError(job_id, job.lease_owner or "")
+            changed = update(jobs).where(jobs.c.id == job_id).values(mode=mode).returning(*JOB_COLUMNS)
+            return as_job(connection.execute(changed).one()._mapping)  # noqa: SLF001 - public in spite of its name

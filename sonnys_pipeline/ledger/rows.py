@@ -1,0 +1,338 @@
+"""The rows of a job: created, started, completed, failed, skipped, reopened (JS-03, JS-04).
+
+Counts move by what the row's change adds or takes; nothing is counted again, so a change costs the same in a job of 5
+rows and of 5,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from sonnys_pipeline.ledger.errors import ClosedJobError, DuplicateRowError, InvalidStateTransition, UnknownRowError
+from sonnys_pipeline.ledger.models import VALID_ROW_TRANSITIONS, Job, JobRow, RowSpec, RowStatus
+from sonnys_pipeline.ledger.schema import job_rows, jobs, load_jobs
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, check_owner, check_paging, repeated
+
+#: Which of the job's counts a row of a status adds to.
+COUNTED_IN = {
+    RowStatus.COMPLETED: ("processed_rows", "successful_rows"),
+    RowStatus.FAILED: ("processed_rows", "failed_rows"),
+    RowStatus.SKIPPED: ("processed_rows", "skipped_rows"),
+}
+#: What a row loses when it has to be read again: the file and what is known about it. Costs and attempts stay.
+REOPENED: dict[str, Any] = {
+    "status": RowStatus.PENDING, "completed_at": None, "rows": None, "path": None, "job_hashes": ()
+}  # fmt: skip
+
+
+class RowLedger(LedgerStore):
+    """The part of `JobService` that keeps rows.
+
+    Methods that change a row take `owner`: given, it has to hold the job's lease in the same transaction, else
+    `LeaseLostError` is raised and nothing changes. An executor that gives its name cannot, after an hour in a frozen
+    virtual machine, disturb its successor.
+    """
+
+    @repeated
+    def create_rows(self, job_id: str, specs: Sequence[RowSpec]) -> list[JobRow]:
+        """Add rows at the end of a job, in one statement (JS-03).
+
+        Returns:
+            The new rows in order.
+
+        Raises:
+            DuplicateRowError: when a day (and site) is in the job already, or twice here; nothing is created then.
+            ClosedJobError: when the job has ended.
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            job = self._job(connection, job_id, lock=True)
+            if job.status.is_terminal:
+                raise ClosedJobError(f"job {job_id} is {job.status} and takes no more rows; create another job")
+            self._insert_rows(connection, job, specs)
+            query = select(job_rows).where(job_rows.c.job_id == job_id, job_rows.c.position >= job.total_rows)
+            return [_row(found) for found in connection.execute(query.order_by(job_rows.c.position))]
+
+    @repeated
+    def get_row(self, row_id: int) -> JobRow:
+        """A row.
+
+        Raises:
+            UnknownRowError: when there is none.
+        """
+        with self._reading() as connection:
+            return self._row(connection, row_id)
+
+    @repeated
+    def get_rows(
+        self, job_id: str, status: RowStatus | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[JobRow]:
+        """Rows of a job in order; all, or those of one status.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+            ValueError: for a negative limit or offset, or an unknown status.
+        """
+        check_paging(limit, offset)
+        query = select(job_rows).where(job_rows.c.job_id == job_id).order_by(job_rows.c.position)
+        if status is not None:
+            query = query.where(job_rows.c.status == RowStatus(status))
+        with self._reading() as connection:
+            self._job(connection, job_id)
+            return [_row(found) for found in connection.execute(query.limit(limit).offset(offset))]
+
+    def get_pending_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
+        """Rows that are to be read, in order."""
+        return self.get_rows(job_id, RowStatus.PENDING, limit, offset)
+
+    def get_failed_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
+        """Rows that failed, in order, each with its error."""
+        return self.get_rows(job_id, RowStatus.FAILED, limit, offset)
+
+    @repeated
+    def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
+        """A pending row, or a failed one, is being read: one attempt more, its last error cleared.
+
+        Raises:
+            InvalidStateTransition: when it is anything else.
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownRowError: when there is none.
+        """
+        with self._writing() as connection:
+            job, row = self._locked(connection, row_id, owner)
+            values = {
+                "attempts": row.attempts + 1,
+                "started_at": self._now(),
+                "completed_at": None,
+                "error_code": None,
+                "error_message": None,
+            }
+            return self._move(connection, job, row, RowStatus.RUNNING, values)
+
+    @repeated
+    def complete_row(
+        self,
+        row_id: int,
+        *,
+        job_hashes: Sequence[str],
+        path: str,
+        rows: int,
+        requests: int,
+        seconds: float,
+        owner: str | None = None,
+    ) -> JobRow:
+        """A running row has landed (JS-04); its load jobs are forgotten, their hashes kept in the row.
+
+        Args:
+            row_id: the row.
+            job_hashes: load jobs that brought it, in order.
+            path: the file it became.
+            rows: transactions in it, 0 for a day without any.
+            requests: HTTP requests of this attempt; added to those of earlier ones.
+            seconds: time of this attempt; added likewise.
+            owner: who has to hold the job's lease, if given.
+
+        Raises:
+            InvalidStateTransition: when it is not running.
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownRowError: when there is none.
+        """
+        with self._writing() as connection:
+            job, row = self._locked(connection, row_id, owner)
+            values = {
+                "rows": rows,
+                "path": path,
+                "job_hashes": tuple(job_hashes),
+                "completed_at": self._now(),
+                **_spent(row, requests, seconds),
+            }
+            moved = self._move(connection, job, row, RowStatus.COMPLETED, values)
+            connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id))
+            return moved
+
+    @repeated
+    def fail_row(
+        self,
+        row_id: int,
+        *,
+        code: str,
+        message: str,
+        requests: int = 0,
+        seconds: float = 0.0,
+        owner: str | None = None,
+    ) -> JobRow:
+        """A running row could not be read or landed; its load jobs stay known, for a resume may take them up.
+
+        Raises:
+            InvalidStateTransition: when it is not running.
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownRowError: when there is none.
+        """
+        with self._writing() as connection:
+            job, row = self._locked(connection, row_id, owner)
+            values = {
+                "error_code": code,
+                "error_message": message,
+                "completed_at": self._now(),
+                **_spent(row, requests, seconds),
+            }
+            return self._move(connection, job, row, RowStatus.FAILED, values)
+
+    @repeated
+    def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
+        """A row is deliberately not read; `why` becomes its message.
+
+        Raises:
+            InvalidStateTransition: when it is completed, or skipped already.
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownRowError: when there is none.
+        """
+        with self._writing() as connection:
+            job, row = self._locked(connection, row_id, owner)
+            values = {"error_code": None, "error_message": why, "completed_at": self._now()}
+            return self._move(connection, job, row, RowStatus.SKIPPED, values)
+
+    @repeated
+    def skip_rows_before(self, job_id: str, day: date, why: str) -> int:
+        """Skip all pending rows of earlier days, in one statement; `why` becomes their message.
+
+        Returns:
+            How many were skipped.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            self._job(connection, job_id, lock=True)
+            earlier = (job_rows.c.job_id == job_id, job_rows.c.day < day.isoformat())
+            values = {"status": RowStatus.SKIPPED, "error_message": why, "completed_at": self._now()}
+            pending = job_rows.c.status == RowStatus.PENDING
+            skipped = connection.execute(update(job_rows).where(*earlier, pending).values(values)).rowcount
+            _add_counts(connection, job_id, {RowStatus.PENDING: -skipped, RowStatus.SKIPPED: skipped})
+            return skipped
+
+    @repeated
+    def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
+        """A row has to be read again, whatever it was: a completed one whose file is missing, for instance.
+
+        Raises:
+            InvalidStateTransition: when it is pending already.
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownRowError: when there is none.
+        """
+        with self._writing() as connection:
+            job, row = self._locked(connection, row_id, owner)
+            return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
+
+    @repeated
+    def reopen_rows(
+        self, job_id: str, *, failed: bool, running: bool, completed: bool = False, owner: str | None = None
+    ) -> int:
+        """Put rows back to pending: failed ones for a resume, running ones after a crash, all for a restart.
+
+        Their errors stay to be seen until they are started again, and so do their load jobs, to be taken up.
+
+        Returns:
+            How many rows were reopened.
+
+        Raises:
+            LeaseLostError: when `owner` does not hold the job.
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            check_owner(self._job(connection, job_id, lock=True), owner)
+            asked = {RowStatus.FAILED: failed, RowStatus.RUNNING: running, RowStatus.COMPLETED: completed}
+            reopened = {
+                status: connection.execute(
+                    update(job_rows)
+                    .where(job_rows.c.job_id == job_id, job_rows.c.status == status)
+                    .values(REOPENED)
+                ).rowcount
+                for status, wanted in asked.items()
+                if wanted
+            }  # fmt: skip
+            _add_counts(connection, job_id, {status: -count for status, count in reopened.items()})
+            return sum(reopened.values())
+
+    @repeated
+    def update_counts(self, job_id: str) -> Job:
+        """Count the job's rows anew; for a ledger that somebody has changed by hand.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+        """
+        with self._writing() as connection:
+            self._job(connection, job_id, lock=True)
+            counts = [func.count().label("total_rows")]
+            for name in ("processed_rows", "successful_rows", "failed_rows", "skipped_rows"):
+                inside = [status for status, names in COUNTED_IN.items() if name in names]
+                counts.append(func.count(case((job_rows.c.status.in_(inside), 1))).label(name))
+            found = connection.execute(select(*counts).where(job_rows.c.job_id == job_id)).one()
+            changed = update(jobs).where(jobs.c.id == job_id).values(dict(found._mapping))  # noqa: SLF001 - public
+            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+
+    def _insert_rows(self, connection: Connection, job: Job, specs: Sequence[RowSpec]) -> None:
+        """Insert rows behind those that a (locked) job has, and count them."""
+        present = set(connection.execute(select(job_rows.c.checksum).where(job_rows.c.job_id == job.id)).scalars())
+        lines: list[dict[str, Any]] = []
+        for position, spec in enumerate(specs, job.total_rows):
+            checksum = spec.checksum
+            if checksum in present:
+                raise DuplicateRowError(spec.day, spec.site)
+            present.add(checksum)
+            lines.append({"position": position, "day": spec.day, "site": spec.site, "checksum": checksum})
+        if lines:
+            same = {"job_id": job.id, "status": RowStatus.PENDING, "attempts": 0, "requests": 0, "seconds": 0.0}
+            connection.execute(insert(job_rows), [{**same, "job_hashes": (), **line} for line in lines])
+            added = {"total_rows": jobs.c.total_rows + len(lines)}
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(added))
+
+    def _row(self, connection: Connection, row_id: int) -> JobRow:
+        found = connection.execute(select(job_rows).where(job_rows.c.id == row_id)).one_or_none()
+        if found is None:
+            raise UnknownRowError(row_id)
+        return _row(found)
+
+    def _locked(self, connection: Connection, row_id: int, owner: str | None) -> tuple[Job, JobRow]:
+        """A row and its job, the job locked: two statements, because the row has to be read after the lock is ours."""
+        its_job = select(job_rows.c.job_id).where(job_rows.c.id == row_id).scalar_subquery()
+        found = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == its_job).with_for_update()).one_or_none()
+        if found is None:
+            raise UnknownRowError(row_id)
+        job = as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+        check_owner(job, owner)
+        return job, self._row(connection, row_id)
+
+    def _move(self, connection: Connection, job: Job, row: JobRow, status: RowStatus, values: dict[str, Any]) -> JobRow:
+        """Change a row and the job's counts with it."""
+        allowed = VALID_ROW_TRANSITIONS[row.status]
+        if status not in allowed:
+            raise InvalidStateTransition(row.status, status, allowed, f"row {row.id} ({row.day}) of job {job.id}")
+        changed = update(job_rows).where(job_rows.c.id == row.id).values({**values, "status": status})
+        moved = connection.execute(changed.returning(job_rows)).one()
+        _add_counts(connection, job.id, {row.status: -1, status: 1})
+        return _row(moved)
+
+
+def _row(found: Any) -> JobRow:  # noqa: ANN401 - a result line of `job_rows`
+    return JobRow(**found._mapping)  # noqa: SLF001 - public in spite of its name
+
+
+def _spent(row: JobRow, requests: int, seconds: float) -> dict[str, float]:
+    """What a row has cost, this attempt included."""
+    return {"requests": row.requests + requests, "seconds": row.seconds + seconds}
+
+
+def _add_counts(connection: Connection, job_id: str, rows: dict[RowStatus, int]) -> None:
+    """Add so many rows of each status to the job's counts."""
+    added: dict[str, int] = {}
+    for status, count in rows.items():
+        for name in COUNTED_IN.get(status, ()):
+            added[name] = added.get(name, 0) + count
+    if any(added.values()):
+        values = {name: jobs.c[name] + count for name, count in added.items()}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))

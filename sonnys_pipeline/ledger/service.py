@@ -1,0 +1,295 @@
+"""The ledger: jobs, what became of each of their days, and who is at work on them (JS-01…JS-07).
+
+```
+with open_ledger("sqlite:///.sonnys/ledger.sqlite") as ledger:
+    job = ledger.create_job("March", rows=[RowSpec("2026-03-01"), RowSpec("2026-03-02")])
+```
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, true, update
+
+from sonnys_pipeline.ledger.engine import open_engine
+from sonnys_pipeline.ledger.errors import (
+    MOST_NAMED,
+    AmbiguousJobError,
+    InvalidStateTransition,
+    JobLeasedError,
+    UnknownJobError,
+)
+from sonnys_pipeline.ledger.knowledge import KnowledgeLedger
+from sonnys_pipeline.ledger.leases import LeaseLedger
+from sonnys_pipeline.ledger.load_jobs import LoadJobLedger
+from sonnys_pipeline.ledger.models import (
+    DAGSTER_PREFIX,
+    VALID_TRANSITIONS,
+    Job,
+    JobMode,
+    JobStatus,
+    JobSummary,
+    RowSpec,
+    RowStatus,
+    Transition,
+    can_transition,
+)
+from sonnys_pipeline.ledger.plans import PlanLedger
+from sonnys_pipeline.ledger.rows import RowLedger
+from sonnys_pipeline.ledger.schema import job_rows, jobs, transitions
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, as_job, check_owner, check_paging, repeated, utc_now
+
+#: Stands for the id of the newest job, where a person types one.
+LATEST = "latest"
+
+
+def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str | None = None) -> JobService:
+    """Open a ledger; it is created, or migrated from an older version, if need be.
+
+    Several processes may do so at once. A SQLite file and a folder made for it can be read by their owner alone.
+
+    Args:
+        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
+        now: clock of aware datetimes.
+        account: whose jobs these are, where several accounts share the ledger.
+
+    Raises:
+        ValueError: for a URL of another kind.
+        LedgerUnavailableError: when the store cannot be reached or written.
+        LedgerVersionError: when the ledger was written by a newer version of this package; upgrade, or use another.
+    """
+    return JobService(open_engine(url), now=now, account=account)
+
+
+class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLedger):
+    """All that can be asked of the ledger, and done to it.
+
+    Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and
+    processes. Records are frozen and show the ledger at one moment; read again to see what became of them. Every
+    method may raise `LedgerUnavailableError` when the store fails.
+    """
+
+    @repeated
+    def create_job(
+        self,
+        name: str,
+        original_command: str = "",
+        description: str = "",
+        mode: JobMode = JobMode.CONFIRM,
+        *,
+        rows: Sequence[RowSpec] = (),
+    ) -> Job:
+        """Create a pending job, with its rows if they are known (JS-01).
+
+        Raises:
+            DuplicateRowError: when a day (and site) stands twice in `rows`; no job is created then.
+            ValueError: for an empty name, or an unknown mode.
+        """
+        if not name:
+            raise ValueError("a job needs a name")
+        now = self._now()
+        counts = ("total_rows", "processed_rows", "successful_rows", "failed_rows", "skipped_rows")
+        values: dict[str, Any] = {
+            "id": f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+            "name": name,
+            "original_command": original_command,
+            "description": description,
+            "mode": JobMode(mode),
+            "status": JobStatus.PENDING,
+            "created_at": now,
+            "account": self._account,
+            **dict.fromkeys(counts, 0),
+        }
+        with self._writing() as connection:
+            job = as_job(connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+            if not rows:
+                return job
+            self._insert_rows(connection, job, rows)
+            return self._job(connection, job.id)
+
+    @repeated
+    def get_job(self, job_id: str) -> Job:
+        """A job.
+
+        Raises:
+            UnknownJobError: when there is none.
+        """
+        with self._reading() as connection:
+            return self._job(connection, job_id)
+
+    @repeated
+    def find_job(self, name: str) -> Job | None:
+        """The newest job of a name, or `None`."""
+        query = select(*JOB_COLUMNS).where(jobs.c.name == name, self._ours()).order_by(jobs.c.number.desc()).limit(1)
+        with self._reading() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def find_job_id(self, text: str) -> str:
+        """The id that a person means: a whole one, the beginning of one alone, or `latest`.
+
+        `latest` is the newest job that is not of a Dagster run.
+
+        Raises:
+            UnknownJobError: when there is no such job.
+            AmbiguousJobError: when several ids begin so; it names them.
+        """
+        newest = select(jobs.c.id).where(self._ours()).order_by(jobs.c.number.desc())
+        if text == LATEST:
+            query = newest.where(~jobs.c.name.startswith(DAGSTER_PREFIX)).limit(1)
+        else:
+            query = newest.where(jobs.c.id.startswith(text, autoescape=True)).limit(MOST_NAMED + 1)
+        with self._reading() as connection:
+            found = list(connection.execute(query).scalars()) if text else []
+        if not found:
+            raise UnknownJobError(text)
+        if text in found:
+            return text
+        if len(found) > 1:
+            raise AmbiguousJobError(text, found)
+        return str(found[0])
+
+    @repeated
+    def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:
+        """Jobs, newest first; all, or those of one status (JS-01).
+
+        Args:
+            status: only these.
+            limit: how many at most.
+            offset: how many to leave out, for the next page.
+
+        Raises:
+            ValueError: for a negative limit or offset, or an unknown status.
+        """
+        check_paging(limit, offset)
+        query = select(*JOB_COLUMNS).where(self._ours()).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
+        if status is not None:
+            query = query.where(jobs.c.status == JobStatus(status))
+        with self._reading() as connection:
+            return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+
+    @repeated
+    def delete_job(self, job_id: str) -> None:
+        """Delete a job with its rows, load jobs and audit log (JS-01); landed files stay.
+
+        Raises:
+            JobLeasedError: while an executor is at it.
+            UnknownJobError: when there is none.
+        """
+        with self._writing() as connection:
+            now = self._now()
+            job = self._job(connection, job_id, lock=True)
+            if job.status is JobStatus.RUNNING and job.is_leased(now):
+                raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+
+    @repeated
+    def update_status(self, job_id: str, status: JobStatus, *, by: str, why: str = "", owner: str | None = None) -> Job:
+        """Change a job's status, and log it (JS-02, JS-07).
+
+        The first `running` sets `started_at`; a terminal status sets `completed_at`. `running` clears `completed_at`
+        and the error: what was, stands in the log.
+
+        Args:
+            job_id: the job.
+            status: what it becomes.
+            by: who says so: an executor's name, a person's.
+            why: in words.
+            owner: who has to hold the job's lease, if given; an executor gives its own name.
+
+        Raises:
+            InvalidStateTransition: when it cannot become that from what it is; nothing changes.
+            LeaseLostError: when `owner` does not hold the job; nothing changes.
+            UnknownJobError: when there is none.
+            ValueError: when `by` is empty, or the status unknown.
+        """
+        if not by:
+            raise ValueError("who changes the status? `by` is empty")
+        status = JobStatus(status)
+        with self._writing() as connection:
+            now = self._now()
+            job = self._job(connection, job_id, lock=True)
+            check_owner(job, owner)
+            if not can_transition(job.status, status):
+                raise InvalidStateTransition(job.status, status, VALID_TRANSITIONS[job.status], f"job {job_id}")
+            values: dict[str, Any] = {"status": status, "completed_at": now if status.is_terminal else None}
+            if status is JobStatus.RUNNING:
+                values |= {"started_at": job.started_at or now, "error_code": None, "error_message": None}
+            entry = {"job_id": job_id, "at": now, "from_status": job.status, "to_status": status, "by": by, "why": why}
+            connection.execute(insert(transitions).values(entry))
+            changed = update(jobs).where(jobs.c.id == job_id).values(values).returning(*JOB_COLUMNS)
+            return as_job(connection.execute(changed).one()._mapping)  # noqa: SLF001 - public in spite of its name
+
+    @repeated
+    def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
+        """Note what went wrong with a job as a whole (JS-03); its status is set apart from it.
+
+        Raises:
+            LeaseLostError: when `owner` is given and does not hold the job.
+            UnknownJobError: when there is none.
+        """
+        with self._writing() as connection:
+            check_owner(self._job(connection, job_id, lock=True), owner)
+            changed = update(jobs).where(jobs.c.id == job_id).values(error_code=code, error_message=message)
+            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+
+    @repeated
+    def transitions(self, job_id: str) -> list[Transition]:
+        """The job's audit log, oldest first (JS-07).
+
+        Raises:
+            UnknownJobError: when there is none.
+        """
+        columns = [column for column in transitions.c if column is not transitions.c.id]
+        query = select(*columns).where(transitions.c.job_id == job_id).order_by(transitions.c.id)
+        with self._reading() as connection:
+            self._job(connection, job_id)
+            return [Transition(**found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+
+    @repeated
+    def get_job_summary(self, job_id: str) -> JobSummary:
+        """A job's figures, aggregated by the database in one query (JS-05).
+
+        Raises:
+            UnknownJobError: when there is none.
+        """
+
+        def total(name: str) -> Any:  # noqa: ANN401 - a column
+            return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")
+
+        def count(status: RowStatus) -> Any:  # noqa: ANN401 - a column
+            return func.count(case((job_rows.c.status == status, 1))).label(f"are_{status}")
+
+        costs = [total(name) for name in ("attempts", "rows", "requests", "seconds")]
+        figures = (
+            select(func.count().label("are_all"), *map(count, RowStatus), *costs)
+            .where(job_rows.c.job_id == job_id)
+            .subquery()
+        )
+        query = select(figures, *JOB_COLUMNS).join_from(jobs, figures, true())
+        query = query.where(jobs.c.id == job_id, self._ours())
+        with self._reading() as connection:
+            found = connection.execute(query).one_or_none()
+        if found is None:
+            raise UnknownJobError(job_id)
+        values = found._mapping  # noqa: SLF001 - public in spite of its name
+        completed, failed, skipped = values["are_completed"], values["are_failed"], values["are_skipped"]
+        return JobSummary(
+            job=as_job({column.name: values[column] for column in JOB_COLUMNS}),
+            total_rows=values["are_all"],
+            pending_rows=values["are_pending"],
+            running_rows=values["are_running"],
+            processed_rows=completed + failed + skipped,
+            successful_rows=completed,
+            failed_rows=failed,
+            skipped_rows=skipped,
+            attempts=values["sum_attempts"],
+            rows=values["sum_rows"],
+            requests=values["sum_requests"],
+            seconds=float(values["sum_seconds"]),
+        )

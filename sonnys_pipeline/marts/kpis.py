@@ -1,0 +1,258 @@
+"""What operators count by site and day, each with its source and status (KPIS).
+
+B and R were compared with figures of others, F is a formula of the trade, O is ours (`kpi_columns.py` says with what).
+What a row counts as is written down in `lake/sql.py`, once for all tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+import pyarrow as pa
+
+from sonnys_pipeline.lake.money import MONEY
+from sonnys_pipeline.lake.sql import Rows, open_judged, open_rows
+from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.unknown import DEVICE, HAVING, PLAN_FLAG, STATUS, unknown_sql
+
+#: Columns of `transactions` that `daily_sales` needs, the partition's day `date` aside.
+DAILY_SALES_INPUT = (
+    "type",
+    "location_code",
+    "sales_device_name",
+    "total",
+    "tenders",
+    "items",
+    "discounts",
+    "is_recurring_payment",
+    "is_recurring_redemption",
+    "is_recurring_sale",
+    "is_recurring_plan_sale",
+    "is_recurring_plan_redemption",
+    "transaction_status",
+)
+
+DAILY_SALES = pa.schema(
+    [
+        pa.field("site", pa.string(), nullable=False),
+        pa.field("business_date", pa.date32(), nullable=False),
+        pa.field("cars", pa.int64(), nullable=False),
+        pa.field("sales", MONEY, nullable=False),
+        pa.field("transactions", pa.int64(), nullable=False),
+    ]
+)
+
+_DAILY_SALES = """
+    SELECT
+        location_code AS site,
+        date AS business_date,
+        count(*) FILTER (WHERE car) AS cars,
+        coalesce(sum(dollars) FILTER (WHERE NOT redemption), 0) AS sales,
+        count(*) AS transactions
+    FROM judged
+    WHERE NOT beyond
+    GROUP BY ALL
+    ORDER BY ALL
+"""
+
+_SALES_TOTAL = """
+    SELECT coalesce(sum(dollars_of(total)), 0)
+    FROM transactions
+    WHERE NOT coalesce(is_recurring_plan_redemption, is_recurring_redemption) AND NOT is_beyond(total)
+"""
+
+_SITE_DAYS = f"""
+    SELECT
+        site,
+        business_date,
+{HAVING}        count(*) FILTER (WHERE car) AS total_cars,
+        count(*) FILTER (WHERE redemption) AS member_washes,
+        count(*) FILTER (WHERE retail_wash) AS retail_washes,
+        count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
+        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+        count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND in_lane) AS new_memberships_in_lane,
+        sum(net_cars) AS net_cars,
+        sum(dollars) FILTER (WHERE NOT redemption) AS sales,
+        sum(dollars) FILTER (WHERE NOT redemption AND NOT voided) AS net_sales,
+        sum(dollars) FILTER (WHERE NOT redemption AND plan_sale) AS plan_sales,
+        sum(dollars) FILTER (WHERE retail_wash) AS retail_wash_sales,
+        sum(overpaid) AS overpayments,
+        sum(list_sum(list_transform(discounts, lambda part: dollars_of(part.discount)))) AS discounts,
+        count(*) FILTER (WHERE voided) AS voided_transactions,
+        sum(len(list_filter(items, lambda part: part.is_voided))) AS voided_items,
+        sum(len(list_filter(tenders, lambda part: part.tender = 'Void'))) AS void_tenders,
+        count(*) FILTER (WHERE unsettled) AS unsettled_transactions
+    FROM placed
+    GROUP BY site, business_date
+"""  # noqa: S608 - made of names in this house
+
+_SITE_DAY_KPIS = f"""
+    WITH filled AS (
+        SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
+        FROM shown LEFT JOIN counted USING (site, business_date)
+    ),
+    derived AS (
+        SELECT
+            *,
+            total_cars - member_washes - free_washes AS eligible_washes,
+            sales - plan_sales AS retail_sales
+        FROM filled
+    ),
+    rated AS (
+        SELECT
+            *,
+            CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate,
+            CASE WHEN eligible_washes > 0 THEN new_memberships_in_lane / eligible_washes ELSE 0 END
+                AS conversion_rate_in_lane
+        FROM derived
+    )
+    SELECT
+        site,
+        business_date,
+        total_cars,
+        member_washes,
+        retail_washes,
+        free_washes,
+        eligible_washes,
+        new_memberships,
+        conversion_rate,
+        sales,
+        plan_sales,
+        retail_sales,
+        dollars_each(sales, total_cars) AS average_ticket,
+        dollars_each(retail_wash_sales, retail_washes) AS average_retail_ticket,
+        discounts,
+        voided_items,
+        void_tenders,
+        transactions,
+        overpayments,
+        {STATUS.figures_sql},
+        {DEVICE.figures_sql},
+        {unknown_sql([STATUS, PLAN_FLAG, DEVICE])}
+    FROM rated
+    LEFT JOIN left_out USING (site, business_date)
+    ORDER BY site, business_date
+"""  # noqa: S608 - made of names in this house
+
+_SITE_HOURS = """
+    SELECT
+        site,
+        business_date,
+        local_hour AS hour,
+        count(*) FILTER (WHERE car) AS cars,
+        sum(dollars) FILTER (WHERE NOT redemption) AS sales
+    FROM placed
+    GROUP BY site, business_date, local_hour
+"""
+
+_SITE_HOUR_KPIS = """
+    SELECT
+        shown.site,
+        shown.business_date,
+        hours.hour,
+        hours.minutes,
+        coalesce(counted.cars, 0) AS cars,
+        coalesce(counted.sales, 0) AS sales
+    FROM shown
+    CROSS JOIN pipeline
+    LEFT JOIN listed USING (site)
+    JOIN hours
+        ON hours.business_date = shown.business_date AND hours.timezone = coalesce(listed.timezone, pipeline.timezone)
+    LEFT JOIN counted
+        ON counted.site = shown.site AND counted.business_date = shown.business_date AND counted.hour = hours.hour
+    ORDER BY shown.site, shown.business_date, hours.hour
+"""
+
+
+def site_day_kpis(
+    transactions: Rows,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    *,
+    landed: Collection[date],
+    timezone: str = "UTC",
+) -> Mart:
+    """The KPIs of each site and site-local business day (KPIS; the status of each stands in its column's description).
+
+    - Total cars (B): redemptions and all other tickets with a wash, whatever else is on them.
+    - Member washes (R), retail washes (F), free washes (R: retail with a total of 0), eligible washes (R: the rest).
+    - New memberships (R): `isRecurringPlanSale` and `isRecurringSale`; the plan flag alone also counts upgrades.
+    - Conversion rate (F): new memberships ÷ eligible washes, a fraction; 0 where there are none. In lane (F): without
+      those that an online terminal sold.
+    - Sales (B): totals of all rows that are not redemptions; plan sales and retail are its two parts (O).
+    - Average ticket (F), and the average retail ticket (F): totals of retail washes ÷ retail washes. 0 where there are
+      no cars.
+    - Discounts (O), and voids (O), which are three different things: transactions, items, tenders.
+    - Unsettled transactions (O): Incomplete, In-Progress or Suspended.
+    - Net cars and net sales (O): returns of a wash -1, voided tickets 0. Overpayments (O): a part of sales.
+
+    Status and type change none of the other figures: they were compared without one, and live rows often lack the
+    status. So `unsettled_transactions` says how many of the rows counted may still change, and `voided_transactions`
+    how many were taken back.
+
+    A figure whose field no row of the site's day has is null, and `unknown` says why (LV-04).
+
+    Args:
+        transactions: rows of the landed partitions, at least `KPI_INPUT`: a table, or paths of Parquet files, with or
+            without their states. An id that is there twice counts twice; the landing checks see to that.
+        sites: rows of `sites`; the columns `code` and `timezone`.
+        business_dates: the site-local days wanted.
+        landed: daily partitions that `transactions` were taken from.
+        timezone: IANA name of the zone of those partitions, the pipeline's.
+
+    Returns:
+        `SITE_DAY_KPIS` by site and date. A physical site has a row for each complete day, with zeros where it was
+        closed; e-commerce sites, and sites that `sites` does not know, have one where they have transactions. What is
+        not complete is in `missing` and not in the table.
+    """
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, _SITE_DAYS, _SITE_DAY_KPIS, SITE_DAY_KPIS)
+
+
+def site_hour_kpis(
+    transactions: Rows,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    *,
+    landed: Collection[date],
+    timezone: str = "UTC",
+) -> Mart:
+    """Cars and sales by hour of the site's own clocks (KPIS "Cars per hour", O).
+
+    Every day has the hours 0 to 23, those without cars included. Where clocks are put forward, the hour that they skip
+    is there with `minutes` 0 and no cars; where they are put back, the hour that comes twice holds both, `minutes` 120.
+
+    Args: as for `site_day_kpis`.
+
+    Returns:
+        `SITE_HOUR_KPIS` by site, date and hour, for the same site days as `site_day_kpis`.
+    """
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS)
+
+
+def daily_sales(transactions: pa.Table) -> pa.Table:
+    """Cars and sales per site and partition (KPIS "Total cars", B; "Sales", B), as `site_day_kpis` defines them.
+
+    Args:
+        transactions: landed rows with the columns of `DAILY_SALES_INPUT` and the partition's day `date`.
+
+    Returns:
+        `DAILY_SALES`: a row per site and day that has transactions; `sales` in dollars, exact to the cent. The day is
+        the partition's, so it equals the site's business day only for sites in the pipeline's zone.
+    """
+    with open_judged(transactions) as connection:
+        return connection.sql(_DAILY_SALES).to_arrow_table().cast(DAILY_SALES)
+
+
+def sales_total(transactions: pa.Table) -> float:
+    """Sales in dollars over all rows (KPIS "Sales": redemptions left out), exact to the cent.
+
+    Args:
+        transactions: landed rows; the columns `total`, `is_recurring_redemption` and `is_recurring_plan_redemption`.
+    """
+    with open_rows(transactions) as connection:
+        found = connection.execute(_SALES_TOTAL).fetchone()
+    return float(found[0]) if found else 0.0

@@ -1,0 +1,78 @@
+"""Memberships by site and day: sold, recharged, used."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+import pyarrow as pa
+
+from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.marts.kpi_columns import MEMBERSHIP_DAILY
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.unknown import HAVING, UPGRADES, unknown_sql
+
+_MEMBERSHIPS = f"""
+    SELECT
+        site,
+        business_date,
+{HAVING}        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+        count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale) AS plan_upgrades,
+        sum(dollars) FILTER (WHERE plan_sale AND NOT redemption) AS plan_sales,
+        count(*) FILTER (WHERE recharge) AS recharges,
+        sum(dollars) FILTER (WHERE recharge) AS recharge_sales,
+        count(*) FILTER (WHERE redemption) AS member_washes,
+        count(*) FILTER (WHERE car) AS total_cars,
+        count(*) FILTER (WHERE car AND NOT redemption AND NOT (retail_wash AND dollars = 0)) AS eligible_washes
+    FROM placed
+    GROUP BY site, business_date
+"""  # noqa: S608 - made of names in this house
+
+_MEMBERSHIP_DAILY = f"""
+    WITH filled AS (
+        SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
+        FROM shown LEFT JOIN counted USING (site, business_date)
+    )
+    SELECT
+        site,
+        business_date,
+        new_memberships,
+        {UPGRADES.figures_sql},
+        plan_sales,
+        recharges,
+        recharge_sales,
+        member_washes,
+        total_cars,
+        CASE WHEN total_cars > 0 THEN member_washes / total_cars ELSE 0 END AS member_share,
+        eligible_washes,
+        CASE WHEN eligible_washes > 0 THEN new_memberships / eligible_washes ELSE 0 END AS conversion_rate,
+        {unknown_sql([UPGRADES])}
+    FROM filled
+    LEFT JOIN left_out USING (site, business_date)
+    ORDER BY site, business_date
+"""  # noqa: S608 - made of names in this house
+
+
+def membership_daily(
+    transactions: Rows,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    *,
+    landed: Collection[date],
+    timezone: str = "UTC",
+) -> Mart:
+    """What each site sold, recharged and redeemed of memberships on each business day.
+
+    Shared with `site_day_kpis`, and equal to it: new memberships (R), plan sales (O), member washes (R), total cars
+    (B), eligible washes (R), conversion rate (F). Beside them, all O: upgrades (a plan sale that is no new membership;
+    null, with the reason in `unknown`, where no row of the day has `isRecurringPlanSale`), recharges
+    (`isRecurringPayment`, neither a sale of a plan nor a redemption) with their dollars, and the share of cars that are
+    members'.
+
+    Args: as for `site_day_kpis`.
+
+    Returns:
+        `MEMBERSHIP_DAILY` by site and date, for the same site days as `site_day_kpis`.
+    """
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, _MEMBERSHIPS, _MEMBERSHIP_DAILY, MEMBERSHIP_DAILY)

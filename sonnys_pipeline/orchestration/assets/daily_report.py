@@ -1,0 +1,143 @@
+"""`daily_report`: the morning report of a business day as one HTML page, with its headline numbers in Dagster."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
+from sonnys_pipeline.orchestration.events.metadata import Metadata
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.report.build import Report
+from sonnys_pipeline.report.daily import ASSET, Page, has_figures, land_report, made_beside, make_report
+from sonnys_pipeline.report.markdown import report_as_markdown
+from sonnys_pipeline.runtime.quoting import printable
+
+REPORTS_GROUP = "reports"
+#: Reports of these last days are made again when their figures change; older ones when somebody asks for them.
+_FOLLOWED = timedelta(days=4)
+#: The mart whose news are the report's: it is computed again when rows that count toward its day have changed.
+_FOLLOWS = "site_day_kpis"
+
+
+class MartChanged(Outdated):
+    """Days whose mart was computed from other rows than when the page was made, or that have a mart and no page."""
+
+    @property
+    def name(self) -> str:
+        """What the UI calls it."""
+        return "mart_changed"
+
+    @property
+    def description(self) -> str:
+        """What the UI says of it."""
+        return "The mart counts other rows than when the page was made, or there is no page yet"
+
+    def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
+        """Days with the digest of their mart's inputs."""
+        marts = {}
+        for day in days:
+            try:
+                marts[day] = _mart_digest(lake, day)
+            except LakeError as error:
+                warn(str(error))
+        return {day: digest for day, digest in marts.items() if digest and digest != made_beside(lake, day)}
+
+
+def report_asset(
+    partitions: dg.DailyPartitionsDefinition, follows_in: LakeResource, account: Account = ONLY
+) -> dg.AssetsDefinition:
+    """The asset; it follows the marts of a lake for the last days, and is left alone by a backfill of a year."""
+    neighbours = dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+    )
+
+    @dg.asset(
+        key=account.key(ASSET),
+        group_name=account.group(REPORTS_GROUP),
+        kinds={"html"},
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[
+            dg.AssetDep(account.key("transactions"), partition_mapping=neighbours),
+            account.key("sites"),
+            account.key(_FOLLOWS),
+        ],
+        automation_condition=follow_the_marts(follows_in, account),
+    )
+    def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
+
+        Cars, sales, memberships and conversion against last week, sites, hours, tenders, discounts, voids, and what a
+        reader should know before believing them.
+        """
+        try:
+            landed_in = account.open_lake(lake)
+            for day in context.partition_keys:
+                # Before the rows are read: a mart that is computed in between then makes the page outdated.
+                beside = _beside(landed_in, day)
+                now = datetime.now(ZoneInfo(partitions.timezone))
+                report = make_report(
+                    landed_in,
+                    date.fromisoformat(day),
+                    timezone=partitions.timezone,
+                    made_at=now,
+                    account=account.name,
+                )
+                page = land_report(landed_in, report, beside=beside)
+                context.add_asset_metadata(report_metadata(report, page), partition_key=day)
+                for caveat in report.caveats:
+                    if caveat.severity == "error":
+                        context.log.warning("%s: %s", day, printable(caveat.text))
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        return dg.MaterializeResult()
+
+    return daily_report
+
+
+def follow_the_marts(lake: LakeResource, account: Account = ONLY) -> dg.AutomationCondition[dg.AssetKey]:
+    """A report of the last days is made when its mart is there, and again when that counts other rows."""
+    recent = dg.AutomationCondition.in_latest_time_window(_FOLLOWED)
+    return recent & idle_and(MartChanged(lake, account), "follows the marts of the last days")
+
+
+def report_metadata(report: Report, page: Page) -> Metadata:
+    """What the UI shows of a report: its headline numbers, and how much of it is to be believed."""
+    findings = {
+        severity: sum(caveat.severity == severity for caveat in report.caveats) for severity in ("error", "warning")
+    }
+    return {
+        "report": dg.MetadataValue.md(report_as_markdown(report)),
+        "path": dg.MetadataValue.path(str(page.path)),
+        "bytes": dg.MetadataValue.int(page.size),
+        "findings": dg.MetadataValue.int(len(report.caveats)),
+        "errors": dg.MetadataValue.int(findings["error"]),
+        "warnings": dg.MetadataValue.int(findings["warning"]),
+        "missing_sites": dg.MetadataValue.int(len(report.missing_sites)),
+        "has_figures": dg.MetadataValue.bool(has_figures(report)),
+    }
+
+
+def _mart_digest(lake: Lake, day: str) -> str:
+    """Of what the day's mart was computed from; empty where it is not there.
+
+    Raises:
+        LakeError: when its file cannot be read.
+    """
+    return lake.facts(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.has(_FOLLOWS, day) else ""
+
+
+def _beside(lake: Lake, day: str) -> str:
+    """As `_mart_digest`; a page needs no mart, so a damaged one does not keep it from being made."""
+    try:
+        return _mart_digest(lake, day)
+    except LakeError:
+        return ""

@@ -1,0 +1,113 @@
+"""`transactions` laid flat: `line_items`, `tenders`, `discounts`, a file a day each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.marts import flat_tables as tables
+from sonnys_pipeline.marts.columns import ColumnSource
+from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, facts_of
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.metadata import column_lineage, column_metadata, file_metadata, totals
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+
+TABLES_GROUP = "tables"
+
+
+@dataclass(frozen=True)
+class FlatTable:
+    """One of the three.
+
+    Attributes:
+        recipe: name, and version of the definition: raise it when rows or columns become others.
+        function: makes it from the files of a day.
+        schema: its columns.
+        lineage: where these come from.
+        totals: columns whose sums the UI shows.
+    """
+
+    recipe: Recipe
+    function: Callable[[Rows], pa.Table]
+    schema: pa.Schema
+    lineage: Mapping[str, Sequence[ColumnSource]]
+    totals: Sequence[str]
+
+
+FLAT_TABLES = (
+    FlatTable(
+        Recipe("line_items", "1", by_site_day=False),
+        tables.line_items,
+        tables.LINE_ITEMS,
+        tables.LINE_ITEMS_LINEAGE,
+        ("gross", "net", "discount", "tax"),
+    ),
+    FlatTable(
+        Recipe("tenders", "1", by_site_day=False), tables.tenders, tables.TENDERS, tables.TENDERS_LINEAGE, ("total",)
+    ),
+    FlatTable(
+        Recipe("discounts", "1", by_site_day=False),
+        tables.discounts,
+        tables.DISCOUNTS,
+        tables.DISCOUNTS_LINEAGE,
+        ("discount",),
+    ),
+)
+
+
+def table_assets(
+    partitions: dg.DailyPartitionsDefinition,
+    follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]],
+    account: Account = ONLY,
+) -> Sequence[dg.AssetsDefinition]:
+    """The flat tables of an account; `follow` says when one is computed by itself."""
+    return [_table_asset(table, partitions, follow(table.recipe), account) for table in FLAT_TABLES]
+
+
+def _table_asset(
+    table: FlatTable,
+    partitions: dg.DailyPartitionsDefinition,
+    condition: dg.AutomationCondition[dg.AssetKey],
+    account: Account,
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=account.key(table.recipe.asset),
+        description=(table.function.__doc__ or "").partition("\n")[0],
+        group_name=account.group(TABLES_GROUP),
+        kinds={"parquet", "duckdb"},
+        io_manager_key="lake_io",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[account.key("transactions")],
+        code_version=table.recipe.version,
+        automation_condition=condition,
+        metadata=column_metadata(table.schema, table.lineage, account),
+    )
+    def flat_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        try:
+            landed_in = account.open_lake(lake)
+            inputs = MartInputs(landed_in, partitions.timezone)
+            inputs.require(table.recipe, context.partition_keys)
+            for day in context.partition_keys:
+                # Day after day, so that a range takes no more memory than its largest day. Digests come before the
+                # rows: a file that is replaced in between then makes the table stale, and never the other way about.
+                facts = facts_of(
+                    inputs.digests(table.recipe, [day])[day], inputs.remembered(table.recipe, [day])
+                )  # fmt: skip
+                rows = table.function(inputs.rows(table.recipe, [day]))
+                landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
+                metadata = {
+                    **file_metadata(landed, rows, partitioned=True),
+                    **column_lineage(table.lineage, account),
+                    **totals(rows, table.totals),
+                }
+                context.add_asset_metadata(metadata, partition_key=day)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        return dg.MaterializeResult()
+
+    return flat_table

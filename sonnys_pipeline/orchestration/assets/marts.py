@@ -1,0 +1,217 @@
+"""The KPI tables: `site_day_kpis`, `site_hour_kpis`, `membership_daily`. A partition is a business date.
+
+A business day is local to its site and may lie in two partitions of `transactions`. A site's day is counted when all of
+them are landed; until then it is left out and named, never counted by half.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.calendar.business_days import MissingDay, sites_without_zone
+from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.marts import kpi_columns
+from sonnys_pipeline.marts.columns import ColumnSource
+from sonnys_pipeline.marts.incremental.inputs import SITES, TRANSACTIONS, CountDays, MartInputs, Recipe, facts_of
+from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
+from sonnys_pipeline.marts.memberships import membership_daily
+from sonnys_pipeline.marts.site_days import Mart
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.metadata import (
+    Metadata,
+    column_lineage,
+    column_metadata,
+    file_metadata,
+    reasons_of,
+    rows_as_markdown,
+    totals,
+    unknown_figures,
+)
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.runtime.quoting import printable
+
+MARTS_GROUP = "marts"
+#: Missing site days that a log line names; the metadata names all.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class KpiTable:
+    """One of the three.
+
+    Attributes:
+        recipe: name, and version of the definition: raise it when figures become others.
+        function: counts business days.
+        description: what Dagster says of it.
+        schema: its columns.
+        lineage: where these come from.
+        totals: columns whose sums the UI shows.
+        shown: columns that the UI shows site by site; none for a table with many rows a site.
+    """
+
+    recipe: Recipe
+    function: CountDays
+    description: str
+    schema: pa.Schema
+    lineage: Mapping[str, Sequence[ColumnSource]]
+    totals: Sequence[str]
+    shown: Sequence[str] = ()
+
+
+_STATUS = (
+    " How each definition is known is said with its column. Days are the site's own. A figure that nobody can know is "
+    "null, and the column `unknown` says why."
+)
+KPI_TABLES = (
+    KpiTable(
+        Recipe("site_day_kpis", "2", by_site_day=True),
+        site_day_kpis,
+        "Per site and business day: total and net cars, member, retail, free and eligible washes, new memberships, "
+        "conversion rate, both also in lane, total and net sales, overpayments, plan and retail sales, average ticket, "
+        "average wash price, discounts, voids, unsettled transactions." + _STATUS,
+        kpi_columns.SITE_DAY_KPIS,
+        kpi_columns.SITE_DAY_KPIS_LINEAGE,
+        (
+            "total_cars",
+            "net_cars",
+            "sales",
+            "net_sales",
+            "overpayments",
+            "new_memberships",
+            "voided_transactions",
+            "unsettled_transactions",
+            "transactions",
+        ),
+        ("site", "total_cars", "net_cars", "member_washes", "new_memberships", "sales", "net_sales", "average_ticket"),
+    ),
+    KpiTable(
+        Recipe("site_hour_kpis", "2", by_site_day=True),
+        site_hour_kpis,
+        "Per site, business day and hour of the site's own clocks: cars per hour, and sales." + _STATUS,
+        kpi_columns.SITE_HOUR_KPIS,
+        kpi_columns.SITE_HOUR_KPIS_LINEAGE,
+        ("cars", "sales"),
+    ),
+    KpiTable(
+        Recipe("membership_daily", "2", by_site_day=True),
+        membership_daily,
+        "Per site and business day: new memberships, upgrades, plan sales, recharges, member washes and their share "
+        "of cars, conversion rate." + _STATUS,
+        kpi_columns.MEMBERSHIP_DAILY,
+        kpi_columns.MEMBERSHIP_DAILY_LINEAGE,
+        ("new_memberships", "plan_upgrades", "recharges", "member_washes", "plan_sales", "recharge_sales"),
+        ("site", "new_memberships", "plan_upgrades", "recharges", "member_washes"),
+    ),
+)
+
+
+def mart_assets(
+    partitions: dg.DailyPartitionsDefinition,
+    follow: Callable[[Recipe], dg.AutomationCondition[dg.AssetKey]],
+    account: Account = ONLY,
+) -> Sequence[dg.AssetsDefinition]:
+    """The KPI tables of an account; `follow` says when one is computed by itself."""
+    return [_mart_asset(table, partitions, follow(table.recipe), account) for table in KPI_TABLES]
+
+
+def _mart_asset(
+    table: KpiTable,
+    partitions: dg.DailyPartitionsDefinition,
+    condition: dg.AutomationCondition[dg.AssetKey],
+    account: Account,
+) -> dg.AssetsDefinition:
+    neighbours = dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+    )
+
+    @dg.asset(
+        key=account.key(table.recipe.asset),
+        description=table.description,
+        group_name=account.group(MARTS_GROUP),
+        kinds={"parquet", "duckdb"},
+        io_manager_key="lake_io",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[
+            *(dg.AssetDep(account.key(asset), partition_mapping=neighbours) for asset in (TRANSACTIONS, STATES)),
+            account.key(SITES),
+        ],
+        code_version=table.recipe.version,
+        automation_condition=condition,
+        metadata=column_metadata(table.schema, table.lineage, account),
+    )
+    def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        days = context.partition_keys
+        try:
+            landed_in = account.open_lake(lake)
+            inputs = MartInputs(landed_in, partitions.timezone)
+            read_from = inputs.require(table.recipe, days)
+            # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
+            # other way about.
+            digests = inputs.digests(table.recipe, days)
+            remembered = {day: inputs.remembered(table.recipe, keys) for day, keys in read_from.items()}
+            mart = inputs.count(table.function, days)
+            for day in days:
+                rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
+                lacking = [one for one in mart.missing if one.business_date.isoformat() == day]
+                facts = facts_of(digests[day], remembered[day], lacking)
+                landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
+                metadata = {
+                    **file_metadata(landed, rows, partitioned=True),
+                    **column_lineage(table.lineage, account),
+                    **_figures(table, rows, complete=not lacking),
+                    **unknown_figures(rows),
+                    **_provenance(inputs, read_from[day], lacking),
+                }
+                context.add_asset_metadata(metadata, partition_key=day)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        _warn(context, inputs, mart, account)
+        return dg.MaterializeResult()
+
+    return kpi_table
+
+
+def _figures(table: KpiTable, rows: pa.Table, *, complete: bool) -> Metadata:
+    found = totals(rows, table.totals, complete=complete)
+    if table.shown:
+        found["sites"] = dg.MetadataValue.md(rows_as_markdown(rows, table.shown))
+    return found
+
+
+def _provenance(inputs: MartInputs, partitions: Sequence[str], missing: Sequence[MissingDay]) -> Metadata:
+    """What a day was counted from, and what could not be counted."""
+    zones = "each site's own" if inputs.sites_are_landed else "the pipeline's, for all sites: `sites` is not landed"
+    found: dict[str, dg.MetadataValue] = {
+        "read_from": dg.MetadataValue.text(", ".join(partitions)),
+        "zones": dg.MetadataValue.text(zones),
+        "missing": dg.MetadataValue.json([str(day) for day in missing]),
+    }
+    if unknown := sites_without_zone(inputs.sites):
+        found["sites_with_unknown_zone"] = dg.MetadataValue.text(", ".join(unknown))
+    return found
+
+
+def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, mart: Mart, account: Account) -> None:
+    missing = mart.missing
+    if not inputs.sites_are_landed:
+        context.log.warning(
+            "`sites` is not landed: business days of all sites follow the pipeline's zone; land it: dagster asset "
+            "materialize -m sonnys_pipeline.definitions --select %s",
+            account.key(SITES).to_user_string(),
+        )
+    if reasons := reasons_of(mart.table):
+        more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        context.log.warning(
+            "%d site days have figures that are not known: %s%s", len(reasons), "; ".join(reasons[:_NAMED]), more
+        )
+    if missing:
+        more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        named = "; ".join(str(day) for day in missing[:_NAMED])
+        context.log.warning("%d site days are not counted: %s%s", len(missing), printable(named), more)

@@ -1,0 +1,135 @@
+"""`transaction_states`: plan flags, status and customer of a day's rows, which live job rows lack (LV-04).
+
+A run of `transactions` lands both, in one read of the day. What is left for this asset is to record them, and to read
+them for days that were landed without: by an older version, or while `version-2` was away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from sonnys_pipeline.backfill.executor import BatchExecutor
+from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.workspace import executor_options, open_job_service
+from sonnys_pipeline.extract.pages.states import lacks_states
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.errors import NotLandedError
+from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.landing.states import landed_facts, write
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.catalog import table_schema
+from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, run_failure
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.orchestration.runs import job_for_run
+from sonnys_pipeline.runtime.signals import graceful
+
+ROWS = "transactions"
+
+
+def states_asset(
+    partitions: dg.DailyPartitionsDefinition, group: str, account: Account = ONLY
+) -> dg.AssetsDefinition:  # fmt: skip
+    """The asset of an account."""
+
+    @dg.asset(
+        key=account.key(STATES),
+        description=(
+            "Per transaction: customer, plan flags, status and total, as the API's list version-2 has them. Live load "
+            "jobs leave these out. One request for 100 rows, spent when the day is landed."
+        ),
+        group_name=group,
+        kinds={"parquet"},
+        io_manager_key="lake_io",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[account.key(ROWS)],
+        metadata={"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(TRANSACTION_STATES))},
+    )
+    def transaction_states(
+        context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
+    ) -> dg.MaterializeResult[Any]:
+        days = context.partition_keys
+        try:
+            landed_in = account.open_lake(lake)
+            if missing := [day for day in days if not is_current(landed_in, day)]:
+                _read(context, sonnys, account, landed_in, missing)
+            for day in days:
+                context.add_asset_metadata(states_metadata(landed_in, day), partition_key=day)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        except DagsterExecutionInterruptedError as error:
+            raise run_failure(error) from error
+        return dg.MaterializeResult()
+
+    return transaction_states
+
+
+def is_current(lake: Lake, day: str) -> bool:
+    """Whether a day's states were read with its rows, or after them; days whose rows carry them need no more.
+
+    Raises:
+        NotLandedError: when the day's rows are not landed.
+    """
+    rows = lake.facts(ROWS, day)
+    states = landed_facts(lake, day)
+    if "loaded_at" in states:
+        return datetime.fromisoformat(states["loaded_at"]) >= datetime.fromisoformat(rows["loaded_at"])
+    table = lake.read(ROWS, [day])
+    if lacks_states(table):
+        return False
+    facts = {
+        name: rows[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at", "pii", "pii_key")
+    }
+    why = "the rows carry their states" if table.num_rows else "the day has no rows"
+    write(lake, day, TRANSACTION_STATES.empty_table(), {**facts, "windows": "[]", "note": why})
+    return True
+
+
+def states_metadata(lake: Lake, day: str) -> Metadata:
+    """What is shown of a day's states.
+
+    Raises:
+        NotLandedError: when they are not landed.
+    """
+    table, facts = lake.read(STATES, [day]).drop_columns("date"), lake.facts(STATES, day)
+    file = LandedFile(lake.path(STATES, day), table.num_rows, lake.size(STATES, day))
+    shown: dict[str, dg.MetadataValue] = {
+        **file_metadata(file, table, partitioned=True),
+        "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
+        "states_without_row": dg.MetadataValue.int(int(facts.get("states_without_row", "0"))),
+        "rows_without_state": dg.MetadataValue.int(int(facts.get("rows_without_state", "0"))),
+    }
+    return {**shown, "note": dg.MetadataValue.text(facts["note"])} if "note" in facts else shown
+
+
+def _read(
+    context: dg.AssetExecutionContext,
+    sonnys: SonnysResource,
+    account: Account,
+    lake: Lake,
+    days: Sequence[str],
+) -> None:
+    """Read the states of landed days, and land them.
+
+    Raises:
+        dg.Failure: when some could not be read.
+    """
+    if absent := [day for day in days if not lake.has(ROWS, day)]:
+        raise NotLandedError(f"{ROWS}: not landed: {', '.join(absent)}; materialize it first")
+    settings = account.settings(sonnys)
+    with settings.open_client() as client, open_job_service(settings) as jobs:
+        options = replace(executor_options(settings, OnError.CONTINUE), states_only=True)
+        executor = BatchExecutor(
+            jobs, client, lake, options, on_progress=lambda progress: context.log.info("%s", progress)
+        )
+        with graceful(executor.stop) as signals:
+            result = executor.execute(job_for_run(context, jobs, days).id)
+        if signals and not result.success:
+            raise DagsterExecutionInterruptedError
+        if not result.success:
+            raise incomplete_run(result)

@@ -1,0 +1,131 @@
+"""The landing assets: `transactions` and `sites`, the ones that spend requests."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
+from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.workspace import make_executor, open_job_service
+from sonnys_pipeline.client import Site
+from sonnys_pipeline.lake.schema import arrow_schema, to_table
+from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.landing.sites import land_sites
+from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
+from sonnys_pipeline.ledger.models import RowStatus
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.assets.transaction_states import states_asset
+from sonnys_pipeline.orchestration.events.metadata import file_metadata, run_metadata
+from sonnys_pipeline.orchestration.events.recorder import LandedDays
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
+from sonnys_pipeline.runtime.signals import graceful
+
+LANDING_GROUP = "landing"
+#: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
+JOB_TAG = "sonnys/job"
+
+
+def landing_assets(
+    partitions: dg.DailyPartitionsDefinition, account: Account = ONLY, *, with_states: bool = True
+) -> Sequence[dg.AssetsDefinition]:
+    """The assets that spend requests, of an account; `with_states` unless SONNYS_STATES=off."""
+
+    @dg.asset(
+        key=account.key("transactions"),
+        group_name=account.group(LANDING_GROUP),
+        kinds={"parquet"},
+        io_manager_key="lake_io",
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def transactions(
+        context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
+    ) -> dg.MaterializeResult[Any]:
+        """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
+        landed: LandedDays | None = None
+        try:
+            settings = account.settings(sonnys)
+            landed_in = account.open_lake(lake)
+            landed = LandedDays(context, landed_in, account.key(STATES))
+            with settings.open_client() as client, open_job_service(settings) as jobs:
+                executor = make_executor(
+                    settings,
+                    jobs,
+                    client,
+                    landed_in,
+                    on_error=OnError.CONTINUE,
+                    on_day=landed.add,
+                    on_progress=lambda progress: context.log.info("%s", progress),
+                )
+                days = missing_first(landed_in, context.partition_keys)
+                job = job_for_run(context, jobs, days)
+                context.instance.add_run_tags(context.run.run_id, {JOB_TAG: job.id})
+                result = _execute(executor, jobs, job.id, landed)
+            context.log.info("Landed\n%s", landed.summary(result.measures))
+            if not result.success:
+                raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
+        except BaseException as error:
+            failure = run_failure(error)
+            # A run that ends early keeps what it landed: one materialization a landed day, logged before it ends.
+            if landed is not None and not is_retried(context, failure):
+                landed.log()
+            if failure is error:
+                raise
+            # What the floors below raise on purpose says all in its message; a second trace would only bury it.
+            raise failure from (None if isinstance(error, EXPECTED) else error)
+        # Returned, not logged: doing both would record every partition twice.
+        landed.to_return(run_metadata(result))
+        return dg.MaterializeResult()
+
+    # It has no partitions; the policy lets the command line take it along in a run over a range of days.
+    @dg.asset(
+        key=account.key("sites"),
+        group_name=account.group(LANDING_GROUP),
+        kinds={"parquet"},
+        io_manager_key="lake_io",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """The operator's sites, virtual (e-commerce) ones included, with their time zones."""
+        try:
+            with account.open_client(sonnys) as client:
+                found = client.sites.list()
+            landed = land_sites(account.open_lake(lake), found, datetime.now(UTC))
+            table = to_table(found, arrow_schema(Site))
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))
+
+    states = [states_asset(partitions, account.group(LANDING_GROUP), account)] if with_states else []
+    return [transactions, *states, sites]
+
+
+def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:
+    """Execute a job; whatever comes of it, `landed` knows all of the job's landed days afterwards.
+
+    Dagster would raise its interrupt wherever the main thread happens to be, inside DuckDB or between a file and its
+    checkpoint, where it is lost or costs a day. So while a job executes, a signal stops it as it does elsewhere.
+
+    Raises:
+        DagsterExecutionInterruptedError: when a signal stopped it; one that comes too late for that changes nothing.
+    """
+    try:
+        with graceful(executor.stop) as signals:
+            result = executor.execute(job_id)
+    except JobLeasedError:
+        raise  # nothing was done here, and what the lease's holder lands is the holder's to record
+    except BaseException:
+        with suppress(LedgerError):
+            landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+        raise
+    landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+    if signals and not result.success:
+        raise DagsterExecutionInterruptedError
+    return result

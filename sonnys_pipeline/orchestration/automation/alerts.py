@@ -1,0 +1,209 @@
+"""Failures and failed checks, told to somebody: to the log, and to a webhook where one is set (`SONNYS_WEBHOOK_URL`).
+
+A sensor of our own, not Dagster's for run failures: one look serves failed runs, those that succeeded with a failed
+check, and backfills that ended without a run. What one look finds is one message; what a check has found is told once,
+as long as it finds the same; and what could not be delivered is tried again at the next look instead of being lost.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+import dagster as dg
+import requests
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+
+from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.orchestration.automation.messages import (
+    backfill_message,
+    findings_of,
+    for_chat,
+    message_of,
+    together,
+)
+
+#: Seconds between looks.
+_INTERVAL = 30
+#: Runs that one look tells of; the others wait for the next one.
+_MOST_RUNS = 20
+#: Looks at which one message is tried: an hour of them.
+_MOST_ATTEMPTS = 120
+#: Seconds to connect, and to answer.
+_TIMEOUT = (5.0, 10.0)
+
+#: Takes a message to where it is read.
+Deliver = Callable[[str], None]
+
+
+class DeliveryError(Exception):
+    """A message was not taken; the address, which is a secret, is not in the error."""
+
+
+@dataclass
+class _Place:
+    """How far the sensor has come.
+
+    Attributes:
+        event: the last end of a run that was told of, or needed no telling.
+        backfill: instant of the last end of a backfill that was told of, in seconds since 1970.
+        attempts: how often the next message was tried.
+        standing: what each check found when it was last told of, until it passes.
+    """
+
+    event: int
+    backfill: float = 0.0
+    attempts: int = 0
+    standing: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cursor: str) -> Self:
+        """As it was kept."""
+        return cls(**json.loads(cursor))
+
+    def __str__(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self))
+
+
+def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> dg.SensorDefinition:
+    """Tells of each run that ended badly, or whose checks found something new, once.
+
+    Args:
+        open_delivery: gives what takes messages beside the log, or `None`; left out, the webhook of the settings.
+    """
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=_INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A message when runs have failed or their checks have found something new: to the log, and to "
+        "SONNYS_WEBHOOK_URL where it is set.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        if context.cursor is None:
+            # What ended before anybody listened is history, not news.
+            begin = _Place(_last_event(context.instance), _last_failed_backfill(context.instance))
+            return dg.SensorResult(skip_reason="listening from now on", cursor=str(begin))
+        try:
+            deliver = (open_delivery or _webhook)()
+        except SettingsError as error:
+            context.log.warning("messages go to the log only: %s", error)
+            deliver = None
+        place = _Place.of(context.cursor)
+        news = _news(context.instance, place)
+        told = 0
+        while parts := [text for text, _ in news if text]:
+            if not place.attempts:
+                context.log.warning("%s", together(parts))
+            try:
+                if deliver is not None:
+                    deliver(together(parts))
+                told = len(parts)
+                break
+            except DeliveryError as error:
+                if place.attempts + 1 < _MOST_ATTEMPTS:
+                    context.log.warning("not told yet, tried again at the next look: %s", error)
+                    place.attempts += 1
+                    return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=str(place))
+                # One message that the other side will never take must not hold up all that come after it.
+                first = next(number for number, (text, _) in enumerate(news) if text)
+                context.log.warning("given up after %d attempts (%s): %s", _MOST_ATTEMPTS, error, news[first][0])
+                place, news = news[first][1], news[first + 1 :]
+        after = news[-1][1] if news else place
+        after.attempts = 0
+        return dg.SensorResult(skip_reason=_told(told), cursor=str(after))
+
+    return alerts
+
+
+def _news(instance: dg.DagsterInstance, place: _Place) -> list[tuple[str | None, _Place]]:
+    """What has ended since, each with what is to be told of it, if anything, and the place behind it."""
+    found: list[tuple[str | None, _Place]] = []
+    for storage_id, run in _ended_runs(instance, place.event):
+        standing = dict(place.standing)
+        for check, problem in findings_of(instance, run):
+            if problem is None:
+                standing.pop(check, None)
+            else:
+                standing[check] = problem
+        text = message_of(instance, run, known=place.standing)
+        place = _Place(storage_id, place.backfill, 0, standing)
+        found.append((text, place))
+    for backfill in _failed_backfills(instance, place.backfill):
+        place = _Place(place.event, backfill.backfill_end_timestamp or place.backfill, 0, place.standing)
+        found.append((backfill_message(backfill), place))
+    return found
+
+
+def webhook(url: str) -> Deliver:
+    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed.
+
+    Nothing in the text is markup to them, and nothing of `~/.netrc` goes along: the address alone lets one post.
+    """
+
+    def deliver(message: str) -> None:
+        try:
+            answer = requests.post(
+                url,
+                data=json.dumps({"text": for_chat(message)}).encode(),
+                headers={"Content-Type": "application/json"},
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                auth=lambda request: request,  # or the library would look into ~/.netrc
+            )
+        except requests.RequestException as error:
+            # Its text would have the address in it.
+            raise DeliveryError(f"the webhook could not be reached ({type(error).__name__})") from None
+        if not 200 <= answer.status_code < 300:
+            raise DeliveryError(f"the webhook answered {answer.status_code}; look at SONNYS_WEBHOOK_URL")
+
+    return deliver
+
+
+def _told(things: int) -> str:
+    """Said of a look, since a sensor without runs to ask for has to give a reason."""
+    return {0: "nothing to tell", 1: "1 thing told"}.get(things, f"{things} things told in one message")
+
+
+def _webhook() -> Deliver | None:
+    url = Settings.load().webhook_url
+    return webhook(url.get_secret_value()) if url else None
+
+
+def _ended_runs(instance: dg.DagsterInstance, after: int) -> Iterator[tuple[int, dg.DagsterRun]]:
+    """Runs that ended after an event, in the order of their ends, with the event that ended each."""
+    ends = sorted(
+        (record.storage_id, record.run_id)
+        for wanted in _filters(after)
+        for record in instance.fetch_run_status_changes(wanted, limit=_MOST_RUNS, ascending=True).records
+    )
+    for storage_id, run_id in ends[:_MOST_RUNS]:
+        if (run := instance.get_run_by_id(run_id)) is not None:
+            yield storage_id, run
+
+
+def _failed_backfills(instance: dg.DagsterInstance, after: float) -> list[PartitionBackfill]:
+    """Backfills that Dagster itself gave up since an instant; those whose runs failed are told of by their runs."""
+    found = instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.FAILED]), limit=_MOST_RUNS)
+    ended = [one for one in found if one.error is not None and (one.backfill_end_timestamp or 0.0) > after]
+    return sorted(ended, key=lambda one: one.backfill_end_timestamp or 0.0)
+
+
+def _last_failed_backfill(instance: dg.DagsterInstance) -> float:
+    return max((one.backfill_end_timestamp or 0.0 for one in _failed_backfills(instance, 0.0)), default=0.0)
+
+
+def _last_event(instance: dg.DagsterInstance) -> int:
+    found = (
+        record.storage_id
+        for wanted in _filters()
+        for record in instance.fetch_run_status_changes(wanted, limit=1).records
+    )
+    return max(found, default=0)
+
+
+def _filters(after: int | None = None) -> Iterator[dg.RunStatusChangeRecordsFilter]:
+    yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after)
+    yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_SUCCESS, after_storage_id=after)
+    yield dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_CANCELED, after_storage_id=after)

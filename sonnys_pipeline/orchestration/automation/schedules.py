@@ -1,0 +1,117 @@
+"""Jobs, schedules and sensors: which days run by themselves, when, and what is said of it.
+
+On by themselves, as soon as a daemon runs: marts follow landed days, two checks against silent loss look into the lake,
+and failures become messages. None of these spends a request. Off until somebody switches it on: the morning's run.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from sonnys_pipeline.calendar.windows import first_kept_day
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.moved import days_to_read_again
+
+#: The schedule that lands yesterday.
+MORNING = "daily_transactions_schedule"
+#: Local hour of the daily run. At six in the morning of any US zone the day before is over in all of them, Hawaii
+#: included, and the rows of late terminals have had time to arrive.
+DAILY_HOUR = 6
+#: Days read again each morning, yesterday included: rows are edited late, and a row has no modified time (KPIS).
+REREAD_DAYS = 4
+#: Local hours of the look against silent loss; the first one stands right after the morning's run is due.
+WATCH_HOURS = (8, 12, 16, 20)
+
+
+def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+    """Land days, check them, and compute what stands downstream; of several accounts, under the account's own prefix.
+
+    Dagster runs one kind of days in a job: what stands across accounts has days of its own, and follows by itself.
+    """
+    downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
+    if account.name:
+        downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
+    return dg.define_asset_job(
+        account.named("daily_transactions"),
+        selection=downstream | dg.AssetSelection.assets(account.key("sites")),
+        description="Land one or more days of transactions, check them, and compute what stands downstream."
+        + account.of,
+    )
+
+
+def watch_job(checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+    """The checks against silent loss, by themselves."""
+    return dg.define_asset_job(
+        account.named("watch"),
+        selection=dg.AssetSelection.checks(*checks),
+        description="Is yesterday landed, and is a day that is not landed about to leave the API? Spends no request."
+        + account.of,
+    )
+
+
+def beside_the_api_job(
+    checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY
+) -> UnresolvedAssetJobDefinition:
+    """The checks that ask the API, switched on."""
+    return dg.define_asset_job(
+        account.named("beside_the_api"),
+        selection=dg.AssetSelection.checks(*checks),
+        config={"ops": {check.node_def.name: {"config": {"enabled": True}} for check in checks}},
+        description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows."
+        + account.of,
+    )
+
+
+def schedules(
+    partitions: dg.DailyPartitionsDefinition,
+    job: UnresolvedAssetJobDefinition,
+    watch: UnresolvedAssetJobDefinition,
+    looked_into: LakeResource,
+    account: Account = ONLY,
+) -> Sequence[dg.ScheduleDefinition]:
+    """The morning's run over the last days, and the look against silent loss several times a day.
+
+    `looked_into` is the lake in which the morning looks for transactions that have moved between days.
+    """
+
+    @dg.schedule(
+        name=account.named(MORNING),
+        job=job,
+        cron_schedule=f"0 {DAILY_HOUR} * * *",
+        execution_timezone=partitions.timezone,
+        description=f"Every morning: yesterday, the {REREAD_DAYS - 1} days before it once more, and days that a "
+        "transaction has left for another day.",
+    )
+    def daily_transactions_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Ask for one run over the last days that are over, and one for each day that kept what has moved (KT-02)."""
+        last = context.scheduled_execution_time.astimezone(ZoneInfo(partitions.timezone)).date() - timedelta(days=1)
+        first = max(last - timedelta(days=REREAD_DAYS - 1), partitions.start.date())
+        if last < first:
+            return dg.SkipReason(f"no day is over yet since {first}")
+        morning = dg.RunRequest(
+            run_key=f"{first}...{last}",
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            },
+        )
+        kept = first_kept_day(context.scheduled_execution_time, partitions.timezone)
+        oldest = max(kept, partitions.start.date())
+        before = [(oldest + timedelta(days=number)).isoformat() for number in range((first - oldest).days)]
+        again = days_to_read_again(account.open_lake(looked_into), within=before)
+        return [morning, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
+
+    watch_schedule = dg.ScheduleDefinition(
+        name=account.named("watch_schedule"),
+        job=watch,
+        cron_schedule=f"0 {','.join(map(str, WATCH_HOURS))} * * *",
+        execution_timezone=partitions.timezone,
+        # On by itself: what it guards against is that nobody has switched something on.
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Several times a day: is yesterday landed, and is an unlanded day about to leave the API?",
+    )
+    return [daily_transactions_schedule, watch_schedule]

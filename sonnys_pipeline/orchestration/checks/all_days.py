@@ -1,0 +1,213 @@
+"""Checks of all days: days that are not there, or about to leave the API unread; rows that stay unsettled, or moved.
+
+They look into the lake alone, at all days and not at those of a run, so they cost nothing and can run at any time. A
+run that lands days takes them along, so that the UI shows how things stand; a message about it does not mention them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+import dagster as dg
+import duckdb
+from pydantic import Field
+
+from sonnys_pipeline.calendar.windows import first_kept_day, last_complete_day
+from sonnys_pipeline.doctor.coverage import backfill, missing_inside, not_landed, spans
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.automation.schedules import DAILY_HOUR
+from sonnys_pipeline.orchestration.checks.evaluations import ABOUT
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.invariants import NAMED_IDS
+from sonnys_pipeline.quality.moved import described, moved_ids
+from sonnys_pipeline.quality.rules import STATUS_UNKNOWN, status_is_known, unsettled_rows
+
+_ASSET = "transactions"
+WATCH = "landing_watch"
+_ALL_DAYS = "all days, whichever ones the run is about"
+#: How long the morning's run may take before yesterday counts as missing.
+GRACE = timedelta(hours=2)
+#: Days in which rows that are not settled are looked for.
+LOOK_BACK = 30
+#: Days that a description names; the metadata has all.
+_NAMED = 10
+
+
+class Watch(dg.Config):
+    """How early to speak of a day that is about to be lost."""
+
+    days: int = Field(default=14, ge=1, description="Warn this many days before a day that is not landed is lost.")
+
+
+def watch_checks(
+    partitions: dg.DailyPartitionsDefinition,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    account: Account = ONLY,
+) -> Sequence[dg.AssetChecksDefinition]:
+    """The checks of an account; `now` gives an aware instant."""
+    asset = account.key(_ASSET)
+
+    @dg.multi_asset_check(
+        name=account.named(WATCH),
+        specs=[
+            dg.AssetCheckSpec(
+                "freshness", asset=asset, description="Days not landed up to yesterday, two hours after it is due."
+            ),
+            dg.AssetCheckSpec("ageing", asset=asset, description="Days about to leave the API."),
+            dg.AssetCheckSpec("settled", asset=asset, description="Transactions unsettled a week after their day."),
+            dg.AssetCheckSpec("one_day_each", asset=asset, description="Transactions that stand in several days."),
+        ],
+        can_subset=True,
+    )
+    def landing_watch(
+        context: dg.AssetCheckExecutionContext, config: Watch, lake: LakeResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted, moment = {key.name for key in context.selected_asset_check_keys}, now()
+        try:
+            landed = account.open_lake(lake).glance()
+            if "freshness" in wanted:
+                yield _freshness(asset, landed, partitions, moment)
+            if "ageing" in wanted:
+                yield _ageing(asset, landed, partitions, moment, config.days)
+            if "settled" in wanted:
+                yield _settled(asset, landed, partitions, moment)
+            if "one_day_each" in wanted:
+                yield _one_day_each(asset, landed)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+
+    return [landing_watch]
+
+
+def _freshness(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
+) -> dg.AssetCheckResult:
+    """Whether every day is landed from the first landed one to the last whose run is due."""
+    expected = last_complete_day(now - timedelta(hours=DAILY_HOUR) - GRACE, partitions.timezone)
+    start, landed = partitions.start.date(), lake.partitions(_ASSET)
+    first = min([*(day for day in map(date.fromisoformat, landed) if day >= start), expected])
+    latest = max(landed, default="none")
+    missing = [] if expected < start else not_landed(lake, first, expected + timedelta(days=1))
+    if expected < start:
+        said = f"no day is due before {start}"
+    elif not missing:
+        said = f"{expected} is landed, and every day since {first}"
+    elif missing == [expected.isoformat()]:
+        said = (
+            f"{expected} is not landed for all sites (latest: {latest}); see why its run failed or did not start "
+            "(schedule off? daemon down? `sonnys doctor` tells), then materialize it"
+        )
+    else:
+        said = (
+            f"not landed for all sites: {spans(missing)} (latest: {latest}); materialize them, or {backfill(missing)}"
+        )
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="freshness",
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={ABOUT: _ALL_DAYS, "expected": expected.isoformat(), "latest": latest, "missing": missing},
+    )
+
+
+def _ageing(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime, ahead: int
+) -> dg.AssetCheckResult:
+    """Whether days that are not landed are among the oldest ones that the API still has."""
+    oldest = first_kept_day(now, partitions.timezone)
+    end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
+    leaving = not_landed(lake, max(oldest, partitions.start.date()), end)
+    inside = [day for day in missing_inside(lake, partitions.start.date()) if day not in leaving]
+    said = f"no day is lost within {ahead} days"
+    if leaving:
+        named = f"{', '.join(leaving[:_NAMED])}{' …' if len(leaving) > _NAMED else ''}"
+        which = "1 day is" if len(leaving) == 1 else f"{len(leaving)} days are"
+        said = (
+            f"{which} not landed for all sites and will leave the API within {ahead} days: {named}. Backfill now: "
+            f"the API forgets the first on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
+        )
+    if inside:
+        said = f"{said}; not landed between the first and the last landed day: {spans(inside)}: {backfill(inside)}"
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="ageing",
+        passed=not (leaving or inside),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": leaving,
+            "missing": inside,
+            "oldest_day_that_the_api_keeps": oldest.isoformat(),
+        },
+    )
+
+
+def _settled(
+    asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
+) -> dg.AssetCheckResult:
+    """Whether rows of the last weeks that were not settled when they were read were never read again.
+
+    A run looks at a few days, and none of them is old enough: only a look at all of them finds these.
+    """
+    newest = last_complete_day(now, partitions.timezone)
+    days = [(newest - timedelta(days=back)).isoformat() for back in range(LOOK_BACK)]
+    there = sorted(set(days) & set(lake.partitions(_ASSET)))
+    look = partial(unsettled_rows, now=now)
+    try:
+        found = look(landed_rows(lake, there))
+        bad = [day for day in there if look(landed_rows(lake, [day])).count] if found.count else []
+        blind = [day for day in there if not status_is_known(landed_rows(lake, [day]))]
+    except duckdb.Error as error:
+        raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
+    said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
+    if bad:
+        said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
+    if blind:
+        named = f"{', '.join(blind[:_NAMED])}{' …' if len(blind) > _NAMED else ''}"
+        said = f"{said}; {STATUS_UNKNOWN}: {named}" if bad else f"{STATUS_UNKNOWN}: {named}"
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="settled",
+        passed=not (bad or blind),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": sorted(bad),
+            "ids": list(found.ids),
+            "rows": found.count,
+            "days_without_status": blind,
+        },
+    )
+
+
+def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
+    """Whether each transaction stands in one landed day: one that moved stays in the day that it left until a re-read.
+
+    Figures of that day are wrong, and those of the days that a run lands are right: so it fails, and blocks nothing.
+    """
+    moved = moved_ids(lake)
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="one_day_each",
+        passed=not moved,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=described(moved) if moved else "no transaction stands in several days",
+        metadata={
+            ABOUT: _ALL_DAYS,
+            "days": sorted({day for one in moved for day in one.stale}),
+            "ids": [one.id for one in moved[:NAMED_IDS]],
+            "transactions": len(moved),
+        },
+    )
+
+
+def _leaves(day: date, oldest: date, moment: datetime) -> str:
+    """Roughly the date on which the API forgets a day: as many days from now as it is younger than the oldest."""
+    return (moment.date() + timedelta(days=(day - oldest).days + 1)).isoformat()

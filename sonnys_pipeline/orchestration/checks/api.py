@@ -1,0 +1,91 @@
+"""Checks that ask the API: what its other endpoints say of a landed day. They spend requests, so they are off.
+
+Switch them on in a run's configuration, `ops: {transactions_beside_the_api: {config: {enabled: true}}}`, or run the
+job `beside_the_api`, whose configuration has them on. While they are off they say nothing, neither good nor bad.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.client import SonnysClient, TransactionListItem
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
+
+_ASSET = "transactions"
+BESIDE_THE_API = "transactions_beside_the_api"
+_DESCRIBED = {
+    "same_ids_as_listed": "The API's own list of a day has the same ids as the landed day. Off unless switched on.",
+    "washes_agree": "Rows that are counted as washes beside the API's own list of washes. Off unless switched on.",
+}
+_GOOD = {"same_ids_as_listed": "the API lists the same ids", "washes_agree": "the same washes as the API's"}
+
+
+class BesideTheApi(dg.Config):
+    """Whether requests are spent, and on how many days: one for every 100 rows of a day, and as many for washes."""
+
+    enabled: bool = Field(default=False, description="Ask the API. One request for every 100 rows and check.")
+    days: int = Field(default=1, ge=1, description="How many days of a run are looked at, chosen by chance.")
+
+
+def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
+    """The checks that spend requests; `timezone` is the zone of the daily partitions."""
+
+    @dg.multi_asset_check(
+        name=account.named(BESIDE_THE_API),
+        specs=[
+            dg.AssetCheckSpec(name, asset=account.key(_ASSET), description=said) for name, said in _DESCRIBED.items()
+        ],
+        can_subset=True,
+    )
+    def transactions_beside_the_api(
+        context: dg.AssetCheckExecutionContext, config: BesideTheApi, sonnys: SonnysResource, lake: LakeResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        if not config.enabled:
+            context.log.info("off: the API is not asked; see the module's documentation for how to switch it on")
+            return
+        try:
+            landed = account.open_lake(lake)
+            days = sampled(days_of(context, landed), config.days, seed=context.run.run_id)
+            with account.open_client(sonnys) as client:
+                for key in sorted(context.selected_asset_check_keys):
+                    ask = _listed_ids if key.name == "same_ids_as_listed" else _washes
+                    found = {day: ask(client, landed, Day.of(day, timezone)) for day in days}
+                    good = _GOOD[key.name]
+                    yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+
+    return [transactions_beside_the_api]
+
+
+def sampled(days: Sequence[str], most: int, *, seed: str) -> list[str]:
+    """Some days of a run, in order; another run chooses others."""
+    return sorted(random.Random(seed).sample(list(days), min(most, len(days))))  # noqa: S311 - a sample, no secret
+
+
+def _listed_ids(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
+    landed = lake.read(_ASSET, [day.key], ["id"])["id"].to_pylist()
+    listed: list[TransactionListItem] = []
+    for window in day.windows:
+        listed += client.transactions.list(**window.params)
+    return list(ids_apart(landed, _ids_of(day, listed)).problems)
+
+
+def _washes(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
+    listed: list[TransactionListItem] = []
+    for window in day.windows:
+        listed += client.transactions.list_by_type("wash", **window.params)
+    return list(wash_disagreements(lake.files(_ASSET, [day.key]), _ids_of(day, listed)).problems)
+
+
+def _ids_of(day: Day, listed: Sequence[TransactionListItem]) -> set[str]:
+    """Without the row on the next midnight, which the API may list (contract, "Time")."""
+    return {row.trans_id for row in listed if day.start <= row.date < day.end}

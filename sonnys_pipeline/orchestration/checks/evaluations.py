@@ -1,0 +1,94 @@
+"""What a check says of the days of its run: one evaluation a day, and one for the run as a whole.
+
+A check's result knows no partition, and a run may have many: so the days are logged one by one, and the result that is
+owed besides sums them up.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from sonnys_pipeline.lake.dataset import Lake
+
+#: Tags that Dagster gives a run over a range of days.
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+#: In a result's metadata: it is not about the days of its run, so a message about the run leaves it out.
+ABOUT = "about"
+#: Days that a result's description names; its metadata has all.
+_NAMED_DAYS = 10
+
+
+def days_of(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str = "transactions") -> Sequence[str]:
+    """The days that a check looks at: those of its run, or all landed ones where it is run by itself in the UI."""
+    if (days := _days_of_run(context)) is not None:
+        return days
+    first, last = (context.run.tags.get(tag) for tag in RANGE)
+    return [day for day in lake.partitions(asset) if (first or day) <= day <= (last or day)]
+
+
+def verdict(
+    context: dg.AssetCheckExecutionContext,
+    key: dg.AssetCheckKey,
+    found: Mapping[str, Sequence[str]],
+    severity: dg.AssetCheckSeverity,
+    *,
+    good: str,
+    notes: Sequence[str] = (),
+) -> dg.AssetCheckResult:
+    """Log an evaluation a day, and give the run's own; only that one where the check is run by itself in the UI.
+
+    Such a run is announced without its days, and the run's evaluation takes the place of the announcement, which is
+    older than any evaluation of a day: the UI would show the last day as the result, be it that it passed, and the
+    failed one nowhere.
+
+    Args:
+        context: of the check.
+        key: which check.
+        found: what is wrong, in sentences that name ids, by day; a day without problems passes.
+        severity: of a failure.
+        good: what to say when every day passes.
+        notes: what was seen in all days together and is no problem; said whether they pass or not.
+    """
+    each_day = {} if _is_run_by_itself(context) else found
+    for day, problems in each_day.items():
+        context.op_execution_context.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type] # accepted, and stored with its partition
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=not problems,
+                severity=severity,
+                metadata={"problems": dg.MetadataValue.json(list(problems))},
+                partition=day,
+            )
+        )
+    looked_at = ", ".join(found) if len(found) == 1 else f"{len(found)} days"
+    bad = {day: list(problems) for day, problems in found.items() if problems}
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=not bad,
+        severity=severity,
+        description="; ".join([_summary(bad) or f"{looked_at}: {good}", *notes]),
+        metadata={
+            "looked_at": looked_at,
+            "problems": dg.MetadataValue.json(bad),
+            **({"notes": dg.MetadataValue.json(list(notes))} if notes else {}),
+        },
+    )
+
+
+def _days_of_run(context: dg.AssetCheckExecutionContext) -> Sequence[str] | None:
+    try:
+        return list(context.partition_keys)
+    except dg.DagsterInvariantViolationError:  # a run of checks alone has no partitions, whatever its tags say
+        return None
+
+
+def _is_run_by_itself(context: dg.AssetCheckExecutionContext) -> bool:
+    return _days_of_run(context) is None and context.run.tags.keys().isdisjoint(RANGE)
+
+
+def _summary(bad: Mapping[str, Sequence[str]]) -> str:
+    named = [f"{day}: {', '.join(problems)}" for day, problems in list(bad.items())[:_NAMED_DAYS]]
+    more = [f"and {len(bad) - _NAMED_DAYS} more days"] if len(bad) > _NAMED_DAYS else []
+    return "; ".join(named + more)

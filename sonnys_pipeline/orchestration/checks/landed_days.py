@@ -1,0 +1,39 @@
+"""Checks that block: what must hold of landed files before anything is computed from them."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.invariants import incomplete_or_repeated, outside
+
+
+def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
+    """Checks of `transactions`; blocking, so that nothing is computed from a day that does not hold."""
+
+    @dg.asset_check(asset=account.key("transactions"), blocking=True)
+    def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        """Ids that are repeated, in a day or across the days of a run; rows of each day against the API's own total."""
+        try:
+            landed = account.open_lake(lake)
+            found = incomplete_or_repeated(landed, days_of(context, landed))
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        good = "ids unique, rows as the API promised"
+        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
+
+    @dg.asset_check(asset=account.key("transactions"), blocking=True)
+    def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        """Rows completed on another day than their own, which lasts from one local midnight to the next."""
+        try:
+            landed = account.open_lake(lake)
+            found = outside(landed, days_of(context, landed), timezone)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        good = "no row of another day"
+        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
+
+    return [complete_and_unique, inside_the_day]

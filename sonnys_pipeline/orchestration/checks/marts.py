@@ -1,0 +1,42 @@
+"""Checks of the marts: whether every site's day could be counted, and every figure of it be known."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from sonnys_pipeline.marts.incremental.inputs import missing_site_days
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.events.metadata import reasons_of
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+
+
+def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
+    """The checks of `site_day_kpis`; they warn, since what is in the table is right."""
+
+    @dg.asset_check(asset=account.key("site_day_kpis"))
+    def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        """The days of all sites are counted; none lacks a partition that it reaches into."""
+        try:
+            landed = account.open_lake(lake)
+            days = days_of(context, landed, "site_day_kpis")
+            found = {day: missing_site_days(landed, "site_day_kpis", day) for day in days}
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        good = "every site's day is counted"
+        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
+
+    @dg.asset_check(asset=account.key("site_day_kpis"))
+    def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
+        """Every figure of every site's day is known; where a field is nowhere to be had, the figure is null."""
+        try:
+            landed = account.open_lake(lake)
+            days = days_of(context, landed, "site_day_kpis")
+            found = {day: reasons_of(landed.read("site_day_kpis", [day])) for day in days}
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        good = "every figure is known"
+        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
+
+    return [every_site_counted, every_figure_known]

@@ -1,0 +1,140 @@
+"""Checks that warn: rows that are odd and may be true, days that look thin, days that are there in part.
+
+All in one step, so that a run of months reads its files a few times and not a few times a day. Nothing waits for them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+
+import dagster as dg
+import duckdb
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.result import Finding
+from sonnys_pipeline.quality.rules import (
+    STATUS_UNKNOWN,
+    absurd_amounts,
+    line_item_differences,
+    status_is_known,
+    tender_differences,
+    unknown_values,
+)
+from sonnys_pipeline.report.findings import volumes
+
+_ASSET = "transactions"
+#: Check → what it looks for, and what is said when all is well. Others than these two kinds are looked for by row.
+_BY_ROW: Mapping[str, tuple[str, str]] = {
+    "tenders_add_up": ("Tenders of a transaction add up to its total.", "tenders add up to totals"),
+    "items_add_up": (
+        "Items of a ticket, voided ones aside, add up to its total; overpayments are counted, and are no problem.",
+        "items add up to totals",
+    ),
+    "plausible_amounts": ("No amount is too large to be money.", "every amount is plausible"),
+    "known_values": ("Types, statuses and tenders are ones that the API documents.", "no unknown value"),
+}
+_BY_DAY: Mapping[str, tuple[str, str]] = {
+    "usual_volume": ("As many rows as on this weekday in the last weeks.", "as many rows as usual"),
+    "all_sites": ("The day is landed for all sites.", "landed for all sites"),
+}
+
+#: What looks at rows: files in, finding out.
+Look = Callable[[Rows], Finding]
+
+
+def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
+    """The checks that warn."""
+    described = {**_BY_ROW, **_BY_DAY}
+
+    @dg.multi_asset_check(
+        name=account.named("quality_of_transactions"),
+        specs=[
+            dg.AssetCheckSpec(name, asset=account.key(_ASSET), description=said)
+            for name, (said, _) in described.items()
+        ],
+        can_subset=True,
+    )
+    def quality_of_transactions(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        try:
+            landed = account.open_lake(lake)
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        days = days_of(context, landed)
+        looks: dict[str, Look] = {
+            "tenders_add_up": tender_differences,
+            "items_add_up": line_item_differences,
+            "plausible_amounts": absurd_amounts,
+            "known_values": unknown_values,
+        }
+        by_day = {"usual_volume": volume, "all_sites": absent_sites}
+        for key in sorted(context.selected_asset_check_keys):
+            try:
+                if key.name in looks:
+                    found, notes = by_row(landed, days, looks[key.name])
+                else:
+                    found, notes = by_day[key.name](landed, days), ()
+            except EXPECTED as error:
+                raise as_failure(error) from error
+            good = described[key.name][1]
+            yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good, notes=notes)
+
+    return [quality_of_transactions]
+
+
+def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[str]], Sequence[str]]:
+    """Problems of each day's rows: all days in one reading, and only if there are any, day after day.
+
+    A day of which no row has a status does not hide behind others that have it.
+
+    Returns:
+        Sentences by day; and what was seen in all days together that is no problem.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    for day in days:
+        lake.rows(_ASSET, day)  # its error names the file
+    try:
+        whole = look(landed_rows(lake, days))
+        if not whole.passed:
+            return {day: look(landed_rows(lake, [day])).sentences for day in days}, whole.notes
+        if look is unknown_values:
+            known = {day: status_is_known(landed_rows(lake, [day])) for day in days}
+            return {day: [] if known[day] else [STATUS_UNKNOWN] for day in days}, whole.notes
+        return {day: [] for day in days}, whole.notes
+    except duckdb.Error as error:
+        raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
+
+
+def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    """Days that have fewer or more rows than their weekday usually has; days that are landed in part tell nothing.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    found = volumes(lake, [date.fromisoformat(day) for day in days])
+    return {day: list(found[one].problems) if (one := date.fromisoformat(day)) in found else [] for day in days}
+
+
+def absent_sites(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    """Days that are landed for some sites only.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for day in days:
+        sites = landed_sites(lake, day)
+        found[day] = [] if sites is None else [
+            f"landed for {', '.join(sorted(sites))} only; materialize the day without a site for the others"
+        ]  # fmt: skip
+    return found

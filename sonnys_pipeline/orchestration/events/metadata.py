@@ -1,0 +1,206 @@
+"""What Dagster's UI shows of a landed file, of a day of `transactions`, and of a run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sonnys_pipeline.backfill.executor import ExecutionResult
+from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.marts import kpis
+from sonnys_pipeline.marts.columns import ColumnSource
+from sonnys_pipeline.marts.digests import content_digest
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.catalog import table_schema
+from sonnys_pipeline.report.markdown import escaped
+from sonnys_pipeline.runtime.quoting import word
+
+Metadata = Mapping[str, dg.MetadataValue]
+#: Under this name a day's metadata says what its rows are, whenever and however they were read.
+CONTENT_DIGEST = "content_digest"
+#: Stands where a figure is null: nobody can know it, and it is not 0.
+NOT_KNOWN = "not known"
+
+
+def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
+    """Row count, place, size and columns, under the names that Dagster's UI knows."""
+    return {
+        "dagster/partition_row_count" if partitioned else "dagster/row_count": dg.MetadataValue.int(landed.rows),
+        "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(table.schema)),
+        "path": dg.MetadataValue.path(str(landed.path)),
+        "size": dg.MetadataValue.text(f"{landed.size:,} bytes"),  # as text: Dagster plots every number
+    }
+
+
+def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
+    """A day that has just been landed.
+
+    Raises:
+        LakeError: when its file cannot be read.
+    """
+    loaded = day.loaded
+    return {
+        **file_metadata(day.file, loaded.table, partitioned=True),
+        "pages": dg.MetadataValue.int(len(loaded.job_hashes)),
+        "api_total": dg.MetadataValue.int(loaded.total),
+        "requests": dg.MetadataValue.int(loaded.requests),
+        "seconds": dg.MetadataValue.float(round(loaded.seconds, 3)),
+        "seconds_waited_for_budget": dg.MetadataValue.float(round(day.budget_wait, 3)),
+        "sales_total": dg.MetadataValue.float(kpis.sales_total(loaded.table)),
+        "unknown_fields": dg.MetadataValue.json({word(name): rows for name, rows in loaded.unknown_fields.items()}),
+        "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
+        "repeats": dg.MetadataValue.int(loaded.repeats),
+        "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
+        "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
+        CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
+        **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
+    }
+
+
+def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
+    """A day that an attempt before this one landed: the same, as far as its file and its ledger row tell.
+
+    Raises:
+        LakeError: when the file cannot be read.
+    """
+    return {
+        **landed_metadata(lake, row.day),
+        "pages": dg.MetadataValue.int(len(row.job_hashes)),
+        "requests": dg.MetadataValue.int(row.requests),
+        "seconds": dg.MetadataValue.float(round(row.seconds, 3)),
+    }
+
+
+def landed_metadata(lake: Lake, day: str) -> Metadata:
+    """A landed day, as far as its file alone tells.
+
+    Raises:
+        LakeError: when the file cannot be read.
+    """
+    table = lake.read("transactions", [day]).drop_columns("date")
+    facts = lake.facts("transactions", day)
+    windows = json.loads(facts["windows"])
+    file = LandedFile(lake.path("transactions", day), table.num_rows, lake.size("transactions", day))
+    return {
+        **file_metadata(file, table, partitioned=True),
+        "pages": dg.MetadataValue.int(sum(len(window["hashes"]) for window in windows)),
+        "api_total": dg.MetadataValue.int(
+            sum(window["total"] for window in windows) - int(facts.get("superseded", "0"))
+        ),
+        "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
+        "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
+        "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
+        CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
+        **_proof_metadata(
+            tuple(dict.fromkeys(window["site"] for window in windows if window["site"])),
+            json.loads(facts.get("proof", "null")),
+        ),
+    }
+
+
+def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> dict[str, dg.MetadataValue]:
+    """The sites that were named, and the API's own count of the day."""
+    found: dict[str, dg.MetadataValue] = {}
+    if sites:
+        found["sites_read"] = dg.MetadataValue.text(", ".join(sites))
+    if proof is not None and proof["counted"] is not None:
+        found["api_count"] = dg.MetadataValue.int(proof["counted"])
+    if proof is not None and proof["note"]:
+        found["api_count_note"] = dg.MetadataValue.text(proof["note"])
+    return found
+
+
+def _digest(lake: Lake, day: str) -> str:
+    """Of the rows in a landed day's file, those of other sites included.
+
+    Raises:
+        LakeError: when it cannot be read.
+    """
+    # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
+    return content_digest(lake.read("transactions", [day]).drop_columns("date"))
+
+
+def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
+    """The figures of a run (BM-09), under names of their own beside those of a day."""
+    figures: dict[str, dg.MetadataValue] = {
+        f"run/{name}": dg.MetadataValue.float(float(value)) for name, value in asdict(result.measures).items()
+    }
+    return figures | {
+        "run/job": dg.MetadataValue.text(result.job_id),
+        "run/audit": dg.MetadataValue.text(result.run_id),
+    }
+
+
+def column_metadata(
+    schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
+) -> dict[str, dg.MetadataValue]:
+    """What is known of a computed table before it is computed: its columns, and where each comes from."""
+    columns = dg.MetadataValue.table_schema(table_schema(schema))
+    return {"dagster/column_schema": columns, **column_lineage(lineage, account)}
+
+
+def column_lineage(
+    lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
+) -> dict[str, dg.MetadataValue]:
+    """Which columns of which assets, of the same account, each column comes from."""
+    deps = {
+        column: [dg.TableColumnDep(account.key(source.asset), source.column) for source in sources]
+        for column, sources in lineage.items()
+    }
+    return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(deps))}
+
+
+def totals(rows: pa.Table, columns: Sequence[str], *, complete: bool = True) -> dict[str, dg.MetadataValue]:
+    """Sums of columns over all rows: counts as whole numbers, money in dollars.
+
+    A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
+    Sums of a day that is not `complete` are text, too: in a plot they would look like a bad day.
+    """
+    found = {name: _total(rows[name]) for name in columns}
+    if complete:
+        return found
+    return {name: dg.MetadataValue.text(f"{total.value} without what is missing") for name, total in found.items()}
+
+
+def _total(column: pa.ChunkedArray) -> dg.MetadataValue:
+    if column.null_count:
+        return dg.MetadataValue.text(f"{NOT_KNOWN} of {column.null_count} of {len(column)} sites, see `unknown`")
+    value = pc.sum(column).as_py() or 0  # null for no rows alone
+    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+
+
+def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
+    """Why figures of some rows of a mart are not known; nothing where all are."""
+    reasons = reasons_of(rows)
+    return {"unknown": dg.MetadataValue.json(reasons)} if reasons else {}
+
+
+def reasons_of(rows: pa.Table) -> list[str]:
+    """What a mart's column `unknown` says, row by row, with site and day; nothing where it has no such column."""
+    if "unknown" not in rows.column_names:
+        return []
+    told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
+    return [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
+
+
+def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
+    """Some columns of a small table, for the UI; the first names the row."""
+    lines = [f"| {' | '.join(columns).replace('_', ' ')} |", f"|:--{'|--:' * (len(columns) - 1)}|"]
+    lines += [f"| {' | '.join(_cell(value) for value in row.values())} |" for row in rows.select(columns).to_pylist()]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return NOT_KNOWN
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else escaped(str(value)) or "(no code)"

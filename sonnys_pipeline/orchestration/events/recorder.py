@@ -1,0 +1,103 @@
+"""Which landed days Dagster is told of, and when: one materialization a day, at the end of its run.
+
+A run that succeeds returns its days, and Dagster records every partition of the run, landed by this attempt or by one
+before it. A run that ends early logs the days that are landed and not recorded yet; one that a retry policy goes on
+with logs nothing, since the attempt that ends the run will.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from sonnys_pipeline.backfill.audit import Measures
+from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, earlier_day_metadata
+from sonnys_pipeline.orchestration.runs import continued_runs
+
+#: Days that the closing table of a run shows.
+_MOST_LINES = 31
+
+
+class LandedDays:
+    """The days of one run's job that are landed, by this attempt or before it."""
+
+    def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:
+        """Begin with none; `states` is the asset of their states, recorded here unless this run has it, too."""
+        self._context = context
+        self._lake = lake
+        self._states = states
+        self._records_states = states not in context.job_def.asset_layer.selected_asset_keys
+        self._fresh: dict[str, Metadata] = {}
+        self._figures: dict[str, tuple[int, int, int]] = {}
+        self._earlier: dict[str, JobRow] = {}
+
+    def add(self, day: LandedDay) -> None:
+        """A day has just been landed."""
+        loaded = day.loaded
+        self._fresh[loaded.day.key] = day_metadata(self._lake, day)
+        if day.states is not None and self._records_states:
+            told = states_metadata(self._lake, loaded.day.key)
+            self._context.log_event(
+                dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
+            )  # fmt: skip
+        figures = day.file.rows, len(loaded.job_hashes), loaded.requests
+        self._figures[loaded.day.key] = figures
+        self._context.log.info("%s: %d rows on %d pages, %d requests", loaded.day.key, *figures)
+
+    def add_earlier(self, completed: Sequence[JobRow]) -> None:
+        """What the ledger has as landed: attempts before this one, and a day at whose landing this one was stopped."""
+        self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
+
+    def to_return(self, of_run: Metadata) -> None:
+        """Give each day its metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
+        for day in [*self._fresh, *self._earlier]:
+            self._context.add_asset_metadata({**(self._metadata(day) or {}), **of_run}, partition_key=day)
+
+    def summary(self, measures: Measures) -> str:
+        """A table of the days that this attempt has landed, and what the run took; for a person who reads the log."""
+        days = sorted(self._figures.items())
+        lines = [f"{'day':10} {'rows':>9} {'pages':>7} {'requests':>9}"]
+        if len(days) > _MOST_LINES:
+            lines.append(f"({len(days) - _MOST_LINES} earlier days)")
+        lines += [f"{day:10} {row:9,} {page:7,} {request:9,}" for day, (row, page, request) in days[-_MOST_LINES:]]
+        rows, pages, requests = (sum(each[place] for each in self._figures.values()) for place in range(3))
+        lines.append(f"{'all':10} {rows:9,} {pages:7,} {requests:9,}")
+        lines.append(
+            f"{measures.succeeded} of {measures.days} days landed in {measures.seconds:,.0f} s, "
+            f"{measures.budget_wait:,.0f} s of it waiting for the request budget; "
+            f"{measures.requests_per_page:.1f} requests a page"
+        )
+        return "\n".join(lines)
+
+    def log(self) -> None:
+        """Log a materialization for each landed day that has none yet, before a run ends early."""
+        recorded = self._recorded() if self._earlier else set()
+        for day in [*self._fresh, *(day for day in self._earlier if day not in recorded)]:
+            if metadata := self._metadata(day):
+                self._context.log_event(
+                    dg.AssetMaterialization(self._context.asset_key, partition=day, metadata=metadata)
+                )
+
+    def _metadata(self, day: str) -> Metadata | None:
+        """What is shown of it; nothing where its file is gone or damaged since, so that it is not landed any more."""
+        if day in self._fresh:
+            return self._fresh[day]
+        try:
+            return earlier_day_metadata(self._lake, self._earlier[day])
+        except LakeError as error:
+            self._context.log.warning("%s", error)
+            return None
+
+    def _recorded(self) -> set[str | None]:
+        """Partitions that the runs of this job have recorded."""
+        instance, key = self._context.instance, self._context.asset_key
+        events = (
+            entry.dagster_event
+            for run_id in continued_runs(self._context)
+            for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        )
+        return {event.partition for event in events if event is not None and event.asset_key == key}

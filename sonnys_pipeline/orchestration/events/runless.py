@@ -1,0 +1,126 @@
+"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (issue "Backfills").
+
+A day that `sonnys backfill run` lands becomes a materialization of its partition at once. A day that was landed and
+never recorded, because its process was killed in between, is found by comparing the lake with the instance. A file
+that holds some sites only is no materialization: the partition would look complete. It is recorded as an observation.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import dagster as dg
+
+from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata
+from sonnys_pipeline.runtime.quoting import sentence
+
+_REMEDY = "mend its storage and type: sonnys backfill reconcile"
+#: How much of Dagster's own words is quoted, in characters.
+_QUOTED = 300
+#: Of the only account; others have keys of their own.
+TRANSACTIONS = ONLY.key("transactions")
+
+
+class RunlessDays:
+    """Reports landed days to one instance.
+
+    Attributes:
+        reported: days that were recorded as materializations.
+        observed: days that were recorded as observations, since some sites only are landed.
+        problems: what kept Dagster from being told, in sentences; nothing of it touches what is landed.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
+        """Begin with none; `source` names the job or the command in each event, `account` whose lake it is."""
+        self._transactions = account.key("transactions")
+        self._states = account.key(STATES)
+        self._instance = instance
+        self._lake = lake
+        self._source = source
+        self.reported: list[str] = []
+        self.observed: list[str] = []
+        self.problems: list[str] = []
+
+    def add(self, day: LandedDay) -> None:
+        """A day has just been landed."""
+        key = day.loaded.day.key
+        # The event is about the file; of one that holds other sites, too, what was read now tells too little.
+        whole = day.loaded.site is None
+        self._report(
+            key, partial(day_metadata, self._lake, day) if whole else partial(landed_metadata, self._lake, key)
+        )
+        if day.states is not None:
+            self._report_states(key)
+
+    def add_landed(self, day: str) -> None:
+        """A day's file has just been written, not by a run: what is told of it is what the file itself tells."""
+        self._report(day, partial(landed_metadata, self._lake, day))
+
+    def reconcile(self, days: Iterable[str] | None = None) -> None:
+        """Report each landed day that the instance has no materialization of.
+
+        A day of some sites is reported unless the newest observation of it is of the file as it is.
+
+        Args:
+            days: which may be reported; left out, all that are landed.
+        """
+        try:
+            known = self._instance.get_materialized_partitions(self._transactions) | set(self.observed)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"Dagster could not be asked what it knows ({_said(error)}); {_REMEDY}")
+            return
+        landed = set(self._lake.partitions("transactions"))
+        for day in sorted((landed if days is None else landed & set(days)) - known):
+            self._report(day, partial(landed_metadata, self._lake, day), unless_observed=True)
+
+    def _report(self, day: str, describe: Callable[[], Metadata], *, unless_observed: bool = False) -> None:
+        """One event; what Dagster or its storage cannot take is kept as a problem, and the run goes on."""
+        try:
+            sites = landed_sites(self._lake, day)
+            told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
+            if sites is None:
+                self._instance.report_runless_asset_event(
+                    dg.AssetMaterialization(self._transactions, partition=day, metadata=told)
+                )
+                self.reported.append(day)
+            elif not (unless_observed and self._was_observed(day, told)):
+                told["sites"] = dg.MetadataValue.text(", ".join(sorted(sites)))
+                self._instance.report_runless_asset_event(
+                    dg.AssetObservation(
+                        self._transactions, partition=day, metadata=told, description="Only some sites are landed."
+                    )
+                )
+                self.observed.append(day)
+        except LakeError as error:
+            self.problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
+
+    def _report_states(self, day: str) -> None:
+        """The states of a day; what Dagster cannot take is kept as a problem, as of rows."""
+        try:
+            told = {**states_metadata(self._lake, day), "landed_by": dg.MetadataValue.text(self._source)}
+            self._instance.report_runless_asset_event(
+                dg.AssetMaterialization(self._states, partition=day, metadata=told)
+            )  # fmt: skip
+        except LakeError as error:
+            self.problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"{day}: Dagster was not told of its states ({_said(error)}); {_REMEDY}")
+
+    def _was_observed(self, day: str, metadata: Metadata) -> bool:
+        """Whether the newest observation of a day is of the file that this metadata describes."""
+        of_day = dg.AssetRecordsFilter(self._transactions, asset_partitions=[day])
+        newest = self._instance.fetch_observations(of_day, limit=1).records
+        event = newest[0].asset_observation if newest else None
+        return event is not None and event.metadata.get("loaded_at") == metadata["loaded_at"]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {sentence(error, _QUOTED)}"

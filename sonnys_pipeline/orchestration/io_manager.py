@@ -1,0 +1,108 @@
+"""Landed rows as inputs of assets, in the form that the input is annotated with (DG-05)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_origin
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.scan import Scan, scan
+from sonnys_pipeline.orchestration.account import account_of
+from sonnys_pipeline.orchestration.resources import LakeResource
+
+_ON_OFFER = "pandas.DataFrame, pyarrow.Table, duckdb.DuckDBPyRelation, polars.LazyFrame or polars.DataFrame"
+_FORMS: Mapping[Any, Callable[[Scan], Any]] = {
+    pa.Table: Scan.table,
+    Any: Scan.table,
+    object: Scan.table,
+    pd.DataFrame: Scan.frame,
+    duckdb.DuckDBPyRelation: Scan.relation,
+}
+# By name: Polars is an optional part, and whoever annotates with it has imported it.
+_POLARS_FORMS: Mapping[str, Callable[[Scan], Any]] = {
+    "LazyFrame": Scan.lazy_frame,
+    "DataFrame": lambda wanted: wanted.lazy_frame().collect(),
+}
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Hands landed files to assets by the type of their input.
+
+    - `pandas.DataFrame`, `pyarrow.Table` (also where nothing is annotated), `polars.DataFrame`: rows in memory.
+    - `duckdb.DuckDBPyRelation`, `polars.LazyFrame`: rows are read when they are asked for, those that are needed.
+
+    One partition or a range comes as one table, whose first column `date` is the partition's day. The input's metadata
+    may narrow it: `columns` (those, `date` aside) and `sites` (codes of the sites whose rows are wanted). Assets land
+    their own files and return a `MaterializeResult`, so nothing is ever written from here. Of several accounts, the
+    input's key says whose rows are wanted: `north/transactions`.
+    """
+
+    lake: dg.ResourceDependency[LakeResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Nothing to do: the asset has landed its files.
+
+        Raises:
+            dg.Failure: when an asset returns rows, which would otherwise vanish.
+        """
+        if obj is not None:
+            raise dg.Failure(
+                f"{context.asset_key.to_user_string()} returned a {type(obj).__name__}; land it with "
+                "LakeResource.open_lake().land(...) and return dg.MaterializeResult()",
+                allow_retries=False,
+            )
+
+    def load_input(self, context: dg.InputContext) -> Any:  # noqa: ANN401 - whatever the input is annotated with
+        """The upstream's rows: those days, columns and sites that are asked for, and no others.
+
+        Raises:
+            NotLandedError: naming the days that are not there.
+            LakeError: when the files have no such columns or sites, or cannot be read.
+            dg.Failure: for an annotation that rows cannot be handed out as, or metadata that is no list of names.
+        """
+        form = form_of(context.dagster_type.typing_type)
+        metadata = context.definition_metadata or {}
+        wanted = scan(
+            account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).open_lake(self.lake),
+            context.asset_key.path[-1],
+            context.asset_partition_keys if context.has_asset_partitions else None,
+            columns=_names(metadata, "columns"),
+            sites=_names(metadata, "sites"),
+        )
+        return form(wanted)
+
+
+def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any annotation may come
+    """How rows become what an input is annotated with; Arrow where it is not annotated.
+
+    Raises:
+        dg.Failure: for a type that is not on offer.
+    """
+    kind = get_origin(annotation) or annotation
+    form = _FORMS.get(kind)
+    if form is None and getattr(kind, "__module__", "").partition(".")[0] == "polars":
+        form = _POLARS_FORMS.get(kind.__qualname__)
+    if form is None:
+        raise dg.Failure(
+            f"an input annotated {annotation!r} cannot be handed out; annotate it {_ON_OFFER}", allow_retries=False
+        )
+    return form
+
+
+def _names(metadata: Mapping[str, Any], key: str) -> list[str] | None:
+    """A list of names in an input's metadata; None where it is not given."""
+    given = metadata.get(key)
+    if given is None:
+        return None
+    given = getattr(given, "value", given)
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        raise dg.Failure(
+            f"the input's metadata {key!r} is {given!r}; give a list of names: "
+            f'dg.AssetIn(metadata={{"{key}": [...]}})',
+            allow_retries=False,
+        )
+    return list(given)

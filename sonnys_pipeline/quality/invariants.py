@@ -1,0 +1,81 @@
+"""What does not hold of landed days, seen in their files; numbers that are computed from such a day are wrong."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import duckdb
+
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.transactions import promised_rows
+from sonnys_pipeline.quality.rules import duplicate_ids, outside_the_day
+
+#: How many offending ids are named a day.
+NAMED_IDS = 20
+
+
+def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    """By day, in sentences: rows that the API promised and that are not there, and ids that are there twice.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    rows = {day: lake.rows("transactions", day) for day in days}
+    found: dict[str, list[str]] = {day: [] for day in days}
+    for day, count in rows.items():
+        promised = promised_rows(lake.facts("transactions", day))
+        if count != promised:
+            found[day].append(f"{count} rows, but the API promised {promised} ({count - promised:+d})")
+    try:
+        unique = duplicate_ids(lake.files("transactions", days)).passed
+    except duckdb.Error as error:
+        raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
+    if not unique:  # only then is it worth holding the ids of all days to say which and where
+        for day, problems in _repeated(lake, days).items():
+            found[day] += problems
+    return found
+
+
+def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
+    """By day, in sentences: rows that were completed on another one.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    found = {}
+    for key in days:
+        lake.rows("transactions", key)  # its error names the file
+        day = Day.of(key, timezone)
+        found[key] = list(outside_the_day(lake.files("transactions", [key]), day.start, day.end).problems)
+    return found
+
+
+def unsound(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
+    """Everything that does not hold, by day; days that hold are not in it.
+
+    Raises:
+        LakeError: when a file is not there or cannot be read.
+    """
+    first, second = incomplete_or_repeated(lake, days), outside(lake, days, timezone)
+    return {day: problems for day in days if (problems := first[day] + second[day])}
+
+
+def _repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    ids_by_day = {day: lake.read("transactions", [day], ["id"])["id"].to_pylist() for day in days}
+    days_of_id = Counter(row_id for ids in ids_by_day.values() for row_id in set(ids))
+    for day, ids in ids_by_day.items():
+        problems = found.setdefault(day, [])
+        repeated = [row_id for row_id, count in Counter(ids).items() if count > 1]
+        if repeated:
+            problems.append(f"more than once: {_named(repeated)}")
+        elsewhere = [row_id for row_id in set(ids) if days_of_id[row_id] > 1]
+        if elsewhere:
+            problems.append(f"on another day, too: {_named(elsewhere)}")
+    return found
+
+
+def _named(ids: list[str]) -> str:
+    more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
+    return f"{len(ids)} ids: {', '.join(sorted(ids)[:NAMED_IDS])}{more}"

@@ -1,0 +1,264 @@
+"""Whether landed rows are sound: pure functions behind the asset checks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import duckdb
+import pyarrow as pa
+
+from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
+from sonnys_pipeline.quality.result import Finding, finding
+
+#: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are data, not errors.
+KNOWN_VALUES = {
+    "type": frozenset({"Sale", "Return", "Rewash"}),
+    "transaction_status": frozenset(
+        {"Incomplete", "In-Progress", "Completed", "Suspended", "Voided", "Recalled", "Pre-Sell", "N/A"}
+    ),
+    "tender": frozenset(
+        {
+            "Cash", "Credit", "Debit", "Void", "Alt-Currency", "Check", "Prepaid", "Coupon", "Paid On Account",
+            "Prepaid 3rd Party", "Fleet", "Prepaid Wash",
+        }
+    ),
+    "tender_sub_type": frozenset(
+        {
+            "Visa", "MasterCard", "Discover", "Amex", "Giftcard", "Washbook", "Washbook Recurring", "RFID",
+            "RFID Recurring", "XpressWash", "Code", "Hamilton Fleet", "Hamilton Value", "3rd Party Interface",
+            "House Account Card", "Voyager", "Other", "P-Card", "House Account RFID", "LPR", "Debit",
+        }
+    ),
+}  # fmt: skip
+
+#: Said where a status is looked for and no row has one, nor its state.
+STATUS_UNKNOWN = (
+    "could not look at transaction_status: no row has it, nor is it landed in transaction_states; materialize that for "
+    "the day"
+)
+
+#: A transaction that has not been settled for so long will not settle by itself.
+SETTLES_WITHIN = timedelta(days=7)
+
+_DUPLICATES = "SELECT id FROM transactions GROUP BY id HAVING count(*) > 1"
+
+_OUTSIDE = """
+    SELECT id, epoch_us(complete_date) < $start_us AS too_early
+    FROM transactions
+    WHERE epoch_us(complete_date) < $start_us OR epoch_us(complete_date) >= $end_us
+"""
+
+# Rows whose money is final: what an unsettled or a voided transaction keeps of its total is not defined. A status that
+# nobody knows leaves one sign of a voided ticket: each of its items is voided.
+_FINAL = """
+    CREATE TEMP VIEW final AS
+    SELECT id, dollars, paid, readings, overpaid, len(items) > 0 AS has_items
+    FROM judged
+    WHERE NOT (beyond OR voided OR unsettled) AND NOT (
+        transaction_status IS NULL
+        AND coalesce(list_bool_and(list_transform(items, lambda part: part.is_voided)), false)
+    )
+"""
+_BEYOND = "SELECT id FROM judged WHERE beyond"
+
+_TENDERED = "SELECT id, paid > dollars AS overpaid FROM final WHERE abs(paid - dollars) > $tolerance"
+
+_ITEMIZED = """
+    SELECT id
+    FROM final
+    WHERE has_items AND overpaid = 0
+        AND list_min(list_transform(readings, lambda one: abs(one - dollars))) > $tolerance
+"""
+_OVERPAID = "SELECT count(*), coalesce(sum(overpaid), 0) FROM final WHERE overpaid > 0"
+
+_VALUES = """
+    SELECT 'type' AS field, type AS value, id FROM transactions
+    UNION ALL
+    SELECT 'transaction_status', transaction_status, id FROM transactions
+    UNION ALL
+    SELECT 'tender', part.tender, id FROM (SELECT id, unnest(tenders) AS part FROM transactions)
+    UNION ALL
+    SELECT 'tender_sub_type', part.tender_sub_type, id FROM (SELECT id, unnest(tenders) AS part FROM transactions)
+"""
+
+# Known values stay in DuckDB: each row has several, and Python would hold all of them for nothing.
+_UNKNOWN = f"SELECT field, value, id FROM ({_VALUES}) ANTI JOIN known USING (field, value) WHERE value IS NOT NULL"  # noqa: S608
+_KNOWN = pa.table(
+    {
+        "field": [field for field, values in KNOWN_VALUES.items() for _ in values],
+        "value": [value for values in KNOWN_VALUES.values() for value in sorted(values)],
+    }
+)
+
+_UNSETTLED = f"""
+    SELECT id, transaction_status
+    FROM transactions
+    WHERE transaction_status IN {UNSETTLED} AND epoch_us(complete_date) < $before_us
+"""  # noqa: S608 - made of names in this house
+
+
+def duplicate_ids(transactions: Rows) -> Finding:
+    """Ids that are there more than once: `id` is the key of a row (contract, "A row")."""
+    with open_rows(transactions) as connection:
+        repeated = connection.execute(_DUPLICATES).fetchall()
+        return finding(_count(connection), [("more than once", (row_id for (row_id,) in repeated))])
+
+
+def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Finding:
+    """Rows that were completed outside of `[start, end)`.
+
+    Args:
+        transactions: landed rows of one day; `id` and `complete_date`.
+        start: the day's first instant, aware.
+        end: the first instant of the next day, aware.
+
+    Raises:
+        ValueError: an instant without a zone.
+    """
+    bounds = {"start_us": _epoch_us(start), "end_us": _epoch_us(end)}
+    with open_rows(transactions) as connection:
+        found = connection.execute(_OUTSIDE, bounds).fetchall()
+        return finding(
+            _count(connection),
+            [
+                (f"before {start.isoformat()}", (row_id for row_id, too_early in found if too_early)),
+                (f"at or after {end.isoformat()}", (row_id for row_id, too_early in found if not too_early)),
+            ],
+        )
+
+
+def absurd_amounts(transactions: Rows) -> Finding:
+    """Rows with an amount that is none: the models refuse it today, and every figure leaves such a row out.
+
+    Args:
+        transactions: landed rows, at least `KPI_INPUT`.
+    """
+    with open_judged(transactions) as connection:
+        said = f"an amount beyond {LARGEST_AMOUNT:,} dollars, left out of every figure; load the day again"
+        return finding(_count(connection), [(said, _ids(connection, _BEYOND))])
+
+
+def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
+    """Transactions whose tenders do not add up to their total, those paid too much and too little apart.
+
+    A tender's `total` is its amount less the change, so it is what stays in the till. Voided and unsettled transactions
+    are left out: what total they keep is not defined, and `unsettled_rows` looks after the latter.
+
+    Args:
+        transactions: landed rows, at least `KPI_INPUT`.
+        tolerance: dollars up to which a difference is none; compared exactly.
+    """
+    with open_judged(transactions) as connection:
+        connection.execute(_FINAL)
+        found = connection.execute(_TENDERED, {"tolerance": tolerance}).fetchall()
+        return finding(
+            _count(connection, "SELECT count(*) FROM final"),
+            [
+                ("tenders above the total (overpaid)", (row_id for row_id, overpaid in found if overpaid)),
+                ("tenders below the total", (row_id for row_id, overpaid in found if not overpaid)),
+            ],
+        )
+
+
+def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
+    """Transactions whose items, voided ones aside, do not add up to their total, whichever way items are read.
+
+    How the parts of an item go together is not documented, and the vendor's own example takes tax into `gross`. So a
+    total holds when it equals any of: net + tax, gross - discount + tax, gross; each with or without `additional_fee`.
+    Voided and unsettled transactions, and those without items, are left out. A total that was paid beyond all of these
+    is an overpayment (contract, L9): counted in a note, and no problem.
+
+    Args:
+        transactions: landed rows, at least `KPI_INPUT`.
+        tolerance: dollars up to which a difference is none; compared exactly.
+    """
+    with open_judged(transactions) as connection:
+        connection.execute(_FINAL)
+        found = _ids(connection, _ITEMIZED, {"tolerance": tolerance})
+        overpaid, dollars = connection.execute(_OVERPAID).fetchone() or (0, 0)
+        said = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
+        return finding(
+            _count(connection, "SELECT count(*) FROM final WHERE has_items"),
+            [("items do not add up to the total", found)],
+            notes=[said] if overpaid else [],
+        )
+
+
+def unknown_values(transactions: Rows) -> Finding:
+    """Types, statuses, tenders and sub-types that the API does not document: new ones appear without notice.
+
+    Such a row is landed and counted like any other; a person may want to know. A missing value is no unknown one; where
+    no row has a status, the statuses could not be looked at, and the check does not pass.
+
+    Args:
+        transactions: landed rows, with or without their states; `id`, `type`, `transaction_status`, `tenders`.
+    """
+    unknown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    with open_rows(transactions) as connection:
+        connection.register("known", _KNOWN)
+        for field, value, row_id in connection.execute(_UNKNOWN).fetchall():
+            unknown[field, value].append(row_id)
+        kinds = [(f"unknown {field} {value!r}", ids) for (field, value), ids in sorted(unknown.items())]
+        return finding(_count(connection), kinds, blind=_blind(connection))
+
+
+def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta = SETTLES_WITHIN) -> Finding:
+    """Transactions that are Incomplete, In-Progress or Suspended although their day is long over (KPIS).
+
+    A row has no modified time, so only reading the day again shows whether it has been settled since. Where no row has
+    a status, nothing could be looked at, and the check does not pass.
+
+    Args:
+        transactions: landed rows, with or without their states; `id`, `complete_date`, `transaction_status`.
+        now: aware instant.
+        settles_within: how old an unsettled transaction may become.
+
+    Raises:
+        ValueError: `now` has no zone.
+    """
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    with open_rows(transactions) as connection:
+        for row_id, status in connection.execute(_UNSETTLED, {"before_us": _epoch_us(now - settles_within)}).fetchall():
+            kinds[status].append(row_id)
+        days = settles_within / timedelta(days=1)
+        return finding(
+            _count(connection),
+            [
+                (f"{status} for more than {days:g} days; read the day again", ids)
+                for status, ids in sorted(kinds.items())
+            ],
+            blind=_blind(connection),
+        )
+
+
+def status_is_known(transactions: Rows) -> bool:
+    """Whether a row, or its state, has a status; also where there are no rows at all."""
+    with open_rows(transactions) as connection:
+        return not _blind(connection)
+
+
+def _blind(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What cannot be looked at in these rows, in a sentence; nothing where there is none to look at."""
+    rows, known = connection.execute("SELECT count(*), count(transaction_status) FROM transactions").fetchone() or (
+        0,
+        0,
+    )
+    return [STATUS_UNKNOWN] if rows and not known else []
+
+
+def _ids(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> list[str]:
+    return [row_id for (row_id,) in connection.execute(query, named or {}).fetchall()]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str = "SELECT count(*) FROM transactions") -> int:
+    found = connection.execute(query).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _epoch_us(instant: datetime) -> int:
+    if instant.tzinfo is None:
+        raise ValueError(f"an instant needs a time zone, got {instant!r}; pass an aware datetime")
+    return round(instant.timestamp() * 1_000_000)

@@ -1,0 +1,159 @@
+"""What a reader should know before the numbers of a day are believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sonnys_pipeline.marts.unknown import FROM_STATES, LEFT_OUT
+from sonnys_pipeline.report import formatting as wording
+from sonnys_pipeline.report.measures import DayBook
+
+Severity = Literal["error", "warning", "info"]
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+#: A reason that counts rows without a field, beside others that have it (`marts/unknown.py`).
+_SOME_ROWS = re.compile(r"(?P<field>\w+): (?P<rows>\d+) rows? of this day lacks? it, (?P<counted>.*)")
+#: How many sites or days a sentence names before it only counts the rest.
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """One thing to know: `error` where totals are wrong or incomplete, `warning` where they may be, else `info`."""
+
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The sites: names by code, IANA time zones by code (None: UTC), and the codes that the report is about."""
+
+    names: Mapping[str, str]
+    zones: Mapping[str, str | None]
+    codes: Sequence[str]
+
+
+def ranked(caveats: Iterable[Caveat]) -> tuple[Caveat, ...]:
+    """The gravest first, otherwise in the order given."""
+    return tuple(sorted(caveats, key=lambda caveat: _SEVERITIES.index(caveat.severity)))
+
+
+def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime) -> Iterable[Caveat]:
+    """What the marts show about themselves.
+
+    Args:
+        book: what is known.
+        chain: the sites.
+        days: the days of the trend; the last is the report's.
+        made_at: when the report was made, aware.
+    """
+    *earlier, day = days
+    known = book.known(chain.codes, day)
+    unsettled = book.sums(known, day)["unsettled_transactions"]
+    yield from _absent(book, chain, day)
+    yield from _running(chain, known, day, made_at)
+    if unsettled is not None:
+        yield from _unsettled(int(unsettled))
+    yield from _unknown(book, chain, known, day)
+    yield from _silent(book, chain, known, day)
+    yield from _gaps_in_trend(book, chain.codes, earlier)
+    yield from _without_transactions(chain, len(days))
+
+
+def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
+    if not chain.codes:
+        yield Caveat("error", "Nothing is known of this day, nor of the days before it: load them, then report again.")
+        return
+    reasons: dict[str, list[str]] = {}
+    for code in chain.codes:
+        if reason := book.gap(code, day):
+            reasons.setdefault(reason, []).append(chain.names[code])
+    for reason, names in reasons.items():
+        if len(names) == len(chain.codes):
+            yield Caveat("error", f"This day is missing: {reason}. Load it, then report again.")
+        else:
+            who = f"{_some(names)} {'is' if len(names) == 1 else 'are'} missing on this day"
+            yield Caveat("error", f"{who}: {reason}. The totals are without {'it' if len(names) == 1 else 'them'}.")
+
+
+def _running(chain: Chain, known: Sequence[str], day: date, made_at: datetime) -> Iterable[Caveat]:
+    midnight = datetime.combine(day + timedelta(days=1), time())
+    running = [code for code in known if made_at < midnight.replace(tzinfo=_zone(chain.zones.get(code)))]
+    if running:
+        where = "" if len(running) == len(known) else f" at {_some([chain.names[code] for code in running])}"
+        yield Caveat("warning", f"The day was not over yet{where} when this report was made.")
+
+
+def _unsettled(transactions: int) -> Iterable[Caveat]:
+    if transactions:
+        what = "1 transaction is" if transactions == 1 else f"{transactions:,} transactions are"
+        yield Caveat("warning", f"{what} not settled; the totals may still change.")
+
+
+def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
+    """What the marts do not know: each reason once with the sites that have it, rows that lack a field added up."""
+    reasons: dict[str, list[str]] = {}
+    lacking: dict[str, int] = {}
+    for code in known:
+        for reason in book.reasons(code, day):
+            some = _SOME_ROWS.fullmatch(reason)
+            said = f"{some['field']}: {{}} lack it, {some['counted']}" if some else reason
+            lacking[said] = lacking.get(said, 0) + (int(some["rows"]) if some else 0)
+            reasons.setdefault(said, []).append(chain.names[code])
+    for reason, names in reasons.items():
+        where = "" if len(names) == len(chain.codes) else f"{_some(names)}: "
+        if lacking[reason]:
+            rows = "1 row" if lacking[reason] == 1 else f"{lacking[reason]:,} rows"
+            yield Caveat("info", f"Known in part: {where}{reason.format(rows)}.")
+        elif reason.startswith(LEFT_OUT):
+            yield Caveat("error", f"{where}{reason}. Load the day again.")
+        else:
+            remedy = " Land the day's transaction_states to know it." if reason.startswith(FROM_STATES) else ""
+            severity: Severity = "warning" if reason.endswith(")") else "info"  # figures that are null are in brackets
+            yield Caveat(severity, f"Not known: {where}{reason}.{remedy}")
+
+
+def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
+    before = day - timedelta(weeks=1)
+    silent = [
+        chain.names[code]
+        for code in known
+        if not book.sums([code], day)["transactions"] and book.sums(book.known([code], before), before)["transactions"]
+    ]
+    if silent:
+        yield Caveat(
+            "warning",
+            f"No transactions on this day, but some a week before: {_some(silent)}. Closed, or not reporting?",
+        )
+
+
+def _gaps_in_trend(book: DayBook, codes: Sequence[str], days: Sequence[date]) -> Iterable[Caveat]:
+    gaps = [day for day in days if len(book.known(codes, day)) < len(codes)]
+    if gaps:
+        what = "1 earlier day is" if len(gaps) == 1 else f"{len(gaps)} earlier days are"
+        yield Caveat("info", f"{what} missing or incomplete: {_some([wording.short_day(day) for day in gaps])}.")
+
+
+def _without_transactions(chain: Chain, days: int) -> Iterable[Caveat]:
+    unused = sorted(name for code, name in chain.names.items() if code not in chain.codes)
+    if chain.codes and unused:
+        yield Caveat("info", f"In the list of sites, but without transactions in {days} days: {_some(unused)}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    """A zone that the list of sites has wrong is no reason to have no report: UTC then."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

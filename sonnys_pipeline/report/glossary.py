@@ -1,0 +1,74 @@
+"""What each number of the report means, and how sure we are of it (KPIS).
+
+Nobody has reconciled a month with BackOffice in public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Status(Enum):
+    """How far a definition has been checked (KPIS, first paragraph)."""
+
+    BACKOFFICE = ("B", "one site day compared with BackOffice's own report")
+    CRM = ("R", "31 days of one site compared with a CRM's daily figures, under an older rule than today's")
+    FORMULA = ("F", "formula in use in the trade, not reconciled in public")
+    OURS = ("O", "our own definition")
+
+    def __init__(self, letter: str, meaning: str) -> None:
+        self.letter = letter
+        self.meaning = meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One number: its name in the report, what is counted, and its status."""
+
+    name: str
+    text: str
+    status: Status
+
+
+DEFINITIONS: tuple[Definition, ...] = (
+    Definition(
+        "Cars",
+        "Redemptions of recurring plans and every other ticket with a wash. A prepaid sale, a gift card or a recurring "
+        "recharge is no car by itself, and beside a wash it is one.",
+        Status.BACKOFFICE,
+    ),
+    Definition("Net cars", "Cars, where the return of a wash counts -1 and a voided ticket 0.", Status.OURS),
+    Definition("Member washes", "Redemptions of recurring plans.", Status.CRM),
+    Definition("Retail washes", "Washes that are neither a plan sale nor a redemption.", Status.FORMULA),
+    Definition("Free washes", "Retail washes whose total is zero.", Status.CRM),
+    Definition("Eligible washes", "Cars less member washes less free washes.", Status.CRM),
+    Definition("New memberships", "Sales of a recurring plan; upgrades of a plan are not counted.", Status.CRM),
+    Definition("Conversion", "New memberships divided by eligible washes, if there are any.", Status.FORMULA),
+    Definition("Conversion in lane", "The same without what online terminals (E-Comm) sold.", Status.FORMULA),
+    Definition("Sales", "Totals of all transactions that are not redemptions.", Status.BACKOFFICE),
+    Definition("Net sales", "Sales without voided tickets.", Status.OURS),
+    Definition(
+        "Overpayments",
+        "The part of sales that customers paid beyond what items, tax and fees of their tickets come to.",
+        Status.OURS,
+    ),
+    Definition("Average ticket", "Sales divided by cars.", Status.FORMULA),
+    Definition("Member share", "Member washes divided by cars.", Status.OURS),
+    Definition("Cars per hour", "Cars by the hour on the site's own clock.", Status.OURS),
+    Definition("Discounts", "Amounts of all discounts given; shares are those of sales plus discounts.", Status.OURS),
+    Definition(
+        "Tender mix",
+        "Tender totals by kind. Redemptions are tenders too, so that the mix is more than what was sold.",
+        Status.OURS,
+    ),
+    Definition(
+        "Voids",
+        "Three things, kept apart: transactions with the status Voided, items marked as voided, and tenders of "
+        "the kind Void.",
+        Status.OURS,
+    ),
+    Definition(
+        "Unsettled", "Transactions whose status is not final: Incomplete, In-Progress or Suspended.", Status.OURS
+    ),
+)

@@ -1,0 +1,75 @@
+"""A report as one HTML page that needs nothing else: no script, no picture, no network."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache, partial
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from sonnys_pipeline.report import charts, measures
+from sonnys_pipeline.report import formatting as wording
+from sonnys_pipeline.report.build import TOP, Report, beside
+from sonnys_pipeline.report.glossary import DEFINITIONS, Status
+from sonnys_pipeline.report.markdown import headline
+from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure
+
+#: How strong the color of an hour can get, 0 aside; the style sheet has as many classes `h1`, `h2`…
+HEAT_LEVELS = 5
+
+
+def report_as_html(report: Report) -> str:
+    """The page, to be written as UTF-8.
+
+    Names from outside are escaped; a Content-Security-Policy in the page forbids every load besides.
+    """
+    return _template().render(
+        report=report,
+        headline=headline(report),
+        trends=[
+            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *_writers(measure.unit)))
+            for measure in TRENDS
+        ],
+        heat=max((cars for line in report.hour_lines for cars in line.cars or ()), default=0),
+        chain_heat=max(report.chain_hours, default=0),
+        voided_sites=_voided_sites(report),
+        definitions=DEFINITIONS,
+        statuses=tuple(Status),
+    )
+
+
+def heat_level(cars: int, most: int) -> int:
+    """0 for no cars, else 1 to `HEAT_LEVELS` in equal steps up to `most`."""
+    return 0 if not cars or not most else min(HEAT_LEVELS, 1 + cars * HEAT_LEVELS // (most + 1))
+
+
+def tone(change: Change, more_is_better: bool | None) -> str:
+    """`good`, `bad` or `even`: the colour of a change; the arrow and the sign say the same."""
+    direction = wording.direction(change)
+    if more_is_better is None or direction not in {"up", "down"}:
+        return "even"
+    return "good" if (direction == "up") is more_is_better else "bad"
+
+
+def _voided_sites(report: Report) -> list[tuple[str, list[Figure]]]:
+    """Sites with the most voids, at most `TOP` of those that have any."""
+    rows = [(site.name, [site.voids[measure.key] for measure in VOIDS]) for site in report.sites]
+    rows = [row for row in rows if any(figure.value for figure in row[1])]
+    return sorted(rows, key=lambda row: [-(figure.value or Decimal(0)) for figure in row[1]])[:TOP]
+
+
+def _writers(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+    return partial(wording.quantity, unit=unit), partial(wording.compact, unit=unit)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("sonnys_pipeline.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(say=wording, measures=measures, beside=beside, heat_level=heat_level, tone=tone)
+    return environment.get_template("report.html.j2")

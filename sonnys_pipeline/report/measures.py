@@ -1,0 +1,285 @@
+"""The figures that a report compares: what each is made of, and how it stands against earlier days.
+
+A site and day is *known* or *missing*. A known day without a row had no transactions and counts 0; a missing day
+counts nowhere, and a comparison that would need it is made over fewer sites or days, and says so.
+
+A figure of a known day may itself not be known, since a field is nowhere to be had: the mart has null there. A sum over
+sites of which one has null is not known either, and says why, rather than being a sum of some of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from sonnys_pipeline.calendar.business_days import MissingDay
+from sonnys_pipeline.marts.unknown import SEPARATOR
+
+Sums: TypeAlias = Mapping[str, Decimal | None]
+"""Columns of `site_day_kpis`, summed; None where a part of the sum is not known."""
+
+_ZERO = Decimal(0)
+
+
+class Unit(Enum):
+    """What a figure counts, and so how it is written and compared."""
+
+    COUNT = "count"
+    MONEY = "money"  # dollars, large: cents are noise
+    PRICE = "price"  # dollars, small: cents matter
+    SHARE = "share"  # a fraction; two of them differ by points
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure by its columns: the sum of `column`, divided by the sum of `per` where there is one.
+
+    `more_is_better` is None where neither direction is good news in itself.
+    Averages and rates are made anew from sums, so that a chain's rate is not the mean of its sites' rates.
+    """
+
+    key: str
+    label: str
+    unit: Unit
+    column: str
+    per: str | None = None
+    more_is_better: bool | None = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it is made of."""
+        return (self.column,) if self.per is None else (self.column, self.per)
+
+    def is_known(self, sums: Sums) -> bool:
+        """Whether all that it is made of is known; there may still be nothing to divide by."""
+        return all(sums[column] is not None for column in self.columns)
+
+    def of(self, sums: Sums) -> Decimal | None:
+        """The figure of these sums; None where one of them is not known, or there is nothing to divide by.
+
+        The marts have 0 in the latter place (KPIS). A reader takes 0 % for a rate that was measured, so that a report
+        has none.
+        """
+        value = sums[self.column]
+        if value is None or self.per is None:
+            return value
+        per = sums[self.per]
+        return value / per if per else None
+
+
+CARS = Measure("cars", "Cars", Unit.COUNT, "total_cars")
+SALES = Measure("sales", "Sales", Unit.MONEY, "sales")
+AVERAGE_TICKET = Measure("average_ticket", "Average ticket", Unit.PRICE, "sales", "total_cars")
+MEMBER_WASHES = Measure("member_washes", "Member washes", Unit.COUNT, "member_washes")
+MEMBER_SHARE = Measure("member_share", "Member share", Unit.SHARE, "member_washes", "total_cars")
+NEW_MEMBERSHIPS = Measure("new_memberships", "New memberships", Unit.COUNT, "new_memberships")
+CONVERSION = Measure("conversion", "Conversion", Unit.SHARE, "new_memberships", "eligible_washes")
+HEADLINES = (CARS, SALES, AVERAGE_TICKET, MEMBER_WASHES, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION)
+
+NET_CARS = Measure("net_cars", "Net cars", Unit.COUNT, "net_cars")
+NET_SALES = Measure("net_sales", "Net sales", Unit.MONEY, "net_sales")
+OVERPAYMENTS = Measure("overpayments", "Overpayments", Unit.PRICE, "overpayments", more_is_better=None)
+CONVERSION_IN_LANE = Measure(
+    "conversion_in_lane", "Conversion in lane", Unit.SHARE, "new_memberships_in_lane", "eligible_washes"
+)
+#: What stands beside a headline where it says something else, or is not known.
+BESIDE = {NET_CARS: CARS, NET_SALES: SALES, OVERPAYMENTS: SALES, CONVERSION_IN_LANE: CONVERSION}
+TRENDS = (SALES, CARS, MEMBER_WASHES, NEW_MEMBERSHIPS)
+
+VOIDS = (
+    Measure("voided_transactions", "Voided transactions", Unit.COUNT, "voided_transactions", more_is_better=None),
+    Measure("voided_items", "Voided items", Unit.COUNT, "voided_items", more_is_better=None),
+    Measure("void_tenders", "Void tenders", Unit.COUNT, "void_tenders", more_is_better=None),
+    Measure("unsettled", "Unsettled", Unit.COUNT, "unsettled_transactions", more_is_better=None),
+)
+
+#: Columns that the sums need, beside `site` and `business_date`.
+SUMMED = (
+    "total_cars",
+    "member_washes",
+    "eligible_washes",
+    "new_memberships",
+    "sales",
+    "discounts",
+    "voided_transactions",
+    "voided_items",
+    "void_tenders",
+    "unsettled_transactions",
+    "transactions",
+    "new_memberships_in_lane",
+    "net_cars",
+    "net_sales",
+    "overpayments",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure against an earlier one.
+
+    `value` and `base` are of the same sites: `sites` of the `of_sites` that the figure itself is made of. `base` is a
+    mean where `of_days` is more than 1, made of the `days` that are known. Both are None where nothing is comparable.
+    """
+
+    unit: Unit
+    value: Decimal | None
+    base: Decimal | None
+    sites: int
+    of_sites: int
+    days: int = 1
+    of_days: int = 1
+
+    @property
+    def difference(self) -> Decimal | None:
+        """`value` less `base`, in the measure's own unit; None where either is unknown."""
+        return None if self.value is None or self.base is None else self.value - self.base
+
+    @property
+    def fraction(self) -> Decimal | None:
+        """The difference as a fraction of `base`; None where that is unknown, or nothing to compare with."""
+        return None if self.difference is None or not self.base else self.difference / abs(self.base)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether sites or days are missing from the comparison."""
+        return self.sites < self.of_sites or self.days < self.of_days
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure on the report's day; `value` is None where no site is known.
+
+    `last_week` compares with the same weekday a week before, `four_weeks` with the mean of the last four of them.
+    `unknown` says why a figure of known sites is not known: a field is nowhere to be had.
+    """
+
+    measure: Measure
+    value: Decimal | None
+    last_week: Change
+    four_weeks: Change
+    unknown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that is missing: the day of one site by its code, or of the whole chain (`site` None)."""
+
+    business_date: date
+    site: str | None = None
+    reason: str = "not loaded"
+
+
+def gaps_of(missing: Iterable[MissingDay]) -> tuple[Gap, ...]:
+    """Gaps of the days that a mart could not count."""
+    return tuple(
+        Gap(
+            day.business_date,
+            day.site,
+            f"transactions of {', '.join(lacking.isoformat() for lacking in day.missing)} are not landed",
+        )
+        for day in missing
+    )
+
+
+class DayBook:
+    """What is known of each site and day.
+
+    Args:
+        site_days: `site_day_kpis`, with the columns of `SUMMED` and `unknown`.
+        missing: the gaps. Days before the first one of `site_days` are missing too.
+    """
+
+    def __init__(self, site_days: pa.Table, missing: Collection[Gap]) -> None:
+        rows = site_days.select(["site", "business_date", "unknown", *SUMMED]).to_pylist()
+        self._sums: dict[tuple[str, date], Sums] = {}
+        self._reasons: dict[tuple[str, date], tuple[str, ...]] = {}
+        for row in rows:
+            key = row["site"] or "", row["business_date"]
+            self._sums[key] = {name: None if row[name] is None else Decimal(row[name]) for name in SUMMED}
+            self._reasons[key] = tuple((row["unknown"] or "").split(SEPARATOR)) if row["unknown"] else ()
+        self._gaps = {(gap.business_date, gap.site): gap.reason for gap in missing}
+        self._first = min((day for _, day in self._sums), default=None)
+
+    def gap(self, site: str, day: date) -> str | None:
+        """Why a site's day is missing; None where it is known."""
+        if reason := self._gaps.get((day, None)) or self._gaps.get((day, site)):
+            return reason
+        return None if self._first and day >= self._first else "before the first day that is known"
+
+    def known(self, sites: Iterable[str], day: date) -> list[str]:
+        """Those of the sites whose day is known."""
+        return [site for site in sites if self.gap(site, day) is None]
+
+    def active_sites(self, days: Iterable[date]) -> set[str]:
+        """Codes of the sites that have transactions on one of the days, or are missing on all of them."""
+        wanted = set(days)
+        active = {site for (site, day), sums in self._sums.items() if day in wanted and sums["transactions"]}
+        with_gaps = {site for day, site in self._gaps if site is not None and day in wanted}
+        return active | {site for site in with_gaps if all(self.gap(site, day) for day in wanted)}
+
+    def sums(self, sites: Iterable[str], day: date) -> Sums:
+        """Sums over sites on one day; of no sites, zeros. A sum over what is not known is not known."""
+        rows = [found for site in sites if (found := self._sums.get((site, day)))]
+        return {name: _sum(row[name] for row in rows) for name in SUMMED}
+
+    def certain(self, sites: Iterable[str], day: date) -> Mapping[str, Decimal]:
+        """The sums that are known."""
+        return {name: value for name, value in self.sums(sites, day).items() if value is not None}
+
+    def reasons(self, site: str, day: date) -> tuple[str, ...]:
+        """What is not known of a site's day, or known of some of its rows only, in sentences of the mart."""
+        return self._reasons.get((site, day), ())
+
+    def figure(self, measure: Measure, sites: Sequence[str], day: date) -> Figure:
+        """One measure over sites, with its comparisons."""
+        known = self.known(sites, day)
+        sums = self.sums(known, day)
+        return Figure(
+            measure,
+            measure.of(sums) if known else None,
+            self._against_last_week(measure, known, day),
+            self._against_mean(measure, known, day),
+            None if measure.is_known(sums) else self._why(measure, known, day),
+        )
+
+    def _why(self, measure: Measure, sites: Sequence[str], day: date) -> str:
+        """Sentences of the mart that name a column of the measure."""
+        told = [reason for site in sites for reason in self.reasons(site, day)]
+        naming = [reason for reason in told if any(re.search(rf"\b{column}\b", reason) for column in measure.columns)]
+        return SEPARATOR.join(dict.fromkeys(naming)) or "the mart has no value, and does not say why"
+
+    def _against_last_week(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
+        before = day - timedelta(weeks=1)
+        both = self.known(sites, before)
+        value = measure.of(self.sums(both, day)) if both else None
+        base = measure.of(self.sums(both, before)) if both else None
+        return Change(measure.unit, value, base, len(both), len(sites))
+
+    def _against_mean(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
+        """A day counts when every one of the sites is known on it, and so is what the figure is made of."""
+        earlier = [day - timedelta(weeks=weeks) for weeks in (1, 2, 3, 4)]
+        whole = [before for before in earlier if sites and len(self.known(sites, before)) == len(sites)]
+        found = [sums for before in whole if measure.is_known(sums := self.sums(sites, before))]
+        base, value = None, None
+        if found:
+            totals = {column: _sum(sums[column] for sums in found) for column in measure.columns}
+            base = measure.of({column: None if one is None else one / len(found) for column, one in totals.items()})
+            value = measure.of(self.sums(sites, day))
+        return Change(measure.unit, value, base, len(sites), len(sites), len(found), len(earlier))
+
+
+def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
+    """None as soon as one of them is not known; 0 of none."""
+    total = _ZERO
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

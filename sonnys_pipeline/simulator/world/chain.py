@@ -1,0 +1,290 @@
+"""A deterministic chain of car washes: ask it for the transactions of any period."""
+
+from __future__ import annotations
+
+import copy
+import re
+import threading
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sonnys_pipeline.simulator.profile import Api
+from sonnys_pipeline.simulator.world.catalog import SiteSpec, chain_sites
+from sonnys_pipeline.simulator.world.history import EPOCH, Entry, History, day_of_sequence, utc
+from sonnys_pipeline.simulator.world.row_parts import Row
+
+_LAST_MS = 32_500_000_000_000  # in the year 2999
+_CACHED_ROWS = 60_000
+"""Bound of each cache, in rows; a row takes about 3 kB."""
+_ID = re.compile(r"[0-9]{1,11}:[0-9]{1,4}")
+
+
+class World:
+    """The transactions of a simulated chain; equal arguments give equal rows, in whatever order they are asked for.
+
+    Args:
+        seed: chooses the chain's history.
+        sites: how many physical sites; the first is MAIN in America/Chicago.
+        rows_per_day: exactly so many rows over all sites in each UTC day, instead of what demand makes of the day.
+            Maintenance days and December 25 do not apply then.
+        midnight_row: exactly one row of each UTC day is at 00:00:00.000; needs `rows_per_day`.
+        api: `live` writes site codes in mixed case (L7), sells through online terminals (L8), has overpayments (L9)
+            and writes a discount's amount as `discountAmount` (L5).
+        opened: first day of each site by code, or one date for all of them. Default: 2015-01-01.
+        closed: days without rows, of each site by code or of the whole chain (local days; UTC days with
+            `rows_per_day`, whose rows the other sites then have).
+        virtual_site: also have the e-commerce site, whose time zone is null; its code is ECOMM in the live profile,
+            and "" in the documented one. Default: yes in the live profile, no in the documented one.
+        virtual_rows: whether the virtual site sells. Default: no in the live profile, yes in the documented one.
+        codeless_site: also have a site that `/site/list` gives no code, "Head Office". Default: as `virtual_site`.
+        codeless_rows: whether the site without a code sells; its rows have the `locationCode` "".
+        unlisted_site_rows: exactly so many rows each UTC day, beside all others, at a site that `/site/list` does not
+            name. Its code is Annex.
+
+    Raises:
+        ValueError: arguments that contradict each other or are out of range.
+
+    Attributes:
+        sites: those that `/site/list` names, with their codes as rows write them.
+        all_sites: these, and the one that it does not name.
+
+    Rows hold all that the chain knows of a transaction: flags and status stand in each row of the live profile, though
+    the API's job rows leave them out (L4; see `lists.detail`).
+
+    Thread-safe. Returned rows are shared with the cache: read them, do not change them.
+    """
+
+    def __init__(
+        self,
+        seed: int = 7,
+        sites: int = 3,
+        rows_per_day: int | None = None,
+        *,
+        api: Api = "live",
+        midnight_row: bool = False,
+        opened: Mapping[str, date] | date | None = None,
+        closed: Mapping[str, Collection[date]] | Collection[date] = (),
+        virtual_site: bool | None = None,
+        virtual_rows: bool | None = None,
+        codeless_site: bool | None = None,
+        codeless_rows: bool = False,
+        unlisted_site_rows: int = 0,
+    ) -> None:
+        live = api == "live"
+        if unlisted_site_rows < 0:
+            raise ValueError(f"unlisted_site_rows must be 0 or more, got {unlisted_site_rows!r}")
+        self.seed = seed
+        self.all_sites = chain_sites(
+            sites,
+            api=api,
+            virtual_site=live if virtual_site is None else virtual_site,
+            virtual_rows=not live if virtual_rows is None else virtual_rows,
+            codeless_site=(live if codeless_site is None else codeless_site) or codeless_rows,
+            codeless_rows=codeless_rows,
+            unlisted_site=unlisted_site_rows > 0,
+        )
+        self.sites = tuple(site for site in self.all_sites if site.is_listed)
+        self._by_code = {site.code.casefold(): site for site in self.all_sites}
+        self._history = History(
+            seed,
+            self.all_sites,
+            rows_per_day=rows_per_day,
+            midnight_row=midnight_row,
+            opened=opened,
+            closed=closed,
+            live=live,
+            unlisted_site_rows=unlisted_site_rows,
+        )
+        self._lock = threading.RLock()
+        self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()
+        self._day_weight = 0
+        self._window_weight = 0
+        self._windows: OrderedDict[tuple[int, int, frozenset[str]], Sequence[Entry]] = OrderedDict()
+        self._late: dict[str, Entry] = {}
+        self._edited: dict[str, Row] = {}
+
+    def site(self, code: str) -> SiteSpec:
+        """The site of that code, compared without case.
+
+        Raises:
+            KeyError: the chain has no such site.
+        """
+        return self._by_code[code.casefold()]
+
+    def rows(self, start: datetime, end: datetime, site: str | None = None) -> Sequence[Row]:
+        """The rows with `start <= completeDate <= end` (both ends included), sorted by completeDate and id.
+
+        Args:
+            start: aware.
+            end: aware.
+            site: a site's code; None takes all sites.
+
+        Raises:
+            ValueError: a naive datetime. KeyError: an unknown site.
+        """
+        chosen = self.all_sites if site is None else (self.site(site),)
+        codes = frozenset(spec.code for spec in chosen)
+        return [entry[2] for entry in self.window(epoch_ms(start), epoch_ms(end), codes)]
+
+    def day(self, site: str, local_date: date) -> Sequence[Row]:
+        """The rows of one site's local business day, first instant included, next midnight excluded.
+
+        Raises:
+            KeyError: an unknown site.
+        """
+        zone = ZoneInfo(self.site(site).timezone or "UTC")
+        start = datetime(local_date.year, local_date.month, local_date.day, tzinfo=zone)
+        tomorrow = local_date + timedelta(days=1)
+        end = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
+        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self.site(site).code}))
+        return [entry[2] for entry in entries]
+
+    def window(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
+        """As `rows`, in epoch milliseconds and for a set of sites, with the sort keys."""
+        key = (start_ms, end_ms, codes)
+        with self._lock:
+            if (known := self._windows.get(key)) is not None:
+                self._windows.move_to_end(key)
+                return known
+            entries = self._collect(start_ms, end_ms, codes)
+            self._windows[key] = entries
+            self._window_weight += _weight(entries)
+            while self._window_weight > _CACHED_ROWS and len(self._windows) > 1:
+                self._window_weight -= _weight(self._windows.popitem(last=False)[1])
+            return entries
+
+    def find(self, transaction_id: str) -> Entry | None:
+        """The row of that id, or None."""
+        sequence, _, site_id = transaction_id.partition(":")
+        if not _ID.fullmatch(transaction_id) or not 1 <= int(site_id) <= len(self.all_sites):
+            return None
+        with self._lock:
+            if late := self._late.get(transaction_id):
+                return (late[0], late[1], self._edited.get(late[1], late[2]))
+            day = day_of_sequence(int(sequence))
+            for epoch, known_id, row in self._site_day(self.all_sites[int(site_id) - 1], day):
+                if known_id == transaction_id:
+                    return (epoch, known_id, self._edited.get(known_id, row))
+        return None
+
+    def add_late_rows(self, at: datetime, count: int = 1, site: str | None = None) -> Sequence[str]:
+        """Let `count` rows appear that were not there before, one millisecond apart from `at`; returns their ids.
+
+        Args:
+            at: the completeDate of the first, aware.
+            count: how many.
+            site: a site's code; None takes the first site.
+
+        Raises:
+            ValueError: a naive datetime. KeyError: an unknown site.
+        """
+        spec = self.sites[0] if site is None else self.site(site)
+        first_ms = epoch_ms(at)
+        ids = []
+        with self._lock:
+            for moment in range(first_ms, first_ms + count):
+                late = self._history.write_late_row(spec, moment, len(self._late))
+                self._late[late[1]] = late
+                ids.append(late[1])
+            self._forget_windows()
+        return ids
+
+    def edit_rows(self, start: datetime, end: datetime, count: int = 1) -> Sequence[str]:
+        """Make the first `count` paid sales of a period, not edited before, one dollar dearer; returns their ids.
+
+        The first item, the first tender and the total move together. Fewer are edited where there are fewer.
+
+        Raises:
+            ValueError: a naive datetime.
+        """
+        edited: list[str] = []
+        with self._lock:
+            for row in self.rows(start, end):
+                if len(edited) == count:
+                    break
+                if row["type"] != "Sale" or row["total"] <= 0 or row["id"] in self._edited:
+                    continue
+                self._edited[row["id"]] = _one_dollar_dearer(row)
+                edited.append(row["id"])
+            self._forget_windows()
+        return edited
+
+    def forget_edits(self) -> None:
+        """Take back all late and edited rows."""
+        with self._lock:
+            self._late.clear()
+            self._edited.clear()
+            self._forget_windows()
+
+    def _forget_windows(self) -> None:
+        self._windows.clear()
+        self._window_weight = 0
+
+    def _collect(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
+        start, end = utc(max(start_ms, 0)), utc(min(end_ms, _LAST_MS))
+        entries: list[Entry] = []
+        for site in self.all_sites:
+            if site.code not in codes or not site.has_rows:
+                continue
+            for day in self._history.days(site, start, end):
+                known = self._site_day(site, day)
+                low = bisect_left(known, start_ms, key=_entry_ms)
+                entries += known[low : bisect_right(known, end_ms, key=_entry_ms)]
+        for late in self._late.values():
+            if start_ms <= late[0] <= end_ms and late[2]["locationCode"] in codes:
+                entries.append(late)
+        if self._edited:
+            entries = [(ms, row_id, self._edited.get(row_id, row)) for ms, row_id, row in entries]
+        entries.sort()
+        return entries
+
+    def _site_day(self, site: SiteSpec, day: date) -> Sequence[Entry]:
+        """The rows of one site that belong to a day: the local day, or the UTC day with `rows_per_day`."""
+        key = (site.code, day)
+        if (known := self._days.get(key)) is not None:
+            self._days.move_to_end(key)
+            return known
+        entries = self._history.write_day(site, day)
+        self._days[key] = entries
+        self._day_weight += _weight(entries)
+        while self._day_weight > _CACHED_ROWS and len(self._days) > 1:
+            self._day_weight -= _weight(self._days.popitem(last=False)[1])
+        return entries
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Whole milliseconds since the Unix epoch.
+
+    Raises:
+        ValueError: the datetime is naive.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"a datetime with a time zone is needed, got {moment!r}")
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def _weight(entries: Sequence[Entry]) -> int:
+    """What entries count against a cache's bound; an empty day or window takes room too."""
+    return len(entries) + 1
+
+
+def _entry_ms(entry: Entry) -> int:
+    return entry[0]
+
+
+def _one_dollar_dearer(row: Row) -> Row:
+    dearer = copy.deepcopy(row)
+    item = next(item for item in dearer["items"] if not item["isVoided"])
+    parts: Iterable[tuple[Row, str]] = (
+        (dearer, "total"),
+        (item, "gross"),
+        (item, "net"),
+        (dearer["tenders"][0], "amount"),
+        (dearer["tenders"][0], "total"),
+    )
+    for part, name in parts:
+        part[name] = round(part[name] + 1, 2)
+    return dearer

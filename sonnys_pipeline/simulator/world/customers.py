@@ -1,0 +1,140 @@
+"""The customers of the chain: the members that transactions name, and others.
+
+Sources: the vendor's CustomerListItemObject and CustomerObject, corrected by L11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, SiteSpec
+from sonnys_pipeline.simulator.world.chance import number, plain_stamp, stamp
+from sonnys_pipeline.simulator.world.history import FIRST_DAY
+from sonnys_pipeline.simulator.world.row_parts import Row, member_name
+from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
+
+_FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+_DAYS_BETWEEN_OTHERS = 5
+"""Every so many days a site has a new customer who is not a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer; times are aware UTC, `modified` is None for one who was never changed."""
+
+    position: int
+    site_id: int
+    site_code: str
+    first_name: str
+    last_name: str
+    created: datetime
+    modified: datetime | None
+    is_active: bool
+
+    @property
+    def id(self) -> str:
+        """The id that transactions and accounts name."""
+        return f"{self.position + 1}:{self.site_id}"
+
+    @property
+    def phone(self) -> str:
+        """Ten digits."""
+        return f"555{number(self.id, 'phone') % 10_000_000:07d}"
+
+
+class Customers:
+    """All customers of the physical sites; `live` chooses which fields are null (L11)."""
+
+    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
+        self._seed = seed
+        self._sites = {site.site_id: site for site in sites}
+        self._live = live
+
+    def all(self, codes: Collection[str], now: datetime) -> Iterator[Customer]:
+        """The customers of some sites who are known at a time, by site and in the order of their ids."""
+        for site in self._sites.values():
+            if site.code not in codes:
+                continue
+            for position in range(MEMBERS_PER_SITE + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS):
+                customer = _customer(self._seed, site, position)
+                if customer.created <= now:
+                    yield customer
+
+    def find(self, customer_id: str, now: datetime) -> Customer | None:
+        """The customer of that id, or None."""
+        position, _, site_id = customer_id.partition(":")
+        if not (position.isdecimal() and site_id.isdecimal() and len(position) < 8 and len(site_id) < 5):
+            return None
+        site = self._sites.get(int(site_id))
+        if site is None or int(position) < 1:
+            return None
+        customer = _customer(self._seed, site, int(position) - 1)
+        return customer if customer.created <= now and customer.id == customer_id else None
+
+    def listed(self, customer: Customer, now: datetime) -> Row:
+        """The list form."""
+        return {
+            "customerId": customer.id,
+            "firstName": customer.first_name,
+            "lastName": customer.last_name,
+            "phoneNumber": customer.phone if number(customer.id, "has phone") % 8 else None,
+            "customerNumber": f"{customer.site_id:02d}{customer.position:07d}",
+            "isActive": customer.is_active,
+            "createdDate": plain_stamp(customer.created),
+            "modifiedDate": self._modified(customer, now),
+        }
+
+    def detail(self, customer: Customer, now: datetime) -> Row:
+        """The detail of one customer."""
+        chance = number(customer.id, "detail")
+        unset = None if self._live else ""
+        has_sms = chance % 3 == 0
+        modified = customer.modified if customer.modified and customer.modified <= now else customer.created
+        return {
+            "id": customer.id,
+            "number": f"{customer.site_id:02d}{customer.position:07d}",
+            "firstName": customer.first_name,
+            "lastName": customer.last_name,
+            "companyName": "Acme Fleet" if chance % 11 == 0 else unset,
+            "loyaltyNumber": f"{chance % 10**8:08d}" if chance % 4 == 0 else unset,
+            "address": {
+                "address1": f"{chance % 9000 + 100} Main Street",
+                "address2": None,
+                "city": "Springfield",
+                "state": "IL",
+                "country": "US",
+                "postalCode": f"{62_700 + chance % 90}",
+            },
+            "phone": customer.phone,
+            "email": f"customer{customer.position}@example.com" if chance % 5 else None,
+            "birthDate": f"{1950 + chance % 55}-{chance % 12 + 1:02d}-{chance % 28 + 1:02d}" if chance % 2 else None,
+            "isActive": customer.is_active,
+            "allowSms": has_sms,
+            "recurringSmsSignupDate": stamp(customer.created) if has_sms else None,
+            "loyaltySmsSignupDate": None,
+            "modifyDate": stamp(modified),
+        }
+
+    def _modified(self, customer: Customer, now: datetime) -> str | None:
+        if customer.modified is not None and customer.modified <= now:
+            return plain_stamp(customer.modified)
+        return None if self._live else plain_stamp(customer.created)
+
+
+@lru_cache(maxsize=200_000)
+def _customer(seed: int, site: SiteSpec, position: int) -> Customer:
+    chance = number(seed, site.site_id, position, "customer")
+    if position < MEMBERS_PER_SITE:
+        first_name, _, last_name = member_name(position).partition(" ")
+        created = _FIRST + timedelta(seconds=chance % (300 * 86_400))
+    else:
+        first_name, last_name = FIRST_NAMES[chance % len(FIRST_NAMES)], LAST_NAMES[chance // 7 % len(LAST_NAMES)]
+        days = (position - MEMBERS_PER_SITE) * _DAYS_BETWEEN_OTHERS
+        created = _FIRST + timedelta(days=days, seconds=chance % (_DAYS_BETWEEN_OTHERS * 86_400))
+    modified = created + timedelta(seconds=chance // 3 % (3000 * 86_400)) if chance % 5 < 3 else None
+    return Customer(
+        position, site.site_id, site.code, first_name, last_name, created, modified, is_active=chance % 17 != 0
+    )

@@ -1,0 +1,167 @@
+"""What happened at each site on each day: written anew, and the same, whenever it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+from sonnys_pipeline.simulator.world.catalog import SiteSpec
+from sonnys_pipeline.simulator.world.demand import DAY_MS, day_random, is_closed, local_day_times, utc_day_times
+from sonnys_pipeline.simulator.world.row_parts import Row
+from sonnys_pipeline.simulator.world.transactions import TransactionWriter
+
+_Chosen = TypeVar("_Chosen")
+Entry: TypeAlias = tuple[int, str, Row]
+"""A row with its sort key: (milliseconds since the epoch, id, row)."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_DAY = date(2015, 1, 1)
+"""The chain's oldest possible day; ids count from it."""
+MOST_ROWS_PER_DAY = 899_999
+_IDS_PER_DAY = 1_000_000
+_FIRST_LATE_ID = MOST_ROWS_PER_DAY + 1
+
+
+class History:
+    """Writes days. With `rows_per_day` a day is a UTC day, else the site's local day; arguments as for `World`.
+
+    The unlisted site's day has exactly `unlisted_site_rows` rows, and is a UTC day always.
+
+    Raises:
+        ValueError: arguments that contradict each other or are out of range.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        sites: Sequence[SiteSpec],
+        *,
+        rows_per_day: int | None,
+        midnight_row: bool,
+        opened: Mapping[str, date] | date | None,
+        closed: Mapping[str, Collection[date]] | Collection[date],
+        live: bool = True,
+        unlisted_site_rows: int = 0,
+    ) -> None:
+        if rows_per_day is not None and not 0 <= rows_per_day <= MOST_ROWS_PER_DAY:
+            raise ValueError(f"rows_per_day must be between 0 and {MOST_ROWS_PER_DAY}, got {rows_per_day!r}")
+        if midnight_row and not rows_per_day:
+            raise ValueError("midnight_row needs rows_per_day of at least 1")
+        openings: Mapping[str, date | None] = _by_site("opened", opened, sites)
+        closings: Mapping[str, Collection[date] | None] = _by_site("closed", closed, sites)
+        self._seed = seed
+        self._sites = sites
+        self._rows_per_day = rows_per_day
+        self._midnight_row = midnight_row
+        self._opened = {code: max(opening or FIRST_DAY, FIRST_DAY) for code, opening in openings.items()}
+        self._closed = {code: frozenset(days or ()) for code, days in closings.items()}
+        self._live = live
+        self._unlisted_site_rows = unlisted_site_rows
+
+    def days(self, site: SiteSpec, start: datetime, end: datetime) -> Sequence[date]:
+        """The site's days that have rows between two instants, both included; none before it opened."""
+        zone: tzinfo = UTC if self._rows_per_day is not None else ZoneInfo(site.timezone or "UTC")
+        first = max(start.astimezone(zone).date(), self._opened[site.code])
+        last = end.astimezone(zone).date()
+        return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+    def write_day(self, site: SiteSpec, day: date) -> list[Entry]:
+        """The rows of a day, sorted."""
+        if not self._is_open(site, day):
+            return []
+        if not site.is_listed:
+            cars, payments = utc_day_times(self._seed, site, day, self._unlisted_site_rows)
+        elif self._rows_per_day is not None:
+            cars, payments = self._fixed_times(site, day, self._rows_per_day)
+        elif is_closed(self._seed, site, day):
+            return []
+        else:
+            cars, payments = local_day_times(self._seed, site, day)
+        moments = sorted([(ms, False) for ms in cars] + [(ms, True) for ms in payments])
+        writer = TransactionWriter(site, day_random(self._seed, site, day, "rows"), live=self._live)
+        entries: list[Entry] = []
+        for position, (moment, is_payment) in enumerate(moments, start=1):
+            write = writer.payment if is_payment else writer.car
+            row = write(_stamp(moment), _sequence(day, position), _ticket_number(day, position))
+            entries.append((moment, row["id"], row))
+        entries.sort()
+        return entries
+
+    def write_late_row(self, site: SiteSpec, moment_ms: int, number: int) -> Entry:
+        """The `number`-th row (from 0) that comes in late, at a time of its own."""
+        day = utc(moment_ms).date()
+        position = _FIRST_LATE_ID + number
+        writer = TransactionWriter(site, day_random(self._seed, site, day, f"late {number}"), live=self._live)
+        row = writer.car(_stamp(moment_ms), _sequence(day, position), _ticket_number(day, position))
+        return (moment_ms, row["id"], row)
+
+    def _is_open(self, site: SiteSpec, day: date) -> bool:
+        return site.has_rows and day >= self._opened[site.code] and day not in self._closed[site.code]
+
+    def _fixed_times(self, site: SiteSpec, day: date, count: int) -> tuple[list[int], list[int]]:
+        open_sites = [spec for spec in self._sites if spec.is_listed and self._is_open(spec, day)]
+        shares = _apportion(count, [spec.cars_per_day for spec in open_sites])
+        midnight_site = next(index for index, share in enumerate(shares) if share) if self._midnight_row else -1
+        index = open_sites.index(site)
+        if index != midnight_site:
+            return utc_day_times(self._seed, site, day, shares[index])
+        cars, payments = utc_day_times(self._seed, site, day, shares[index] - 1)
+        return [*cars, (day - EPOCH.date()).days * DAY_MS], payments
+
+
+def _by_site(
+    name: str, chosen: Mapping[str, _Chosen] | _Chosen | None, sites: Sequence[SiteSpec]
+) -> dict[str, _Chosen | None]:
+    """What was chosen for each site, by code: one value for all of them, or one by code (compared without case)."""
+    codes = {site.code.casefold(): site.code for site in sites}
+    if not isinstance(chosen, Mapping):
+        return dict.fromkeys(codes.values(), chosen)
+    given = {code.casefold(): value for code, value in chosen.items()}
+    if unknown := set(given) - set(codes):
+        raise ValueError(f"{name} names sites that do not exist: {sorted(unknown)}")
+    return {code: given.get(key) for key, code in codes.items()}
+
+
+def utc(moment_ms: int) -> datetime:
+    """The aware UTC datetime of epoch milliseconds."""
+    return EPOCH + timedelta(milliseconds=moment_ms)
+
+
+def day_of_sequence(sequence: int) -> date:
+    """The day that the first half of an id was written for."""
+    return FIRST_DAY + timedelta(days=sequence // _IDS_PER_DAY)
+
+
+def _sequence(day: date, position: int) -> int:
+    return (day - FIRST_DAY).days * _IDS_PER_DAY + position
+
+
+def _ticket_number(day: date, position: int) -> int:
+    """The number on the receipt: starts in a range of its own each day; the id, not this, is the key."""
+    return (day - FIRST_DAY).days * 1_000 + position
+
+
+def _stamp(moment_ms: int) -> str:
+    """The wire form of a time. Arithmetic for the clock part: strftime would cost more than the rest of the row."""
+    days, ms = divmod(moment_ms, DAY_MS)
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_wire_date(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=512)
+def _wire_date(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).date().isoformat()
+
+
+def _apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Split `total` by weights into whole numbers that add up to it (largest remainder)."""
+    whole = sum(weights)
+    shares = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda index: (-(total * weights[index] % whole), index))
+    for index in by_remainder[: total - sum(shares)]:
+        shares[index] += 1
+    return shares

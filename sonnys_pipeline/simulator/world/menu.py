@@ -1,0 +1,62 @@
+"""What is for sale at each site, as `/item` lists it.
+
+Sources: the vendor's ItemObject, corrected by L13 and L17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sonnys_pipeline.simulator.world.catalog import (
+    ADD_ONS,
+    FREE_WASH,
+    MERCHANDISE,
+    PLAN_UPGRADE,
+    PLANS,
+    PREPAID,
+    PROMOTION_DEPARTMENT,
+    WASHES,
+    Product,
+    SiteSpec,
+)
+from sonnys_pipeline.simulator.world.row_parts import Row, plan_product
+
+DEPARTMENT_NAMES = (
+    "Wash", "Detail", "Service", "Merchandise", "Discount", "GiftCard", "WashBook", "Recurring_Plan", "Add_On",
+    "Vacuum_sales", "Prepaid_Wash", "Prepaid_vacuum", "food", "beverage", "recipe",
+)  # fmt: skip
+"""What the parameter `departmentName` takes; the answers have spaces in place of underscores (L17)."""
+_ITEMS = (
+    *(Product(wash.name, wash.sku, wash.price, "Wash") for wash in WASHES),
+    *map(plan_product, PLANS),
+    PLAN_UPGRADE,
+    Product("Fleet Unlimited, one year", "200800", 109_950, "Recurring Plan"),
+    *ADD_ONS,
+    *MERCHANDISE,
+    *PREPAID,
+    Product(FREE_WASH.name, FREE_WASH.sku, 0, PROMOTION_DEPARTMENT),
+)
+
+
+def items(sites: Sequence[SiteSpec], codes: Collection[str], department_name: str, *, live: bool) -> list[Row]:
+    """The items of some sites, all of them or those of a department as the parameter names it.
+
+    Prices are text; live ones have commas between thousands (L13).
+    """
+    wanted = department_name.replace("_", " ").casefold()
+    form = ",.2f" if live else ".2f"
+    return [
+        {
+            "sku": item.sku,
+            "name": item.name,
+            "departmentName": item.department,
+            "priceAtSite": format(item.price / 100, form),
+            "costPerItem": format(item.price / 250, form) if item.department == "Merchandise" else None,
+            "isPromptForPrice": item.department == "Detail",
+            "siteLocation": site.code,
+        }
+        for site in sites
+        if site.code in codes
+        for item in _ITEMS
+        if not wanted or item.department.casefold() == wanted
+    ]

@@ -1,0 +1,90 @@
+"""The parts of a row in wire format: items, tenders, discounts, and who the customer is.
+
+Arguments are whole cents; the wire has dollars.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeAlias
+
+from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, Plan, Product, Promotion, Wash
+
+Row: TypeAlias = dict[str, Any]
+"""A JSON object of the wire: a transaction, or a part of one."""
+
+_LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
+
+
+@cache
+def member_name(member: int) -> str:
+    """The name of a member; the same for the same number."""
+    return f"{FIRST_NAMES[member % len(FIRST_NAMES)]} {LAST_NAMES[member // 3 % len(LAST_NAMES)]}"
+
+
+@cache
+def member_plate(member: int) -> str:
+    """The licence plate of a member; the same for the same number."""
+    letters = f"{_LETTERS[member % 23]}{_LETTERS[member // 23 % 23]}{_LETTERS[member * 7 % 23]}"
+    return f"{letters}{member * 37 % 10_000:04d}"
+
+
+def item(
+    name: str,
+    sku: str,
+    department: str,
+    gross: int,
+    *,
+    discount: int = 0,
+    tax: int = 0,
+    fee: int = 0,
+    quantity: int = 1,
+) -> Row:
+    """Something sold; `gross` is the price of all pieces and includes `fee`, not `tax`."""
+    return {
+        "name": name,
+        "sku": sku,
+        "department": department,
+        "quantity": quantity,
+        "gross": gross / 100,
+        "net": (gross - discount) / 100,
+        "discount": discount / 100,
+        "tax": tax / 100,
+        "additionalFee": fee / 100,
+        "isVoided": False,
+    }
+
+
+def tender(kind: str, sub_type: str | None, amount: int, *, change: int = 0, reference: str | None = None) -> Row:
+    """A payment; `change` is what was handed back, 0 or negative."""
+    return {
+        "tender": kind,
+        "tenderSubType": sub_type,
+        "amount": amount / 100,
+        "change": change / 100,
+        "total": (amount + change) / 100,
+        "referenceNumber": reference,
+        "creditCardLastFour": None,
+        "creditCardExpirationDate": None,
+    }
+
+
+def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str) -> Row:
+    """A reduction of one item. `amount_field`: `discount` in the vendor's document, also `discountAmount` live."""
+    return {
+        "discountName": promotion.name,
+        "discountSku": promotion.sku,
+        "appliedToItemName": item_name,
+        amount_field: cents / 100,
+        "discountCode": promotion.code,
+    }
+
+
+def wash_item(wash: Wash, *, off: int = 0, tax: int = 0, sign: int = 1) -> Row:
+    """One wash, `off` cents cheaper; `sign` -1 for a return."""
+    return item(wash.name, wash.sku, "Wash", wash.price * sign, discount=off, tax=tax, fee=wash.fee * sign)
+
+
+def plan_product(plan: Plan) -> Product:
+    """One month of a plan, as it stands on a receipt."""
+    return Product(plan.name, plan.sku, plan.price, "Recurring Plan")

@@ -1,0 +1,202 @@
+"""DG-02, DG-03, KPIS: the asset `daily_report`: its page, its metadata, when it follows, what it refuses."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.report.daily import made_beside
+
+DAYS = ("2026-03-09", "2026-03-12")
+EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
+
+
+@pytest.fixture
+def landed(pipeline):
+    """Four landed days and the list of sites, whose zones are not the pipeline's."""
+    assert pipeline.run("transactions", days=DAYS).success
+    assert pipeline.run("sites").success
+    return pipeline
+
+
+def page(pipeline, day: str) -> str:
+    return (pipeline.lake.root / "daily_report" / f"date={day}" / "report.html").read_text(encoding="utf-8")
+
+
+def metadata(pipeline, day: str) -> dict[str, object]:
+    """Of the newest materialization of a day."""
+    records = [record for record in pipeline.materializations("daily_report") if record.partition_key == day]
+    return {name: value.value for name, value in records[0].asset_materialization.metadata.items()}
+
+
+def test_a_day_is_a_page_and_a_materialization(landed):
+    """The page is complete in itself; the UI has its headline numbers as a table, its path, and how much was found."""
+    requests = landed.simulator.stats().requests
+
+    assert landed.run("daily_report", days="2026-03-11").success
+
+    text = page(landed, "2026-03-11")
+    assert "Wednesday, March 11, 2026" in text
+    assert "Main Street" in text
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?https?:""", text)
+    assert landed.times_materialized("daily_report") == {"2026-03-11": 1}
+    found = metadata(landed, "2026-03-11")
+    assert found["path"] == str(landed.lake.root / "daily_report" / "date=2026-03-11" / "report.html")
+    assert found["bytes"] == len(text.encode())
+    assert "| Cars |" in found["report"]
+    assert found["errors"] == found["missing_sites"] == 0
+    assert found["has_figures"] is True
+    assert landed.simulator.stats().requests == requests
+
+
+def test_a_range_is_one_run(landed):
+    """One page and one materialization a day."""
+    assert landed.run("daily_report", days=DAYS).success
+
+    assert landed.times_materialized("daily_report") == dict.fromkeys(EACH, 1)
+    assert len({page(landed, day) for day in EACH}) == 4
+
+
+def test_a_day_that_ends_in_the_next_partition_says_so(open_pipeline):
+    """The evening of the last day is not landed: a page that names what is missing, and no figures from half a day."""
+    landed = open_pipeline(midnight_row=True, sites=3)
+    assert landed.run("transactions", days=DAYS).success
+    assert landed.run("daily_report", days="2026-03-12").success
+
+    found = metadata(landed, "2026-03-12")
+    assert found["has_figures"] is False
+    assert found["errors"] == 1
+    assert found["missing_sites"] == 3
+    assert "transactions of 2026-03-13 are not landed" in page(landed, "2026-03-12")
+
+
+def test_a_report_that_is_made_again_has_what_was_landed_since(landed):
+    """The same day, whole now, replaces the page."""
+    assert landed.run("daily_report", days="2026-03-12").success
+    assert landed.run("transactions", days="2026-03-13").success
+    assert landed.run("daily_report", days="2026-03-12").success
+
+    assert metadata(landed, "2026-03-12")["has_figures"] is True
+    assert "not landed" not in page(landed, "2026-03-12").partition("Last 30 days")[0]
+
+
+def test_a_day_that_is_not_landed_is_named(landed):
+    """Nothing of the day is there: a failure with the remedy, and no page."""
+    failure = landed.failure(landed.run("daily_report", days="2026-03-15"))
+
+    assert "transactions: not landed: 2026-03-15; materialize it first" in failure
+    assert not (landed.lake.root / "daily_report").exists()
+
+
+def test_transactions_marts_and_report_in_one_run(pipeline):
+    """What the daily job does: a range, everything downstream; the page is made after the rows it is made of."""
+    assert pipeline.run("transactions", "sites", "site_day_kpis", "daily_report", days=DAYS).success
+
+    assert pipeline.times_materialized("daily_report") == dict.fromkeys(EACH, 1)
+    assert metadata(pipeline, "2026-03-11")["has_figures"] is True
+    assert dg.AssetKey("daily_report") in (
+        build_defs().resolve_job_def("daily_transactions").asset_layer.executable_asset_keys
+    )
+
+
+def test_figures_are_those_of_the_mart(landed):
+    """The report counts the rows itself, with the mart's function: cars of all sites are the same."""
+    assert landed.run("site_day_kpis", "daily_report", days="2026-03-10").success
+
+    mart = landed.lake.read("site_day_kpis", ["2026-03-10"])
+    cars = sum(mart["total_cars"].to_pylist())
+    assert cars > 0
+    assert f"| Cars | {cars} |" in metadata(landed, "2026-03-10")["report"]
+
+
+class Daemon:
+    """Evaluates the condition of the report, tick after tick, in the morning of the 14th."""
+
+    def __init__(self, pipeline) -> None:
+        self._pipeline = pipeline
+        self._cursor = None
+
+    def tick(self) -> list[str]:
+        """Requested days."""
+        result = dg.evaluate_automation_conditions(
+            build_defs(),
+            self._pipeline.instance,
+            asset_selection=dg.AssetSelection.assets("daily_report"),
+            cursor=self._cursor,
+            evaluation_time=datetime(2026, 3, 14, 12, tzinfo=UTC),
+        )
+        self._cursor = result.cursor
+        return sorted(result.get_requested_partitions(dg.AssetKey("daily_report")))
+
+
+def late_row(pipeline, *, hour: int) -> None:
+    """One more row on the 11th, at noon or later in UTC: landed, and counted in the mart of its day."""
+    pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
+    pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, hour, tzinfo=UTC))
+    assert pipeline.run("transactions", days="2026-03-11").success
+    assert pipeline.run("site_day_kpis", days="2026-03-11").success
+
+
+def test_reports_follow_the_marts_of_the_last_days_only(landed):
+    """Four days' marts are made: so are three reports. The oldest is not, so a backfill makes no 365 pages."""
+    daemon = Daemon(landed)
+    assert daemon.tick() == []
+
+    assert landed.run("site_day_kpis", days=DAYS).success
+
+    assert daemon.tick() == EACH[1:]
+    assert daemon.tick() == []  # asked for once, whatever becomes of the run
+    assert landed.run("daily_report", days=(EACH[1], EACH[3])).success
+    assert daemon.tick() == []
+
+
+def test_a_report_follows_other_rows_and_no_others(landed):
+    """Nothing for a mart that is made again of the same rows, or together with its report; one page for a late row."""
+    daemon = Daemon(landed)
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success  # as the daily job does
+    assert daemon.tick() == []
+
+    assert landed.run("site_day_kpis", days=DAYS).success
+    assert daemon.tick() == []
+    late_row(landed, hour=18)
+
+    assert daemon.tick() == ["2026-03-11"]
+    assert landed.run("daily_report", days="2026-03-11").success
+    assert daemon.tick() == []
+
+
+def test_a_mart_that_is_made_while_the_report_is_made_is_followed(landed):
+    """A late row is counted after the report has read and before it says so: its event does not make it handled."""
+    daemon = Daemon(landed)
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
+    late_row(landed, hour=18)
+    assert daemon.tick() == ["2026-03-11"]
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        assert replace(landed, instance=elsewhere).run("daily_report", days="2026-03-11").success
+
+    late_row(landed, hour=19)
+    landed.instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition="2026-03-11"))
+
+    assert daemon.tick() == ["2026-03-11"]
+    assert daemon.tick() == []
+
+
+def test_a_damaged_mart_keeps_no_other_report_from_following(landed):
+    """Garbage in one mart's place is logged; the day beside it is asked for, and a page needs no mart."""
+    assert landed.run("site_day_kpis", days=DAYS).success
+    landed.lake.path("site_day_kpis", "2026-03-11").write_bytes(b"not parquet at all")
+
+    assert Daemon(landed).tick() == ["2026-03-10", "2026-03-12"]
+    assert landed.run("daily_report", days="2026-03-11").success
+    assert made_beside(landed.lake, "2026-03-11") == ""
+
+
+def test_the_lake_of_a_resource_is_the_one_that_is_read(landed, tmp_path):
+    """A lake that is configured elsewhere has nothing landed."""
+    elsewhere = {"lake": LakeResource(data_url=str(tmp_path / "elsewhere"))}
+
+    assert "not landed" in landed.failure(landed.run("daily_report", days="2026-03-11", resources=elsewhere))

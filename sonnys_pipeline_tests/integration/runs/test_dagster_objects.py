@@ -1,0 +1,176 @@
+"""DG-02, DG-05: everything that reads and writes the lake, with the lake on a real S3 server instead of in a folder.
+
+What it costs in requests to the store stands here, too: docs/object-storage.md quotes it.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from sonnys_pipeline.cli import main
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.marts.incremental.inputs import MartInputs
+from sonnys_pipeline.marts.incremental.staleness import stale_days
+from sonnys_pipeline.orchestration.assets.flat_tables import FLAT_TABLES
+from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES
+from sonnys_pipeline.orchestration.partitions import daily_partitions
+from sonnys_pipeline_tests.support.forwarder import Forwarder
+from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, forget_s3_clients, s3_settings
+
+pytestmark = pytest.mark.s3
+logger = logging.getLogger(__name__)
+DAYS = ("2026-03-10", "2026-03-13")
+EACH = ["2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"]
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+
+
+@pytest.fixture
+def seen(s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forwarder]:
+    """The way to the store, which sees what passes."""
+    with Forwarder(s3_server.port) as way:
+        for name, value in s3_settings(way.port).items():
+            monkeypatch.setenv(name, value)
+        forget_s3_clients()
+        yield way
+
+
+@pytest.fixture
+def pipeline(open_pipeline: Callable[..., Any], seen: Forwarder, s3_url: str):
+    """120 rows on each UTC day, landed in a bucket."""
+    return open_pipeline(data_url=f"{s3_url}/lake", sites=2)
+
+
+@pytest.fixture
+def landed(pipeline):
+    """Four days, and the list of sites."""
+    assert pipeline.run("transactions", "sites", days=DAYS).success
+    return pipeline
+
+
+def requests_of(seen: Forwarder) -> Counter[str]:
+    """How many requests of each kind have passed; listings by themselves."""
+    kinds = ("LIST" if "list-type=2" in one.path else one.method for one in seen.requests)
+    found = Counter(kinds)
+    seen.forget()
+    return found
+
+
+def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
+    """Landed whole, with its states, both archives, checks and metadata; what a day more costs is counted."""
+    for day in EACH:
+        assert landed.landed_ids(day) == landed.expected_ids(day)
+    assert landed.lake.partitions("transactions_raw") == EACH
+    assert landed.times_materialized() == dict.fromkeys(EACH, 1)
+    record = landed.record()
+    assert f"{landed.lake.root}/transactions/date=2026-03-10/part-0.parquet" in record
+    assert PASSWORD not in record
+    requests_of(seen)
+    assert landed.run("transactions", days="2026-03-14", selection=dg.AssetSelection.assets(
+        "transactions").without_checks()).success  # fmt: skip
+    found = requests_of(seen)
+    logger.info("a day landed: %s", found)
+    assert found["PUT"] == 4, "rows and states, and the pages of each"
+    assert found.total() <= 24
+
+
+def test_tables_marts_and_the_report_are_made(landed, seen: Forwarder) -> None:
+    """Each as from a folder; what one of each costs is counted."""
+    requests_of(seen)
+    assert landed.run("line_items", "tenders", "discounts", *MARTS, days=DAYS).success
+    for asset in ("line_items", "tenders", "discounts", *MARTS):
+        assert landed.lake.partitions(asset) == EACH
+    cars = landed.lake.read("site_day_kpis", EACH)
+    assert sum(cars["transactions"].to_pylist()) > 100
+    requests_of(seen)
+    assert landed.run("site_day_kpis", days="2026-03-12").success
+    found = requests_of(seen)
+    logger.info("a mart's day: %s", found)
+    assert found["PUT"] == 1
+    assert landed.run("daily_report", days="2026-03-12").success
+    page = landed.lake.page("daily_report", "report.html", partition="2026-03-12")
+    assert page is not None
+    assert b"made beside" in page[-200:]
+    logger.info("a report: %s", requests_of(seen))
+
+
+def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
+    """What the sensor does every half minute: some requests for each asset, however many days there are."""
+    assert landed.run("line_items", *MARTS, days=DAYS).success
+
+    def look() -> list[tuple[str, ...]]:
+        lake = landed.lake.glance()
+        inputs = MartInputs(lake, "UTC")
+        recipes = [table.recipe for table in (*KPI_TABLES, FLAT_TABLES[0])]
+        return [stale_days(lake, inputs, recipe, EACH).days for recipe in recipes]
+
+    assert look() == [()] * 4
+    requests_of(seen)
+    assert look() == [()] * 4
+    found = requests_of(seen)
+    logger.info("a look at four assets: %s", found)
+    assert found["LIST"] <= 7  # states are looked at, too
+    assert found.total() <= 10
+
+
+def test_inputs_come_in_every_form(landed) -> None:
+    """As pandas, a DuckDB relation and a Polars frame, by annotation."""
+    partitions = daily_partitions(Settings.load())
+    expected = len(EACH) * 120
+
+    @dg.asset(partitions_def=partitions)
+    def own(transactions: pd.DataFrame) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"rows": len(transactions)})
+
+    @dg.asset(partitions_def=partitions)
+    def queried(transactions: duckdb.DuckDBPyRelation) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"rows": transactions.aggregate("count(*)").fetchall()[0][0]})
+
+    @dg.asset(partitions_def=partitions)
+    def lazy(transactions: pl.LazyFrame) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"rows": transactions.select(pl.len()).collect().item()})
+
+    assert landed.run(own, queried, lazy, days=DAYS).success
+    for asset in ("own", "queried", "lazy"):
+        (record, *_) = landed.materializations(asset)
+        assert record.asset_materialization.metadata["rows"].value == expected
+
+
+def test_the_command_line_works_on_it(landed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`sonnys report`, `replay` and `doctor`: the page's URL, the same bytes, the rights that are there."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    run = CliRunner().invoke
+    reported = run(main, ["report", "--date", "2026-03-12"])
+    assert reported.exit_code == 0, reported.output
+    assert f"{landed.lake.root}/daily_report/date=2026-03-12/report.html" in reported.stdout
+    before = {day: landed.lake.stamp("transactions", day) for day in EACH}
+    landed.lake.remove("transactions", EACH[0])
+    replayed = run(main, ["replay"])
+    assert replayed.exit_code == 0, replayed.output
+    assert "1 written, 3 as they were" in replayed.stdout
+    assert {day: landed.lake.stamp("transactions", day) for day in EACH} == before
+    assert list((tmp_path / "state" / "locks").iterdir())
+    doctor = run(main, ["doctor"])
+    assert f"{landed.lake.root} takes, gives back, lists and deletes objects" in " ".join(doctor.stdout.split())
+    assert PASSWORD not in doctor.output
+    offline = run(main, ["doctor", "--offline"])
+    assert "not asked (--offline)" in offline.stdout
+
+
+def test_doctor_tells_what_a_store_refuses(landed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket that is not there is a problem with a remedy, and hides no other check."""
+    monkeypatch.setenv("SONNYS_DATA_URL", "s3://no-such-bucket-here/lake")
+    found = CliRunner().invoke(main, ["doctor"])
+    assert found.exit_code == 1
+    said = " ".join(found.stdout.split())
+    assert "no-such-bucket-here" in said
+    assert "bucket does not exist" in said
+    assert "mend what the store names" in said

@@ -1,0 +1,151 @@
+"""Two chains of one operator, each a simulator with an API id, a key and rows of its own, in one code location."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.checks.evaluations import RANGE
+from sonnys_pipeline.simulator import Simulator
+
+NAMES = ("north", "south")
+DAYS = ("2026-03-10", "2026-03-12")
+EACH = ("2026-03-10", "2026-03-11", "2026-03-12")
+MARTS = ("site_day_kpis", "membership_daily")
+#: Stands in each credential, so that tests can look for it where it must not stand.
+SECRET = "that-must-not-show"
+
+
+@dataclass
+class Chains:
+    """The two, and the instance that remembers their runs."""
+
+    simulators: Mapping[str, Simulator]
+    instance: dg.DagsterInstance
+    folder: Path
+    cursor: Any = field(default=None)
+
+    def lake(self, account: str) -> Lake:
+        """Where an account's days land; `all_accounts` has one, too."""
+        return Lake(self.folder / "data" / account)
+
+    def run(
+        self, *keys: str, days: str | tuple[str, str] | None = None, own: Sequence[dg.AssetsDefinition] = ()
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize assets by their keys (`north/transactions`), with their checks, and the test's `own` ones."""
+        defs = build_defs()
+        chosen = [dg.AssetKey(key.split("/")) for key in keys] + [asset.key for asset in own]
+        return dg.materialize(
+            [*(defs.assets or ()), *(defs.asset_checks or ()), *own],
+            selection=dg.AssetSelection.assets(*chosen),
+            resources=dict(defs.resources or {}),
+            instance=self.instance,
+            partition_key=days if isinstance(days, str) else None,
+            tags=dict(zip(RANGE, days, strict=True)) if isinstance(days, tuple) else None,
+            raise_on_error=False,
+        )
+
+    def land(self, *accounts: str, days: tuple[str, str] = DAYS, marts: bool = True) -> None:
+        """The days of accounts, with the marts that are put together."""
+        own = ("transactions", "sites", *(MARTS if marts else ()))
+        assert self.run(*(f"{account}/{asset}" for account in accounts for asset in own), days=days).success
+
+    def tick(self) -> dict[str, list[str]]:
+        """Days that the conditions of marts, and of what stands across accounts, ask for, by asset."""
+        keys = [dg.AssetKey([name, asset]) for name in (*self.simulators, "all_accounts") for asset in MARTS]
+        result = dg.evaluate_automation_conditions(
+            build_defs(),
+            self.instance,
+            asset_selection=dg.AssetSelection.assets(*keys),
+            cursor=self.cursor,
+            evaluation_time=datetime(2026, 3, 20, 12, tzinfo=UTC),
+        )
+        self.cursor = result.cursor
+        asked = {key.to_user_string(): result.get_requested_partitions(key) for key in keys}
+        return {name: sorted(days) for name, days in asked.items() if days}
+
+    def expected_ids(self, account: str, *days: str) -> list[str]:
+        """What UTC days must hold, straight from the account's simulated world, in order of id."""
+        found = []
+        for day in days:
+            start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+            rows = self.simulators[account].world.rows(start, start + timedelta(days=1) - timedelta(milliseconds=1))
+            found += [row["id"] for row in rows]
+        return sorted(found)
+
+    def landed_ids(self, account: str, *days: str) -> list[str]:
+        """What has landed, in order of id, repeated ones included."""
+        return sorted(self.lake(account).read("transactions", days, ["id"])["id"].to_pylist())
+
+    def together(self, day: str, asset: str = "site_day_kpis") -> list[dict[str, Any]]:
+        """Rows of a mart across accounts."""
+        rows: list[dict[str, Any]] = self.lake("all_accounts").read(asset, [day]).drop_columns("date").to_pylist()
+        return rows
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What Dagster's UI says of each failed step, by step."""
+    found = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            own = data.user_failure_data.description if data.user_failure_data else None
+            found[str(event.step_key)] = own or data.error.message
+    return found
+
+
+@pytest.fixture
+def open_chains(
+    start_simulator: Callable[..., Simulator],
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Chains]:
+    """Points the environment at two new simulators (at noon of 2026-03-20), all durations scaled as their clocks are.
+
+    120 rows on each UTC day of the north, 230 in the south; settings given are shared variables, without their prefix.
+    """
+    monkeypatch.chdir(tmp_path)  # no .env from outside
+
+    def open_both(*, speed: float = 50, now: datetime = datetime(2026, 3, 20, 12, tzinfo=UTC), **shared: str) -> Chains:
+        simulators = {
+            name: start_simulator(
+                speed=speed, now=now, rows_per_day=rows, seed=seed, sites=sites, api_id=f"{name}-id-{SECRET}",
+                api_key=f"{name}-key-{SECRET}",
+            )
+            for name, rows, seed, sites in (("north", 120, 7, 2), ("south", 230, 8, 3))
+        }  # fmt: skip
+        config = simulators["north"].config
+        variables = {
+            "ACCOUNTS": ",".join(NAMES),
+            "RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / speed:g}",
+            "POLL_INTERVAL": f"{2 / speed:g}",
+            "JOB_TIMEOUT": f"{300 / speed:g}",
+            "HASH_LIFETIME": f"{config.hash_seconds / speed:g}",
+            "DATA_URL": str(tmp_path / "data"),
+            "STATE_DIR": str(tmp_path / "state"),
+            **shared,
+        }
+        for name, simulator in simulators.items():
+            variables[f"{name.upper()}__API_ID"] = simulator.config.api_id
+            variables[f"{name.upper()}__API_KEY"] = simulator.config.api_key
+            variables[f"{name.upper()}__BASE_URL"] = simulator.base_url
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SONNYS_{name}", value)
+        return Chains(simulators, instance, tmp_path)
+
+    return open_both
+
+
+@pytest.fixture
+def chains(open_chains: Callable[..., Chains]) -> Chains:
+    """Both, with the shared settings' defaults: days are UTC days from the first of January on."""
+    return open_chains()

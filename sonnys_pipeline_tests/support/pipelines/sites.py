@@ -1,0 +1,104 @@
+"""A chain that is read site by site over HTTP, by the executor that the settings make, and what to ask afterwards."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from sonnys_pipeline.backfill.executor import ExecutionResult
+from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.workspace import make_executor, open_job_service, open_lake
+from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.ledger.models import JobMode, RowSpec
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.simulator import Simulator
+
+DAYS = ("2026-03-10", "2026-03-11")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A simulator, and the folder in which its rows land."""
+
+    simulator: Simulator
+    folder: Path
+
+    def settings(self, **own: Any) -> Settings:
+        """All durations scaled as the simulator's clock is; the settings themselves are the product's own."""
+        config = self.simulator.config
+        scale = config.speed
+        return Settings.load(
+            **{
+                "api_id": config.api_id,
+                "api_key": config.api_key,
+                "base_url": self.simulator.base_url,
+                "rate_limit": f"{config.rate_limit}/{config.block_seconds / scale:g}",
+                "poll_interval": 2 / scale,
+                "job_timeout": 300 / scale,
+                "hash_lifetime": config.hash_seconds / scale,
+                "data_url": str(self.folder / "data"),
+                "state_dir": self.folder / "state",
+                **own,
+            }
+        )
+
+    def run(self, days: Sequence[str] = DAYS, *, sites: Sequence[str | None] = (None,), **own: Any) -> ExecutionResult:
+        """A new job of these days, or of these days and sites, executed to its end; a failing day stops no other."""
+        settings = self.settings(**own)
+        with settings.open_client() as client, open_job_service(settings) as jobs:
+            rows = [RowSpec(day, site) for day in days for site in sites]
+            job = jobs.create_job("a job", mode=JobMode.AUTO, rows=rows)
+            executor = make_executor(settings, jobs, client, open_lake(settings), on_error=OnError.CONTINUE)
+            return executor.execute(job.id)
+
+    @contextmanager
+    def ledger(self) -> Iterator[JobService]:
+        """What the runs remember, open while inside."""
+        with open_job_service(self.settings()) as jobs:
+            yield jobs
+
+    @property
+    def lake(self) -> Lake:
+        """Where days land."""
+        return Lake(self.folder / "data")
+
+    def rows_of(self, day: str) -> list[dict[str, Any]]:
+        """What a UTC day has, straight from the simulated world; of sites that no list names, too."""
+        span = Day.of(day)
+        return list(self.simulator.world.rows(span.start, span.end - timedelta(milliseconds=1)))
+
+    def expected(self, days: Sequence[str] = DAYS) -> Counter[str]:
+        """Ids of these days, each once."""
+        return Counter(row["id"] for day in days for row in self.rows_of(day))
+
+    def landed(self, days: Sequence[str] = DAYS, asset: str = "transactions", column: str = "id") -> Counter[str]:
+        """How often each id has landed."""
+        return Counter(self.lake.read(asset, days, [column])[column].to_pylist())
+
+    def with_states(self, days: Sequence[str] = DAYS) -> Counter[str]:
+        """Ids of transactions whose state has landed."""
+        return self.landed(days, "transaction_states", "transaction_id")
+
+    def asked(self, operation: str, path: str = "") -> list[dict[str, str]]:
+        """Parameters of each request of a kind, such as `submit`, to paths that end so."""
+        return [
+            {name: values[0] for name, values in parse_qs(record.query).items()}
+            for record in self.simulator.log
+            if record.operation == operation and record.path.endswith(path)
+        ]
+
+
+def is_midnight(row: dict[str, Any]) -> bool:
+    """Whether a row lies exactly on a UTC midnight."""
+    return bool(row["completeDate"].endswith("T00:00:00.000Z"))
+
+
+def sites_of(chain: Chain) -> list[str]:
+    """Codes of the sites that `/site/list` names, as rows write them."""
+    return [site.code for site in chain.simulator.world.sites if site.code]

@@ -1,0 +1,188 @@
+"""KPIS, DG-03: `sonnys report`: which day it takes, what it prints and where, what it refuses and with which code."""
+
+import json
+import webbrowser
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sonnys_pipeline.cli import main
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline_tests.support.tickets import without_v2
+
+Land = Callable[..., Lake]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The lake of this test, and no `.env` from outside."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path / "data"))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["report", *arguments], prog_name="sonnys")
+
+
+def test_the_default_is_the_last_whole_day(land: Land):
+    """Standard output is the page's path and nothing else; what it says in a sentence is on standard error."""
+    lake = land(10)
+
+    result = run()
+
+    assert result.exit_code == 0
+    path = Path(result.stdout.strip())
+    assert path == lake.root / "daily_report" / "date=2026-03-20" / "report.html"
+    assert path.exists()
+    assert "cars and $" in result.stderr
+
+
+def test_a_day_that_is_asked_for(land: Land):
+    """Another day than the last."""
+    land(10)
+
+    result = run("--date", "2026-03-18")
+
+    assert result.exit_code == 0
+    assert "date=2026-03-18" in result.stdout
+
+
+def test_json_has_the_headline_numbers(land: Land):
+    """One document on standard output: day, path, figures with what they are compared with, findings."""
+    land()
+
+    result = run("--json")
+
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["business_date"] == "2026-03-20"
+    assert document["bytes"] == Path(document["path"]).stat().st_size
+    cars = document["figures"]["cars"]
+    assert cars["value"] > 0
+    assert cars["last_week"] > 0
+    assert (cars["weeks"], cars["unknown"]) == (4, None)
+    assert document["voids"]["voided_items"]["unknown"] is None
+    assert document["sites"] == 4
+    assert document["missing_sites"] == []
+    assert all({"severity", "text"} == set(finding) for finding in document["findings"])
+
+
+def test_json_has_null_and_the_reason_where_nothing_is_known(land: Land):
+    """Rows as they come live, without states: null, never 0."""
+    lake = land(10)
+    for day in lake.partitions("transactions"):
+        lake.land("transactions", without_v2(lake.read("transactions", [day]).drop_columns("date")), partition=day)
+
+    result = run("--json")
+
+    document = json.loads(result.stdout)
+    for found in (
+        document["figures"]["net_cars"], document["figures"]["net_sales"], document["voids"]["voided_transactions"],
+        document["voids"]["unsettled"],
+    ):  # fmt: skip
+        assert found["value"] is None
+        assert "transaction_status: no row of this day has it" in found["unknown"]
+    assert "Not known: transaction_status" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("2026-13-01", "not a day"), ("yesterday", "YYYY-MM-DD"), ("2999-01-01", "has not begun")]
+)
+def test_a_date_that_is_none_is_wrong_usage(land: Land, given: str, said: str):
+    """Exit code 2, one line, nothing on standard output."""
+    land(3)
+
+    result = run("--date", given)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [("2026-03-25", "--partition-range 2026-03-25...2026-03-26"), ("2026-03-10", "--partition 2026-03-10")],
+)
+def test_a_day_that_is_not_landed_names_the_command(land: Land, given: str, command: str):
+    """Exit code 1, one line with the partitions that are missing and what to type; no page."""
+    lake = land(11)
+
+    result = run("--date", given)
+
+    assert result.exit_code == 1
+    assert f"dagster asset materialize -m sonnys_pipeline.definitions --select transactions {command}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (lake.root / "daily_report").exists()
+
+
+def test_a_day_that_is_not_over_names_no_command(land: Land):
+    """Today cannot be landed yet: there is nothing to type but to wait."""
+    land(3)
+
+    result = run("--date", f"{datetime.now(UTC):%Y-%m-%d}")
+
+    assert result.exit_code == 1
+    assert "is not over; try again then" in result.stderr
+    assert "dagster" not in result.stderr
+
+
+def test_an_empty_lake_names_the_command(tmp_path: Path):
+    """Nothing is landed at all."""
+    result = run()
+
+    assert result.exit_code == 1
+    assert str(tmp_path / "data") in result.stderr
+    assert "dagster asset materialize" in result.stderr
+
+
+def test_open_shows_the_page(land: Land, monkeypatch: pytest.MonkeyPatch):
+    """The browser of the machine gets the page's address."""
+    lake = land(3)
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: shown.append(address) or True)
+
+    assert run("--open").exit_code == 0
+    assert shown == [(lake.root / "daily_report" / "date=2026-03-20" / "report.html").as_uri()]
+
+
+def test_without_a_browser_the_page_is_still_made(land: Land, monkeypatch: pytest.MonkeyPatch):
+    """A server has none: the message says so, the path is printed, and the command has done its work."""
+    land(3)
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+
+    result = run("--open")
+
+    assert result.exit_code == 0
+    assert "no browser on this machine" in result.stderr
+    assert Path(result.stdout.strip()).exists()
+
+
+def test_a_lake_that_cannot_be_written_is_one_line(land: Land):
+    """A file lies where the folder of reports should be."""
+    lake = land(3)
+    (lake.root / "daily_report").write_text("in the way")
+
+    result = run()
+
+    assert result.exit_code == 1
+    assert "cannot write" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-02", "1999-12-31", "2026-01-01"])
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_a_day_long_ago_is_refused(land: Land, day: str, with_rows: bool):
+    """However long ago: one line, no calendar is exceeded."""
+    if with_rows:
+        land(10)
+
+    result = run("--date", day)
+
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code in {1, 2}
+    (line,) = result.stderr.splitlines()
+    assert day in line

@@ -1,0 +1,287 @@
+"""BM-09, LJ-09: failures and failed checks become one readable message each: once, and without secrets."""
+
+import html
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster_shared.error import SerializableErrorInfo
+
+from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.orchestration.automation.alerts import DeliveryError, alerts_sensor, webhook
+from sonnys_pipeline.orchestration.automation.messages import together
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance in memory."""
+    with dg.DagsterInstance.ephemeral() as memory:
+        yield memory
+
+
+class Inbox:
+    """Takes messages, or refuses the first ones."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.messages: list[str] = []
+
+    def __call__(self, message: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise DeliveryError("the webhook answered 503")
+        self.messages.append(message)
+
+
+class Listener:
+    """The sensor, look after look, as the daemon calls it."""
+
+    def __init__(self, instance: dg.DagsterInstance, inbox: Inbox | None) -> None:
+        self._instance, self._cursor = instance, None
+        self._sensor = alerts_sensor(lambda: inbox)
+        self.look()
+
+    def look(self) -> str:
+        """What the sensor says of its look."""
+        with dg.build_sensor_context(self._instance, cursor=self._cursor) as context:
+            result = self._sensor.evaluate_tick(context)
+        self._cursor = result.cursor
+        return result.skip_message or ""
+
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-03-01"))
+def rows(context: dg.AssetExecutionContext) -> None:
+    """Fails on the tenth."""
+    if context.partition_key == "2026-03-10":
+        raise dg.Failure("2026-03-10 was not landed: ServerError: 503; run it again when the API works")
+
+
+@dg.asset_check(asset=rows)
+def sound() -> dg.AssetCheckResult:
+    """Never is."""
+    return dg.AssetCheckResult(
+        passed=False, severity=dg.AssetCheckSeverity.WARN, description="2026-03-11: 2 ids are odd: 876:1, 877:1"
+    )
+
+
+def run(instance: dg.DagsterInstance, day: str, *checks: dg.AssetChecksDefinition) -> dg.ExecuteInProcessResult:
+    return dg.materialize([rows, *checks], partition_key=day, instance=instance, raise_on_error=False)
+
+
+def test_a_failed_run_is_told_once(instance):
+    """The message names assets, day, reason, remedy and run; the next look has nothing to tell."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    failed = run(instance, "2026-03-10")
+
+    assert "1 thing told" in listener.look()
+    assert "nothing" in listener.look()
+
+    (message,) = inbox.messages
+    assert "2026-03-10 failed" in message
+    assert "2026-03-10 was not landed: ServerError: 503; run it again" in message
+    assert f"/runs/{failed.run_id}" in message
+    assert message.count("was not landed") == 1
+
+
+def test_a_run_that_succeeds_with_a_failed_check_is_told(instance):
+    """A check that only warns: its name, severity and the ids that it names are in the message."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    assert run(instance, "2026-03-11", sound).success
+
+    listener.look()
+
+    (message,) = inbox.messages
+    assert "rows.sound (WARN)" in message
+    assert "876:1, 877:1" in message
+    assert "2026-03-11 succeeded" in message
+
+
+def test_a_good_run_is_not_told(instance):
+    """Silence means that all is well."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    assert run(instance, "2026-03-12").success
+
+    assert "nothing" in listener.look()
+    assert inbox.messages == []
+
+
+def test_what_ended_before_is_history(instance):
+    """A sensor that is switched on for the first time does not retell the past."""
+    run(instance, "2026-03-10")
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+
+    listener.look()
+
+    assert inbox.messages == []
+
+
+def test_what_was_not_delivered_is_tried_again_in_order(instance):
+    """Two refusals: neither of two messages is lost, none comes twice, the older one first."""
+    inbox = Inbox(refusals=2)
+    listener = Listener(instance, inbox)
+    first = run(instance, "2026-03-10")
+    second = run(instance, "2026-03-11", sound)
+
+    assert "not delivered" in listener.look()
+    assert "not delivered" in listener.look()
+    assert inbox.messages == []
+    assert "2 things told in one message" in listener.look()
+
+    (message,) = inbox.messages
+    assert 0 < message.index(first.run_id) < message.index(second.run_id)
+
+
+def test_a_finding_that_stays_is_told_once(instance):
+    """The same check finds the same again: no news. It passes, and finds it once more: news."""
+    inbox, state = Inbox(), {"passed": False}
+
+    @dg.asset_check(asset=rows, name="sound")
+    def changing() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=state["passed"], description="2 ids are odd")
+
+    listener = Listener(instance, inbox)
+    for passed, told in ((False, 1), (False, 1), (True, 1), (False, 2)):
+        state["passed"] = passed
+        run(instance, "2026-03-12", changing)
+        listener.look()
+        assert len(inbox.messages) == told
+
+
+def test_a_long_look_is_one_message_that_a_chat_takes(instance):
+    """Ten runs ended since the last look: one message of bounded length, which counts what finds no room."""
+    text = together([f"run {number} " + "x" * 1000 for number in range(10)])
+
+    assert len(text) < 4000
+    assert "and 7 more: see /runs" in text
+
+
+def test_a_backfill_that_dagster_gave_up_is_told(instance):
+    """It ended without a run that would have told; with Dagster's reason."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    error = SerializableErrorInfo("CodeLocationGone: not there", [], None)
+    given_up = PartitionBackfill(
+        "backfill", BulkActionStatus.FAILED, from_failure=False, tags={}, backfill_timestamp=1.0, error=error,
+        backfill_end_timestamp=2.0,
+    )  # fmt: skip
+    instance.add_backfill(given_up)
+
+    listener.look()
+    listener.look()
+
+    (message,) = inbox.messages
+    assert "CodeLocationGone: not there" in message
+    assert "/runs/b/backfill" in message
+
+
+def test_a_message_that_is_never_taken_does_not_hold_up_the_others(instance, monkeypatch):
+    """After its attempts are used up, the next message gets its turn."""
+    monkeypatch.setattr("sonnys_pipeline.orchestration.automation.alerts._MOST_ATTEMPTS", 3)
+    inbox = Inbox(refusals=3)
+    listener = Listener(instance, inbox)
+    run(instance, "2026-03-10")
+    second = run(instance, "2026-03-11", sound)
+
+    for _ in range(3):
+        listener.look()
+
+    (message,) = inbox.messages
+    assert second.run_id in message
+
+
+def test_without_a_webhook_the_log_is_told(instance, capfd):
+    """No address is set: the message stands in the sensor's log."""
+    listener = Listener(instance, None)
+    run(instance, "2026-03-10")
+
+    assert "1 thing told" in listener.look()
+    assert "run it again when the API works" in "".join(capfd.readouterr())
+
+
+@pytest.fixture
+def server() -> Iterator[http.server.HTTPServer]:
+    """A server on loopback that keeps what is posted, and answers with the status in the path."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.posts.append((self.headers["Content-Type"], json.loads(body)))
+            self.send_response(int(self.path.rpartition("/")[2]))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    found = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    found.posts = []
+    thread = threading.Thread(target=found.serve_forever)
+    thread.start()
+    yield found
+    found.shutdown()
+    thread.join()
+    found.server_close()
+
+
+def test_a_webhook_gets_the_text_as_json(server):
+    """`{"text": …}`, in UTF-8."""
+    webhook(f"http://127.0.0.1:{server.server_port}/200")("Fünf Tage fehlen")
+
+    assert server.posts == [("application/json", {"text": "Fünf Tage fehlen"})]
+
+
+def test_a_message_has_no_markup_of_chats(server):
+    """Nobody is called, and no link hides behind a text, whatever a server wrote into what is told."""
+    told = "<!channel> <https://evil.test|Dagster> @here [Dagster](https://evil.test) me@example.test R&D"
+    webhook(f"http://127.0.0.1:{server.server_port}/200")(told)
+
+    ((_, posted),) = server.posts
+    text = posted["text"]
+    assert not re.search(r"[<>]|@\w|\]\(|://", text)
+    assert text.startswith("&lt;!channel&gt; &lt;https:")
+    assert html.unescape(text).replace("\u200b", "") == told
+
+
+@pytest.mark.parametrize("status", [302, 404, 503])
+def test_a_webhook_that_refuses_is_no_delivery(server, status):
+    """The error says the status, and not the address: whoever knows that can post."""
+    with pytest.raises(DeliveryError, match=str(status)) as refused:
+        webhook(f"http://127.0.0.1:{server.server_port}/part-that-must-not-show/{status}")("text")
+
+    assert "must-not-show" not in repr(refused.value)
+
+
+def test_a_webhook_that_is_not_there_is_no_delivery():
+    """Nobody listens: neither the error nor what caused it has the address."""
+    with pytest.raises(DeliveryError) as refused:
+        webhook("http://127.0.0.1:9/part-that-must-not-show")("text")
+
+    assert "must-not-show" not in repr(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("url", ["http://example.com/part-that-must-not-show", "part-that-must-not-show", "https://"])
+def test_an_address_that_cannot_be_used_is_refused_without_being_shown(url):
+    """Plain http to another machine, or no address at all: the variable is named, its value is not."""
+    with pytest.raises(SettingsError, match="SONNYS_WEBHOOK_URL") as refused:
+        Settings.load(webhook_url=url)
+
+    assert "must-not-show" not in str(refused.value)
+
+
+def test_the_address_is_masked():
+    """Https anywhere, http on this machine; no rendering of the settings shows it."""
+    for url in ("https://hooks.example.com/part-that-must-not-show", "http://127.0.0.1:1/part-that-must-not-show"):
+        settings = Settings.load(webhook_url=url)
+        assert settings.webhook_url.get_secret_value() == url
+        assert "must-not-show" not in repr(settings)

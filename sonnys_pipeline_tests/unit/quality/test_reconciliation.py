@@ -1,0 +1,39 @@
+"""KPIS, "offer a reconciliation check": landed rows beside the API's own lists."""
+
+from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
+from sonnys_pipeline.quality.result import Finding
+from sonnys_pipeline_tests.support.tickets import line, rows, ticket
+
+NOON = "2026-03-10T17:00:00Z"
+
+
+def test_the_same_ids_in_any_order() -> None:
+    """No difference; nor on a day without any."""
+    assert ids_apart(["1:1", "2:1"], ["2:1", "1:1"]) == Finding(2)
+    assert ids_apart([], []) == Finding(0)
+
+
+def test_ids_that_only_one_side_has() -> None:
+    """Both directions are told apart: a row that we lack, and one that the API no longer lists."""
+    assert ids_apart(["1:1", "2:1"], ["2:1", "3:1"]).problems == (
+        "listed by the API and not landed: 1 id: 3:1",
+        "landed and not listed by the API: 1 id: 1:1",
+    )
+
+
+def test_washes_on_which_both_agree() -> None:
+    """An unvoided wash item, and a place in the API's list."""
+    tickets = rows(ticket(1, NOON), ticket(2, NOON, items=[line("Merchandise")]))
+    assert wash_disagreements(tickets, ["1:1"]) == Finding(2)
+
+
+def test_washes_on_which_we_disagree() -> None:
+    """Ours alone, theirs alone, and theirs that is not landed."""
+    tickets = rows(ticket(1, NOON), ticket(2, NOON, items=[line(isVoided=True)]), ticket(3, NOON))
+    found = wash_disagreements(tickets, ["2:1", "3:1", "9:1"])
+    assert (found.checked, found.count) == (4, 3)
+    assert found.problems == (
+        "a wash by its items, and not in the API's list: 1 id: 1:1",
+        "in the API's list of washes, without an unvoided wash item: 1 id: 2:1",
+        "in the API's list of washes, and not landed: 1 id: 9:1",
+    )
