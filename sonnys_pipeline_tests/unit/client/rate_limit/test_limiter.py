@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonnys_pipeline.client import RequestBudget, RequestRate
+from sonnys_pipeline.client.rate_limit import local as budget_local
 from sonnys_pipeline.client.rate_limit import postgres as budget_postgres
 from sonnys_pipeline.client.rate_limit import redis as budget_redis
 from sonnys_pipeline.client.rate_limit import store as budget_stores
@@ -46,7 +47,8 @@ class Timeline:
     def now(self, value: int) -> None:
         self._elapsed += value - self._now
         self._now = value
-        self._monkeypatch.setattr(budget_stores, "elapsed_ms", lambda: self._elapsed)
+        for module in (budget_stores, budget_local):
+            self._monkeypatch.setattr(module, "elapsed_ms", lambda: self._elapsed)
         self._monkeypatch.setattr(budget_postgres, "CLOCK", f"{value}::bigint")
         self._monkeypatch.setattr(budget_redis, "CLOCK", f"local now = {value}")
 
@@ -70,7 +72,7 @@ class Timeline:
 @pytest.fixture
 def timeline(monkeypatch: pytest.MonkeyPatch) -> Timeline:
     timeline = Timeline(monkeypatch)
-    for kind in (budget_stores.LogStore, budget_postgres.PostgresStore, budget_redis.RedisStore):
+    for kind in (budget_local.LogStore, budget_postgres.PostgresStore, budget_redis.RedisStore):
         monkeypatch.setattr(kind, "take", written_down(timeline, kind.take))
     return timeline
 
@@ -105,9 +107,9 @@ def open_budget(
         opened.append(budget)
         return budget
 
-    budget_stores._memory.clear()
+    budget_local._memory.clear()
     yield open_one
-    budget_stores._memory.clear()
+    budget_local._memory.clear()
     for budget in opened:
         budget.close()
 
@@ -142,7 +144,7 @@ def test_never_more_than_the_rate_in_any_span(
 ) -> None:
     """However requests bunch up or spread out: no span of `seconds` has more than `requests` departures."""
     timeline.departures.clear()
-    budget_stores._memory.clear()
+    budget_local._memory.clear()
     budget = open_budget("memory", f"{requests}/{seconds}")
     for gap in gaps:
         timeline.now += gap
@@ -237,7 +239,7 @@ def test_the_store_outlives_its_users(open_budget: Callable[..., RequestBudget],
 def entries(budget: RequestBudget) -> int:
     """All that a store holds of an account, however old."""
     store: Any = budget._store
-    if isinstance(store, budget_stores.LogStore):
+    if isinstance(store, budget_local.LogStore):
         return int(store.departures.bucket.count())
     if isinstance(store, budget_redis.RedisStore):
         return int(store._client.zcard(store._keys[0]))
