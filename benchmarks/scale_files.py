@@ -96,7 +96,7 @@ class FilesFigures:
 
     Attributes:
         sites, days: of the lake.
-        look_seconds: of `marts_follow` at one mart, every 30 s, when nothing has changed.
+        look_seconds: of `marts_auto_materialize` at one mart, every 30 s, when nothing has changed.
         watch_seconds: of the question which days are not landed.
         kpi_read_seconds: of reading a mart of all days as one table, and its rows.
         kpi_rows: of it.
@@ -232,7 +232,7 @@ def _client() -> SonnysClient:
 
 
 def land_small_day(lake: Lake, key: str, sites: int) -> None:
-    """A day of one row a site, with the facts of a day of 4,000 load jobs, as a footer has them at this scale."""
+    """A day of one row a site, with the metadata of a day of 4,000 load jobs, as a footer has them at this scale."""
     day = Day.of(key)
     rows = [
         {
@@ -245,9 +245,9 @@ def land_small_day(lake: Lake, key: str, sites: int) -> None:
     hashes = [f"{number:032x}" for number in range(sites * 8)]
     windows = [{"start": f"{day.start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{day.end:%Y-%m-%dT%H:%M:%SZ}", "site": None,
                 "total": sites, "cut_off": 0, "hashes": hashes}]  # fmt: skip
-    facts = {"account": _ACCOUNT, "site_code": "", "timezone": "UTC", "windows": orjson.dumps(windows).decode(),
+    metadata = {"account": _ACCOUNT, "site_code": "", "timezone": "UTC", "windows": orjson.dumps(windows).decode(),
              "sites": "null", "superseded": "0", "loaded_at": day.end.isoformat()}  # fmt: skip
-    lake.land(ASSET, pa.Table.from_arrays(columns, schema=TRANSACTIONS), partition=key, facts=facts)
+    lake.land(ASSET, pa.Table.from_arrays(columns, schema=TRANSACTIONS), partition=key, metadata=metadata)
 
 
 _PLAIN: dict[pa.DataType, Any] = {pa.string(): "Sale", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
@@ -261,7 +261,7 @@ def _column(field: pa.Field, rows: list[dict[str, Any]]) -> pa.Array:
 
 def look_at_files(sites: int, days: int) -> FilesFigures:
     """Compute a mart of so many days, and look at it as the automation does; called in a fresh process."""
-    from sonnys_pipeline.marts.incremental.inputs import MartInputs, facts_of  # noqa: PLC0415 - brings Dagster along
+    from sonnys_pipeline.marts.incremental.inputs import MartInputs, metadata_of  # noqa: PLC0415 - brings Dagster along
     from sonnys_pipeline.marts.incremental.staleness import stale_days  # noqa: PLC0415
     from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES  # noqa: PLC0415
     from sonnys_pipeline.orchestration.checks.all_days import not_landed  # noqa: PLC0415
@@ -280,8 +280,8 @@ def look_at_files(sites: int, days: int) -> FilesFigures:
         for at, (key, partitions) in enumerate(read_from.items()):
             rows = mart.table.slice(at * len(mart.table) // days, len(mart.table) // days)
             rows = rows.set_column(1, "business_date", pa.repeat(pa.scalar(date.fromisoformat(key)), len(rows)))
-            facts = facts_of("", inputs.remembered(table.recipe, partitions))
-            lake.land(table.recipe.asset, rows, partition=key, facts=facts)
+            metadata = metadata_of("", inputs.remembered(table.recipe, partitions))
+            lake.land(table.recipe.asset, rows, partition=key, metadata=metadata)
         started = time.perf_counter()
         found = stale_days(lake, MartInputs(lake, "UTC"), table.recipe, keys)
         looked = time.perf_counter()

@@ -34,7 +34,7 @@ from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
-from sonnys_pipeline.landing.states import landed_facts
+from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.ledger.models import JobMode, JobRow, JobStatus, RowStatus
 from sonnys_pipeline.ledger.service import JobService
@@ -191,7 +191,7 @@ class BatchExecutor:
             source = self._options.source
             if result.successful and self._options.lands_sites:
                 ensure_sites(
-                    self._lake, self._jobs, self._client, source.account, is_narrowed=bool(source.site_code)
+                    self._lake, self._jobs, self._client, source.api_id_digest, is_narrowed=bool(source.site_code)
                 )  # fmt: skip
             self._remove_expired_archives()
             return result
@@ -222,7 +222,10 @@ class BatchExecutor:
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
         """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
-        account, seconds = self._options.source.account, self._jobs.recall(self._options.source.account, JOB_SECONDS)
+        account, seconds = (
+            self._options.source.api_id_digest,
+            self._jobs.recall(self._options.source.api_id_digest, JOB_SECONDS),
+        )
         return Loader(
             self._client.unpaced(),
             self._client.budget,
@@ -258,7 +261,7 @@ class BatchExecutor:
 
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
-            return bool(landed_facts(self._lake, row.day))
+            return bool(landed_metadata(self._lake, row.day))
         return is_landed(self._lake, row.day, row.site)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
@@ -355,7 +358,7 @@ def sites_for(
     return account_sites(
         jobs,
         client,
-        options.source.account,
+        options.source.api_id_digest,
         load_by=options.load_by,
         site_code=options.source.site_code,
         as_kept=as_kept,
@@ -367,7 +370,7 @@ def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions, sites: 
     source, privacy, loader = options.source, options.privacy, options.loader
     pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
     return Scope(
-        source.account,
+        source.api_id_digest,
         client.base_url,
         source.site_code,
         options.timezone,

@@ -177,7 +177,7 @@ class JobRun(LoadObserver):
         seconds = self._loader.job_seconds
         if seconds is not None:
             with suppress(LedgerError):
-                self._jobs.remember(self._options.source.account, JOB_SECONDS, round(seconds, 3))
+                self._jobs.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures of this run so far."""
@@ -204,12 +204,12 @@ class JobRun(LoadObserver):
     def learned(self, name: str, value: object) -> None:
         """Remember it, and say it once."""
         logger.warning("learned of this API: %s is %s; remembered for the next runs", name, value)
-        self._jobs.remember(self._options.source.account, name, value)
+        self._jobs.remember(self._options.source.api_id_digest, name, value)
 
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
         """Days that are begun from now on are read for the new sites, too."""
         logger.warning("%s: the API lists sites that were not there before, and they are read: %s", day, ", ".join(new))
-        keep_sites(self._jobs, self._options.source.account, sites)
+        keep_sites(self._jobs, self._options.source.api_id_digest, sites)
         self._sites = sites_of(sites)
 
     def _requests(self) -> Iterator[DayRequest]:
@@ -307,7 +307,7 @@ class JobRun(LoadObserver):
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
             # It refuses load jobs that name no site, today's and every other day's.
-            self._jobs.remember(self._options.source.account, LOAD_JOB_NEEDS_SITE, True)
+            self._jobs.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
             return f"{row.day}: this key needs each load job to name a site; set SONNYS_LOAD_BY=site"
         if isinstance(error, AuthError):
             return f"{row.day}: the API refuses the credentials; every other day would fail, too"

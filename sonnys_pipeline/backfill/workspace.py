@@ -100,7 +100,7 @@ def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
             states=settings.states,
             most_rows=settings.most_rows,
         ),
-        source=Source(settings.account, settings.site_code or ""),
+        source=Source(settings.api_id_digest, settings.site_code or ""),
         on_error=on_error,
         privacy=privacy_of(settings),
         keeps_pages=settings.archive == "keep",

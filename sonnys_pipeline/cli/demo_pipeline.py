@@ -162,7 +162,7 @@ def report(folder: Path, environment: Mapping[str, str], day: str) -> Path:
 
 
 def _landed(lake: Lake, day: str, *, is_whole: bool = True) -> DemoDay:
-    windows = json.loads(lake.facts("transactions", day)["windows"])
+    windows = json.loads(lake.metadata("transactions", day)["windows"])
     counted = lake.read("site_day_kpis", [day], ["total_cars", "sales"]).to_pylist() if is_whole else []
     return DemoDay(
         day=day,

@@ -138,7 +138,7 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     if read.lacking("data_url") or (offline and is_url(url)):
         return None
     try:
-        lake = Lake(url).glance()
+        lake = Lake(url).snapshot()
         lake.hurry()
         lake.partitions(ASSET)
     except LakeError:

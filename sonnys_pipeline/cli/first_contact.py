@@ -87,7 +87,7 @@ def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
             path = write_file(told, settings.prepared_state_dir(), at)
         except OSError as error:
             refuse(f"the state folder cannot be written ({error.strerror}); free space, or name another one", FAILED)
-        remember(jobs, settings.account, answers, found)
+        remember(jobs, settings.api_id_digest, answers, found)
     if not found.knows_anything:
         why = next(iter(found.failures.values()), "")
         refuse(f"the API answered no question ({why}); `sonnys doctor` looks at the way there", FAILED)

@@ -37,7 +37,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
     from sonnys_pipeline.backfill.preview import days_between
     from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
-    from sonnys_pipeline.cli.report_to_dagster import dagster_document, dagster_told
+    from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.archive import ARCHIVE
     from sonnys_pipeline.landing.replay import Outcome
     from sonnys_pipeline.landing.replay import replay as make_again
@@ -57,7 +57,10 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
         if not archived and not (start and end):
             refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")
         days = [spec.day for spec in days_between(start or archived[0], end or archived[-1])]
-        with dagster_told(lake, command_line(), settings.account_name) as dagster, graceful(stopped.append) as signals:
+        with (
+            report_to_dagster(lake, command_line(), settings.account_name) as dagster,
+            graceful(stopped.append) as signals,
+        ):
             started = time.perf_counter()
             for day in make_again(lake, days, privacy_of(settings), is_stopped=lambda: bool(stopped)):
                 done.append(day)
@@ -85,13 +88,13 @@ def _rezone(*, as_json: bool) -> None:
     """Cut landed days at the midnights of the zone that is set, and tell Dagster."""
     from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
-    from sonnys_pipeline.cli.report_to_dagster import dagster_document, dagster_told
+    from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.rezone import rezone
 
     with one_line_errors():
         settings = load_settings()
         lake = open_lake(settings)
-        with dagster_told(lake, command_line(), settings.account_name) as dagster:
+        with report_to_dagster(lake, command_line(), settings.account_name) as dagster:
             done = rezone(lake, settings.timezone, privacy_of(settings))
             if dagster is not None:
                 for day in done.landed:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def dagster_told(lake: Lake, source: str, account: str | None = None) -> Iterator[RunlessDays | None]:
+def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> Iterator[RunlessDays | None]:
     """What tells Dagster of landed days, of an account, naming `source`; nothing where there is no instance to tell."""
     if not os.environ.get("DAGSTER_HOME"):  # asked here already: importing Dagster takes seconds
         messages.print(

@@ -33,7 +33,7 @@ from sonnys_pipeline.client.models import (
 )
 from sonnys_pipeline.client.rate_limit.limiter import RequestBudget, RequestRate
 from sonnys_pipeline.client.sites import Sites
-from sonnys_pipeline.client.transactions import JobData, JobPage, JobStatus, Transactions
+from sonnys_pipeline.client.transactions import JobData, JobPage, LoadJobStatus, Transactions
 
 __all__ = [
     "PRODUCTION_URL",
@@ -48,8 +48,8 @@ __all__ = [
     "JobData",
     "JobFailedError",
     "JobPage",
-    "JobStatus",
     "LineItem",
+    "LoadJobStatus",
     "NotFoundError",
     "OversizeError",
     "RateLimitError",

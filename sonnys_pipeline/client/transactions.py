@@ -46,7 +46,7 @@ _PENDING = "pending"
 _LONGEST_HASH = 200
 
 
-class JobStatus(StrEnum):
+class LoadJobStatus(StrEnum):
     """What the API says of a load job; exactly these three (contract, "Batch jobs"), and `pending` (L18): working."""
 
     WORKING = "working"  # not ready: ask again later
@@ -67,7 +67,7 @@ class JobData:
     """
 
     job_hash: str
-    status: JobStatus
+    status: LoadJobStatus
     rows: Sequence[Mapping[str, Any]]
     total: int
     body: Mapping[str, Any]
@@ -82,13 +82,13 @@ class JobData:
         """
         try:
             said = data.get("status", "")
-            status = JobStatus.WORKING if said == _PENDING else JobStatus(said)
+            status = LoadJobStatus.WORKING if said == _PENDING else LoadJobStatus(said)
         except ValueError:
             raise UnknownJobStatusError(
                 f"load job {job_hash}: status {word(data.get('status'))!r} is none of working, pass, fail; "
                 "the API has changed: nothing was read from it"
             ) from None
-        if status is not JobStatus.PASS:
+        if status is not LoadJobStatus.PASS:
             return cls(job_hash, status, (), 0, data)
         where = f"load job {job_hash}"
         rows = found_rows(data, "data", where)
@@ -293,9 +293,9 @@ class Transactions(Resource):
         """Poll one job until it passes (LJ-03): the deadline is looked at after each poll."""
         while True:
             data = self.get_job_data(job_hash)
-            if data.status is JobStatus.PASS:
+            if data.status is LoadJobStatus.PASS:
                 return data
-            if data.status is JobStatus.FAIL:
+            if data.status is LoadJobStatus.FAIL:
                 raise JobFailedError(job_hash, params, data.body)
             if time.monotonic() >= deadline:
                 raise APITimeoutError(

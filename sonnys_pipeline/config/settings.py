@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import NoDecode
 
 from sonnys_pipeline.client import PRODUCTION_URL, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.client.rate_limit.limiter import account_digest
+from sonnys_pipeline.client.rate_limit.limiter import api_id_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 from sonnys_pipeline.config.environment import EnvFileError, EnvironmentSettings, SettingsError
 from sonnys_pipeline.config.key_strength import key_bits
@@ -227,9 +227,9 @@ class Settings(EnvironmentSettings):
             ) from error
 
     @property
-    def account(self) -> str:
+    def api_id_digest(self) -> str:
         """A digest that stands for the API id."""
-        return account_digest(self.api_id.get_secret_value())
+        return api_id_digest(self.api_id.get_secret_value())
 
     def open_client(self) -> SonnysClient:
         """A client; close it, or use it as a context manager.

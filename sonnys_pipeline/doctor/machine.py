@@ -282,23 +282,23 @@ def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[st
     subject = "source"
     if lake is None or not landed:
         return Finding(subject, State.OK, "none yet")
-    asked = {"account": settings.account, "site_code": settings.site_code or "", "timezone": settings.timezone}
+    asked = {"account": settings.api_id_digest, "site_code": settings.site_code or "", "timezone": settings.timezone}
     if not settings.api_id.get_secret_value():  # nobody's days are not another's
         del asked["account"]
     variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
     # The oldest and the newest: whoever changed a setting has landed days before and after it.
     for day in dict.fromkeys((landed[0], landed[-1])):
         try:
-            facts = lake.facts(ASSET, day)
+            metadata = lake.metadata(ASSET, day)
         except LakeError as error:
             return Finding(subject, State.PROBLEM, str(error), "look at all files with: sonnys doctor --deep")
-        differing = [name for name, value in asked.items() if facts.get(name, value) != value]
+        differing = [name for name, value in asked.items() if metadata.get(name, value) != value]
         if differing == ["timezone"]:
             return Finding(
                 subject,
                 State.PROBLEM,
-                f"{day} begins at midnight in {facts['timezone']}, and SONNYS_TIMEZONE is {settings.timezone}",
-                f"set SONNYS_TIMEZONE={facts['timezone']}, or cut the landed days anew: sonnys replay --rezone",
+                f"{day} begins at midnight in {metadata['timezone']}, and SONNYS_TIMEZONE is {settings.timezone}",
+                f"set SONNYS_TIMEZONE={metadata['timezone']}, or cut the landed days anew: sonnys replay --rezone",
             )
         if differing:
             named = " and ".join(settings.variable(variables[name]) for name in differing)

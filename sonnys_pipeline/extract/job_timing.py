@@ -26,7 +26,7 @@ class JobTimes:
     that took it for the job's time would wait longer and longer.
 
     Attributes:
-        ripe_age: seconds after submission at which a poll most likely passes.
+        expected_ready_age: seconds after submission at which a poll most likely passes.
         proven: whether any job has passed yet; until then one scout at a time is polled, and the guess grows faster.
     """
 
@@ -37,22 +37,22 @@ class JobTimes:
             first_guess: seconds; a poll interval is a good one.
             longest: seconds; no job is given more time than this.
         """
-        self.ripe_age = min(first_guess, longest)
+        self.expected_ready_age = min(first_guess, longest)
         self.proven = False
         self._shortest = first_guess / 20
         self._longest = longest
 
     def was_working(self, age: float) -> None:
         """A job was not ready at this age, in seconds."""
-        if age >= self.ripe_age * _NEARLY:
+        if age >= self.expected_ready_age * _NEARLY:
             growth = _GROW if self.proven else _GROW_UNPROVEN
-            self.ripe_age = min(max(self.ripe_age, age) * growth, self._longest)
+            self.expected_ready_age = min(max(self.expected_ready_age, age) * growth, self._longest)
 
     def has_passed(self, age: float) -> None:
         """A job was ready at this age, in seconds."""
         self.proven = True
-        if age <= self.ripe_age * _LATE:
-            self.ripe_age = max(self.ripe_age * _SHRINK, self._shortest)
+        if age <= self.expected_ready_age * _LATE:
+            self.expected_ready_age = max(self.expected_ready_age * _SHRINK, self._shortest)
 
 
 def first_guess(poll_interval: float, remembered: float | None) -> float:
@@ -67,7 +67,7 @@ def first_guess(poll_interval: float, remembered: float | None) -> float:
     return poll_interval
 
 
-def in_flight_target(rate: RequestRate, ripe_age: float, hash_lifetime: float, most: int) -> int:
+def in_flight_target(rate: RequestRate, expected_ready_age: float, hash_lifetime: float, most: int) -> int:
     """How many load jobs to keep in flight.
 
     Enough that, half of the budget going to submissions, jobs ripen while others are submitted; never more than can
@@ -75,11 +75,11 @@ def in_flight_target(rate: RequestRate, ripe_age: float, hash_lifetime: float, m
 
     Args:
         rate: the request budget.
-        ripe_age: seconds that jobs take.
+        expected_ready_age: seconds that jobs take.
         hash_lifetime: seconds that a hash lives.
         most: bound by count, for memory.
     """
     per_second = rate.requests / rate.seconds
-    wanted = max(2.0 * rate.requests, 1.5 * ripe_age * per_second / 2)
+    wanted = max(2.0 * rate.requests, 1.5 * expected_ready_age * per_second / 2)
     pollable = hash_lifetime * URGENT_SHARE * per_second / 2
     return max(1, int(min(wanted, pollable, most)))

@@ -102,7 +102,7 @@ class Loader:
     def job_seconds(self) -> float | None:
         """Seconds after its submission at which a load job is likely ready; `None` until one has passed."""
         times = self._schedule.times
-        return times.ripe_age if times.proven else None
+        return times.expected_ready_age if times.proven else None
 
     def load(self, days: Iterable[DayRequest]) -> Iterator[LoadedDay | FailedDay]:
         """Load days; each comes out as soon as it is complete, or has failed; with `in_order` none before its turn.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sonnys_pipeline.client import APIError, APIStatusError, JobData, JobFailedError, JobStatus, RateLimitError
+from sonnys_pipeline.client import APIError, APIStatusError, JobData, JobFailedError, LoadJobStatus, RateLimitError
 from sonnys_pipeline.extract.circuit_breaker import CircuitBreaker
 from sonnys_pipeline.extract.completion import Completion
 from sonnys_pipeline.extract.events import Attempt, FailedDay, LoadObserver
@@ -14,7 +14,13 @@ from sonnys_pipeline.extract.pages.assemble import ImplausibleTotalError, Loaded
 from sonnys_pipeline.extract.pages.page import PageRows
 from sonnys_pipeline.extract.pages.states import StatesPage
 from sonnys_pipeline.extract.protocols import Budget
-from sonnys_pipeline.extract.retry_policy import JobOverdueError, Remedy, TotalMovedError, remedy_for, shows_trouble
+from sonnys_pipeline.extract.retry_policy import (
+    JobOverdueError,
+    RecoveryAction,
+    TotalMovedError,
+    recovery_action,
+    shows_trouble,
+)
 from sonnys_pipeline.extract.scheduler import LoaderOptions, Schedule
 from sonnys_pipeline.extract.state import DayWork, JobState, ListWork, PageJob, WindowWork
 
@@ -135,7 +141,7 @@ class Responses:
         now = self.clock()
         day = work.day
         expired = bool(job.job_hash) and job.age(now) >= self.options.hash_lifetime
-        remedy = remedy_for(
+        remedy = recovery_action(
             error,
             polling=sent.operation == "poll",
             expired=expired,
@@ -145,21 +151,21 @@ class Responses:
         if isinstance(error, RateLimitError):
             # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
             self.budget.cool_down()
-        elif remedy is Remedy.REPEAT:
+        elif remedy is RecoveryAction.REPEAT:
             # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
             job.failures += self.breaker.is_closed or not shows_trouble(error)
         else:
             job.setbacks += 1
-        if remedy is Remedy.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
+        if remedy is RecoveryAction.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
             self._fail(day, error)
             return
         job.not_before = now + self._backoff(max(job.failures, job.setbacks))
-        if remedy is Remedy.REPEAT:
+        if remedy is RecoveryAction.REPEAT:
             before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
             job.state = before[sent.operation]
-        elif remedy is Remedy.COUNT:
+        elif remedy is RecoveryAction.COUNT:
             job.state = JobState.TO_COUNT
-        elif remedy is Remedy.RESUBMIT:
+        elif remedy is RecoveryAction.RESUBMIT:
             job.suspect_hash = "" if expired else job.job_hash
             job.state = JobState.TO_SUBMIT
         else:
@@ -167,19 +173,19 @@ class Responses:
 
     def _list_failed(self, job: PageJob, work: ListWork, error: APIError) -> None:
         """A question to a list endpoint failed: ask again within the retries, or go on without an answer."""
-        remedy = remedy_for(error, polling=False, expired=False, first_page=False, seen_before=False)
+        remedy = recovery_action(error, polling=False, expired=False, first_page=False, seen_before=False)
         if isinstance(error, RateLimitError):
             self.budget.cool_down()
         else:
             job.failures += self.breaker.is_closed or not shows_trouble(error)
-        if remedy is Remedy.GIVE_UP or job.failures > self.options.max_retries:
+        if remedy is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
             if self.completion.refused(work, error):
                 self.end_if_complete(work.day)
             else:
                 self._fail(work.day, error)
             return
         failures = job.failures
-        if remedy is Remedy.SPLIT:  # the pages do not make one list: it moved while it was read
+        if remedy is RecoveryAction.SPLIT:  # the pages do not make one list: it moved while it was read
             work.restart()
             job = work.jobs[0]
         job.failures, job.state = failures, JobState.TO_LIST
@@ -234,7 +240,7 @@ def attempt_of(sent: Sent, outcome: str, error: APIError | None, seconds: float)
 def described(value: object) -> str:
     """The outcome of a request that was answered, in a word."""
     if isinstance(value, PageRows):
-        return JobStatus.PASS.value
+        return LoadJobStatus.PASS.value
     if isinstance(value, JobData):
         return value.status.value
     if isinstance(value, StatesPage | list):

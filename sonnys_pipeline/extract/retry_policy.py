@@ -20,7 +20,7 @@ from sonnys_pipeline.client import (
 )
 
 
-class Remedy(Enum):
+class RecoveryAction(Enum):
     """What heals a page's load job."""
 
     REPEAT = auto()  # send the same request again, after a pause
@@ -38,7 +38,9 @@ class TotalMovedError(IncompleteResultError):
     """`total` changed between the pages of one window."""
 
 
-def remedy_for(error: APIError, *, polling: bool, expired: bool, first_page: bool, seen_before: bool) -> Remedy:
+def recovery_action(
+    error: APIError, *, polling: bool, expired: bool, first_page: bool, seen_before: bool
+) -> RecoveryAction:
     """Choose what to do.
 
     Args:
@@ -50,21 +52,21 @@ def remedy_for(error: APIError, *, polling: bool, expired: bool, first_page: boo
     """
     match error:
         case UnknownJobStatusError() | UnparsableRowError() | RedirectedError():
-            return Remedy.GIVE_UP
+            return RecoveryAction.GIVE_UP
         case JobOverdueError() | IncompleteResultError():
-            return Remedy.SPLIT
+            return RecoveryAction.SPLIT
         case JobFailedError():
-            return Remedy.SPLIT if seen_before else Remedy.RESUBMIT
+            return RecoveryAction.SPLIT if seen_before else RecoveryAction.RESUBMIT
         case NotFoundError():
             if polling and expired:
-                return Remedy.RESUBMIT
+                return RecoveryAction.RESUBMIT
             if first_page and not seen_before:
-                return Remedy.COUNT
-            return Remedy.SPLIT if seen_before else Remedy.RESUBMIT
+                return RecoveryAction.COUNT
+            return RecoveryAction.SPLIT if seen_before else RecoveryAction.RESUBMIT
         case RateLimitError() | ServerError() | APIConnectionError() | ResponseFormatError():
-            return Remedy.REPEAT
+            return RecoveryAction.REPEAT
         case _:
-            return Remedy.GIVE_UP
+            return RecoveryAction.GIVE_UP
 
 
 def shows_trouble(error: APIError) -> bool:

@@ -91,13 +91,13 @@ class Schedule:
                     return job, "list"
                 if job.state is JobState.TO_SUBMIT:
                     submission = submission or job
-                elif may_poll(job) and job.age(now) >= self.times.ripe_age:
+                elif may_poll(job) and job.age(now) >= self.times.expected_ready_age:
                     ripe.append(job)
         for job in ripe:
             if job.age(now) > URGENT_SHARE * self._options.hash_lifetime:
                 return job, "poll"
         target = in_flight_target(
-            self._rate, self.times.ripe_age, self._options.hash_lifetime, self._options.most_in_flight
+            self._rate, self.times.expected_ready_age, self._options.hash_lifetime, self._options.most_in_flight
         )
         if in_flight < target:
             submission = submission or self._open_day(now)
@@ -134,7 +134,7 @@ class Schedule:
         candidates = ([job for job in ripe if job.work.total is None] if dry else []) or ripe
         candidates = [job for job in candidates if not job.was_working] or candidates
         for job in candidates:
-            if job.age(now) >= _SURELY * self.times.ripe_age:
+            if job.age(now) >= _SURELY * self.times.expected_ready_age:
                 return job
         return min(candidates, key=lambda job: job.submitted_at)
 
@@ -161,7 +161,10 @@ class Schedule:
         may_poll = self._scouts()
         scouting = not self.times.proven and any(job.state is JobState.POLLING for job in jobs)
         moments = [
-            max(job.not_before, job.submitted_at + self.times.ripe_age if job.state is JobState.RUNNING else 0.0)
+            max(
+                job.not_before,
+                job.submitted_at + self.times.expected_ready_age if job.state is JobState.RUNNING else 0.0,
+            )
             for job in jobs
             if (may_poll(job) and not scouting) or (job.state in _TO_REPEAT and job.not_before > now)
         ]

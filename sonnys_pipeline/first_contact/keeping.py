@@ -74,7 +74,7 @@ def check_first_contact(settings: Settings) -> Finding:
     subject = "first contact"
     try:
         with open_job_service(settings) as jobs:
-            known = jobs.recall_all(settings.account)
+            known = jobs.recall_all(settings.api_id_digest)
     except (SettingsError, LedgerError):
         return skipped(subject, "the ledger cannot be opened")
     now = utc_now()

@@ -26,7 +26,7 @@ from sonnys_pipeline.lake.storage.folder import DAY, FolderStorage, LakePath, St
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
-_FACTS_PREFIX = "sonnys."
+_METADATA_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Folder of locks, hidden from whatever reads the lake.
 _LOCKS = ".locks"
@@ -84,16 +84,16 @@ class Lake:
         Raises:
             UnreachableLakeError: when the store does not say.
         """
-        return self.stamp(asset, partition) is not None
+        return self.version(asset, partition) is not None
 
-    def stamp(self, asset: str, partition: str | None = None) -> str | None:
+    def version(self, asset: str, partition: str | None = None) -> str | None:
         """Tells one state of a landed file from another without reading it; `None` where none is landed.
 
         Raises:
             LakeError: when it cannot be looked at.
         """
         with self._readable(asset, partition) as path:
-            return self.storage.stamp(path)
+            return self.storage.version(path)
 
     def size(self, asset: str, partition: str | None = None) -> int:
         """Bytes of a landed file.
@@ -104,11 +104,11 @@ class Lake:
         with self._readable(asset, partition) as path:
             return self.storage.size(path)
 
-    def glance(self) -> Lake:
+    def snapshot(self) -> Lake:
         """This lake as it is now, for a look at many files: an object store is then asked for lists, not for each."""
-        glanced = copy(self)
-        glanced.storage = self.storage.glance()
-        return glanced
+        snapshot = copy(self)
+        snapshot.storage = self.storage.snapshot()
+        return snapshot
 
     def hurry(self) -> None:
         """Wait no longer for a store or a lock's server that is away; safe to call from a signal handler."""
@@ -122,7 +122,7 @@ class Lake:
         table: pa.Table,
         *,
         partition: str | None = None,
-        facts: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
         may_empty: bool = True,
     ) -> LandedFile:
         """Put a table in its place, in one step; repeating it changes nothing but the file's age.
@@ -132,7 +132,7 @@ class Lake:
             table: all rows of the file; an empty table is landed too, with its columns. A column `date` of the
                 partition's day is left out, since whoever reads the file gets it from the path.
             partition: the day, `YYYY-MM-DD`; `None` for assets without partitions.
-            facts: kept in the file's own metadata.
+            metadata: kept in the file's own metadata.
             may_empty: whether no rows may take the place of landed rows.
 
         Raises:
@@ -145,7 +145,7 @@ class Lake:
             self.refuse_vanishing(asset, table, partition)
         if partition is not None and DAY in table.column_names:
             table = _without_day(asset, table, partition)
-        prefixed = {f"{_FACTS_PREFIX}{name}": value for name, value in (facts or {}).items()}
+        prefixed = {f"{_METADATA_PREFIX}{name}": value for name, value in (metadata or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         size = self.storage.put(
             path,
@@ -278,12 +278,14 @@ class Lake:
         """How many rows a landed file holds, from its footer alone."""
         return int(self._metadata(asset, partition).num_rows)
 
-    def facts(self, asset: str, partition: str | None = None) -> dict[str, str]:
+    def metadata(self, asset: str, partition: str | None = None) -> dict[str, str]:
         """What was written into a landed file about itself."""
         pairs = self._metadata(asset, partition).metadata or {}
         decoded = {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
         return {
-            name.removeprefix(_FACTS_PREFIX): value for name, value in decoded.items() if name.startswith(_FACTS_PREFIX)
+            name.removeprefix(_METADATA_PREFIX): value
+            for name, value in decoded.items()
+            if name.startswith(_METADATA_PREFIX)
         }
 
     def columns(self, asset: str, partitions: Sequence[str | None]) -> Columns:

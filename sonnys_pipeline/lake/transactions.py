@@ -14,9 +14,9 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 ASSET = "transactions"
 
 
-def sites_in(facts: Mapping[str, str]) -> frozenset[str] | None:
+def sites_in(metadata: Mapping[str, str]) -> frozenset[str] | None:
     """Codes of the sites whose rows a file has, by what it says of itself; `None` for all of them."""
-    sites = json.loads(facts.get("sites", "null"))
+    sites = json.loads(metadata.get("sites", "null"))
     return None if sites is None else frozenset(sites)
 
 
@@ -27,7 +27,7 @@ def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
         NotLandedError: when nothing of the day is.
         LakeError: when its file cannot be read.
     """
-    return sites_in(lake.facts(ASSET, day))
+    return sites_in(lake.metadata(ASSET, day))
 
 
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
@@ -78,13 +78,15 @@ class LandedRows:
         return self._by_site[day].get(fold(site), 0)
 
 
-def promised_rows(facts: Mapping[str, str]) -> int:
+def promised_rows(metadata: Mapping[str, str]) -> int:
     """Rows that a file has to have, by the API's own totals: what reads promised, without what later ones replaced.
 
     Raises:
         LakeError: when the file does not say how it was made; it is not one of ours.
     """
-    if "windows" not in facts:
+    if "windows" not in metadata:
         raise LakeError(f"a file of {ASSET} does not say how it was made: load its day again")
-    windows = json.loads(facts["windows"])
-    return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(facts.get("superseded", "0"))
+    windows = json.loads(metadata["windows"])
+    return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(
+        metadata.get("superseded", "0")
+    )

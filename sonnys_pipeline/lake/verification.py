@@ -41,10 +41,10 @@ def _damage(lake: Lake, path: LakePath) -> str | None:
     """Why a file cannot be read; `None` when it can, or is not there any more."""
     reason = None
     for _ in range(_TRIES):
-        stamp = None
+        version = None
         try:
-            stamp = lake.storage.stamp(path)
-            if stamp is None:
+            version = lake.storage.version(path)
+            if version is None:
                 return None
             _read(lake, path)
         except UnreachableLakeError:
@@ -53,7 +53,7 @@ def _damage(lake: Lake, path: LakePath) -> str | None:
             return None
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            if _stamp(lake, path) == stamp:
+            if _version(lake, path) == version:
                 return reason
         else:
             return None
@@ -69,9 +69,9 @@ def _read(lake: Lake, path: LakePath) -> None:
             pass
 
 
-def _stamp(lake: Lake, path: LakePath) -> str | None:
+def _version(lake: Lake, path: LakePath) -> str | None:
     try:
-        return lake.storage.stamp(path)
+        return lake.storage.version(path)
     except UnreachableLakeError:
         raise
     except OSError:

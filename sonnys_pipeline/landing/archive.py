@@ -1,7 +1,7 @@
 """The pages that a landed day was made of, as they came: `transactions_raw`, one Parquet file a day (issue "Replay").
 
 The API forgets after six months; the archive does not, unless it is told to. A row of it is a page: what was asked for,
-the load job, when it came, and the API's JSON in `body`, treated as `SONNYS_PII` demanded. Its facts are those of the
+the load job, when it came, and the API's JSON in `body`, treated as `SONNYS_PII` demanded. Its metadata is that of the
 day that was made of it.
 
 A day and its archive are two files, written under one lock, the archive first. A process that is killed in between
@@ -33,9 +33,9 @@ ARCHIVE = "transactions_raw"
 STATES_ARCHIVE = "transaction_states_raw"
 #: The lock that a day and its archive share; the name of the days' asset.
 LOCK = "transactions"
-#: Facts of a day that say nothing of its archive.
+#: Metadata of a day that say nothing of its archive.
 _OF_THE_DAY_ALONE = frozenset({"rows"})
-#: Facts without which no day can be made of an archive.
+#: Metadata without which no day can be made of an archive.
 _NEEDED_FACTS = frozenset({"account", "site_code", "timezone", "partition", "windows", "loaded_at", "pii", "pii_key"})
 
 SCHEMA = pa.schema(
@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
 )
 
 
-def keep_pages(lake: Lake, loaded: LoadedDay, facts: Mapping[str, str], landed: Mapping[str, str] | None) -> None:
+def keep_pages(lake: Lake, loaded: LoadedDay, metadata: Mapping[str, str], landed: Mapping[str, str] | None) -> None:
     """Put the pages of a day that is about to be landed into its archive; of one site beside those of the others.
 
     Where the others' pages are not there, because nobody kept them, none are kept: half of a day's pages make no day.
@@ -59,8 +59,8 @@ def keep_pages(lake: Lake, loaded: LoadedDay, facts: Mapping[str, str], landed: 
     Args:
         lake: where.
         loaded: the read, with its pages.
-        facts: of the day's file as it is about to be.
-        landed: facts of the file that one site's rows join; `None` where the read makes the file alone.
+        metadata: of the day's file as it is about to be.
+        landed: metadata of the file that one site's rows join; `None` where the read makes the file alone.
 
     Raises:
         UnwritableLakeError: when the disk does not take it.
@@ -73,31 +73,31 @@ def keep_pages(lake: Lake, loaded: LoadedDay, facts: Mapping[str, str], landed: 
             lake.remove(ARCHIVE, day)
             return
         pages = pa.concat_tables([others, pages])
-    write(lake, day, pages, facts)
+    write(lake, day, pages, metadata)
 
 
-def write(lake: Lake, day: str, pages: pa.Table, facts: Mapping[str, str], archive: str = ARCHIVE) -> None:
+def write(lake: Lake, day: str, pages: pa.Table, metadata: Mapping[str, str], archive: str = ARCHIVE) -> None:
     """Replace a day's archive.
 
     Raises:
         UnwritableLakeError: when the disk does not take it.
     """
-    of_the_pages = {name: value for name, value in facts.items() if name not in _OF_THE_DAY_ALONE}
-    lake.land(archive, pages, partition=day, facts=of_the_pages)
+    of_the_pages = {name: value for name, value in metadata.items() if name not in _OF_THE_DAY_ALONE}
+    lake.land(archive, pages, partition=day, metadata=of_the_pages)
 
 
 def read(lake: Lake, day: str, archive: str = ARCHIVE) -> tuple[pa.Table, dict[str, str]]:
-    """A day's archive: its pages, in the order in which they were read, and its facts.
+    """A day's archive: its pages, in the order in which they were read, and its metadata.
 
     Raises:
         NotLandedError: when the day has none.
         LakeError: when it cannot be read.
     """
-    path, facts = lake.path(archive, day), lake.facts(archive, day)
-    if lacking := sorted(_NEEDED_FACTS - facts.keys()):
+    path, metadata = lake.path(archive, day), lake.metadata(archive, day)
+    if lacking := sorted(_NEEDED_FACTS - metadata.keys()):
         raise LakeError(f"{path} does not say how it was made ({', '.join(lacking)}); read the day again")
     try:
-        return lake.read(archive, [day]).drop_columns("date").cast(SCHEMA), facts
+        return lake.read(archive, [day]).drop_columns("date").cast(SCHEMA), metadata
     except (ValueError, pa.ArrowException) as error:
         raise LakeError(f"{path} is no archive of this version ({error}); read the day again") from error
 
@@ -155,11 +155,11 @@ def table_of(windows: Iterable[tuple[Window, str | None, Sequence[RawPage]]]) ->
 def _other_sites(lake: Lake, loaded: LoadedDay, landed: Mapping[str, str]) -> pa.Table | None:
     """The archived pages but those of this site's earlier read; `None` where they are not the landed file's."""
     try:
-        pages, facts = read(lake, loaded.day.key)
+        pages, metadata = read(lake, loaded.day.key)
     except UnreachableLakeError:
         raise
     except LakeError:
         return None
-    if facts["windows"] != landed["windows"]:
+    if metadata["windows"] != landed["windows"]:
         return None
     return pages.filter(pc.fill_null(pc.not_equal(pc.utf8_lower(pages["site"]), fold(loaded.site)), True))

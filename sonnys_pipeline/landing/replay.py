@@ -109,7 +109,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
         except NotLandedError:
             message = "no pages are archived; only the API has this day, for six months"
             return ReplayedDay(day, Outcome.MISSING, message=message)
-        landed = _landed_facts(lake, day)
+        landed = _landed_metadata(lake, day)
         if landed and datetime.fromisoformat(landed["loaded_at"]) > datetime.fromisoformat(kept["loaded_at"]):
             raise NotReplayableError(
                 f"{archive.ARCHIVE} {day}: archived at {kept['loaded_at']}, and the landed day was read at "
@@ -126,10 +126,10 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
         if is_stricter:
             pages = _treated(pages, privacy)
         file = made_of(pages, kept, source, privacy)
-        file = DayFile(in_order(file.table), {**file.facts, "rows": str(file.table.num_rows)})
+        file = DayFile(in_order(file.table), {**file.metadata, "rows": str(file.table.num_rows)})
         if is_stricter:
             lake.refuse_vanishing(ASSET, file.table, day)
-            archive.write(lake, day, pages, file.facts)
+            archive.write(lake, day, pages, file.metadata)
         unchanged = _is_landed(lake, day, file)
         if not unchanged:
             write(lake, day, file)
@@ -151,18 +151,18 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
         pages, kept = archive.read(lake, day, archive.STATES_ARCHIVE)
     except NotLandedError:
         return True
-    landed = landing_states.landed_facts(lake, day)
+    landed = landing_states.landed_metadata(lake, day)
     if landed.get("loaded_at", kept["loaded_at"]) > kept["loaded_at"]:
         return True
     if problem := privacy_problem(kept, privacy):
         raise NotReplayableError(f"{archive.STATES_ARCHIVE} {day}: {problem}. Read the day again")
     if not privacy.has_made(kept):
         pages = _with_bodies(pages, [privacy.applied_to_list(body.as_py()) for body in pages["body"]])
-        kept = {**kept, **privacy.facts}
+        kept = {**kept, **privacy.metadata}
         archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
     table = landing_states.made_of(pages, kept)
-    facts = {**kept, "rows": str(table.num_rows)}
-    if landed == facts and lake.read(STATES, [day]).drop_columns("date").equals(table):
+    metadata = {**kept, "rows": str(table.num_rows)}
+    if landed == metadata and lake.read(STATES, [day]).drop_columns("date").equals(table):
         return True
     landing_states.write(lake, day, table, kept)
     return False
@@ -188,13 +188,13 @@ def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: P
     if whole is None:
         everything = [window for loaded in by_site.values() for window in loaded]
         file = day_file(read(everything, None), source, privacy)
-        file = DayFile(file.table, {**file.facts, "sites": kept.get("sites", "null")})
+        file = DayFile(file.table, {**file.metadata, "sites": kept.get("sites", "null")})
     else:
         file = day_file(read(whole, None), source, privacy)
         for site, loaded in by_site.items():
             alone = read(loaded, site)
             file = beside_other_sites(file, day_file(alone, source, privacy), alone)
-    return DayFile(file.table, {**file.facts, "proof": kept.get("proof", "null")})
+    return DayFile(file.table, {**file.metadata, "proof": kept.get("proof", "null")})
 
 
 def _loaded(pages: pa.Table, asked: Mapping[str, Any], day: Day) -> LoadedWindow:
@@ -241,23 +241,23 @@ def _with_bodies(pages: pa.Table, bodies: Sequence[bytes]) -> pa.Table:
     return pages.set_column(place, archive.SCHEMA.field(place), pa.array(bodies, pa.binary()))
 
 
-def _landed_facts(lake: Lake, day: str) -> dict[str, str]:
-    """Facts of the landed day; none where nothing is landed, or nothing that can be read: a replay mends it."""
+def _landed_metadata(lake: Lake, day: str) -> dict[str, str]:
+    """Metadata of the landed day; none where nothing is landed, or nothing that can be read: a replay mends it."""
     try:
-        facts = lake.facts(ASSET, day)
+        metadata = lake.metadata(ASSET, day)
     except UnreachableLakeError:
         raise
     except LakeError:
         return {}
-    return facts if "loaded_at" in facts else {}
+    return metadata if "loaded_at" in metadata else {}
 
 
 def _is_landed(lake: Lake, day: str, file: DayFile) -> bool:
     """Whether a day's file holds this already, to the last fact."""
     try:
-        table, facts = lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day)
+        table, metadata = lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day)
     except UnreachableLakeError:
         raise
     except LakeError:
         return False
-    return facts == dict(file.facts) and table.schema.equals(file.table.schema) and bool(table.equals(file.table))
+    return metadata == dict(file.metadata) and table.schema.equals(file.table.schema) and bool(table.equals(file.table))

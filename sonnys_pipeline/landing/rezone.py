@@ -35,7 +35,7 @@ PAGES, STATES_BEFORE = "transactions_raw_before_rezone", "transaction_states_bef
 #: Days that a message names.
 _NAMED = 10
 _DAY = timedelta(days=1)
-#: How the edges of a window are written in a file's facts (`transactions.py`).
+#: How the edges of a window are written in a file's metadata (`transactions.py`).
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -68,7 +68,7 @@ class _Source:
 
     day: Day
     asset: str
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str]
 
 
 def rezone(lake: Lake, timezone: str, privacy: Privacy, *, on_day: Callable[[str], None] = lambda _: None) -> Rezoned:
@@ -118,41 +118,43 @@ def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Sourc
     present: set[str] = set()
     lacking: dict[str, str] = {}
     for key in lake.partitions(PAGES):
-        facts = lake.facts(PAGES, key)
-        if facts["timezone"] != timezone:
-            sources[key] = _Source(Day.of(key, facts["timezone"]), PAGES, facts)
+        metadata = lake.metadata(PAGES, key)
+        if metadata["timezone"] != timezone:
+            sources[key] = _Source(Day.of(key, metadata["timezone"]), PAGES, metadata)
     for key in lake.partitions(ASSET):
-        landed = lake.facts(ASSET, key)
+        landed = lake.metadata(ASSET, key)
         if landed.get("timezone", timezone) == timezone:
             present.add(key)
             continue
         try:
-            facts = lake.facts(archive.ARCHIVE, key)
+            metadata = lake.metadata(archive.ARCHIVE, key)
         except UnreachableLakeError:
             raise
         except LakeError:
-            facts = {}
-        if key in sources and facts.get("timezone") != landed["timezone"]:  # a run was killed; its pages are put aside
+            metadata = {}
+        if (
+            key in sources and metadata.get("timezone") != landed["timezone"]
+        ):  # a run was killed; its pages are put aside
             continue
-        if why := _why_not(facts, landed, privacy):
+        if why := _why_not(metadata, landed, privacy):
             lacking[key] = why
         else:
-            sources[key] = _Source(Day.of(key, facts["timezone"]), archive.ARCHIVE, facts)
+            sources[key] = _Source(Day.of(key, metadata["timezone"]), archive.ARCHIVE, metadata)
     ordered = sorted(sources.values(), key=lambda source: source.day.start)
     return ordered, frozenset(present), lacking
 
 
-def _why_not(facts: Mapping[str, str], landed: Mapping[str, str], privacy: Privacy) -> str:
+def _why_not(metadata: Mapping[str, str], landed: Mapping[str, str], privacy: Privacy) -> str:
     """Why the pages of a landed day do not make what is landed; empty where they do."""
-    if not facts:
+    if not metadata:
         return "its pages are not archived"
-    if facts["timezone"] != landed["timezone"] or facts["loaded_at"] < landed["loaded_at"]:
+    if metadata["timezone"] != landed["timezone"] or metadata["loaded_at"] < landed["loaded_at"]:
         return "its archive is older than the day"
-    if not privacy.has_made(facts):
-        return f"its pages were kept under SONNYS_PII={facts['pii']}; replay it first"
-    if facts.get("sites", "null") != "null":
+    if not privacy.has_made(metadata):
+        return f"its pages were kept under SONNYS_PII={metadata['pii']}; replay it first"
+    if metadata.get("sites", "null") != "null":
         return "some sites of it are landed, not all"
-    asked = {window["site"] for window in json.loads(facts["windows"])}
+    asked = {window["site"] for window in json.loads(metadata["windows"])}
     if None in asked and len(asked) > 1:
         return "it was read as a whole, and one site once more"
     return ""
@@ -190,8 +192,8 @@ def _land(lake: Lake, day: Day, sources: Sequence[_Source], privacy: Privacy) ->
         _of_windows(archive.read(lake, source.day.key, PAGES)[0], [one for one, its in asked if its is source])
         for source in sources
     ]
-    newest = max((source.facts for source in sources), key=lambda facts: facts["loaded_at"])
-    facts = {
+    newest = max((source.metadata for source in sources), key=lambda metadata: metadata["loaded_at"])
+    metadata = {
         **newest,
         "partition": day.key,
         "timezone": day.timezone,
@@ -199,14 +201,14 @@ def _land(lake: Lake, day: Day, sources: Sequence[_Source], privacy: Privacy) ->
         "proof": "null",  # the API has counted other days
     }
     together = pa.concat_tables(pages)
-    file = made_of(together, facts, Source(newest["account"], newest["site_code"]), privacy)
-    file = DayFile(in_order(file.table), {**file.facts, "rows": str(file.table.num_rows)})
-    archive.write(lake, day.key, together, file.facts)
+    file = made_of(together, metadata, Source(newest["account"], newest["site_code"]), privacy)
+    file = DayFile(in_order(file.table), {**file.metadata, "rows": str(file.table.num_rows)})
+    archive.write(lake, day.key, together, file.metadata)
     lake.remove(archive.STATES_ARCHIVE, day.key)
     _land_states(lake, day, sources, file)
     # Last: a day of the new zone is done. One without rows may take the place of the day that had its name, whose rows
     # are on others now.
-    lake.land(ASSET, file.table, partition=day.key, facts=file.facts)
+    lake.land(ASSET, file.table, partition=day.key, metadata=file.metadata)
 
 
 def _asked(day: Day, sources: Sequence[_Source]) -> list[tuple[Mapping[str, Any], _Source]]:
@@ -215,8 +217,8 @@ def _asked(day: Day, sources: Sequence[_Source]) -> list[tuple[Mapping[str, Any]
     A window stands in two archives where days have been cut before.
     """
     found: dict[tuple[Any, ...], tuple[Mapping[str, Any], _Source]] = {}
-    for source in sorted(sources, key=lambda one: one.facts["loaded_at"]):
-        for asked in json.loads(source.facts["windows"]):
+    for source in sorted(sources, key=lambda one: one.metadata["loaded_at"]):
+        for asked in json.loads(source.metadata["windows"]):
             start, end = (datetime.fromisoformat(asked[edge]) for edge in ("start", "end"))
             if start < day.end and day.start < end:
                 found[asked["site"], start, end] = asked, source
@@ -247,8 +249,8 @@ def _put_aside(lake: Lake, key: str) -> None:
         lake.land(STATES_BEFORE, lake.read(STATES, [key]).drop_columns("date"), partition=key)
     except NotLandedError:
         lake.remove(STATES_BEFORE, key)
-    pages, facts = archive.read(lake, key)
-    archive.write(lake, key, pages, facts, PAGES)  # last: where these are, all is
+    pages, metadata = archive.read(lake, key)
+    archive.write(lake, key, pages, metadata, PAGES)  # last: where these are, all is
 
 
 def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile) -> None:
@@ -264,17 +266,17 @@ def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile
         return
     together = pa.concat_tables(found)
     states = together.filter(pc.is_in(together["transaction_id"], value_set=file.table["id"].combine_chunks()))
-    facts = {name: file.facts[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at")}
-    facts |= {name: file.facts[name] for name in ("pii", "pii_key")}
-    facts |= {"windows": "[]", "states_without_row": "0"}
-    facts["rows_without_state"] = str(file.table.num_rows - states.num_rows)
-    landing_states.write(lake, day.key, states.sort_by("transaction_id"), facts)
+    metadata = {name: file.metadata[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at")}
+    metadata |= {name: file.metadata[name] for name in ("pii", "pii_key")}
+    metadata |= {"windows": "[]", "states_without_row": "0"}
+    metadata["rows_without_state"] = str(file.table.num_rows - states.num_rows)
+    landing_states.write(lake, day.key, states.sort_by("transaction_id"), metadata)
 
 
 def _clear(lake: Lake, sources: Sequence[_Source], whole: Sequence[Day], timezone: str) -> None:
     """Remove files of zones before, and put-aside pages all of whose rows are landed."""
     for key in lake.partitions(ASSET):
-        if lake.facts(ASSET, key).get("timezone", timezone) != timezone:
+        if lake.metadata(ASSET, key).get("timezone", timezone) != timezone:
             for asset in (archive.ARCHIVE, STATES, archive.STATES_ARCHIVE, ASSET):  # the day last: it names the work
                 lake.remove(asset, key)
     for source in sources:

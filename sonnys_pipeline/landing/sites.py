@@ -28,7 +28,7 @@ def land_sites(lake: Lake, sites: Sequence[Site], listed_at: datetime) -> Landed
     """
     table = to_table(sites, arrow_schema(Site))
     with lake.writing(ASSET):
-        return lake.land(ASSET, table, facts={"loaded_at": listed_at.isoformat()})
+        return lake.land(ASSET, table, metadata={"loaded_at": listed_at.isoformat()})
 
 
 def ensure_sites(
@@ -74,5 +74,7 @@ def ensure_sites(
 
 def _listed_at(lake: Lake) -> datetime:
     """When the landed list came; long ago where its file does not say."""
-    facts = lake.facts(ASSET)
-    return datetime.fromisoformat(facts["loaded_at"]) if "loaded_at" in facts else datetime.min.replace(tzinfo=UTC)
+    metadata = lake.metadata(ASSET)
+    return (
+        datetime.fromisoformat(metadata["loaded_at"]) if "loaded_at" in metadata else datetime.min.replace(tzinfo=UTC)
+    )

@@ -40,38 +40,38 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
     day, states = loaded.day.key, loaded.states
     if states is None:
         raise StatesNotReadError(f"{STATES} {day}: {loaded.states_note or 'not read'}")
-    facts = {
+    metadata = {
         "partition": day,
-        "account": source.account,
+        "account": source.api_id_digest,
         "site_code": source.site_code,
         "timezone": loaded.day.timezone,
         "windows": json.dumps([_window(window) for window in states.windows]),
         "states_without_row": str(states.without_row),
         "rows_without_state": str(states.rows_without),
         "loaded_at": loaded.loaded_at.isoformat(),
-        **privacy.facts,
+        **privacy.metadata,
     }
     pages = archive.table_of((window.window, window.site, window.raw_pages) for window in states.windows)
     table = states.table
     with lake.writing(archive.LOCK):
         if loaded.site is not None:
-            table, pages, facts = _beside_others(lake, loaded, table, pages, facts)
+            table, pages, metadata = _beside_others(lake, loaded, table, pages, metadata)
         if loaded.has_raw_pages and pages is not None:
-            archive.write(lake, day, pages, facts, archive.STATES_ARCHIVE)
+            archive.write(lake, day, pages, metadata, archive.STATES_ARCHIVE)
         else:
             lake.remove(archive.STATES_ARCHIVE, day)
-        return write(lake, day, table, facts)
+        return write(lake, day, table, metadata)
 
 
-def write(lake: Lake, day: str, table: pa.Table, facts: Mapping[str, str]) -> LandedFile:
+def write(lake: Lake, day: str, table: pa.Table, metadata: Mapping[str, str]) -> LandedFile:
     """Put a day's states in their place.
 
     Raises:
         UnwritableLakeError: when the disk does not take it.
     """
     # In one order, whoever asks: a replay has them from the archive, and makes the very bytes again.
-    in_order = dict(sorted({**facts, "rows": str(table.num_rows)}.items()))
-    return lake.land(STATES, table, partition=day, facts=in_order)
+    in_order = dict(sorted({**metadata, "rows": str(table.num_rows)}.items()))
+    return lake.land(STATES, table, partition=day, metadata=in_order)
 
 
 def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
@@ -92,14 +92,14 @@ def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
     return join_states(windows).table if windows else TRANSACTION_STATES.empty_table()
 
 
-def landed_facts(lake: Lake, day: str) -> dict[str, str]:
-    """Facts of a day's states; none where they are not landed, or not readable.
+def landed_metadata(lake: Lake, day: str) -> dict[str, str]:
+    """Metadata of a day's states; none where they are not landed, or not readable.
 
     Raises:
         UnreachableLakeError: when the store does not say.
     """
     try:
-        return lake.facts(STATES, day)
+        return lake.metadata(STATES, day)
     except UnreachableLakeError:
         raise
     except LakeError:
@@ -116,14 +116,17 @@ def _window(window: StatesWindow) -> dict[str, Any]:
 
 
 def _beside_others(
-    lake: Lake, loaded: LoadedDay, table: pa.Table, pages: pa.Table, facts: dict[str, str]
+    lake: Lake, loaded: LoadedDay, table: pa.Table, pages: pa.Table, metadata: dict[str, str]
 ) -> tuple[pa.Table, pa.Table | None, dict[str, str]]:
     """One site's states together with those of other ids; no pages where those of the others were not kept."""
     day, site = loaded.day.key, fold(loaded.site)
     try:
-        landed, before = lake.read(STATES, [day]).drop_columns("date").cast(TRANSACTION_STATES), lake.facts(STATES, day)
+        landed, before = (
+            lake.read(STATES, [day]).drop_columns("date").cast(TRANSACTION_STATES),
+            lake.metadata(STATES, day),
+        )
     except NotLandedError:
-        return table, pages, facts
+        return table, pages, metadata
     others = landed.filter(
         pc.invert(pc.is_in(landed["transaction_id"], value_set=table["transaction_id"].combine_chunks()))
     )
@@ -131,14 +134,14 @@ def _beside_others(
     rest: Sequence[dict[str, Any]] = [
         one for one in json.loads(before.get("windows", "[]")) if fold(one["site"]) != site
     ]
-    facts = {**facts, "windows": json.dumps([*rest, *json.loads(facts["windows"])])}
+    metadata = {**metadata, "windows": json.dumps([*rest, *json.loads(metadata["windows"])])}
     try:
         kept, of_pages = archive.read(lake, day, archive.STATES_ARCHIVE)
     except UnreachableLakeError:
         raise
     except LakeError:
-        return joined, None, facts
+        return joined, None, metadata
     if of_pages["windows"] != before.get("windows"):
-        return joined, None, facts
+        return joined, None, metadata
     theirs = kept.filter(pc.fill_null(pc.not_equal(pc.utf8_lower(kept["site"]), site), True))
-    return joined, pa.concat_tables([theirs, pages]), facts
+    return joined, pa.concat_tables([theirs, pages]), metadata

@@ -19,8 +19,8 @@ from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
 
-#: Facts that say whose rows a file holds.
-_SOURCE_FACTS = ("account", "site_code", "timezone")
+#: Metadata that say whose rows a file holds.
+_SOURCE_METADATA = ("account", "site_code", "timezone")
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
 
 
@@ -29,11 +29,11 @@ class Source:
     """Whose rows a run asks for.
 
     Attributes:
-        account: digest of the API id.
+        api_id_digest: digest of the API id.
         site_code: the site header; empty when all sites are asked for.
     """
 
-    account: str
+    api_id_digest: str
     site_code: str = ""
 
 
@@ -43,16 +43,16 @@ class DayFile:
 
     Attributes:
         table: the rows, schema `TRANSACTIONS`.
-        facts: what the file says of itself.
+        metadata: what the file says of itself.
     """
 
     table: pa.Table
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str]
 
     @property
     def sites(self) -> frozenset[str] | None:
         """Codes of the sites whose rows it has; `None` for all of them."""
-        return sites_in(self.facts)
+        return sites_in(self.metadata)
 
 
 class CountDiffersError(LakeError):
@@ -95,18 +95,18 @@ def land_day(
     day = loaded.day.key
     with lake.writing(ASSET):  # what is read here must still be there when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
-        _refuse_other_source(lake, day, file.facts)
+        _refuse_other_source(lake, day, file.metadata)
         is_short = loaded.proof is not None and loaded.proof.missing != 0
         if is_short and (not loaded.sites or is_landed(lake, day, None)):
             raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
         landed = None
         if loaded.site is not None and lake.has(ASSET, day):
-            landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.facts(ASSET, day))
-            _refuse_other_policy(day, landed.facts, file.facts)
+            landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day))
+            _refuse_other_policy(day, landed.metadata, file.metadata)
             file = beside_other_sites(landed, file, loaded, account_sites)
         lake.refuse_vanishing(ASSET, file.table, day)
         if loaded.has_raw_pages:
-            keep_pages(lake, loaded, file.facts, landed.facts if landed else None)
+            keep_pages(lake, loaded, file.metadata, landed.metadata if landed else None)
         done = write(lake, day, file)
         if not loaded.has_raw_pages:
             forget_pages(lake, day)
@@ -136,8 +136,8 @@ def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
         RowsWouldVanishError: when landed rows would be replaced by none.
         UnwritableLakeError: when the disk does not take it.
     """
-    facts = {**file.facts, "rows": str(file.table.num_rows)}
-    return lake.land(ASSET, in_order(file.table), partition=day, facts=facts, may_empty=False)
+    metadata = {**file.metadata, "rows": str(file.table.num_rows)}
+    return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=False)
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -151,26 +151,28 @@ def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> 
     Raises:
         OtherSourceError: when the landed day comes from another account, site or time zone.
     """
-    asked = {"account": source.account, "site_code": source.site_code, "timezone": timezone}
+    asked = {"account": source.api_id_digest, "site_code": source.site_code, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
 
 
-def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None:
+def _refuse_other_source(lake: Lake, key: str, metadata: Mapping[str, str]) -> None:
     """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
     path = lake.path(ASSET, key)
     try:
-        landed = lake.facts(ASSET, key) if lake.has(ASSET, key) else {}
+        landed = lake.metadata(ASSET, key) if lake.has(ASSET, key) else {}
     except UnreachableLakeError:
         raise
     except LakeError:  # damaged: landing it again is the remedy
         return
     differing = [
-        f"{name} {landed[name] or '(all)'!r} landed, {facts[name] or '(all)'!r} asked for"
-        for name in _SOURCE_FACTS
-        if name in landed and landed[name] != facts[name]
+        f"{name} {landed[name] or '(all)'!r} landed, {metadata[name] or '(all)'!r} asked for"
+        for name in _SOURCE_METADATA
+        if name in landed and landed[name] != metadata[name]
     ]
     if differing:
-        is_zone = [name for name in _SOURCE_FACTS if landed.get(name, facts[name]) != facts[name]] == ["timezone"]
+        is_zone = [name for name in _SOURCE_METADATA if landed.get(name, metadata[name]) != metadata[name]] == [
+            "timezone"
+        ]
         remedy = (
             "cut all landed days at this zone's midnights with `sonnys replay --rezone`, or put SONNYS_TIMEZONE back"
             if is_zone
@@ -181,14 +183,14 @@ def _refuse_other_source(lake: Lake, key: str, facts: Mapping[str, str]) -> None
         )
 
 
-def _refuse_other_policy(day: str, landed: Mapping[str, str], facts: Mapping[str, str]) -> None:
+def _refuse_other_policy(day: str, landed: Mapping[str, str], metadata: Mapping[str, str]) -> None:
     """One file is of one policy on personal data, and of one key: columns of both kinds would join with nothing."""
     before = (landed.get("pii", Policy.KEEP), landed.get("pii_key", ""))
-    if before != (facts["pii"], facts["pii_key"]):
+    if before != (metadata["pii"], metadata["pii_key"]):
         raise OtherSourceError(
             f"{ASSET} {day}: its personal data is landed under SONNYS_PII={before[0]}"
-            f"{' and another key' if before[0] == facts['pii'] else ''}; one site's rows cannot join it. Read the day "
-            "without a site, or bring it under the present policy with: sonnys replay"
+            f"{' and another key' if before[0] == metadata['pii'] else ''}; one site's rows cannot join it. Read the "
+            "day without a site, or bring it under the present policy with: sonnys replay"
         )
 
 
@@ -202,7 +204,7 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
     if site is None:
         is_short = loaded.proof is not None and loaded.proof.missing != 0
         sites = json.dumps(sorted(loaded.sites)) if is_short else "null"
-        return DayFile(loaded.table, _facts(loaded, source, privacy, sites))
+        return DayFile(loaded.table, _metadata(loaded, source, privacy, sites))
     foreign = pc.unique(loaded.table.filter(pc.invert(_of_site(loaded.table, site)))["location_code"]).to_pylist()
     if foreign:
         raise LakeError(
@@ -211,7 +213,7 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
         )
     # As its rows write it, or as its load jobs do (L7); whoever asked may have typed it otherwise.
     written = next(iter(loaded.table["location_code"][:1].to_pylist()), next(iter(loaded.sites), site))
-    return DayFile(loaded.table, _facts(loaded, source, privacy, json.dumps([written])))
+    return DayFile(loaded.table, _metadata(loaded, source, privacy, json.dumps([written])))
 
 
 def _of_site(rows: pa.Table, code: str) -> pa.Array:
@@ -234,7 +236,7 @@ def beside_other_sites(
         RowsWouldVanishError: when the file has rows of the site, and the read has none.
         LakeError: when the file does not say how it was made.
     """
-    site, day, facts = loaded.site, loaded.day.key, landed.facts
+    site, day, metadata = loaded.site, loaded.day.key, landed.metadata
     assert site is not None  # noqa: S101 - only one site's rows join others
     others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
     replaced = landed.table.num_rows - others.num_rows
@@ -243,16 +245,16 @@ def beside_other_sites(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
             "site really had none, load the day without a site."
         )
-    if "windows" not in facts:
+    if "windows" not in metadata:
         raise LakeError(
             f"{ASSET} {day}: the landed file does not say how it was made, so that one site's rows cannot join it; it "
             "stays. Load the day without a site."
         )
-    before = json.loads(facts["windows"])
+    before = json.loads(metadata["windows"])
     rest = [window for window in before if window.get("site") is None or fold(window["site"]) != fold(site)]
     # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
     # promised by reads of all sites, which stay.
-    superseded = int(facts.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
+    superseded = int(metadata.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
     sites = None
     if landed.sites is not None:
         sites = sorted({*(known for known in landed.sites if fold(known) != fold(site)), *(read.sites or ())})
@@ -263,7 +265,7 @@ def beside_other_sites(
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
     }
-    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.facts, **joined})
+    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.metadata, **joined})
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
@@ -284,12 +286,12 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
+def _metadata(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
     """What stands in the file's metadata about its making."""
     return {
         "schema_version": str(SCHEMA_VERSION),
         "partition": loaded.day.key,
-        "account": source.account,
+        "account": source.api_id_digest,
         "site_code": source.site_code,
         "timezone": loaded.day.timezone,
         "windows": json.dumps(_windows(loaded)),
@@ -297,5 +299,5 @@ def _facts(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> d
         "superseded": str(loaded.site_repeats),
         "proof": json.dumps(loaded.proof and asdict(loaded.proof)),
         "loaded_at": loaded.loaded_at.isoformat(),
-        **privacy.facts,
+        **privacy.metadata,
     }

@@ -19,7 +19,7 @@ from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import LOCK_TIMEOUT
 from sonnys_pipeline.ledger.engine import describe, is_server, server_engine
 from sonnys_pipeline.ledger.store import HURRIED_PATIENCE, SERVER_PATIENCE
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline.runtime.quoting import sentence
 
 __all__ = ["PostgresLocks", "is_server"]
@@ -32,7 +32,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 class PostgresLocks:
     """Locks by name, of one lake; safe for use by several threads."""
 
-    def __init__(self, url: str, lake: str, *, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, lake: str, *, patience: OutageDeadline | None = None) -> None:
         """Lock in the database of a ledger; nothing is connected yet.
 
         Args:
@@ -47,7 +47,7 @@ class PostgresLocks:
         self._lake = lake
         # A connection each: a lock is rare, and one that is kept idle for hours is somebody's to close.
         self._engine = server_engine(url, NullPool)
-        self._patience = patience or Patience(SERVER_PATIENCE)
+        self._patience = patience or OutageDeadline(SERVER_PATIENCE)
 
     def __repr__(self) -> str:
         """Its lake alone: the URL holds a password."""

@@ -24,7 +24,7 @@ from sonnys_pipeline.ledger.engine import describe, translated
 from sonnys_pipeline.ledger.errors import LeaseLostError, LedgerUnavailableError, UnknownJobError
 from sonnys_pipeline.ledger.models import Job
 from sonnys_pipeline.ledger.schema import aware_utc, commits, jobs
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +70,7 @@ class LedgerStore:
         engine: Engine,
         *,
         now: Callable[[], datetime] = utc_now,
-        patience: Patience | None = None,
+        patience: OutageDeadline | None = None,
         account: str | None = None,
     ) -> None:
         """Use an engine as `open_ledger` makes it: with the tables, and for SQLite with its settings.
@@ -84,7 +84,7 @@ class LedgerStore:
         self._engine = engine
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
-        self._patience = patience or Patience(SERVER_PATIENCE)
+        self._patience = patience or OutageDeadline(SERVER_PATIENCE)
         self._old_marks: list[str] = []
         self._account = account
         self.where = describe(engine.url)

@@ -24,7 +24,7 @@ def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[st
     rows = {day: lake.rows("transactions", day) for day in days}
     found: dict[str, list[str]] = {day: [] for day in days}
     for day, count in rows.items():
-        promised = promised_rows(lake.facts("transactions", day))
+        promised = promised_rows(lake.metadata("transactions", day))
         if count != promised:
             found[day].append(f"{count} rows, but the API promised {promised} ({count - promised:+d})")
     try:

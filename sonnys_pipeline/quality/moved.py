@@ -109,7 +109,7 @@ def described(moved: Sequence[MovedId]) -> str:
 def _read_at(lake: Lake, day: str) -> datetime | None:
     """When a landed day was read; `None` when its file does not tell."""
     try:
-        return datetime.fromisoformat(lake.facts(ASSET, day)["loaded_at"]).astimezone(UTC)
+        return datetime.fromisoformat(lake.metadata(ASSET, day)["loaded_at"]).astimezone(UTC)
     except (KeyError, ValueError):
         return None
 

@@ -71,7 +71,7 @@ def make_report(
         NotLandedError: no row of the day is landed.
         LakeError: a file cannot be read.
     """
-    lake = lake.glance()
+    lake = lake.snapshot()
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake, account)
     days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]
@@ -149,7 +149,7 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
     Raises:
         LakeError: when a file, or the list of sites, cannot be read.
     """
-    lake = lake.glance()
+    lake = lake.snapshot()
     landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
     sites, _ = _sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)

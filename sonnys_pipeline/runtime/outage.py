@@ -10,7 +10,7 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 
 
-class Patience:
+class OutageDeadline:
     """Says after each failure how long to wait before the next try, until the store has been away for too long.
 
     Safe for use by several threads: what they share is one store, which is away for all of them.

@@ -92,7 +92,7 @@ def test_what_runs_by_itself_is_on(visit: Visit) -> None:
     """Automation: the sensors and the watch run, the morning's run waits for somebody to switch it on."""
     visit.page.goto(f"{visit.url}/automation")
 
-    for name in ("marts_follow", "alerts", "watch_schedule"):
+    for name in ("marts_auto_materialize", "alerts", "watch_schedule"):
         expect(visit.switch(name)).to_be_checked()
     expect(visit.switch("daily_transactions_schedule")).not_to_be_checked()
 

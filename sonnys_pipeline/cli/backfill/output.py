@@ -59,34 +59,36 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
         return
     _out.print(_sample(planned))
     estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
-    facts.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
-    facts.add_row("rows", f"about {estimate.rows:,}")
-    facts.add_row("pages", f"about {estimate.pages:,}")
+    metadata = Table.grid(padding=(0, 2))
+    metadata.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
+    metadata.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
+    metadata.add_row("rows", f"about {estimate.rows:,}")
+    metadata.add_row("pages", f"about {estimate.pages:,}")
     lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists else ""
-    facts.add_row("requests", f"about {estimate.requests:,}{lists}")
+    metadata.add_row("requests", f"about {estimate.requests:,}{lists}")
     if len(planned.scope.sites) > 1:
-        facts.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
-    facts.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
+        metadata.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
+    metadata.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     if replaced:
         rows = sum(row.landed_rows or 0 for row in replaced)
-        facts.add_row("replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out")
+        metadata.add_row(
+            "replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out"
+        )
     if planned.left_out:
-        facts.add_row("left out", f"{_days(len(planned.left_out))} landed already")
+        metadata.add_row("left out", f"{_days(len(planned.left_out))} landed already")
     if planned.too_old:
         days = sorted(spec.day for spec in planned.too_old)
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
-        facts.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
+        metadata.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
     unsized = sorted(sites - {row.site for row in planned.sized})
     if unsized:
-        facts.add_row("not asked", f"whether the API knows {_named(unsized)}: no day of them was sized")
+        metadata.add_row("not asked", f"whether the API knows {_named(unsized)}: no day of them was sized")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
-        facts.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
+        metadata.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
                       "partition for them")  # fmt: skip
-    _out.print(facts)
+    _out.print(metadata)
     _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
     approve, run = (to_type(f"sonnys backfill {verb} {job.id}") for verb in ("approve", "run"))
     _out.print(f"  {approve}\n  {run}")
@@ -274,25 +276,25 @@ def status(
 ) -> None:
     """Where a job stands, for a person."""
     job = summary.job
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("job", job.id)
-    facts.add_row("what", job.name)
-    facts.add_row("status", f"{job.status}{', but its process is gone' if interrupted else ''}")
-    facts.add_row("mode", _mode(job, record))
-    facts.add_row(
+    metadata = Table.grid(padding=(0, 2))
+    metadata.add_row("job", job.id)
+    metadata.add_row("what", job.name)
+    metadata.add_row("status", f"{job.status}{', but its process is gone' if interrupted else ''}")
+    metadata.add_row("mode", _mode(job, record))
+    metadata.add_row(
         "days",
         f"{summary.total_rows:,}: {summary.successful_rows:,} landed, {summary.failed_rows:,} failed, "
         f"{summary.pending_rows + summary.running_rows:,} to be read, {summary.skipped_rows:,} skipped",
     )
-    facts.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
-    facts.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")
+    metadata.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
+    metadata.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")
     if job.started_at:
         until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
         ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""
-        facts.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
+        metadata.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
     if job.error_code and not failed:  # else it is said with its day
-        facts.add_row("error", f"{job.error_code}: {job.error_message}")
-    _out.print(facts)
+        metadata.add_row("error", f"{job.error_code}: {job.error_message}")
+    _out.print(metadata)
     for row in failed[:_SHOWN_FAILURES]:
         where = f"{row.day}{f' of site {row.site}' if row.site else ''}"
         _out.print(f"  {where}: {row.error_code}: {row.error_message}")

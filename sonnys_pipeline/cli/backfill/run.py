@@ -29,7 +29,7 @@ from sonnys_pipeline.cli.backfill.commands import (
     results,
 )
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
-from sonnys_pipeline.cli.report_to_dagster import dagster_document, dagster_told
+from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService
@@ -157,7 +157,9 @@ def _execute(
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
         jobs.set_mode(job.id, session.mode)
-        dagster = stack.enter_context(dagster_told(lake, f"{command_line()} (job {job.id})", settings.account_name))
+        dagster = stack.enter_context(
+            report_to_dagster(lake, f"{command_line()} (job {job.id})", settings.account_name)
+        )
         stack.enter_context(tell.about(job))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)

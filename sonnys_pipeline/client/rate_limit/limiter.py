@@ -31,7 +31,7 @@ from typing import Self
 from sonnys_pipeline.client.errors import BudgetUnavailableError
 from sonnys_pipeline.client.rate_limit.local import MEMORY, open_file, open_memory
 from sonnys_pipeline.client.rate_limit.store import BudgetStore, Terms
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class RequestRate:
         return 0.05 + 0.02 * self.seconds
 
 
-def account_digest(api_id: str) -> str:
+def api_id_digest(api_id: str) -> str:
     """What stands for an API id wherever it must not stand itself: 16 hexadecimal digits."""
     return hashlib.sha256(api_id.encode()).hexdigest()[:16]
 
@@ -117,11 +117,11 @@ class RequestBudget:
         self.rate = rate or RequestRate()
         self._sleep = sleep
         self._clock = clock
-        self._patience = Patience(patience, clock=clock)
+        self._patience = OutageDeadline(patience, clock=clock)
         self._owes_cool_down = False
         margin_ms = round(self.rate.arrival_margin * 1000)
         block_ms = round(self.rate.seconds * 1000) + margin_ms
-        self._store = open_store(url, Terms(account_digest(api_id), self.rate.requests, block_ms, margin_ms))
+        self._store = open_store(url, Terms(api_id_digest(api_id), self.rate.requests, block_ms, margin_ms))
         # Threads queue here first: it is cheaper, and fairer, than many threads polling one file lock.
         self._threads = threading.Lock()
 

@@ -154,9 +154,9 @@ def open_file(path: Path, terms: Terms) -> LogStore:
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     rates, cool_down_rates = [Rate(terms.requests, terms.block_ms)], [Rate(COOL_DOWN_ENTRIES, terms.block_ms)]
     departures = SQLiteBucket.init_from_file(
-        rates, table=f"departures_{terms.account}", db_path=str(path), use_file_lock=True
+        rates, table=f"departures_{terms.api_id_digest}", db_path=str(path), use_file_lock=True
     )
-    table = f"cool_downs_{terms.account}"
+    table = f"cool_downs_{terms.api_id_digest}"
     with departures.lock:
         departures.conn.execute("PRAGMA busy_timeout = 30000").close()
         departures.conn.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table=table)).close()

@@ -105,9 +105,9 @@ class PostgresStore:
         self.where = (
             f"postgresql://{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
         )
-        lock = int.from_bytes(hashlib.sha256(f"budget {terms.account}".encode()).digest()[:8], signed=True)
+        lock = int.from_bytes(hashlib.sha256(f"budget {terms.api_id_digest}".encode()).digest()[:8], signed=True)
         self._values: dict[str, str | int] = {
-            "account": terms.account,
+            "account": terms.api_id_digest,
             "requests": terms.requests,
             "block": terms.block_ms,
             "margin": terms.margin_ms,

@@ -90,7 +90,7 @@ class RedisStore:
             f"redis://{at.get('host') or at.get('path') or 'localhost'}:{at.get('port', 6379)}/{at.get('db', 0)}"
         )
         # The braces keep both keys on one node of a cluster.
-        self._keys = [f"sonnys:budget:{{{terms.account}}}:{name}" for name in ("departures", "last_429")]
+        self._keys = [f"sonnys:budget:{{{terms.api_id_digest}}}:{name}" for name in ("departures", "last_429")]
         self._terms, self._watch = terms, StepWatch(terms.margin_ms)
         self._last_place, self._last_instant = "", 0
         self.taken()

@@ -62,13 +62,13 @@ class Terms:
     """What a store keeps to.
 
     Attributes:
-        account: digest that stands for the API id.
+        api_id_digest: digest that stands for the API id.
         requests: places in a block.
         block_ms: length of a block, margin included, in milliseconds.
         margin_ms: the margin alone; a clock that was set back by less is taken as it is.
     """
 
-    account: str
+    api_id_digest: str
     requests: int
     block_ms: int
     margin_ms: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sonnys_pipeline.client import JobData, JobFailedError, JobStatus
+from sonnys_pipeline.client import JobData, JobFailedError, LoadJobStatus
 from sonnys_pipeline.client.bodies import sound
 from sonnys_pipeline.extract.pages.page import PageRows, RawPage, parse_page
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
@@ -43,7 +43,7 @@ class PageReader:
             mended = replace(mended, content=body)
         page = parse_page(job_hash, mended)
         if isinstance(page, JobData):
-            if page.status is JobStatus.FAIL:
+            if page.status is LoadJobStatus.FAIL:
                 raise JobFailedError(job_hash, params, page.body)
             return page
         return replace(page, raw=RawPage.of(job_hash, self.now(), body)) if self.keeps_pages else page

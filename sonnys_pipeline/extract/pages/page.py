@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from sonnys_pipeline.client import JobData, JobStatus
+from sonnys_pipeline.client import JobData, LoadJobStatus
 from sonnys_pipeline.client.bodies import SoundBody, sound
 from sonnys_pipeline.client.models import unknown_fields
 from sonnys_pipeline.client.resource import PAGE_SIZE, unwrapped
@@ -92,7 +92,7 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
         total, table = decoded
         return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=mended.replaced)
     data = JobData.read(job_hash, unwrapped(Response(200, mended.content, where=where).json(), where))
-    if data.status is not JobStatus.PASS:
+    if data.status is not LoadJobStatus.PASS:
         return data
     items = data.parse()
     return PageRows(

@@ -97,7 +97,7 @@ class Privacy:
         self._states = _list_of(_object_of(TransactionV2ListItem, personal))
 
     @property
-    def facts(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """What stands in the metadata of files that were made under this policy."""
         return {"pii": self.policy.value, "pii_key": self.key_fingerprint}
 
@@ -110,7 +110,7 @@ class Privacy:
         return self._applied(body, "transactions", self._states, where)
 
     def has_made(self, kept: Mapping[str, str]) -> bool:
-        """Whether files with these facts were made under this policy and, where it hashes, with this key."""
+        """Whether files with these metadata were made under this policy and, where it hashes, with this key."""
         policy, fingerprint = kept.get("pii", Policy.KEEP.value), kept.get("pii_key", "")
         return policy == self.policy and fingerprint in self._known_fingerprints
 
@@ -165,7 +165,7 @@ class Privacy:
 
 
 def privacy_problem(kept: Mapping[str, str], asked: Privacy) -> str:
-    """Why pages that were kept under other facts cannot be brought under a policy; empty where they can.
+    """Why pages that were kept under other metadata cannot be brought under a policy; empty where they can.
 
     What was dropped is gone, and a hash does not turn back; the clear can become either, and a hash can be dropped.
     """

@@ -72,7 +72,7 @@ class Storage(Protocol):
             UnwritableLakeError: when it cannot be removed.
         """
 
-    def stamp(self, path: LakePath) -> str | None:
+    def version(self, path: LakePath) -> str | None:
         """Tells one state of a file from another without reading it; `None` where there is none.
 
         Raises:
@@ -135,7 +135,7 @@ class Storage(Protocol):
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """What `look` says of each, in order; some at once where looking means waiting."""
 
-    def glance(self) -> Storage:
+    def snapshot(self) -> Storage:
         """The same place as it is now, for a look at many files: an object store is then asked for lists."""
 
     def probe(self) -> None:
@@ -223,7 +223,7 @@ class FolderStorage:
         with contextlib.suppress(OSError):
             place.parent.rmdir()
 
-    def stamp(self, path: LakePath) -> str | None:
+    def version(self, path: LakePath) -> str | None:
         """Time of the last change, and size."""
         try:
             found = _local(path).stat()
@@ -265,7 +265,7 @@ class FolderStorage:
         """One after the other: a disk answers at once."""
         return [look(item) for item in items]
 
-    def glance(self) -> FolderStorage:
+    def snapshot(self) -> FolderStorage:
         """A folder is always as it is now."""
         return self
 

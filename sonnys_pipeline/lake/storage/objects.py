@@ -34,7 +34,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, Unwrita
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectFile, ObjectHandler
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -66,7 +66,7 @@ class ObjectStorage:
 
     is_local = False
 
-    def __init__(self, url: str, *, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, *, patience: OutageDeadline | None = None) -> None:
         """Point at a root such as `s3://bucket/prefix`; nothing is sent yet.
 
         Raises:
@@ -86,7 +86,7 @@ class ObjectStorage:
         self._strip: Callable[[str], str] = driver._strip_protocol  # noqa: SLF001 - fsspec's name for it
         self._place = UPath(url.rstrip("/"), **options)
         self.root: LakePath = self._place
-        self._patience = patience or Patience(STORE_PATIENCE)
+        self._patience = patience or OutageDeadline(STORE_PATIENCE)
         self._answered_within = _ANSWERED_WITHIN
         self._listed: dict[str, dict[str, Info]] | None = None
 
@@ -113,7 +113,7 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
 
-    def stamp(self, path: LakePath) -> str | None:
+    def version(self, path: LakePath) -> str | None:
         """The store's own tag of the object, or where it has none the time of the last change; and the size."""
         info = self._info(path)
         return None if info is None else _tag(info)
@@ -165,11 +165,11 @@ class ObjectStorage:
         with ThreadPoolExecutor(min(_AT_ONCE, len(items)), "lake") as pool:
             return list(pool.map(look, items))
 
-    def glance(self) -> ObjectStorage:
+    def snapshot(self) -> ObjectStorage:
         """What is there, and which version of it, comes from one listing for each asset, made when it is needed."""
-        glanced = copy(self)
-        glanced._listed = {}  # noqa: SLF001 - a copy of our own
-        return glanced
+        snapshot = copy(self)
+        snapshot._listed = {}  # noqa: SLF001 - a copy of our own
+        return snapshot
 
     def hurry(self) -> None:
         """A request that is under way is given some seconds more, and none is repeated for long."""
@@ -239,7 +239,7 @@ class ObjectStorage:
         return info if info["type"] == "file" else None
 
     def _list(self, folder: LakePath) -> dict[str, Info]:
-        """Every object of a folder, by its key; in a glance, as it was when it was first asked for."""
+        """Every object of a folder, by its key; in a snapshot, as it was when it was first asked for."""
         key = self._key(folder)
         if self._listed is not None and key in self._listed:
             return self._listed[key]

@@ -27,7 +27,7 @@ from sonnys_pipeline.marts.digests import content_digest, site_day_digests
 from sonnys_pipeline.marts.site_days import Mart
 
 TRANSACTIONS, SITES = "transactions", "sites"
-#: Names of the facts in a mart's file: digest of what counts in it, what it was read from, what it lacks.
+#: Names of the metadata in a mart's file: digest of what counts in it, what it was read from, what it lacks.
 INPUT_DIGEST, INPUTS, MISSING = "input_digest", "inputs", "missing"
 
 #: A KPI function of `sonnys_pipeline.marts`: rows, sites, business dates, and by name `landed` and `timezone`.
@@ -138,7 +138,7 @@ class MartInputs:
         Raises:
             LakeError: when a file cannot be read.
         """
-        # The stamp first: a file that is replaced in between is then seen as newer.
+        # The version first: a file that is replaced in between is then seen as newer.
         files = {key: [self._stamp(recipe, key), *self._held(recipe, key)] for key in partitions}
         return {"version": recipe.version, "zones": self.zones if recipe.by_site_day else "", "files": files}
 
@@ -244,19 +244,19 @@ class MartInputs:
         assets = [TRANSACTIONS, STATES] if recipe.by_site_day and partition in self.states else [TRANSACTIONS]
         stamps = []
         for asset in assets:
-            stamp = self._lake.stamp(asset, partition)
-            if stamp is None:
+            version = self._lake.version(asset, partition)
+            if version is None:
                 path = self._lake.path(asset, partition)
                 raise LakeError(f"{path} cannot be read (it is gone); restore it or materialize it again")
-            stamps.append(stamp)
+            stamps.append(version)
         return " ".join(stamps)
 
     def _held(self, recipe: Recipe, partition: str) -> list[Any]:
         """Rows of a partition; and the sites that it was read for, where days of others are left out."""
         if not recipe.by_site_day:
             return [self.content(recipe, partition)]
-        stamp = self._stamp(recipe, partition)
-        return [self.content(recipe, partition), _sites(str(self._lake.root), partition, stamp)]
+        version = self._stamp(recipe, partition)
+        return [self.content(recipe, partition), _sites(str(self._lake.root), partition, version)]
 
     def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
         return partitions_needed([date.fromisoformat(day) for day in days], self.sites, self.timezone)
@@ -282,7 +282,7 @@ class MartInputs:
         ))  # fmt: skip
 
 
-def facts_of(digest: str, remembered: Mapping[str, Any], missing: Iterable[MissingDay] = ()) -> dict[str, str]:
+def metadata_of(digest: str, remembered: Mapping[str, Any], missing: Iterable[MissingDay] = ()) -> dict[str, str]:
     """What a mart's file says of its making."""
     return {
         INPUT_DIGEST: digest,
@@ -298,17 +298,17 @@ def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:
         NotLandedError: when the mart's day is not landed.
         LakeError: when its file cannot be read.
     """
-    found: list[str] = json.loads(lake.facts(asset, day).get(MISSING, "[]"))
+    found: list[str] = json.loads(lake.metadata(asset, day).get(MISSING, "[]"))
     return found
 
 
 @lru_cache(maxsize=4096)
-def _content(root: str, partition: str, stamp: str, with_states: bool) -> str:  # noqa: ARG001 - part of the key
+def _content(root: str, partition: str, version: str, with_states: bool) -> str:  # noqa: ARG001 - part of the key
     return content_digest(landed_rows(Lake(root), [partition], [partition] if with_states else ()))
 
 
 @lru_cache(maxsize=4096)
-def _sites(root: str, partition: str, stamp: str) -> list[str] | None:  # noqa: ARG001
+def _sites(root: str, partition: str, version: str) -> list[str] | None:  # noqa: ARG001
     sites = landed_sites(Lake(root), partition)
     return None if sites is None else sorted(sites)
 

@@ -90,7 +90,7 @@ def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: lis
 def _kept(lake: Lake, asset: str, day: str) -> dict[str, str]:
     """What a mart's file says of itself; nothing where it is not there, or damaged."""
     try:
-        return lake.facts(asset, day) if lake.has(asset, day) else {}
+        return lake.metadata(asset, day) if lake.has(asset, day) else {}
     except UnreachableLakeError:  # nobody knows what it says
         raise
     except LakeError:

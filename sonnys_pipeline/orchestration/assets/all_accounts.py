@@ -22,7 +22,7 @@ from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
 from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES, KpiTable
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.catalog import table_schema
-from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata, totals, unknown_figures
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -113,7 +113,7 @@ def _across_asset(
             landed_in, found = ALL.open_lake(lake), account_lakes(names, lake)
             for day in context.partition_keys:
                 whole = day_of_all(found, asset, table.schema, day, version)
-                landed = landed_in.land(asset, whole.rows, partition=day, facts=whole.facts)
+                landed = landed_in.land(asset, whole.rows, partition=day, metadata=whole.metadata)
                 metadata: Metadata = {
                     **file_metadata(landed, whole.rows, partitioned=True),
                     **totals(whole.rows, table.totals),
@@ -147,7 +147,7 @@ def _accounts_complete(asset: str) -> dg.AssetChecksDefinition:
         except EXPECTED as error:
             raise as_failure(error) from error
         key = context.check_specs[0].key
-        return verdict(context, key, found, dg.AssetCheckSeverity.WARN, good="every account has the day")
+        return evaluation(context, key, found, dg.AssetCheckSeverity.WARN, good="every account has the day")
 
     return accounts_complete
 

@@ -43,13 +43,13 @@ class DayOfAll:
         rows: of all accounts that have the day, the account in a first column.
         counted: rows of each of these.
         missing: accounts that lack it, in sentences.
-        facts: what the file keeps of its making.
+        metadata: what the file keeps of its making.
     """
 
     rows: pa.Table
     counted: dict[str, int]
     missing: tuple[str, ...]
-    facts: dict[str, str]
+    metadata: dict[str, str]
 
 
 def with_account(schema: pa.Schema) -> pa.Schema:
@@ -63,7 +63,7 @@ def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLa
     found = []
     for name in accounts:
         try:
-            found.append(AccountLake(name, lake.open_lake(name).glance(), Settings.load(name).start_date))
+            found.append(AccountLake(name, lake.open_lake(name).snapshot(), Settings.load(name).start_date))
         except (SettingsError, LakeError) as error:
             found.append(AccountLake(name, None, problem=str(error)))
     return found
@@ -103,12 +103,12 @@ def day_of_all(accounts: Sequence[AccountLake], asset: str, schema: pa.Schema, d
         raise NotLandedError(f"{asset}: {day} is not landed in any account: {'; '.join(missing) or 'none had begun'}")
     table = pa.concat_tables(tables).cast(with_account(schema))
     known = {name: digest or "" for name, digest in digests.items()}
-    facts = {
+    metadata = {
         INPUT_DIGEST: "",
         INPUTS: json.dumps({"version": version, "accounts": known}),
         MISSING: json.dumps(missing),
     }
-    return DayOfAll(table, counted, tuple(missing), facts)
+    return DayOfAll(table, counted, tuple(missing), metadata)
 
 
 def changed_days(
@@ -159,7 +159,7 @@ def _digest(one: AccountLake, asset: str, day: str) -> str | None:
     if one.lake is None:
         return None
     try:
-        return one.lake.facts(asset, day).get(INPUT_DIGEST, "unknown")
+        return one.lake.metadata(asset, day).get(INPUT_DIGEST, "unknown")
     except NotLandedError:
         return ""
     except LakeError:
@@ -183,7 +183,7 @@ def _rows(one: AccountLake, asset: str, schema: pa.Schema, day: str) -> pa.Table
 def _kept(lake: Lake, asset: str, day: str) -> dict[str, Any]:
     """What a file across accounts remembers; nothing where it is damaged, so that it is made again."""
     try:
-        found: dict[str, Any] = json.loads(lake.facts(asset, day).get(INPUTS, "{}"))
+        found: dict[str, Any] = json.loads(lake.metadata(asset, day).get(INPUTS, "{}"))
     except LakeError:
         return {}
     return found

@@ -132,7 +132,7 @@ def _mart_digest(lake: Lake, day: str) -> str:
     Raises:
         LakeError: when its file cannot be read.
     """
-    return lake.facts(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.has(_FOLLOWS, day) else ""
+    return lake.metadata(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.has(_FOLLOWS, day) else ""
 
 
 def _beside(lake: Lake, day: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.marts import flat_tables as tables
 from sonnys_pipeline.marts.columns import ColumnSource
-from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, facts_of
+from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, metadata_of
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.events.metadata import column_lineage, column_metadata, file_metadata, totals
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
@@ -95,11 +95,11 @@ def _table_asset(
             for day in context.partition_keys:
                 # Day after day, so that a range takes no more memory than its largest day. Digests come before the
                 # rows: a file that is replaced in between then makes the table stale, and never the other way about.
-                facts = facts_of(
+                kept = metadata_of(
                     inputs.digests(table.recipe, [day])[day], inputs.remembered(table.recipe, [day])
                 )  # fmt: skip
                 rows = table.function(inputs.rows(table.recipe, [day]))
-                landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
+                landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
                     **column_lineage(table.lineage, account),

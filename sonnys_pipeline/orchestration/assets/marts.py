@@ -17,7 +17,7 @@ from sonnys_pipeline.calendar.business_days import MissingDay, sites_without_zon
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.marts import kpi_columns
 from sonnys_pipeline.marts.columns import ColumnSource
-from sonnys_pipeline.marts.incremental.inputs import SITES, TRANSACTIONS, CountDays, MartInputs, Recipe, facts_of
+from sonnys_pipeline.marts.incremental.inputs import SITES, TRANSACTIONS, CountDays, MartInputs, Recipe, metadata_of
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
 from sonnys_pipeline.marts.site_days import Mart
@@ -160,8 +160,8 @@ def _mart_asset(
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
                 lacking = [one for one in mart.missing if one.business_date.isoformat() == day]
-                facts = facts_of(digests[day], remembered[day], lacking)
-                landed = landed_in.land(table.recipe.asset, rows, partition=day, facts=facts)
+                kept = metadata_of(digests[day], remembered[day], lacking)
+                landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),
                     **column_lineage(table.lineage, account),

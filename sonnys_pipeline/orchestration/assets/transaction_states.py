@@ -19,7 +19,7 @@ from sonnys_pipeline.extract.pages.states import lacks_states
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
-from sonnys_pipeline.landing.states import landed_facts, write
+from sonnys_pipeline.landing.states import landed_metadata, write
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata
@@ -75,18 +75,18 @@ def is_current(lake: Lake, day: str) -> bool:
     Raises:
         NotLandedError: when the day's rows are not landed.
     """
-    rows = lake.facts(ROWS, day)
-    states = landed_facts(lake, day)
+    rows = lake.metadata(ROWS, day)
+    states = landed_metadata(lake, day)
     if "loaded_at" in states:
         return datetime.fromisoformat(states["loaded_at"]) >= datetime.fromisoformat(rows["loaded_at"])
     table = lake.read(ROWS, [day])
     if lacks_states(table):
         return False
-    facts = {
+    metadata = {
         name: rows[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at", "pii", "pii_key")
     }
     why = "the rows carry their states" if table.num_rows else "the day has no rows"
-    write(lake, day, TRANSACTION_STATES.empty_table(), {**facts, "windows": "[]", "note": why})
+    write(lake, day, TRANSACTION_STATES.empty_table(), {**metadata, "windows": "[]", "note": why})
     return True
 
 
@@ -96,15 +96,15 @@ def states_metadata(lake: Lake, day: str) -> Metadata:
     Raises:
         NotLandedError: when they are not landed.
     """
-    table, facts = lake.read(STATES, [day]).drop_columns("date"), lake.facts(STATES, day)
+    table, metadata = lake.read(STATES, [day]).drop_columns("date"), lake.metadata(STATES, day)
     file = LandedFile(lake.path(STATES, day), table.num_rows, lake.size(STATES, day))
     shown: dict[str, dg.MetadataValue] = {
         **file_metadata(file, table, partitioned=True),
-        "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
-        "states_without_row": dg.MetadataValue.int(int(facts.get("states_without_row", "0"))),
-        "rows_without_state": dg.MetadataValue.int(int(facts.get("rows_without_state", "0"))),
+        "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
+        "states_without_row": dg.MetadataValue.int(int(metadata.get("states_without_row", "0"))),
+        "rows_without_state": dg.MetadataValue.int(int(metadata.get("rows_without_state", "0"))),
     }
-    return {**shown, "note": dg.MetadataValue.text(facts["note"])} if "note" in facts else shown
+    return {**shown, "note": dg.MetadataValue.text(metadata["note"])} if "note" in metadata else shown
 
 
 def _read(

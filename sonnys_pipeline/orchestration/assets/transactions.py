@@ -21,7 +21,7 @@ from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_asset
 from sonnys_pipeline.orchestration.events.metadata import file_metadata, run_metadata
-from sonnys_pipeline.orchestration.events.recorder import LandedDays
+from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
@@ -49,11 +49,11 @@ def landing_assets(
         context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
     ) -> dg.MaterializeResult[Any]:
         """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
-        landed: LandedDays | None = None
+        landed: MaterializationRecorder | None = None
         try:
             settings = account.settings(sonnys)
             landed_in = account.open_lake(lake)
-            landed = LandedDays(context, landed_in, account.key(STATES))
+            landed = MaterializationRecorder(context, landed_in, account.key(STATES))
             with settings.open_client() as client, open_job_service(settings) as jobs:
                 executor = make_executor(
                     settings,
@@ -107,7 +107,9 @@ def landing_assets(
     return [transactions, *states, sites]
 
 
-def _execute(executor: BatchExecutor, jobs: JobService, job_id: str, landed: LandedDays) -> ExecutionResult:
+def _execute(
+    executor: BatchExecutor, jobs: JobService, job_id: str, landed: MaterializationRecorder
+) -> ExecutionResult:
     """Execute a job; whatever comes of it, `landed` knows all of the job's landed days afterwards.
 
     Dagster would raise its interrupt wherever the main thread happens to be, inside DuckDB or between a file and its

@@ -58,7 +58,7 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         days = sorted(candidates.expensively_compute_partition_keys())
         try:
-            lake = self._account.open_lake(self._lake).glance()
+            lake = self._account.open_lake(self._lake).snapshot()
             found = self.outdated(lake, days, context.log.warning)
         except (LakeError, SettingsError) as error:
             context.log.warning("%s", error)
@@ -129,7 +129,7 @@ def idle_and(outdated: Outdated, label: str) -> dg.AutomationCondition[dg.AssetK
 def marts_sensor(target: dg.AssetSelection, account: Account = ONLY) -> dg.SensorDefinition:
     """Evaluates the conditions, in the code location; one backfill for all days that are found together."""
     return dg.AutomationConditionSensorDefinition(
-        account.named("marts_follow"),
+        account.named("marts_auto_materialize"),
         target=target,
         # On by itself: whoever runs a daemon has been promised that marts follow, and it spends no request.
         default_status=dg.DefaultSensorStatus.RUNNING,

@@ -58,7 +58,7 @@ def beside_the_api_job(
 ) -> UnresolvedAssetJobDefinition:
     """The checks that ask the API, switched on."""
     return dg.define_asset_job(
-        account.named("beside_the_api"),
+        account.named("reconcile_with_api"),
         selection=dg.AssetSelection.checks(*checks),
         config={"ops": {check.node_def.name: {"config": {"enabled": True}} for check in checks}},
         description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows."

@@ -1,7 +1,7 @@
 """Checks that ask the API: what its other endpoints say of a landed day. They spend requests, so they are off.
 
 Switch them on in a run's configuration, `ops: {transactions_beside_the_api: {config: {enabled: true}}}`, or run the
-job `beside_the_api`, whose configuration has them on. While they are off they say nothing, neither good nor bad.
+job `reconcile_with_api`, whose configuration has them on. While they are off they say nothing, neither good nor bad.
 """
 
 import random
@@ -14,7 +14,7 @@ from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import SonnysClient, TransactionListItem
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
@@ -59,7 +59,7 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
                     ask = _listed_ids if key.name == "same_ids_as_listed" else _washes
                     found = {day: ask(client, landed, Day.of(day, timezone)) for day in days}
                     good = _GOOD[key.name]
-                    yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
+                    yield evaluation(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
         except EXPECTED as error:
             raise as_failure(error) from error
 

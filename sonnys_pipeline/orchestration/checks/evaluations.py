@@ -26,7 +26,7 @@ def days_of(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str = "tr
     return [day for day in lake.partitions(asset) if (first or day) <= day <= (last or day)]
 
 
-def verdict(
+def evaluation(
     context: dg.AssetCheckExecutionContext,
     key: dg.AssetCheckKey,
     found: Mapping[str, Sequence[str]],

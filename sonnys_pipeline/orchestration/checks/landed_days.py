@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.quality.invariants import incomplete_or_repeated, outside
@@ -23,7 +23,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
         except EXPECTED as error:
             raise as_failure(error) from error
         good = "ids unique, rows as the API promised"
-        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
+        return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
 
     @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
@@ -34,6 +34,6 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
         except EXPECTED as error:
             raise as_failure(error) from error
         good = "no row of another day"
-        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
+        return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
 
     return [complete_and_unique, inside_the_day]

@@ -6,7 +6,7 @@ import dagster as dg
 
 from sonnys_pipeline.marts.incremental.inputs import missing_site_days
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.events.metadata import reasons_of
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -25,7 +25,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
         except EXPECTED as error:
             raise as_failure(error) from error
         good = "every site's day is counted"
-        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
+        return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
 
     @dg.asset_check(asset=account.key("site_day_kpis"))
     def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
@@ -37,6 +37,6 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
         except EXPECTED as error:
             raise as_failure(error) from error
         good = "every figure is known"
-        return verdict(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
+        return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.WARN, good=good)
 
     return [every_site_counted, every_figure_known]

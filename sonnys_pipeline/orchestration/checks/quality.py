@@ -15,7 +15,7 @@ from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.checks.evaluations import days_of, verdict
+from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.quality.result import Finding
@@ -85,7 +85,7 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
             except EXPECTED as error:
                 raise as_failure(error) from error
             good = described[key.name][1]
-            yield verdict(context, key, found, dg.AssetCheckSeverity.WARN, good=good, notes=notes)
+            yield evaluation(context, key, found, dg.AssetCheckSeverity.WARN, good=good, notes=notes)
 
     return [quality_of_transactions]
 

@@ -86,22 +86,22 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         LakeError: when the file cannot be read.
     """
     table = lake.read("transactions", [day]).drop_columns("date")
-    facts = lake.facts("transactions", day)
-    windows = json.loads(facts["windows"])
+    metadata = lake.metadata("transactions", day)
+    windows = json.loads(metadata["windows"])
     file = LandedFile(lake.path("transactions", day), table.num_rows, lake.size("transactions", day))
     return {
         **file_metadata(file, table, partitioned=True),
         "pages": dg.MetadataValue.int(sum(len(window["hashes"]) for window in windows)),
         "api_total": dg.MetadataValue.int(
-            sum(window["total"] for window in windows) - int(facts.get("superseded", "0"))
+            sum(window["total"] for window in windows) - int(metadata.get("superseded", "0"))
         ),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
-        "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(facts["loaded_at"])),
+        "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
         **_proof_metadata(
             tuple(dict.fromkeys(window["site"] for window in windows if window["site"])),
-            json.loads(facts.get("proof", "null")),
+            json.loads(metadata.get("proof", "null")),
         ),
     }
 

@@ -22,7 +22,7 @@ from sonnys_pipeline.orchestration.runs import continued_runs
 _MOST_LINES = 31
 
 
-class LandedDays:
+class MaterializationRecorder:
     """The days of one run's job that are landed, by this attempt or before it."""
 
     def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:

@@ -40,7 +40,7 @@ def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: 
 
     def counted_from(day: str) -> dict[str, str]:
         """A digest of each account's rows that count toward a day, as the file across accounts remembers them."""
-        found: dict[str, str] = json.loads(lake.facts("site_day_kpis", day)[INPUTS])["accounts"]
+        found: dict[str, str] = json.loads(lake.metadata("site_day_kpis", day)[INPUTS])["accounts"]
         return found
 
     with ExitStack() as running:

@@ -55,11 +55,11 @@ def test_marts_follow_what_has_changed(
     edited = site.simulator.world.edit_rows(
         datetime(2026, 3, 12, 18, tzinfo=UTC), datetime(2026, 3, 12, 19, tzinfo=UTC)
     )
-    before = site.lake.facts("transactions", UNCHANGED)["loaded_at"]
+    before = site.lake.metadata("transactions", UNCHANGED)["loaded_at"]
 
     assert materialize(site, UNCHANGED).wait() == 0
     assert materialize(site, EDITED).wait() == 0
 
     until(site, daemon, dict.fromkeys(FOLLOWERS, sorted([*DAYS, EDITED])))
-    assert site.lake.facts("transactions", UNCHANGED)["loaded_at"] > before
+    assert site.lake.metadata("transactions", UNCHANGED)["loaded_at"] > before
     assert len(edited) == 1

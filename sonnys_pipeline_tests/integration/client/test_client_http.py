@@ -13,7 +13,7 @@ from sonnys_pipeline.client import (
     APITimeoutError,
     IncompleteResultError,
     JobFailedError,
-    JobStatus,
+    LoadJobStatus,
     NotFoundError,
     SonnysClient,
     TransactionJobItem,
@@ -141,9 +141,9 @@ def test_many_jobs_in_flight(start_simulator: Start, connect: Connect) -> None:
     assert len(set(hashes)) == 6
     ids: list[str] = []
     for job_hash in hashes:
-        while (data := client.transactions.get_job_data(job_hash)).status is JobStatus.WORKING:
+        while (data := client.transactions.get_job_data(job_hash)).status is LoadJobStatus.WORKING:
             time.sleep(0.01)
-        assert data.status is JobStatus.PASS
+        assert data.status is LoadJobStatus.PASS
         assert data.total == len(data.rows)
         ids += [item.id for item in data.parse()]
     assert sorted(ids) == sorted(truth(simulator))

@@ -52,7 +52,7 @@ def test_rows_that_no_job_can_name_are_missed_and_told(open_desk: Callable[..., 
     named = {site.code for site in desk.simulator.world.sites if site.code}
     assert landed_sites(desk.lake, day) == named
     assert len(desk.landed_ids(day)) == len(desk.expected_ids(day)) - missing
-    proof = json.loads(desk.lake.facts("transactions", day)["proof"])
+    proof = json.loads(desk.lake.metadata("transactions", day)["proof"])
     assert (proof["missing"], proof["counted"]) == (missing, len(desk.expected_ids(day)))
     assert desk.asks("status", job)["status"] == "failed"
 
@@ -79,7 +79,7 @@ def test_dagster_does_not_materialize_a_day_with_missing_rows(open_pipeline: Cal
 
 
 def test_a_whole_day_that_is_landed_stays(open_chain: Callable[..., Chain], start_simulator: Any) -> None:
-    """A later read that misses rows takes nothing from it: bytes and facts are those of the whole read."""
+    """A later read that misses rows takes nothing from it: bytes and metadata are those of the whole read."""
     chain = open_chain()
     assert chain.run([DAY]).success
     before = chain.lake.path("transactions", DAY).read_bytes()
@@ -133,7 +133,7 @@ def test_a_row_that_comes_between_reading_and_counting_is_explained(
     else:
         assert chain.landed([DAY]) == before
         assert sorted(submitted.values()) == [1] * sites
-    assert json.loads(chain.lake.facts("transactions", DAY)["proof"])["missing"] == 0
+    assert json.loads(chain.lake.metadata("transactions", DAY)["proof"])["missing"] == 0
 
 
 def test_a_day_that_is_counted_site_by_site_is_proven_all_the_same(open_chain: Callable[..., Chain]) -> None:

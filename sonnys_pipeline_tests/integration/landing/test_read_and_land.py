@@ -93,9 +93,9 @@ def test_each_row_lands_on_exactly_one_day(start_simulator: Start, connect: Conn
     assert Counter(table["id"].to_pylist()).most_common(1)[0][1] == 1
     for key in DAYS:
         assert sorted(lake.read("transactions", [key])["id"].to_pylist()) == sorted(truth(simulator, key))
-        facts = lake.facts("transactions", key)
-        (window,) = json.loads(facts["windows"])
-        assert (facts["rows"], window["total"], window["cut_off"], len(window["hashes"])) == ("799", 800, 1, 8)
+        metadata = lake.metadata("transactions", key)
+        (window,) = json.loads(metadata["windows"])
+        assert (metadata["rows"], window["total"], window["cut_off"], len(window["hashes"])) == ("799", 800, 1, 8)
     on_midnight = [row["date"] for row in table.to_pylist() if row["complete_date"].time() == time()]
     assert [day.isoformat() for day in on_midnight] == DAYS
 

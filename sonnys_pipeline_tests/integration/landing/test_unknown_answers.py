@@ -56,7 +56,7 @@ def test_whatever_the_api_does_whole_days_land(open_chain: Callable[..., Chain],
     assert result.success, result.failures
     assert chain.landed() == chain.expected() == chain.with_states()
     assert [landed_sites(chain.lake, day) for day in DAYS] == [None, None]
-    assert '"missing": 0' in chain.lake.facts("transactions", DAYS[0])["proof"]
+    assert '"missing": 0' in chain.lake.metadata("transactions", DAYS[0])["proof"]
     assert chain.simulator.stats().rate_limited == 0
 
 

@@ -174,11 +174,11 @@ def test_days_that_were_landed_before_the_sensor_was_on_are_followed(pipeline):
 def test_an_unchanged_day_read_again_runs_nothing(settled):
     """Three days and the site list are read anew, into newer files with the same rows: zero."""
     pipeline = settled.pipeline
-    before = {day: pipeline.lake.facts("transactions", day)["loaded_at"] for day in EACH}
+    before = {day: pipeline.lake.metadata("transactions", day)["loaded_at"] for day in EACH}
 
     land(pipeline, "transactions", "sites", days=DAYS)
 
-    assert all(pipeline.lake.facts("transactions", day)["loaded_at"] > before[day] for day in EACH)
+    assert all(pipeline.lake.metadata("transactions", day)["loaded_at"] > before[day] for day in EACH)
     assert settled.tick() == {}
 
 
@@ -254,13 +254,13 @@ def test_a_site_that_is_read_since_and_had_no_rows_is_followed(settled):
     """The 11th was landed for another site alone, now it is for all: the same rows, but two business days are whole."""
     lake = settled.pipeline.lake
     rows = lake.read("transactions", ["2026-03-11"]).drop_columns("date")
-    facts = lake.facts("transactions", "2026-03-11")
-    lake.land("transactions", rows, partition="2026-03-11", facts={**facts, "sites": '["HARBOR"]'})
+    metadata = lake.metadata("transactions", "2026-03-11")
+    lake.land("transactions", rows, partition="2026-03-11", metadata={**metadata, "sites": '["HARBOR"]'})
     land(settled.pipeline, *MARTS, days=DAYS)
     assert lake.rows("site_day_kpis", "2026-03-10") == lake.rows("site_day_kpis", "2026-03-11") == 0
     assert settled.tick() == {}
 
-    lake.land("transactions", rows, partition="2026-03-11", facts={**facts, "sites": "null"})
+    lake.land("transactions", rows, partition="2026-03-11", metadata={**metadata, "sites": "null"})
 
     two = ["2026-03-10", "2026-03-11"]
     assert settled.tick() == dict.fromkeys(MARTS, two)

@@ -143,10 +143,10 @@ def test_a_file_that_holds_some_sites_counts_for_those_only(open_pipeline: Calla
     assert pipeline.run("transactions", "sites", days=DAYS).success
     path = pipeline.lake.path("transactions", "2026-03-11")
     whole = pipeline.lake.read("transactions", ["2026-03-11"]).drop_columns("date")
-    facts = pipeline.lake.facts("transactions", "2026-03-11")
+    metadata = pipeline.lake.metadata("transactions", "2026-03-11")
     harbor = whole.filter(pa.compute.equal(whole["location_code"], "Harbor"))
     path.unlink()
-    pipeline.lake.land("transactions", harbor, partition="2026-03-11", facts={**facts, "sites": '["Harbor"]'})
+    pipeline.lake.land("transactions", harbor, partition="2026-03-11", metadata={**metadata, "sites": '["Harbor"]'})
 
     assert pipeline.run(days=DAYS, selection=dg.AssetSelection.assets("site_day_kpis").without_checks()).success
 
@@ -154,4 +154,4 @@ def test_a_file_that_holds_some_sites_counts_for_those_only(open_pipeline: Calla
         (row["site"], row["business_date"].isoformat()) for row in pipeline.lake.read("site_day_kpis", EACH).to_pylist()
     }
     assert counted == {("Harbor", "2026-03-10"), ("Harbor", "2026-03-11")}
-    assert "MAIN 2026-03-10" in pipeline.lake.facts("site_day_kpis", "2026-03-10")[MISSING]
+    assert "MAIN 2026-03-10" in pipeline.lake.metadata("site_day_kpis", "2026-03-10")[MISSING]

@@ -127,11 +127,11 @@ def test_a_row_of_another_day_blocks(landed):
 def test_a_thin_day_is_noticed(landed):
     """A tenth of the rows that five Tuesdays had: the warning says how many are usual."""
     whole = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date")
-    facts = landed.lake.facts("transactions", "2026-03-10")
+    metadata = landed.lake.metadata("transactions", "2026-03-10")
     for weeks in range(1, 6):
         day = (date(2026, 3, 10) - timedelta(weeks=weeks)).isoformat()
-        landed.lake.land("transactions", whole, partition=day, facts=facts)
-    landed.lake.land("transactions", whole.slice(0, 12), partition="2026-03-10", facts=facts)
+        landed.lake.land("transactions", whole, partition=day, metadata=metadata)
+    landed.lake.land("transactions", whole.slice(0, 12), partition="2026-03-10", metadata=metadata)
 
     result = landed.run(selection=checks("usual_volume"), days=DAYS)
 
@@ -144,8 +144,8 @@ def test_a_thin_day_is_noticed(landed):
 def test_a_day_of_some_sites_is_named(landed):
     """The 12th is landed for MAIN only: the warning names site and remedy."""
     rows = landed.lake.read("transactions", ["2026-03-12"]).drop_columns("date")
-    facts = landed.lake.facts("transactions", "2026-03-12")
-    landed.lake.land("transactions", rows, partition="2026-03-12", facts={**facts, "sites": '["MAIN"]'})
+    metadata = landed.lake.metadata("transactions", "2026-03-12")
+    landed.lake.land("transactions", rows, partition="2026-03-12", metadata={**metadata, "sites": '["MAIN"]'})
 
     by_day, whole = said(landed.run(selection=checks("all_sites"), days=DAYS), "all_sites")
 
@@ -207,7 +207,7 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
 def test_the_job_beside_the_api_is_switched_on(landed):
     """Without partitions it takes one landed day, and names it."""
     before = landed.simulator.stats().requests
-    job = build_defs().resolve_job_def("beside_the_api")
+    job = build_defs().resolve_job_def("reconcile_with_api")
 
     result = job.execute_in_process(instance=landed.instance)
 
@@ -286,7 +286,7 @@ def test_a_row_that_stands_in_two_days_is_named(landed):
     assert not found.passed
     assert not found.blocking
     assert found.metadata["ids"].value == [row_id]
-    stale = min(("2026-03-10", "2026-03-12"), key=lambda day: landed.lake.facts("transactions", day)["loaded_at"])
+    stale = min(("2026-03-10", "2026-03-12"), key=lambda day: landed.lake.metadata("transactions", day)["loaded_at"])
     assert f"{row_id} in 2026-03-10 and 2026-03-12): read {stale} again" in found.description
 
 

@@ -69,8 +69,8 @@ def whole(
             filled = pc.coalesce(table[name], value)
             table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), filled)
         rows[day] = table
-        facts = pipeline.lake.facts("transactions", day)
-        pipeline.lake.land("transactions", without_v2(table), partition=day, facts=facts)
+        metadata = pipeline.lake.metadata("transactions", day)
+        pipeline.lake.land("transactions", without_v2(table), partition=day, metadata=metadata)
     assert pipeline.run(*TABLES, *MARTS, days=DAYS).success
     return pipeline, rows
 
@@ -160,8 +160,8 @@ def test_with_states_marts_are_those_of_rows_that_carry_the_fields(whole: tuple[
     assert pipeline.run(*MARTS, days=DAYS).success
     joined = {name: pipeline.lake.read(name, EACH) for name in MARTS}
     for day in EACH:
-        facts = pipeline.lake.facts("transactions", day)
-        pipeline.lake.land("transactions", rows[day], partition=day, facts=facts)
+        metadata = pipeline.lake.metadata("transactions", day)
+        pipeline.lake.land("transactions", rows[day], partition=day, metadata=metadata)
         pipeline.lake.remove(STATES, day)
     assert pipeline.run(*MARTS, days=DAYS).success
     assert {name: pipeline.lake.read(name, EACH) for name in MARTS} == joined
@@ -177,7 +177,7 @@ def test_an_absurd_amount_of_an_older_lake_stops_no_day(whole: tuple[Any, Any]) 
     place = next(number for number, at in enumerate(rows[day]["complete_date"].to_pylist()) if 12 <= at.hour < 23)
     amounts[place], row_id = 1e16, rows[day]["id"][place].as_py()
     absurd = rows[day].set_column(rows[day].schema.get_field_index("total"), "total", pa.array(amounts))
-    pipeline.lake.land("transactions", absurd, partition=day, facts=pipeline.lake.facts("transactions", day))
+    pipeline.lake.land("transactions", absurd, partition=day, metadata=pipeline.lake.metadata("transactions", day))
 
     checks = dg.AssetSelection.checks_for_assets("transactions", "site_day_kpis")
     result = pipeline.run(selection=dg.AssetSelection.assets(*TABLES, *MARTS) | checks, days=DAYS)

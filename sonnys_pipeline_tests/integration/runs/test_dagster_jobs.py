@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from sonnys_pipeline.ledger.models import JobStatus, RowStatus
-from sonnys_pipeline.orchestration.events.recorder import LandedDays
+from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline_tests.integration.conftest import Pipeline
 from sonnys_pipeline_tests.support.pipelines.dagster_runs import (
     DAYS,
@@ -155,7 +155,7 @@ def test_days_that_a_killed_run_did_not_record_are_recorded_later(
     """A run lands four days and dies before it records one; its successor, though it fails too, records the four."""
     fail_days(pipeline, DAYS[3])
     with monkeypatch.context() as dying:
-        dying.setattr(LandedDays, "log", lambda _: None)
+        dying.setattr(MaterializationRecorder, "log", lambda _: None)
         killed = run(pipeline)
     assert pipeline.times_materialized() == {}
 

@@ -107,7 +107,7 @@ def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
     assert landed.run("line_items", *MARTS, days=DAYS).success
 
     def look() -> list[tuple[str, ...]]:
-        lake = landed.lake.glance()
+        lake = landed.lake.snapshot()
         inputs = MartInputs(lake, "UTC")
         recipes = [table.recipe for table in (*KPI_TABLES, FLAT_TABLES[0])]
         return [stale_days(lake, inputs, recipe, EACH).days for recipe in recipes]

@@ -9,7 +9,7 @@ import pytest
 
 from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
 from sonnys_pipeline.ledger.models import JobStatus
-from sonnys_pipeline.orchestration.events.recorder import LandedDays
+from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.conftest import Pipeline
 from sonnys_pipeline_tests.support.pipelines.dagster_runs import (
@@ -133,7 +133,7 @@ def test_a_job_that_another_executor_holds_is_refused(pipeline: Pipeline, monkey
     """
     fail_days(pipeline, DAYS[3])
     with monkeypatch.context() as holder:
-        holder.setattr(LandedDays, "log", lambda _: None)
+        holder.setattr(MaterializationRecorder, "log", lambda _: None)
         failed = run(pipeline)
     job, requests = only_job(pipeline), pipeline.simulator.stats().requests
     with ledger(pipeline) as jobs:

@@ -65,8 +65,8 @@ def test_a_day_that_a_transaction_has_left_is_read_again(pipeline):
         assert pipeline.run("transactions", days=day).success
     moved = pipeline.lake.read("transactions", [new]).drop_columns("date").slice(0, 1)
     kept = pipeline.lake.read("transactions", [old]).drop_columns("date")
-    facts = {**pipeline.lake.facts("transactions", old), "loaded_at": "2026-03-11T00:00:00+00:00"}
-    pipeline.lake.land("transactions", pa.concat_tables([kept, moved]), partition=old, facts=facts)
+    metadata = {**pipeline.lake.metadata("transactions", old), "loaded_at": "2026-03-11T00:00:00+00:00"}
+    pipeline.lake.land("transactions", pa.concat_tables([kept, moved]), partition=old, metadata=metadata)
 
     morning = datetime(2026, 3, 18, 6, tzinfo=UTC)
     repository = defs.get_repository_def()  # which partitions a job has

@@ -106,7 +106,7 @@ def read_without_end(kind: str, root: str, stop: str) -> None:
     lake, (asset, *_) = Lake(root), ASSETS
     reads, overtaken, wrong = 0, 0, []
     while not reads or not Path(stop).exists():
-        before = [lake.stamp(asset, day) for day in DAYS]
+        before = [lake.version(asset, day) for day in DAYS]
         try:
             for read in READERS[kind](str(lake.root / asset)):
                 reads += 1
@@ -114,7 +114,7 @@ def read_without_end(kind: str, root: str, stop: str) -> None:
                     wrong.append(problem)
         except BaseException as error:  # noqa: BLE001 - a panic of Polars is no Exception
             reads += 1
-            if before == [lake.stamp(asset, day) for day in DAYS]:
+            if before == [lake.version(asset, day) for day in DAYS]:
                 wrong.append(f"{type(error).__name__}: {error}")
             else:
                 overtaken += 1

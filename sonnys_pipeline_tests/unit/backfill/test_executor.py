@@ -189,19 +189,19 @@ def test_the_settings_say_whose_days_are_landed(
     )
     with settings.open_client() as client:
         executor = make_executor(settings, jobs, client, Lake(tmp_path / "data"), on_error=OnError.CONTINUE)
-        assert executor._options.source == Source(settings.account, kept)
+        assert executor._options.source == Source(settings.api_id_digest, kept)
 
 
 def test_a_run_keeps_its_source_in_every_file(jobs: JobService, make: MakeExecutor, tmp_path: Path) -> None:
     """What the options say stands in the landed file; a run of another source fails the day, and the day stays."""
     assert make().execute(create(jobs, 1)).success
     lake = Lake(tmp_path / "data")
-    assert lake.facts("transactions", "2026-01-01")["account"] == "account"
+    assert lake.metadata("transactions", "2026-01-01")["account"] == "account"
     other = make()
     other._options = replace(other._options, source=Source("another"))
     result = other.execute(create(jobs, 1))
     assert [failed.error for failed in result.failures] == ["OtherSourceError"]
-    assert lake.facts("transactions", "2026-01-01")["account"] == "account"
+    assert lake.metadata("transactions", "2026-01-01")["account"] == "account"
 
 
 def test_an_audit_that_cannot_be_written_is_named(jobs: JobService, make: MakeExecutor, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sonnys_pipeline.client import (
     JobData,
     JobPage,
-    JobStatus,
+    LoadJobStatus,
     NotFoundError,
     ResponseFormatError,
     SonnysClient,
@@ -74,7 +74,7 @@ def test_submitting_costs_one_request(api: Mock, wired_client: SonnysClient) -> 
 def test_asking_costs_one_request(api: Mock, wired_client: SonnysClient, clock: Mock) -> None:
     """LJ-07: `get_job_data` asks once, whatever the answer, so that many jobs can be in flight."""
     say(api, working())
-    assert wired_client.transactions.get_job_data("h1") == JobData("h1", JobStatus.WORKING, (), 0, working())
+    assert wired_client.transactions.get_job_data("h1") == JobData("h1", LoadJobStatus.WORKING, (), 0, working())
     api.assert_called_once_with("GET", "/transaction/get-job-data", params={"hash": "h1"})
     clock.sleep.assert_not_called()
 
@@ -85,7 +85,7 @@ def test_a_ready_job_has_rows_total_and_limit(
     """LJ-07: `pass` carries the raw rows, `parse` makes models of them."""
     say(api, {**passed(make_row(1)), "total": 250})
     data = wired_client.transactions.get_job_data("h1")
-    assert (data.status, data.total, len(data.rows)) == (JobStatus.PASS, 250, 1)
+    assert (data.status, data.total, len(data.rows)) == (LoadJobStatus.PASS, 250, 1)
     assert data.parse()[0].id == "1:1"
 
 
@@ -94,7 +94,7 @@ def test_a_failed_job_keeps_its_body(api: Mock, wired_client: SonnysClient) -> N
     body = {"hash": "h1", "status": "fail", "error": {"code": 7}}
     say(api, body)
     data = wired_client.transactions.get_job_data("h1")
-    assert (data.status, data.body, data.rows) == (JobStatus.FAIL, body, ())
+    assert (data.status, data.body, data.rows) == (LoadJobStatus.FAIL, body, ())
 
 
 def test_a_bad_row_names_its_load_job(

@@ -286,10 +286,10 @@ def test_a_budget_that_cannot_be_written_is_refused(tmp_path: Path, variable: st
 def test_an_account_is_a_digest(tmp_path: Path) -> None:
     """The same for the same id, another for another, and the id is not in it: what the budget's tables are called."""
     one, other = (Settings.load(api_id=api_id, state_dir=tmp_path) for api_id in ("verysecretid", "another"))
-    assert one.account != other.account
+    assert one.api_id_digest != other.api_id_digest
     with one.open_budget() as budget:
-        assert budget._store.departures.bucket.table == f"departures_{one.account}"
-    assert "secret" not in one.account
+        assert budget._store.departures.bucket.table == f"departures_{one.api_id_digest}"
+    assert "secret" not in one.api_id_digest
 
 
 @pytest.mark.parametrize("render", [repr, str, Settings.model_dump_json, lambda settings: str(settings.model_dump())])

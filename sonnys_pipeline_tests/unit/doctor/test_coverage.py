@@ -23,8 +23,8 @@ def lake(tmp_path: Path) -> Lake:
 def land(lake: Lake, *numbers: int, sites: list[str] | None = None) -> None:
     """Days of March, of all sites or of some."""
     for number in numbers:
-        facts = {"sites": json.dumps(sites)}
-        lake.land("transactions", pa.table({"id": ["1"]}), partition=f"2026-03-{number:02d}", facts=facts)
+        metadata = {"sites": json.dumps(sites)}
+        lake.land("transactions", pa.table({"id": ["1"]}), partition=f"2026-03-{number:02d}", metadata=metadata)
 
 
 def test_a_range_without_holes(lake: Lake) -> None:

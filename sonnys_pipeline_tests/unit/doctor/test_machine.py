@@ -226,9 +226,9 @@ def test_landed_days_should_be_of_these_settings(
 ) -> None:
     """Told before a run is refused."""
     settings, lake = Settings(api_id="id", timezone="America/Denver"), Lake(tmp_path / "data")
-    ours = {"account": settings.account, "site_code": "", "timezone": "America/Denver"}
-    for day, facts in (("2026-11-01", ours), ("2026-11-02", {**ours, **landed_with})):
-        lake.land("transactions", TRANSACTIONS.empty_table(), partition=day, facts=facts)
+    ours = {"account": settings.api_id_digest, "site_code": "", "timezone": "America/Denver"}
+    for day, metadata in (("2026-11-01", ours), ("2026-11-02", {**ours, **landed_with})):
+        lake.land("transactions", TRANSACTIONS.empty_table(), partition=day, metadata=metadata)
     found = check_landed_days(settings, lake, lake.partitions("transactions"))
     assert found.state is (State.PROBLEM if remedy else State.OK)
     assert said in found.detail

@@ -12,8 +12,8 @@ from sonnys_pipeline.extract.job_timing import JobTimes, in_flight_target
 
 def test_the_first_guess_is_the_poll_interval() -> None:
     """And never more than a job may take."""
-    assert JobTimes(2.0, 300.0).ripe_age == 2.0
-    assert JobTimes(2.0, 0.5).ripe_age == 0.5
+    assert JobTimes(2.0, 300.0).expected_ready_age == 2.0
+    assert JobTimes(2.0, 0.5).expected_ready_age == 0.5
     assert not JobTimes(2.0, 300.0).proven
 
 
@@ -22,9 +22,9 @@ def test_a_pass_never_lengthens(ages: list[float]) -> None:
     """It took *at most* so long: a learner that took it for the job's time would wait longer and longer."""
     times = JobTimes(2.0, 300.0)
     for age in ages:
-        before = times.ripe_age
+        before = times.expected_ready_age
         times.has_passed(age)
-        assert times.ripe_age <= before
+        assert times.expected_ready_age <= before
     assert times.proven
 
 
@@ -32,9 +32,9 @@ def test_a_late_pass_says_nothing_and_a_timely_one_shortens() -> None:
     """Seen long after the job was ripe, a pass is no news."""
     times = JobTimes(2.0, 300.0)
     times.has_passed(200.0)
-    assert times.ripe_age == 2.0
+    assert times.expected_ready_age == 2.0
     times.has_passed(2.0)
-    assert 1.9 < times.ripe_age < 2.0
+    assert 1.9 < times.expected_ready_age < 2.0
 
 
 def test_passes_shorten_to_a_floor() -> None:
@@ -42,18 +42,18 @@ def test_passes_shorten_to_a_floor() -> None:
     times = JobTimes(2.0, 300.0)
     for _ in range(10_000):
         times.has_passed(0.0)
-    assert times.ripe_age == pytest.approx(0.1)
+    assert times.expected_ready_age == pytest.approx(0.1)
 
 
 def test_working_lengthens() -> None:
     """Past the age at which it was asked; an answer from long before that age says nothing new."""
     times = JobTimes(2.0, 300.0)
     times.was_working(0.5)
-    assert times.ripe_age == 2.0
+    assert times.expected_ready_age == 2.0
     times.was_working(2.0)
-    assert 2.0 < times.ripe_age < 4.0
+    assert 2.0 < times.expected_ready_age < 4.0
     times.was_working(40.0)
-    assert 40.0 < times.ripe_age < 80.0
+    assert 40.0 < times.expected_ready_age < 80.0
 
 
 def test_it_grows_faster_until_a_job_has_passed() -> None:
@@ -62,7 +62,7 @@ def test_it_grows_faster_until_a_job_has_passed() -> None:
     knowing.has_passed(2.0)
     guessing.was_working(2.0)
     knowing.was_working(2.0)
-    assert guessing.ripe_age > knowing.ripe_age
+    assert guessing.expected_ready_age > knowing.expected_ready_age
 
 
 @given(ages=st.lists(st.floats(0.0, 1e6), max_size=60))
@@ -71,7 +71,7 @@ def test_no_job_is_given_more_than_its_timeout(ages: list[float]) -> None:
     times = JobTimes(2.0, 300.0)
     for age in ages:
         times.was_working(age)
-        assert 2.0 <= times.ripe_age <= 300.0
+        assert 2.0 <= times.expected_ready_age <= 300.0
 
 
 @pytest.mark.parametrize("longest", [4.0, 20.0, 120.0])
@@ -82,27 +82,29 @@ def test_at_rest_few_polls_come_too_early(longest: float) -> None:
     vain = 0
     for number in range(3000):
         seconds = drawn.uniform(1.0, longest)
-        age = times.ripe_age
+        age = times.expected_ready_age
         while age < seconds:
             times.was_working(age)
             vain += number >= 500
-            age = max(times.ripe_age, age * 1.25)
+            age = max(times.expected_ready_age, age * 1.25)
         times.has_passed(age)
     assert vain <= 0.1 * 2500
-    assert longest / 2 < times.ripe_age < 2 * longest
+    assert longest / 2 < times.expected_ready_age < 2 * longest
 
 
 @given(
     requests=st.integers(1, 200),
     seconds=st.floats(0.01, 600.0),
-    ripe_age=st.floats(0.01, 1000.0),
+    expected_ready_age=st.floats(0.01, 1000.0),
     lifetime=st.floats(0.1, 5000.0),
     most=st.integers(1, 500),
 )
-def test_jobs_in_flight_are_bounded(requests: int, seconds: float, ripe_age: float, lifetime: float, most: int) -> None:
+def test_jobs_in_flight_are_bounded(
+    requests: int, seconds: float, expected_ready_age: float, lifetime: float, most: int
+) -> None:
     """At least one; never more than `most`, nor than half a hash's life has polls for when half of them submit."""
     rate = RequestRate(requests, seconds)
-    target = in_flight_target(rate, ripe_age, lifetime, most)
+    target = in_flight_target(rate, expected_ready_age, lifetime, most)
     assert 1 <= target <= most
     assert target <= max(1.0, lifetime / 2 * (requests / seconds) / 2)
 

@@ -72,9 +72,9 @@ def test_a_day_is_replaced_whole(folder: Lake) -> None:
 
 def test_landing_twice_changes_nothing(lake: Lake) -> None:
     """Idempotent: the same rows give the same bytes."""
-    path = lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2"}).path
+    path = lake.land(ASSET, OLD, partition=DAY, metadata={"rows": "2"}).path
     before = path.read_bytes()
-    lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2"})
+    lake.land(ASSET, OLD, partition=DAY, metadata={"rows": "2"})
     assert path.read_bytes() == before
 
 
@@ -203,11 +203,11 @@ def test_nothing_may_be_replaced_by_nothing(lake: Lake) -> None:
 
 def test_facts_stand_in_the_file(lake: Lake) -> None:
     """What was said about a file is read back from it, and nothing else is; any reader sees it under `sonnys.`."""
-    path = lake.land(ASSET, OLD, partition=DAY, facts={"rows": "2", "zone": "Åland"}).path
-    assert lake.facts(ASSET, DAY) == {"rows": "2", "zone": "Åland"}
+    path = lake.land(ASSET, OLD, partition=DAY, metadata={"rows": "2", "zone": "Åland"}).path
+    assert lake.metadata(ASSET, DAY) == {"rows": "2", "zone": "Åland"}
     assert pq.read_schema(pa.BufferReader(path.read_bytes())).metadata[b"sonnys.rows"] == b"2"
     lake.land("sites", OLD)
-    assert lake.facts("sites") == {}
+    assert lake.metadata("sites") == {}
 
 
 def test_a_range_is_read_in_the_order_asked_for(lake: Lake) -> None:
@@ -256,10 +256,10 @@ def test_missing_days_are_all_named(lake: Lake) -> None:
         lake.read(ASSET, ["2026-03-11"])
 
 
-@pytest.mark.parametrize("look", [lambda lake: lake.rows(ASSET, DAY), lambda lake: lake.facts(ASSET, DAY),
+@pytest.mark.parametrize("look", [lambda lake: lake.rows(ASSET, DAY), lambda lake: lake.metadata(ASSET, DAY),
                                   lambda lake: lake.read("sites")])  # fmt: skip
 def test_what_is_not_landed_is_an_error(lake: Lake, look: Callable[[Lake], object]) -> None:
-    """Never 0 rows, never no facts, never an empty table."""
+    """Never 0 rows, never no metadata, never an empty table."""
     with pytest.raises(NotLandedError, match="materialize it first"):
         look(lake)
 
@@ -269,7 +269,7 @@ def test_a_corrupt_file_is_named(lake: Lake, content: bytes) -> None:
     """A file that is no Parquet is an error with its path and the remedy, by whatever way it is looked at."""
     path = lake.land(ASSET, OLD, partition=DAY).path
     path.write_bytes(content)
-    for look in (lambda: lake.read(ASSET, [DAY]), lambda: lake.rows(ASSET, DAY), lambda: lake.facts(ASSET, DAY)):
+    for look in (lambda: lake.read(ASSET, [DAY]), lambda: lake.rows(ASSET, DAY), lambda: lake.metadata(ASSET, DAY)):
         with pytest.raises(LakeError, match=r"(?s)part-0\.parquet cannot be read as Parquet.*materialize it") as caught:
             look()
         assert type(caught.value) is LakeError

@@ -41,7 +41,7 @@ def of_site(make_row: MakeRow, site: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_a_page_is_a_row_with_the_bytes_as_received(lake: Lake, make_row: MakeRow) -> None:
-    """What was asked for, by which load job, when it came, and the API's JSON, unchanged; the facts are the day's."""
+    """What was asked for, by which load job, when it came, and the API's JSON, unchanged; the metadata is the day's."""
     land_day(lake, read_day([make_row(number) for number in range(4)]), source=SOURCE)
     assert lake.path(ARCHIVE, KEY) == lake.root / "transactions_raw" / f"date={KEY}" / "part-0.parquet"
     first, second = lake.read(ARCHIVE, [KEY]).to_pylist()
@@ -58,9 +58,9 @@ def test_a_page_is_a_row_with_the_bytes_as_received(lake: Lake, make_row: MakeRo
         "received_at": FIRST_READ,
     }
     assert (second["page"], second["job_hash"]) == (2, "hash-0-None-0-3")
-    of_the_day = lake.facts(ASSET, KEY)
+    of_the_day = lake.metadata(ASSET, KEY)
     del of_the_day["rows"]
-    assert lake.facts(ARCHIVE, KEY) == of_the_day
+    assert lake.metadata(ARCHIVE, KEY) == of_the_day
     assert (of_the_day["pii"], of_the_day["pii_key"]) == ("keep", "")
 
 

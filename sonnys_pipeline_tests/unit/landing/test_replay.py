@@ -55,7 +55,7 @@ def replayed(lake: Lake, privacy: Privacy = KEEP) -> bytes:
 
 @pytest.mark.parametrize("privacy", [KEEP, HASH, DROP], ids=lambda privacy: privacy.policy)
 def test_a_replayed_day_has_the_same_bytes(lake: Lake, rows: list[dict[str, Any]], privacy: Privacy) -> None:
-    """Rows, order, facts and the instant of loading: the file that is made again is the file that was landed."""
+    """Rows, order, metadata and the instant of loading: the file that is made again is the file that was landed."""
     land_day(lake, read_day(rows, privacy=privacy), source=SOURCE, privacy=privacy)
     before = content(lake)
     assert replayed(lake, privacy) == before
@@ -219,7 +219,7 @@ def test_a_killed_treatment_is_finished_by_the_next_replay(
         patched.setattr(replaying, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             replay_day(lake, KEY, HASH)
-    assert (lake.facts(ARCHIVE, KEY)["pii"], lake.facts(ASSET, KEY)["pii"]) == ("hash", "keep")
+    assert (lake.metadata(ARCHIVE, KEY)["pii"], lake.metadata(ASSET, KEY)["pii"]) == ("hash", "keep")
     assert replay_day(lake, KEY, HASH).outcome is Outcome.LANDED
     assert pc.all(pc.starts_with(lake.read(ASSET, [KEY])["customer_name"], "h:")).as_py()
 

@@ -68,8 +68,8 @@ def test_days_begin_at_other_midnights(lake: Lake, zone: str) -> None:
     for key, instants in after.items():
         day = Day.of(key, zone)
         assert instants == [instant for instant in before if day.start <= instant < day.end]
-        facts = lake.facts(ASSET, key)
-        assert (facts["timezone"], promised_rows(facts)) == (zone, len(instants))
+        metadata = lake.metadata(ASSET, key)
+        assert (metadata["timezone"], promised_rows(metadata)) == (zone, len(instants))
         states = lake.read(STATES, [key], ["transaction_id"])["transaction_id"].to_pylist()
         assert sorted(states) == sorted(lake.read(ASSET, [key], ["id"])["id"].to_pylist())
     assert len(done.to_read) == 2
@@ -111,7 +111,7 @@ def test_a_day_that_was_read_anew_since_is_not_cut_back(lake: Lake, make_row: Ma
     land_day(lake, read_day(rows, number=1, day=Day.of("2026-11-01", CHICAGO)), source=SOURCE)
     with pytest.raises(NotRezonableError, match=r"2026-11-01.*parts of it were read again since days were cut"):
         rezone.rezone(lake, "UTC", KEEP)
-    assert lake.facts(ASSET, "2026-10-31")["timezone"] == CHICAGO
+    assert lake.metadata(ASSET, "2026-10-31")["timezone"] == CHICAGO
 
 
 def test_a_second_time_changes_nothing(lake: Lake) -> None:
@@ -168,7 +168,7 @@ def _in(key: str, instant: datetime) -> bool:
                 ASSET,
                 lake.read(ASSET, ["2026-11-01"]),
                 partition="2026-11-01",
-                facts={**lake.facts(ASSET, "2026-11-01"), "loaded_at": "2027-01-01T00:00:00+00:00"},
+                metadata={**lake.metadata(ASSET, "2026-11-01"), "loaded_at": "2027-01-01T00:00:00+00:00"},
             ),
             "2026-11-01: its archive is older than the day",
         ),
@@ -191,4 +191,4 @@ def test_one_site_alone_is_not_cut(lake: Lake, make_row: MakeRow) -> None:
     land_day(lake, read_day(rows, site="MAIN", number=1, day=Day.of("2026-11-01")), source=SOURCE)
     with pytest.raises(NotRezonableError, match="2026-11-01: it was read as a whole, and one site once more"):
         rezone.rezone(lake, CHICAGO, KEEP)
-    assert json.loads(lake.facts(ASSET, "2026-11-01")["windows"])[0]["site"] is None
+    assert json.loads(lake.metadata(ASSET, "2026-11-01")["windows"])[0]["site"] is None

@@ -1,4 +1,4 @@
-"""DG-02: a loaded day becomes a sorted file with its facts; an unreadable page is set aside."""
+"""DG-02: a loaded day becomes a sorted file with its metadata; an unreadable page is set aside."""
 
 import json
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_an_empty_day_is_a_file(lake: Lake) -> None:
     assert land_day(lake, loaded_day(), source=SOURCE).rows == 0
     assert lake.read("transactions", ["2026-03-10"]).schema.names == ["date", *TRANSACTIONS.names]
     assert lake.partitions("transactions") == ["2026-03-10"]
-    assert lake.facts("transactions", "2026-03-10")["rows"] == "0"
+    assert lake.metadata("transactions", "2026-03-10")["rows"] == "0"
 
 
 def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
@@ -113,14 +113,14 @@ def test_another_source_does_not_replace_a_day(
     land_day(lake, other, source=source)
 
 
-@pytest.mark.parametrize("facts", [{}, {"timezone": "UTC"}], ids=["none", "zone alone"])
+@pytest.mark.parametrize("metadata", [{}, {"timezone": "UTC"}], ids=["none", "zone alone"])
 def test_a_day_that_does_not_say_whose_it_is_is_replaced(
-    lake: Lake, make_item: MakeItem, facts: dict[str, str]
+    lake: Lake, make_item: MakeItem, metadata: dict[str, str]
 ) -> None:
     """Files of older versions know no account and no site: they are taken for ours, and tell it from then on."""
-    lake.land("transactions", to_table([make_item(1)], TRANSACTIONS), partition="2026-03-10", facts=facts)
+    lake.land("transactions", to_table([make_item(1)], TRANSACTIONS), partition="2026-03-10", metadata=metadata)
     land_day(lake, loaded_day(make_item(2)), source=SOURCE)
-    assert lake.facts("transactions", "2026-03-10")["account"] == SOURCE.account
+    assert lake.metadata("transactions", "2026-03-10")["account"] == SOURCE.api_id_digest
 
 
 def test_a_damaged_day_is_landed_again(lake: Lake, make_item: MakeItem) -> None:
@@ -143,8 +143,8 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         ),
         source=SOURCE,
     )
-    facts = lake.facts("transactions", "2026-11-01")
-    assert json.loads(facts.pop("windows")) == [
+    metadata = lake.metadata("transactions", "2026-11-01")
+    assert json.loads(metadata.pop("windows")) == [
         {
             "start": "2026-11-01T05:00:00Z",
             "end": "2026-11-02T05:00:00Z",
@@ -162,7 +162,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
             "hashes": ["hash-2"],
         },
     ]
-    assert facts == {
+    assert metadata == {
         "schema_version": "1",
         "partition": "2026-11-01",
         "account": "0123456789abcdef",

@@ -47,7 +47,7 @@ class Days:
 
     @property
     def promised(self) -> int:
-        return promised_rows(self.lake.facts("transactions", KEY))
+        return promised_rows(self.lake.metadata("transactions", KEY))
 
     @property
     def content(self) -> bytes:
@@ -68,7 +68,7 @@ def test_one_sites_rows_take_the_place_of_that_sites_rows(days: Days) -> None:
     assert [id_ for id_, code in ids(days.lake) if code != "MAIN"] == others
     assert landed_sites(days.lake, KEY) is None
     assert days.promised == 12
-    assert days.lake.facts("transactions", KEY)["rows"] == "12"
+    assert days.lake.metadata("transactions", KEY)["rows"] == "12"
 
 
 def ids(lake: Lake) -> list[tuple[str, str]]:
@@ -281,4 +281,4 @@ def test_processes_lose_no_sites_rows(tmp_path: Path) -> None:
     codes = lake.read("transactions", [KEY])["location_code"].to_pylist()
     sites = {f"{site}{number}" for site in ("EAST", "WEST") for number in range(10)}
     assert {code: codes.count(code) for code in codes} == dict.fromkeys(sites, 5)
-    assert (promised_rows(lake.facts("transactions", KEY)), landed_sites(lake, KEY)) == (100, sites)
+    assert (promised_rows(lake.metadata("transactions", KEY)), landed_sites(lake, KEY)) == (100, sites)

@@ -11,7 +11,7 @@ from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import Locks
 from sonnys_pipeline.ledger.lake_locks import PostgresLocks
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer
 
 LAKE = "s3://bucket/lake"
@@ -91,7 +91,7 @@ def test_a_server_that_stays_away_is_an_error(postgres_server: PostgresServer) -
     """With the ledger's place, and without the password."""
     url = postgres_server.url("nobody").replace(f":{postgres_server.port}/", ":1/")
     with pytest.raises(UnwritableLakeError, match=r"cannot lock a of s3://.*SONNYS_LEDGER_URL") as caught:
-        PostgresLocks(url, LAKE, patience=Patience(0.3)).holding("a").__enter__()
+        PostgresLocks(url, LAKE, patience=OutageDeadline(0.3)).holding("a").__enter__()
     assert PASSWORD not in str(caught.value)
     assert PASSWORD not in repr(PostgresLocks(url, LAKE))
 

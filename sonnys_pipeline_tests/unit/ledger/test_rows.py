@@ -27,8 +27,8 @@ from sonnys_pipeline_tests.unit.ledger.test_service import statements
 def landed(ledger: JobService, row: JobRow, **changes: object) -> JobRow:
     """A row is started and completed."""
     ledger.start_row(row.id)
-    facts = {"job_hashes": ["h1", "h2"], "path": "lake/p.parquet", "rows": 120, "requests": 4, "seconds": 2.5}
-    return ledger.complete_row(row.id, **{**facts, **changes})  # type: ignore[arg-type]
+    metadata = {"job_hashes": ["h1", "h2"], "path": "lake/p.parquet", "rows": 120, "requests": 4, "seconds": 2.5}
+    return ledger.complete_row(row.id, **{**metadata, **changes})  # type: ignore[arg-type]
 
 
 def counts(job: Job) -> tuple[int, ...]:

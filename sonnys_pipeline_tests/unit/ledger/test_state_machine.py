@@ -111,14 +111,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(number=ROWS, requests=st.integers(0, 9), owner=st.none() | OWNERS)
     def complete(self, number: int, requests: int, owner: str | None) -> None:
-        facts = {"job_hashes": ["h"], "path": "p", "rows": 3, "requests": requests, "seconds": 0.5, "owner": owner}
-        if self.move(number, RowStatus.COMPLETED, lambda row: self.ledger.complete_row(row, **facts), owner):
+        metadata = {"job_hashes": ["h"], "path": "p", "rows": 3, "requests": requests, "seconds": 0.5, "owner": owner}
+        if self.move(number, RowStatus.COMPLETED, lambda row: self.ledger.complete_row(row, **metadata), owner):
             self.spent[number % len(self.rows)] += requests
 
     @rule(number=ROWS, requests=st.integers(0, 9))
     def fail(self, number: int, requests: int) -> None:
-        facts = {"code": "E", "message": "m", "requests": requests, "seconds": 0.5}
-        if self.move(number, RowStatus.FAILED, lambda row: self.ledger.fail_row(row, **facts)):
+        metadata = {"code": "E", "message": "m", "requests": requests, "seconds": 0.5}
+        if self.move(number, RowStatus.FAILED, lambda row: self.ledger.fail_row(row, **metadata)):
             self.spent[number % len(self.rows)] += requests
 
     @rule(number=ROWS)

@@ -22,6 +22,6 @@ def test_a_day_of_some_sites_is_missing(tmp_path):
     """Its other sites are not landed: it is no day that is only read again."""
     lake = Lake(tmp_path)
     lake.land("transactions", pa.table({"id": ["1"]}), partition=DAYS[0])
-    lake.land("transactions", pa.table({"id": ["1"]}), partition=DAYS[1], facts={"sites": '["MAIN"]'})
+    lake.land("transactions", pa.table({"id": ["1"]}), partition=DAYS[1], metadata={"sites": '["MAIN"]'})
 
     assert missing_first(lake, DAYS[:2]) == [DAYS[1], DAYS[0]]

@@ -30,8 +30,8 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 
 def land(lake: Lake, day: str, ids: list[str], hour: int | None) -> None:
     """A day of these ids, read at this hour of the 20th; without one its file does not tell."""
-    facts = {} if hour is None else {"loaded_at": f"2026-03-20T{hour:02d}:00:00+00:00"}
-    lake.land("transactions", pa.table({"id": ids, "total": [1.5] * len(ids)}), partition=day, facts=facts)
+    metadata = {} if hour is None else {"loaded_at": f"2026-03-20T{hour:02d}:00:00+00:00"}
+    lake.land("transactions", pa.table({"id": ids, "total": [1.5] * len(ids)}), partition=day, metadata=metadata)
 
 
 def test_ids_of_one_day_each_are_fine(lake: Lake) -> None:

@@ -15,8 +15,8 @@ from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.report.build import Report
 from sonnys_pipeline.report.daily import has_figures, land_report, last_complete_day, make_report, partitions_lacking
-from sonnys_pipeline_tests.support.tickets import states_of, without_v2
 from sonnys_pipeline_tests.support.small_lake import rows_of
+from sonnys_pipeline_tests.support.tickets import states_of, without_v2
 
 LAST = date(2026, 3, 20)
 NOW = datetime(2026, 3, 22, 15, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_a_day_over_a_gap_is_not_complete(land: Land):
 def test_a_day_landed_for_some_sites_is_not_complete(land: Land):
     """It lacks the others, however many rows it has."""
     lake = land(4)
-    lake.land("transactions", rows_of(LAST), partition=LAST.isoformat(), facts={"sites": '["MAIN"]'})
+    lake.land("transactions", rows_of(LAST), partition=LAST.isoformat(), metadata={"sites": '["MAIN"]'})
 
     assert last_complete_day(lake, "UTC") == date(2026, 3, 18)
 
@@ -132,7 +132,7 @@ def test_a_day_that_was_read_for_one_site_only(land: Land):
     for day in ("2026-03-20", "2026-03-21"):
         table = lake.read("transactions", [day])
         table = table.filter(pc.field("location_code") == "MAIN")
-        lake.land("transactions", table, partition=day, facts={"sites": json.dumps(["MAIN"])})
+        lake.land("transactions", table, partition=day, metadata={"sites": json.dumps(["MAIN"])})
     found = report(lake)
 
     gaps = {site.code: site.gap for site in found.sites}

@@ -138,6 +138,6 @@ def test_a_day_that_is_landed_for_some_sites_tells_nothing_of_volume(sound, land
     lake, rows, schema = sound
     land()
     few = pa.Table.from_pylist(rows, schema=schema)
-    lake.land("transactions", few, partition=DAY.isoformat(), facts={"sites": '["MAIN"]'})
+    lake.land("transactions", few, partition=DAY.isoformat(), metadata={"sites": '["MAIN"]'})
 
     assert volumes(lake, [DAY]) == {}

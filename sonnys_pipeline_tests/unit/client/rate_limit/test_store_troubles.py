@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.client import BudgetUnavailableError, RequestBudget, RequestRate
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer, RedisServer
 
 SERVERS = [pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("redis", marks=pytest.mark.redis)]
@@ -303,7 +303,7 @@ def test_a_missing_driver_is_named(store: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_patience_doubles_its_pauses_and_ends(clock: Clock) -> None:
     """From a tenth of a second to one; once the store has answered, patience is whole again."""
-    patience = Patience(3.0, clock=clock)
+    patience = OutageDeadline(3.0, clock=clock)
     assert not patience.is_away
     pauses = []
     while (pause := patience.next_pause()) is not None:

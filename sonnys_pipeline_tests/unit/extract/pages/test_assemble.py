@@ -10,7 +10,7 @@ from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import (
     IncompleteResultError,
     JobData,
-    JobStatus,
+    LoadJobStatus,
     OversizeError,
     ResponseFormatError,
     TransactionJobItem,
@@ -78,8 +78,8 @@ def test_null_totals_mean_no_rows(make_row: MakeRow) -> None:
         parse_page("h1", answer("h1", "pass", data=[make_row()], **nulls))
 
 
-@pytest.mark.parametrize("status", [JobStatus.WORKING, JobStatus.FAIL])
-def test_a_job_that_has_not_passed_is_told_as_it_is(status: JobStatus) -> None:
+@pytest.mark.parametrize("status", [LoadJobStatus.WORKING, LoadJobStatus.FAIL])
+def test_a_job_that_has_not_passed_is_told_as_it_is(status: LoadJobStatus) -> None:
     """Its status, and whatever the API said beside it."""
     said = parse_page("h1", answer("h1", status.value, reason="busy"))
     assert isinstance(said, JobData)

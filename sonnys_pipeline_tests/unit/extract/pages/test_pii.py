@@ -111,7 +111,7 @@ def test_kept_bytes_are_the_very_bytes() -> None:
     """Spaces, order and spelling as received; not even JSON is asked for."""
     body = b'{ "data" : 1.50 }'
     assert KEEP.applied(body) is body
-    assert KEEP.facts == {"pii": "keep", "pii_key": ""}
+    assert KEEP.metadata == {"pii": "keep", "pii_key": ""}
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -137,8 +137,8 @@ def test_hashes_join_within_one_key() -> None:
     assert one["customer_name"] == one["employee_cashier"] == two["customer_name"] != two["employee_cashier"]
     assert other["customer_name"] != one["customer_name"]
     assert HASH.key_fingerprint != Privacy(Policy.HASH, b"k" * 16).key_fingerprint
-    assert HASH.facts == {"pii": "hash", "pii_key": HASH.key_fingerprint}
-    assert KEY.decode() not in repr(vars(HASH)["policy"]) + repr(HASH) + str(HASH.facts)
+    assert HASH.metadata == {"pii": "hash", "pii_key": HASH.key_fingerprint}
+    assert KEY.decode() not in repr(vars(HASH)["policy"]) + repr(HASH) + str(HASH.metadata)
 
 
 def test_a_hash_is_the_hmac_that_the_document_promises() -> None:
@@ -339,14 +339,14 @@ def test_a_number_beyond_all_numbers_is_refused_as_before(strict: Privacy) -> No
 
 
 def test_which_policies_may_follow_which() -> None:
-    """From clear to anything, from hash to nothing, and from each to itself; facts of older files mean clear."""
+    """From clear to anything, from hash to nothing, and from each to itself; metadata of older files mean clear."""
     other = Privacy(Policy.HASH, b"k" * 16)
     for kept, asked, expected in (
         (KEEP, KEEP, ""), (KEEP, HASH, ""), (KEEP, DROP, ""), (HASH, HASH, ""), (HASH, DROP, ""), (DROP, DROP, ""),
         (HASH, KEEP, "does not turn back"), (HASH, other, "another key"),
         (DROP, KEEP, "dropped"), (DROP, HASH, "dropped"),
     ):  # fmt: skip
-        problem = privacy_problem(kept.facts, asked)
+        problem = privacy_problem(kept.metadata, asked)
         assert expected in problem
         assert bool(problem) is bool(expected)
     assert privacy_problem({}, HASH) == ""

@@ -17,7 +17,7 @@ from sonnys_pipeline.lake.scan import scan
 from sonnys_pipeline.lake.storage.objects import ObjectStorage
 from sonnys_pipeline.lake.transactions import LandedRows, is_landed
 from sonnys_pipeline.marts.digests import content_digest
-from sonnys_pipeline.runtime.outage import Patience
+from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline_tests.support.forwarder import Forwarder
 from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, forget_s3_clients, s3_settings
 
@@ -60,9 +60,9 @@ def test_another_machines_days_are_seen(lake: Lake) -> None:
     assert lake.partitions(ASSET) == []
     other.land(ASSET, OLD, partition=DAY)
     assert lake.partitions(ASSET) == [DAY]
-    before = lake.stamp(ASSET, DAY)
+    before = lake.version(ASSET, DAY)
     other.land(ASSET, NEW, partition=DAY)
-    assert lake.stamp(ASSET, DAY) != before
+    assert lake.version(ASSET, DAY) != before
     assert lake.rows(ASSET, DAY) == 1
     other.remove(ASSET, DAY)
     assert not lake.has(ASSET, DAY)
@@ -91,19 +91,19 @@ def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:
     lake, seen = counted
     days = [f"2026-03-{day:02d}" for day in range(1, 21)]
     for day in days:
-        lake.land(ASSET, OLD, partition=day, facts={"day": day})
+        lake.land(ASSET, OLD, partition=day, metadata={"day": day})
 
     def look() -> list[dict[str, str]]:
         seen.forget()
-        glance = lake.glance()
-        assert None not in {glance.stamp(ASSET, day) for day in days}
-        assert all(glance.has(ASSET, day) for day in glance.partitions(ASSET))
-        return [glance.facts(ASSET, day) for day in days]
+        snapshot = lake.snapshot()
+        assert None not in {snapshot.version(ASSET, day) for day in days}
+        assert all(snapshot.has(ASSET, day) for day in snapshot.partitions(ASSET))
+        return [snapshot.metadata(ASSET, day) for day in days]
 
     assert look() == [{"day": day} for day in days]
     assert look() == [{"day": day} for day in days]
     assert [request.method for request in seen.requests] == ["GET"]
-    lake.land(ASSET, NEW, partition=days[3], facts={"day": "other"})
+    lake.land(ASSET, NEW, partition=days[3], metadata={"day": "other"})
     assert look()[3] == {"day": "other"}
     assert [request.method for request in seen.requests] == ["GET", "GET"]
 
@@ -136,7 +136,7 @@ def test_without_locks_nobody_joins_rows(lake: Lake) -> None:
 
 @pytest.mark.parametrize("act", [
     lambda lake: lake.land(ASSET, OLD, partition=DAY), lambda lake: lake.partitions(ASSET),
-    lambda lake: lake.facts(ASSET, "2026-03-01"), lambda lake: lake.read(ASSET, ["2026-03-01"]),
+    lambda lake: lake.metadata(ASSET, "2026-03-01"), lambda lake: lake.read(ASSET, ["2026-03-01"]),
     lambda lake: scan(lake, ASSET, ["2026-03-01"]).table(), lambda lake: lake.remove(ASSET, "2026-03-01"),
     lambda lake: content_digest(lake.files(ASSET, ["2026-03-01"])),
 ])  # fmt: skip
@@ -166,12 +166,12 @@ def test_a_long_outage_is_an_error_with_a_remedy(
     lake, forwarder = counted
     lake.land(ASSET, OLD, partition=DAY)
     forwarder.refuse()
-    monkeypatch.setattr(lake.storage, "_patience", Patience(0.5))
+    monkeypatch.setattr(lake.storage, "_patience", OutageDeadline(0.5))
     for act in (
         lambda: lake.land(ASSET, NEW, partition=DAY),
         lambda: lake.partitions(ASSET),
         lambda: lake.has(ASSET, DAY),
-        lambda: lake.facts(ASSET, DAY),
+        lambda: lake.metadata(ASSET, DAY),
         lambda: lake.read(ASSET, [DAY]),
         lambda: lake.page(ASSET, "report.html", partition=DAY),
         lambda: is_landed(lake, DAY, None),
@@ -257,10 +257,10 @@ def test_the_probe_leaves_nothing(lake: Lake) -> None:
 
 
 def test_a_large_footer_is_read_whole(lake: Lake) -> None:
-    """Facts of many load jobs make a footer that one look at a file's end does not hold."""
-    facts = {"windows": "x" * 200_000}
-    lake.land(ASSET, OLD, partition=DAY, facts=facts)
-    assert lake.facts(ASSET, DAY) == facts
+    """Metadata of many load jobs make a footer that one look at a file's end does not hold."""
+    metadata = {"windows": "x" * 200_000}
+    lake.land(ASSET, OLD, partition=DAY, metadata=metadata)
+    assert lake.metadata(ASSET, DAY) == metadata
 
 
 @pytest.mark.parametrize(("url", "driver"), [
