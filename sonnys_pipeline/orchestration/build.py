@@ -17,7 +17,7 @@ from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import landing_assets
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
-from sonnys_pipeline.orchestration.automation.schedules import beside_the_api_job, daily_job, schedules, watch_job
+from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
 from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.checks.api import api_checks
@@ -121,7 +121,7 @@ def _add_account(
     parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])
     parts.checks.extend(landing_checks(partitions.timezone, account))
     parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
-    parts.jobs.extend([job, watch, beside_the_api_job(beside, account)])
+    parts.jobs.extend([job, watch, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
 

@@ -53,7 +53,7 @@ def watch_job(checks: Sequence[dg.AssetChecksDefinition], account: Account = ONL
     )
 
 
-def beside_the_api_job(
+def reconcile_with_api_job(
     checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY
 ) -> UnresolvedAssetJobDefinition:
     """The checks that ask the API, switched on."""

@@ -1,6 +1,6 @@
 """Checks that ask the API: what its other endpoints say of a landed day. They spend requests, so they are off.
 
-Switch them on in a run's configuration, `ops: {transactions_beside_the_api: {config: {enabled: true}}}`, or run the
+Switch them on in a run's configuration, `ops: {transactions_reconcile_with_api: {config: {enabled: true}}}`, or run the
 job `reconcile_with_api`, whose configuration has them on. While they are off they say nothing, neither good nor bad.
 """
 
@@ -20,7 +20,7 @@ from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
 
 _ASSET = "transactions"
-BESIDE_THE_API = "transactions_beside_the_api"
+RECONCILE_WITH_API = "transactions_reconcile_with_api"
 _DESCRIBED = {
     "same_ids_as_listed": "The API's own list of a day has the same ids as the landed day. Off unless switched on.",
     "washes_agree": "Rows that are counted as washes beside the API's own list of washes. Off unless switched on.",
@@ -39,13 +39,13 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
     """The checks that spend requests; `timezone` is the zone of the daily partitions."""
 
     @dg.multi_asset_check(
-        name=account.named(BESIDE_THE_API),
+        name=account.named(RECONCILE_WITH_API),
         specs=[
             dg.AssetCheckSpec(name, asset=account.key(_ASSET), description=said) for name, said in _DESCRIBED.items()
         ],
         can_subset=True,
     )
-    def transactions_beside_the_api(
+    def transactions_reconcile_with_api(
         context: dg.AssetCheckExecutionContext, config: BesideTheApi, sonnys: SonnysResource, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
         if not config.enabled:
@@ -63,7 +63,7 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
         except EXPECTED as error:
             raise as_failure(error) from error
 
-    return [transactions_beside_the_api]
+    return [transactions_reconcile_with_api]
 
 
 def sampled(days: Sequence[str], most: int, *, seed: str) -> list[str]:

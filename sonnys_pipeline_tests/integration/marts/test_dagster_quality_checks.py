@@ -184,7 +184,7 @@ def test_the_latest_evaluation_is_the_one_of_the_run(landed, days):
 
 def test_the_api_is_asked_when_it_is_switched_on(landed):
     """One day by chance: the API lists the ids that are landed; a row that is not landed is named by both."""
-    config = {"ops": {"transactions_beside_the_api": {"config": {"enabled": True, "days": 3}}}}
+    config = {"ops": {"transactions_reconcile_with_api": {"config": {"enabled": True, "days": 3}}}}
     selection = checks("same_ids_as_listed", "washes_agree")
     good = landed.run(selection=selection, days=DAYS, run_config=config)
     assert said(good, "same_ids_as_listed")[0] == dict.fromkeys(EACH, True)
@@ -204,7 +204,7 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
         assert row_id in whole.description
 
 
-def test_the_job_beside_the_api_is_switched_on(landed):
+def test_the_job_reconcile_with_api_is_switched_on(landed):
     """Without partitions it takes one landed day, and names it."""
     before = landed.simulator.stats().requests
     job = build_defs().resolve_job_def("reconcile_with_api")

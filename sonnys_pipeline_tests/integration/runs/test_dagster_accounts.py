@@ -60,7 +60,7 @@ def test_what_dagster_shows(chains):
         f"{name}_{schedule}" for name in NAMES for schedule in ("daily_transactions_schedule", "watch_schedule")
     }
     assert {one.name for one in defs.sensors} == {
-        "alerts", "north_marts_follow", "south_marts_follow", "all_accounts_marts_follow"
+        "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize"
     }  # fmt: skip
     for name in NAMES:
         job = defs.resolve_job_def(f"{name}_daily_transactions")
