@@ -16,6 +16,7 @@ from sonnys_pipeline.backfill.progress import duration
 from sonnys_pipeline.cli.account import to_type
 from sonnys_pipeline.cli.output import Screen
 from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, Transition
+from sonnys_pipeline.runtime.text import first_few
 
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
            "status_document"]  # fmt: skip
@@ -47,9 +48,7 @@ def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
 
 
 def _named(sites: Sequence[str]) -> str:
-    """A few sites, and how many more there are."""
-    more = f" and {len(sites) - _NAMED_SITES:,} more" if len(sites) > _NAMED_SITES else ""
-    return f"{', '.join(sites[:_NAMED_SITES])}{more}"
+    return first_few(sites, _NAMED_SITES)
 
 
 def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
