@@ -209,7 +209,7 @@ class BatchExecutor:
 
         Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
         """
-        record = self._jobs.get_plan(job_id)
+        record = self._jobs.plans.get(job_id)
         changed: list[str] = []
         if record is not None:
             changed = changes(Plan.read(record), self._client, self._lake, self._options, self._jobs, job_id)
@@ -224,7 +224,7 @@ class BatchExecutor:
         """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
         account, seconds = (
             self._options.source.api_id_digest,
-            self._jobs.recall(self._options.source.api_id_digest, JOB_SECONDS),
+            self._jobs.knowledge.recall(self._options.source.api_id_digest, JOB_SECONDS),
         )
         return Loader(
             self._client.unpaced(),
@@ -308,14 +308,14 @@ class BatchExecutor:
         holder = self._jobs.get_job(job_id).lease_owner
         if holder is not None and is_gone(holder):
             # Killed on this machine: nobody has to wait until its lease runs out.
-            self._jobs.release_lease(job_id, holder)
-        self._jobs.acquire_lease(job_id, self.owner, seconds)
+            self._jobs.leases.release(job_id, holder)
+        self._jobs.leases.acquire(job_id, self.owner, seconds)
         done = threading.Event()
 
         def beat() -> None:
             while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
-                    self._jobs.renew_lease(job_id, self.owner, seconds)
+                    self._jobs.leases.renew(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
                         self.stop("the job was cancelled")
                 except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
@@ -330,7 +330,7 @@ class BatchExecutor:
         finally:
             done.set()
             heartbeat.join()
-            self._jobs.release_lease(job_id, self.owner)
+            self._jobs.leases.release(job_id, self.owner)
 
 
 def changes(

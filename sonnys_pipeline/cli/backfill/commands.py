@@ -100,7 +100,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
         settings = load_settings()
         with open_job_service(settings) as jobs:
             job_id = jobs.find_job_id(job_id)
-            record = jobs.get_plan(job_id)
+            record = jobs.plans.get(job_id)
             if record is None:
                 refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
             plan = Plan.read(record)
@@ -110,7 +110,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
                 changed = changes(plan, client, open_lake(settings), options, jobs, job_id)
             if changed:
                 raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
-            record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
+            record = jobs.plans.approve(job_id, record.fingerprint, by=by or _whoami())
     if as_json:
         approved_at = record.approved_at.isoformat() if record.approved_at else None
         print_json(
@@ -157,7 +157,7 @@ def status(job_id: str, *, as_json: bool) -> None:
     with one_line_errors(), open_job_service(settings) as jobs:
         job_id = jobs.find_job_id(job_id)
         summary = jobs.get_job_summary(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         failed = jobs.get_failed_rows(job_id)
         interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
         plan = Plan.read(record) if record else None
@@ -173,7 +173,7 @@ def write_back(job_id: str, *, as_json: bool) -> None:
     """Write what the ledger knows into the job's CSV, as that is now."""
     with one_line_errors(), open_job_service(load_settings()) as jobs:
         job_id = jobs.find_job_id(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
             refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
@@ -244,7 +244,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
-            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_days} of {job.total_days} days done. {remedy}"
         )
     return found
 
