@@ -166,7 +166,7 @@ def test_a_long_outage_is_an_error_with_a_remedy(
     lake, forwarder = counted
     lake.land(ASSET, OLD, partition=DAY)
     forwarder.refuse()
-    monkeypatch.setattr(lake.storage, "_patience", OutageDeadline(0.5))
+    monkeypatch.setattr(lake.storage, "_deadline", OutageDeadline(0.5))
     for act in (
         lambda: lake.land(ASSET, NEW, partition=DAY),
         lambda: lake.partitions(ASSET),
