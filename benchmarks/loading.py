@@ -126,7 +126,7 @@ def load_with_loader(case: Case, base_url: str, state: Path, keys: list[str]) ->
     pages = 0
     with settings.open_client() as client:
         loader = Loader(
-            client.unpaced(),
+            client.unthrottled(),
             client.budget,
             ThreadExchange(32),
             LoaderOptions(settings.poll_interval, settings.job_timeout, settings.max_retries, settings.hash_lifetime),

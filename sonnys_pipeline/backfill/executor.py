@@ -227,7 +227,7 @@ class BatchExecutor:
             self._jobs.recall(self._options.source.api_id_digest, JOB_SECONDS),
         )
         return Loader(
-            self._client.unpaced(),
+            self._client.unthrottled(),
             self._client.budget,
             ThreadExchange(_THREADS),
             replace(

@@ -55,7 +55,7 @@ class DayRequest:
 
 
 class LoadJobApi(Protocol):
-    """What the loader needs of the API: one request each, no waiting, no repetition (`SonnysClient.unpaced`)."""
+    """What the loader needs of the API: one request each, no waiting, no repetition (`SonnysClient.unthrottled`)."""
 
     def submit_job(self, **params: Any) -> str:  # noqa: ANN401 - the API's parameters
         """Submit a page; its hash."""

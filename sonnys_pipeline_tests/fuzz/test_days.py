@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient, UnparsableRowError
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.extract.events import FailedDay, LoadingStoppedError
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
@@ -136,7 +136,7 @@ def load(
     ):
         client._transport._session.mount("https://", api)
         loader = Loader(
-            client.unpaced(),
+            client.unthrottled(),
             VirtualBudget(clock),
             VirtualExchange(clock),
             options,
@@ -192,7 +192,7 @@ def landed_well(lake: Lake, loaded: LoadedDay, api: HostileApi, privacy: Privacy
         return
     read = lake.read("transactions", [HOSTILE])
     assert sorted(read["id"].to_pylist()) == sorted(ids)
-    assert abs(sales_total(read)) <= LARGEST_AMOUNT * max(1, len(ids))
+    assert abs(sales_total(read)) <= MAX_AMOUNT * max(1, len(ids))
     assert content_digest(loaded.table)
     for flat in (tables.line_items, tables.tenders, tables.discounts):
         assert flat(loaded.table).num_rows >= 0

@@ -19,7 +19,7 @@ from annotated_types import Le
 
 from sonnys_pipeline.client import LoadJobStatus, TransactionJobItem
 from sonnys_pipeline.client.models import ApiModel
-from sonnys_pipeline.client.resource import LARGEST_TOTAL
+from sonnys_pipeline.client.resource import MAX_TOTAL
 from sonnys_pipeline.client.spelling import wire_names
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN, TRANSACTIONS
 
@@ -44,7 +44,7 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
         data = document["data"].chunk(0)
         status, total = data.field("status")[0].as_py(), data.field("total")[0].as_py()
         pages = data.field("data")
-        if status != LoadJobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= LARGEST_TOTAL:
+        if status != LoadJobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= MAX_TOTAL:
             return None
         return total, _as_table(pages.flatten())
     except (pa.ArrowException, UnicodeDecodeError, KeyError, _DoubtfulError):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sonnys_pipeline.client import JobData, JobFailedError, LoadJobStatus
-from sonnys_pipeline.client.bodies import sound
+from sonnys_pipeline.client.bodies import sanitize
 from sonnys_pipeline.extract.pages.page import PageRows, RawPage, parse_page
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.extract.protocols import LoadJobApi
@@ -37,11 +37,11 @@ class PageReader:
         """
         body = api.get_job_body(job_hash)
         where = f"load job {job_hash}"
-        mended = sound(body, where)
+        sanitized = sanitize(body, where)
         if self.privacy.policy is not Policy.KEEP:
-            body = self.privacy.applied(mended.content, where)
-            mended = replace(mended, content=body)
-        page = parse_page(job_hash, mended)
+            body = self.privacy.applied(sanitized.content, where)
+            sanitized = replace(sanitized, content=body)
+        page = parse_page(job_hash, sanitized)
         if isinstance(page, JobData):
             if page.status is LoadJobStatus.FAIL:
                 raise JobFailedError(job_hash, params, page.body)

@@ -9,9 +9,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from sonnys_pipeline.client import JobData, LoadJobStatus
-from sonnys_pipeline.client.bodies import SoundBody, sound
+from sonnys_pipeline.client.bodies import SanitizedBody, sanitize
 from sonnys_pipeline.client.models import unknown_fields
-from sonnys_pipeline.client.resource import PAGE_SIZE, unwrapped
+from sonnys_pipeline.client.resource import PAGE_SIZE, unwrap_data
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.extract.pages.decode import decode_page
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
@@ -71,12 +71,12 @@ class PageRows:
     replaced_text: int = 0
 
 
-def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
+def parse_page(job_hash: str, body: bytes | SanitizedBody) -> PageRows | JobData:
     """An answer of `get-job-data`: the rows of a passed job, validated (LJ-02) and turned into columns.
 
     Args:
         job_hash: the load job.
-        body: as it came, or mended already.
+        body: as it came, or sanitized already.
 
     Returns:
         The page; the answer as it is where the job has not passed.
@@ -86,12 +86,12 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
         ResponseFormatError: for an answer that is not what the contract says.
     """
     where = f"load job {job_hash}"
-    mended = body if isinstance(body, SoundBody) else sound(body, where)
-    decoded = decode_page(mended.content)
+    sanitized = body if isinstance(body, SanitizedBody) else sanitize(body, where)
+    decoded = decode_page(sanitized.content)
     if decoded is not None and decoded[1].num_rows <= PAGE_SIZE:
         total, table = decoded
-        return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=mended.replaced)
-    data = JobData.read(job_hash, unwrapped(Response(200, mended.content, where=where).json(), where))
+        return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=sanitized.replaced)
+    data = JobData.read(job_hash, unwrap_data(Response(200, sanitized.content, where=where).json(), where))
     if data.status is not LoadJobStatus.PASS:
         return data
     items = data.parse()
@@ -101,5 +101,5 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
         to_table(items, TRANSACTIONS),
         [item.id for item in items],
         unknown_fields(items),
-        replaced_text=mended.replaced,
+        replaced_text=sanitized.replaced,
     )

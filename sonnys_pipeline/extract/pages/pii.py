@@ -21,7 +21,7 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import to_json
 
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
-from sonnys_pipeline.client.bodies import decoded, sound
+from sonnys_pipeline.client.bodies import parse_json, sanitize
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
 from sonnys_pipeline.client.spelling import wire_names
 
@@ -133,7 +133,7 @@ class Privacy:
         if self.policy is Policy.KEEP:
             return body
         try:
-            answer = decoded(sound(body, where).content, where)
+            answer = parse_json(sanitize(body, where).content, where)
         except ValueError:
             raise ResponseFormatError(
                 f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import NotFoundError, TransactionV2ListItem
 from sonnys_pipeline.client.models import parse_rows
-from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, count_copies, found_rows, read_total, unwrapped
+from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, count_copies, read_rows, read_total, unwrap_data
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.extract.pages.page import RawPage
 from sonnys_pipeline.extract.pages.pii import Privacy
@@ -112,8 +112,8 @@ def parse_states(body: bytes, read_at: datetime) -> StatesPage:
         UnparsableRowError: for the first row that does not fit `TransactionV2ListItem`.
         ResponseFormatError: for an answer that is not what the contract says.
     """
-    data = unwrapped(Response(200, body, where=_WHERE).json(), _WHERE)
-    raw = found_rows(data, "transactions", _WHERE)
+    data = unwrap_data(Response(200, body, where=_WHERE).json(), _WHERE)
+    raw = read_rows(data, "transactions", _WHERE)
     items = parse_rows(TransactionV2ListItem, raw)
     rows = [
         {

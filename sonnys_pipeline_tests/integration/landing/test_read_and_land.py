@@ -47,7 +47,7 @@ def outcome_of(
     options = LoaderOptions(
         poll_interval=0.01, job_timeout=20, hash_lifetime=client.hash_lifetime, max_retries=max_retries
     )
-    loader = Loader(client.unpaced(), client.budget, ThreadExchange(8), options)
+    loader = Loader(client.unthrottled(), client.budget, ThreadExchange(8), options)
     (outcome,) = loader.load([DayRequest(Day.of(key, zone), site, sites=sites)])
     return outcome
 

@@ -314,7 +314,7 @@ class Promising(VirtualApi):
         (10**7, 100, ImplausibleTotalError, "promises 10,000,000 rows, and no more than 1,000,000 are believed"),
         (10**5, 2, IncompleteResultError, "page 1 is not full"),
         (10**5, 0, IncompleteResultError, "page 1 is not full"),
-        (10**12, 100, ResponseFormatError, "`total` should be from 0 to"),
+        (10**12, 100, ResponseFormatError, "`total` should be a number from 0 to"),
     ],
 )
 def test_a_total_that_cannot_be_costs_its_day_and_little_else(promised, brings, error, said):

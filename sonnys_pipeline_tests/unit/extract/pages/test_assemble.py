@@ -123,7 +123,7 @@ def test_a_page_has_no_more_rows_than_were_asked_for(make_row: MakeRow) -> None:
     """A hundred, from the contract; what a hundred thousand would cost is not tried."""
     rows = [make_row(number) for number in range(101)]
     assert len(passed("h1", rows[:100], 101).ids) == 100
-    with pytest.raises(OversizeError, match="load job h1: 101 rows came on a page, and 100 were asked for"):
+    with pytest.raises(OversizeError, match="load job h1: the page has 101 rows, but 100 were requested"):
         passed("h1", rows)
 
 

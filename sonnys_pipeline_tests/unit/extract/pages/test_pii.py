@@ -223,7 +223,7 @@ def test_a_field_twice_is_refused_under_every_policy(strict: Privacy) -> None:
     """One of the two would be dropped before anybody could see that there are two."""
     body = body_of(row_with()).replace(b'"total"', b'"total": 1.0, "total"', 1)
     for treated in (lambda: parse_page("h", body), lambda: parse_page("h", strict.applied(body, "load job h"))):
-        with pytest.raises(ResponseFormatError, match="load job h: the field total stands twice"):
+        with pytest.raises(ResponseFormatError, match="load job h: the field total occurs twice"):
             treated()
 
 
