@@ -28,7 +28,7 @@ from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.fetch import PageReader
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
@@ -229,7 +229,7 @@ class BatchExecutor:
         return Loader(
             self._client.unthrottled(),
             self._client.budget,
-            ThreadExchange(_THREADS),
+            ThreadWorkerPool(_THREADS),
             replace(
                 self._options.loader,
                 # A run that fails fast ends as if its days had been read one after the other (BX-05).

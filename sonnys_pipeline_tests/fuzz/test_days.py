@@ -35,7 +35,7 @@ from sonnys_pipeline.marts.kpis import sales_total
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Step, steps
 from sonnys_pipeline_tests.fuzz.api import DAYS, HOSTILE, HostileApi, sent_ids
 from sonnys_pipeline_tests.fuzz.conftest import profile
-from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualWorkerPool
 
 SOURCE = Source("account")
 POLICIES = {policy: Privacy(policy) for policy in (Policy.KEEP, Policy.DROP)}
@@ -138,7 +138,7 @@ def load(
         loader = Loader(
             client.unthrottled(),
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             options,
             reader=PageReader(privacy, case["keeps_pages"], clock.now),
             clock=clock,

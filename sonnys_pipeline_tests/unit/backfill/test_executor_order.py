@@ -16,7 +16,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import create, options
-from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualWorkerPool
 from sonnys_pipeline_tests.unit.conftest import specs
 
 DAYS = [spec.day for spec in specs(5)]
@@ -56,7 +56,7 @@ class VirtualExecutor(BatchExecutor):
         return Loader(
             self.api,
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             real._options,
             observer=observer,
             clock=clock,

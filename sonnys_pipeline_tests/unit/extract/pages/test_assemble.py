@@ -262,7 +262,7 @@ def test_a_row_of_another_time_is_not_cut_off_in_silence(make_page: MakePage, in
     page = make_page([NOON, "2026-03-11T00:00:00.000Z", instant])
     with pytest.raises(RowsOutsideWindowError, match="1 of 3 rows") as caught:
         complete_window(WINDOW, [page])
-    assert (caught.value.window, caught.value.strangers) == (WINDOW, 1)
+    assert (caught.value.window, caught.value.rows_outside) == (WINDOW, 1)
 
 
 def test_a_row_between_two_windows_is_one_row(make_page: MakePage) -> None:
