@@ -93,13 +93,7 @@ def sites_without_zone(sites: pa.Table) -> list[str]:
 
 
 def partitions_needed(business_dates: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[SiteDay]:
-    """The partitions needed to count each site's business days; by date and site.
-
-    Args:
-        business_dates: in any order.
-        sites: rows of `sites`; the columns `code` and `timezone`.
-        timezone: IANA name of the pipeline's zone.
-    """
+    """The partitions needed to count each site's business days, by date and site; arguments as for `site_zones`."""
     zones = site_zones(sites, timezone)
     return [_site_day(zone, day, timezone) for day in sorted(set(business_dates)) for zone in zones]
 

@@ -46,13 +46,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Day:
-    """One local day.
-
-    Attributes:
-        key: partition key, `YYYY-MM-DD`.
-        timezone: IANA name of its zone.
-        windows: one window, or two on a day of 25 hours, in order and without a gap.
-    """
+    """One local day: `key` is `YYYY-MM-DD`, `windows` are one, or two on a day of 25 hours, without a gap."""
 
     key: str
     timezone: str

@@ -37,12 +37,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True)
 class SanitizedBody:
-    """A body that is safe to parse.
-
-    Attributes:
-        content: UTF-8, without a byte order mark.
-        replaced: places where U+FFFD replaces an invalid character.
-    """
+    """A body that is safe to parse: UTF-8 without byte order mark; `replaced` counts U+FFFD put in."""
 
     content: bytes
     replaced: int = 0

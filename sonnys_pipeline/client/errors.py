@@ -68,7 +68,6 @@ class APIStatusError(APIError):
     """The API answered with an error status.
 
     Attributes:
-        status: HTTP status code.
         type: the API's error type (contract, "Errors"); `None` if the body was not the API's JSON.
         messages: the API's messages.
         body: the first characters of the body.
@@ -146,7 +145,6 @@ class UnparsableRowError(ResponseFormatError):
     Attributes:
         row_id: id of the row, if it could be read.
         field: dotted path of the invalid field, in the API's spelling.
-        reason: what is wrong with it.
         page: the raw rows of its page, for inspection; not in the message, because rows hold personal data.
         page_hash: hash of its load job, if any.
     """
@@ -170,10 +168,7 @@ class UnparsableRowError(ResponseFormatError):
 class JobFailedError(APIError):
     """The API answered `fail` for a load job. The message starts with the words that LJ-04 fixes.
 
-    Attributes:
-        job_hash: hash of the load job.
-        params: its criteria.
-        body: the whole `data` object, since the contract does not document a reason.
+    `params` are its criteria; `body` is the whole `data` object, since the contract does not document a reason.
     """
 
     def __init__(self, job_hash: str, params: Mapping[str, Any] | None = None, body: object = None) -> None:
@@ -195,12 +190,7 @@ class UnknownJobStatusError(ResponseFormatError):
 
 
 class IncompleteResultError(APIError):
-    """The rows received are not the rows that `total` promised (LJ-05); none may be landed.
-
-    Attributes:
-        promised: the API's `total`.
-        received: distinct rows received.
-    """
+    """The distinct rows received are not as many as `total` promised (LJ-05); none may be landed."""
 
     def __init__(self, promised: int, received: int, where: str) -> None:
         self.promised = promised

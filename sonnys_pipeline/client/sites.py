@@ -13,11 +13,6 @@ class Sites(Resource):
     """`GET /site/list`; cached by the API for an hour."""
 
     def list(self) -> list[Site]:
-        """All sites that the credentials may see, virtual (e-commerce) ones included; one request.
-
-        Raises:
-            AuthError: when the credentials are refused.
-            UnparsableRowError: when a site has no name.
-        """
+        """All sites that the credentials may see, virtual (e-commerce) ones included; one request."""
         data = self._data("GET", "/site/list")
         return parse_rows(Site, read_rows(data, "sites", "GET /site/list", _MAX_SITES))

@@ -59,8 +59,6 @@ class JobData:
     """A response of `get-job-data`.
 
     Attributes:
-        job_hash: the load job.
-        status: working, pass or fail.
         rows: raw rows of this page; empty unless the status is pass.
         total: rows of the whole window, over all pages; 0 unless the status is pass.
         body: the whole `data` object.
@@ -107,7 +105,6 @@ class JobPage:
         job_hash: its load job; empty if an empty window had none.
         page: page number from 1 (the API calls it `offset`).
         total: rows of the whole window, according to this page.
-        items: the rows of this page.
     """
 
     job_hash: str

@@ -69,14 +69,7 @@ _STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
 
 @dataclass(frozen=True)
 class Response:
-    """A response with status 200.
-
-    Attributes:
-        status: HTTP status code.
-        content: the raw body.
-        date: `Date` header; `None` if there was none.
-        where: method and path, for errors.
-    """
+    """A response with status 200; `date` is its `Date` header, `where` its method and path."""
 
     status: int
     content: bytes
@@ -86,8 +79,7 @@ class Response:
     def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
         """The parsed body, with invalid characters replaced by U+FFFD (`bodies.py`).
 
-        Raises:
-            ResponseFormatError: when it is not JSON, such as a gateway's page with status 200.
+        Raises `ResponseFormatError` when it is not JSON, such as a gateway's page with status 200.
         """
         where = f"{self.where}: " if self.where else ""
         content = sanitize(self.content, self.where).content
@@ -103,9 +95,7 @@ class Response:
 class HttpTransport:
     """Sends single requests over pooled connections; thread-safe.
 
-    Attributes:
-        base_url: API root.
-        server_date: `Date` header of the last response of any status; `None` if there was none.
+    `server_date` is the `Date` header of the last response of any status; `None` if there was none.
     """
 
     def __init__(
@@ -117,11 +107,11 @@ class HttpTransport:
         read_timeout: float,
         quotes_pages: bool = True,
     ) -> None:
-        """Check address and headers; sends nothing.
+        """Check URL and headers; sends nothing.
 
         Args:
             base_url: API root; `https`, or `http` on a loopback address.
-            headers: sent with every request; secrets are unwrap_data only while sending.
+            headers: sent with every request; secrets are unwrapped only while sending.
             connect_timeout: seconds for the connection and TLS.
             read_timeout: seconds without a byte of the response; a whole one may take twice as long.
             quotes_pages: whether errors quote bodies that are not JSON; such a page may contain personal data.
@@ -211,10 +201,9 @@ class HttpTransport:
 
 
 def checked_base_url(base_url: str) -> str:
-    """The URL without a trailing slash, if credentials may be sent to it.
+    """The URL without a trailing slash; `ValueError` if credentials must not be sent to it.
 
-    Raises:
-        ValueError: for plain `http` to another machine, a missing host, credentials, a query or a fragment.
+    Refused are plain `http` to another machine, a missing host, credentials, a query and a fragment.
     """
     if "@" in base_url or "?" in base_url or "#" in base_url:  # first, since a password must not be quoted
         raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the URL")
@@ -227,10 +216,9 @@ def checked_base_url(base_url: str) -> str:
 
 
 def checked_header(value: str, name: str) -> str:
-    """A header's value, if it can be sent; the HTTP library's own error would quote it, secret or not.
+    """The value of a header; `ValueError`, without the value, unless it is printable ASCII without surrounding space.
 
-    Raises:
-        ValueError: for anything but printable ASCII without surrounding space; names the header.
+    The HTTP library's own error would quote it, secret or not.
     """
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise ValueError(f"{name}: has a line break, surrounding space, or a character that headers cannot contain")

@@ -65,7 +65,7 @@ class EnvironmentSettings(BaseSettings):
     def load_lenient(cls, account: str | None = None, **overrides: Any) -> tuple[Self, SettingsError | None]:  # noqa: ANN401
         """As `load`, but invalid settings get their defaults and are named in the returned error.
 
-        Still raises `SettingsError` for an unknown account and `EnvFileError` for an unreadable `.env`.
+        Raises `SettingsError` for an unknown account and `EnvFileError` for an unreadable `.env`.
         """
         try:
             return cls.load(account, **overrides), None

@@ -23,11 +23,7 @@ _MAX_REREADS = 2
 
 
 class Completion:
-    """Adds list requests to days; remembers what the lists refuse.
-
-    Attributes:
-        lists_need_site: whether lists require a site.
-    """
+    """Adds list requests to days; `lists_need_site` remembers whether lists require a site."""
 
     def __init__(
         self, options: LoaderOptions, observer: LoadObserver, reader: StatesReader, *, max_counts: int
@@ -42,8 +38,7 @@ class Completion:
     def advance(self, day: DayWork) -> bool:
         """Process the responses and add the next requests; return whether the day is complete.
 
-        Raises:
-            RowOfTwoSitesError: when two sites disagree about a row.
+        Raises `RowOfTwoSitesError` when two sites disagree about a row.
         """
         while day.has_rows and day.is_answered:
             if self._options.proof and day.proof is None and day.request.with_rows:
@@ -111,7 +106,7 @@ class Completion:
                 return
             day.rereads += 1
             day.missing, day.lists = 0, []
-            day.read_sites(list(dict.fromkeys(moved)) or day.request.reads)
+            day.read_sites(list(dict.fromkeys(moved)) or day.request.job_sites)
         elif not day.relisted_sites:
             day.lists = [SitesWork(day)]
         else:
@@ -152,7 +147,7 @@ class Completion:
         if self.lists_need_site and day.request.sites:
             return day.sites_read or day.request.sites
         # Only a single requested site is named; otherwise a site that has opened since would be missed.
-        return (None,) if day.request.site is None else day.request.reads
+        return (None,) if day.request.site is None else day.request.job_sites
 
     # The states.
 

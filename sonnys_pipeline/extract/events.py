@@ -24,16 +24,11 @@ class Attempt:
 
     Attributes:
         day: partition key.
-        site: the site in the request.
         window: ISO interval.
-        page: page number from 1.
         operation: `submit`, `poll`, `count`, `states` or `sites`.
-        job_hash: the hash, if known.
         attempt: attempt number, from 1.
         outcome: `submitted`, `working`, `pass`, `counted`, `listed`, or the name of an error.
-        status: HTTP status, if there was one.
-        sent_at: aware UTC.
-        seconds: from sending to response.
+        sent_at: aware UTC; `seconds` is the time until the response.
     """
 
     day: str
@@ -70,14 +65,7 @@ class LoadObserver:
 
 @dataclass(frozen=True)
 class FailedDay:
-    """A day that could not be loaded; nothing of it may be landed.
-
-    Attributes:
-        request: the day.
-        error: why it failed.
-        requests: sent for it.
-        seconds: since its first request.
-    """
+    """A day that could not be loaded, with its requests and seconds so far; nothing of it may be landed."""
 
     request: DayRequest
     error: APIError

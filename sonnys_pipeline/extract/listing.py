@@ -77,7 +77,7 @@ class StatesWork(ListWork):
             pages = -(-answer.total // PAGE_SIZE)
             self.jobs += [PageJob(self, page, JobState.TO_LIST) for page in range(2, pages + 1)]
         if answer.total != self.total:
-            raise IncompleteResultError(self.total, answer.total, f"states of window {self.window}: total moved")
+            raise IncompleteResultError(self.total, answer.total, f"states of window {self.window}: total changed")
         if self.is_answered:
             self.loaded = complete_states(self.window, self.site, [self._pages[page] for page in sorted(self._pages)])
             self._pages.clear()

@@ -162,7 +162,7 @@ class Loader:
         self._finished[day.position] = outcome
         if self._options.in_order and isinstance(outcome, FailedDay):
             self._schedule.end_after(day)
-            self._finished = {place: known for place, known in self._finished.items() if place <= day.position}
+            self._finished = {index: kept for index, kept in self._finished.items() if index <= day.position}
         self._schedule.held = len(self._finished)
 
     def _step(self) -> bool:

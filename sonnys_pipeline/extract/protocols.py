@@ -12,14 +12,9 @@ from sonnys_pipeline.client import RequestRate, Site
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A load job submitted by an earlier run, whose hash may still be valid (BM-05).
+    """A load job submitted by an earlier run `age` seconds ago, whose hash may still be valid (BM-05).
 
-    Attributes:
-        window: its span.
-        page: page number from 1.
-        job_hash: its hash.
-        age: seconds since it was submitted.
-        site: the site that it names, if any.
+    `page` counts from 1; `site` is the site that it names, if any.
     """
 
     window: Window
@@ -34,7 +29,6 @@ class DayRequest:
     """A day to be loaded.
 
     Attributes:
-        day: the day.
         site: the only site to load; `None` for all of them.
         live_jobs: jobs of an earlier run to reuse.
         sites: sites that get load jobs of their own (contract, L1). If empty, one job for `site`, or one for all sites
@@ -49,7 +43,7 @@ class DayRequest:
     with_rows: bool = True
 
     @property
-    def reads(self) -> Sequence[str | None]:
+    def job_sites(self) -> Sequence[str | None]:
         """The site of each load job; `None` for a job that names none."""
         return self.sites or (self.site,)
 
@@ -84,11 +78,7 @@ class Budget(Protocol):
     rate: RequestRate
 
     def try_acquire(self) -> float:
-        """0.0 if a permit was acquired, else seconds until the next try.
-
-        Raises:
-            BudgetUnavailableError: when its store has been unavailable for too long.
-        """
+        """0.0 if a permit was acquired, else seconds to the next try; `BudgetUnavailableError` after a long outage."""
         ...
 
     def cool_down(self) -> None:

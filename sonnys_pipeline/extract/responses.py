@@ -45,12 +45,7 @@ class ResponseHandler:
     """Processes responses, one after the other.
 
     Attributes:
-        schedule: learns how long jobs take.
-        completion: decides what a day needs once its rows are loaded.
-        budget: cooled down after a 429.
         breaker: tells an API failure from a bad request.
-        options: durations and limits.
-        observer: callbacks.
         keeps_pages: whether days carry their raw pages.
         on_end: called with each day that is complete or has failed.
         clock: monotonic seconds.
@@ -109,7 +104,7 @@ class ResponseHandler:
             if work.day.slice_if_large(work, value.total):
                 return
             if not work.add_page(job, value):
-                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
+                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total changed")
             self.end_if_complete(work.day)
         else:
             age = job.age(sent.clock)
@@ -135,7 +130,7 @@ class ResponseHandler:
         now = self.clock()
         day = work.day
         expired = bool(job.job_hash) and job.age(now) >= self.options.hash_lifetime
-        remedy = recovery_action(
+        action = recovery_action(
             error,
             polling=sent.operation == "poll",
             expired=expired,
@@ -145,40 +140,40 @@ class ResponseHandler:
         if isinstance(error, RateLimitError):
             # Not a failure of the job: another program has spent the budget.
             self.budget.cool_down()
-        elif remedy is RecoveryAction.REPEAT:
+        elif action is RecoveryAction.REPEAT:
             # While the breaker is open, the whole API is down: do not count its probe against the job.
             job.failures += self.breaker.is_closed or not is_api_failure(error)
         else:
             job.setbacks += 1
-        if remedy is RecoveryAction.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
+        if action is RecoveryAction.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
             self._fail(day, error)
             return
         job.not_before = now + self._backoff(max(job.failures, job.setbacks))
-        if remedy is RecoveryAction.REPEAT:
+        if action is RecoveryAction.REPEAT:
             before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
             job.state = before[sent.operation]
-        elif remedy is RecoveryAction.COUNT:
+        elif action is RecoveryAction.COUNT:
             job.state = JobState.TO_COUNT
-        elif remedy is RecoveryAction.RESUBMIT:
+        elif action is RecoveryAction.RESUBMIT:
             job.suspect_hash = "" if expired else job.job_hash
             job.state = JobState.TO_SUBMIT
         else:
             day.split(work, job.setbacks)
 
     def _on_list_failure(self, job: PageJob, work: ListWork, error: APIError) -> None:
-        remedy = recovery_action(error, polling=False, expired=False, first_page=False, seen_before=False)
+        action = recovery_action(error, polling=False, expired=False, first_page=False, seen_before=False)
         if isinstance(error, RateLimitError):
             self.budget.cool_down()
         else:
             job.failures += self.breaker.is_closed or not is_api_failure(error)
-        if remedy is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
+        if action is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
             if self.completion.on_refusal(work, error):
                 self.end_if_complete(work.day)
             else:
                 self._fail(work.day, error)
             return
         failures = job.failures
-        if remedy is RecoveryAction.SPLIT:  # the list changed while it was read
+        if action is RecoveryAction.SPLIT:  # the list changed while it was read
             work.restart()
             job = work.jobs[0]
         job.failures, job.state = failures, JobState.TO_LIST

@@ -54,10 +54,7 @@ class LoaderOptions:
 class Schedule:
     """The open days, the coming days, and the learned job times.
 
-    Attributes:
-        days: open, earliest first.
-        times: how long load jobs take.
-        held: finished days that wait for earlier ones; they count as open.
+    `days` are open, earliest first; `held` counts finished days that wait for earlier ones, as if open.
     """
 
     def __init__(self, days: Iterable[DayRequest], rate: RequestRate, options: LoaderOptions) -> None:

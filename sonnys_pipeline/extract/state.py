@@ -54,8 +54,6 @@ class PageJob:
     Attributes:
         work: the window or list request that it belongs to.
         page: page number from 1.
-        state: see `JobState`.
-        job_hash: the hash, once known.
         suspect_hash: a failed or lost hash; getting it again means that the API has cached the failure.
         submitted_at: clock reading of the POST.
         not_before: clock reading before which nothing is sent.
@@ -122,8 +120,7 @@ class WindowWork:
         """Store a page; False if its `total` differs from the window's, so that the pages do not belong together.
 
         Raises:
-            IncompleteResultError: when the page has fewer rows than `total` promises, or when all pages are there and
-                rows and `total` disagree.
+            IncompleteResultError: when the page, or the complete window, has other rows than `total` promises.
         """
         job.state = JobState.DONE
         self.rows[job.page] = rows
@@ -155,15 +152,7 @@ class WindowWork:
 
 
 class ListWork(ABC):
-    """A list request, page by page.
-
-    Attributes:
-        operation: its name in the audit.
-        day: its day.
-        window: its span.
-        site: the site that it names, if any.
-        jobs: its pages as they become known.
-    """
+    """A list request, page by page; `operation` is its name in the audit."""
 
     operation: str
 
@@ -199,11 +188,7 @@ class ListWork(ABC):
 
     @abstractmethod
     def on_response(self, job: PageJob, answer: Any) -> None:  # noqa: ANN401 - what `send` gave
-        """Store a response of `send`.
-
-        Raises:
-            IncompleteResultError: when the pages do not make one list.
-        """
+        """Store a response of `send`; `IncompleteResultError` if the pages do not make one list."""
 
 
 @dataclass(eq=False)
@@ -211,13 +196,11 @@ class DayWork:
     """A day being loaded.
 
     Attributes:
-        request: what to load.
         started_at: clock reading at its begin.
         position: index among the requests, from 0.
         windows: site by site, in order.
         lists: list requests, added once the rows are loaded (`completion.py`).
-        requests: sent so far.
-        list_requests: of them to list endpoints, about the day as a whole.
+        list_requests: of `requests`, those to list endpoints about the day as a whole.
         proof, states, states_note: see `LoadedDay`.
         rereads: rereads of sites because the count differs.
         relisted_sites: whether the sites were listed again for that reason.
@@ -244,7 +227,7 @@ class DayWork:
         """Set up a day, reusing the live jobs of its windows."""
         day = cls(request, now, position)
         if request.with_rows:
-            day.read_sites(request.reads)
+            day.read_sites(request.job_sites)
         return day
 
     def read_sites(self, sites: Sequence[str | None]) -> None:
@@ -270,11 +253,7 @@ class DayWork:
 
     @property
     def table(self) -> pa.Table:
-        """Rows of the complete windows, each id once.
-
-        Raises:
-            RowOfTwoSitesError: when two sites disagree about a row.
-        """
+        """Rows of the complete windows, each id once; `RowOfTwoSitesError` when two sites disagree."""
         loaded = self.loaded
         if self._joined is None or self._joined[0] != loaded:
             self._joined = loaded, join_windows(loaded)

@@ -39,13 +39,7 @@ class RowOfTwoSitesError(APIError):
 
 
 class RowsOutsideWindowError(APIError):
-    """The API returned rows outside the requested window; cutting them off would lose them.
-
-    Attributes:
-        window: the requested window.
-        rows_outside: rows neither inside the window nor on its end.
-        rows: all rows received.
-    """
+    """The API returned rows outside the requested window; cutting them off would lose them."""
 
     def __init__(self, window: Window, rows_outside: int, rows: int) -> None:
         self.window = window
@@ -61,12 +55,7 @@ class RowsOutsideWindowError(APIError):
 
 
 class ImplausibleTotalError(APIError):
-    """The API promises more rows of a window than a site can have; they are not requested.
-
-    Attributes:
-        total: the API's `total`.
-        most: the limit.
-    """
+    """The API promises more rows of a window than a site can have; they are not requested."""
 
     def __init__(self, total: int, most: int, where: str) -> None:
         self.total, self.most, self.where = total, most, where
@@ -84,7 +73,6 @@ class LoadedWindow:
     """A complete window.
 
     Attributes:
-        window: its span.
         total: rows that the API promised, including those on its end, without copies.
         job_hashes: one load job per page, in page order.
         table: its rows, each id once, cut to `[start, end)`.
@@ -114,7 +102,6 @@ class CountProof:
 
     Attributes:
         counted: rows according to the list endpoint; `None` if not counted.
-        rows: rows loaded.
         missing: unexplained difference; 0 if the count agrees.
         note: why nothing was counted, or where missing rows may be.
     """
@@ -130,18 +117,15 @@ class LoadedDay:
     """A complete day.
 
     Attributes:
-        day: the day.
         windows: its windows, in order; more than the day's own if some were split.
         table: its rows, each id once, schema `TRANSACTIONS`.
         loaded_at: aware UTC, after the last response.
-        requests: sent for it.
         seconds: from first request to last response.
         site: the only requested site, `None` for all.
         has_raw_pages: whether raw pages are kept; an empty window may have none.
         proof: the API's own count of the day; `None` if not requested.
-        states: states of the rows from `version-2`; `None` if not read.
-        states_note: why they were not read, if requested.
-        list_requests: of the requests, those to list endpoints for count and states.
+        states: states of the rows from `version-2`; `None` if not read, and then `states_note` may say why.
+        list_requests: of `requests`, those to list endpoints for count and states.
         with_rows: whether rows were requested; else only the states.
     """
 
@@ -250,12 +234,9 @@ def _between(table: pa.Table, start: datetime, end: datetime) -> pa.ChunkedArray
 
 
 def join_windows(windows: Sequence[LoadedWindow]) -> pa.Table:
-    """The rows of a day's windows, each id once.
+    """The rows of a day's windows, each id once; `RowOfTwoSitesError` if copies differ.
 
     A row may be loaded for two sites (an online site may show its terminals' rows); equal copies are kept once.
-
-    Raises:
-        RowOfTwoSitesError: when the copies differ.
     """
     if not windows:
         return TRANSACTIONS.empty_table()

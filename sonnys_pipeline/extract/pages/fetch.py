@@ -16,13 +16,7 @@ from sonnys_pipeline.extract.protocols import LoadJobApi
 
 @dataclass(frozen=True)
 class PageReader:
-    """Reads responses of `get-job-data`.
-
-    Attributes:
-        privacy: policy on personal data; applied first.
-        keeps_pages: whether pages carry their raw body, after `privacy`.
-        now: aware UTC.
-    """
+    """Reads responses of `get-job-data`; `keeps_pages`: whether pages carry their raw body, after `privacy`."""
 
     privacy: Privacy = field(default_factory=Privacy)
     keeps_pages: bool = False

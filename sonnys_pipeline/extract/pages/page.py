@@ -24,11 +24,7 @@ _PACKING = "lz4_raw"
 class RawPage:
     """A raw page after the policy on personal data; compressed, since whole days of them are in memory.
 
-    Attributes:
-        job_hash: its load job.
-        received_at: aware UTC.
-        packed: the compressed body.
-        size: uncompressed bytes.
+    `received_at` is aware UTC; `size` is in uncompressed bytes.
     """
 
     job_hash: str
@@ -53,7 +49,6 @@ class PageRows:
     """The rows of one page as columns, in a tenth of the models' memory.
 
     Attributes:
-        job_hash: their load job.
         total: rows of the whole window, according to this page.
         table: the rows, schema `TRANSACTIONS`; unset text may be `""` until `complete_window`.
         ids: their ids, in the same order.

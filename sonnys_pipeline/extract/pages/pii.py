@@ -67,19 +67,10 @@ class Policy(StrEnum):
 
 
 class Privacy:
-    """Applies one policy.
-
-    Attributes:
-        policy: the policy.
-        key_fingerprint: identifies the key without revealing it; empty unless hashing.
-    """
+    """Applies one policy; `key_fingerprint` identifies the key without revealing it."""
 
     def __init__(self, policy: Policy = Policy.KEEP, key: bytes = b"") -> None:
-        """`key` is used for `HASH` only, and stored only in this object.
-
-        Raises:
-            ValueError: for `HASH` with a key shorter than `MIN_KEY_LENGTH` bytes.
-        """
+        """`key` is used for `HASH` only; `ValueError` if shorter than `MIN_KEY_LENGTH` bytes."""
         if policy is Policy.HASH and len(key) < MIN_KEY_LENGTH:
             raise ValueError(f"hashing needs a key of at least {MIN_KEY_LENGTH} bytes")
         self.policy = policy

@@ -31,13 +31,7 @@ _PAGE = TRANSACTION_STATES.append(pa.field("date", pa.timestamp("us", tz="UTC"),
 
 @dataclass(frozen=True)
 class StatesPage:
-    """One page of the list.
-
-    Attributes:
-        total: rows of the whole window, according to this page.
-        table: `TRANSACTION_STATES` and each row's instant as `date`.
-        raw: the raw page, if it is kept.
-    """
+    """One page of the list; `total` is of the whole window, `table` has `TRANSACTION_STATES` and each row's `date`."""
 
     total: int
     table: pa.Table
@@ -49,8 +43,6 @@ class StatesWindow:
     """The states of one window, of one site or of all.
 
     Attributes:
-        window: its span.
-        site: the site named in the request; `None` for all.
         total: rows that the list promised, including those on the window's end.
         table: `TRANSACTION_STATES`, each id once, cut to `[start, end)`.
         raw_pages: its raw pages in page order, if they are kept.
@@ -68,7 +60,6 @@ class LoadedStates:
     """The states of a day.
 
     Attributes:
-        windows: what they were read from.
         table: `TRANSACTION_STATES`, each id once.
         without_row: states without a row of the day.
         rows_without: rows of the day without a state.
