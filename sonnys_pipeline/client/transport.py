@@ -55,6 +55,15 @@ _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 #: Form of the API's error types, and the limit of messages quoted.
 _ERROR_TYPE = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 _MAX_MESSAGES = 10
+#: The contract's error types ("Errors"): their messages are the API's own.
+_API_ERROR_TYPES = frozenset(
+    {
+        "UnexpectedFailure", "InvalidPayloadRequestTimestampError", "MissingClientCredentialsError",
+        "BadClientCredentialsError", "MismatchCredentialsError", "NotAuthorizedError", "BadSiteCredentialsError",
+        "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError", "EntityNotFoundError",
+        "PayloadValidationError", "RequestRateExceedError", "ServerUnexpectedFailure",
+    }
+)  # fmt: skip
 #: First byte of the API's responses.
 _JSON_STARTS = (b"{", b"[")
 
@@ -249,8 +258,8 @@ def status_error(
 ) -> APIError:
     """The error for a response that is not 200 (contract, "Errors").
 
-    Quotes the API's own messages, and a page that is not JSON if `quotes_pages`; never other JSON (rows hold personal
-    data), a 2xx body, or `secrets` (a gateway may echo the request's headers).
+    Quotes errors of the API's own types and, if `quotes_pages`, those of other types and pages that are not JSON; never
+    other JSON (rows hold personal data), a 2xx body, or `secrets` (a gateway may echo the request's headers).
     """
     if status < _FIRST_ERROR:
         return APIStatusError(status, None, (), f"{len(content)} bytes, not quoted: only 200 is an answer")
@@ -260,7 +269,10 @@ def status_error(
         body = from_json(sanitize(content).content)
     except (ValueError, ResponseFormatError):
         body = None
-    if isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"]):
+    is_error = isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"])
+    if is_error and not (quotes_pages or body["type"] in _API_ERROR_TYPES):
+        messages = (f"{len(content)} bytes, not quoted: an error of a type that the API is not known to send",)
+    elif is_error:
         error_type = masked(body["type"], secrets)
         said = body.get("messages") or [body.get("message")]
         messages = tuple(
