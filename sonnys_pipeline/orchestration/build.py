@@ -94,7 +94,7 @@ def _readable(name: str) -> Settings:
 
     Its own steps fail with what is wrong.
     """
-    settings, wrong = Settings.readable(name)
+    settings, wrong = Settings.load_lenient(name)
     if wrong is not None:
         logger.warning("Account %s: %s", name, wrong)
     return settings
