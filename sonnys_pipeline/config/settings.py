@@ -1,4 +1,4 @@
-"""The environment as typed settings (DESIGN, "Faces that stay stable")."""
+"""The environment as typed settings (docs/compatibility.md)."""
 
 from __future__ import annotations
 

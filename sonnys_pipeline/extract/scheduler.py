@@ -1,4 +1,4 @@
-"""Which request is the most useful one now: the order that spends a budget well (DESIGN, decision 1).
+"""Which request is the most useful one now: the order that spends a budget well (decision 1).
 
 Submissions come first while there are any, so that no job's running time is ever waited for; then polls of jobs that
 are likely ready, earliest day first, so that days complete one after the other and memory stays flat. A place in a

@@ -1,4 +1,4 @@
-"""Locks of a lake in the ledger's PostgreSQL server, for writers on several machines (issue "Production").
+"""Locks of a lake in the ledger's PostgreSQL server, for writers on several machines (docs/many-workers.md).
 
 A lock is an advisory one of a transaction that does nothing else and is held open for the time that a file takes. The
 server frees it when its holder dies, and a pool of connections in between does not mind it.

@@ -1,4 +1,4 @@
-"""JS-01, DESIGN decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
+"""JS-01, decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
 
 import builtins
 import importlib
