@@ -40,7 +40,7 @@ def mode(path: Path) -> int:
 
 
 def test_tables_and_migrations_agree(ledger: JobService) -> None:
-    """What the revisions make is what `tables.py` says, and its revision is their newest."""
+    """What the revisions make is what `ledger/schema.py` says, and its revision is their newest."""
     with ledger._reading() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "target_metadata": metadata, "compare_type": True}
