@@ -55,6 +55,15 @@ _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 #: How the API's words for errors look, and how many messages of one are worth reading.
 _ERROR_TYPE = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 _MOST_MESSAGES = 10
+#: The types of the contract's chapter "Errors": what an error of them says is the API's own.
+_API_ERROR_TYPES = frozenset(
+    {
+        "UnexpectedFailure", "InvalidPayloadRequestTimestampError", "MissingClientCredentialsError",
+        "BadClientCredentialsError", "MismatchCredentialsError", "NotAuthorizedError", "BadSiteCredentialsError",
+        "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError", "EntityNotFoundError",
+        "PayloadValidationError", "RequestRateExceedError", "ServerUnexpectedFailure",
+    }
+)  # fmt: skip
 #: How an answer of the API begins.
 _JSON_STARTS = (b"{", b"[")
 
@@ -273,8 +282,8 @@ def status_error(
 ) -> APIError:
     """The error for an answer that is not 200 (contract, "Errors").
 
-    Quoted are the API's own words, and a page that is no JSON where `quotes_pages` allows it. JSON of any other form is
-    not: rows hold personal data. An answer of success that is not 200 has no words of the API, and nothing of it is
+    Quoted are errors of the API's own types, and, where `quotes_pages` allows it, those of other types and pages that are
+    no JSON. JSON of any other form is not: rows hold personal data. An answer of success that is not 200 has no words of the API, and nothing of it is
     quoted. A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
     """
     if status < _FIRST_ERROR:
@@ -285,7 +294,10 @@ def status_error(
         body = from_json(sound(content).content)
     except (ValueError, ResponseFormatError):
         body = None
-    if isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"]):
+    is_error = isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"])
+    if is_error and not (quotes_pages or body["type"] in _API_ERROR_TYPES):
+        messages = (f"{len(content)} bytes, not quoted: an error of a type that the API is not known to send",)
+    elif is_error:
         error_type = masked(body["type"], secrets)
         said = body.get("messages") or [body.get("message")]
         messages = tuple(
