@@ -15,7 +15,7 @@ from sonnys_pipeline_tests.support.forwarder import Forwarder
 from sonnys_pipeline_tests.support.processes.run_records import submissions
 from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, s3_settings
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.s3]
+pytestmark = [pytest.mark.acceptance, pytest.mark.s3, pytest.mark.outage]
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
 OUTAGE = 20.0
 
