@@ -64,7 +64,7 @@ def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
         open_job_service(settings) as jobs,
         settings.open_client() as client,
     ):
-        messages.print(f"Asks {settings.base_url} within {most} requests; each takes its place in the request budget.")
+        messages.print(f"Asks {settings.base_url} within {most} requests; each needs a permit of the request budget.")
         if spend_a_block:
             messages.print(
                 "One of them is meant to be refused with 429; others who use the API id wait for two blocks."

@@ -7,8 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,6 +16,7 @@ from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
+from sonnys_pipeline.runtime.closing import Closing
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ BACKOFF_CEILING = 32
 _REPEATABLE = frozenset({("POST", "/transaction/load-job")})
 
 
-class SonnysClient:
+class SonnysClient(Closing):
     """A client of the Sonny's Data API, bound to one API id; a context manager, safe to share between threads.
 
     ```python
@@ -40,7 +40,7 @@ class SonnysClient:
     Attributes:
         transactions: load jobs, lists and details of transactions.
         sites: the operator's sites.
-        budget: the request budget that every request takes a place in.
+        budget: the request budget whose permits every request needs.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class SonnysClient:
 
     @property
     def budget_wait(self) -> float:
-        """Seconds that this client's requests have waited for a place in the budget, summed over threads."""
+        """Seconds that this client's requests have waited for a permit, summed over threads."""
         return self._budget_wait
 
     @property
@@ -138,16 +138,6 @@ class SonnysClient:
         """The address alone: neither id nor key."""
         return f"{type(self).__name__}(base_url={self._transport.base_url!r})"
 
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close connections and budget store."""
-        self.close()
-
     def close(self) -> None:
         """Close every connection, and the budget store if it is this client's own."""
         self._transport.close()
@@ -157,14 +147,14 @@ class SonnysClient:
     def unpaced(self) -> Transactions:
         """The transaction endpoints on this client's connections, but without its pace: for the loader.
 
-        Each call is one request, at once; whoever makes it takes the places in the budget and repeats what may heal.
+        Each call is one request, at once; whoever makes it acquires the permits and repeats what may heal.
         """
         return Transactions(_Unpaced(self._transport, self.hash_lifetime))
 
     def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
         """The one way to the API: budget, exchange, repetition (LJ-09).
 
-        A repetition takes a place in the budget of its own. 429 cools every sharer of the budget down first.
+        A repetition acquires a permit of its own. 429 cools every sharer of the budget down first.
 
         Raises:
             APIError: the error of the last attempt; which kind is told in `errors.py`.
@@ -185,7 +175,7 @@ class SonnysClient:
                 self._sleep(pause)
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
-        """One attempt: a place in the budget, then the exchange; a 429 is told to all sharers."""
+        """One attempt: a permit, then the exchange; a 429 is told to all sharers."""
         waited = self.budget.acquire()
         with self._counter_lock:
             self._requests += 1

@@ -46,7 +46,7 @@ class SonnysError(Exception):
 
 
 class BudgetUnavailableError(SonnysError):
-    """The store of the request budget cannot be reached, read or written; nothing is sent without a place in it."""
+    """The store of the request budget cannot be reached, read or written; nothing is sent without a permit."""
 
 
 class APIError(SonnysError):

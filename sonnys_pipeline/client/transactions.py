@@ -130,7 +130,7 @@ class Transactions(Resource):
 
         Each page of 100 rows is a load job of its own; this call submits them one after the other and polls each until
         it is ready. The API takes spans of at most **24 hours**, and keeps a job's data for **20 minutes**: the same
-        criteria within that time give the same job and the same rows. Every poll takes a place in the request budget
+        criteria within that time give the same job and the same rows. Every poll needs a permit of the request budget
         that all users of the API id share, so a short `poll_interval` starves the others without being faster.
 
         Args:

@@ -55,7 +55,7 @@ class Loader:
 
         Args:
             api: sends single requests, without waiting for the budget or repeating them.
-            budget: gives places; shared with whoever uses the same API id.
+            budget: gives permits; shared with whoever uses the same API id.
             exchange: runs requests beside this thread.
             options: durations and bounds.
             observer: told what happens.
@@ -93,7 +93,7 @@ class Loader:
         self._refusals = 0
         self._stopping = False
         self._spent_landing = 0.0  # since the stop, by whoever takes the days
-        self._intended: PageJob | None = None  # its intent is noted, and its place was not used
+        self._intended: PageJob | None = None  # its intent is noted, and its permit was not used
         self._under_way: dict[Sent, None] = {}  # in the order of sending
         self.budget_wait = 0.0
         self.requests = 0
@@ -190,7 +190,7 @@ class Loader:
             self._receive(held_back)
             return True
         if len(self._under_way) >= self._exchange.most_at_once:
-            # A place taken now would be used later, together with others: more at once than the budget allows.
+            # A permit acquired now would be used later, together with others: more at once than the budget allows.
             self._receive(None)
             return True
         pause = self._place()
@@ -203,7 +203,7 @@ class Loader:
         return True
 
     def _place(self) -> float:
-        """Take a place in the budget: 0.0, or seconds until it is worth asking again."""
+        """Acquire a permit: 0.0, or seconds until it is worth asking again."""
         try:
             return self._budget.try_acquire()
         except BudgetUnavailableError as error:
@@ -214,7 +214,7 @@ class Loader:
         if operation == "submit" and job is not self._intended:
             self._observer.submitting(job)
             if self._clock() - now > self._budget.rate.arrival_margin:
-                # The observer's store was away: the place is too old to be used, the next one comes without this wait.
+                # The observer's store was away: the permit is too old to be used, the next one comes without this wait.
                 self._intended = job
                 return
         self._intended = None

@@ -84,7 +84,7 @@ class Budget(Protocol):
     rate: RequestRate
 
     def try_acquire(self) -> float:
-        """0.0 when a place was taken, else seconds until it is worth asking again.
+        """0.0 when a permit was acquired, else seconds until it is worth asking again.
 
         Raises:
             BudgetUnavailableError: when its store has been away for too long.

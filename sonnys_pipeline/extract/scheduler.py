@@ -1,7 +1,7 @@
 """Which request is the most useful one now: the order that spends a budget well (DESIGN, decision 1).
 
 Submissions come first while there are any, so that no job's running time is ever waited for; then polls of jobs that
-are likely ready, earliest day first, so that days complete one after the other and memory stays flat. A place in a
+are likely ready, earliest day first, so that days complete one after the other and memory stays flat. A permit in a
 block that nothing useful can take is left to the other users of the API id.
 """
 

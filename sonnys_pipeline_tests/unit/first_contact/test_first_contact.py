@@ -253,8 +253,8 @@ def test_doctor_says_how_old_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings = Settings(api_id=SecretStr("id"), api_key=SecretStr("key"), state_dir=tmp_path / "state")
     assert "not made yet" in check_first_contact(settings).detail
     with open_ledger(f"sqlite:///{settings.state_dir / 'ledger.sqlite'}") as opened:
-        opened.remember(settings.api_id_digest, JOB_SECONDS, 3.25)
-        opened.remember(settings.api_id_digest, LISTS_NEED_SITE, False)
+        opened.knowledge.remember(settings.api_id_digest, JOB_SECONDS, 3.25)
+        opened.knowledge.remember(settings.api_id_digest, LISTS_NEED_SITE, False)
     later = datetime.now(UTC) + timedelta(days=12, hours=1)
     monkeypatch.setattr("sonnys_pipeline.first_contact.keeping.utc_now", lambda: later)
     found = check_first_contact(settings)
