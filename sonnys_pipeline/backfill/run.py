@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
 
 from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
-from sonnys_pipeline.backfill.progress import LOG_INTERVAL, Progress, ProgressReport
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
+from sonnys_pipeline.backfill.progress import ProgressReport
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day, Window
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.extract.events import (
@@ -24,19 +25,16 @@ from sonnys_pipeline.extract.events import (
 )
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
-from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.extract.protocols import DayRequest, LiveJob
-from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.extract.state import PageJob
-from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
-from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, keep_sites, sites_of
+from sonnys_pipeline.landing.account_sites import AccountSites, keep_sites, sites_of
 from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
-from sonnys_pipeline.landing.transactions import Source, land_day
+from sonnys_pipeline.landing.transactions import land_day
 from sonnys_pipeline.ledger.errors import LedgerError
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
-from sonnys_pipeline.ledger.service import JobService
 
 logger = logging.getLogger(__name__)
 
@@ -45,104 +43,46 @@ _DAYS_SAMPLE = 10
 _FAILED_SHARE = 0.5
 
 
-class OnError(StrEnum):
-    """What a failing day does to the run."""
-
-    FAIL_FAST = "fail-fast"  # it ends the run; days that are landed stay landed
-    CONTINUE = "continue"  # the others go on, until most of them fail, too
-
-
 @dataclass(frozen=True)
-class ExecutorOptions:
-    """How a run behaves.
+class RunSetup:
+    """What all runs of an executor have in common.
 
     Attributes:
-        timezone: zone of the days.
-        state_dir: where audit and quarantine are kept.
-        loader: durations and bounds of the loader.
-        source: whose rows are asked for; kept in each file.
-        on_error: what a failing day does.
-        lease_seconds: how long an executor that says nothing counts as alive.
-        progress_seconds: how long nothing may be told of where the run stands.
-        privacy: what is kept of personal data.
-        keeps_pages: whether the pages of each day go into its archive.
-        archive_days: how many days back archives are kept; `None` for ever.
-        load_by: whether load jobs name a site.
-        lands_sites: whether the list of sites is landed, too, where it is missing or old.
-        states_only: read what `version-2` knows of landed rows, and not the rows.
+        options: how a run behaves.
+        listener: who hears of it.
+        owner: holds the job's lease.
+        make_loader: makes the loader that a run observes.
+        clock: monotonic seconds.
     """
 
-    timezone: str
-    state_dir: Path
-    loader: LoaderOptions
-    source: Source
-    on_error: OnError = OnError.FAIL_FAST
-    lease_seconds: float = 30.0
-    progress_seconds: float = LOG_INTERVAL
-    privacy: Privacy = field(default_factory=Privacy)
-    keeps_pages: bool = False
-    archive_days: int | None = None
-    load_by: LoadBy = LoadBy.ALL
-    lands_sites: bool = False
-    states_only: bool = False
-
-
-@dataclass(frozen=True)
-class LandedDay:
-    """A day that has just been landed.
-
-    Attributes:
-        loaded: what was loaded.
-        file: the file that it became; of a run that reads states only, their file.
-        states: the file of its states; `None` where they were not read.
-        budget_wait: seconds that the run has waited for its budget since the day before it was landed.
-    """
-
-    loaded: LoadedDay
-    file: LandedFile
-    budget_wait: float
-    states: LandedFile | None = None
+    options: ExecutorOptions
+    listener: RunListener
+    owner: str
+    make_loader: Callable[[LoadObserver], Loader]
+    clock: Callable[[], float]
 
 
 class JobRun(LoadObserver):
     """One execution of a job: the loader's outcomes into lake, ledger and audit."""
 
     def __init__(
-        self,
-        jobs: JobService,
-        lake: Lake,
-        loader: Callable[[LoadObserver], Loader],
-        audit: Audit,
-        options: ExecutorOptions,
-        rows: Sequence[JobRow],
-        *,
-        owner: str,
-        on_day: Callable[[LandedDay], None],
-        on_progress: Callable[[Progress], None],
-        on_row: Callable[[JobRow], None],
-        clock: Callable[[], float],
-        sites: AccountSites = ALL_AT_ONCE,
+        self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], sites: AccountSites, audit: Audit
     ) -> None:
-        """Prepare; nothing is sent yet.
-
-        `loader` makes the loader that this run observes; `sites` are read for each day; `owner` holds the lease.
-        """
+        """Prepare; nothing is sent yet. `sites` are read for each day."""
         self.audit = audit
         self.started_at = datetime.now(UTC)
-        self.report = ProgressReport(len(rows), on_progress, clock, options.progress_seconds)
-        self._jobs = jobs
-        self._lake = lake
-        self._options = options
+        self.report = ProgressReport(len(rows), setup.listener.progressed, setup.clock, setup.options.progress_seconds)
+        self._jobs, self._lake = workspace.jobs, workspace.lake
+        self._options = setup.options
         self._rows = {(row.day, row.site): row for row in rows}
         self._sites = sites
-        self._owner = owner
-        self._on_day = on_day
-        self._on_row = on_row
-        self._clock = clock
-        self._started = clock()
+        self._owner = setup.owner
+        self._listener = setup.listener
+        self._clock = setup.clock
+        self._started = setup.clock()
         self._stop_reason = ""
         self._budget_wait = 0.0
-        self._loader = loader(self)
+        self._loader = setup.make_loader(self)
 
     def stop(self, reason: str) -> None:
         """End soon, with what is landed; safe to call from a signal handler or another thread."""
@@ -258,8 +198,8 @@ class JobRun(LoadObserver):
         if loaded.states_note:
             logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
         waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
-        self._on_day(LandedDay(loaded, file, waited, states))
-        self._on_row(completed)
+        self._listener.day_landed(LandedDay(loaded, file, waited, states))
+        self._listener.row_ended(completed)
         self.report.day_ended(rows=rows, pages=pages, failed=False)
         return ""
 
@@ -297,7 +237,7 @@ class JobRun(LoadObserver):
                 row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
             )
         )
-        self._on_row(bad_row)
+        self._listener.row_ended(bad_row)
         self.report.day_ended(rows=0, pages=0, failed=True)
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:

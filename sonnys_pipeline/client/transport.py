@@ -282,9 +282,9 @@ def status_error(
 ) -> APIError:
     """The error for an answer that is not 200 (contract, "Errors").
 
-    Quoted are errors of the API's own types, and, where `quotes_pages` allows it, those of other types and pages that are
-    no JSON. JSON of any other form is not: rows hold personal data. An answer of success that is not 200 has no words of the API, and nothing of it is
-    quoted. A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
+    It quotes errors of the API's own types and, where `quotes_pages` allows it, errors of other types and pages that
+    are no JSON. It never quotes JSON of another form, since rows hold personal data, nor anything of an answer below
+    400 that is not 200. A gateway's page may echo the request's headers: `secrets` are masked.
     """
     if status < _FIRST_ERROR:
         return APIStatusError(status, None, (), f"{len(content)} bytes, not quoted: only 200 is an answer")

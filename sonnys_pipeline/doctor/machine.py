@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic_settings import DotEnvSettingsSource
 
 from sonnys_pipeline.backfill.recovery import check_interrupted_jobs
-from sonnys_pipeline.backfill.workspace import open_job_service
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import first_kept_day
 from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
@@ -213,8 +213,8 @@ def check_ledger(settings: Settings) -> Finding:
     """Whether the ledger opens, and whether jobs lie in it whose executor is gone (BX-06)."""
     subject = "ledger"
     try:
-        with open_job_service(settings) as jobs:
-            where, interrupted = jobs.where, check_interrupted_jobs(jobs)
+        with Workspace(settings) as workspace:
+            where, interrupted = workspace.jobs.where, check_interrupted_jobs(workspace.jobs)
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
     except LedgerError as error:

@@ -207,7 +207,7 @@ class Lake:
         if self._locks is None:
             raise UnwritableLakeError(
                 f"{self.root} was opened without locks, and an object store has none of its own: open it with "
-                "`sonnys_pipeline.backfill.workspace.open_lake(settings)`, or give `Lake(..., locks=...)` some"
+                "`sonnys_pipeline.backfill.workspace.Workspace(settings).lake`, or give `Lake(..., locks=...)` some"
             )
         with self._locks.holding(asset):
             yield

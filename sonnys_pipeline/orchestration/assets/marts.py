@@ -150,7 +150,7 @@ def _mart_asset(
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         days = context.partition_keys
         try:
-            landed_in = account.open_lake(lake)
+            landed_in = account.workspace(lake).lake
             inputs = MartInputs(landed_in, partitions.timezone)
             read_from = inputs.require(table.recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 from sonnys_pipeline_tests.support.pipelines.backfills import days_ago, last_days
 from sonnys_pipeline_tests.support.pipelines.chains import DAYS, NAMES, SECRET, Chains
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 VERBS = [
     ["probe"],
@@ -106,7 +106,7 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
     monkeypatch.setenv("SONNYS_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     found = {}
     for name in NAMES:
-        with open_job_service(Settings.load(name)) as jobs:
+        with ledger_of(Settings.load(name)) as jobs:
             job = jobs.create_job("the same", mode=JobMode.AUTO, rows=[RowSpec(days_ago(3))])
             jobs.leases.acquire(job.id, "another:machine:1:x", 0.001)
             found[name] = jobs.update_status(job.id, "running", by="another:machine:1:x").id
@@ -121,7 +121,7 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
     )  # fmt: skip
     assert [job["job_id"] for job in recovered["jobs"]] == [found["north"]]
     assert today.simulators["south"].stats().requests == 0
-    with open_job_service(Settings.load("south")) as jobs:
+    with ledger_of(Settings.load("south")) as jobs:
         assert jobs.get_job(found["south"]).status == "running"
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.backfill import run as job_run
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.landing import transactions as landing
 from sonnys_pipeline.ledger.models import DAGSTER_PREFIX, JobMode, JobStatus, RowSpec
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 THREE = last_days(3)
 #: The executor of a process that nobody has heard of for long.
@@ -28,7 +28,7 @@ def interrupt(jobs: JobService, job_id: str) -> None:
 
 @pytest.fixture
 def ledger(desk: Desk) -> JobService:
-    with open_job_service(Settings.load()) as opened:
+    with ledger_of(Settings.load()) as opened:
         yield opened
 
 

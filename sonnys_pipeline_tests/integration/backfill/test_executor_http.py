@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.audit import read_attempts
-from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.storage.folder import UNFINISHED
 from sonnys_pipeline.ledger.models import JobStatus

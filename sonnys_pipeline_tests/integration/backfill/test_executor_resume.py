@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.executor import ExecutionResult
-from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.ledger.models import JobLeasedError, JobStatus, RowStatus
 from sonnys_pipeline.simulator import Simulator

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.simulator import Account, Faults, Simulator
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 Open = Callable[..., Simulator]
 #: How many times faster than the API the simulator is.
@@ -362,7 +362,7 @@ def test_what_was_learned_is_remembered_shown_and_used(open_api: Open, monkeypat
     simulator = open_api()
     known = values(told())
     settings = Settings.load()
-    with open_job_service(settings) as jobs:
+    with ledger_of(settings) as jobs:
         kept = {name: one.content for name, one in jobs.knowledge.recall_all(settings.api_id_digest).items()}
     assert (kept["load_job_needs_site"], kept["lists_need_site"]) == (True, False)
     assert kept["job_seconds"] == known["job_seconds"]["first_guess"]
@@ -396,7 +396,7 @@ def test_a_site_code_leaves_open_what_it_hides(open_api: Open, monkeypatch: pyte
     assert answers["lists_need_site"]["answer"] is None
     assert "SONNYS_SITE_CODE" in answers["lists_need_site"]["reason"]
     settings = Settings.load()
-    with open_job_service(settings) as jobs:
+    with ledger_of(settings) as jobs:
         assert not {"lists_need_site", "sites"} & set(jobs.knowledge.recall_all(settings.api_id_digest))
 
 

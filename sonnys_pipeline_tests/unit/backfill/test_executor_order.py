@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.backfill.executor import BatchExecutor
-from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, ValidationError
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
@@ -17,6 +18,7 @@ from sonnys_pipeline.ledger.models import JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import create, options
 from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
 
 DAYS = [spec.day for spec in specs(5)]
@@ -71,6 +73,16 @@ def jobs(tmp_path: Path) -> Iterator[JobService]:
         yield opened
 
 
+class RowsTold(RunListener):
+    """Keeps the rows that have ended."""
+
+    def __init__(self, rows: list[JobRow]) -> None:
+        self.rows = rows
+
+    def row_ended(self, row: JobRow) -> None:
+        self.rows.append(row)
+
+
 class Scene:
     """Five days, and executors that read them from one API."""
 
@@ -82,8 +94,9 @@ class Scene:
         self.rows_told: list[JobRow] = []
 
     def executor(self, on_error: OnError = OnError.FAIL_FAST) -> VirtualExecutor:
+        parts = {"jobs": self.jobs, "client": self.client, "lake": self.lake}
         executor = VirtualExecutor(
-            self.jobs, self.client, self.lake, options(self.folder, on_error), on_row=self.rows_told.append
+            workspace_of(**parts, options=options(self.folder, on_error)), listener=RowsTold(self.rows_told)
         )
         executor.api = self.api
         return executor

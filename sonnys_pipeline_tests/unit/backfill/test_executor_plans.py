@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
-from sonnys_pipeline.backfill.executor import scope_of
 from sonnys_pipeline.backfill.manifest.manifest import ManifestError
 from sonnys_pipeline.backfill.plan import Plan, make_plan
 from sonnys_pipeline.client import JobFailedError, RequestRate
@@ -33,7 +32,7 @@ def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
 
 def planned(jobs: JobService, executor: ScriptedExecutor, manifest: Path | None = None) -> tuple[str, Plan]:
     """A pending job of three days that demands approval, and its plan by the executor's configuration."""
-    scope = scope_of(executor._client, executor._lake, executor._options)
+    scope = executor._workspace.scope()
     plan = make_plan(
         specs(3),
         scope,
@@ -99,7 +98,7 @@ def test_another_configuration_does_not_run_it(jobs: JobService, make: MakeExecu
     job_id, plan = planned(jobs, executor)
     jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     jobs.plans.set_mode(job_id, mode)
-    executor._options = replace(executor._options, timezone="America/Chicago")
+    executor._workspace.options = replace(executor._workspace.options, timezone="America/Chicago")
     with pytest.raises(PlanDriftError, match="SONNYS_TIMEZONE was 'UTC', is 'America/Chicago'"):
         executor.execute(job_id)
     assert_untouched(jobs, job_id, executor)
@@ -157,7 +156,7 @@ def test_the_mode_is_locked_while_it_executes(jobs: JobService, make: MakeExecut
         if len(refused) == 2:
             raise KeyboardInterrupt
 
-    executor._on_day = switch
+    executor._listener.day_landed = switch
     with pytest.raises(KeyboardInterrupt):
         executor.execute(job_id)
     assert len(refused) == 2

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.progress import Progress
-from sonnys_pipeline.backfill.run import JobRun, LandedDay, OnError
+from sonnys_pipeline.backfill.run import JobRun, RunSetup
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import APIError, AuthError, JobFailedError, UnparsableRowError
 from sonnys_pipeline.extract.events import JOB_SECONDS, LoadingStoppedError
@@ -17,12 +19,30 @@ from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.state import DayWork
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE
 from sonnys_pipeline.ledger.models import JobRow, LeaseLostError, RowStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import Script, ScriptedLoader, create, day_number, options
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 
 OWNER = "this test"
 FAILED = JobFailedError("h1")
+
+
+class Listener(RunListener):
+    """Hears for a run of these tests."""
+
+    def __init__(self, run: "Run") -> None:
+        self.run = run
+
+    def day_landed(self, day: LandedDay) -> None:
+        self.run.on_day(day)
+
+    def row_ended(self, row: JobRow) -> None:
+        self.run.rows_told.append(row)
+
+    def progressed(self, progress: Progress) -> None:
+        self.run.told.append(progress)
 
 
 class Run:
@@ -38,26 +58,13 @@ class Run:
         self.on_day: Callable[[LandedDay], None] = lambda day: None
         self.told: list[Progress] = []
         self.rows_told: list[JobRow] = []
-        self.run = JobRun(
-            jobs,
-            self.lake,
-            lambda _: self.loader,
-            self.audit,
-            options(folder, on_error),
-            jobs.get_rows(self.job_id),
-            owner=OWNER,
-            on_day=self._landed,
-            on_progress=self.told.append,
-            on_row=self.rows_told.append,
-            clock=lambda: 0.0,
-        )
+        setup = RunSetup(options(folder, on_error), Listener(self), OWNER, lambda _: self.loader, lambda: 0.0)
+        workspace = workspace_of(jobs=jobs, lake=self.lake)
+        self.run = JobRun(workspace, setup, jobs.get_rows(self.job_id), ALL_AT_ONCE, self.audit)
 
     def work_off(self) -> str:
         with self.audit:
             return self.run.work_off()
-
-    def _landed(self, day: LandedDay) -> None:
-        self.on_day(day)
 
     @property
     def rows(self) -> list[JobRow]:

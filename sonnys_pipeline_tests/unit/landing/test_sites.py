@@ -11,6 +11,7 @@ from sonnys_pipeline.client import APIConnectionError, Site, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.account_sites import keep_sites
 from sonnys_pipeline.landing.sites import ensure_sites, land_sites
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -42,7 +43,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def ensure(lake: Lake, jobs: JobService, fake: FakeClient, *, is_narrowed: bool = False) -> list[str | None]:
-    ensure_sites(lake, jobs, cast("SonnysClient", fake), "digest", is_narrowed=is_narrowed, now=NOW)
+    ensure_sites(lake, jobs, cast("SonnysClient", fake), Source("digest", "MAIN" if is_narrowed else ""), NOW)
     codes: list[str | None] = lake.read("sites")["code"].to_pylist() if lake.has("sites") else []
     return codes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.backfill.workspace import open_lake
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import Locks
@@ -21,7 +21,7 @@ LAKE = "s3://bucket/lake"
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Locks, Locks]:
     """The locks of two writers of one lake, as the settings make them."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
-    lakes = [open_lake(Settings(data_url=LAKE, state_dir=tmp_path / "state", ledger_url=url)) for _ in range(2)]
+    lakes = [Workspace(Settings(data_url=LAKE, state_dir=tmp_path / "state", ledger_url=url)).lake for _ in range(2)]
     return lakes[0]._locks, lakes[1]._locks
 
 
@@ -99,5 +99,5 @@ def test_a_server_that_stays_away_is_an_error(postgres_server: PostgresServer) -
 def test_a_ledger_url_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """As everywhere, without its text."""
     with pytest.raises(SettingsError, match="SONNYS_LEDGER_URL") as caught:
-        open_lake(Settings(data_url=LAKE, state_dir=tmp_path, ledger_url="postgresql://u:hunter2@h:port/d"))
+        _ = Workspace(Settings(data_url=LAKE, state_dir=tmp_path, ledger_url="postgresql://u:hunter2@h:port/d")).lake
     assert "hunter2" not in str(caught.value)
