@@ -123,21 +123,6 @@ def complete_days(needed: Iterable[SiteDay], landed: Collection[date]) -> tuple[
     return complete, missing
 
 
-def business_dates_touched(partitions: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[date]:
-    """Business days, of any site, that have rows in these partitions: what to count again when one is landed anew.
-
-    Args: as for `partitions_needed`. The pipeline's own days are among them, for sites that the list does not know.
-    """
-    changed = set(partitions)
-    around = {day + timedelta(days=shift) for day in changed for shift in range(-_REACH, _REACH + 1)}
-    touched = {
-        day.business_date
-        for day in partitions_needed(around, sites, timezone)
-        if not changed.isdisjoint(day.partitions)
-    }
-    return sorted(touched | changed)
-
-
 def offset_spans(timezones: Iterable[str], start: datetime, end: datetime) -> list[OffsetSpan]:
     """How far clocks are ahead of UTC from `start` to `end`, zone by zone, without a gap.
 
