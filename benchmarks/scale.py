@@ -46,7 +46,7 @@ from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import RowSpec
 from sonnys_pipeline.ledger.service import open_ledger
-from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualBudget, VirtualClock, VirtualWorkerPool
 
 ROWS_A_SITE = 800
 SITES = 500
@@ -141,7 +141,7 @@ def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, la
         return Loader(
             api,
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             LoaderOptions(),
             observer=observer,
             reader=StandInReader(),

@@ -28,7 +28,7 @@ from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.fetch import PageReader
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
@@ -244,9 +244,9 @@ class BatchExecutor:
         client, digest = self._workspace.client, self._options.source.api_id_digest
         known = self._jobs.knowledge.recall_all(digest)
         return Loader(
-            client.unpaced(),
+            client.unthrottled(),
             client.budget,
-            ThreadExchange(_THREADS),
+            ThreadWorkerPool(_THREADS),
             replace(
                 self._options.loader,
                 # A run that fails fast ends as if its days had been read one after the other (BX-05).

@@ -131,7 +131,7 @@ def read_settings(account: str | None = None) -> ReadSettings:
 
 
 def _read(account: str | None, **given: Any) -> ReadSettings:  # noqa: ANN401 - whatever the settings take
-    settings, wrong = Settings.readable(account, **given)
+    settings, wrong = Settings.load_lenient(account, **given)
     if wrong is None:
         return ReadSettings(settings)
     remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TypeVar
 
 from sonnys_pipeline.client import APIError, APIStatusError, RateLimitError, SonnysClient, Transactions
-from sonnys_pipeline.client.client import worth_repeating
+from sonnys_pipeline.client.client import is_retryable
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Asker:
             except APIError as error:
                 if isinstance(error, RateLimitError):
                     self.client.budget.cool_down()
-                if attempt == _REPETITIONS or not worth_repeating(error, "GET", ""):
+                if attempt == _REPETITIONS or not is_retryable(error, "GET", ""):
                     raise
                 self.sleep(self.client.backoff_pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -109,7 +109,7 @@ class Asker:
         self.sent_at = sent_at = self.clock()
         outcome = "answered"
         try:
-            answer = call(self.client.unpaced())
+            answer = call(self.client.unthrottled())
             self.answered = True
         except APIError as error:
             outcome = reason_of(error)

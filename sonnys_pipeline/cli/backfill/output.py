@@ -1,4 +1,4 @@
-"""Plans, jobs and bills: as tables for people, and as the documents of `--json` (DESIGN, "Faces that stay stable")."""
+"""Plans, jobs and bills: as tables for people, and as the documents of `--json` (docs/compatibility.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (issue "Production", object storage).
+"""Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (docs/object-storage.md).
 
 A file is put by one upload, which all three stores make visible as a whole or not at all; nothing unfinished is ever
 listed. What is seen is what the store has at this moment: no driver keeps a listing. Credentials and endpoint are the

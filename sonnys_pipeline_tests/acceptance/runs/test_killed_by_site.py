@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
@@ -94,7 +93,7 @@ def test_killed_again_and_again_and_resumed(open_site, start):
 
 def begin(start, site):
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", JOB, *DAYS]
-    return start(command, {**site.environment, "PYTHONPATH": str(Path(__file__).parents[3])})
+    return start(command, site.environment)
 
 
 def kill_one(start, site: Site, number: int) -> Kill:

@@ -59,11 +59,11 @@ def test_a_verb_without_an_account_is_refused(chains, verb):
 @pytest.mark.parametrize("verb", [*VERBS, ["doctor"]], ids=" ".join)
 def test_an_account_that_there_is_not_is_refused(chains, verb, monkeypatch):
     """By option or by variable: exit code 2, naming those that there are."""
-    assert "west is no account; SONNYS_ACCOUNTS names north, south" in types(
+    assert "west is not an account; SONNYS_ACCOUNTS names north, south" in types(
         *verb, "--account", "west", exit_code=2
     ).stderr  # fmt: skip
     monkeypatch.setenv("SONNYS_ACCOUNT", "west")
-    assert "SONNYS_ACCOUNT: west is no account" in types(*verb, exit_code=2).stderr
+    assert "SONNYS_ACCOUNT: west is not an account" in types(*verb, exit_code=2).stderr
 
 
 def test_an_account_where_there_are_none_is_refused(monkeypatch, tmp_path):

@@ -135,7 +135,7 @@ def test_an_unreadable_env_file_is_named(desk: Desk) -> None:
 
     said = desk.types("list", exit_code=2).stderr
 
-    assert said == "Error: .env cannot be read: it is not UTF-8 text; mend the file, or remove it\n"
+    assert said == "Error: .env cannot be read: it is not UTF-8 text; fix or remove the file\n"
 
 
 def test_a_user_without_a_name_approves_by_number(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

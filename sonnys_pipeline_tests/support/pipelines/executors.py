@@ -80,7 +80,7 @@ class Bench:
             job_timeout=PATIENCE,
             max_retries=max_retries,
             hash_lifetime=client.hash_lifetime,
-            most_open_days=open_days,
+            max_open_days=open_days,
         )
 
         bench = self

@@ -17,7 +17,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import create, options
-from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualWorkerPool
 from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
 
@@ -58,7 +58,7 @@ class VirtualExecutor(BatchExecutor):
         return Loader(
             self.api,
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             real._options,
             observer=observer,
             clock=clock,

@@ -23,7 +23,7 @@ from sonnys_pipeline.client import (
     SonnysClient,
     ValidationError,
 )
-from sonnys_pipeline.client.client import BACKOFF_CEILING, worth_repeating
+from sonnys_pipeline.client.client import BACKOFF_CEILING, is_retryable
 
 SITES = {"data": {"sites": []}}
 LOAD_JOB = ("POST", "/transaction/load-job")
@@ -52,13 +52,13 @@ HEALING: dict[APIError, bool] = {
 )
 def test_what_may_heal_is_repeated(operation: tuple[str, str], error: APIError, heals: bool) -> None:
     """BM-02: 429, 5xx, time-outs and dropped connections of reads and of the submission; nothing else ever."""
-    assert worth_repeating(error, *operation) is heals
+    assert is_retryable(error, *operation) is heals
 
 
 @pytest.mark.parametrize("error", HEALING, ids=lambda error: type(error).__name__)
 def test_a_post_that_may_have_arrived_is_not_sent_twice(error: APIError) -> None:
     """BM-02: of any other POST only a 429 is repeated, since that one was refused unseen."""
-    assert worth_repeating(error, "POST", "/something/else") is isinstance(error, RateLimitError)
+    assert is_retryable(error, "POST", "/something/else") is isinstance(error, RateLimitError)
 
 
 def test_headers_go_with_every_request(wired_client: SonnysClient, wire: Any) -> None:

@@ -74,7 +74,7 @@ class Outage:
 
 
 def test_tables_and_migrations_agree(ledger: JobService) -> None:
-    """What the revisions make on PostgreSQL is what `tables.py` says."""
+    """What the revisions make on PostgreSQL is what `ledger/schema.py` says."""
     with ledger._store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []

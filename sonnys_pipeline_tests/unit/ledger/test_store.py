@@ -1,4 +1,4 @@
-"""JS-01, DESIGN decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
+"""JS-01, decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
 
 import builtins
 import importlib
@@ -41,7 +41,7 @@ def mode(path: Path) -> int:
 
 
 def test_tables_and_migrations_agree(ledger: JobService) -> None:
-    """What the revisions make is what `tables.py` says, and its revision is their newest."""
+    """What the revisions make is what `ledger/schema.py` says, and its revision is their newest."""
     with ledger._store.reading() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "target_metadata": metadata, "compare_type": True}

@@ -1,4 +1,4 @@
-"""DESIGN decision 5 and JS-06 for lakes on object stores: one writer at a time, on one machine or on several."""
+"""decision 5 and JS-06 for lakes on object stores: one writer at a time, on one machine or on several."""
 
 import threading
 import time

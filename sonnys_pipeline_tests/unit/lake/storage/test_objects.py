@@ -1,4 +1,4 @@
-"""BM-03, BM-05, DESIGN decisions 5 and 6 in object stores: one PUT a file, lazy reading, outages, refusals, secrets."""
+"""BM-03, BM-05, decisions 5 and 6 in object stores: one PUT a file, lazy reading, outages, refusals, secrets."""
 
 import re
 import socket
