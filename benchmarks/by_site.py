@@ -161,7 +161,7 @@ def load(chain: Chain) -> Spent:
     )  # fmt: skip
 
 
-#: The chain of the promise (issue: 5 sites, 10 days), in every way in which it may have to be read.
+#: The chain of the promise (LV-01: 5 sites, 10 days), in every way in which it may have to be read.
 PROMISED = (
     Chain(proof=False, states="off"),
     Chain(states="off"),

@@ -163,7 +163,7 @@ def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, la
             empty = _kept(ledger)
             specs = [RowSpec(key) for key in (reversed(keys) if newest_first else keys)]
             job = jobs.create_job(case, rows=specs)
-            jobs.acquire_lease(job.id, OWNER, 86_400)
+            jobs.leases.acquire(job.id, OWNER, 86_400)
             options = ExecutorOptions("UTC", state, LoaderOptions(), Source("0" * 16), OnError.CONTINUE)
             with Audit(state / "audit", "run", job.id) as audit:
                 workspace = Workspace(Settings(state_dir=state))

@@ -214,9 +214,9 @@ def plan_days(case: str, sites: int, days: int, *, a_row_a_site: bool) -> Planne
             workspace.options = options  # type: ignore[misc] # the same
             job, plan = preview(request, workspace, command="", now=now)
             assert job is not None
-            assert len(request.rows) == job.total_rows
+            assert len(request.rows) == job.total_days
             previewed = time.perf_counter()
-            jobs.approve_plan(job.id, plan.fingerprint, by="the benchmark")
+            jobs.plans.approve(job.id, plan.fingerprint, by="the benchmark")
             approved = time.perf_counter()
             written = 0.0
             if request.manifest is not None:
@@ -227,7 +227,7 @@ def plan_days(case: str, sites: int, days: int, *, a_row_a_site: bool) -> Planne
                 written = time.perf_counter() - begun
         size = sum(path.stat().st_size for path in root.glob("ledger.sqlite*")) / 2**20
         return PlannerFigures(
-            case, job.total_rows, previewed - started, approved - previewed, written, size, peak_mib(), imports
+            case, job.total_days, previewed - started, approved - previewed, written, size, peak_mib(), imports
         )
 
 

@@ -228,7 +228,7 @@ class BatchExecutor:
 
         Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
         """
-        record = self._jobs.get_plan(job_id)
+        record = self._jobs.plans.get(job_id)
         changed: list[str] = []
         if record is not None:
             changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job_id))
@@ -242,7 +242,7 @@ class BatchExecutor:
     def _make_loader(self, observer: LoadObserver) -> Loader:
         """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
         client, digest = self._workspace.client, self._options.source.api_id_digest
-        known = self._jobs.recall_all(digest)
+        known = self._jobs.knowledge.recall_all(digest)
         return Loader(
             client.unthrottled(),
             client.budget,
@@ -325,14 +325,14 @@ class BatchExecutor:
         holder = self._jobs.get_job(job_id).lease_owner
         if holder is not None and is_gone(holder):
             # Killed on this machine: nobody has to wait until its lease runs out.
-            self._jobs.release_lease(job_id, holder)
-        self._jobs.acquire_lease(job_id, self.owner, seconds)
+            self._jobs.leases.release(job_id, holder)
+        self._jobs.leases.acquire(job_id, self.owner, seconds)
         done = threading.Event()
 
         def beat() -> None:
             while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
-                    self._jobs.renew_lease(job_id, self.owner, seconds)
+                    self._jobs.leases.renew(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
                         self.stop("the job was cancelled")
                 except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
@@ -347,4 +347,4 @@ class BatchExecutor:
         finally:
             done.set()
             heartbeat.join()
-            self._jobs.release_lease(job_id, self.owner)
+            self._jobs.leases.release(job_id, self.owner)

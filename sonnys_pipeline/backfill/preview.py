@@ -136,7 +136,7 @@ def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command
     try:
         if plan.too_old:
             jobs.skip_rows_before(job.id, first_kept, f"older than the API keeps (from {first_kept} on)")
-        jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+        jobs.plans.save(job.id, fingerprint=plan.fingerprint, content=plan.content)
         return jobs.get_job(job.id)
     except BaseException:  # an interrupt too: without its plan nobody could approve it
         jobs.delete_job(job.id)

@@ -34,7 +34,7 @@ from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
 from sonnys_pipeline.landing.transactions import land_day
 from sonnys_pipeline.ledger.errors import LedgerError
-from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class JobRun(LoadObserver):
         seconds = self._loader.job_seconds
         if seconds is not None:
             with suppress(LedgerError):
-                self._jobs.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
+                self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures of this run so far."""
@@ -130,11 +130,13 @@ class JobRun(LoadObserver):
 
     def submitting(self, job: PageJob) -> None:
         """Write the intent, before anything is sent."""
-        self._jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
+        self._jobs.load_jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
 
     def submitted(self, job: PageJob) -> None:
         """Write the hash, before anything else is sent."""
-        self._jobs.note_submitted(self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site)
+        self._jobs.load_jobs.note_submitted(
+            self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site
+        )
 
     def attempted(self, attempt: Attempt) -> None:
         """A line of the audit, and of the progress when it is time for one."""
@@ -144,7 +146,7 @@ class JobRun(LoadObserver):
     def learned(self, name: str, value: object) -> None:
         """Remember it, and say it once."""
         logger.warning("learned of this API: %s is %s; remembered for the next runs", name, value)
-        self._jobs.remember(self._options.source.api_id_digest, name, value)
+        self._jobs.knowledge.remember(self._options.source.api_id_digest, name, value)
 
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
         """Days that are begun from now on are read for the new sites, too."""
@@ -166,7 +168,7 @@ class JobRun(LoadObserver):
                     (now - known.submitting_at).total_seconds(),
                     known.site,
                 )
-                for known in self._jobs.live_load_jobs(row.id, younger_than=lifetime)
+                for known in self._jobs.load_jobs.live(row.id, younger_than=lifetime)
                 if known.job_hash
             ]
             sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
@@ -176,7 +178,7 @@ class JobRun(LoadObserver):
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]
         # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
-        self._jobs.renew_lease(row.job_id, self._owner, self._options.lease_seconds)
+        self._jobs.leases.renew(row.job_id, self._owner, self._options.lease_seconds)
         try:
             file, states = self._land(loaded)
         except LakeError as error:
@@ -184,15 +186,8 @@ class JobRun(LoadObserver):
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
         rows = loaded.table.num_rows  # of one site's row these; its file may hold other sites, too
-        completed = self._jobs.complete_row(
-            row.id,
-            job_hashes=loaded.job_hashes,
-            path=str(file.path),
-            rows=rows,
-            requests=loaded.requests,
-            seconds=loaded.seconds,
-            owner=self._owner,
-        )
+        figures = RowFigures(loaded.job_hashes, str(file.path), rows, loaded.requests, loaded.seconds)
+        completed = self._jobs.complete_row(row.id, figures, owner=self._owner)
         pages = len(loaded.job_hashes)
         self.audit.day_ended(
             DayOutcome(
@@ -247,7 +242,7 @@ class JobRun(LoadObserver):
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
             # It refuses load jobs that name no site, today's and every other day's.
-            self._jobs.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
+            self._jobs.knowledge.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
             return f"{row.day}: this key needs each load job to name a site; set SONNYS_LOAD_BY=site"
         if isinstance(error, AuthError):
             return f"{row.day}: the API refuses the credentials; every other day would fail, too"

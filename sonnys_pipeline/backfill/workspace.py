@@ -18,12 +18,13 @@ from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
+from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
 from sonnys_pipeline.landing.transactions import Source
-from sonnys_pipeline.ledger.lake_locks import PostgresLocks, is_server
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.runtime.postgres import is_postgres
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Workspace:
 
     def _locks(self) -> Locks:
         url = self.settings.ledger_url.get_secret_value() if self.settings.ledger_url else ""
-        if not is_server(url):
+        if not is_postgres(url):
             return FileLocks(self.settings.prepared_state_dir() / "locks", of=self.settings.data_url)
         try:
             return PostgresLocks(url, self.settings.data_url)

@@ -1,4 +1,4 @@
-"""Site-local business days, and the daily partitions that contain them (KPIS: "per site and business day").
+"""Site-local business days, and the daily partitions that contain them (KPIS, "Business days").
 
 A partition is a day of the pipeline's zone; a business day is one of its site's zone. A business day that spans two
 partitions is counted when both are landed, and reported as missing until then.

@@ -11,6 +11,7 @@ import click
 
 from sonnys_pipeline.cli.account import account_option, open_workspace
 from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json, refuse
+from sonnys_pipeline.runtime.text import first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,5 +152,4 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _named(days: Sequence[str]) -> str:
-    more = f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
-    return ", ".join(days[:_NAMED]) + more
+    return first_few(days, _NAMED)

@@ -1,4 +1,4 @@
-"""How long load jobs take, and how many to keep in flight (DESIGN, decision 1)."""
+"""How long load jobs take, and how many to keep in flight (decision 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses the next request, so that the budget is spent well (DESIGN, decision 1).
+"""Chooses the next request, so that the budget is spent well (decision 1).
 
 Submissions come first, so that jobs run while others are submitted; then polls of jobs that are likely ready, earliest
 day first, so that days complete in turn and memory stays flat. Permits without a useful request are left to other users

@@ -64,7 +64,7 @@ def remember(jobs: JobService, api_id_digest: str, answers: Sequence[Answer], fo
     for answer in answers:
         if answer.value is not None:
             value = answer.value["first_guess"] if answer.name == JOB_SECONDS else answer.value
-            jobs.remember(api_id_digest, answer.name, value)
+            jobs.knowledge.remember(api_id_digest, answer.name, value)
     if found.sites is not None and not found.narrowed:
         keep_sites(jobs, api_id_digest, found.sites)
 
@@ -74,7 +74,7 @@ def check_first_contact(settings: Settings) -> Finding:
     subject = "first contact"
     try:
         with Workspace(settings) as workspace:
-            known = workspace.jobs.recall_all(settings.api_id_digest)
+            known = workspace.jobs.knowledge.recall_all(settings.api_id_digest)
     except (SettingsError, LedgerError):
         return skipped(subject, "the ledger cannot be opened")
     now = utc_now()

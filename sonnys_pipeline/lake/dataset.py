@@ -1,4 +1,4 @@
-"""Where files lie, how they get there, how they are read (DESIGN, decisions 5 and 6).
+"""Where files lie, how they get there, how they are read (decisions 5 and 6).
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
 others; the root is a folder, or a part of an object store. Readers see the old day or the new one, never a part.

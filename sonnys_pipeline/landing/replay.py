@@ -1,4 +1,4 @@
-"""Days made once more of their archived pages, by today's code and without a request (issue "Replay").
+"""Days made once more of their archived pages, by today's code and without a request (docs/replay.md).
 
 A day is read, put together and landed by the same steps as when its pages came, so that the same code makes the same
 bytes: its file says when its rows were loaded, not when they were replayed. A day whose file would be the same is left

@@ -56,7 +56,7 @@ def ensure_sites(
         has = lake.has(ASSET)
         if has and (is_narrowed or now - _listed_at(lake) < FRESH_FOR):
             return
-        kept = jobs.recall(source.api_id_digest, SITES)
+        kept = jobs.knowledge.recall(source.api_id_digest, SITES)
         if kept is not None and now - kept.learned_at < FRESH_FOR:
             land_sites(lake, [Site.model_validate(site) for site in kept.content], kept.learned_at)
             return

@@ -1,4 +1,4 @@
-"""DG-04, STYLE and DESIGN, "The house": floors, the one-way rule, and what files may be called and hold."""
+"""DG-04, docs/architecture.md: floors, the one-way rule, and what files may be called and hold."""
 
 import ast
 import graphlib

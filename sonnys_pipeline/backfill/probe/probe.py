@@ -1,7 +1,7 @@
 """How far back a site's records go, asked of the API within a budget of requests (BM-10).
 
-One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract, "Other
-endpoints"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
+One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract,
+"Lists"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
 
 The API includes both ends of a span, so a window is also told the row that lies exactly on the midnight after it. Only
 the answer has to be free of that: it is looked at once more, without its last second (`Looks.settle`).

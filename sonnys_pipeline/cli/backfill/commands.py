@@ -85,14 +85,14 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         if record is None:
             refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
         plan = Plan.read(record)
         workspace.settings.require_credentials()
         if changed := workspace.changes(plan, jobs.get_rows(job_id)):
             raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
-        record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
+        record = jobs.plans.approve(job_id, record.fingerprint, by=by or _whoami())
     if as_json:
         approved_at = record.approved_at.isoformat() if record.approved_at else None
         print_json(
@@ -140,7 +140,7 @@ def status(job_id: str, *, as_json: bool) -> None:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
         summary = jobs.get_job_summary(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         failed = jobs.get_failed_rows(job_id)
         interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
         plan = Plan.read(record) if record else None
@@ -157,7 +157,7 @@ def write_back(job_id: str, *, as_json: bool) -> None:
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
             refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
@@ -228,7 +228,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
-            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_days} of {job.total_days} days done. {remedy}"
         )
     return found
 

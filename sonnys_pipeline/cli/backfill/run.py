@@ -131,7 +131,7 @@ def _execute(
     session = SessionModeManager(job.mode)
     if mode is not None:
         session.set_mode(JobMode(mode))
-    record = jobs.get_plan(job.id)
+    record = jobs.plans.get(job.id)
     plan = Plan.read(record) if record else None
     progress_seconds = 1.0 if messages.is_terminal else LOG_INTERVAL
     options = replace(workspace.options, on_error=on_error, progress_seconds=progress_seconds)
@@ -143,7 +143,7 @@ def _execute(
         executor.check(job.id)  # before anything is opened, said, or changed
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
-        jobs.set_mode(job.id, session.mode)
+        jobs.plans.set_mode(job.id, session.mode)
         dagster = stack.enter_context(
             report_to_dagster(lake, f"{command_line()} (job {job.id})", settings.account_name)
         )
@@ -192,7 +192,7 @@ class _ProgressBar(RunListener):
     @contextmanager
     def about(self, job: Job) -> Iterator[None]:
         """Say what begins, and keep a bar up while inside."""
-        days = job.remaining_rows + job.failed_rows
+        days = job.remaining_days + job.failed_days
         messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to read.")
         if not messages.is_terminal:
             yield
@@ -257,7 +257,7 @@ def _is_interrupted(jobs: JobService, job_id: str) -> bool:
 
 def _asked(job: Job) -> RecoveryChoice:
     """What the person at the terminal chooses; without a terminal the command ends with what to type."""
-    done = f"job {job.id} was interrupted: its process is gone, {job.processed_rows} of {job.total_rows} days are done"
+    done = f"job {job.id} was interrupted: its process is gone, {job.processed_days} of {job.total_days} days are done"
     if not sys.stdin.isatty():
         refuse(f"{done}. Say what to do: --recover resume, restart or cancel", WRONG_USAGE)
     messages.print(

@@ -31,12 +31,10 @@ from typing import Self
 from sonnys_pipeline.client.errors import BudgetUnavailableError
 from sonnys_pipeline.client.rate_limit.local import MEMORY, open_file, open_memory
 from sonnys_pipeline.client.rate_limit.store import BudgetStore, Terms
-from sonnys_pipeline.runtime.outage import OutageDeadline
+from sonnys_pipeline.runtime.outage import DEADLINE, OutageDeadline
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a store may be away before it is an error.
-STORE_PATIENCE = 60.0
 #: Seconds until it is worth asking again after a place that came too late.
 _ASK_AGAIN = 0.001
 
@@ -93,7 +91,7 @@ class RequestBudget:
         rate: RequestRate | None = None,
         url: str = MEMORY,
         *,
-        patience: float = STORE_PATIENCE,
+        outage_seconds: float = DEADLINE,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,7 +103,7 @@ class RequestBudget:
             url: `sqlite:///path` (a file, shared by processes of one machine), `postgresql://user:password@host/database`
                 or `redis://:password@host:6379/0` (a server, shared by all that reach it), or `memory://` (this process
                 only).
-            patience: seconds that an open store may be away before that is an error.
+            outage_seconds: seconds that an open store may be away before that is an error.
             sleep: how to wait, in seconds; tests pass their own.
             clock: monotonic seconds.
 
@@ -117,7 +115,7 @@ class RequestBudget:
         self.rate = rate or RequestRate()
         self._sleep = sleep
         self._clock = clock
-        self._patience = OutageDeadline(patience, clock=clock)
+        self._deadline = OutageDeadline(outage_seconds, clock=clock)
         self._owes_cool_down = False
         margin_ms = round(self.rate.arrival_margin * 1000)
         block_ms = round(self.rate.seconds * 1000) + margin_ms
@@ -142,13 +140,13 @@ class RequestBudget:
                     self._owes_cool_down = False
                 wait = self._store.take() / 1000
             except BudgetUnavailableError as error:
-                if not self._patience.is_away:
+                if not self._deadline.is_away:
                     logger.warning("%s. Nothing is sent until it answers", error)
-                pause = self._patience.next_pause()
-                if pause is None:
+                backoff = self._deadline.next_backoff()
+                if backoff is None:
                     raise
-                return pause
-            self._patience.answered()
+                return backoff
+            self._deadline.answered()
             if wait == 0 and self._store.is_remote and self._clock() - asked > self.rate.arrival_margin:
                 # The place counts from when it was given: used now, it would meet those of the next block.
                 return _ASK_AGAIN

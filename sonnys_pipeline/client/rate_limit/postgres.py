@@ -8,21 +8,11 @@ and one round trip a decision: under an advisory lock of the account, by the ser
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any
-
 from sonnys_pipeline.client.rate_limit.store import StepWatch, Terms, unavailable
-
-if TYPE_CHECKING:
-    import psycopg
+from sonnys_pipeline.runtime.postgres import Server, advisory_lock_key
 
 #: The server's clock, in milliseconds; read after the lock is ours.
 CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-#: Of libpq, unless the URL says otherwise: a server that is gone, or a network that swallows everything, is noticed.
-CONNECTION = {
-    "connect_timeout": "3", "tcp_user_timeout": "5000", "keepalives_idle": "5", "keepalives_interval": "2",
-    "keepalives_count": "2", "application_name": "sonnys-pipeline budget",
-}  # fmt: skip
 #: For the creation of the table, whose sharers may all come at once.
 _CREATION_LOCK = 0x50_4E_4E_59_42
 # The transaction says what it needs itself: a database, or a pool between, may have other defaults.
@@ -84,34 +74,15 @@ class PostgresStore:
             ValueError: when the URL cannot be read, or the driver is not installed.
             BudgetUnavailableError: when the server cannot be reached, or refuses us.
         """
-        try:
-            import psycopg  # noqa: PLC0415 - an extra
-            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - the same
-        except ImportError:
-            raise ValueError(
-                "SONNYS_BUDGET_URL: PostgreSQL needs a driver: pip install 'sonnys-pipeline[postgres]'"
-            ) from None
-        try:
-            given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-        except psycopg.Error:
-            raise ValueError(
-                "SONNYS_BUDGET_URL: cannot be read; write postgresql://user:password@host/database, with special "
-                "characters of the password written as %40 and the like"
-            ) from None
-        self._driver: Any = psycopg
+        self._server = Server(url, variable="SONNYS_BUDGET_URL", application="budget")
+        self.where = self._server.where
         self._terms, self._watch = terms, StepWatch(terms.margin_ms)
-        self._parameters: dict[str, str] = {**CONNECTION, **given}
-        self._connection: psycopg.Connection[Any] | None = None
-        self.where = (
-            f"postgresql://{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
-        )
-        lock = int.from_bytes(hashlib.sha256(f"budget {terms.api_id_digest}".encode()).digest()[:8], signed=True)
         self._values: dict[str, str | int] = {
             "account": terms.api_id_digest,
             "requests": terms.requests,
             "block": terms.block_ms,
             "margin": terms.margin_ms,
-            "lock": lock,
+            "lock": advisory_lock_key(f"budget {terms.api_id_digest}"),
         }
         # Asked first: whoever may use the table, but not make one, is refused by CREATE TABLE IF NOT EXISTS, too.
         if not self._ask("SELECT to_regclass('sonnys_request_budget') IS NOT NULL")[0]:
@@ -143,35 +114,15 @@ class PostgresStore:
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._server.close()
 
     def _ask(self, script: str, **more: int) -> tuple[int, ...]:
         """Send statements in one message; the last numbers that come back.
 
         Raises:
-            BudgetUnavailableError: when the server does not answer, or with an error; the connection is dropped then.
+            BudgetUnavailableError: when the server does not answer, or with an error.
         """
-        from psycopg import sql  # noqa: PLC0415 - an extra
-
-        values = {name: sql.Literal(value) for name, value in {**self._values, **more}.items()}
-        query = sql.SQL(script.replace("{clock}", CLOCK)).format(**values)
-        answer: tuple[int, ...] = ()
         try:
-            if self._connection is None:
-                self._connection = self._driver.connect(**self._parameters, autocommit=True, prepare_threshold=None)
-            with self._connection.cursor() as cursor:
-                cursor.execute(query)
-                more_results: bool | None = True
-                while more_results:
-                    if cursor.description and (line := cursor.fetchone()) and isinstance(line[0], int):
-                        answer = tuple(map(int, line))
-                    more_results = cursor.nextset()
-        except (self._driver.Error, OSError) as error:
-            self.close()
+            return self._server.ask(script.replace("{clock}", CLOCK), {**self._values, **more})
+        except self._server.errors as error:
             raise unavailable(self.where, error) from error
-        except BaseException:
-            self.close()  # interrupted in the middle: what comes next on this connection would be another's answer
-            raise
-        return answer

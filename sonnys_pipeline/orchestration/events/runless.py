@@ -1,4 +1,4 @@
-"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (issue "Backfills").
+"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (decision 3).
 
 A day that `sonnys backfill run` lands becomes a materialization of its partition at once. A day that was landed and
 never recorded, because its process was killed in between, is found by comparing the lake with the instance. A file

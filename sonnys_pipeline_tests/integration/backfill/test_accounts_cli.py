@@ -108,7 +108,7 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
     for name in NAMES:
         with ledger_of(Settings.load(name)) as jobs:
             job = jobs.create_job("the same", mode=JobMode.AUTO, rows=[RowSpec(days_ago(3))])
-            jobs.acquire_lease(job.id, "another:machine:1:x", 0.001)
+            jobs.leases.acquire(job.id, "another:machine:1:x", 0.001)
             found[name] = jobs.update_status(job.id, "running", by="another:machine:1:x").id
 
     listed = json.loads(types("backfill", "list", "--account", "north", "--json").stdout)["jobs"]

@@ -76,7 +76,7 @@ def test_a_job_at_work_is_refused_before_anything_is_said(desk: Desk, ledger: Jo
     csv.write_text(f"date\n{THREE[0]}\n")
     job = desk.asks("preview", "--from-csv", csv)["job_id"]
     desk.types("approve", job)
-    ledger.acquire_lease(job, GONE, 60)
+    ledger.leases.acquire(job, GONE, 60)
 
     (line,) = desk.types("run", job, exit_code=1).stderr.splitlines()
     (later,) = desk.types("write-back", job, exit_code=1).stderr.splitlines()

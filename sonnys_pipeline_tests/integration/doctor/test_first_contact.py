@@ -363,7 +363,7 @@ def test_what_was_learned_is_remembered_shown_and_used(open_api: Open, monkeypat
     known = values(told())
     settings = Settings.load()
     with ledger_of(settings) as jobs:
-        kept = {name: one.content for name, one in jobs.recall_all(settings.api_id_digest).items()}
+        kept = {name: one.content for name, one in jobs.knowledge.recall_all(settings.api_id_digest).items()}
     assert (kept["load_job_needs_site"], kept["lists_need_site"]) == (True, False)
     assert kept["job_seconds"] == known["job_seconds"]["first_guess"]
     assert "fail_fields" not in kept  # not known
@@ -397,7 +397,7 @@ def test_a_site_code_leaves_open_what_it_hides(open_api: Open, monkeypatch: pyte
     assert "SONNYS_SITE_CODE" in answers["lists_need_site"]["reason"]
     settings = Settings.load()
     with ledger_of(settings) as jobs:
-        assert not {"lists_need_site", "sites"} & set(jobs.recall_all(settings.api_id_digest))
+        assert not {"lists_need_site", "sites"} & set(jobs.knowledge.recall_all(settings.api_id_digest))
 
 
 def test_a_chain_without_a_row_is_told_what_lists_tell(open_api: Open) -> None:

@@ -98,13 +98,13 @@ def test_a_site_that_appears_between_plan_and_run_is_read_and_named(
     old, new, *_ = sites_of(chain)
     kept = [code for code in sites_of(chain) if code != new]
     with chain.ledger() as jobs:
-        jobs.remember(chain.settings().api_id_digest, SITES, [{"code": code, "name": code} for code in kept])
+        jobs.knowledge.remember(chain.settings().api_id_digest, SITES, [{"code": code, "name": code} for code in kept])
     assert chain.run([DAY]).success
     assert landed_sites(chain.lake, DAY) is None
     assert chain.landed([DAY]) == chain.expected([DAY])
     assert f"{DAY}: the API lists sites that were not there before, and they are read: {new}" in caplog.text
     with chain.ledger() as jobs:
-        remembered = jobs.recall(chain.settings().api_id_digest, SITES)
+        remembered = jobs.knowledge.recall(chain.settings().api_id_digest, SITES)
     assert remembered is not None
     assert {site["code"] for site in remembered.content} >= {old, new}
 

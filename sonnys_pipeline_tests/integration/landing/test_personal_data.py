@@ -1,4 +1,4 @@
-"""Issue "Personal data", DG-02, BM-08: every byte that runs leave behind is searched for the people of the world.
+"""RS-04, DG-02, BM-08: every byte that runs leave behind is searched for the people of the world.
 
 Days are landed through both doors, one site is read alone, fields appear, rows and answers break, days are replayed.
 The same search finds them under `keep`, so that finding nothing means that there is nothing.

@@ -230,7 +230,7 @@ def test_an_empty_day_that_answers_404_is_empty(start_simulator: Start, connect:
 
 
 def test_a_day_that_turns_empty_is_refused(start_simulator: Start, connect: Connect, lake: Lake) -> None:
-    """DESIGN, decision 5: an empty re-read does not replace landed rows; an empty day lands where nothing was."""
+    """Decision 5: an empty re-read does not replace landed rows; an empty day lands where nothing was."""
     full = connect(start_simulator(rows_per_day=20))
     empty = connect(start_simulator(rows_per_day=0))
     land_day(lake, read(full, "2026-03-10"), source=SOURCE)

@@ -156,7 +156,7 @@ def test_each_account_has_a_budget_and_a_ledger(chains):
         }
         with ledger_of(Settings.load(name)) as jobs:
             (job,) = jobs.list_jobs()
-            assert (job.account, job.successful_rows) == (name, 3)
+            assert (job.account, job.successful_days) == (name, 3)
             assert f"{name}/transactions" in job.description
 
 

@@ -112,7 +112,7 @@ class Bench:
         return {
             (row.day, known.page)
             for row in self.jobs.get_rows(job_id, status)
-            for known in self.jobs.live_load_jobs(row.id, younger_than=lifetime)
+            for known in self.jobs.load_jobs.live(row.id, younger_than=lifetime)
             if known.window == Window(day_start(row.day), day_start(row.day) + timedelta(days=1))
         }
 

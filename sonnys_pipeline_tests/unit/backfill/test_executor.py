@@ -84,7 +84,7 @@ def test_a_failed_job_goes_on_with_what_is_missing(jobs: JobService, make: MakeE
     assert [day_number(request) for request in executor.loader.asked] == [3, 4, 5]
     assert (result.success, result.processed, result.successful) == (True, 3, 3)
     job = jobs.get_job(job_id)
-    assert (job.status, job.successful_rows, job.error_code) == (JobStatus.COMPLETED, 5, None)
+    assert (job.status, job.successful_days, job.error_code) == (JobStatus.COMPLETED, 5, None)
 
 
 def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: MakeExecutor) -> None:
@@ -100,7 +100,7 @@ def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: MakeExecutor)
     assert (result.success, result.successful, result.pending) == (False, 1, 2)
     assert result.stopped == "the API fails every request"
     assert log(jobs, job_id)[-1] == ("paused", "the API fails every request")
-    assert jobs.get_job_summary(job_id).running_rows == 0
+    assert jobs.get_job_summary(job_id).running_days == 0
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, ZeroDivisionError, OSError])

@@ -122,7 +122,7 @@ def test_the_third_of_five_fails(scene: Scene) -> None:
         "completed", "completed", "failed", "pending", "pending"
     ]  # fmt: skip
     job = scene.jobs.get_job(scene.job_id)
-    assert (job.status, job.processed_rows, job.successful_rows, job.failed_rows) == (JobStatus.FAILED, 3, 2, 1)
+    assert (job.status, job.processed_days, job.successful_days, job.failed_days) == (JobStatus.FAILED, 3, 2, 1)
     assert job.error_code == "ValidationError"
     assert scene.lake.partitions("transactions") == DAYS[:2]
     assert scene.told == [(DAYS[0], "completed"), (DAYS[1], "completed"), (DAYS[2], "failed")]
@@ -138,7 +138,7 @@ def test_a_resume_reads_exactly_the_rest(scene: Scene) -> None:
     assert (result.success, result.processed, result.successful, result.failed, result.pending) == (True, 3, 3, 0, 0)
     assert scene.told == [(day, "completed") for day in DAYS[2:]]
     job = scene.jobs.get_job(scene.job_id)
-    assert (job.status, job.successful_rows, job.failed_rows) == (JobStatus.COMPLETED, 5, 0)
+    assert (job.status, job.successful_days, job.failed_days) == (JobStatus.COMPLETED, 5, 0)
     assert [row.rows for row in scene.jobs.get_rows(scene.job_id)] == [120] * 5
     assert scene.lake.partitions("transactions") == DAYS
 

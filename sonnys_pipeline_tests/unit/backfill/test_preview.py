@@ -74,10 +74,10 @@ def test_a_preview_makes_a_pending_job_with_its_plan(desk: Desk) -> None:
     job_id, plan = desk.ask(Request(specs(3)))
     assert job_id is not None
     job = desk.ledger.get_job(job_id)
-    assert (job.status, job.mode, job.total_rows) == (JobStatus.PENDING, JobMode.CONFIRM, 3)
+    assert (job.status, job.mode, job.total_days) == (JobStatus.PENDING, JobMode.CONFIRM, 3)
     assert (job.name, job.original_command) == ("backfill 2026-01-01 … 2026-01-03", "sonnys backfill preview …")
     assert [RowSpec(row.day, row.site) for row in desk.ledger.get_rows(job_id)] == specs(3)
-    record = desk.ledger.get_plan(job_id)
+    record = desk.ledger.plans.get(job_id)
     assert record is not None
     assert not record.is_approved
     assert Plan.read(record) == plan
@@ -227,7 +227,7 @@ def test_a_plan_that_cannot_be_kept_leaves_no_job(
     def fail(*_: object, **__: object) -> None:
         raise kind
 
-    monkeypatch.setattr(desk.ledger, "save_plan", fail)
+    monkeypatch.setattr(desk.ledger.plans, "save", fail)
     with pytest.raises(kind):
         desk.ask(Request(specs(2)))
     assert desk.ledger.list_jobs() == []

@@ -52,7 +52,7 @@ class Run:
         self.jobs = jobs
         self.lake = Lake(folder / "data")
         self.job_id = create(jobs, days)
-        jobs.acquire_lease(self.job_id, OWNER, 60)
+        jobs.leases.acquire(self.job_id, OWNER, 60)
         self.audit = Audit(folder / "state" / "audit", f"run-{self.job_id}", self.job_id)
         self.loader = ScriptedLoader(script)
         self.on_day: Callable[[LandedDay], None] = lambda day: None
@@ -124,7 +124,7 @@ def test_what_a_run_learned_of_job_times_is_remembered(begin: Callable[..., Run]
     run = begin(2, failing(2))
     run.loader.seconds = seconds
     assert run.work_off() != ""
-    kept = run.jobs.recall("account", JOB_SECONDS)
+    kept = run.jobs.knowledge.recall("account", JOB_SECONDS)
     assert (kept.content if kept else None) == seconds
 
 
@@ -252,13 +252,13 @@ def test_intent_and_hash_are_written_down(begin: Callable[..., Run]) -> None:
     request = DayRequest(loaded_request(run).day)
     (job,) = DayWork.begin(request, 0.0).jobs()
     run.run.submitting(job)
-    (intent,) = run.jobs.load_jobs(run.rows[0].id)
+    (intent,) = run.jobs.load_jobs.of(run.rows[0].id)
     assert (intent.window, intent.page, intent.job_hash) == (job.work.window, 1, None)
     job.job_hash = "h9"
     run.run.submitted(job)
-    (known,) = run.jobs.load_jobs(run.rows[0].id)
+    (known,) = run.jobs.load_jobs.of(run.rows[0].id)
     assert known.job_hash == "h9"
-    assert run.jobs.load_jobs(run.rows[1].id) == []
+    assert run.jobs.load_jobs.of(run.rows[1].id) == []
 
 
 def loaded_request(run: Run) -> DayRequest:
@@ -275,9 +275,9 @@ def test_live_jobs_are_handed_to_the_loader(begin: Callable[..., Run]) -> None:
     row = run.rows[0].id
     before = datetime.now(UTC)
     for page in (1, 2, 3):
-        run.jobs.note_submitting(row, window, page)
-    run.jobs.note_submitted(row, window, 1, "h1")
-    run.jobs.note_submitted(row, window, 3, "h3")
+        run.jobs.load_jobs.note_submitting(row, window, page)
+    run.jobs.load_jobs.note_submitted(row, window, 1, "h1")
+    run.jobs.load_jobs.note_submitted(row, window, 3, "h3")
     request = loaded_request(run)
     after = (datetime.now(UTC) - before).total_seconds()
     assert [(live.window, live.page, live.job_hash) for live in request.live_jobs] == [
@@ -291,8 +291,8 @@ def test_without_the_lease_nothing_is_changed(begin: Callable[..., Run]) -> None
     run = begin(3)
 
     def taken(_: LandedDay) -> None:
-        run.jobs.release_lease(run.job_id, OWNER)
-        run.jobs.acquire_lease(run.job_id, "another", 60)
+        run.jobs.leases.release(run.job_id, OWNER)
+        run.jobs.leases.acquire(run.job_id, "another", 60)
 
     run.on_day = taken
     with pytest.raises(LeaseLostError, match=r"has lost the lease on job .* to another"):

@@ -1,4 +1,4 @@
-"""KPIS, "per site and site-local business day": which partitions a business day lies in, and when it is complete."""
+"""KPIS, "Business days": which partitions a business day lies in, and when it is complete."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo

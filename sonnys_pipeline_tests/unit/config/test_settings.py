@@ -1,4 +1,4 @@
-"""DG-01 and DESIGN, "Faces that stay stable": every variable of the table, its default, reading and refusal."""
+"""DG-01 and docs/compatibility.md: every variable of the table, its default, reading and refusal."""
 
 import sqlite3
 from collections.abc import Callable

@@ -172,11 +172,11 @@ def test_jobs_of_living_executors_are_not_interrupted(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         held = ledger.create_job("held")
-        ledger.acquire_lease(held.id, "somebody elsewhere", 60)
+        ledger.leases.acquire(held.id, "somebody elsewhere", 60)
         ledger.update_status(held.id, JobStatus.RUNNING, by="test")
         assert check_ledger(settings).state is State.OK
         dead = ledger.create_job("dead")
-        ledger.acquire_lease(dead.id, f"{this_machine()}:{2**30}:x", 60)
+        ledger.leases.acquire(dead.id, f"{this_machine()}:{2**30}:x", 60)
         ledger.update_status(dead.id, JobStatus.RUNNING, by="test")
     found = check_ledger(settings)
     assert found.state is State.WARNING

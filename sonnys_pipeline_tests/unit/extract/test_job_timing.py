@@ -1,4 +1,4 @@
-"""DESIGN, decision 1; BM-01: how long load jobs take is learned from answers that only bound it; how many to keep."""
+"""decision 1; BM-01: how long load jobs take is learned from answers that only bound it; how many to keep."""
 
 import random
 

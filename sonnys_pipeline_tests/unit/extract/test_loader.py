@@ -1,4 +1,4 @@
-"""The loader on a virtual clock: BM-01, BM-02, BM-03, BM-06, BM-07, LJ-05, LJ-10; DESIGN decision 1."""
+"""The loader on a virtual clock: BM-01, BM-02, BM-03, BM-06, BM-07, LJ-05, LJ-10; decision 1."""
 
 import pickle
 import re
@@ -263,7 +263,7 @@ def test_stop_ends_the_run_without_finishing_open_days():
 
 
 def test_the_intent_is_told_before_the_post_and_the_hash_after_it():
-    """The ledger can know of every job that the API may know of (STYLE 12)."""
+    """The ledger can know of every job that the API may know of (decision 4)."""
     told = []
 
     class Ledger(LoadObserver):

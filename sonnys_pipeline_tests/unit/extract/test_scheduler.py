@@ -1,4 +1,4 @@
-"""BM-01, LJ-11; DESIGN, decision 1: which request is the most useful one now, and how much is begun at once."""
+"""BM-01, LJ-11; decision 1: which request is the most useful one now, and how much is begun at once."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""RB-01, issue 11 "A model wider than what stands behind it": whatever the model lets through, every mart counts.
+"""RB-01, docs/kpis.md: whatever the model lets through, every mart counts.
 
 One type of money from model to SQL: sums are compared with `Decimal`, to the cent, up to the largest amount there is.
 """

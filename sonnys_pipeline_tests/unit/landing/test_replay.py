@@ -1,4 +1,4 @@
-"""Issue "Replay", DG-02: days are made once more of their archive, byte for byte, and never of anything older."""
+"""docs/replay.md, DG-02: days are made once more of their archive, byte for byte, and never of anything older."""
 
 import copy
 import itertools

@@ -54,7 +54,7 @@ def test_a_list_that_is_missing_is_asked_for_and_kept(lake: Lake, jobs: JobServi
     assert ensure(lake, jobs, fake) == ["A", None]
     assert ensure(lake, jobs, fake) == ["A", None]
     assert fake.lists == 1
-    assert jobs.recall("digest", "sites") is not None
+    assert jobs.knowledge.recall("digest", "sites") is not None
 
 
 def test_the_list_that_named_the_load_jobs_is_landed(lake: Lake, jobs: JobService) -> None:
@@ -76,7 +76,7 @@ def test_a_list_of_one_site_takes_no_other_lists_place(lake: Lake, jobs: JobServ
     """`SONNYS_SITE_CODE` narrows the API's answer, and not what is known of the others."""
     land_sites(lake, OLD, NOW - timedelta(days=9))
     assert ensure(lake, jobs, FakeClient(), is_narrowed=True) == ["OLD"]
-    assert jobs.recall("digest", "sites") is None
+    assert jobs.knowledge.recall("digest", "sites") is None
 
 
 def test_an_api_that_is_away_costs_the_list_only(

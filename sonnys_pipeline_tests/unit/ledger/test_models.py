@@ -8,6 +8,7 @@ import pytest
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.ledger import models as jobs
 from sonnys_pipeline.ledger.errors import DuplicateRowError, LedgerVersionError, UnknownJobError, UnknownRowError
+from sonnys_pipeline.ledger.load_jobs import LoadJobRecord
 from sonnys_pipeline.ledger.models import (
     VALID_ROW_TRANSITIONS,
     VALID_TRANSITIONS,
@@ -16,7 +17,6 @@ from sonnys_pipeline.ledger.models import (
     JobStatus,
     LeaseLostError,
     LedgerError,
-    LoadJobRecord,
     RowSpec,
     RowStatus,
     can_transition,

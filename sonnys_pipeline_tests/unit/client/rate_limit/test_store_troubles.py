@@ -257,8 +257,8 @@ def test_the_ledgers_spellings_are_understood(postgres_url: str, scheme: str) ->
     url = f"{scheme}{postgres_url.removeprefix('postgresql')}?sslmode=disable&application_name=wash"
     with RequestBudget("id-1", RequestRate(3, 15), url) as budget:
         store: Any = budget._store
-        assert store._connection.info.get_parameters()["application_name"] == "wash"
-        assert store._connection.info.get_parameters()["sslmode"] == "disable"
+        assert store._server._connection.info.get_parameters()["application_name"] == "wash"
+        assert store._server._connection.info.get_parameters()["sslmode"] == "disable"
 
 
 @pytest.mark.redis
@@ -301,17 +301,17 @@ def test_a_missing_driver_is_named(store: str, monkeypatch: pytest.MonkeyPatch) 
     assert "\n" not in str(caught.value)
 
 
-def test_patience_doubles_its_pauses_and_ends(clock: Clock) -> None:
-    """From a tenth of a second to one; once the store has answered, patience is whole again."""
-    patience = OutageDeadline(3.0, clock=clock)
-    assert not patience.is_away
+def test_backoff_doubles_until_the_deadline(clock: Clock) -> None:
+    """From a tenth of a second to one; once the store has answered, the deadline counts from the next failure."""
+    deadline = OutageDeadline(3.0, clock=clock)
+    assert not deadline.is_away
     pauses = []
-    while (pause := patience.next_pause()) is not None:
+    while (pause := deadline.next_backoff()) is not None:
         pauses.append(pause)
         clock.sleep(pause)
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert patience.is_away
-    assert patience.next_pause() is None
-    patience.answered()
-    assert not patience.is_away
-    assert patience.next_pause() == 0.1
+    assert deadline.is_away
+    assert deadline.next_backoff() is None
+    deadline.answered()
+    assert not deadline.is_away
+    assert deadline.next_backoff() == 0.1

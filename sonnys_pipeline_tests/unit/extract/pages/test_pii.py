@@ -1,4 +1,4 @@
-"""Issue "Personal data", LJ-02: what each policy leaves of a page, field by field, and that nothing slips through."""
+"""RS-04, LJ-02: what each policy leaves of a page, field by field, and that nothing slips through."""
 
 import copy
 import hmac
