@@ -8,6 +8,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -51,6 +52,7 @@ def options(command: click.Command) -> Iterator[str]:
         yield from options(below)
 
 
+@cache
 def error_classes() -> dict[str, str]:
     """Every exception that the package defines, and its module: the public ones, by the names of their bases."""
     bases: dict[str, tuple[str, set[str]]] = {}
@@ -92,15 +94,21 @@ def test_options_of_the_guide_are_options():
     assert named - set(options(main)) == set()
 
 
-@each_document
-def test_variables_are_variables(document):
-    """A setting, or a name that code or a deployment reads."""
-    read = " ".join(
+@cache
+def code_and_deployments() -> str:
+    """The text of every file of the package and of deploy/."""
+    return " ".join(
         path.read_text(encoding="utf-8", errors="replace")
         for folder in ("sonnys_pipeline", "deploy")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     )
+
+
+@each_document
+def test_variables_are_variables(document):
+    """A setting, or a name that code or a deployment reads."""
+    read = code_and_deployments()
     settings = {f"SONNYS_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"\bSONNYS_[A-Z][A-Z_]*\b", document.read_text(encoding="utf-8")))
     named = {re.sub(r"^SONNYS_[A-Z_]+?__", "SONNYS_", name) for name in named}  # an account's own
