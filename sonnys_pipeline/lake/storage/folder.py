@@ -180,7 +180,7 @@ class FolderStorage:
             _sync_folder(place.parent)
         except OSError as error:
             raise UnwritableLakeError(
-                f"cannot write {path} ({error.strerror or error}); free space or mend the rights of {self.root}, "
+                f"cannot write {path} ({error.strerror or error}); free space or fix the permissions of {self.root}, "
                 "then run it again: nothing landed was touched"
             ) from error
         return size
@@ -219,7 +219,9 @@ class FolderStorage:
         try:
             place.unlink(missing_ok=True)
         except OSError as error:
-            raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
+            raise UnwritableLakeError(
+                f"cannot remove {path} ({error.strerror or error}); fix its permissions"
+            ) from error
         with contextlib.suppress(OSError):
             place.parent.rmdir()
 

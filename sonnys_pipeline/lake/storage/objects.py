@@ -71,7 +71,7 @@ class ObjectStorage:
         """
         self._scheme = url.partition("://")[0]
         if self._scheme not in EXTRAS:
-            raise LakeError(f"{self._scheme}:// is no store that days can be landed in; use {', '.join(EXTRAS)}")
+            raise LakeError(f"{self._scheme}:// is not a supported store; use {', '.join(EXTRAS)}")
         options = {"use_listings_cache": False, **_OPTIONS.get(self._scheme, {})}
         try:
             driver = fsspec.get_filesystem_class(self._scheme)
@@ -96,7 +96,7 @@ class ObjectStorage:
             self._ask(lambda driver: driver._pipe_file(self._key(path), content), len(content))  # noqa: SLF001
         except OSError as error:
             raise UnwritableLakeError(
-                f"cannot write {path} ({error}); mend what the store names, then run it again: nothing landed was "
+                f"cannot write {path} ({error}); fix what the store reports, then run it again: nothing landed was "
                 "touched"
             ) from error
         return len(content)
@@ -108,7 +108,7 @@ class ObjectStorage:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
+            raise UnwritableLakeError(f"cannot remove {path} ({error}); fix its permissions") from error
 
     def version(self, path: LakePath) -> str | None:
         """The store's own tag of the object, or where it has none the time of the last change; and the size."""
@@ -183,7 +183,7 @@ class ObjectStorage:
         self.put(path, lambda file: file.write(said))
         try:
             if self.content(path) != said:
-                raise UnwritableLakeError(f"{path} was written and comes back with other bytes; look at the store")
+                raise UnwritableLakeError(f"{path} was written and read back with different bytes; check the store")
             if not any(name.endswith(path.name) for name in self._list(path.parent)):
                 raise UnwritableLakeError(f"{path} was written and is not listed; give the credentials list rights")
         except OSError as error:
@@ -207,8 +207,8 @@ class ObjectStorage:
             ) from error
         if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
             raise LakeError(
-                f"{self.root}: the endpoint is plain http on another machine, where names and plates would go in the "
-                "clear; use https (AWS_ENDPOINT_URL_S3)"
+                f"{self.root}: the endpoint is plain http on another machine, where names and plates would be sent "
+                "unencrypted; use https (AWS_ENDPOINT_URL_S3)"
             )
         if self._scheme == "s3":
             driver.retries = 1
@@ -243,7 +243,7 @@ class ObjectStorage:
         try:
             found = self._ask(lambda driver: driver._find(key, detail=True))  # noqa: SLF001
         except FileNotFoundError as error:
-            raise UnreachableLakeError(f"{folder} cannot be listed ({error}); name a bucket that is there") from error
+            raise UnreachableLakeError(f"{folder} cannot be listed ({error}); name an existing bucket") from error
         except OSError as error:
             raise UnreachableLakeError(f"{folder} cannot be listed ({error})") from error
         listed: dict[str, Info] = {name: info for name, info in dict(found).items() if info["type"] == "file"}
@@ -301,7 +301,7 @@ class ObjectStorage:
             raise FileNotFoundError(said) from error
         if trouble is Trouble.REFUSED:
             raise UnreachableLakeError(
-                f"{self.root} refuses us ({said}); give the credentials the rights to list, get, put and delete there: "
+                f"{self.root} refuses access ({said}); give the credentials the rights to list, get, put and delete: "
                 "docs/object-storage.md. Nothing landed was touched"
             ) from error
         if trouble is Trouble.REPLACED:
@@ -311,7 +311,7 @@ class ObjectStorage:
         if not self._deadline.is_away:
             logger.warning("%s does not answer (%s). Waiting until it does", self.root, said)
         return UnreachableLakeError(
-            f"{self.root} does not answer ({said}); look at the network and the store, then run it again: nothing "
+            f"{self.root} does not answer ({said}); check the network and the store, then run it again: nothing "
             "landed was touched"
         )
 
