@@ -91,7 +91,7 @@ def open_engine(url: str) -> Engine:
     if postgres.is_postgres(url):
         return _open_postgresql(url)
     raise ValueError(
-        "SONNYS_LEDGER_URL: this version does not support this kind of ledger; use sqlite:///relative/path, "
+        "SONNYS_LEDGER_URL: not a ledger that this version supports; use sqlite:///relative/path, "
         "sqlite:////absolute/path or postgresql://user:password@host/database"
     )
 
