@@ -95,24 +95,21 @@ def test_options_of_the_guide_are_options():
 
 
 @cache
-def code_and_deployments() -> str:
-    """The text of every file of the package and of deploy/."""
-    return " ".join(
-        path.read_text(encoding="utf-8", errors="replace")
-        for folder in ("sonnys_pipeline", "deploy")
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    )
+def variables_read() -> set[str]:
+    """Names of variables in code and deployments."""
+    files = (path for folder in ("sonnys_pipeline", "deploy") for path in (ROOT / folder).rglob("*"))
+    files = (path for path in files if path.is_file() and path.suffix != ".pyc")
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
+    return {name for text in texts for name in re.findall(r"\bSONNYS_[A-Z][A-Z_]*\b", text)}
 
 
 @each_document
 def test_variables_are_variables(document):
     """A setting, or a name that code or a deployment reads."""
-    read = code_and_deployments()
     settings = {f"SONNYS_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"\bSONNYS_[A-Z][A-Z_]*\b", document.read_text(encoding="utf-8")))
     named = {re.sub(r"^SONNYS_[A-Z_]+?__", "SONNYS_", name) for name in named}  # an account's own
-    assert [name for name in sorted(named - settings) if not re.search(rf"\b{name}\b", read)] == []
+    assert [name for name in sorted(named - settings) if name not in variables_read()] == []
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))

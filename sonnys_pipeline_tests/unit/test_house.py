@@ -1,4 +1,4 @@
-"""DG-04, STYLE and DESIGN, "The house": floors, the one-way rule, and what files may be called and hold."""
+"""DG-04, docs/architecture.md: floors, the one-way rule, and what files may be called and hold."""
 
 import ast
 import graphlib
@@ -26,6 +26,13 @@ FLOORS = (
 ALONE = {"simulator"}
 WITH_DAGSTER = {"orchestration", "definitions"}
 MOST_MODULES = 12
+MOST_PARAMETERS = 6
+#: Functions that have more, and neither a record instead nor a reason yet.
+MANY_PARAMETERS = {
+    "backfill/plan.py:make_plan", "backfill/probe/probe.py:probe_history", "cli/backfill/output.py:status",
+    "cli/simulate.py:demo", "cli/simulate.py:simulate", "first_contact/answers.py:_need_of_site",
+    "landing/account_sites.py:account_sites", "report/build.py:build_report",
+}  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 
 
@@ -144,6 +151,21 @@ def test_unit_tests_are_named_after_what_they_test(path: Path) -> None:
     assert any(tested == module or tested.startswith(f"{module}_") for module in modules), (
         f"{path.name} names no module of {name(folder)}"
     )
+
+
+def test_functions_with_many_parameters_have_a_reason() -> None:
+    """More than six, `self` and `cls` aside: a record instead, or a comment on the line of the `def` that says why."""
+    found = set()
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                count = len({one.arg for one in given} - {"self", "cls"})
+                has_reason = "#" in text.splitlines()[node.lineno - 1]
+                if count > MOST_PARAMETERS and not has_reason:
+                    found.add(f"{path.relative_to(PACKAGE)}:{node.name}")
+    assert found <= MANY_PARAMETERS
 
 
 def test_rooms_are_named_by_nouns_of_the_field() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.doctor.conftest import USUAL, Open, run, told, values
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 
 def test_a_question_that_fails_leaves_the_others_their_answers(open_api: Open) -> None:
@@ -130,8 +130,8 @@ def test_what_was_learned_is_remembered_shown_and_used(open_api: Open, monkeypat
     simulator = open_api()
     known = values(told())
     settings = Settings.load()
-    with open_job_service(settings) as jobs:
-        kept = {name: one.content for name, one in jobs.recall_all(settings.api_id_digest).items()}
+    with ledger_of(settings) as jobs:
+        kept = {name: one.content for name, one in jobs.knowledge.recall_all(settings.api_id_digest).items()}
     assert (kept["load_job_needs_site"], kept["lists_need_site"]) == (True, False)
     assert kept["job_seconds"] == known["job_seconds"]["first_guess"]
     assert "fail_fields" not in kept  # not known
@@ -164,8 +164,8 @@ def test_a_site_code_leaves_open_what_it_hides(open_api: Open, monkeypatch: pyte
     assert answers["lists_need_site"]["answer"] is None
     assert "SONNYS_SITE_CODE" in answers["lists_need_site"]["reason"]
     settings = Settings.load()
-    with open_job_service(settings) as jobs:
-        assert not {"lists_need_site", "sites"} & set(jobs.recall_all(settings.api_id_digest))
+    with ledger_of(settings) as jobs:
+        assert not {"lists_need_site", "sites"} & set(jobs.knowledge.recall_all(settings.api_id_digest))
 
 
 def test_a_chain_without_a_row_is_told_what_lists_tell(open_api: Open) -> None:
