@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # has the longest tests and begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,5 +52,9 @@ format: $(INSTALLED) ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+	@echo "Documentation: .site/index.html"
+
 clean: ## Remove what the commands made here; landed data and state stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sonnys_pipeline.cli.account import account_option, load_settings
+from sonnys_pipeline.cli.account import account_option, open_workspace
 from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json, refuse
+from sonnys_pipeline.runtime.text import first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
     A day that would come out the same is left alone. Under a stricter SONNYS_PII the archive is treated, too.
     """
     from sonnys_pipeline.backfill.preview import days_between
-    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
     from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.archive import ARCHIVE
@@ -51,8 +51,8 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
     done: list[ReplayedDay] = []
     stopped: list[str] = []
     with one_line_errors():
-        settings = load_settings()
-        lake = open_lake(settings)
+        workspace = open_workspace()
+        settings, lake = workspace.settings, workspace.lake
         archived = lake.partitions(ARCHIVE)
         if not archived and not (start and end):
             refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")
@@ -62,7 +62,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
             graceful(stopped.append) as signals,
         ):
             started = time.perf_counter()
-            for day in make_again(lake, days, privacy_of(settings), is_stopped=lambda: bool(stopped)):
+            for day in make_again(lake, days, workspace.privacy, is_stopped=lambda: bool(stopped)):
                 done.append(day)
                 if dagster is not None and day.outcome is Outcome.LANDED:
                     dagster.add_landed(day.day)
@@ -86,16 +86,15 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
 
 def _rezone(*, as_json: bool) -> None:
     """Cut landed days at the midnights of the zone that is set, and tell Dagster."""
-    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
     from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.rezone import rezone
 
     with one_line_errors():
-        settings = load_settings()
-        lake = open_lake(settings)
+        workspace = open_workspace()
+        settings, lake = workspace.settings, workspace.lake
         with report_to_dagster(lake, command_line(), settings.account_name) as dagster:
-            done = rezone(lake, settings.timezone, privacy_of(settings))
+            done = rezone(lake, settings.timezone, workspace.privacy)
             if dagster is not None:
                 for day in done.landed:
                     dagster.add_landed(day)
@@ -153,5 +152,4 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _named(days: Sequence[str]) -> str:
-    more = f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
-    return ", ".join(days[:_NAMED]) + more
+    return first_few(days, _NAMED)

@@ -1,4 +1,4 @@
-"""Where files lie, how they get there, how they are read (DESIGN, decisions 5 and 6).
+"""Where files lie, how they get there, how they are read (decisions 5 and 6).
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
 others; the root is a folder, or a part of an object store. Readers see the old day or the new one, never a part.
@@ -207,7 +207,7 @@ class Lake:
         if self._locks is None:
             raise UnwritableLakeError(
                 f"{self.root} was opened without locks, and an object store has none of its own: open it with "
-                "`sonnys_pipeline.backfill.workspace.open_lake(settings)`, or give `Lake(..., locks=...)` some"
+                "`sonnys_pipeline.backfill.workspace.Workspace(settings).lake`, or give `Lake(..., locks=...)` some"
             )
         with self._locks.holding(asset):
             yield

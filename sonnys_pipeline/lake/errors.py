@@ -4,7 +4,7 @@
 LakeError
 ├── UnwritableLakeError       full disk, missing rights, a folder that is a file
 │   └── UnreachableLakeError  an object store that stays away, or refuses us: nothing can be said of what is in it
-├── RowsWouldVanishError      a re-read would replace landed rows by nothing (DESIGN, decision 5)
+├── RowsWouldVanishError      a re-read would replace landed rows by nothing (decision 5)
 ├── OtherSourceError          a landed day comes from another account, site or time zone
 └── NotLandedError            a file that is asked for has not been landed
 ```

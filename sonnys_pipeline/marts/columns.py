@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
-#: How sure a definition is (KPIS, first paragraph): B and R were compared with figures of others, F is a formula of the
-#: trade, O is ours.
+#: How sure a definition is (KPIS, "How sure a definition is"): B and R were compared with figures of others, F is a
+#: formula of the trade, O is ours.
 Status = Literal["B", "R", "F", "O"]
 
 #: Key of a field's metadata under which a column's description stands, in Arrow and in Parquet written from it.

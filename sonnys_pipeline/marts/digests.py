@@ -1,4 +1,4 @@
-"""Digests of rows: whether what a table was computed from has changed since (issue "KPIs": unchanged days stay).
+"""Digests of rows: whether what a table was computed from has changed since (docs/automation.md: unchanged days stay).
 
 A digest knows content alone: neither the order of rows, nor when or by which load job they came. Two digests are worth
 comparing when the same version of DuckDB made them; another version makes other ones, and all is computed once more.

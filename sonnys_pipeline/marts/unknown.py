@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 
 #: Ids of rows left out that a reason names.
 NAMED_IDS = 3
@@ -96,7 +96,7 @@ UPGRADES = Need("is_recurring_plan_sale", "plan_sale", ("plan_upgrades",), "coun
 def unknown_sql(needs: Sequence[Need]) -> str:
     """The column `unknown`: all reasons in a sentence or more; null where there are none."""
     left_out = (
-        f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {LARGEST_AMOUNT:,} dollars: ' || left_out_ids || "
+        f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {MAX_AMOUNT:,} dollars: ' || left_out_ids || "
         f"CASE WHEN left_out > {NAMED_IDS} THEN ' and ' || (left_out - {NAMED_IDS}) || ' more' ELSE '' END END"
     )
     reasons = ", ".join([*(need.reason_sql for need in needs), left_out])

@@ -9,7 +9,7 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
@@ -137,7 +137,7 @@ def absurd_amounts(transactions: Rows) -> Finding:
         transactions: landed rows, at least `KPI_INPUT`.
     """
     with open_judged(transactions) as connection:
-        said = f"an amount beyond {LARGEST_AMOUNT:,} dollars, left out of every figure; load the day again"
+        said = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
         return finding(_count(connection), [(said, _ids(connection, _BEYOND))])
 
 

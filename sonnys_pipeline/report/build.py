@@ -148,7 +148,7 @@ def build_report(
 
     Args:
         business_date: the site-local day.
-        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Columns"); others do no harm.
+        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"); others do no harm.
         site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`; other days do no harm.
         tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`; other days do no harm.
         discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`; other days do no harm.

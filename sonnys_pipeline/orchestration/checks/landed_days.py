@@ -18,7 +18,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
     def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Ids that are repeated, in a day or across the days of a run; rows of each day against the API's own total."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             found = incomplete_or_repeated(landed, days_of(context, landed))
         except EXPECTED as error:
             raise as_failure(error) from error
@@ -29,7 +29,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Rows completed on another day than their own, which lasts from one local midnight to the next."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             found = outside(landed, days_of(context, landed), timezone)
         except EXPECTED as error:
             raise as_failure(error) from error

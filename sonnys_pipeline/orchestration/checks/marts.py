@@ -19,7 +19,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """The days of all sites are counted; none lacks a partition that it reaches into."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")
             found = {day: missing_site_days(landed, "site_day_kpis", day) for day in days}
         except EXPECTED as error:
@@ -31,7 +31,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Every figure of every site's day is known; where a field is nowhere to be had, the figure is null."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")
             found = {day: reasons_of(landed.read("site_day_kpis", [day])) for day in days}
         except EXPECTED as error:

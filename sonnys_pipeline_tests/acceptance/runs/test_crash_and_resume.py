@@ -1,4 +1,4 @@
-"""Killed and stopped at any moment, then resumed, in real processes: BM-04, BM-05, JS-06; STYLE 12.
+"""Killed and stopped at any moment, then resumed, in real processes: BM-04, BM-05, JS-06; decision 4.
 
 `SONNYS_TEST_KILLS` raises the number of kills; fifty take some minutes.
 """

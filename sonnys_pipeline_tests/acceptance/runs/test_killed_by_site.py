@@ -109,7 +109,7 @@ def kill_one(start, site: Site, number: int) -> Kill:
     with ledger(site) as jobs:
         job = jobs.find_job(JOB)
         rows = jobs.get_rows(job.id) if job else []
-        known = [one for row in rows if row.status is not RowStatus.COMPLETED for one in jobs.load_jobs(row.id)]
+        known = [one for row in rows if row.status is not RowStatus.COMPLETED for one in jobs.load_jobs.of(row.id)]
     unwritten = {(one.site or "", int(one.window_start.timestamp()), one.page) for one in known if not one.job_hash}
     return Kill(len(site.simulator.log), sum(row.status is RowStatus.COMPLETED for row in rows), unwritten)
 

@@ -1,4 +1,4 @@
-"""BM-04, BM-05, DESIGN decision 5: the lake's S3 server is away for twenty seconds in mid-run, and comes back.
+"""BM-04, BM-05, decision 5: the lake's S3 server is away for twenty seconds in mid-run, and comes back.
 
 Real processes, a real server, real seconds: refused connections, and a server that takes requests and answers none.
 """

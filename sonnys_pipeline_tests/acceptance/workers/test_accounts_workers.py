@@ -67,4 +67,4 @@ def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: s
         with open_ledger(postgres_url, account=name) as jobs:
             found = jobs.list_jobs()
             assert sorted(job.name for job in found) == [f"worker-{worker}" for worker in range(WORKERS)]
-            assert {(job.account, job.successful_rows) for job in found} == {(name, 2)}
+            assert {(job.account, job.successful_days) for job in found} == {(name, 2)}

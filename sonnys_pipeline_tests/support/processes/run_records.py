@@ -32,7 +32,7 @@ def remembered(site: Site, name: str) -> tuple[set[str], set[tuple[int, int]]]:
             (int(known.window_start.timestamp()), known.page)
             for row in rows
             if row.status is not RowStatus.COMPLETED
-            for known in jobs.live_load_jobs(row.id, younger_than=lifetime)
+            for known in jobs.load_jobs.live(row.id, younger_than=lifetime)
             if known.job_hash
         }
     return landed, live
