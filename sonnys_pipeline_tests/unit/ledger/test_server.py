@@ -230,7 +230,7 @@ def test_marks_do_not_pile_up(ledger: JobService, postgres_url: str) -> None:
 
 
 def test_a_server_that_stays_away(ledger: JobService, server: PostgresServer) -> None:
-    """It is an error when patience ends; a run that is to stop has little of it."""
+    """It is an error after the deadline, which is near for a run that is to stop."""
     job = ledger.create_job("x")
     server.kill()
     ledger.hurry()
