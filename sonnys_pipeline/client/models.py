@@ -42,16 +42,16 @@ MAX_QUANTITY = 1_000_000
 MAX_NUMBER = 1_000_000_000_000_000
 
 
-def _no_flag(value: object) -> object:
+def _refuse_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("should be a number, not a flag")  # noqa: TRY004 - pydantic turns ValueError into its own
     return value
 
 
 #: Dollars as a double, in the lake too; sums use exact decimals.
-Dollars = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
-Quantity = Annotated[int, BeforeValidator(_no_flag), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
-Number = Annotated[int, BeforeValidator(_no_flag), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Dollars = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+Quantity = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
+Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 RowId = Annotated[str, Field(min_length=1)]
 
 

@@ -138,7 +138,7 @@ class HttpTransport:
         self._quotes_pages = quotes_pages
         self._session = requests.Session()
         # Use the environment's proxies and certificates, but not the credentials in `~/.netrc`.
-        self._session.auth = _no_other_credentials
+        self._session.auth = _skip_netrc
         if _scheme_and_host(self.base_url)[0] == "http":
             # Loopback: the environment's proxy would get the credentials unencrypted.
             self._session.trust_env = False
@@ -183,7 +183,7 @@ class HttpTransport:
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: an invalid Location
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
-            ) from (None if _quotes_the_answer(error) else _without_request(error))
+            ) from (None if _may_quote_response(error) else _without_request(error))
 
     def _read(self, answer: requests.Response, what: str) -> Response:
         if answer.is_redirect:
@@ -321,14 +321,14 @@ def _body(answer: requests.Response, what: str, deadline: float, most: int) -> I
         raise APIConnectionError(f"{what}: the answer was cut off before its end")
 
 
-def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _skip_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Stops `requests` from reading `~/.netrc`; the headers already authenticate."""
     return request
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause: `ConnectionRefusedError` says more than its wrappers."""
-    if _quotes_the_answer(error):
+    if _may_quote_response(error):
         return f"{type(error).__name__}, not quoted: the answer is not HTTP"
     while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
         if not isinstance(inner, BaseException):
@@ -337,7 +337,7 @@ def _reason(error: BaseException) -> str:
     return sentence(f"{type(error).__name__}: {error}", QUOTED_BODY)
 
 
-def _quotes_the_answer(error: BaseException | None) -> bool:
+def _may_quote_response(error: BaseException | None) -> bool:
     """Whether an error or its cause quotes what it could not read, which might be rows."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -247,6 +247,6 @@ class Settings(EnvironmentSettings):
             return private_folder(self.state_dir)
         except OSError as error:
             raise SettingsError(
-                f"{self.variable('state_dir')}: cannot use {self.state_dir} ({error.strerror}); name a directory "
+                f"{self.variable('state_dir')}: {self.state_dir} cannot be used ({error.strerror}); name a directory "
                 "of your own, or one that can be created"
             ) from error

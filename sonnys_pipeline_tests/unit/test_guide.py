@@ -24,8 +24,8 @@ from sonnys_pipeline_tests.unit.test_docs import understood
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-#: Nobody sees these by name: the simulator's answers, and what the command line itself ends with.
-UNSEEN = {"ApiError", "Refusal"}
+#: Nobody sees these by name: the simulator's answers, what SettingsError says in their place, and how the command line ends.
+UNSEEN = {"ApiError", "DriverMissingError", "Refusal"}
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SHELL = re.compile(r"[|;&<>]|\s#")
 

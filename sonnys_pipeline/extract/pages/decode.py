@@ -54,16 +54,19 @@ def without_empty_text(table: pa.Table) -> pa.Table:
     Called once for many pages, since it costs a call per column.
     """
     return pa.Table.from_arrays(
-        [_tidied(column.combine_chunks(), field) for column, field in zip(table.columns, table.schema, strict=True)],
+        [
+            _empty_to_null(column.combine_chunks(), field)
+            for column, field in zip(table.columns, table.schema, strict=True)
+        ],
         schema=table.schema,
     )
 
 
-def _tidied(column: pa.Array, field: pa.Field) -> pa.Array:
+def _empty_to_null(column: pa.Array, field: pa.Field) -> pa.Array:
     if pa.types.is_list(field.type):
         inner = field.type.value_field.type
         elements = column.flatten()
-        parts = [_tidied(part, part_field) for part, part_field in zip(elements.flatten(), inner, strict=True)]
+        parts = [_empty_to_null(part, part_field) for part, part_field in zip(elements.flatten(), inner, strict=True)]
         return pa.ListArray.from_arrays(
             _offsets(column), pa.StructArray.from_arrays(parts, fields=list(inner)), type=field.type
         )

@@ -108,7 +108,7 @@ class Privacy:
         """
         return self._apply(body, "data", self._rows, where)
 
-    def _apply(self, body: bytes, rows: str, treat: _Transform, where: str) -> bytes:
+    def _apply(self, body: bytes, rows: str, transform: _Transform, where: str) -> bytes:
         if self.policy is Policy.KEEP:
             return body
         try:
@@ -118,28 +118,28 @@ class Privacy:
                 f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
         # JSON has no infinity, so it becomes text; the models refuse both.
-        return to_json(self._treated_answer(answer, rows, treat), inf_nan_mode="strings")
+        return to_json(self._transform_answer(answer, rows, transform), inf_nan_mode="strings")
 
-    def _treated_answer(self, answer: Any, rows: str, treat: _Transform) -> Any:  # noqa: ANN401 - JSON is any type
+    def _transform_answer(self, answer: Any, rows: str, transform: _Transform) -> Any:  # noqa: ANN401 - JSON is any type
         """Keeps the envelope fields of the contract and transforms the rows."""
         if not isinstance(answer, dict):
-            return _emptied(answer)
+            return _blank_like(answer)
         page = answer.get("data")
-        treated = dict.fromkeys(map(_named, answer)) | {"data": _emptied(page)}
+        transformed = dict.fromkeys(map(_safe_name, answer)) | {"data": _blank_like(page)}
         if isinstance(page, dict):
-            treated["data"] = {
-                _named(name): treat(value) if name == rows else self._treated_part(name, value)
+            transformed["data"] = {
+                _safe_name(name): transform(value) if name == rows else self._transform_part(name, value)
                 for name, value in page.items()
             }
-        return treated
+        return transformed
 
-    def _treated_part(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is any type
+    def _transform_part(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if name == "status":
-            return value if isinstance(value, str) and _STATUS.fullmatch(value) else _emptied(value)
+            return value if isinstance(value, str) and _STATUS.fullmatch(value) else _blank_like(value)
         if name == "hash":
-            return value if isinstance(value, str) else _emptied(value)
+            return value if isinstance(value, str) else _blank_like(value)
         if name in {"total", "limit", "offset"}:
-            return value if isinstance(value, int) else _emptied(value)  # a null `total` means no rows
+            return value if isinstance(value, int) else _blank_like(value)  # a null `total` means no rows
         return None
 
 
@@ -192,58 +192,58 @@ def _object_of(model: type[ApiModel], personal: _Transform) -> _Transform:
     for name, info in model.model_fields.items():
         element = _element(info.annotation)
         if element is not None:
-            treated = _list_of(_object_of(element, personal))
+            transformed = _list_of(_object_of(element, personal))
         elif name in PERSONAL.get(model, ()):
-            treated = _text(personal)
+            transformed = _text(personal)
         elif name in IMPERSONAL.get(model, ()):
-            treated = _text(_kept)
+            transformed = _text(_kept)
         elif is_text(info.annotation):
             raise TypeError(f"{model.__name__}.{name} is text: name it in PERSONAL or in IMPERSONAL")
         else:
-            treated = _no_text(TypeAdapter(info.rebuild_annotation()))
+            transformed = _non_text(TypeAdapter(info.rebuild_annotation()))
         # By its Python name too: the models refuse such a row under every policy.
-        fields.update(dict.fromkeys((name, *wire_names(info.validation_alias)), treated))
+        fields.update(dict.fromkeys((name, *wire_names(info.validation_alias)), transformed))
 
-    def object_(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
+    def transform(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if not isinstance(value, dict):
-            return _emptied(value)
+            return _blank_like(value)
         return {
-            name if name in fields else _named(name): fields[name](part) if name in fields else None
+            name if name in fields else _safe_name(name): fields[name](part) if name in fields else None
             for name, part in value.items()
         }
 
-    return object_
+    return transform
 
 
 def _list_of(element: _Transform) -> _Transform:
-    return lambda value: [element(part) for part in value] if isinstance(value, list) else _emptied(value)
+    return lambda value: [element(part) for part in value] if isinstance(value, list) else _blank_like(value)
 
 
-def _text(treat: _Transform) -> _Transform:
-    return lambda value: treat(value) if isinstance(value, str) else _emptied(value)
+def _text(transform: _Transform) -> _Transform:
+    return lambda value: transform(value) if isinstance(value, str) else _blank_like(value)
 
 
-def _no_text(adapter: TypeAdapter[Any]) -> _Transform:
+def _non_text(adapter: TypeAdapter[Any]) -> _Transform:
     """Keeps numbers, flags and instants; text only if the model accepts it as one of these."""
 
-    def no_text(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
+    def non_text(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if not isinstance(value, str):
-            return value if not isinstance(value, list | dict) else _emptied(value)
+            return value if not isinstance(value, list | dict) else _blank_like(value)
         try:
             adapter.validate_python(value)
         except PydanticValidationError:
             return _NOT_KEPT
         return value
 
-    return no_text
+    return non_text
 
 
-def _named(name: str) -> str:
+def _safe_name(name: str) -> str:
     """The field name, or a placeholder if it may contain personal data."""
     return name if _NAME.fullmatch(name) else _NOT_KEPT
 
 
-def _emptied(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
+def _blank_like(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
     """An empty value of the same type."""
     return None if value is None else _NOT_KEPT if isinstance(value, str) else type(value)()
 

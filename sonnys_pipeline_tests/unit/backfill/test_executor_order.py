@@ -53,7 +53,7 @@ class VirtualExecutor(BatchExecutor):
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
         real = super()._make_loader(observer)
-        real._exchange.close()
+        real._pool.close()
         clock = self.api.clock
         return Loader(
             self.api,
