@@ -24,7 +24,7 @@ from sonnys_pipeline_tests.unit.test_docs import understood
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-#: Nobody sees these by name: the simulator's answers, what SettingsError says in their place, and how the command line ends.
+#: Nobody sees these by name: what the simulator answers, what SettingsError says for it, and how the command line ends.
 UNSEEN = {"ApiError", "DriverMissingError", "Refusal"}
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SHELL = re.compile(r"[|;&<>]|\s#")
