@@ -25,10 +25,8 @@ OUTAGE = 20.0
 @pytest.fixture
 def server(request: pytest.FixtureRequest, store: str) -> Iterator[PostgresServer | RedisServer]:
     """The store's server; running again after the test."""
-    server: PostgresServer | RedisServer = request.getfixturevalue(f"{store}_server")
-    yield server
-    if server._process is None:
-        server.start()
+    with request.getfixturevalue(f"{store}_server").to_be_killed() as server:
+        yield server
 
 
 @pytest.fixture

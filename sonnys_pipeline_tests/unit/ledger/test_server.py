@@ -49,9 +49,8 @@ WINDOW = Day.of("2026-01-01").windows[0]
 @pytest.fixture
 def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
     """The server; running again after the test."""
-    yield postgres_server
-    if postgres_server._process is None:
-        postgres_server.start()
+    with postgres_server.to_be_killed() as server:
+        yield server
 
 
 @pytest.fixture
