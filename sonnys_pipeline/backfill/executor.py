@@ -34,7 +34,7 @@ from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
-from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, RowSpec, RowStatus
+from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,8 @@ class BatchExecutor:
         job, now = self._jobs.get_job(job_id), datetime.now(UTC)
         if job.is_leased(now) and not is_gone(job.lease_owner or ""):
             raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
-        self._refuse_unapproved(job_id, (self._session or SessionModeManager(job.mode)).mode)
+        mode = (self._session or SessionModeManager(job.mode)).mode
+        self._refuse_unapproved(job, self._jobs.plans.get(job_id), mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
         """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
@@ -162,11 +163,11 @@ class BatchExecutor:
             UnknownJobError: there is no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        with self._lease(job_id), self._locked_mode(job_id) as mode:
-            self._refuse_unapproved(job_id, mode)
+        with self._lease(job_id) as (job, record), self._locked_mode(job) as mode:
+            self._refuse_unapproved(job, record, mode)
             sites = self._workspace.sites()
-            self._listener.job_began(self._jobs.get_job(job_id))
-            rows = self._take_up(job_id)
+            self._listener.job_began(job)
+            rows = self._take_up(job)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
                 setup = RunSetup(self._options, self._listener, self.owner, self._make_loader, self._clock)
@@ -202,7 +203,7 @@ class BatchExecutor:
             JobLeasedError: another executor runs it.
             BaseException: as `execute`.
         """
-        return self.execute(self._job_of(days, identity).id)
+        return self.execute(self._jobs.together(lambda: self._job_of(days, identity)).id)
 
     def _job_of(self, days: Sequence[str], identity: JobIdentity) -> Job:
         known = next((job for name in identity.names if (job := self._jobs.find_job(name)) is not None), None)
@@ -219,20 +220,19 @@ class BatchExecutor:
     def _has_days(self, job: Job, days: Sequence[str]) -> bool:
         return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
 
-    def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
-        """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
-        return (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).locked()
+    def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
+        """The mode that decides; under its lease a job's own mode cannot change."""
+        return (self._session or SessionModeManager(job.mode)).locked()
 
-    def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
+    def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:
         """Compare the job with its plan, and its plan with the present.
 
         Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
         """
-        record = self._jobs.plans.get(job_id)
         changed: list[str] = []
         if record is not None:
-            changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job_id))
-        refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
+            changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job.id))
+        refuse_unapproved(job, record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
         """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
@@ -259,22 +259,26 @@ class BatchExecutor:
             clock=self._clock,
         )
 
-    def _take_up(self, job_id: str) -> list[JobRow]:
+    def _take_up(self, job: Job) -> list[JobRow]:
         """Bring the job to `running` and its unfinished rows to pending; those rows."""
         # Before anything is changed: a store that stays away is no reason to read a day again.
-        completed = [row for row in self._jobs.get_rows(job_id) if row.status is RowStatus.COMPLETED]
+        completed = [row for row in self._jobs.get_rows(job.id) if row.status is RowStatus.COMPLETED]
         lost = [row for row in completed if not self._is_landed(row)]
-        if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
-            # It says running, but its lease was free: the executor that had it is gone.
-            self._jobs.update_status(
-                job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone", owner=self.owner
-            )
-        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
-        self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in lost:
             logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
-            self._jobs.reopen_row(row.id, owner=self.owner)
-        return self._jobs.get_pending_rows(job_id)
+
+        def begin() -> list[JobRow]:
+            if job.status is JobStatus.RUNNING:
+                # It says running, but its lease was free: the executor that had it is gone.
+                why = "its executor is gone"
+                self._jobs.update_status(job.id, JobStatus.PAUSED, by=self.owner, why=why, owner=self.owner)
+            self._jobs.update_status(job.id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
+            self._jobs.reopen_rows(job.id, failed=True, running=True, owner=self.owner)
+            for row in lost:
+                self._jobs.reopen_row(row.id, owner=self.owner)
+            return self._jobs.get_pending_rows(job.id)
+
+        return self._jobs.together(begin)
 
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
@@ -284,14 +288,19 @@ class BatchExecutor:
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
-        try:
+
+        def give_back() -> list[JobRow]:
             if failures:
                 message = f"{failures[0].day}: {failures[0].message}"
                 self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
             self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
+            return self._jobs.get_pending_rows(job_id)
+
+        pending: list[JobRow] | None = None
+        try:
+            pending = self._jobs.together(give_back)
             if status is None:
-                unfinished = bool(self._jobs.get_pending_rows(job_id))
-                status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
+                status = JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:
             # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
@@ -306,7 +315,7 @@ class BatchExecutor:
             processed=measures.days,
             successful=measures.succeeded,
             failed=measures.failed,
-            pending=len(self._jobs.get_pending_rows(job_id)),
+            pending=len(self._jobs.get_pending_rows(job_id) if pending is None else pending),
             stopped=reason,
             failures=failures,
             measures=measures,
@@ -319,14 +328,18 @@ class BatchExecutor:
             remove_expired(self._workspace.lake, self._options.archive_days, today)
 
     @contextmanager
-    def _lease(self, job_id: str) -> Iterator[None]:
-        """Hold the job's lease, renewed by a heartbeat, while inside."""
+    def _lease(self, job_id: str) -> Iterator[tuple[Job, PlanRecord | None]]:
+        """Hold the job's lease, renewed by a heartbeat, while inside; the job and its plan as they are under it."""
         seconds = self._options.lease_seconds
-        holder = self._jobs.get_job(job_id).lease_owner
-        if holder is not None and is_gone(holder):
-            # Killed on this machine: nobody has to wait until its lease runs out.
-            self._jobs.leases.release(job_id, holder)
-        self._jobs.leases.acquire(job_id, self.owner, seconds)
+
+        def acquire() -> tuple[Job, PlanRecord | None]:
+            holder = self._jobs.get_job(job_id).lease_owner
+            if holder is not None and is_gone(holder):
+                # Killed on this machine: nobody has to wait until its lease runs out.
+                self._jobs.leases.release(job_id, holder)
+            return self._jobs.leases.acquire(job_id, self.owner, seconds), self._jobs.plans.get(job_id)
+
+        held = self._jobs.together(acquire)
         done = threading.Event()
 
         def beat() -> None:
@@ -343,7 +356,7 @@ class BatchExecutor:
         heartbeat = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
         heartbeat.start()
         try:
-            yield
+            yield held
         finally:
             done.set()
             heartbeat.join()

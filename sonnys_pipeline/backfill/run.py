@@ -13,7 +13,7 @@ from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.backfill.progress import ProgressReport
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.calendar.windows import Day, Window
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.extract.events import (
     JOB_SECONDS,
@@ -34,6 +34,7 @@ from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
 from sonnys_pipeline.landing.transactions import land_day
 from sonnys_pipeline.ledger.errors import LedgerError
+from sonnys_pipeline.ledger.load_jobs import LoadJobRecord
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 logger = logging.getLogger(__name__)
@@ -158,22 +159,21 @@ class JobRun(LoadObserver):
         """Days in order, each with the load jobs that a run before this one left alive."""
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)
         for row in self._rows.values():
-            self._jobs.start_row(row.id, owner=self._owner)
+            known = self._jobs.together(lambda row=row: self._begin(row, lifetime))  # type: ignore[misc] # bound now
             now = datetime.now(UTC)
             live = [
-                LiveJob(
-                    Window(known.window_start, known.window_end),
-                    known.page,
-                    known.job_hash,
-                    (now - known.submitting_at).total_seconds(),
-                    known.site,
-                )
-                for known in self._jobs.load_jobs.live(row.id, younger_than=lifetime)
-                if known.job_hash
+                LiveJob(one.window, one.page, one.job_hash, one.age(now).total_seconds(), one.site)
+                for one in known
+                if one.job_hash
             ]
             sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
             day = Day.of(row.day, self._options.timezone)
             yield DayRequest(day, row.site, live, sites, not self._options.states_only)
+
+    def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
+        """Start a row; the load jobs that an attempt before this one has left."""
+        self._jobs.start_row(row.id, owner=self._owner)
+        return self._jobs.load_jobs.live(row.id, younger_than=lifetime)
 
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]

@@ -6,7 +6,6 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
-from types import TracebackType
 from typing import Any, Self
 
 from sonnys_pipeline.backfill.options import ExecutorOptions
@@ -24,12 +23,13 @@ from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, Loa
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.runtime.closing import Closing
 from sonnys_pipeline.runtime.postgres import is_postgres
 
 logger = logging.getLogger(__name__)
 
 
-class Workspace:
+class Workspace(Closing):
     """What every door asks: the asset, a check, a sensor, a verb of the command line, the report.
 
     Each part is opened when it is first asked for, and closed with the workspace; use it as a context manager where the
@@ -180,16 +180,6 @@ class Workspace:
     def close(self) -> None:
         """Close what was opened."""
         self._opened.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close what was opened."""
-        self.close()
 
     def _locks(self) -> Locks:
         url = self.settings.ledger_url.get_secret_value() if self.settings.ledger_url else ""

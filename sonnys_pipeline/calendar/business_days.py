@@ -111,21 +111,6 @@ def complete_days(needed: Iterable[SiteDay], landed: Collection[date]) -> tuple[
     return complete, missing
 
 
-def business_dates_touched(partitions: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[date]:
-    """Business days of any site with rows in these partitions: what to recount when one is landed again.
-
-    Arguments as for `partitions_needed`. Includes the partitions' own dates, for sites missing from the list.
-    """
-    changed = set(partitions)
-    around = {day + timedelta(days=shift) for day in changed for shift in range(-_REACH, _REACH + 1)}
-    touched = {
-        day.business_date
-        for day in partitions_needed(around, sites, timezone)
-        if not changed.isdisjoint(day.partitions)
-    }
-    return sorted(touched | changed)
-
-
 def offset_spans(timezones: Iterable[str], start: datetime, end: datetime) -> list[OffsetSpan]:
     """UTC offsets of each zone from `start` to `end`, without a gap.
 

@@ -63,7 +63,7 @@ def _ask(workspace: Workspace, *, spend_a_block: bool, as_json: bool) -> None:
     ):
         # Opened before anything is sent: requests whose answers could not be kept would be spent for nothing.
         jobs, client, settings = workspace.jobs, workspace.client, workspace.settings
-        messages.print(f"Asks {settings.base_url} within {most} requests; each takes its place in the request budget.")
+        messages.print(f"Asks {settings.base_url} within {most} requests; each needs a permit of the request budget.")
         if spend_a_block:
             messages.print(
                 "One of them is meant to be refused with 429; others who use the API id wait for two blocks."

@@ -7,8 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,6 +16,7 @@ from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
+from sonnys_pipeline.runtime.closing import Closing
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ BACKOFF_CEILING = 32
 _IDEMPOTENT = frozenset({("POST", "/transaction/load-job")})
 
 
-class SonnysClient:
+class SonnysClient(Closing):
     """A client of the Sonny's Data API, bound to one API id; a context manager, safe to share between threads.
 
     ```python
@@ -134,14 +134,6 @@ class SonnysClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._transport.base_url!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close every connection, and the budget if the client owns it."""

@@ -68,7 +68,7 @@ class Inquiry:
 
 
 def inquire(client: SonnysClient, now: Callable[[], datetime]) -> Inquiry:
-    """Ask for the list of sites: one request, which takes its place in the budget like every other.
+    """Ask for the list of sites: one request, which needs a permit like every other.
 
     Args:
         client: should repeat nothing, or it is more than one request.

@@ -185,11 +185,11 @@ def check_credentials(settings: Settings) -> Finding:
 
 
 def check_budget(settings: Settings) -> Finding:
-    """Whether the shared request budget can be kept, at which rate, and how much of it is taken now."""
+    """Whether the shared request budget can be kept, at which rate, and how much of it is in use."""
     subject = "request budget"
     try:
         with settings.open_budget() as budget:
-            taken = budget.taken()
+            in_use = budget.permits_in_use()
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
     except BudgetUnavailableError as away:
@@ -198,7 +198,7 @@ def check_budget(settings: Settings) -> Finding:
         remedy = "free space, or mend the rights of the budget's file; a damaged one may be deleted"
         return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)
     rate = settings.rate_limit
-    detail = f"{rate.requests} requests in {rate.seconds:g} s; {taken} of them taken now"
+    detail = f"{rate.requests} requests in {rate.seconds:g} s; {in_use} of them in use"
     if settings.budget_url and settings.budget_url.get_secret_value().startswith("memory:"):
         return Finding(
             subject,

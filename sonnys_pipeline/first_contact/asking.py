@@ -1,4 +1,4 @@
-"""Single requests within a bound: each takes a place in the shared budget, and none is sent beyond the bound."""
+"""Single requests within a bound: each acquires a permit of the shared budget, and none is sent beyond the bound."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Asker:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def send(self, what: str, call: Callable[[Transactions], T], *, paced: bool = True) -> T:
-        """One request, once; unless `paced`, without a place in the budget, which is to be exceeded on purpose.
+        """One request, once; unless `paced`, without a permit, which is to be exceeded on purpose.
 
         Raises: as `ask`.
         """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sonnys_pipeline.calendar.windows import Window
@@ -114,27 +114,14 @@ class LoadJobs(LedgerPart):
         Age counts from the moment before the POST, so a hash is never older than it is taken for.
         """
         born_after = self._store.now() - younger_than
-        return [record for record in self._records(row_id) if record.job_hash and record.submitting_at > born_after]
+        return [record for record in self.of(row_id) if record.job_hash and record.submitting_at > born_after]
 
+    @retried
     def of(self, row_id: int) -> list[LoadJobRecord]:
         """All load jobs noted for a row, those without a hash and those too old included; windows and pages in order.
 
         One without a hash means: a POST may or may not have arrived, and may have cost a request.
         """
-        return self._records(row_id)
-
-    @retried
-    def forget(self, row_id: int) -> int:
-        """Forget them, as `complete_row` does.
-
-        Returns:
-            How many there were.
-        """
-        with self._store.writing() as connection:
-            return int(connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id)).rowcount)
-
-    @retried
-    def _records(self, row_id: int) -> list[LoadJobRecord]:
         query = (
             select(load_jobs)
             .where(load_jobs.c.row_id == row_id)

@@ -110,11 +110,6 @@ class RowStatus(StrEnum):
     FAILED = "failed"  # could not be read or landed; its error says why
     SKIPPED = "skipped"  # deliberately not read; its message says why
 
-    @property
-    def is_processed(self) -> bool:
-        """Whether it counts as processed: nothing is left to do for it in this execution."""
-        return self in {RowStatus.COMPLETED, RowStatus.FAILED, RowStatus.SKIPPED}
-
 
 #: What may follow a row's status. Back to pending leads `reopen_rows` and `reopen_row` only.
 VALID_ROW_TRANSITIONS: Mapping[RowStatus, frozenset[RowStatus]] = MappingProxyType(

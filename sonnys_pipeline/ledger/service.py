@@ -89,12 +89,14 @@ class JobService(LedgerPart, Closing):
         plans: plans of jobs, their approval, and whether it is needed.
         knowledge: what an API id was seen to do.
         where: the ledger, for messages.
+        together: several calls as one transaction; see `LedgerStore.together`.
     """
 
     def __init__(self, store: LedgerStore) -> None:
         """Use an open store; it becomes ours."""
         super().__init__(store)
         self.where = store.where
+        self.together = store.together
         self.leases = Leases(store)
         self.load_jobs = LoadJobs(store)
         self.plans = Plans(store)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -68,6 +69,8 @@ class LedgerStore:
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
         self._old_marks: list[str] = []
+        #: Per thread: the connection of the transaction that several calls have in common.
+        self._shared = threading.local()
 
     def close(self) -> None:
         """Close all connections; leases stay until they are released or run out."""
@@ -83,7 +86,33 @@ class LedgerStore:
         Raises:
             LedgerUnavailableError: when the server stays away, or the store fails in another way.
         """
+        if self._shared_connection is not None:  # what is done again is the transaction as a whole
+            return transact()
         return self.deadline.retry(transact, self._outage)
+
+    def together(self, act: Callable[[], R]) -> R:
+        """Several calls as one transaction: all of them, or, when anything is raised, none.
+
+        Args:
+            act: makes the calls, in this thread; after an outage it is called again.
+
+        Raises:
+            LedgerUnavailableError: when the server stays away, or the store fails in another way.
+        """
+
+        def transact() -> R:
+            with self.writing() as connection:
+                self._shared.connection = connection
+                try:
+                    return act()
+                finally:
+                    self._shared.connection = None
+
+        return self.retry(transact)
+
+    @property
+    def _shared_connection(self) -> Connection | None:
+        return getattr(self._shared, "connection", None)
 
     def _outage(self, error: Exception) -> Exception | None:
         if not (isinstance(error, LedgerUnavailableError) and error.connection_lost):
@@ -95,6 +124,9 @@ class LedgerStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that sees one state."""
+        if (shared := self._shared_connection) is not None:
+            yield shared
+            return
         with translated(self.where, self.engine) as connection:
             self.deadline.answered()
             yield connection
@@ -102,6 +134,9 @@ class LedgerStore:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it, or, when anything is raised, nothing."""
+        if (shared := self._shared_connection) is not None:
+            yield shared
+            return
         mark = ""
         try:
             with translated(self.where, self._writer) as connection:

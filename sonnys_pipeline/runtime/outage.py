@@ -22,10 +22,16 @@ class OutageDeadline:
     Safe for use by several threads: what they share is one store, which is away for all of them.
     """
 
-    def __init__(self, seconds: float = DEADLINE, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float = DEADLINE,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Allow outages of so many seconds, by a clock of monotonic seconds."""
         self.seconds = seconds
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
         self._away_since: float | None = None
         self._backoff = _FIRST_BACKOFF
 
@@ -74,7 +80,7 @@ class OutageDeadline:
                     if final is None or final is error:
                         raise
                     raise final from error
-                time.sleep(backoff)
+                self._sleep(backoff)
             else:
                 self.answered()
                 return answer

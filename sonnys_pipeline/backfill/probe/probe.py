@@ -95,7 +95,7 @@ def probe_history(
     yesterday has no records, the last day is searched for in the same way, in what is known to hold some.
 
     Args:
-        client: every request takes a place in its request budget, repeated ones too.
+        client: every request acquires a permit of its request budget, repeated ones too.
         now: aware instant.
         timezone: IANA name of the zone of the days.
         site: code of one site; `None` for all that the key may see.

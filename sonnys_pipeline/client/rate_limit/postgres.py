@@ -26,21 +26,21 @@ CREATE TABLE IF NOT EXISTS sonnys_request_budget (account text NOT NULL, at bigi
 CREATE INDEX IF NOT EXISTS ix_sonnys_request_budget_account ON sonnys_request_budget (account);
 COMMIT
 """
-_TAKE = """
+_ACQUIRE = """
 WITH clock AS MATERIALIZED (SELECT {clock} AS now),
 logged AS MATERIALIZED (SELECT at, is_429 FROM sonnys_request_budget WHERE account = {account}),
 seen AS MATERIALIZED (
     SELECT now,
         coalesce(max(at) > now + {margin}, false) AS was_set_back,
         max(at) FILTER (WHERE is_429) AS last_429,
-        (array_agg(at ORDER BY at DESC) FILTER (WHERE NOT is_429))[{requests}] AS place_before
+        (array_agg(at ORDER BY at DESC) FILTER (WHERE NOT is_429))[{requests}] AS permit_before
     FROM clock LEFT JOIN logged ON true GROUP BY now
 ),
 decided AS MATERIALIZED (
     SELECT now, was_set_back, CASE
         WHEN was_set_back THEN {block}
         WHEN last_429 + {block} > now THEN last_429 + {block} - now
-        WHEN place_before + {block} > now THEN place_before + {block} - now
+        WHEN permit_before + {block} > now THEN permit_before + {block} - now
         ELSE 0 END AS wait
     FROM seen
 ),
@@ -56,7 +56,7 @@ SELECT wait, now FROM decided;
 COMMIT
 """
 _COOL_DOWN = "INSERT INTO sonnys_request_budget (account, at, is_429) VALUES ({account}, {clock}, true); COMMIT"
-_TAKEN = """
+_IN_USE = """
 SELECT count(*) FROM sonnys_request_budget WHERE account = {account} AND NOT is_429 AND at > {clock} - {block};
 COMMIT
 """
@@ -89,16 +89,16 @@ class PostgresStore:
             self._ask(_BEGIN + _CREATE, lock=_CREATION_LOCK)
 
     def __repr__(self) -> str:
-        """Its place, without credentials."""
+        """Where it is, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         """Log a departure if there is room now.
 
-        When the answer is lost, the place may be taken all the same; it is left unused then, never used twice.
+        When the answer is lost, the permit may be given all the same; it is left unused then, never used twice.
         """
         sent = self._watch.now()
-        wait, now = self._ask(_BEGIN + _TAKE)
+        wait, now = self._ask(_BEGIN + _ACQUIRE)
         if self._watch.stepped(now, sent):
             self.cool_down()
             return self._terms.block_ms
@@ -108,9 +108,9 @@ class PostgresStore:
         """Log a 429."""
         self._ask(_BEGIN + _COOL_DOWN)
 
-    def taken(self) -> int:
+    def permits_in_use(self) -> int:
         """Departures in the block that ends now."""
-        return self._ask(_BEGIN + _TAKEN)[0]
+        return self._ask(_BEGIN + _IN_USE)[0]
 
     def close(self) -> None:
         """Close the connection."""

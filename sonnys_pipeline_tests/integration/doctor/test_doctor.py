@@ -38,7 +38,7 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(healthy, diagnose, 
     assert report.in_state("ok") == set(ALL) - {"Dagster daemon"}
     assert report.in_state("warning") == {"Dagster daemon"}
     assert "sites" in report.of("API")[1]
-    assert "20 requests in 15 s; 1 of them taken now" in report.of("request budget")[1]
+    assert "20 requests in 15 s; 1 of them in use" in report.of("request budget")[1]
     assert simulator.stats().requests == 1
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]  # nothing stays of the probe
 

@@ -170,7 +170,7 @@ def test_repetition_is_bounded(wired_client: SonnysClient, wire: Any, pauses: li
 
 
 def test_every_attempt_takes_a_place_in_the_budget(wire: Any) -> None:
-    """BM-07: repetitions are requests too: each takes a place, and waits for it."""
+    """BM-07: repetitions are requests too: each acquires a permit, and waits for it."""
     waits: list[float] = []
 
     class Places(RequestBudget):
@@ -218,7 +218,7 @@ def test_429_cools_the_budget_before_anything_else(wire: Any) -> None:
 
 
 def test_a_cooled_budget_holds_the_repetition(wire: Any) -> None:
-    """BM-07: after a 429 the next place is given a whole block later, however short the backoff is."""
+    """BM-07: after a 429 the next permit is given a whole block later, however short the backoff is."""
 
     class WaitsFor(Exception):  # noqa: N818 - ends the test at the wait, whose length is all there is to know
         pass

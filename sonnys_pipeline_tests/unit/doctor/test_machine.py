@@ -133,12 +133,12 @@ def test_an_env_file_should_say_what_the_environment_says(
 
 
 def test_a_budget_tells_what_others_have_taken(tmp_path: Path) -> None:
-    """Another one on the same file has taken two places: they are counted, and looking takes none."""
+    """Another one on the same file has acquired two permits: they are counted, and looking needs none."""
     settings = Settings(api_id="id", state_dir=tmp_path / "state")
     with settings.open_budget() as other:
         other.acquire()
         other.acquire()
-        assert "20 requests in 15 s; 2 of them taken now" in check_budget(settings).detail
+        assert "20 requests in 15 s; 2 of them in use" in check_budget(settings).detail
         assert check_budget(settings) == check_budget(settings)
 
 

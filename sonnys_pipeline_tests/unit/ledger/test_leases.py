@@ -237,7 +237,7 @@ def test_a_new_intent_forgets_the_old_hash(ledger: JobService, clock: ManualCloc
 
 
 def test_load_jobs_go_when_their_row_has_landed(ledger: JobService, row_id: int) -> None:
-    """They stay through failure and reopening, to be taken up; `forget` drops them by hand."""
+    """They stay through failure and reopening, to be taken up."""
     ledger.start_row(row_id)
     for page in (1, 2):
         ledger.load_jobs.note_submitting(row_id, DAY, page)
@@ -249,9 +249,6 @@ def test_load_jobs_go_when_their_row_has_landed(ledger: JobService, row_id: int)
     done = ledger.complete_row(row_id, RowFigures(["h1", "h2"], "p", 1, 1, 1))
     assert ledger.load_jobs.of(row_id) == []
     assert done.job_hashes == ("h1", "h2")
-    ledger.load_jobs.note_submitting(row_id, DAY, 1)
-    assert ledger.load_jobs.forget(row_id) == 1
-    assert ledger.load_jobs.forget(row_id) == 0
 
 
 def test_mistakes_of_the_caller_are_loud(ledger: JobService, row_id: int) -> None:

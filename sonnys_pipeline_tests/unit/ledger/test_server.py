@@ -151,6 +151,23 @@ def test_a_connection_that_breaks_in_mid_transaction(ledger: JobService, server:
     assert (summary.successful_days, summary.requests, summary.job.successful_days) == (1, 3, 1)
 
 
+def test_calls_together_run_again_together(ledger: JobService, server: PostgresServer) -> None:
+    """The server goes between the first call and the second one: both are done again, and each counts once."""
+    job = ledger.create_job("x", rows=specs(2))
+    first, second = ledger.get_rows(job.id)
+    outages: list[Outage] = []
+
+    def start_both() -> None:
+        ledger.start_row(first.id)
+        if not outages:
+            outages.append(Outage(server, 1.0))
+        ledger.start_row(second.id)
+
+    ledger.together(start_both)
+    outages[0].over()
+    assert [(row.status, row.attempts) for row in ledger.get_rows(job.id)] == [(RowStatus.RUNNING, 1)] * 2
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_commit_whose_answer_is_lost(ledger: JobService, arrives: bool) -> None:
     """Whether it arrived is asked of the server: what was done is not done again, what was not done is."""

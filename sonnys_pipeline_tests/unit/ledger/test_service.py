@@ -18,6 +18,7 @@ from sonnys_pipeline.ledger.models import (
     JobStatus,
     RowFigures,
     RowSpec,
+    RowStatus,
     UnknownJobError,
     UnknownStoredValueError,
 )
@@ -312,3 +313,20 @@ def test_a_method_that_fails_leaves_nothing(ledger: JobService) -> None:
         interrupted()
     assert ledger.get_job(job.id) == job
     ledger.update_status(job.id, JobStatus.RUNNING, by="me")
+
+
+def test_calls_together_are_one_transaction(ledger: JobService) -> None:
+    """Both or none; afterwards each call is a transaction of its own again."""
+    job_id = ledger.create_job("a job", rows=specs(2)).id
+    (first, _) = ledger.get_rows(job_id)
+
+    def start_and_fail() -> None:
+        ledger.start_row(first.id)
+        assert ledger.get_row(first.id).status is RowStatus.RUNNING  # seen inside
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ledger.together(start_and_fail)
+    assert ledger.get_row(first.id).status is RowStatus.PENDING
+    assert ledger.together(lambda: (ledger.start_row(first.id), ledger.get_job(job_id)))[1].id == job_id
+    assert ledger.get_row(first.id).status is RowStatus.RUNNING
