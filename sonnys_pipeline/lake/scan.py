@@ -153,7 +153,7 @@ class Scan:
         try:
             yield
         except (pa.ArrowException, duckdb.Error, OSError) as error:
-            raise LakeError(f"{self.folder} cannot be read ({error}); materialize what is damaged again") from error
+            raise LakeError(f"{self.folder} cannot be read ({error}); materialize the damaged days again") from error
 
 
 def scan(

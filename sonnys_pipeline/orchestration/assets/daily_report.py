@@ -16,7 +16,7 @@ from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.report.build import Report
-from sonnys_pipeline.report.daily import ASSET, Page, has_figures, land_report, made_beside, make_report
+from sonnys_pipeline.report.daily import ASSET, Page, has_figures, inputs_digest_of, land_report, make_report
 from sonnys_pipeline.report.markdown import report_as_markdown
 from sonnys_pipeline.runtime.quoting import printable
 
@@ -48,7 +48,7 @@ class MartChanged(Outdated):
                 marts[day] = _mart_digest(lake, day)
             except LakeError as error:
                 warn(str(error))
-        return {day: digest for day, digest in marts.items() if digest and digest != made_beside(lake, day)}
+        return {day: digest for day, digest in marts.items() if digest and digest != inputs_digest_of(lake, day)}
 
 
 def report_asset(
@@ -91,7 +91,7 @@ def report_asset(
                     made_at=now,
                     account=account.name,
                 )
-                page = land_report(landed_in, report, beside=beside)
+                page = land_report(landed_in, report, inputs_digest=beside)
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day)
                 for caveat in report.caveats:
                     if caveat.severity == "error":

@@ -189,7 +189,7 @@ def test_damage_behind_an_intact_footer_is_an_error_of_the_lake(lake):
     content[4:200] = bytes(196)
     path.write_bytes(content)
 
-    with pytest.raises(LakeError, match="materialize what is damaged again"):
+    with pytest.raises(LakeError, match="materialize the damaged days again"):
         scan(lake, "transactions", DAYS).table()
 
 
