@@ -159,7 +159,7 @@ def test_what_a_file_does_not_have_is_named(lake):
         scan(lake, "transactions", DAYS, columns=["id", "nonsense"])
     with pytest.raises(LakeError, match="none of the columns location_code, site, code"):
         scan(lake, "plain", sites=["A"])
-    with pytest.raises(LakeError, match="names no site"):
+    with pytest.raises(LakeError, match="`sites` is empty"):
         scan(lake, "transactions", DAYS, sites=[])
 
 
