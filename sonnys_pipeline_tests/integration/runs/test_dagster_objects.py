@@ -159,7 +159,7 @@ def test_the_command_line_works_on_it(landed, monkeypatch: pytest.MonkeyPatch, t
     assert {day: landed.lake.stamp("transactions", day) for day in EACH} == before
     assert list((tmp_path / "state" / "locks").iterdir())
     doctor = run(main, ["doctor"])
-    assert f"{landed.lake.root} takes, gives back, lists and deletes objects" in " ".join(doctor.stdout.split())
+    assert f"{landed.lake.root}: objects can be written, read, listed and deleted" in " ".join(doctor.stdout.split())
     assert PASSWORD not in doctor.output
     offline = run(main, ["doctor", "--offline"])
     assert "skipped (--offline)" in offline.stdout
