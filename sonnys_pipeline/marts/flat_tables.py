@@ -111,17 +111,17 @@ _DISCOUNTS = """
 
 
 def line_items(transactions: Rows) -> pa.Table:
-    """`LINE_ITEMS`: one row for each item, including voided ones, in the order of the transactions; exact dollars."""
+    """One row for each item on a ticket, including voided ones; `LINE_ITEMS`, in the order of the transactions."""
     return _flat(transactions, _LINE_ITEMS, LINE_ITEMS)
 
 
 def tenders(transactions: Rows) -> pa.Table:
-    """`TENDERS`: one row for each payment, including void ones, in the order of the transactions; exact dollars."""
+    """One row for each payment of a transaction, including void ones; `TENDERS`, in the order of the transactions."""
     return _flat(transactions, _TENDERS, TENDERS)
 
 
 def discounts(transactions: Rows) -> pa.Table:
-    """`DISCOUNTS`: one row for each discount, in the order of the transactions; exact dollars."""
+    """One row for each discount on a transaction; `DISCOUNTS`, in the order of the transactions."""
     return _flat(transactions, _DISCOUNTS, DISCOUNTS)
 
 

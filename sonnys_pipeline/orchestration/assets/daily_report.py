@@ -38,7 +38,7 @@ class MartChanged(Outdated):
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return "The mart counts other rows than when the page was made, or there is no page yet"
+        return "The mart changed since this page was made, or there is no page yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """Days with the digest of their mart's inputs."""
@@ -73,10 +73,10 @@ def report_asset(
         automation_condition=follow_the_marts(follows_in, account),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
+        """The morning report: one self-contained page for phone, desktop or paper.
 
-        Cars, sales, memberships and conversion against last week, sites, hours, tenders, discounts, voids, and what a
-        reader should know before believing them.
+        Cars, sales, memberships and conversion compared with last week, sites, hours, tenders, discounts, voids, and
+        problems with the data.
         """
         try:
             landed_in = account.open_lake(lake)

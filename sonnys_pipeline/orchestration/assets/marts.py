@@ -65,8 +65,8 @@ class KpiTable:
 
 
 _STATUS = (
-    " How each definition is known is said with its column. Days are the site's own. A figure that nobody can know is "
-    "null, and the column `unknown` says why."
+    " Each column's description says how far its definition was checked. Days are in the site's local time. A figure "
+    "is null if the API did not send a field that it needs; the column `unknown` says which."
 )
 KPI_TABLES = (
     KpiTable(
@@ -93,7 +93,7 @@ KPI_TABLES = (
     KpiTable(
         Recipe("site_hour_kpis", "2", by_site_day=True),
         site_hour_kpis,
-        "Per site, business day and hour of the site's own clocks: cars per hour, and sales." + _STATUS,
+        "Per site, business day and hour (in the site's local time): cars and sales." + _STATUS,
         kpi_columns.SITE_HOUR_KPIS,
         kpi_columns.SITE_HOUR_KPIS_LINEAGE,
         ("cars", "sales"),

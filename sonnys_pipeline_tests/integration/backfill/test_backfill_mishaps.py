@@ -119,7 +119,7 @@ def test_dagsters_storage_breaking_does_not_cost_the_bill(
     assert document["success"]
     (problem,) = document["dagster"]["problems"]
     assert "file is not a database" in problem
-    assert problem.endswith("type: sonnys backfill reconcile")
+    assert problem.endswith("run: sonnys backfill reconcile")
 
 
 def test_an_empty_site_is_no_site(desk: Desk) -> None:

@@ -106,7 +106,7 @@ def test_an_env_file_beside_it_is_read_and_compared(healthy, diagnose, tmp_path,
         ("{tmp}/broken", "cannot be opened (ParserError", "dagster.yaml"),
         ("{tmp}/unknown", 'unexpected config entry "nonsense"', "dagster.yaml"),
         ("{tmp}/elsewhere", "cannot be opened", "install the package"),
-        ("{tmp}/damaged", "file is not a database", "mend the storage"),
+        ("{tmp}/damaged", "file is not a database", "fix the storage"),
     ],
 )
 def test_an_instance_that_cannot_be_opened_says_why(healthy, diagnose, tmp_path, monkeypatch, home, said, remedy):
