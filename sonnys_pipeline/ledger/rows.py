@@ -32,7 +32,8 @@ class Rows(LedgerPart):
     """The rows of jobs; `JobService` exposes these methods as its own.
 
     Methods that change a row take `owner`. If given, it must hold the job's lease in the same transaction, else
-    `LeaseLostError` is raised and nothing changes: an executor frozen for an hour cannot disturb its successor.
+    `LeaseLostError` is raised: an executor frozen for an hour cannot disturb its successor. They raise
+    `InvalidStateTransition` when the row's status does not allow the change, and `UnknownRowError`; nothing changes then.
     """
 
     @retried
@@ -90,13 +91,7 @@ class Rows(LedgerPart):
 
     @retried
     def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """Set a pending or failed row to running: one more attempt, its last error cleared.
-
-        Raises:
-            InvalidStateTransition: for any other status.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """Set a pending or failed row to running: one more attempt, its last error cleared."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -110,13 +105,7 @@ class Rows(LedgerPart):
 
     @retried
     def complete_row(self, row_id: int, figures: RowFigures, *, owner: str | None = None) -> JobRow:
-        """Set a running row to completed (JS-04); its load jobs are forgotten, their hashes kept in the row.
-
-        Raises:
-            InvalidStateTransition: when it is not running.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """Set a running row to completed (JS-04); its load jobs are forgotten, their hashes kept in the row."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -141,13 +130,7 @@ class Rows(LedgerPart):
         seconds: float = 0.0,
         owner: str | None = None,
     ) -> JobRow:
-        """Set a running row to failed; its load jobs are kept for a resume.
-
-        Raises:
-            InvalidStateTransition: when it is not running.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """Set a running row to failed; its load jobs are kept for a resume."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -160,13 +143,7 @@ class Rows(LedgerPart):
 
     @retried
     def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
-        """Skip a row deliberately; `why` becomes its message.
-
-        Raises:
-            InvalidStateTransition: when it is completed or skipped.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """Skip a row deliberately; `why` becomes its message."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {"error_code": None, "error_message": why, "completed_at": self._store.now()}
@@ -190,13 +167,7 @@ class Rows(LedgerPart):
 
     @retried
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """Set a row of any other status to pending, such as a completed one whose file is missing.
-
-        Raises:
-            InvalidStateTransition: when it is pending already.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """Set a row of any other status to pending, such as a completed one whose file is missing."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
