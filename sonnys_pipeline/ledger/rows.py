@@ -33,7 +33,7 @@ class Rows(LedgerPart):
 
     Methods that change a row take `owner`. If given, it must hold the job's lease in the same transaction, else
     `LeaseLostError` is raised: an executor frozen for an hour cannot disturb its successor. They raise
-    `InvalidStateTransition` when the row's status does not allow the change, and `UnknownRowError`; nothing changes then.
+    `InvalidStateTransition` when the row's status forbids the change, and `UnknownRowError`; nothing changes then.
     """
 
     @retried
