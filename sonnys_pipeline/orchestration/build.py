@@ -105,7 +105,6 @@ def _add_account(
     *,
     with_states: bool,
 ) -> None:
-    """The assets and checks of one account, and its automation."""
     follow = following(looked_into, partitions.timezone, account)
     computed = [
         *table_assets(partitions, follow, account),
@@ -129,7 +128,6 @@ def _add_across(
     accounts: Mapping[Account, dg.DailyPartitionsDefinition],
     looked_into: LakeResource,
 ) -> None:
-    """Definitions across all accounts."""
     across = across_assets(partitions, accounts, looked_into)
     parts.assets.extend(across)
     parts.checks.extend(across_checks())

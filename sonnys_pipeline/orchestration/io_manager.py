@@ -93,7 +93,6 @@ def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any ann
 
 
 def _names(metadata: Mapping[str, Any], key: str) -> list[str] | None:
-    """A list of names in an input's metadata; `None` if not given."""
     given = metadata.get(key)
     if given is None:
         return None

@@ -51,7 +51,6 @@ class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
         return self
 
     def _variable(self, field: str) -> str:
-        """The environment variable of a field."""
         return variable(field)
 
     def _given(self, field: str) -> Any:  # noqa: ANN401 - whatever the field takes

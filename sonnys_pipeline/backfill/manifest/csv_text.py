@@ -150,7 +150,6 @@ def split_records(text: str, delimiter: str, first_line: int = 1) -> Iterator[Cs
 
 
 def _cell_end(text: str, position: int, plain: re.Pattern[str], line: int) -> int:
-    """The end of a cell: a delimiter, a line end or the end of the text."""
     if text.startswith('"', position):
         close = text.find('"', position + 1)
         while close >= 0 and text.startswith('"', close + 1):

@@ -269,12 +269,10 @@ def _ragged(cells: int, width: int) -> str:
 
 
 def _shown(value: str) -> str:
-    """A cell for a message: quoted, on one line, shortened."""
     return repr(value if len(value) <= 40 else f"{value[:37]}...")
 
 
 def _harmless(text: str) -> str:
-    """A text on one line that no spreadsheet executes."""
     if not text.isprintable():
         text = "".join(
             letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text

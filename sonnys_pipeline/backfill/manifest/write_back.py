@@ -105,7 +105,7 @@ class WriteBack:
         except OSError as error:
             raise ManifestError(
                 f"{path} cannot be written ({error.strerror or error}); free space, or fix the permissions of it "
-                f"and its directory, then run {self._remedy}"
+                f"and its folder, then run {self._remedy}"
             ) from error
         self._standing = content
         self._not_before = self._clock() + _REST * (self._clock() - begun)
