@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Two workers. The tests of a file stay together, because they share servers. Folders run in their order: acceptance/
+# has the longest tests and begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test check format fuzz bench clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,11 +29,13 @@ demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
-test: $(INSTALLED) ## Run every test (about 25 minutes on two cores)
-	@echo "Every test, about 25 minutes on two cores; 3 minutes without the processes of acceptance/ and browser/:"
-	@echo "  $(BIN)/pytest --numprocesses 2 -m 'not acceptance and not browser'"
-	@# In the order of the folders: the longest waits, in acceptance/, begin first and overlap with everything else.
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED) ## Run the tests, except those of real outages (about ten minutes on two cores)
+	@$(PYTEST) -m "not outage" $(PYTEST_OPTIONS)
+
+outages: $(INSTALLED) ## Run the tests that wait for real outages (about four minutes)
+	@$(PYTEST) -m outage
+
+test-all: test outages ## Run every test
 
 check: $(INSTALLED) ## Lint, format and types
 	@$(BIN)/ruff check .
@@ -47,5 +52,9 @@ format: $(INSTALLED) ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+	@echo "Documentation: .site/index.html"
+
 clean: ## Remove what the commands made here; landed data and state stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

@@ -22,7 +22,13 @@ from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.scheduler import LoaderOptions
-from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import (
+    EPOCH,
+    VirtualApi,
+    VirtualBudget,
+    VirtualClock,
+    VirtualWorkerPool,
+)
 
 BLOCK_SECONDS, REQUESTS_A_BLOCK = 15.0, 20
 FEWEST_ROWS, MOST_ROWS = 700, 900
@@ -130,7 +136,7 @@ def load(chain: Chain) -> Spent:
     loader = Loader(
         api,
         VirtualBudget(clock),
-        VirtualExchange(clock, lambda: chain.latency),
+        VirtualWorkerPool(clock, lambda: chain.latency),
         LoaderOptions(proof=chain.proof, states=chain.states, in_order=True),
         clock=clock,
         now=clock.now,
@@ -155,7 +161,7 @@ def load(chain: Chain) -> Spent:
     )  # fmt: skip
 
 
-#: The chain of the promise (issue: 5 sites, 10 days), in every way in which it may have to be read.
+#: The chain of the promise (LV-01: 5 sites, 10 days), in every way in which it may have to be read.
 PROMISED = (
     Chain(proof=False, states="off"),
     Chain(states="off"),

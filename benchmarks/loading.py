@@ -30,7 +30,7 @@ from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.scheduler import LoaderOptions
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 
 BLOCK_SECONDS = 15.0
 REQUESTS_A_BLOCK = 20
@@ -126,9 +126,9 @@ def load_with_loader(case: Case, base_url: str, state: Path, keys: list[str]) ->
     pages = 0
     with settings.open_client() as client:
         loader = Loader(
-            client.unpaced(),
+            client.unthrottled(),
             client.budget,
-            ThreadExchange(32),
+            ThreadWorkerPool(32),
             LoaderOptions(settings.poll_interval, settings.job_timeout, settings.max_retries, settings.hash_lifetime),
         )
         for outcome in loader.load(DayRequest(Day.of(key)) for key in keys):

@@ -33,15 +33,20 @@ from benchmarks.scale_files import (
     weigh_process,
 )
 from sonnys_pipeline.backfill.audit import Audit
-from sonnys_pipeline.backfill.run import ExecutorOptions, JobRun, LandedDay, OnError
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
+from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import RowSpec
 from sonnys_pipeline.ledger.service import open_ledger
-from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualBudget, VirtualClock, VirtualWorkerPool
 
 ROWS_A_SITE = 800
 SITES = 500
@@ -136,7 +141,7 @@ def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, la
         return Loader(
             api,
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             LoaderOptions(),
             observer=observer,
             reader=StandInReader(),
@@ -145,10 +150,11 @@ def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, la
             jitter=random.Random(1).random,  # noqa: S311 - the same in every run
         )
 
-    def landed(day: LandedDay) -> None:
-        nonlocal pages
-        pages += len(day.loaded.job_hashes)
-        landed_at[day.loaded.day.key] = clock()
+    class Landed(RunListener):
+        def day_landed(self, day: LandedDay) -> None:
+            nonlocal pages
+            pages += len(day.loaded.job_hashes)
+            landed_at[day.loaded.day.key] = clock()
 
     with tempfile.TemporaryDirectory() as folder:
         state, lake = Path(folder) / "state", Lake(Path(folder) / "data")
@@ -157,13 +163,13 @@ def simulate(case: str, sites: int, days: int, *, newest_first: bool = False, la
             empty = _kept(ledger)
             specs = [RowSpec(key) for key in (reversed(keys) if newest_first else keys)]
             job = jobs.create_job(case, rows=specs)
-            jobs.acquire_lease(job.id, OWNER, 86_400)
+            jobs.leases.acquire(job.id, OWNER, 86_400)
             options = ExecutorOptions("UTC", state, LoaderOptions(), Source("0" * 16), OnError.CONTINUE)
             with Audit(state / "audit", "run", job.id) as audit:
-                run = JobRun(
-                    jobs, lake, make_loader, audit, options, jobs.get_rows(job.id), owner=OWNER, on_day=landed,
-                    on_progress=lambda _: None, on_row=lambda _: None, clock=clock,
-                )  # fmt: skip
+                workspace = Workspace(Settings(state_dir=state))
+                workspace.jobs, workspace.lake = jobs, lake  # type: ignore[misc] # parts of its own
+                setup = RunSetup(options, Landed(), OWNER, make_loader, clock)
+                run = JobRun(workspace, setup, jobs.get_rows(job.id), ALL_AT_ONCE, audit)
                 cpu = time.process_time()
                 stopped = run.work_off()
                 cpu = time.process_time() - cpu

@@ -21,13 +21,16 @@ from benchmarks.marts import peak_mib
 from benchmarks.parse_and_land import PageBodies
 from sonnys_pipeline.backfill.manifest.manifest import Manifest, result_of
 from sonnys_pipeline.backfill.manifest.write_back import WriteBack
-from sonnys_pipeline.backfill.plan import Scope
+from sonnys_pipeline.backfill.options import ExecutorOptions
 from sonnys_pipeline.backfill.preview import Request, days_between, preview
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day, last_complete_day
 from sonnys_pipeline.client import RequestBudget, RequestRate, Site, SonnysClient
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
 from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.pages.page import PageRows
+from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
 from sonnys_pipeline.lake.transactions import ASSET
@@ -203,14 +206,17 @@ def plan_days(case: str, sites: int, days: int, *, a_row_a_site: bool) -> Planne
             csv.write_text("date,site\n" + "".join(lines))
             manifest = Manifest.read(csv)
             request = Request(manifest.requests, manifest=manifest)
-        scope = Scope(_ACCOUNT, "http://127.0.0.1", "", "UTC", str(lake.root))
+        options = ExecutorOptions("UTC", root / "state", LoaderOptions(), Source(_ACCOUNT))
         ledger = root / "ledger.sqlite"
         with open_ledger(f"sqlite:///{ledger}") as jobs:
-            job, plan = preview(request, scope, jobs, _client(), lake, command="", now=now)
+            workspace = Workspace(Settings(state_dir=root / "state"))
+            workspace.jobs, workspace.client, workspace.lake = jobs, _client(), lake  # type: ignore[misc] # parts of its own
+            workspace.options = options  # type: ignore[misc] # the same
+            job, plan = preview(request, workspace, command="", now=now)
             assert job is not None
-            assert len(request.rows) == job.total_rows
+            assert len(request.rows) == job.total_days
             previewed = time.perf_counter()
-            jobs.approve_plan(job.id, plan.fingerprint, by="the benchmark")
+            jobs.plans.approve(job.id, plan.fingerprint, by="the benchmark")
             approved = time.perf_counter()
             written = 0.0
             if request.manifest is not None:
@@ -221,7 +227,7 @@ def plan_days(case: str, sites: int, days: int, *, a_row_a_site: bool) -> Planne
                 written = time.perf_counter() - begun
         size = sum(path.stat().st_size for path in root.glob("ledger.sqlite*")) / 2**20
         return PlannerFigures(
-            case, job.total_rows, previewed - started, approved - previewed, written, size, peak_mib(), imports
+            case, job.total_days, previewed - started, approved - previewed, written, size, peak_mib(), imports
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,19 +189,3 @@ def requests_of_job(folder: Path, job_id: str) -> int:
             if needle in first:  # a file is one run's, and a run is one job's
                 sent += 1 + sum(line.endswith(b"\n") for line in lines)
     return sent
-
-
-def read_attempts(path: Path) -> Iterator[dict[str, Any]]:
-    """The attempts of a run; a torn last line, which a crash may leave, is passed over.
-
-    Raises:
-        ValueError: for a line that is no JSON before the last one: that is damage, not a crash.
-    """
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            if line:
-                yield json.loads(line)
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise ValueError(f"{path}, line {number}: not JSON") from None

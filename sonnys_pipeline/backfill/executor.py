@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,25 +19,22 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
 from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
-from sonnys_pipeline.backfill.plan import Plan, Scope, differences, refuse_unapproved
-from sonnys_pipeline.backfill.progress import Progress
+from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
+from sonnys_pipeline.backfill.plan import Plan, refuse_unapproved
 from sonnys_pipeline.backfill.recovery import is_gone
-from sonnys_pipeline.backfill.run import ExecutorOptions, JobRun, LandedDay, OnError
-from sonnys_pipeline.client import SonnysClient
-from sonnys_pipeline.client.site_codes import is_in
+from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.fetch import PageReader
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.transactions import is_landed
-from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, account_sites, knows
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
-from sonnys_pipeline.ledger.models import JobMode, JobRow, JobStatus, RowStatus
-from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
@@ -46,6 +43,26 @@ logger = logging.getLogger(__name__)
 _THREADS = 32
 #: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
 _HEARTBEAT = 3.0
+
+
+#: Jobs that may be gone on with. One that has ended well, or was cancelled, may not: whoever runs its days again wants
+#: them read again.
+UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
+
+
+@dataclass(frozen=True)
+class JobIdentity:
+    """Which job days belong to, where no person has made it.
+
+    Attributes:
+        names: its own name, then those of the jobs that it goes on with, the newest first.
+        command: what asked for the days.
+        description: what they are.
+    """
+
+    names: Sequence[str]
+    command: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,38 +99,27 @@ class BatchExecutor:
 
     def __init__(
         self,
-        jobs: JobService,
-        client: SonnysClient,
-        lake: Lake,
-        options: ExecutorOptions,
+        workspace: Workspace,
+        options: ExecutorOptions | None = None,
         *,
-        on_day: Callable[[LandedDay], None] = lambda _: None,
-        on_progress: Callable[[Progress], None] = lambda _: None,
-        on_row: Callable[[JobRow], None] = lambda _: None,
+        listener: RunListener | None = None,
         session: SessionModeManager | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Bind to a ledger, an API and a lake.
+        """Bind to an account.
 
         Args:
-            jobs: the ledger.
-            client: its connections and its budget are used; the loader keeps its own pace.
-            lake: where days are landed.
-            options: how a run behaves.
-            on_day: called after each landed day, in this thread.
-            on_progress: told where the run stands.
-            on_row: called with each row that is completed or has failed, as the ledger has it then, in this thread.
+            workspace: its ledger, client and lake; the loader keeps its own pace on the client's budget.
+            options: how a run behaves; left out, as the settings say.
+            listener: hears of each run.
             session: decides whether approval is demanded, and is locked while a job executes; left out, the job's own
                 mode decides.
             clock: monotonic seconds.
         """
-        self._jobs = jobs
-        self._client = client
-        self._lake = lake
-        self._options = options
-        self._on_day = on_day
-        self._on_progress = on_progress
-        self._on_row = on_row
+        self._workspace = workspace
+        self._jobs = workspace.jobs
+        self._options = options or workspace.options
+        self._listener = listener or RunListener()
         self._session = session
         self._clock = clock
         self._run: JobRun | None = None
@@ -124,7 +130,7 @@ class BatchExecutor:
         """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
         self._stop_reason = self._stop_reason or reason
         self._jobs.hurry()
-        self._lake.hurry()
+        self._workspace.lake.hurry()
         if self._run is not None:
             self._run.stop(self._stop_reason)
 
@@ -140,7 +146,8 @@ class BatchExecutor:
         job, now = self._jobs.get_job(job_id), datetime.now(UTC)
         if job.is_leased(now) and not is_gone(job.lease_owner or ""):
             raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
-        self._refuse_unapproved(job_id, (self._session or SessionModeManager(job.mode)).mode)
+        mode = (self._session or SessionModeManager(job.mode)).mode
+        self._refuse_unapproved(job, self._jobs.plans.get(job_id), mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
         """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
@@ -156,26 +163,15 @@ class BatchExecutor:
             UnknownJobError: there is no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        with self._lease(job_id), self._locked_mode(job_id) as mode:
-            self._refuse_unapproved(job_id, mode)
-            sites = self._sites()
-            rows = self._take_up(job_id)
+        with self._lease(job_id) as (job, record), self._locked_mode(job) as mode:
+            self._refuse_unapproved(job, record, mode)
+            sites = self._workspace.sites()
+            self._listener.job_began(job)
+            rows = self._take_up(job)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
-                run = JobRun(
-                    self._jobs,
-                    self._lake,
-                    self._make_loader,
-                    audit,
-                    self._options,
-                    rows,
-                    owner=self.owner,
-                    on_day=self._on_day,
-                    on_progress=self._on_progress,
-                    on_row=self._on_row,
-                    clock=self._clock,
-                    sites=sites,
-                )
+                setup = RunSetup(self._options, self._listener, self.owner, self._make_loader, self._clock)
+                run = JobRun(self._workspace, setup, rows, sites, audit)
                 self._run = run
                 if self._stop_reason:  # asked for before there was anything to stop
                     run.stop(self._stop_reason)
@@ -188,32 +184,55 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
-            source = self._options.source
             if result.successful and self._options.lands_sites:
-                ensure_sites(
-                    self._lake, self._jobs, self._client, source.api_id_digest, is_narrowed=bool(source.site_code)
-                )  # fmt: skip
+                ensure_sites(self._workspace.lake, self._jobs, self._workspace.client, self._options.source)
             self._remove_expired_archives()
             return result
 
-    def _sites(self) -> AccountSites:
-        """The sites whose rows make a day; one request, unless they were listed within the hour."""
-        return sites_for(self._jobs, self._client, self._options)
+    def load(self, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
+        """Land days as a job: a new one, or the unfinished one of the same days that this goes on with.
 
-    def _locked_mode(self, job_id: str) -> AbstractContextManager[JobMode]:
-        """The mode that decides; asked for under the lease, since when a job's own mode cannot change any more."""
-        return (self._session or SessionModeManager(self._jobs.get_job(job_id).mode)).locked()
+        Args:
+            days: partition keys, in the order in which they are read.
+            identity: names the job, and those that it goes on with.
 
-    def _refuse_unapproved(self, job_id: str, mode: JobMode) -> None:
+        Returns:
+            How it ended, as `execute` says.
+
+        Raises:
+            JobLeasedError: another executor runs it.
+            BaseException: as `execute`.
+        """
+        return self.execute(self._jobs.together(lambda: self._job_of(days, identity)).id)
+
+    def _job_of(self, days: Sequence[str], identity: JobIdentity) -> Job:
+        known = next((job for name in identity.names if (job := self._jobs.find_job(name)) is not None), None)
+        if known is not None and known.status in UNFINISHED and self._has_days(known, days):
+            return known
+        return self._jobs.create_job(
+            identity.names[0],
+            original_command=identity.command,
+            description=identity.description,
+            mode=JobMode.AUTO,
+            rows=[RowSpec(day) for day in days],
+        )
+
+    def _has_days(self, job: Job, days: Sequence[str]) -> bool:
+        return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
+
+    def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
+        """The mode that decides; under its lease a job's own mode cannot change."""
+        return (self._session or SessionModeManager(job.mode)).locked()
+
+    def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:
         """Compare the job with its plan, and its plan with the present.
 
         Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
         """
-        record = self._jobs.get_plan(job_id)
         changed: list[str] = []
         if record is not None:
-            changed = changes(Plan.read(record), self._client, self._lake, self._options, self._jobs, job_id)
-        refuse_unapproved(self._jobs.get_job(job_id), record, mode, changed)
+            changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job.id))
+        refuse_unapproved(job, record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
         """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
@@ -222,59 +241,66 @@ class BatchExecutor:
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
         """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
-        account, seconds = (
-            self._options.source.api_id_digest,
-            self._jobs.recall(self._options.source.api_id_digest, JOB_SECONDS),
-        )
+        client, digest = self._workspace.client, self._options.source.api_id_digest
+        known = self._jobs.knowledge.recall_all(digest)
         return Loader(
-            self._client.unpaced(),
-            self._client.budget,
-            ThreadExchange(_THREADS),
+            client.unthrottled(),
+            client.budget,
+            ThreadWorkerPool(_THREADS),
             replace(
                 self._options.loader,
                 # A run that fails fast ends as if its days had been read one after the other (BX-05).
                 in_order=self._options.on_error is OnError.FAIL_FAST,
-                lists_need_site=knows(self._jobs, account, LISTS_NEED_SITE),
-                job_seconds=seconds.content if seconds else None,
+                lists_need_site=LISTS_NEED_SITE in known and known[LISTS_NEED_SITE].content is True,
+                job_seconds=known[JOB_SECONDS].content if JOB_SECONDS in known else None,
             ),
             observer=observer,
             reader=PageReader(self._options.privacy, self._options.keeps_pages),
             clock=self._clock,
         )
 
-    def _take_up(self, job_id: str) -> list[JobRow]:
+    def _take_up(self, job: Job) -> list[JobRow]:
         """Bring the job to `running` and its unfinished rows to pending; those rows."""
         # Before anything is changed: a store that stays away is no reason to read a day again.
-        completed = [row for row in self._jobs.get_rows(job_id) if row.status is RowStatus.COMPLETED]
+        completed = [row for row in self._jobs.get_rows(job.id) if row.status is RowStatus.COMPLETED]
         lost = [row for row in completed if not self._is_landed(row)]
-        if self._jobs.get_job(job_id).status is JobStatus.RUNNING:
-            # It says running, but its lease was free: the executor that had it is gone.
-            self._jobs.update_status(
-                job_id, JobStatus.PAUSED, by=self.owner, why="its executor is gone", owner=self.owner
-            )
-        self._jobs.update_status(job_id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
-        self._jobs.reopen_rows(job_id, failed=True, running=True, owner=self.owner)
         for row in lost:
             logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
-            self._jobs.reopen_row(row.id, owner=self.owner)
-        return self._jobs.get_pending_rows(job_id)
+
+        def begin() -> list[JobRow]:
+            if job.status is JobStatus.RUNNING:
+                # It says running, but its lease was free: the executor that had it is gone.
+                why = "its executor is gone"
+                self._jobs.update_status(job.id, JobStatus.PAUSED, by=self.owner, why=why, owner=self.owner)
+            self._jobs.update_status(job.id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
+            self._jobs.reopen_rows(job.id, failed=True, running=True, owner=self.owner)
+            for row in lost:
+                self._jobs.reopen_row(row.id, owner=self.owner)
+            return self._jobs.get_pending_rows(job.id)
+
+        return self._jobs.together(begin)
 
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
-            return bool(landed_metadata(self._lake, row.day))
-        return is_landed(self._lake, row.day, row.site)
+            return bool(landed_metadata(self._workspace.lake, row.day))
+        return is_landed(self._workspace.lake, row.day, row.site)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
-        try:
+
+        def give_back() -> list[JobRow]:
             if failures:
                 message = f"{failures[0].day}: {failures[0].message}"
                 self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
             self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
+            return self._jobs.get_pending_rows(job_id)
+
+        pending: list[JobRow] | None = None
+        try:
+            pending = self._jobs.together(give_back)
             if status is None:
-                unfinished = bool(self._jobs.get_pending_rows(job_id))
-                status = JobStatus.FAILED if failures else JobStatus.PAUSED if unfinished else JobStatus.COMPLETED
+                status = JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:
             # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
@@ -289,7 +315,7 @@ class BatchExecutor:
             processed=measures.days,
             successful=measures.succeeded,
             failed=measures.failed,
-            pending=len(self._jobs.get_pending_rows(job_id)),
+            pending=len(self._jobs.get_pending_rows(job_id) if pending is None else pending),
             stopped=reason,
             failures=failures,
             measures=measures,
@@ -299,23 +325,27 @@ class BatchExecutor:
         """What `SONNYS_ARCHIVE_DAYS` says is old enough."""
         if self._options.archive_days is not None:
             today = datetime.now(ZoneInfo(self._options.timezone)).date()
-            remove_expired(self._lake, self._options.archive_days, today)
+            remove_expired(self._workspace.lake, self._options.archive_days, today)
 
     @contextmanager
-    def _lease(self, job_id: str) -> Iterator[None]:
-        """Hold the job's lease, renewed by a heartbeat, while inside."""
+    def _lease(self, job_id: str) -> Iterator[tuple[Job, PlanRecord | None]]:
+        """Hold the job's lease, renewed by a heartbeat, while inside; the job and its plan as they are under it."""
         seconds = self._options.lease_seconds
-        holder = self._jobs.get_job(job_id).lease_owner
-        if holder is not None and is_gone(holder):
-            # Killed on this machine: nobody has to wait until its lease runs out.
-            self._jobs.release_lease(job_id, holder)
-        self._jobs.acquire_lease(job_id, self.owner, seconds)
+
+        def acquire() -> tuple[Job, PlanRecord | None]:
+            holder = self._jobs.get_job(job_id).lease_owner
+            if holder is not None and is_gone(holder):
+                # Killed on this machine: nobody has to wait until its lease runs out.
+                self._jobs.leases.release(job_id, holder)
+            return self._jobs.leases.acquire(job_id, self.owner, seconds), self._jobs.plans.get(job_id)
+
+        held = self._jobs.together(acquire)
         done = threading.Event()
 
         def beat() -> None:
             while not done.wait(min(seconds / 3, _HEARTBEAT)):
                 try:
-                    self._jobs.renew_lease(job_id, self.owner, seconds)
+                    self._jobs.leases.renew(job_id, self.owner, seconds)
                     if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
                         self.stop("the job was cancelled")
                 except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
@@ -326,58 +356,8 @@ class BatchExecutor:
         heartbeat = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
         heartbeat.start()
         try:
-            yield
+            yield held
         finally:
             done.set()
             heartbeat.join()
-            self._jobs.release_lease(job_id, self.owner)
-
-
-def changes(
-    plan: Plan, client: SonnysClient, lake: Lake, options: ExecutorOptions, jobs: JobService, job_id: str
-) -> list[str]:  # fmt: skip
-    """What would run now that was not planned, in sentences (BX-03).
-
-    The sites are asked for last, since that may cost a request, and of another account another one's list would come. A
-    site that is new since the plan is read, too, and named in the log.
-    """
-    rows = jobs.get_rows(job_id)
-    as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
-    if changed := differences(plan, scope_of(client, lake, options, as_planned), rows):
-        return changed
-    sites = sites_for(jobs, client, options)
-    if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
-        logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
-    return differences(plan, scope_of(client, lake, options, sites), rows)
-
-
-def sites_for(
-    jobs: JobService, client: SonnysClient, options: ExecutorOptions, *, as_kept: bool = False
-) -> AccountSites:  # fmt: skip
-    """The sites that a configuration reads; see `account_sites`."""
-    return account_sites(
-        jobs,
-        client,
-        options.source.api_id_digest,
-        load_by=options.load_by,
-        site_code=options.source.site_code,
-        as_kept=as_kept,
-    )
-
-
-def scope_of(client: SonnysClient, lake: Lake, options: ExecutorOptions, sites: AccountSites = ALL_AT_ONCE) -> Scope:
-    """What a configuration reads from and lands in, for plans."""
-    source, privacy, loader = options.source, options.privacy, options.loader
-    pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
-    return Scope(
-        source.api_id_digest,
-        client.base_url,
-        source.site_code,
-        options.timezone,
-        str(lake.root),
-        pii,
-        options.load_by.value,
-        sites.codes,
-        loader.proof,
-        loader.states,
-    )
+            self._jobs.leases.release(job_id, self.owner)

@@ -25,6 +25,7 @@ from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.ledger.errors import NotApprovedError, PlanDriftError, PlanError
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, PlanRecord, RowSpec
+from sonnys_pipeline.runtime.text import first_few
 
 #: Rows that a preview asks the API about, one cheap request each (BX-02).
 SAMPLE_ROWS = 20
@@ -336,8 +337,7 @@ def _changed_days(where: str, planned: set[tuple[str, str | None]], present: set
 
 def _named(days: Collection[tuple[str, str | None]]) -> str:
     names = sorted(f"{day} of site {site}" if site else day for day, site in days)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
+    return first_few(names, _NAMED)
 
 
 def refuse_unapproved(job: Job, record: PlanRecord | None, mode: JobMode, changed: Sequence[str]) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.backfill.manifest.manifest import Manifest
-from sonnys_pipeline.backfill.plan import Plan, Scope, make_plan
+from sonnys_pipeline.backfill.plan import Plan, make_plan
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_day
-from sonnys_pipeline.client import AuthError, SonnysClient, ValidationError
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.client import AuthError, ValidationError
 from sonnys_pipeline.lake.transactions import LandedRows
 from sonnys_pipeline.landing.account_sites import SpanCounter
 from sonnys_pipeline.landing.transactions import Source, refuse_other_source
@@ -56,15 +56,7 @@ def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]
 
 
 def preview(
-    request: Request,
-    scope: Scope,
-    jobs: JobService,
-    client: SonnysClient,
-    lake: Lake,
-    *,
-    command: str,
-    sites: Callable[[], Sequence[str]] = tuple,
-    now: datetime | None = None,
+    request: Request, workspace: Workspace, *, command: str, now: datetime | None = None
 ) -> tuple[Job | None, Plan]:
     """Size and estimate what is asked for, and make a pending job of it, which demands approval.
 
@@ -72,13 +64,8 @@ def preview(
 
     Args:
         request: what is asked for.
-        scope: from where, to where; see `executor.scope_of`.
-        jobs: the ledger.
-        client: asked about 20 rows at most, one request each.
-        lake: looked at for what is landed.
+        workspace: the account; its API is asked about 20 rows at most, one request each.
         command: what was typed.
-        sites: codes of the sites that load jobs name; asked for when the days are known to be right, since it may cost
-            a request.
         now: aware instant; left out, the present one.
 
     Returns:
@@ -91,7 +78,7 @@ def preview(
         SonnysError: when the API refuses, or cannot be asked.
         LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
     """
-    now = now or datetime.now(UTC)
+    now, scope, lake = now or datetime.now(UTC), workspace.scope(), workspace.lake
     last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
     future = [spec.day for spec in request.rows if date.fromisoformat(spec.day) > last]
     if future:
@@ -103,8 +90,9 @@ def preview(
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
 
-    scope = replace(scope, sites=tuple(sites()))
-    counter = SpanCounter(jobs, client, scope.account, scope.sites)
+    # Asked for when the days are known to be right, since it may cost a request.
+    scope = workspace.scope(workspace.sites())
+    counter = SpanCounter(workspace.jobs, workspace.client, scope.account, scope.sites)
 
     def size(spec: RowSpec) -> int:
         day = Day.of(spec.day, scope.timezone)
@@ -124,7 +112,7 @@ def preview(
     plan = make_plan(
         request.rows,
         scope,
-        client.budget.rate,
+        workspace.client.budget.rate,
         size=size,
         landed_rows=lambda spec: landed.of(spec.day, spec.site),
         first_kept=first_kept,
@@ -135,7 +123,7 @@ def preview(
         return None, plan
     left_out = set(plan.left_out)
     specs = [spec for spec in request.rows if spec not in left_out]
-    return _pending_job(jobs, plan, specs, command, first_kept), plan
+    return _pending_job(workspace.jobs, plan, specs, command, first_kept), plan
 
 
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
@@ -148,7 +136,7 @@ def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command
     try:
         if plan.too_old:
             jobs.skip_rows_before(job.id, first_kept, f"older than the API keeps (from {first_kept} on)")
-        jobs.save_plan(job.id, fingerprint=plan.fingerprint, content=plan.content)
+        jobs.plans.save(job.id, fingerprint=plan.fingerprint, content=plan.content)
         return jobs.get_job(job.id)
     except BaseException:  # an interrupt too: without its plan nobody could approve it
         jobs.delete_job(job.id)

@@ -35,7 +35,7 @@ def check_interrupted_jobs(job_service: JobService) -> list[Job] | None:
     Gone is an executor whose lease ran out, and at once one that was a process of this machine and runs no more.
     """
     running = job_service.list_jobs(JobStatus.RUNNING, limit=_ALL)
-    free = {job.id for job in job_service.interrupted_jobs()}
+    free = {job.id for job in job_service.leases.interrupted_jobs()}
     found = [job for job in reversed(running) if job.id in free or is_gone(job.lease_owner or "")]
     return found or None
 
@@ -63,9 +63,9 @@ def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_servic
         alive = ", and its executor is alive" if job.status is JobStatus.RUNNING else ""
         raise NotInterruptedError(f"job {job_id} is {job.status}{alive}: there is nothing to recover")
     if job.lease_owner is not None:
-        job_service.release_lease(job_id, job.lease_owner)
+        job_service.leases.release(job_id, job.lease_owner)
     us = f"{this_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
-    job_service.acquire_lease(job_id, us, _LEASE_SECONDS)
+    job_service.leases.acquire(job_id, us, _LEASE_SECONDS)
     try:
         again = choice is RecoveryChoice.RESTART
         job_service.reopen_rows(job_id, failed=again, running=True, completed=again, owner=us)
@@ -73,7 +73,7 @@ def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_servic
         why = f"its executor is gone; {choice} was chosen"
         return job_service.update_status(job_id, ends, by=us, why=why, owner=us)
     finally:
-        job_service.release_lease(job_id, us)
+        job_service.leases.release(job_id, us)
 
 
 def is_gone(owner: str) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
 
 from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
-from sonnys_pipeline.backfill.progress import LOG_INTERVAL, Progress, ProgressReport
-from sonnys_pipeline.calendar.windows import Day, Window
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
+from sonnys_pipeline.backfill.progress import ProgressReport
+from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.extract.events import (
     JOB_SECONDS,
@@ -24,19 +25,17 @@ from sonnys_pipeline.extract.events import (
 )
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
-from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.extract.protocols import DayRequest, LiveJob
-from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.extract.state import PageJob
-from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
-from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, keep_sites, sites_of
+from sonnys_pipeline.landing.account_sites import AccountSites, keep_sites, sites_of
 from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
-from sonnys_pipeline.landing.transactions import Source, land_day
+from sonnys_pipeline.landing.transactions import land_day
 from sonnys_pipeline.ledger.errors import LedgerError
-from sonnys_pipeline.ledger.models import JobRow
-from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.ledger.load_jobs import LoadJobRecord
+from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 logger = logging.getLogger(__name__)
 
@@ -45,104 +44,46 @@ _DAYS_SAMPLE = 10
 _FAILED_SHARE = 0.5
 
 
-class OnError(StrEnum):
-    """What a failing day does to the run."""
-
-    FAIL_FAST = "fail-fast"  # it ends the run; days that are landed stay landed
-    CONTINUE = "continue"  # the others go on, until most of them fail, too
-
-
 @dataclass(frozen=True)
-class ExecutorOptions:
-    """How a run behaves.
+class RunSetup:
+    """What all runs of an executor have in common.
 
     Attributes:
-        timezone: zone of the days.
-        state_dir: where audit and quarantine are kept.
-        loader: durations and bounds of the loader.
-        source: whose rows are asked for; kept in each file.
-        on_error: what a failing day does.
-        lease_seconds: how long an executor that says nothing counts as alive.
-        progress_seconds: how long nothing may be told of where the run stands.
-        privacy: what is kept of personal data.
-        keeps_pages: whether the pages of each day go into its archive.
-        archive_days: how many days back archives are kept; `None` for ever.
-        load_by: whether load jobs name a site.
-        lands_sites: whether the list of sites is landed, too, where it is missing or old.
-        states_only: read what `version-2` knows of landed rows, and not the rows.
+        options: how a run behaves.
+        listener: who hears of it.
+        owner: holds the job's lease.
+        make_loader: makes the loader that a run observes.
+        clock: monotonic seconds.
     """
 
-    timezone: str
-    state_dir: Path
-    loader: LoaderOptions
-    source: Source
-    on_error: OnError = OnError.FAIL_FAST
-    lease_seconds: float = 30.0
-    progress_seconds: float = LOG_INTERVAL
-    privacy: Privacy = field(default_factory=Privacy)
-    keeps_pages: bool = False
-    archive_days: int | None = None
-    load_by: LoadBy = LoadBy.ALL
-    lands_sites: bool = False
-    states_only: bool = False
-
-
-@dataclass(frozen=True)
-class LandedDay:
-    """A day that has just been landed.
-
-    Attributes:
-        loaded: what was loaded.
-        file: the file that it became; of a run that reads states only, their file.
-        states: the file of its states; `None` where they were not read.
-        budget_wait: seconds that the run has waited for its budget since the day before it was landed.
-    """
-
-    loaded: LoadedDay
-    file: LandedFile
-    budget_wait: float
-    states: LandedFile | None = None
+    options: ExecutorOptions
+    listener: RunListener
+    owner: str
+    make_loader: Callable[[LoadObserver], Loader]
+    clock: Callable[[], float]
 
 
 class JobRun(LoadObserver):
     """One execution of a job: the loader's outcomes into lake, ledger and audit."""
 
     def __init__(
-        self,
-        jobs: JobService,
-        lake: Lake,
-        loader: Callable[[LoadObserver], Loader],
-        audit: Audit,
-        options: ExecutorOptions,
-        rows: Sequence[JobRow],
-        *,
-        owner: str,
-        on_day: Callable[[LandedDay], None],
-        on_progress: Callable[[Progress], None],
-        on_row: Callable[[JobRow], None],
-        clock: Callable[[], float],
-        sites: AccountSites = ALL_AT_ONCE,
+        self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], sites: AccountSites, audit: Audit
     ) -> None:
-        """Prepare; nothing is sent yet.
-
-        `loader` makes the loader that this run observes; `sites` are read for each day; `owner` holds the lease.
-        """
+        """Prepare; nothing is sent yet. `sites` are read for each day."""
         self.audit = audit
         self.started_at = datetime.now(UTC)
-        self.report = ProgressReport(len(rows), on_progress, clock, options.progress_seconds)
-        self._jobs = jobs
-        self._lake = lake
-        self._options = options
+        self.report = ProgressReport(len(rows), setup.listener.progressed, setup.clock, setup.options.progress_seconds)
+        self._jobs, self._lake = workspace.jobs, workspace.lake
+        self._options = setup.options
         self._rows = {(row.day, row.site): row for row in rows}
         self._sites = sites
-        self._owner = owner
-        self._on_day = on_day
-        self._on_row = on_row
-        self._clock = clock
-        self._started = clock()
+        self._owner = setup.owner
+        self._listener = setup.listener
+        self._clock = setup.clock
+        self._started = setup.clock()
         self._stop_reason = ""
         self._budget_wait = 0.0
-        self._loader = loader(self)
+        self._loader = setup.make_loader(self)
 
     def stop(self, reason: str) -> None:
         """End soon, with what is landed; safe to call from a signal handler or another thread."""
@@ -177,7 +118,7 @@ class JobRun(LoadObserver):
         seconds = self._loader.job_seconds
         if seconds is not None:
             with suppress(LedgerError):
-                self._jobs.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
+                self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures of this run so far."""
@@ -190,11 +131,13 @@ class JobRun(LoadObserver):
 
     def submitting(self, job: PageJob) -> None:
         """Write the intent, before anything is sent."""
-        self._jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
+        self._jobs.load_jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
 
     def submitted(self, job: PageJob) -> None:
         """Write the hash, before anything else is sent."""
-        self._jobs.note_submitted(self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site)
+        self._jobs.load_jobs.note_submitted(
+            self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site
+        )
 
     def attempted(self, attempt: Attempt) -> None:
         """A line of the audit, and of the progress when it is time for one."""
@@ -204,7 +147,7 @@ class JobRun(LoadObserver):
     def learned(self, name: str, value: object) -> None:
         """Remember it, and say it once."""
         logger.warning("learned of this API: %s is %s; remembered for the next runs", name, value)
-        self._jobs.remember(self._options.source.api_id_digest, name, value)
+        self._jobs.knowledge.remember(self._options.source.api_id_digest, name, value)
 
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
         """Days that are begun from now on are read for the new sites, too."""
@@ -216,27 +159,26 @@ class JobRun(LoadObserver):
         """Days in order, each with the load jobs that a run before this one left alive."""
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)
         for row in self._rows.values():
-            self._jobs.start_row(row.id, owner=self._owner)
+            known = self._jobs.together(lambda row=row: self._begin(row, lifetime))  # type: ignore[misc] # bound now
             now = datetime.now(UTC)
             live = [
-                LiveJob(
-                    Window(known.window_start, known.window_end),
-                    known.page,
-                    known.job_hash,
-                    (now - known.submitting_at).total_seconds(),
-                    known.site,
-                )
-                for known in self._jobs.live_load_jobs(row.id, younger_than=lifetime)
-                if known.job_hash
+                LiveJob(one.window, one.page, one.job_hash, one.age(now).total_seconds(), one.site)
+                for one in known
+                if one.job_hash
             ]
             sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
             day = Day.of(row.day, self._options.timezone)
             yield DayRequest(day, row.site, live, sites, not self._options.states_only)
 
+    def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
+        """Start a row; the load jobs that an attempt before this one has left."""
+        self._jobs.start_row(row.id, owner=self._owner)
+        return self._jobs.load_jobs.live(row.id, younger_than=lifetime)
+
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]
         # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
-        self._jobs.renew_lease(row.job_id, self._owner, self._options.lease_seconds)
+        self._jobs.leases.renew(row.job_id, self._owner, self._options.lease_seconds)
         try:
             file, states = self._land(loaded)
         except LakeError as error:
@@ -244,15 +186,8 @@ class JobRun(LoadObserver):
             # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
         rows = loaded.table.num_rows  # of one site's row these; its file may hold other sites, too
-        completed = self._jobs.complete_row(
-            row.id,
-            job_hashes=loaded.job_hashes,
-            path=str(file.path),
-            rows=rows,
-            requests=loaded.requests,
-            seconds=loaded.seconds,
-            owner=self._owner,
-        )
+        figures = RowFigures(loaded.job_hashes, str(file.path), rows, loaded.requests, loaded.seconds)
+        completed = self._jobs.complete_row(row.id, figures, owner=self._owner)
         pages = len(loaded.job_hashes)
         self.audit.day_ended(
             DayOutcome(
@@ -263,8 +198,8 @@ class JobRun(LoadObserver):
         if loaded.states_note:
             logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
         waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
-        self._on_day(LandedDay(loaded, file, waited, states))
-        self._on_row(completed)
+        self._listener.day_landed(LandedDay(loaded, file, waited, states))
+        self._listener.row_ended(completed)
         self.report.day_ended(rows=rows, pages=pages, failed=False)
         return ""
 
@@ -302,12 +237,12 @@ class JobRun(LoadObserver):
                 row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
             )
         )
-        self._on_row(bad_row)
+        self._listener.row_ended(bad_row)
         self.report.day_ended(rows=0, pages=0, failed=True)
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
             # It refuses load jobs that name no site, today's and every other day's.
-            self._jobs.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
+            self._jobs.knowledge.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
             return f"{row.day}: this key needs each load job to name a site; set SONNYS_LOAD_BY=site"
         if isinstance(error, AuthError):
             return f"{row.day}: the API refuses the credentials; every other day would fail, too"

@@ -1,116 +1,191 @@
-"""Settings → ledger, lake and executor: the one place that puts the batch layer together, for both of its doors."""
+"""One account, opened once: its settings and, when somebody asks, its lake, ledger and client."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
+from typing import Any, Self
 
-from sonnys_pipeline.backfill.approval import SessionModeManager
-from sonnys_pipeline.backfill.executor import BatchExecutor
-from sonnys_pipeline.backfill.progress import LOG_INTERVAL, Progress
-from sonnys_pipeline.backfill.run import ExecutorOptions, LandedDay, OnError
+from sonnys_pipeline.backfill.options import ExecutorOptions
+from sonnys_pipeline.backfill.plan import Plan, Scope, differences
 from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
+from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
-from sonnys_pipeline.landing.account_sites import LoadBy
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
 from sonnys_pipeline.landing.transactions import Source
-from sonnys_pipeline.ledger.lake_locks import PostgresLocks, is_server
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.runtime.closing import Closing
+from sonnys_pipeline.runtime.postgres import is_postgres
+
+logger = logging.getLogger(__name__)
 
 
-def open_job_service(settings: Settings) -> JobService:
-    """The ledger that the settings name; close it, or use it as a context manager.
+class Workspace(Closing):
+    """What every door asks: the asset, a check, a sensor, a verb of the command line, the report.
 
-    Raises:
-        SettingsError: for a URL of a kind that is no ledger.
-        LedgerUnavailableError: when the store cannot be reached or written.
+    Each part is opened when it is first asked for, and closed with the workspace; use it as a context manager where the
+    ledger or the client is asked for.
+
+    Attributes:
+        settings: of the account.
     """
-    account = settings.account_name
-    if settings.ledger_url is None:
-        return open_ledger(f"sqlite:///{settings.prepared_state_dir() / 'ledger.sqlite'}", account=account)
-    try:
-        return open_ledger(settings.ledger_url.get_secret_value(), account=account)
-    except ValueError as wrong:
-        raise SettingsError(str(wrong), ["ledger_url"]) from None
 
+    def __init__(self, settings: Settings) -> None:
+        """Open nothing yet."""
+        self.settings = settings
+        self._opened = ExitStack()
 
-def open_lake(settings: Settings) -> Lake:
-    """The lake that the settings name; nothing is asked of it yet.
+    @classmethod
+    def of(cls, account: str | None = None, **given: Any) -> Self:  # noqa: ANN401 - whatever settings take
+        """The workspace of an account, by the environment; what is given takes the environment's place.
 
-    A folder keeps its writers apart by itself. Those of an object store are kept apart where the jobs are remembered:
-    by a PostgreSQL ledger for all machines, else by files in the state folder, for this machine.
+        Raises:
+            SettingsError: naming what cannot be used.
+        """
+        return cls(Settings.load(account, **given))
 
-    Raises:
-        SettingsError: for a ledger URL of a kind that is no ledger.
-        LakeError: for a store whose driver is not installed.
-    """
-    return Lake(settings.data_url, locks=_locks(settings) if is_url(settings.data_url) else None)
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake; nothing is asked of it yet.
 
+        A folder keeps its writers apart by itself. Those of an object store are kept apart where the jobs are kept: by
+        a PostgreSQL ledger for all machines, else by files in the state folder, for this machine.
 
-def _locks(settings: Settings) -> Locks:
-    url = settings.ledger_url.get_secret_value() if settings.ledger_url else ""
-    if not is_server(url):
-        return FileLocks(settings.prepared_state_dir() / "locks", of=settings.data_url)
-    try:
-        return PostgresLocks(url, settings.data_url)
-    except ValueError as wrong:
-        raise SettingsError(str(wrong), ["ledger_url"]) from None
+        Raises:
+            SettingsError: for a ledger URL of a kind that is no ledger.
+            LakeError: for a store whose driver is not installed.
+        """
+        url = self.settings.data_url
+        return Lake(url, locks=self._locks() if is_url(url) else None)
 
+    @cached_property
+    def jobs(self) -> JobService:
+        """The ledger.
 
-def make_executor(
-    settings: Settings,
-    jobs: JobService,
-    client: SonnysClient,
-    lake: Lake,
-    *,
-    on_error: OnError,
-    on_day: Callable[[LandedDay], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-    on_row: Callable[[JobRow], None] = lambda _: None,
-    session: SessionModeManager | None = None,
-    progress_seconds: float = LOG_INTERVAL,
-) -> BatchExecutor:
-    """An executor with the durations that the settings name; for the listeners see `BatchExecutor`."""
-    options = replace(executor_options(settings, on_error), progress_seconds=progress_seconds)
-    return BatchExecutor(
-        jobs, client, lake, options, on_day=on_day, on_progress=on_progress, on_row=on_row, session=session
-    )
+        Raises:
+            SettingsError: for a URL of a kind that is no ledger.
+            LedgerUnavailableError: when the store cannot be reached or written.
+        """
+        url = self.settings.ledger_url
+        where = url.get_secret_value() if url else f"sqlite:///{self.settings.prepared_state_dir() / 'ledger.sqlite'}"
+        try:
+            return self._opened.enter_context(open_ledger(where, account=self.settings.account_name))
+        except ValueError as wrong:
+            raise SettingsError(str(wrong), ["ledger_url"]) from None
 
+    @cached_property
+    def client(self) -> SonnysClient:
+        """The API, within the shared request budget.
 
-def executor_options(settings: Settings, on_error: OnError) -> ExecutorOptions:
-    """How a run behaves, by the settings.
+        Raises:
+            SettingsError: without credentials.
+        """
+        return self._opened.enter_context(self.settings.open_client())
 
-    Raises:
-        SettingsError: when the state folder cannot be made.
-    """
-    return ExecutorOptions(
-        timezone=settings.timezone,
-        state_dir=settings.prepared_state_dir(),
-        loader=LoaderOptions(
-            poll_interval=settings.poll_interval,
-            job_timeout=settings.job_timeout,
-            max_retries=settings.max_retries,
-            hash_lifetime=settings.hash_lifetime,
-            proof=settings.proof == "count",
-            states=settings.states,
-            most_rows=settings.most_rows,
-        ),
-        source=Source(settings.api_id_digest, settings.site_code or ""),
-        on_error=on_error,
-        privacy=privacy_of(settings),
-        keeps_pages=settings.archive == "keep",
-        archive_days=settings.archive_days,
-        load_by=LoadBy(settings.load_by),
-        lands_sites=True,
-    )
+    @cached_property
+    def privacy(self) -> Privacy:
+        """The policy on personal data."""
+        key = self.settings.pii_key
+        return Privacy(Policy(self.settings.pii), key.get_secret_value().encode() if key else b"")
 
+    @cached_property
+    def options(self) -> ExecutorOptions:
+        """How a run behaves, by the settings; it fails fast.
 
-def privacy_of(settings: Settings) -> Privacy:
-    """The policy on personal data that the settings name."""
-    key = settings.pii_key.get_secret_value().encode() if settings.pii_key else b""
-    return Privacy(Policy(settings.pii), key)
+        Raises:
+            SettingsError: when the state folder cannot be made.
+        """
+        settings = self.settings
+        return ExecutorOptions(
+            timezone=settings.timezone,
+            state_dir=settings.prepared_state_dir(),
+            loader=LoaderOptions(
+                poll_interval=settings.poll_interval,
+                job_timeout=settings.job_timeout,
+                max_retries=settings.max_retries,
+                hash_lifetime=settings.hash_lifetime,
+                proof=settings.proof == "count",
+                states=settings.states,
+                most_rows=settings.most_rows,
+            ),
+            source=Source(settings.api_id_digest, settings.site_code or ""),
+            privacy=self.privacy,
+            keeps_pages=settings.archive == "keep",
+            archive_days=settings.archive_days,
+            load_by=LoadBy(settings.load_by),
+            lands_sites=True,
+        )
+
+    def sites(self, *, as_kept: bool = False) -> AccountSites:
+        """The sites whose rows make a day; one request, unless they were listed within the hour.
+
+        Args:
+            as_kept: take the kept list however old it is, and ask only where there is none.
+
+        Raises:
+            NoNamedSiteError: see `account_sites`.
+            SonnysError: when the API refuses, or cannot be asked.
+        """
+        source, load_by = self.options.source, self.options.load_by
+        return account_sites(
+            self.jobs,
+            self.client,
+            source.api_id_digest,
+            load_by=load_by,
+            site_code=source.site_code,
+            as_kept=as_kept,
+        )
+
+    def scope(self, sites: AccountSites = ALL_AT_ONCE) -> Scope:
+        """What a run reads from and lands in, for plans."""
+        options = self.options
+        privacy, loader = options.privacy, options.loader
+        pii = " with key ".join(filter(None, (privacy.policy.value, privacy.key_fingerprint)))
+        return Scope(
+            options.source.api_id_digest,
+            self.client.base_url,
+            options.source.site_code,
+            options.timezone,
+            str(self.lake.root),
+            pii,
+            options.load_by.value,
+            sites.codes,
+            loader.proof,
+            loader.states,
+        )
+
+    def changes(self, plan: Plan, rows: list[JobRow]) -> list[str]:
+        """What would run now that was not planned, in sentences (BX-03).
+
+        The sites are asked for last: that may cost a request, and with another account another list would come. A site
+        that is new since the plan is read, too, and named in the log.
+        """
+        as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
+        if changed := differences(plan, self.scope(as_planned), rows):
+            return changed
+        sites = self.sites()
+        if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
+            logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
+        return differences(plan, self.scope(sites), rows)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._opened.close()
+
+    def _locks(self) -> Locks:
+        url = self.settings.ledger_url.get_secret_value() if self.settings.ledger_url else ""
+        if not is_postgres(url):
+            return FileLocks(self.settings.prepared_state_dir() / "locks", of=self.settings.data_url)
+        try:
+            return PostgresLocks(url, self.settings.data_url)
+        except ValueError as wrong:
+            raise SettingsError(str(wrong), ["ledger_url"]) from None

@@ -1,7 +1,7 @@
-"""Site-local business days, and which daily partitions each of them lies in (KPIS: "per site and business day").
+"""Site-local business days, and the daily partitions that contain them (KPIS, "Business days").
 
-A partition is a day of the pipeline's zone; a business day is one of its site's zone. A night that spans two partitions
-is counted when both are landed, and reported as missing until then.
+A partition is a day of the pipeline's zone; a business day is one of its site's zone. A business day that spans two
+partitions is counted when both are landed, and reported as missing until then.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import pyarrow as pa
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _STRIDE = timedelta(hours=6)
-#: Two local days overlap only within this many days of each other: zones lie 26 hours apart at most.
+#: Local days further apart never overlap: zones differ by 26 hours at most.
 _REACH = 2
 
 
 @dataclass(frozen=True)
 class SiteZone:
-    """A site that the site list knows, and whose days it counts.
+    """A site and the zone of its business days.
 
     Attributes:
         site: its code; empty for the e-commerce site, as in `location_code`.
-        timezone: IANA name that its business days follow.
-        is_physical: whether it has a code and a zone of its own. Its closed days show as 0; the others show when they
-            have rows.
+        timezone: IANA name of its zone.
+        is_physical: whether it has a code and a zone of its own. Days without rows count as 0 for physical sites and
+            are omitted for others.
     """
 
     site: str
@@ -38,7 +38,7 @@ class SiteZone:
 
 @dataclass(frozen=True)
 class SiteDay:
-    """One site's business day, `[start, end)` in aware UTC, and the daily partitions that hold its rows."""
+    """One site's business day, `[start, end)` in aware UTC, and the daily partitions with its rows."""
 
     site: str
     business_date: date
@@ -51,21 +51,20 @@ class SiteDay:
 
 @dataclass(frozen=True)
 class MissingDay:
-    """A business day that is not counted, since not all of its partitions are landed."""
+    """A business day that is not counted because some of its partitions are not landed."""
 
     site: str
     business_date: date
     missing: tuple[date, ...]
 
     def __str__(self) -> str:
-        """A sentence with the remedy."""
         days = ", ".join(day.isoformat() for day in self.missing)
         return f"{self.site or '(no code)'} {self.business_date}: transactions not landed: {days}; materialize first"
 
 
 @dataclass(frozen=True)
 class OffsetSpan:
-    """While `[start, end)`, in aware UTC, clocks of a zone are `offset` ahead of UTC."""
+    """A span `[start, end)`, in aware UTC, in which clocks of a zone are `offset` ahead of UTC."""
 
     timezone: str
     start: datetime
@@ -74,11 +73,9 @@ class OffsetSpan:
 
 
 def site_zones(sites: pa.Table, timezone: str) -> list[SiteZone]:
-    """Each site with the zone of its business days: its own, or the pipeline's where it has none or an unknown one.
+    """Each site with its zone, or with `timezone` (the pipeline's) if it has no valid one.
 
-    Args:
-        sites: rows of `sites`; the columns `code` and `timezone`.
-        timezone: IANA name of the pipeline's zone.
+    `sites` has the columns `code` and `timezone`.
     """
     found: dict[str, SiteZone] = {}
     for row in sites.select(["code", "timezone"]).to_pylist():
@@ -90,28 +87,19 @@ def site_zones(sites: pa.Table, timezone: str) -> list[SiteZone]:
 
 
 def sites_without_zone(sites: pa.Table) -> list[str]:
-    """Codes of sites whose zone is given and is none that is known here: their days follow the pipeline's zone."""
+    """Codes of sites with an unknown zone; their days follow the pipeline's zone."""
     rows = sites.select(["code", "timezone"]).to_pylist()
     return sorted(row["code"] or "" for row in rows if row["timezone"] and not _is_zone(row["timezone"]))
 
 
 def partitions_needed(business_dates: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[SiteDay]:
-    """What has to be landed before a site's business day can be counted.
-
-    Args:
-        business_dates: the days wanted, in any order.
-        sites: rows of `sites`; the columns `code` and `timezone`.
-        timezone: IANA name of the zone of the daily partitions, the pipeline's.
-
-    Returns:
-        A `SiteDay` for each site and date, by date and site.
-    """
+    """The partitions needed to count each site's business days, by date and site; arguments as for `site_zones`."""
     zones = site_zones(sites, timezone)
     return [_site_day(zone, day, timezone) for day in sorted(set(business_dates)) for zone in zones]
 
 
 def complete_days(needed: Iterable[SiteDay], landed: Collection[date]) -> tuple[list[SiteDay], list[MissingDay]]:
-    """Split days into those whose partitions are all landed, and those that lack some."""
+    """Split days into those whose partitions are all landed, and the others."""
     there = frozenset(landed)
     complete: list[SiteDay] = []
     missing: list[MissingDay] = []
@@ -123,37 +111,21 @@ def complete_days(needed: Iterable[SiteDay], landed: Collection[date]) -> tuple[
     return complete, missing
 
 
-def business_dates_touched(partitions: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[date]:
-    """Business days, of any site, that have rows in these partitions: what to count again when one is landed anew.
-
-    Args: as for `partitions_needed`. The pipeline's own days are among them, for sites that the list does not know.
-    """
-    changed = set(partitions)
-    around = {day + timedelta(days=shift) for day in changed for shift in range(-_REACH, _REACH + 1)}
-    touched = {
-        day.business_date
-        for day in partitions_needed(around, sites, timezone)
-        if not changed.isdisjoint(day.partitions)
-    }
-    return sorted(touched | changed)
-
-
 def offset_spans(timezones: Iterable[str], start: datetime, end: datetime) -> list[OffsetSpan]:
-    """How far clocks are ahead of UTC from `start` to `end`, zone by zone, without a gap.
+    """UTC offsets of each zone from `start` to `end`, without a gap.
 
-    From Python's zone data, which also decides where partitions begin: two sets of zone data could put a row at the
-    edge of a day into neither of two days.
+    Uses Python's zone data like the partitions: with two data sets, a row could fall between two days.
     """
     return [span for name in sorted(set(timezones)) for span in _spans_of(name, start, end)]
 
 
 def local_hours(day: SiteDay) -> dict[int, int]:
-    """How many minutes each hour, 0 to 23, lasts on a site's day: 60, or 0 and 120 where clocks are changed."""
+    """Minutes of each hour, 0 to 23, on a site's day: 60, or 0 and 120 where clocks change."""
     if day.end - day.start == _DAY:
         return dict.fromkeys(range(24), 60)
     zone = ZoneInfo(day.timezone)
     minutes = dict.fromkeys(range(24), 0)
-    at, step = day.start, timedelta(minutes=15)  # no zone in use changes its clocks by less
+    at, step = day.start, timedelta(minutes=15)  # clocks change by multiples of this
     while at < day.end:
         minutes[at.astimezone(zone).hour] += 15
         at += step
@@ -163,7 +135,7 @@ def local_hours(day: SiteDay) -> dict[int, int]:
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name at all, or a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown, invalid, or a directory of zones
         return False
     return bool(name)
 
@@ -177,7 +149,7 @@ def _site_day(site: SiteZone, day: date, timezone: str) -> SiteDay:
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins, in UTC; where clocks jump over midnight, that is the jump."""
+    """First instant of a day, in UTC, also where clocks skip midnight."""
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
@@ -196,7 +168,7 @@ def _spans_of(name: str, start: datetime, end: datetime) -> Iterator[OffsetSpan]
 
 
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first second of the new offset; `before` has the old one, `after` the new one."""
+    """The first second of the new offset, by bisection."""
     old = _offset(before, zone)
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))

@@ -1,4 +1,4 @@
-"""A local day as UTC windows that the API accepts, and which days it still keeps (contract, "Time", "Batch jobs")."""
+"""A local day as UTC windows for the API, and the days that the API keeps (contract, "Time", "Batch jobs")."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class Window:
     end: datetime
 
     def __post_init__(self) -> None:
-        """Refuse what the API would refuse, or what would be ambiguous."""
         for instant in (self.start, self.end):
             if instant.utcoffset() != timedelta(0) or instant.microsecond:
                 raise ValueError(f"a window needs aware UTC instants on whole seconds, not {instant!r}")
@@ -30,32 +29,24 @@ class Window:
             raise ValueError(f"a window lasts up to 24 hours, not {self.end - self.start}")
 
     def __contains__(self, instant: datetime) -> bool:
-        """Whether a row of this instant belongs here: the start does, the end does not."""
         return self.start <= instant < self.end
 
     def __str__(self) -> str:
-        """ISO 8601 interval."""
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ}/{self.end:%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def params(self) -> dict[str, int]:
         """`startDate` and `endDate` in Unix seconds.
 
-        The end is asked for as it stands, although the API may include it: an end one second earlier would miss a row
-        at 23:59:59.6. What lies on the end is cut off on arrival.
+        The API may include the end; such rows are cut off later. An end one second earlier would miss rows at
+        23:59:59.6.
         """
         return {"startDate": int(self.start.timestamp()), "endDate": int(self.end.timestamp())}
 
 
 @dataclass(frozen=True)
 class Day:
-    """One local day.
-
-    Attributes:
-        key: partition key, `YYYY-MM-DD`.
-        timezone: IANA name of the zone whose midnight begins the day.
-        windows: one window, or two on a day of 25 hours, in order and without a gap.
-    """
+    """One local day: `key` is `YYYY-MM-DD`, `windows` are one, or two on a day of 25 hours, without a gap."""
 
     key: str
     timezone: str
@@ -63,11 +54,7 @@ class Day:
 
     @classmethod
     def of(cls, key: str, timezone: str = "UTC") -> Day:
-        """The day of a partition key in a zone; 23, 24 or 25 hours long.
-
-        Raises:
-            ValueError: when the key is not a date.
-        """
+        """The day of a partition key in a zone, 23 to 25 hours long; `ValueError` if the key is not a date."""
         day = date.fromisoformat(key)
         if day.isoformat() != key:
             raise ValueError(f"{key!r} is not a day; write YYYY-MM-DD")
@@ -87,16 +74,12 @@ class Day:
 
 
 def first_kept_day(now: datetime, timezone: str) -> date:
-    """The first local day that the API still has from its first instant on.
+    """The first local day of `timezone` that the API still has completely at `now`, an aware instant.
 
-    It keeps six months (contract, "Batch jobs"); whether it counts them by the day or by the instant is not known, so
-    the later one of the two readings is taken.
-
-    Args:
-        now: aware instant.
-        timezone: IANA name of the zone of the days.
+    The API keeps six months (contract, "Batch jobs"); it is unknown whether by day or by instant, so the later of both
+    is used.
     """
-    now = now.astimezone(UTC)  # the API counts in UTC
+    now = now.astimezone(UTC)  # as the API does
     months = now.year * 12 + now.month - 1 - MONTHS_KEPT
     year, month = months // 12, months % 12 + 1
     oldest = now.replace(year=year, month=month, day=min(now.day, calendar.monthrange(year, month)[1]))
@@ -111,12 +94,11 @@ def last_complete_day(now: datetime, timezone: str) -> date:
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins, in UTC; where clocks jump over midnight, that is the jump."""
+    """First instant of a day, in UTC, also where clocks skip midnight."""
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
 def _split(start: datetime, end: datetime) -> Iterator[Window]:
-    """Windows of at most 24 hours; the remainder comes last."""
     while start < end:
         cut = min(start + LONGEST_WINDOW, end)
         yield Window(start, cut)

@@ -9,6 +9,7 @@ import click
 from sonnys_pipeline.cli.output import WRONG_USAGE, refuse
 
 if TYPE_CHECKING:
+    from sonnys_pipeline.backfill.workspace import Workspace
     from sonnys_pipeline.config.settings import Settings
 
 _META_KEY = "sonnys_pipeline.cli.account"
@@ -36,6 +37,17 @@ def load_settings() -> Settings:
     if account is None and (there := _accounts()):
         refuse(f"there are several accounts: choose one with --account {'|'.join(there)}, or set SONNYS_ACCOUNT")
     return Settings.load(account)
+
+
+def open_workspace() -> Workspace:
+    """What a verb works on, by the same settings; a context manager.
+
+    Raises:
+        SettingsError: naming every variable that cannot be used.
+    """
+    from sonnys_pipeline.backfill.workspace import Workspace
+
+    return Workspace(load_settings())
 
 
 def chosen_account() -> str | None:

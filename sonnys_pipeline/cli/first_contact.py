@@ -8,13 +8,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from sonnys_pipeline.cli.account import account_option, load_settings
+from sonnys_pipeline.cli.account import account_option, open_workspace
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sonnys_pipeline.config.settings import Settings
+    from sonnys_pipeline.backfill.workspace import Workspace
     from sonnys_pipeline.first_contact import Answer, Question, Sent
 
 
@@ -37,16 +37,15 @@ def first_contact(dry_run: bool, spend_a_block: bool, as_json: bool) -> None:
     from sonnys_pipeline.first_contact.questions import SPEND_A_BLOCK
 
     with refusing({SettingsError: WRONG_USAGE}):
-        settings = load_settings()
+        workspace = open_workspace()
     questions = [*QUESTIONS, *([SPEND_A_BLOCK] if spend_a_block else [])]
     if dry_run:
         _print_questions(questions, spend_a_block=spend_a_block, as_json=as_json)
     else:
-        _ask(settings, spend_a_block=spend_a_block, as_json=as_json)
+        _ask(workspace, spend_a_block=spend_a_block, as_json=as_json)
 
 
-def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
-    from sonnys_pipeline.backfill.workspace import open_job_service
+def _ask(workspace: Workspace, *, spend_a_block: bool, as_json: bool) -> None:
     from sonnys_pipeline.client import AuthError, SonnysError
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.first_contact import Asker, answers_of, ask_all, most_requests
@@ -60,11 +59,11 @@ def _ask(settings: Settings, *, spend_a_block: bool, as_json: bool) -> None:
 
     with (
         refusing({SettingsError: WRONG_USAGE, LedgerError: FAILED, SonnysError: FAILED}),
-        # Opened before anything is sent: without a ledger the answers could not be saved.
-        open_job_service(settings) as jobs,
-        settings.open_client() as client,
+        workspace,
     ):
-        messages.print(f"Asking {settings.base_url}: {most} requests at most, all counted in the request budget.")
+        # Opened before anything is sent: without a ledger the answers could not be saved.
+        jobs, client, settings = workspace.jobs, workspace.client, workspace.settings
+        messages.print(f"Asks {settings.base_url} within {most} requests; each needs a permit of the request budget.")
         if spend_a_block:
             messages.print("One of them should be answered 429; then every user of this API id waits for two blocks.")
         asker = Asker(client, most, on_request=show)

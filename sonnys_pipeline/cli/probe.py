@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sonnys_pipeline.cli.account import account_option, load_settings, to_type
+from sonnys_pipeline.cli.account import account_option, open_workspace, to_type
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
             messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
 
     with refusing({SettingsError: WRONG_USAGE}):
-        settings = load_settings()
-        client = settings.open_client()
-    with client:
+        workspace = open_workspace()
+        client, timezone = workspace.client, workspace.settings.timezone
+    with workspace:
         try:
             with messages.status("Sending about 15 requests to the API …"):  # nothing where there is no terminal
                 history = probe_history(
                     client,
                     now=datetime.now(UTC),
-                    timezone=settings.timezone,
+                    timezone=timezone,
                     site=site,
                     budget=budget,
                     on_look=looks.append,

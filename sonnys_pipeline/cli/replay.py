@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sonnys_pipeline.cli.account import account_option, load_settings
+from sonnys_pipeline.cli.account import account_option, open_workspace
 from sonnys_pipeline.cli.output import FAILED, json_option, messages, print_json, refuse
+from sonnys_pipeline.runtime.text import first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,6 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
     Days that do not change are not rewritten. A stricter SONNYS_PII is applied to the archive, too.
     """
     from sonnys_pipeline.backfill.preview import days_between
-    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
     from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.archive import ARCHIVE
@@ -49,8 +49,8 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
     done: list[ReplayedDay] = []
     stopped: list[str] = []
     with one_line_errors():
-        settings = load_settings()
-        lake = open_lake(settings)
+        workspace = open_workspace()
+        settings, lake = workspace.settings, workspace.lake
         archived = lake.partitions(ARCHIVE)
         if not archived and not (start and end):
             refuse(f"no day is archived in {lake.root / ARCHIVE}, so there is nothing to replay")
@@ -60,7 +60,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
             graceful(stopped.append) as signals,
         ):
             started = time.perf_counter()
-            for day in make_again(lake, days, privacy_of(settings), is_stopped=lambda: bool(stopped)):
+            for day in make_again(lake, days, workspace.privacy, is_stopped=lambda: bool(stopped)):
                 done.append(day)
                 if dagster is not None and day.outcome is Outcome.LANDED:
                     dagster.add_landed(day.day)
@@ -83,16 +83,15 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
 
 
 def _rezone(*, as_json: bool) -> None:
-    from sonnys_pipeline.backfill.workspace import open_lake, privacy_of
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
     from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.landing.rezone import rezone
 
     with one_line_errors():
-        settings = load_settings()
-        lake = open_lake(settings)
+        workspace = open_workspace()
+        settings, lake = workspace.settings, workspace.lake
         with report_to_dagster(lake, command_line(), settings.account_name) as dagster:
-            done = rezone(lake, settings.timezone, privacy_of(settings))
+            done = rezone(lake, settings.timezone, workspace.privacy)
             if dagster is not None:
                 for day in done.landed:
                     dagster.add_landed(day)
@@ -149,5 +148,4 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _named(days: Sequence[str]) -> str:
-    more = f" and {len(days) - _NAMED} more" if len(days) > _NAMED else ""
-    return ", ".join(days[:_NAMED]) + more
+    return first_few(days, _NAMED)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from sonnys_pipeline.cli.account import account_option, chosen_account, load_settings
+from sonnys_pipeline.cli.account import account_option, chosen_account, open_workspace
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ _FIRST_YEAR = 2000
 @json_option
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page and print its path."""
-    from sonnys_pipeline.backfill.workspace import open_lake
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.report.daily import has_figures, land_report, make_report
     from sonnys_pipeline.report.markdown import headline
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
-        settings = load_settings()
-        lake, now = open_lake(settings), datetime.now(ZoneInfo(settings.timezone))
+        workspace = open_workspace()
+        settings, lake = workspace.settings, workspace.lake
+        now = datetime.now(ZoneInfo(settings.timezone))
         business_date = _business_date(day, now.date())
         if business_date is None:
             business_date = _last_day(lake, settings.timezone)

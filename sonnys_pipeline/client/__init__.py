@@ -1,4 +1,4 @@
-"""The Sonny's Data API, usable alone: a client, its typed answers and its errors. Knows nothing of Dagster."""
+"""Client of the Sonny's Data API, usable on its own: typed responses and errors. Knows nothing of Dagster."""
 
 from sonnys_pipeline.client.client import PRODUCTION_URL, SonnysClient
 from sonnys_pipeline.client.errors import (

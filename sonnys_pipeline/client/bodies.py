@@ -1,4 +1,4 @@
-"""A body that came from outside, before any parser sees it: its text mended, its shape bounded."""
+"""Response bodies before parsing: repairs their text and limits their shape."""
 
 from __future__ import annotations
 
@@ -12,84 +12,73 @@ from pydantic_core import from_json
 
 from sonnys_pipeline.client.errors import ResponseFormatError
 
-#: How deep an answer may be nested; rows are 5 deep. Arrow's reader ends the process some thousand levels down.
-DEEPEST = 64
-#: How many different names of fields an answer may have; rows have some 50. Each new one is a column to a reader.
-MOST_NAMES = 1_000
-#: How many strings, lists and objects may stand in an answer; a page of 100 large rows has some 20,000.
-MOST_PARTS = 500_000
-#: Digits of a number; nothing that is counted or paid has more than 20, and reading longer ones takes ever longer.
-MOST_DIGITS = 1_000
+#: Levels of nesting; rows have 5. Arrow's reader crashes the process at some thousand levels.
+MAX_DEPTH = 64
+#: Different field names; rows have some 50, and each new one becomes a column.
+MAX_FIELD_NAMES = 1_000
+#: Strings, lists and objects; a page of 100 large rows has some 20,000.
+MAX_PARTS = 500_000
+#: Digits of a number; the time to parse one grows faster than its length.
+MAX_DIGITS = 1_000
 
-#: Possessive, so that no text makes them slow: a string, a string with the colon of a name behind it.
+#: A string, and a string followed by a colon (a field name); possessive, so that no input makes them slow.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NAME = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:', re.DOTALL)
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MOST_DIGITS + 1))
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _NO_BRACKETS = bytes(sign for sign in range(256) if sign not in b"[]{}")
-#: Escapes, one at a time: a pair of surrogates, one without its other half, any other.
+#: One escape: a surrogate pair, a lone surrogate (group 1), or any other.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_HALF = 1
+_LONE_SURROGATE = 1
 _LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
-class SoundBody:
-    """A body that parsers may see.
-
-    Attributes:
-        content: UTF-8, without a byte order mark.
-        replaced: places in its text where U+FFFD stands for what was no character.
-    """
+class SanitizedBody:
+    """A body that is safe to parse: UTF-8 without byte order mark; `replaced` counts U+FFFD put in."""
 
     content: bytes
     replaced: int = 0
 
 
-def sound(content: bytes, where: str = "") -> SoundBody:
-    """Mend the text of a body and check its shape.
+def sanitize(content: bytes, where: str = "") -> SanitizedBody:
+    """Repair the text of a body and check its shape; `where` names the request for errors.
 
-    Bytes that are no UTF-8, and halves of surrogate pairs, become U+FFFD: a name cut in the middle is no reason to do
-    without a day. A byte order mark is left out.
-
-    Args:
-        content: as it came, already bounded in length.
-        where: what was asked, for the error.
+    Invalid UTF-8 and lone surrogates become U+FFFD: a truncated name is no reason to lose a day.
 
     Raises:
-        ResponseFormatError: for a body that is nested too deep, has too many fields, or an endless number; nothing of
-            it is quoted.
+        ResponseFormatError: for too deep nesting, too many fields, or a number too long; the body is not quoted.
     """
-    content, replaced = _mended(content.removeprefix(codecs.BOM_UTF8))
+    content, replaced = _repaired(content.removeprefix(codecs.BOM_UTF8))
     if problem := _shape_problem(content):
-        raise ResponseFormatError(f"{where or 'the answer'}: {problem}; nothing was read of it")
-    return SoundBody(content, replaced)
+        raise ResponseFormatError(f"{where or 'the answer'}: {problem}; it was discarded")
+    return SanitizedBody(content, replaced)
 
 
-def decoded(content: bytes, where: str) -> Any:  # noqa: ANN401 - JSON is any type
-    """The document in a sound body.
+def parse_json(content: bytes, where: str) -> Any:  # noqa: ANN401 - JSON is any type
+    """The JSON document in a sanitized body.
 
     Raises:
         ValueError: when it is not JSON.
-        ResponseFormatError: when an object has a field twice: parsers take one of the two, and each its own.
+        ResponseFormatError: when an object has a field twice, since parsers differ in which one they take.
     """
 
-    def once(fields: list[tuple[str, Any]]) -> None:
+    def refuse_duplicates(fields: list[tuple[str, Any]]) -> None:
         known: set[str] = set()
         for name, _ in fields:
             if name in known:
                 named = f"the field {name}" if _LOOKS_LIKE_A_NAME.fullmatch(name) else "a field"
-                raise ResponseFormatError(f"{where}: {named} stands twice in one object; nothing was read of it")
+                raise ResponseFormatError(f"{where}: {named} occurs twice in one object; the answer was discarded")
             known.add(name)
 
     document = from_json(content, allow_inf_nan=False)
-    json.loads(content, object_pairs_hook=once)
+    json.loads(content, object_pairs_hook=refuse_duplicates)
     return document
 
 
-def _mended(content: bytes) -> tuple[bytes, int]:
+def _repaired(content: bytes) -> tuple[bytes, int]:
     replaced = 0
     try:
         content.decode()
@@ -98,30 +87,29 @@ def _mended(content: bytes) -> tuple[bytes, int]:
         replaced = text.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
         content = text.encode()
     if b"\\ud" in content or b"\\uD" in content:
-        halves = 0
+        lone = 0
 
-        def whole(escape: re.Match[bytes]) -> bytes:
-            nonlocal halves
-            if escape[_HALF] is None:
+        def replace_lone(escape: re.Match[bytes]) -> bytes:
+            nonlocal lone
+            if escape[_LONE_SURROGATE] is None:
                 return escape[0]
-            halves += 1
+            lone += 1
             return rb"\ufffd"
 
-        content = _ESCAPE.sub(whole, content)
-        replaced += halves
+        content = _ESCAPE.sub(replace_lone, content)
+        replaced += lone
     return content, replaced
 
 
 def _shape_problem(content: bytes) -> str:
-    """What is wrong with the shape of a body; empty where nothing is."""
-    if max(content.count(b'"') // 2, content.count(b"[") + content.count(b"{")) > MOST_PARTS:
-        return f"it has more than {MOST_PARTS:,} parts"
-    bare = _STRING.sub(b"", content)  # brackets in text nest nothing
+    if max(content.count(b'"') // 2, content.count(b"[") + content.count(b"{")) > MAX_PARTS:
+        return f"it has more than {MAX_PARTS:,} parts"
+    bare = _STRING.sub(b"", content)  # brackets in strings do not count
     depth = 0
     for bracket in bare.translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
-            return f"it is nested more than {DEEPEST} deep"
-    if len(set(_NAME.findall(content))) > MOST_NAMES:
-        return f"it has more than {MOST_NAMES:,} different fields"
-    return f"a number has more than {MOST_DIGITS:,} digits" if _LONG_NUMBER.search(bare) else ""
+        if depth > MAX_DEPTH:
+            return f"it is nested more than {MAX_DEPTH} levels deep"
+    if len(set(_NAME.findall(content))) > MAX_FIELD_NAMES:
+        return f"it has more than {MAX_FIELD_NAMES:,} different fields"
+    return f"a number has more than {MAX_DIGITS:,} digits" if _LONG_NUMBER.search(bare) else ""

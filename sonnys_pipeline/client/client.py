@@ -7,8 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -17,6 +16,7 @@ from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
+from sonnys_pipeline.runtime.closing import Closing
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +24,11 @@ PRODUCTION_URL = "https://trigonapi.sonnyscontrols.com/v1"
 #: Ceiling of the wait before a repeated request, in multiples of the first one.
 BACKOFF_CEILING = 32
 
-#: Requests that may be repeated although the first one may have arrived. Reading changes nothing; submitting the same
-#: criteria again within 20 minutes gives the same job, not a second one (contract, "Batch jobs").
-_REPEATABLE = frozenset({("POST", "/transaction/load-job")})
+#: Idempotent POSTs: the same criteria within 20 minutes give the same job (contract, "Batch jobs").
+_IDEMPOTENT = frozenset({("POST", "/transaction/load-job")})
 
 
-class SonnysClient:
+class SonnysClient(Closing):
     """A client of the Sonny's Data API, bound to one API id; a context manager, safe to share between threads.
 
     ```python
@@ -40,10 +39,10 @@ class SonnysClient:
     Attributes:
         transactions: load jobs, lists and details of transactions.
         sites: the operator's sites.
-        budget: the request budget that every request takes a place in.
+        budget: the request budget that every request is counted in.
     """
 
-    def __init__(
+    def __init__(  # one keyword per option, as HTTP clients have it
         self,
         api_id: str,
         api_key: str | SecretStr,
@@ -61,27 +60,26 @@ class SonnysClient:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Prepare a client, without a request.
+        """Create a client; sends nothing.
 
         Args:
             api_id: the operator's API id.
             api_key: its secret key.
-            site_code: narrows every answer to one site, by header.
+            site_code: header that restricts every response to one site.
             base_url: API root; `https`, or `http` on loopback.
-            budget: shared request budget; left out, one in this process's memory, shared by clients of the same id.
-            owns_budget: whether closing the client closes the budget that it was given.
-            max_retries: how often a request is repeated after 429, 5xx, a time-out or a dropped connection (BM-02).
+            budget: shared request budget; default one in memory, shared by this process's clients of the same id.
+            owns_budget: whether closing the client closes `budget`.
+            max_retries: repetitions of a request after 429, 5xx, a time-out or a dropped connection (BM-02).
             backoff: seconds before the first repetition; doubles each time, with jitter.
             connect_timeout: seconds to connect.
-            read_timeout: seconds without a byte of an answer.
+            read_timeout: seconds without a byte of the response.
             hash_lifetime: seconds that the API keeps a load job's data.
-            quotes_pages: whether errors quote what is not the API's JSON, such as a gateway's page.
+            quotes_pages: whether errors quote bodies that are not JSON, such as a gateway's page.
             sleep: how to wait, in seconds.
             jitter: a random number in [0, 1).
 
         Raises:
-            ValueError: without credentials, with some that no header takes, or with an address that would carry them
-                in the clear.
+            ValueError: for missing or unusable credentials, or a URL that would send them unencrypted.
         """
         key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
         if not api_id or not key.get_secret_value():
@@ -121,60 +119,46 @@ class SonnysClient:
 
     @property
     def requests_sent(self) -> int:
-        """Requests that left this client so far, repeated ones included: what it has spent of the budget."""
+        """Requests sent by this client so far, retries included."""
         return self._requests
 
     @property
     def budget_wait(self) -> float:
-        """Seconds that this client's requests have waited for a place in the budget, summed over threads."""
+        """Seconds that requests have waited for the budget, summed over threads."""
         return self._budget_wait
 
     @property
     def server_date(self) -> str | None:
-        """The server's clock at the last answer, as its `Date` header said it; `None` where it said nothing."""
+        """`Date` header of the last response; `None` if it had none."""
         return self._transport.server_date
 
     def __repr__(self) -> str:
-        """The address alone: neither id nor key."""
         return f"{type(self).__name__}(base_url={self._transport.base_url!r})"
 
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close connections and budget store."""
-        self.close()
-
     def close(self) -> None:
-        """Close every connection, and the budget store if it is this client's own."""
+        """Close every connection, and the budget if the client owns it."""
         self._transport.close()
         if self._own_budget:
             self.budget.close()
 
-    def unpaced(self) -> Transactions:
-        """The transaction endpoints on this client's connections, but without its pace: for the loader.
-
-        Each call is one request, at once; whoever makes it takes the places in the budget and repeats what may heal.
-        """
-        return Transactions(_Unpaced(self._transport, self.hash_lifetime))
+    def unthrottled(self) -> Transactions:
+        """The transaction endpoints without budget and retries, for the loader, which does both itself."""
+        return Transactions(_Unthrottled(self._transport, self.hash_lifetime))
 
     def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
-        """The one way to the API: budget, exchange, repetition (LJ-09).
+        """The only way to the API: budget, exchange, retries (LJ-09).
 
-        A repetition takes a place in the budget of its own. 429 cools every sharer of the budget down first.
+        Every retry is counted in the budget; a 429 pauses all users of the budget first.
 
         Raises:
-            APIError: the error of the last attempt; which kind is told in `errors.py`.
+            APIError: the error of the last attempt.
         """
         attempt = 0
         while True:
             try:
                 return self._exchange(method, path, params)
             except APIError as error:
-                if attempt >= self.max_retries or not worth_repeating(error, method, path):
+                if attempt >= self.max_retries or not is_retryable(error, method, path):
                     raise
                 pause = self.backoff_pause(attempt)
                 attempt += 1
@@ -185,7 +169,6 @@ class SonnysClient:
                 self._sleep(pause)
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
-        """One attempt: a place in the budget, then the exchange; a 429 is told to all sharers."""
         waited = self.budget.acquire()
         with self._counter_lock:
             self._requests += 1
@@ -197,14 +180,12 @@ class SonnysClient:
             raise
 
     def backoff_pause(self, attempt: int) -> float:
-        """Seconds before repetition `attempt` (from 0): doubling, capped, between half and all of it at random."""
+        """Seconds before repetition `attempt` (from 0): exponential, capped, with 50 % jitter."""
         ceiling = self.backoff * min(1 << attempt, BACKOFF_CEILING)
         return ceiling * (0.5 + 0.5 * self._jitter())
 
 
-class _Unpaced:
-    """A pipeline that only sends (`SonnysClient.unpaced`)."""
-
+class _Unthrottled:
     max_retries = 0
 
     def __init__(self, transport: HttpTransport, hash_lifetime: float) -> None:
@@ -215,12 +196,12 @@ class _Unpaced:
         return self._transport.send(method, path, params)
 
 
-def worth_repeating(error: APIError, method: str, path: str) -> bool:
-    """Whether the same request may heal (BM-02), and may be sent twice.
+def is_retryable(error: APIError, method: str, path: str) -> bool:
+    """Whether sending the same request again is safe and may succeed (BM-02).
 
-    429 and a refused or dropped exchange of a repeatable request heal; so does a 5xx. 403, 404 and 422 never do.
+    True for 429, and for 5xx and connection errors of idempotent requests; never for 403, 404 and 422.
     """
     if isinstance(error, RateLimitError):
-        return True  # refused before it was looked at
-    repeatable = method == "GET" or (method, path) in _REPEATABLE
-    return repeatable and isinstance(error, ServerError | APIConnectionError) and not isinstance(error, RedirectedError)
+        return True  # the API did not process it
+    idempotent = method == "GET" or (method, path) in _IDEMPOTENT
+    return idempotent and isinstance(error, ServerError | APIConnectionError) and not isinstance(error, RedirectedError)

@@ -1,12 +1,11 @@
-"""The API's answers as typed objects (LJ-02; contract, "A row").
+"""The API's responses as typed objects (LJ-02; contract, "A row").
 
-Bounds are plausible ones: what a row may hold, every table, sum and report behind it can hold. Names are those of the
-wire alone; a field that a row has twice, in two spellings, is refused, since one of the two would win unseen.
+Limits are plausible ones that every table, sum and report can hold. Only the API's field names are accepted, and a
+field in two spellings is refused.
 
-Quirks accepted, each from the contract: unset optional strings come as `""` (they become `None`); the v2 flags and
-`transactionStatus` may be missing; a discount's amount is called `discount` or `discountAmount`; a list of discounts
-that is null is empty; enumerations grow,
-so tenders, types and statuses are plain strings; fields unknown to us are kept (`model_extra`) and counted by
+Accepted quirks, from the contract: unset optional strings are `""` (read as `None`); v2 flags and `transactionStatus`
+may be missing; a discount's amount is `discount` or `discountAmount`; null discounts are an empty list; enumerations
+grow, so tenders, types and statuses are plain strings; unknown fields are kept (`model_extra`) and counted by
 `unknown_fields`.
 """
 
@@ -30,35 +29,34 @@ from pydantic import ValidationError as PydanticValidationError
 from pydantic.alias_generators import to_camel
 
 from sonnys_pipeline.client.errors import UnparsableRowError
-from sonnys_pipeline.client.spelling import in_one_spelling
+from sonnys_pipeline.client.spelling import normalize_field_names
 
 #: Unset optional strings come as `""` from the live API.
 OptionalText = Annotated[str | None, BeforeValidator(lambda value: None if value == "" else value)]
-#: Dollars that an amount may have, either way. No ticket of a car wash comes near; the number of a gift card typed as
-#: an amount does not pass for one. Sums stay far inside the decimals that they are made in: a billion of it are 10^16.
-LARGEST_AMOUNT = 10_000_000
-#: Pieces of one thing on a ticket, either way.
-LARGEST_QUANTITY = 1_000_000
-#: Numbers of tickets and sites, which count up from 1 in each database; whole also where JSON readers take doubles.
-LARGEST_NUMBER = 1_000_000_000_000_000
+#: Dollars, positive or negative: far above any ticket, below a gift card number typed as an amount. A billion of them
+#: still fit the decimals that sums are made in.
+MAX_AMOUNT = 10_000_000
+#: Pieces of one item, positive or negative.
+MAX_QUANTITY = 1_000_000
+#: Ticket and site numbers, counted from 1 in each database; exact as a double.
+MAX_NUMBER = 1_000_000_000_000_000
 
 
-def _no_flag(value: object) -> object:
-    """A flag is no number, although Python takes it for one."""
+def _refuse_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("should be a number, not a flag")  # noqa: TRY004 - pydantic turns ValueError into its own
     return value
 
 
-#: Dollars, as the API's JSON number; the lake keeps the same double, sums are made in exact decimals.
-Dollars = Annotated[float, BeforeValidator(_no_flag), Field(allow_inf_nan=False, ge=-LARGEST_AMOUNT, le=LARGEST_AMOUNT)]
-Quantity = Annotated[int, BeforeValidator(_no_flag), Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
-Number = Annotated[int, BeforeValidator(_no_flag), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+#: Dollars as a double, in the lake too; sums use exact decimals.
+Dollars = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+Quantity = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
+Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 RowId = Annotated[str, Field(min_length=1)]
 
 
 class ApiModel(BaseModel):
-    """Base of every answer: camelCase on the wire, unknown fields kept, instances frozen."""
+    """Base of every response: camelCase on the wire, unknown fields kept, instances frozen."""
 
     model_config = ConfigDict(
         alias_generator=AliasGenerator(validation_alias=to_camel, serialization_alias=to_camel),
@@ -70,7 +68,7 @@ class ApiModel(BaseModel):
 
 
 class Tender(ApiModel):
-    """How (a part of) a transaction was paid; `total` = `amount` + `change`, change being negative. Dollars."""
+    """A payment of (a part of) a transaction, in dollars; `total` = `amount` + `change`, `change` being negative."""
 
     tender: str
     tender_sub_type: OptionalText = None
@@ -83,7 +81,7 @@ class Tender(ApiModel):
 
 
 class LineItem(ApiModel):
-    """One thing on the ticket. Dollars, except `quantity` (a count)."""
+    """One item of a ticket, in dollars; `quantity` is a count."""
 
     name: str
     sku: OptionalText = None
@@ -98,7 +96,7 @@ class LineItem(ApiModel):
 
 
 class Discount(ApiModel):
-    """One discount given; `discount` is its amount in dollars."""
+    """A discount; `discount` is its amount in dollars."""
 
     discount_name: str
     discount_sku: OptionalText = None
@@ -108,7 +106,7 @@ class Discount(ApiModel):
 
 
 class Transaction(ApiModel):
-    """A transaction in detail, as `GET /transaction/{id}` answers it. `id` is the key; `complete_date` is aware."""
+    """A transaction in detail, as returned by `GET /transaction/{id}`; `complete_date` is aware."""
 
     id: RowId
     number: Number
@@ -137,7 +135,7 @@ class Transaction(ApiModel):
 
 
 class TransactionJobItem(Transaction):
-    """A row of a load job: the detail plus v2-style fields, which live rows often lack (contract, "A row")."""
+    """A row of a load job: the detail plus v2 fields, which live rows often lack (contract, "A row")."""
 
     is_recurring_plan_sale: bool | None = None
     is_recurring_plan_redemption: bool | None = None
@@ -145,7 +143,7 @@ class TransactionJobItem(Transaction):
 
 
 class TransactionListItem(ApiModel):
-    """A row of `GET /transaction`: number, id, total in dollars, instant."""
+    """A row of `GET /transaction`; `total` in dollars."""
 
     trans_number: Number
     trans_id: RowId
@@ -154,7 +152,7 @@ class TransactionListItem(ApiModel):
 
 
 class TransactionV2ListItem(TransactionListItem):
-    """A row of `GET /transaction/version-2` (the API caches its answers for 10 minutes)."""
+    """A row of `GET /transaction/version-2` (cached by the API for 10 minutes)."""
 
     customer_id: OptionalText = None
     is_recurring_plan_sale: bool | None = None
@@ -165,7 +163,7 @@ class TransactionV2ListItem(TransactionListItem):
 class Site(ApiModel):
     """A physical or virtual (e-commerce) site (contract, `GET /site/list`).
 
-    `code` and `timezone` may be missing; a `name` that is null is empty, so that it hides no other site.
+    `code` and `timezone` may be missing; a null `name` is empty, so that one site does not make the list unreadable.
     """
 
     site_id: Annotated[Number | None, Field(validation_alias=AliasChoices("siteID", "siteId"))] = None
@@ -181,24 +179,16 @@ _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
 
 
 def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_hash: str | None = None) -> list[ModelT]:
-    """Validate many raw rows at once (LJ-02).
-
-    Args:
-        model: which kind of row.
-        rows: decoded JSON objects.
-        page_hash: load job that brought them, for the error.
-
-    Returns:
-        One model a row, in the same order.
+    """Validate many raw rows at once, in order (LJ-02); `page_hash` is their load job, for the error.
 
     Raises:
-        UnparsableRowError: for the first row that the model refuses; it names the row's id and the field.
+        UnparsableRowError: for the first invalid row; names its id and the field.
     """
     adapter = _list_adapters.setdefault(model, TypeAdapter(list[model]))  # type: ignore[valid-type]
     spelled = []
     for row in rows:
         try:
-            spelled.append(in_one_spelling(model, row))
+            spelled.append(normalize_field_names(model, row))
         except UnparsableRowError as twice:
             raise UnparsableRowError(_id_of(row), twice.field, twice.reason, rows, page_hash) from None
     try:
@@ -214,16 +204,12 @@ def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_h
 
 
 def _id_of(row: object) -> str | None:
-    """The id of a row that is refused, as far as it can be read: a text or number, whatever else stands there."""
     row_id = row.get("id", row.get("transId")) if isinstance(row, Mapping) else None
     return str(row_id) if isinstance(row_id, str | int | float) else None
 
 
 def extra_of(item: ApiModel) -> dict[str, Any]:
-    """The fields of one row that no model knows, nested ones included; `{}` where there are none.
-
-    Unknown fields of a nested object stand under its list's name and position: `{"items": {"0": {"new": 1}}}`.
-    """
+    """The fields of one row that no model knows, nested ones by list and position: `{"items": {"0": {"new": 1}}}`."""
     found: dict[str, Any] = dict(item.__pydantic_extra__ or {})
     if isinstance(item, Transaction):
         for name in ("tenders", "items", "discounts"):
@@ -238,7 +224,7 @@ def extra_of(item: ApiModel) -> dict[str, Any]:
 
 
 def unknown_fields(items: Iterable[ApiModel]) -> Counter[str]:
-    """Count fields that no model knows, by dotted name (`items.newField`), so that an API change shows."""
+    """Count fields that no model knows, by dotted name (`items.newField`), to detect API changes."""
     counted: Counter[str] = Counter()
     for item in items:
         for name, value in extra_of(item).items():

@@ -1,4 +1,4 @@
-"""What the API's resources (`client.transactions`, `client.sites`) have in common: envelope and paging."""
+"""Base of the API's resources (`client.transactions`, `client.sites`): envelope and paging."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sonnys_pipeline.client.models import ListItemT, parse_rows
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.runtime.quoting import word
 
-#: Rows a page, the most that the API gives (contract, "Batch jobs"); left out, it answers 10.
+#: Rows per page, the API's maximum; its default is 10 (contract, "Batch jobs").
 PAGE_SIZE = 100
-#: Rows that an answer may promise at most; a month of the largest chain has a tenth of it, and more cannot be read.
-LARGEST_TOTAL = 100_000_000
-#: The API's word for "this inquiry has no results"; an expired hash is answered with it too.
+#: Limit of `total`: ten times a month of the largest chain.
+MAX_TOTAL = 100_000_000
+#: Error type of an empty result, and of an expired hash.
 NO_RESULTS = "EntityNotFoundError"
 
 
 class Pipeline(Protocol):
-    """What a resource needs of its client: one way to the API, and how long to be patient."""
+    """What a resource needs of its client."""
 
     max_retries: int
     hash_lifetime: float
@@ -28,33 +28,26 @@ class Pipeline(Protocol):
 
 
 class Resource:
-    """One group of endpoints, bound to a client."""
+    """A group of endpoints of one client."""
 
     def __init__(self, client: Pipeline) -> None:
-        """Bind to the client whose one HTTP pipeline every call goes through (LJ-09)."""
         self._client = client
 
     def _data(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask, and take the `data` object out of the answer's envelope.
-
-        Raises:
-            ResponseFormatError: when the answer has no `data` object.
-        """
-        return unwrapped(self._client._request(method, path, params=params).json(), f"{method} {path}")  # noqa: SLF001 - LJ-09
+        return unwrap_data(self._client._request(method, path, params=params).json(), f"{method} {path}")  # noqa: SLF001 - LJ-09
 
     def _list_all(self, path: str, key: str, model: type[ListItemT], params: Mapping[str, Any]) -> list[ListItemT]:
         """Every row of a paged list endpoint, each id once; `offset` is a page number from 1 (contract, "Batch jobs").
 
-        The API's own `EntityNotFoundError` says that nothing matches: an empty list (contract, "Errors"). A row that
-        two pages bring is one row, as the page that was read later has it.
+        `EntityNotFoundError` means an empty list (contract, "Errors"). Of a row on two pages, the later one counts.
 
         Raises:
-            IncompleteResultError: when the rows are not as many as `total` says (`count_copies`).
+            IncompleteResultError: when the rows are not as many as `total` (`count_copies`).
             UnparsableRowError: when a row does not fit the model.
         """
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
-        limit = whole_number(criteria["limit"], "limit")
+        limit = parse_whole_number(criteria["limit"], "limit")
         pages: list[list[ListItemT]] = []
         known: set[str] = set()
         while True:
@@ -64,76 +57,61 @@ class Resource:
                 if not pages and nothing.type == NO_RESULTS:
                     return []
                 raise
-            found = found_rows(data, key, where, limit)
+            found = read_rows(data, key, where, limit)
             total = read_total(data, found, where, limit)
             pages.append(parse_rows(model, found))
             before = len(known)
             known.update(row.trans_id for row in pages[-1])
-            # A page that is not full, or brings nothing new, is the last: asking on would not end.
+            # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
             if len(known) >= total or len(found) < limit or len(known) == before:
                 rows = [row for page in pages for row in page]
                 count_copies([[row.trans_id for row in page] for page in pages], total, rows.__getitem__, where)
                 return list({row.trans_id: row for row in rows}.values())
 
 
-def unwrapped(answer: object, where: str) -> dict[str, Any]:
-    """The `data` object in an answer's envelope.
-
-    Raises:
-        ResponseFormatError: when there is none.
-    """
+def unwrap_data(answer: object, where: str) -> dict[str, Any]:
+    """The `data` object of a response; `ResponseFormatError` if it has none."""
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, dict):
         raise ResponseFormatError(f"{where}: the answer has no `data` object")
     return data
 
 
-def found_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
-    """The rows of an answer; null beside a null `total` is none (contract, L2 and L3).
+def read_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
+    """The rows of a response; null rows with a null `total` mean none (contract, L2 and L3).
 
     Raises:
-        OversizeError: when they are more than were asked for.
-        ResponseFormatError: when they are no list.
+        OversizeError: when there are more than `limit`.
+        ResponseFormatError: when they are not a list.
     """
     if key in data and data[key] is None and "total" in data and data["total"] is None:
         return []
     rows: list[Any] = required(data, key, list, where)
     if len(rows) > limit:
-        raise OversizeError(f"{where}: {len(rows):,} rows came on a page, and {limit:,} were asked for")
+        raise OversizeError(f"{where}: the page has {len(rows):,} rows, but {limit:,} were requested")
     return rows
 
 
 def read_total(data: Mapping[str, Any], rows: Sequence[Any], where: str, limit: int = PAGE_SIZE) -> int:
-    """How many rows an inquiry has, over all pages: the one reader of `total`, for load jobs and lists.
+    """Rows of the whole query, over all pages; `rows` are those of this page, `limit` the most requested.
 
-    Args:
-        data: the `data` object of an answer.
-        rows: the rows that stand in it.
-        where: what was asked, for the error.
-        limit: rows that were asked for at most.
-
-    Returns:
-        `total`. Null without rows is 0 (contract, L2 and L3); left out beside a page that is not full, the rows of it.
+    A null `total` without rows is 0 (contract, L2 and L3); a missing one on a page that is not full is its row count.
 
     Raises:
-        ResponseFormatError: for anything else that is no whole number from 0 to `LARGEST_TOTAL`.
+        ResponseFormatError: for anything else that is not a whole number from 0 to `MAX_TOTAL`.
     """
     if "total" not in data and len(rows) < limit:
         return len(rows)
     if data.get("total") is None and "total" in data and not rows:
         return 0
     total: int = required(data, "total", int, where)
-    if not 0 <= total <= LARGEST_TOTAL:
-        raise ResponseFormatError(f"{where}: `total` should be from 0 to {LARGEST_TOTAL:,}, and is not")
+    if not 0 <= total <= MAX_TOTAL:
+        raise ResponseFormatError(f"{where}: `total` should be a number from 0 to {MAX_TOTAL:,}")
     return total
 
 
 def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - as typed by `kind`
-    """A field that the contract promises.
-
-    Raises:
-        ResponseFormatError: when it is missing or of another kind (a bool is no int).
-    """
+    """A field that the contract promises; `ResponseFormatError` if missing or of another type (a bool is no int)."""
     value = data.get(key)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ResponseFormatError(f"{where}: `{key}` should be {kind.__name__}, not {type(value).__name__}")
@@ -141,24 +119,20 @@ def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> 
 
 
 def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[int], object], where: str) -> int:
-    """How many rows are copies of others, where all that `total` promises has come.
+    """Check rows against `total`; return how many are copies that `total` counts.
 
-    A row may stand on two pages when rows arrive between them: then the distinct ids are `total`. The API may also list
-    a row twice with equal content and count it twice: then the rows, copies included, are `total`. Only copies on one
-    page are taken for that. A row that stands on two pages may have been pushed over by one that nobody has read, while
-    `total` grew by it: such a span is not complete, and is read again in another way.
+    A row may be on two pages when rows arrive in between: then the distinct ids are `total`. The API may also list and
+    count a row twice with equal content: then all rows are `total`. Only copies on one page are accepted as such, since
+    a row on two pages may hide one that was never read.
 
     Args:
         pages: ids of the rows, page by page.
         total: rows that the API promises.
-        content: what stands in the row at a position, counted over all pages.
-        where: what was asked, for the error.
-
-    Returns:
-        Copies that `total` counts; 0 where it counts each id once.
+        content: returns the row at a position, counted over all pages.
+        where: names the request for the error.
 
     Raises:
-        IncompleteResultError: for anything else. It names the id of two different rows, where that is why.
+        IncompleteResultError: otherwise; names the id if two different rows share it.
     """
     first: dict[str, tuple[int, int]] = {}
     repeated: list[tuple[str, int, int]] = []
@@ -178,12 +152,8 @@ def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[
     raise IncompleteResultError(total, len(first), where)
 
 
-def whole_number(value: object, name: str) -> int:
-    """A page number or size that a caller gave, which paging has to calculate with.
-
-    Raises:
-        ValueError: for anything else; it names the parameter.
-    """
+def parse_whole_number(value: object, name: str) -> int:
+    """A page number or size given by a caller; `ValueError` if it is not a whole number."""
     if isinstance(value, int | str) and str(value).isdecimal():
         return int(value)
     raise ValueError(f"{name} must be a whole number, not {value!r}")

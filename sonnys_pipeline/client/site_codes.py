@@ -1,4 +1,4 @@
-"""Site codes: compared without case, since the API mixes it (contract, L7), and written as its rows write them."""
+"""Site codes: compared without case, since the API mixes it (contract, L7)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from sonnys_pipeline.client.models import Site
 
 
 def fold(code: str | None) -> str:
-    """A code for comparison; the same for every spelling of one site."""
+    """A code for comparison, equal for every spelling of one site."""
     return (code or "").strip().lower()
 
 
 def is_in(code: str | None, codes: Collection[str]) -> bool:
-    """Whether a site is among others, however it is spelt."""
+    """Whether a site is among others, in any spelling."""
     return fold(code) in {fold(one) for one in codes}
 
 
 def named_codes(sites: Iterable[Site]) -> list[str]:
-    """Codes that load jobs can name, in the list's order; a site that it writes in two ways is named once."""
+    """Codes that load jobs can name, in the list's order, each site once."""
     first: dict[str, str] = {}
     for site in sites:
         if site.code and fold(site.code):
@@ -27,5 +27,5 @@ def named_codes(sites: Iterable[Site]) -> list[str]:
 
 
 def unnamed_sites(sites: Iterable[Site]) -> list[str]:
-    """Names of the sites that have no code, so that no load job can name them."""
+    """Names of the sites without a code, which load jobs cannot name."""
     return [site.name for site in sites if not fold(site.code)]

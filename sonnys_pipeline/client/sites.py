@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from sonnys_pipeline.client.models import Site, parse_rows
-from sonnys_pipeline.client.resource import Resource, found_rows
+from sonnys_pipeline.client.resource import Resource, read_rows
 
-#: Sites of one operator; the list is not paged.
-_MOST_SITES = 10_000
+#: Limit of the list, which is not paged.
+_MAX_SITES = 10_000
 
 
 class Sites(Resource):
-    """`GET /site/list`; the API caches it for an hour."""
+    """`GET /site/list`; cached by the API for an hour."""
 
     def list(self) -> list[Site]:
-        """All sites that the credentials may see, virtual (e-commerce) ones included; one request.
-
-        Raises:
-            AuthError: when the credentials are refused.
-            UnparsableRowError: when a site has no name.
-        """
+        """All sites that the credentials may see, virtual (e-commerce) ones included; one request."""
         data = self._data("GET", "/site/list")
-        return parse_rows(Site, found_rows(data, "sites", "GET /site/list", _MOST_SITES))
+        return parse_rows(Site, read_rows(data, "sites", "GET /site/list", _MAX_SITES))

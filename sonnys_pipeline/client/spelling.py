@@ -1,7 +1,6 @@
-"""How the wire spells the fields of a model; a field that an object has twice.
+"""Field names on the wire; refuses an object that has one field in two spellings.
 
-A model takes the API's names alone. Where the API is known to spell a field in two ways, an object may have one of
-them: of two, the one that is not looked at would be lost, or win over the one that was checked.
+Some fields have two spellings in the API. If an object had both, one value would be lost or win unchecked.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from sonnys_pipeline.client.errors import UnparsableRowError
 
 @dataclass(frozen=True)
 class _Spellings:
-    """How a model's fields are written.
+    """Field names of a model.
 
     Attributes:
-        ours: names that only Python has, with the API's own.
-        several: fields that the API spells in more than one way.
-        parts: models of the objects in a list.
+        ours: Python names that the API does not use → the API's name.
+        several: fields with more than one spelling.
+        parts: list fields → model of their objects.
     """
 
     ours: Mapping[str, str]
@@ -32,7 +31,7 @@ class _Spellings:
 
 
 def wire_names(alias: object) -> tuple[str, ...]:
-    """How the API spells a field, by its validation alias; the usual spelling first."""
+    """The API's spellings of a field, from its validation alias; the usual one first."""
     return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),)
 
 
@@ -52,17 +51,14 @@ def _spellings_of(model: type[BaseModel]) -> _Spellings:
     )
 
 
-def in_one_spelling(model: type[BaseModel], row: Any, path: str = "") -> Any:  # noqa: ANN401 - JSON is any type
-    """An object without the null one of two spellings of a field; the object itself where there is nothing to do.
+def normalize_field_names(model: type[BaseModel], row: Any, path: str = "") -> Any:  # noqa: ANN401 - JSON is any type
+    """The object without the null one of two spellings of a field; unchanged if there is nothing to do.
 
-    Args:
-        model: what is to read it.
-        row: decoded JSON; what is no object comes back as it is, for the model to refuse.
-        path: dotted path of the object, with a dot at its end, for the error.
+    Values that are not objects are returned as they are, for the model to refuse. `path` is the object's dotted path
+    with a dot at its end, for the error.
 
     Raises:
-        UnparsableRowError: where two spellings say something, or where a name is ours and not the API's; without the
-            row's id, which whoever has the rows adds.
+        UnparsableRowError: without the row's id; if both spellings have a value, or a name is Python's, not the API's.
     """
     if not isinstance(row, dict):
         return row
@@ -75,12 +71,15 @@ def in_one_spelling(model: type[BaseModel], row: Any, path: str = "") -> Any:  #
         if len(present) > 1:
             said = [name for name in present if row[name] is not None] or present[:1]
             if len(said) > 1:
-                raise UnparsableRowError(None, path + said[1], f"stands beside {said[0]}, which is the same field")
+                problem = f"is another spelling of {said[0]}, and both have a value"
+                raise UnparsableRowError(None, path + said[1], problem)
             kept = {name: value for name, value in kept.items() if name not in present or name in said}
     for name in spellings.parts.keys() & kept.keys():
         if isinstance(before := kept[name], list):
             element = spellings.parts[name]
-            parts = [in_one_spelling(element, part, f"{path}{name}.{place}.") for place, part in enumerate(before)]
+            parts = [
+                normalize_field_names(element, part, f"{path}{name}.{place}.") for place, part in enumerate(before)
+            ]
             if any(new is not old for new, old in zip(parts, before, strict=True)):
                 kept = {**kept, name: parts}
     return kept

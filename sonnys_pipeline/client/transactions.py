@@ -29,10 +29,10 @@ from sonnys_pipeline.client.resource import (
     PAGE_SIZE,
     Resource,
     count_copies,
-    found_rows,
+    parse_whole_number,
+    read_rows,
     read_total,
     required,
-    whole_number,
 )
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.runtime.quoting import word
@@ -40,30 +40,28 @@ from sonnys_pipeline.runtime.quoting import word
 _LOAD_JOB = "/transaction/load-job"
 _JOB_DATA = "/transaction/get-job-data"
 _LIST = "/transaction"
-#: Seen in a log once (contract, L18); a job that is to run is not ready, like one that runs.
+#: Seen once in a log (contract, L18); treated as working.
 _PENDING = "pending"
-#: Characters of a hash; the API's have 32.
-_LONGEST_HASH = 200
+#: Characters; the API's hashes have 32.
+_MAX_HASH_LENGTH = 200
 
 
 class LoadJobStatus(StrEnum):
-    """What the API says of a load job; exactly these three (contract, "Batch jobs"), and `pending` (L18): working."""
+    """Status of a load job; exactly these three (contract, "Batch jobs"), with `pending` (L18) read as working."""
 
-    WORKING = "working"  # not ready: ask again later
-    PASS = "pass"  # noqa: S105 - the API's word; the rows are there
-    FAIL = "fail"  # the API gave up on it
+    WORKING = "working"
+    PASS = "pass"  # noqa: S105 - the API's word; the rows are ready
+    FAIL = "fail"
 
 
 @dataclass(frozen=True)
 class JobData:
-    """One answer of `get-job-data`.
+    """A response of `get-job-data`.
 
     Attributes:
-        job_hash: the load job.
-        status: working, pass or fail.
         rows: raw rows of this page; empty unless the status is pass.
         total: rows of the whole window, over all pages; 0 unless the status is pass.
-        body: the whole `data` object, for what a `fail` may carry.
+        body: the whole `data` object.
     """
 
     job_hash: str
@@ -74,11 +72,11 @@ class JobData:
 
     @classmethod
     def read(cls, job_hash: str, data: Mapping[str, Any]) -> JobData:
-        """Read the `data` object of an answer.
+        """Read the `data` object of a response.
 
         Raises:
-            UnknownJobStatusError: for a status beside working, pass and fail.
-            ResponseFormatError: for a passed job without a list of rows, or with a `total` that cannot be one.
+            UnknownJobStatusError: for a status other than working, pass and fail.
+            ResponseFormatError: for a passed job without a list of rows, or with an invalid `total`.
         """
         try:
             said = data.get("status", "")
@@ -86,32 +84,27 @@ class JobData:
         except ValueError:
             raise UnknownJobStatusError(
                 f"load job {job_hash}: status {word(data.get('status'))!r} is none of working, pass, fail; "
-                "the API has changed: nothing was read from it"
+                "the API has changed, so nothing was read"
             ) from None
         if status is not LoadJobStatus.PASS:
             return cls(job_hash, status, (), 0, data)
         where = f"load job {job_hash}"
-        rows = found_rows(data, "data", where)
+        rows = read_rows(data, "data", where)
         return cls(job_hash, status, rows, read_total(data, rows, where), data)
 
     def parse(self) -> list[TransactionJobItem]:
-        """The rows as models.
-
-        Raises:
-            UnparsableRowError: for the first row that does not fit.
-        """
+        """The rows as models; `UnparsableRowError` for the first that does not fit."""
         return parse_rows(TransactionJobItem, self.rows, page_hash=self.job_hash)
 
 
 @dataclass(frozen=True)
 class JobPage:
-    """One page of a window, loaded.
+    """One loaded page of a window.
 
     Attributes:
-        job_hash: the load job that made it; empty where an empty window never had one.
+        job_hash: its load job; empty if an empty window had none.
         page: page number from 1 (the API calls it `offset`).
-        total: rows of the whole window, as this page's answer said.
-        items: the rows of this page.
+        total: rows of the whole window, according to this page.
     """
 
     job_hash: str
@@ -128,24 +121,24 @@ class Transactions(Resource):
     ) -> list[TransactionJobItem]:
         """Submit a span, wait, and return every row of it: one call (LJ-01).
 
-        Each page of 100 rows is a load job of its own; this call submits them one after the other and polls each until
-        it is ready. The API takes spans of at most **24 hours**, and keeps a job's data for **20 minutes**: the same
-        criteria within that time give the same job and the same rows. Every poll takes a place in the request budget
-        that all users of the API id share, so a short `poll_interval` starves the others without being faster.
+        Each page of 100 rows is a load job; they are submitted one after the other, and each is polled until it is
+        ready. The API takes spans of at most **24 hours**, and keeps a job's data for **20 minutes**: the same criteria
+        within that time give the same job and rows. Every poll is counted in the request budget that all users of the
+        API id share, so a short `poll_interval` starves the others without being faster.
 
         Args:
             poll_interval: seconds between polls.
             timeout: seconds that each page's job may take; checked after each poll, so 0 still polls once.
             **params: `startDate`, `endDate` (Unix seconds, not validated here), `site`; `limit` is 100 unless given;
-                an `offset` (page number from 1) asks for that page alone.
+                an `offset` (page number from 1) loads that page alone.
 
         Returns:
-            All rows, in the API's order, each id once: a row that came twice is as the later page has it.
+            All rows, in the API's order, each id once; of a row on two pages, the later one.
 
         Raises:
-            JobFailedError: the API answered `fail` (an `APIError`, "Batch job failed").
+            JobFailedError: the API answered `fail` ("Batch job failed").
             APITimeoutError: a page's job was not ready in time.
-            IncompleteResultError: fewer rows came than `total` promised.
+            IncompleteResultError: there are fewer rows than `total` promised.
             UnparsableRowError: a row does not fit `TransactionJobItem`.
             ValidationError: the API refuses the criteria (LJ-06).
         """
@@ -153,14 +146,14 @@ class Transactions(Resource):
         return list({item.id: item for page in pages for item in page.items}.values())
 
     def load_pages(self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object) -> Iterator[JobPage]:
-        """`load_job`, page by page, with the hashes and totals that the API gave; copies of a row stand on their pages.
+        """As `load_job`, page by page, with hashes and totals; copies of a row are not removed.
 
         Raises:
-            IncompleteResultError: after the last page, when the rows are not as many as `total` promised (LJ-05).
+            IncompleteResultError: after the last page, if the rows are not as many as `total` promised (LJ-05).
         """
         alone = params.get("offset")
-        number = 1 if alone is None else whole_number(alone, "offset")
-        limit = whole_number(params.get("limit", PAGE_SIZE), "limit")
+        number = 1 if alone is None else parse_whole_number(alone, "offset")
+        limit = parse_whole_number(params.get("limit", PAGE_SIZE), "limit")
         where = f"load job for {_criteria(params)}"
         pages: list[Sequence[TransactionJobItem]] = []
         known: set[str] = set()
@@ -172,7 +165,7 @@ class Transactions(Resource):
             known.update(item.id for item in page.items)
             expected = page.total if alone is None else max(0, min(limit, page.total - (number - 1) * limit))
             last = alone is not None or number * limit >= page.total
-            # A page that is not full, or brings nothing new, is the last: asking on would not end.
+            # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
             if last or len(known) >= expected or len(page.items) < limit or len(known) == before:
                 items = [item for items in pages for item in items]
                 count_copies([[item.id for item in items] for items in pages], expected, items.__getitem__, where)
@@ -180,41 +173,29 @@ class Transactions(Resource):
             number += 1
 
     def submit_job(self, **params: object) -> str:
-        """Submit one page of one window (LJ-07); one request.
-
-        Returns:
-            The load job's hash, good for 20 minutes.
-        """
+        """Submit one page of one window (LJ-07), by one request; returns the load job's hash, valid for 20 minutes."""
         job_hash = str(required(self._data("POST", _LOAD_JOB, params=params), "hash", str, f"POST {_LOAD_JOB}"))
-        if not 0 < len(job_hash) <= _LONGEST_HASH or not job_hash.isprintable():
+        if not 0 < len(job_hash) <= _MAX_HASH_LENGTH or not job_hash.isprintable():
             raise ResponseFormatError(
-                f"POST {_LOAD_JOB}: the answer's hash is empty, longer than {_LONGEST_HASH} characters or not printable"
+                f"POST {_LOAD_JOB}: the hash is empty, longer than {_MAX_HASH_LENGTH} characters, or not printable"
             )
         return job_hash
 
     def get_job_data(self, job_hash: str) -> JobData:
-        """Ask once for a load job (LJ-07); one request.
+        """Poll a load job once (LJ-07), by one request.
 
         Raises:
             NotFoundError: the hash has expired or is unknown, or the window is empty (LJ-10 tells them apart).
-            UnknownJobStatusError: for a status beside working, pass and fail.
+            UnknownJobStatusError: for a status other than working, pass and fail.
         """
         return JobData.read(job_hash, self._data("GET", _JOB_DATA, params={"hash": job_hash}))
 
     def get_job_body(self, job_hash: str) -> bytes:
-        """The same request, and its answer as it came: for readers of their own.
-
-        Raises:
-            NotFoundError: as for `get_job_data`.
-        """
+        """As `get_job_data`, but the raw body."""
         return self._client._request("GET", _JOB_DATA, params={"hash": job_hash}).content  # noqa: SLF001 - LJ-09
 
     def count(self, **params: object) -> int:
-        """How many rows a span has, by the list endpoint: one request, and independent of load jobs.
-
-        Raises:
-            ResponseFormatError: for a `total` that cannot be one.
-        """
+        """Rows of a span according to the list endpoint, independent of load jobs; one request."""
         try:
             data = self._data("GET", _LIST, params={**params, "limit": 1, "offset": 1})
         except NotFoundError as nothing:
@@ -222,53 +203,41 @@ class Transactions(Resource):
                 return 0
             raise
         where = f"GET {_LIST}"
-        return read_total(data, found_rows(data, "transactions", where), where, limit=1)
+        return read_total(data, read_rows(data, "transactions", where), where, limit=1)
 
     def list(self, **params: object) -> list[TransactionListItem]:
-        """All transactions of a span of at most a month, in short; one request for 100 (LJ-08)."""
+        """All transactions of a span of at most a month, in short; one request per 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
 
     def list_body(self, **params: object) -> bytes:
-        """One page of `list`, and its answer as it came; one request.
-
-        Raises:
-            NotFoundError: the API's word for "nothing matches", or a real one.
-        """
+        """Raw body of one page of `list`; one request. An empty result is a `NotFoundError`."""
         return self._client._request("GET", _LIST, params=params).content  # noqa: SLF001 - LJ-09
 
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
-        """All transactions that have an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
+        """All transactions with an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
         return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params)
 
     def list_v2(self, **params: object) -> list[TransactionV2ListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
-        """All transactions with customer, plan flags and status; the API caches the answer for 10 minutes."""
+        """All transactions with customer, plan flags and status; cached by the API for 10 minutes."""
         return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params)
 
     def list_v2_body(self, **params: object) -> bytes:
-        """One page of `list_v2`, and its answer as it came: for readers of their own; one request.
-
-        Raises:
-            NotFoundError: the API's word for "nothing matches", or a real one.
-        """
+        """Raw body of one page of `list_v2`; one request. An empty result is a `NotFoundError`."""
         return self._client._request("GET", f"{_LIST}/version-2", params=params).content  # noqa: SLF001 - LJ-09
 
     def list_sites(self) -> list[Site]:  # type: ignore[valid-type]  # the method `list` hides the type
-        """`client.sites.list()`, for whoever sends requests at a pace of their own."""
+        """`client.sites.list()`, also without throttling."""
         return Sites(self._client).list()
 
     def get(self, transaction_id: str) -> Transaction:
-        """One transaction in detail.
-
-        Raises:
-            NotFoundError: no transaction has this id.
-        """
+        """One transaction in detail; `NotFoundError` if the id is unknown."""
         return parse_rows(Transaction, [self._data("GET", f"{_LIST}/{transaction_id}")])[0]
 
     def _load_page(self, poll_interval: float, timeout: float, params: Mapping[str, Any]) -> JobPage:
-        """One page: submit and poll; a 404 is told apart as LJ-10 says.
+        """Submit and poll one page; LJ-10 tells apart what a 404 means.
 
-        A hash past its lifetime is resubmitted. A 404 before that means an empty window, which the list endpoint
-        confirms, or a lost job, which is resubmitted too.
+        A hash past its lifetime is resubmitted. An earlier 404 means an empty window, if the list endpoint confirms it,
+        or a lost job, which is resubmitted too.
         """
         for attempt in range(self._client.max_retries + 1):
             job_hash = self.submit_job(**params)
@@ -276,7 +245,9 @@ class Transactions(Resource):
             try:
                 data = self._poll(job_hash, poll_interval, timeout, deadline, params)
                 if len(data.rows) > (limit := params["limit"]):
-                    raise OversizeError(f"load job {job_hash}: {len(data.rows)} rows came, and {limit} were asked for")
+                    raise OversizeError(
+                        f"load job {job_hash}: the page has {len(data.rows)} rows, but {limit} were requested"
+                    )
                 return JobPage(job_hash, int(params["offset"]), data.total, data.parse())
             except NotFoundError:
                 age = time.monotonic() - (deadline - timeout)
@@ -290,7 +261,7 @@ class Transactions(Resource):
     def _poll(
         self, job_hash: str, poll_interval: float, timeout: float, deadline: float, params: Mapping[str, Any]
     ) -> JobData:
-        """Poll one job until it passes (LJ-03): the deadline is looked at after each poll."""
+        """Poll a job until it passes; the deadline is checked after each poll (LJ-03)."""
         while True:
             data = self.get_job_data(job_hash)
             if data.status is LoadJobStatus.PASS:
@@ -306,7 +277,6 @@ class Transactions(Resource):
 
 
 def _span(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The criteria that the list endpoint shares with load jobs."""
     return {name: params[name] for name in ("startDate", "endDate", "site") if params.get(name) is not None}
 
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the API: address, headers, timeouts, what came back (LJ-09)."""
+"""One HTTP exchange with the API: headers, timeouts, size limits, errors by status (LJ-09)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from sonnys_pipeline.client.bodies import decoded, sound
+from sonnys_pipeline.client.bodies import parse_json, sanitize
 from sonnys_pipeline.client.errors import (
     APIConnectionError,
     APIError,
@@ -39,23 +39,32 @@ from sonnys_pipeline.client.errors import (
 )
 from sonnys_pipeline.runtime.quoting import QUOTED_BODY, masked, printable, quoted, sentence, word
 
-#: Connections kept open; more requests than this are never in flight on a budget of 20 a block.
+#: Connections kept open: more than a budget of 20 requests per block can use.
 POOL_SIZE = 32
-#: Bytes of an answer, on the wire and unpacked. A page of 100 large rows has half a megabyte.
-MOST_WIRE_BYTES = 8 << 20
-MOST_BYTES = 32 << 20
-#: Bytes that are read of an answer that is an error; more than its message is of no use.
-MOST_ERROR_BYTES = 64 << 10
-#: Read timeouts that a whole answer may take, however it drips.
-_WHOLE_ANSWER = 2.0
+#: Limits of a response in bytes, compressed and decompressed; a page of 100 large rows has half a megabyte.
+MAX_WIRE_BYTES = 8 << 20
+MAX_BYTES = 32 << 20
+#: Bytes read of an error response.
+MAX_ERROR_BYTES = 64 << 10
+#: Limit for the whole response, in read timeouts.
+_TOTAL_TIMEOUT = 2.0
 _CHUNK = 64 << 10
-#: zlib's word for a gzip header, and the largest window.
+#: zlib's `wbits` for a gzip header and the largest window.
 _GZIP = 16 + zlib.MAX_WBITS
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
-#: How the API's words for errors look, and how many messages of one are worth reading.
+#: Form of the API's error types, and the limit of messages quoted.
 _ERROR_TYPE = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
-_MOST_MESSAGES = 10
-#: How an answer of the API begins.
+_MAX_MESSAGES = 10
+#: The contract's error types ("Errors"): their messages are the API's own.
+_API_ERROR_TYPES = frozenset(
+    {
+        "UnexpectedFailure", "InvalidPayloadRequestTimestampError", "MissingClientCredentialsError",
+        "BadClientCredentialsError", "MismatchCredentialsError", "NotAuthorizedError", "BadSiteCredentialsError",
+        "NotAuthorizedSiteCredentialsError", "NotAuthorizedSiteArgsError", "EntityNotFoundError",
+        "PayloadValidationError", "RequestRateExceedError", "ServerUnexpectedFailure",
+    }
+)  # fmt: skip
+#: First byte of the API's responses.
 _JSON_STARTS = (b"{", b"[")
 
 _STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
@@ -69,14 +78,7 @@ _STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
 
 @dataclass(frozen=True)
 class Response:
-    """An answer with status 200.
-
-    Attributes:
-        status: HTTP status code.
-        content: the body as received, bytes.
-        date: the server's clock, from its `Date` header, as text; `None` where it sent none.
-        where: what was asked, for errors.
-    """
+    """A response with status 200; `date` is its `Date` header, `where` its method and path."""
 
     status: int
     content: bytes
@@ -84,31 +86,25 @@ class Response:
     where: str = ""
 
     def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
-        """The decoded body.
+        """The parsed body, with invalid characters replaced by U+FFFD (`bodies.py`).
 
-        Halves of characters in its text are U+FFFD (`bodies.py`).
-
-        Raises:
-            ResponseFormatError: when it is not JSON, such as a gateway's page with status 200.
+        Raises `ResponseFormatError` when it is not JSON, such as a gateway's page with status 200.
         """
         where = f"{self.where}: " if self.where else ""
-        content = sound(self.content, self.where).content
+        content = sanitize(self.content, self.where).content
         try:
-            return decoded(content, self.where or "the answer")
+            return parse_json(content, self.where or "the answer")
         except ValueError:
-            # A gateway's page is worth quoting; rows that were cut off are not, they hold personal data.
+            # Quote a gateway's page, but not truncated rows: they hold personal data.
             broken = content.lstrip()[:1] in _JSON_STARTS
             what = f"broken after {len(self.content)} bytes" if broken else quoted(self.content)
             raise ResponseFormatError(f"{where}the answer is not JSON: {what}") from None
 
 
 class HttpTransport:
-    """Sends single requests on kept-open connections; safe to use from many threads.
+    """Sends single requests over pooled connections; thread-safe.
 
-    Attributes:
-        base_url: API root.
-        server_date: the server's clock at the last answer, whatever its status: its `Date` header as text; `None`
-            where it sent none, or no answer came.
+    `server_date` is the `Date` header of the last response of any status; `None` if there was none.
     """
 
     def __init__(
@@ -120,19 +116,17 @@ class HttpTransport:
         read_timeout: float,
         quotes_pages: bool = True,
     ) -> None:
-        """Prepare, without connecting.
+        """Check URL and headers; sends nothing.
 
         Args:
             base_url: API root; `https`, or `http` on a loopback address.
             headers: sent with every request; secrets are unwrapped only while sending.
             connect_timeout: seconds for the connection and TLS.
-            read_timeout: seconds without a byte of the answer; a whole one may take twice as long.
-            quotes_pages: whether errors quote what is not the API's JSON, such as a gateway's page; not where nothing
-                personal may be kept, since nobody knows what stands in it.
+            read_timeout: seconds without a byte of the response; a whole one may take twice as long.
+            quotes_pages: whether errors quote bodies that are not JSON; such a page may contain personal data.
 
         Raises:
-            ValueError: for an address that would carry the credentials in the clear, or is no address; for a header
-                that cannot be sent, without its value.
+            ValueError: for an invalid URL, one that would send the credentials unencrypted, or an invalid header.
         """
         self.base_url = checked_base_url(base_url)
         self.server_date: str | None = None
@@ -143,30 +137,25 @@ class HttpTransport:
         self._timeouts = (connect_timeout, read_timeout)
         self._quotes_pages = quotes_pages
         self._session = requests.Session()
-        # Proxies and certificates of the environment are used; what `~/.netrc` has for a host is not sent to it.
-        self._session.auth = _no_other_credentials
+        # Use the environment's proxies and certificates, but not the credentials in `~/.netrc`.
+        self._session.auth = _skip_netrc
         if _scheme_and_host(self.base_url)[0] == "http":
-            # Loopback: a proxy from the environment would take the credentials off this machine, in the clear.
+            # Loopback: the environment's proxy would get the credentials unencrypted.
             self._session.trust_env = False
-        # The API uses no cookies; refusing them leaves nothing in the session that threads could race for.
+        # The API uses no cookies; without them, the session has no state that threads could race for.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=POOL_SIZE, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
     def send(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
-        """One request, one answer.
-
-        Args:
-            method: HTTP method.
-            path: below the base URL, with a leading slash.
-            params: query parameters; those that are `None` are left out.
+        """Send one request and read its response; parameters that are `None` are left out.
 
         Raises:
-            APITimeoutError: no answer in time.
-            APIConnectionError: no connection, a dropped one, TLS trouble, or a redirect.
+            APITimeoutError: no response in time.
+            APIConnectionError: no connection, a dropped one, a TLS error, or a redirect.
             APIStatusError: a subclass for each status that is not 200.
-            ResponseFormatError: for an answer that is not JSON, or larger than any can be (`OversizeError`).
+            ResponseFormatError: for a body that is not JSON, or too large (`OversizeError`).
         """
         headers = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -191,27 +180,26 @@ class HttpTransport:
             raise APITimeoutError(
                 f"{what}: no answer within {self._timeouts[1]:g} s (connecting: {self._timeouts[0]:g} s)"
             ) from _without_request(error)
-        except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: a Location that is no address
+        except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: an invalid Location
             raise APIConnectionError(
                 f"{what}: no answer from {self.base_url} ({_reason(error)}); check SONNYS_BASE_URL, network and TLS"
-            ) from (None if _quotes_the_answer(error) else _without_request(error))
+            ) from (None if _may_quote_response(error) else _without_request(error))
 
     def _read(self, answer: requests.Response, what: str) -> Response:
-        """The body of an answer, as far as it is worth anything; an error where the answer is one."""
         if answer.is_redirect:
             target = _scheme_and_host(answer.headers["Location"])[1] or "elsewhere"
             target = word(masked(target, self._secrets))
-            raise RedirectedError(f"{what}: redirected to {target}; not followed, the credentials would go there too")
-        deadline = time.monotonic() + _WHOLE_ANSWER * self._timeouts[1]
+            raise RedirectedError(f"{what}: redirected to {target}; not followed, to keep the credentials from it")
+        deadline = time.monotonic() + _TOTAL_TIMEOUT * self._timeouts[1]
         if answer.status_code != requests.codes.ok:
             content = b""
-            with suppress(APIError, HTTPError):  # its status says enough, also where its body is too long or breaks off
-                for part in _body(answer, what, deadline, MOST_ERROR_BYTES):
+            with suppress(APIError, HTTPError):  # the status is enough if the body is too long or truncated
+                for part in _body(answer, what, deadline, MAX_ERROR_BYTES):
                     content += part
             raise status_error(answer.status_code, content, self._secrets, quotes_pages=self._quotes_pages)
-        content = b"".join(_body(answer, what, deadline, MOST_BYTES))
+        content = b"".join(_body(answer, what, deadline, MAX_BYTES))
         if content.removeprefix(BOM_UTF8).lstrip()[:1] not in _JSON_STARTS:
-            # A page between us and the API.
+            # A gateway's page.
             said = quoted(content, self._secrets) if self._quotes_pages else f"{len(content)} bytes, not quoted"
             raise ResponseFormatError(f"{what}: the answer is not JSON: {said}")
         return Response(answer.status_code, content, answer.headers.get("Date"), what)
@@ -222,34 +210,31 @@ class HttpTransport:
 
 
 def checked_base_url(base_url: str) -> str:
-    """The address without a trailing slash, if credentials may be sent to it.
+    """The URL without a trailing slash; `ValueError` if credentials must not be sent to it.
 
-    Raises:
-        ValueError: for plain `http` to another machine, a missing host, credentials, a query or a fragment in it.
+    Refused are plain `http` to another machine, a missing host, credentials, a query and a fragment.
     """
-    if "@" in base_url or "?" in base_url or "#" in base_url:  # before anything else: a password must not be quoted
-        raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the address")
+    if "@" in base_url or "?" in base_url or "#" in base_url:  # first, since a password must not be quoted
+        raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the URL")
     scheme, host = _scheme_and_host(base_url)
     if scheme not in {"https", "http"} or not host:
-        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} is not an address such as https://host/v1")
+        raise ValueError(f"SONNYS_BASE_URL: {base_url!r} is not a URL such as https://host/v1")
     if scheme == "http" and not is_loopback(host):
         raise ValueError(f"SONNYS_BASE_URL: {base_url!r} would send the key in the clear; use https")
     return base_url.rstrip("/")
 
 
 def checked_header(value: str, name: str) -> str:
-    """A header's value, if it can be sent; the HTTP library's own refusal would quote it, secret or not.
+    """The value of a header; `ValueError`, without the value, unless it is printable ASCII without surrounding space.
 
-    Raises:
-        ValueError: for a line break, space around it, or anything else beside printable ASCII; it names the header.
+    The HTTP library's own error would quote it, secret or not.
     """
     if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise ValueError(f"{name}: has a line break, space around it, or a character that no header takes")
+        raise ValueError(f"{name}: has a line break, surrounding space, or a character that headers cannot contain")
     return value
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:
-    """Both in lower case; empty where there is none, or none that can be read."""
     try:
         parts = urlsplit(url)
         scheme, host = parts.scheme, parts.hostname or ""
@@ -271,26 +256,28 @@ def is_loopback(host: str) -> bool:
 def status_error(
     status: int, content: bytes, secrets: Sequence[SecretStr] = (), *, quotes_pages: bool = True
 ) -> APIError:
-    """The error for an answer that is not 200 (contract, "Errors").
+    """The error for a response that is not 200 (contract, "Errors").
 
-    Quoted are the API's own words, and a page that is no JSON where `quotes_pages` allows it. JSON of any other form is
-    not: rows hold personal data. An answer of success that is not 200 has no words of the API, and nothing of it is
-    quoted. A gateway's page may echo the request's headers: of `secrets` nothing is quoted.
+    Quotes errors of the API's own types and, if `quotes_pages`, those of other types and pages that are not JSON; never
+    other JSON (rows hold personal data), a 2xx body, or `secrets` (a gateway may echo the request's headers).
     """
     if status < _FIRST_ERROR:
         return APIStatusError(status, None, (), f"{len(content)} bytes, not quoted: only 200 is an answer")
     error_type: str | None = None
     messages: tuple[str, ...] = ()
     try:
-        body = from_json(sound(content).content)
+        body = from_json(sanitize(content).content)
     except (ValueError, ResponseFormatError):
         body = None
-    if isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"]):
+    is_error = isinstance(body, dict) and isinstance(body.get("type"), str) and _ERROR_TYPE.fullmatch(body["type"])
+    if is_error and not (quotes_pages or body["type"] in _API_ERROR_TYPES):
+        messages = (f"{len(content)} bytes, not quoted: an error of a type that the API is not known to send",)
+    elif is_error:
         error_type = masked(body["type"], secrets)
         said = body.get("messages") or [body.get("message")]
         messages = tuple(
             printable(masked(part, secrets), QUOTED_BODY)
-            for part in (said if isinstance(said, list) else [said])[:_MOST_MESSAGES]
+            for part in (said if isinstance(said, list) else [said])[:_MAX_MESSAGES]
             if isinstance(part, str)
         )
         if isinstance(code := body.get("code"), str | int):
@@ -301,11 +288,11 @@ def status_error(
 
 
 def _body(answer: requests.Response, what: str, deadline: float, most: int) -> Iterator[bytes]:
-    """The parts of a body, unpacked no further than `most` bytes.
+    """The decompressed body in parts, at most `most` bytes.
 
     Raises:
-        OversizeError: for more, on the wire or unpacked, or for an encoding that was not asked for.
-        APITimeoutError: when it is not whole by `deadline`.
+        OversizeError: for more, compressed or not, or for an unrequested encoding.
+        APITimeoutError: when it has not ended by `deadline`.
     """
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", ""}:
@@ -320,29 +307,29 @@ def _body(answer: requests.Response, what: str, deadline: float, most: int) -> I
             try:
                 part = unpacking.decompress(packed, most - unpacked + 1)
             except zlib.error:
-                raise ResponseFormatError(f"{what}: the answer is no gzip although it says so") from None
+                raise ResponseFormatError(f"{what}: the answer claims to be gzip but is not") from None
         unpacked += len(part)
-        if unpacked > most or wire > MOST_WIRE_BYTES:
+        if unpacked > most or wire > MAX_WIRE_BYTES:
             raise OversizeError(
-                f"{what}: the answer has more than {most:,} bytes, or {MOST_WIRE_BYTES:,} on the wire, which no page "
-                "has; it was broken off"
+                f"{what}: the answer has more than {most:,} bytes, or {MAX_WIRE_BYTES:,} compressed, more than any "
+                "page; reading stopped"
             )
         if time.monotonic() > deadline:
-            raise APITimeoutError(f"{what}: the answer was not whole in time; it was broken off")
+            raise APITimeoutError(f"{what}: the answer was not complete in time; reading stopped")
         yield part
     if unpacking is not None and wire and not unpacking.eof:
-        raise APIConnectionError(f"{what}: the answer broke off before its end")
+        raise APIConnectionError(f"{what}: the answer was cut off before its end")
 
 
-def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """The library looks into `~/.netrc` unless it is told how to authenticate; our headers are there already."""
+def _skip_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stops `requests` from reading `~/.netrc`; the headers already authenticate."""
     return request
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause: `ConnectionRefusedError` tells more than the wrappers around it."""
-    if _quotes_the_answer(error):
-        return f"{type(error).__name__}, not quoted: the answer is no HTTP"
+    """The innermost cause: `ConnectionRefusedError` says more than its wrappers."""
+    if _may_quote_response(error):
+        return f"{type(error).__name__}, not quoted: the answer is not HTTP"
     while (inner := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
         if not isinstance(inner, BaseException):
             break
@@ -350,8 +337,8 @@ def _reason(error: BaseException) -> str:
     return sentence(f"{type(error).__name__}: {error}", QUOTED_BODY)
 
 
-def _quotes_the_answer(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, is of those that quote what they could not read: it might be rows."""
+def _may_quote_response(error: BaseException | None) -> bool:
+    """Whether an error or its cause quotes what it could not read, which might be rows."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected):
@@ -362,7 +349,7 @@ def _quotes_the_answer(error: BaseException | None) -> bool:
 
 
 def _without_request(error: Exception) -> Exception:
-    """The library's error keeps the request, and with it the headers; a debugger or a pickled error must not."""
+    """Removes the request with its headers, so that debuggers and pickles do not show them."""
     if isinstance(error, requests.RequestException):
         error.request = None
         error.response = None

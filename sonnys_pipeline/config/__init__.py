@@ -1,5 +1,5 @@
-"""The environment as typed settings, for one account or for several. Knows nothing of Dagster.
+"""Environment variables and `.env` as typed settings, for one account or several. Knows nothing of Dagster.
 
-Belongs here: names, defaults, parsing, refusing; secrets are masked in every rendering. Does not belong here: opening
-what the settings name (`backfill/workspace.py`).
+Belongs here: names, defaults, parsing, validation, masked secrets. Does not belong here: opening what the settings
+name (`backfill/workspace.py`).
 """

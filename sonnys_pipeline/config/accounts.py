@@ -1,6 +1,7 @@
-"""Several databases of one operator: which accounts there are, and which variables are whose (docs/accounts.md).
+"""Account names and their environment variables: several databases of one operator (docs/accounts.md).
 
-`SONNYS_ACCOUNTS=north,south` names them; `SONNYS_NORTH__API_ID` and so on are settings of one.
+`SONNYS_ACCOUNTS=north,south` names the accounts; `SONNYS_NORTH__API_ID` is a setting of `north`. The `refuse_*`
+functions raise `AccountsError`.
 """
 
 from __future__ import annotations
@@ -13,43 +14,35 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
-#: Names them, and chooses one for the command line; of environment and `.env`, like every other variable.
+#: The list of accounts, and the one that a command works for.
 ACCOUNTS, ACCOUNT = "SONNYS_ACCOUNTS", "SONNYS_ACCOUNT"
-#: What stands across accounts goes by this name: in the lake, in Dagster's keys and groups. No account may have it.
+#: Name of the assets across accounts, in the lake and in Dagster; reserved.
 ALL_ACCOUNTS = "all_accounts"
-#: Settings that are an account's own or nobody's: one account's key must never open another's database by default.
+#: Settings without a shared value: one account's key must never open another account's database by default.
 NEVER_SHARED = frozenset({"api_id", "api_key", "site_code"})
-#: Settings that concern no account: one look at all runs sends the messages.
+#: Settings that an account cannot override: one sensor for all runs posts the messages.
 ALWAYS_SHARED = frozenset({"webhook_url"})
 
-_PREFIX, _BETWEEN = "sonnys_", "__"
+_PREFIX, _SEPARATOR = "sonnys_", "__"
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-#: Variables of the project's own tests, which read them by themselves.
+#: Variables that only the project's tests read.
 _TEST_PREFIX = "sonnys_test_"
-#: What Kubernetes tells each pod of a service whose name begins with `sonnys-`.
+#: Variables that Kubernetes sets in each pod for a service whose name begins with `sonnys-`.
 _SERVICE_LINK = re.compile(r"_service_host$|_service_port(_\w+)?$|_port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?$")
 
 
 class AccountsError(ValueError):
-    """Accounts, or the variables of one, cannot be used; the message names variables, never their values.
-
-    Attributes:
-        fields: the settings that are affected, where some are.
-    """
+    """`SONNYS_ACCOUNTS` or an account's variables are invalid; the message names variables, never their values."""
 
     def __init__(self, message: str, fields: Collection[str] = ()) -> None:
-        """Build the error."""
         super().__init__(message)
         self.fields = tuple(fields)
 
 
 def variables(env_file: Any = ".env") -> dict[str, str]:  # noqa: ANN401 - whatever pydantic-settings takes
-    """The variables that begin with `SONNYS_`, names in lower case; the environment's go before those of `.env`.
+    """The `SONNYS_` variables that are not empty, by lower-case name; the environment overrides `.env`.
 
-    Empty ones are left out: they mean the default, as everywhere.
-
-    Raises:
-        OSError, UnicodeDecodeError: when `.env` is there and cannot be read.
+    `OSError` or `UnicodeDecodeError` when `.env` exists and cannot be read.
     """
     written = DotEnvSettingsSource(BaseSettings, env_file=env_file).env_vars
     here = {name.lower(): value for name, value in os.environ.items() if value}
@@ -57,62 +50,48 @@ def variables(env_file: Any = ".env") -> dict[str, str]:  # noqa: ANN401 - whate
     return {name: value for name, value in merged.items() if name.startswith(_PREFIX)}
 
 
-def names(known: Mapping[str, str]) -> tuple[str, ...]:
-    """The accounts, in the order in which `SONNYS_ACCOUNTS` names them; none where it is not set.
-
-    Raises:
-        AccountsError: for a name that cannot be one, or that stands there twice.
-    """
-    found = [name.strip() for name in known.get(ACCOUNTS.lower(), "").split(",")]
+def names(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The accounts in order; empty when `SONNYS_ACCOUNTS` is not set, `AccountsError` when a name is invalid."""
+    found = [name.strip() for name in environ.get(ACCOUNTS.lower(), "").split(",")]
     if found == [""]:
         return ()
     for name in found:
         if not _NAME.fullmatch(name):
             raise AccountsError(
-                f"{ACCOUNTS}: {name!r} cannot be an account's name; write lower-case letters, digits and single _ "
-                "between them, such as north,south"
+                f"{ACCOUNTS}: {name!r} is not a valid account name; use lower-case letters, digits and single "
+                "underscores between them, such as north,south"
             )
         if name == ALL_ACCOUNTS:
-            raise AccountsError(f"{ACCOUNTS}: {ALL_ACCOUNTS} is what stands across accounts; choose another name")
+            raise AccountsError(f"{ACCOUNTS}: {ALL_ACCOUNTS} is reserved for assets across accounts; use another name")
         if found.count(name) > 1:
-            raise AccountsError(f"{ACCOUNTS}: {name} stands there twice; name each account once")
+            raise AccountsError(f"{ACCOUNTS}: {name} is listed twice; list each account once")
     return tuple(found)
 
 
 def variable(field: str, account: str | None = None) -> str:
-    """The variable of a setting; of one account's where an account is given."""
-    return f"SONNYS_{account.upper()}{_BETWEEN}{field.upper()}" if account else f"SONNYS_{field.upper()}"
+    """The environment variable of a setting, shared or of one account."""
+    return f"SONNYS_{account.upper()}{_SEPARATOR}{field.upper()}" if account else f"SONNYS_{field.upper()}"
 
 
-def refuse_strays(known: Mapping[str, str], accounts: Collection[str]) -> None:
-    """Refuse variables of accounts that there are not: most likely one of the two names is misspelt.
-
-    Raises:
-        AccountsError: naming them.
-    """
-    strays = sorted(name for name in known if _BETWEEN in name and _split(name)[0] not in accounts)
-    if strays:
-        there = f"{ACCOUNTS} names {', '.join(accounts)}" if accounts else f"{ACCOUNTS} is not set"
+def refuse_unknown_accounts(environ: Mapping[str, str], accounts: Collection[str]) -> None:
+    """Refuse variables of unknown accounts: one of the two names is probably misspelt."""
+    unknown = sorted(name for name in environ if _SEPARATOR in name and _split(name)[0] not in accounts)
+    if unknown:
+        reason = f"{ACCOUNTS} names {', '.join(accounts)}" if accounts else f"{ACCOUNTS} is not set"
         raise AccountsError(
-            f"{_listed(strays)}: of no account, since {there}; correct the name, add it to {ACCOUNTS}, or unset the "
+            f"{_joined(unknown)}: no such account, {reason}; correct the name, add it to {ACCOUNTS}, or unset the "
             "variable"
         )
 
 
-def refuse_misspelt(known: Mapping[str, str], fields: Collection[str]) -> None:
-    """Refuse variables that nothing would read: a misspelt `SONNYS_PII` would protect nobody, and say nothing.
-
-    Variables of one account are left to `refuse_strays` and `refuse_unknown`.
-
-    Raises:
-        AccountsError: naming each with the nearest name that there is, without its value.
-    """
+def refuse_unknown_variables(environ: Mapping[str, str], fields: Collection[str]) -> None:
+    """Refuse unknown shared variables: a misspelt `SONNYS_PII` would silently leave personal data unprotected."""
     read = {*(variable(field).lower() for field in fields), ACCOUNTS.lower(), ACCOUNT.lower()}
     unknown = sorted(
         name
-        for name in known
+        for name in environ
         if name not in read
-        and _BETWEEN not in name
+        and _SEPARATOR not in name
         and not name.startswith(_TEST_PREFIX)
         and not _SERVICE_LINK.search(name)
     )
@@ -121,75 +100,62 @@ def refuse_misspelt(known: Mapping[str, str], fields: Collection[str]) -> None:
 
 
 def _nearest(name: str, read: Collection[str]) -> str:
-    """What to write instead: the name that this one begins with, else the one that is spelt most like it."""
+    """The remedy for an unknown name: the longest known name that it extends, else the one spelt most alike."""
     longer = sorted((one for one in read if name.startswith(f"{one}_")), key=len)
     near = longer[-1:] or get_close_matches(name, read, n=1, cutoff=0.75)
-    return f"did you mean {near[0].upper()}?" if near else "take it out; .env.example shows every setting"
+    return f"did you mean {near[0].upper()}?" if near else "remove it; .env.example lists every setting"
 
 
-def own_settings(known: Mapping[str, str], account: str) -> dict[str, str]:
-    """What the variables of one account say, by field; some may be no field (`refuse_unknown`)."""
-    return {_split(name)[1]: value for name, value in known.items() if _BETWEEN in name and _split(name)[0] == account}
+def own_settings(environ: Mapping[str, str], account: str) -> dict[str, str]:
+    """The account's own variables by field; unknown fields included (see `refuse_unknown_fields`)."""
+    return {
+        _split(name)[1]: text for name, text in environ.items() if _SEPARATOR in name and _split(name)[0] == account
+    }
 
 
-def refuse_unknown(own: Iterable[str], account: str, fields: Collection[str]) -> None:
-    """Refuse variables of an account that nothing would read.
-
-    Raises:
-        AccountsError: naming them.
-    """
+def refuse_unknown_fields(own: Iterable[str], account: str, fields: Collection[str]) -> None:
+    """Refuse an account's variables that no setting reads."""
     if unknown := sorted(field for field in own if field not in fields):
         read = [variable(field, account).lower() for field in fields]
-        said = [_nearest(variable(field, account).lower(), read) for field in unknown]
-        unread = _listed(variable(field, account) for field in unknown)
-        raise AccountsError(f"{unread}: no such setting; {' '.join(dict.fromkeys(said))}")
+        remedies = [_nearest(variable(field, account).lower(), read) for field in unknown]
+        unread = _joined(variable(field, account) for field in unknown)
+        raise AccountsError(f"{unread}: no such setting; {' '.join(dict.fromkeys(remedies))}")
     if shared := [field for field in own if field in ALWAYS_SHARED]:
-        ours = _listed(variable(field, account) for field in shared)
-        raise AccountsError(f"{ours}: one for all accounts; write {_listed(map(variable, shared))}")
+        found = _joined(variable(field, account) for field in shared)
+        raise AccountsError(f"{found}: shared by all accounts; set {_joined(map(variable, shared))} instead")
 
 
-def refuse_same(known: Mapping[str, str], accounts: Collection[str], account: str) -> None:
-    """Refuse an account that reads the database of another one, or lands in its lake.
-
-    Raises:
-        AccountsError: naming both variables, without their value.
-    """
+def refuse_duplicates(environ: Mapping[str, str], accounts: Collection[str], account: str) -> None:
+    """Refuse an account that has the API id or the lake of another one."""
     consequences = {
-        "api_id": "two accounts of one database would read everything twice and spend one budget; take one of them out",
-        "data_url": "rows of two databases would lie in one lake; give each a folder of its own",
+        "api_id": "both would read one database and spend one request budget; remove one of the accounts",
+        "data_url": "rows of two databases would be mixed in one lake; use a different directory for each",
     }
     for field, consequence in consequences.items():
-        own = own_settings(known, account).get(field)
-        same = [one for one in accounts if own and own_settings(known, one).get(field) == own]
+        own = own_settings(environ, account).get(field)
+        same = [one for one in accounts if own and own_settings(environ, one).get(field) == own]
         if len(same) > 1:
             raise AccountsError(
-                f"{_listed(variable(field, one) for one in same)} are the same: {consequence}", [field]
+                f"{_joined(variable(field, one) for one in same)} have the same value: {consequence}", [field]
             )  # fmt: skip
 
 
-def chosen(known: Mapping[str, str], accounts: Collection[str], asked: str | None = None) -> str | None:
-    """The account that a command works for; `None` where there are no accounts, or none was chosen.
+def chosen(environ: Mapping[str, str], accounts: Collection[str], asked: str | None = None) -> str | None:
+    """The account that a command works for, from `asked` (its option), else from `SONNYS_ACCOUNT`, else `None`.
 
-    Args:
-        known: as `variables` gives them.
-        accounts: as `names` gives them.
-        asked: what was typed; left out, what `SONNYS_ACCOUNT` says.
-
-    Raises:
-        AccountsError: for one that is not there; names those that are.
+    `environ` and `accounts` are as returned by `variables` and `names`; `AccountsError` for an unknown account.
     """
-    name, source = (asked, "--account") if asked else (known.get(ACCOUNT.lower()), ACCOUNT)
+    name, source = (asked, "--account") if asked else (environ.get(ACCOUNT.lower()), ACCOUNT)
     if name is None or name in accounts:
         return name
-    there = f"{ACCOUNTS} names {', '.join(accounts)}" if accounts else f"{ACCOUNTS} is not set (docs/accounts.md)"
-    raise AccountsError(f"{source}: {name} is no account; {there}")
+    reason = f"{ACCOUNTS} names {', '.join(accounts)}" if accounts else f"{ACCOUNTS} is not set (docs/accounts.md)"
+    raise AccountsError(f"{source}: {name} is not an account; {reason}")
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Account and field of a variable."""
-    account, _, field = name.removeprefix(_PREFIX).partition(_BETWEEN)
+    account, _, field = name.removeprefix(_PREFIX).partition(_SEPARATOR)
     return account, field
 
 
-def _listed(found: Iterable[str]) -> str:
+def _joined(found: Iterable[str]) -> str:
     return " and ".join(sorted(name.upper() for name in found))

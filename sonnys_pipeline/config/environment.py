@@ -1,4 +1,4 @@
-"""How settings are read: from the environment and `.env`, for the one account that there is, or for one of several."""
+"""Reads settings from the environment and `.env`, shared ones and those of one account."""
 
 from __future__ import annotations
 
@@ -15,20 +15,15 @@ from sonnys_pipeline.config.accounts import AccountsError
 
 
 class SettingsError(ValueError):
-    """A variable is missing or cannot be used; the message names it and what to write, never a secret's value.
-
-    Attributes:
-        fields: the settings that could not be read, where that is what went wrong.
-    """
+    """A variable is missing or invalid; the message names it and the remedy, never a secret's value."""
 
     def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
-        """Build the error."""
         super().__init__(message)
         self.fields = tuple(fields)
 
 
 class EnvFileError(SettingsError):
-    """`.env` is there and cannot be read."""
+    """`.env` exists and cannot be read."""
 
 
 class EnvironmentSettings(BaseSettings):
@@ -38,7 +33,7 @@ class EnvironmentSettings(BaseSettings):
         env_prefix="SONNYS_", env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    #: The account whose settings these are, and which of its fields have variables of its own; none without accounts.
+    #: The account, and the fields that were read from its own variables.
     _account_name: str | None = PrivateAttr(default=None)
     _own: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -47,31 +42,30 @@ class EnvironmentSettings(BaseSettings):
         """Read the environment; overrides that are `None` leave the environment's value.
 
         Args:
-            account: one of `accounts`. What its own variables do not say, the shared ones do, but for credentials and
-                site code; lake and state folder are then folders of its name in the shared ones. Left out, the shared
-                settings.
-            **overrides: fields, as they are.
+            account: one of `accounts`; `None` for the shared settings. An account inherits the shared settings, except
+                credentials and site code; its lake and state directory default to subdirectories of the shared ones.
+            **overrides: field values.
 
         Raises:
-            SettingsError: naming every variable that cannot be used, without its value where that is a secret.
+            SettingsError: naming every invalid variable, without the value of a secret.
             EnvFileError: when `.env` cannot be read.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         with _readable_env_file():
             if account:
-                return cls._of_account(account, given)
-            known = accounts.variables(given.get("_env_file", ".env"))
-            return cls._made(
-                given, accounts.variable, _refused(partial(accounts.refuse_misspelt, known, cls.model_fields))
+                return cls._load_account(account, given)
+            environ = accounts.variables(given.get("_env_file", ".env"))
+            return cls._validated(
+                given,
+                accounts.variable,
+                _errors_of(partial(accounts.refuse_unknown_variables, environ, cls.model_fields)),
             )
 
     @classmethod
-    def readable(cls, account: str | None = None, **overrides: Any) -> tuple[Self, SettingsError | None]:  # noqa: ANN401
-        """As `load`, as far as they can be read: what cannot has its default, and is named in the error beside.
+    def load_lenient(cls, account: str | None = None, **overrides: Any) -> tuple[Self, SettingsError | None]:  # noqa: ANN401
+        """As `load`, but invalid settings get their defaults and are named in the returned error.
 
-        Raises:
-            SettingsError: when there is no such account.
-            EnvFileError: when `.env` cannot be read.
+        Raises `SettingsError` for an unknown account and `EnvFileError` for an unreadable `.env`.
         """
         try:
             return cls.load(account, **overrides), None
@@ -80,49 +74,39 @@ class EnvironmentSettings(BaseSettings):
         except SettingsError as wrong:
             given = {name: value for name, value in overrides.items() if value is not None}
             given |= {name: cls.model_fields[name].default for name in wrong.fields}
-            if "pii_key" in wrong.fields:  # it is the policy that needs one
+            if "pii_key" in wrong.fields:  # required by the policy, so the policy gets its default too
                 given["pii"] = cls.model_fields["pii"].default
             with _readable_env_file():
-                made = cls._of_account(account, given, strict=False) if account else cls(**given)
+                made = cls._load_account(account, given, strict=False) if account else cls(**given)
             return made, wrong
 
     @classmethod
     def accounts(cls) -> tuple[str, ...]:
-        """The accounts that `SONNYS_ACCOUNTS` names; none where it is not set.
-
-        Raises:
-            SettingsError: for names that cannot be, and for variables of no account.
-            EnvFileError: when `.env` cannot be read.
-        """
+        """The accounts in `SONNYS_ACCOUNTS`; `SettingsError` for invalid names and variables of unknown accounts."""
         with _readable_env_file(), _as_settings_error():
-            known = accounts.variables()
-            found = accounts.names(known)
-            accounts.refuse_strays(known, found)
+            environ = accounts.variables()
+            found = accounts.names(environ)
+            accounts.refuse_unknown_accounts(environ, found)
             return found
 
     @classmethod
     def chosen_account(cls, asked: str | None = None) -> str | None:
-        """The account that a command works for, by its option or `SONNYS_ACCOUNT`; none where none is chosen.
-
-        Raises:
-            SettingsError: for one that is not there.
-        """
+        """The account chosen by `asked` (a command's option), else by `SONNYS_ACCOUNT`, else `None`."""
         found = cls.accounts()
         with _readable_env_file(), _as_settings_error():
             return accounts.chosen(accounts.variables(), found, asked)
 
     @classmethod
-    def _of_account(cls, account: str, given: Mapping[str, Any], *, strict: bool = True) -> Self:
-        """The settings of one account; unless `strict`, what its variables should not say is passed over."""
+    def _load_account(cls, account: str, given: Mapping[str, Any], *, strict: bool = True) -> Self:
         with _as_settings_error():
-            known = accounts.variables(given.get("_env_file", ".env"))
-            there = accounts.names(known)
-            accounts.chosen(known, there, account)
-        own = accounts.own_settings(known, account)
-        refused = _refused(
-            partial(accounts.refuse_misspelt, known, cls.model_fields),
-            partial(accounts.refuse_unknown, own, account, cls.model_fields),
-            partial(accounts.refuse_same, known, there, account),
+            environ = accounts.variables(given.get("_env_file", ".env"))
+            existing = accounts.names(environ)
+            accounts.chosen(environ, existing, account)
+        own = accounts.own_settings(environ, account)
+        refused = _errors_of(
+            partial(accounts.refuse_unknown_variables, environ, cls.model_fields),
+            partial(accounts.refuse_unknown_fields, own, account, cls.model_fields),
+            partial(accounts.refuse_duplicates, environ, existing, account),
         )
         own = {name: text for name, text in own.items() if name in cls.model_fields}
         alone = {name: cls.model_fields[name].default for name in accounts.NEVER_SHARED}
@@ -130,23 +114,23 @@ class EnvironmentSettings(BaseSettings):
         def named(field: str) -> str:
             return accounts.variable(field, account if field in own or field in alone else None)
 
-        made = cls._made({**alone, **own, **given}, named, refused if strict else ())
-        return made.belonging_to(account, own=own, given=given)
+        made = cls._validated({**alone, **own, **given}, named, refused if strict else ())
+        return made.for_account(account, own=own, given=given)
 
-    def belonging_to(self, account: str, *, own: Collection[str], given: Collection[str]) -> Self:
-        """These, as settings of an account: `own` fields were read from its variables, `given` ones in code."""
+    def for_account(self, account: str, *, own: Collection[str], given: Collection[str]) -> Self:
+        """Mark these settings as an account's: `own` fields come from its variables, `given` ones from the caller."""
         self._account_name, self._own = account, frozenset(own)
-        self._move_into(account, unless={*own, *given})
+        self._use_subdirectories(account, unless={*own, *given})
         return self
 
-    def _move_into(self, account: str, *, unless: Collection[str]) -> None:
-        """Let places be folders of an account's name in the shared ones, unless they are the account's own."""
+    def _use_subdirectories(self, account: str, *, unless: Collection[str]) -> None:
+        """Hook: move paths into the account's subdirectory, except the fields in `unless`."""
 
     @classmethod
-    def _made(
+    def _validated(
         cls, given: Mapping[str, Any], named: Callable[[str], str], refused: Sequence[AccountsError] = ()
     ) -> Self:  # fmt: skip
-        """Make them; `named` tells the variable of a field, `refused` is what is wrong besides."""
+        """Validate and report all errors together, each under its variable (`named`); `refused` are earlier ones."""
         lines, fields = [str(one) for one in refused], [field for one in refused for field in one.fields]
         try:
             made = cls(**given)
@@ -162,11 +146,11 @@ class EnvironmentSettings(BaseSettings):
 
     @property
     def account_name(self) -> str | None:
-        """The account whose settings these are; none without accounts."""
+        """The account whose settings these are; `None` for the shared ones."""
         return self._account_name
 
     def variable(self, field: str) -> str:
-        """The variable that a field was read from, or would be."""
+        """The environment variable that sets a field."""
         alone = field in self._own or field in accounts.NEVER_SHARED
         return accounts.variable(field, self._account_name if alone else None)
 
@@ -177,11 +161,11 @@ def _readable_env_file() -> Iterator[None]:
         yield
     except (OSError, UnicodeDecodeError) as unreadable:
         reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
-        raise EnvFileError(f".env cannot be read: {reason}; mend the file, or remove it") from unreadable
+        raise EnvFileError(f".env cannot be read: {reason}; fix or remove the file") from unreadable
 
 
-def _refused(*checks: Callable[[], None]) -> list[AccountsError]:
-    """What these checks refuse; all of it, so that it can be corrected at once."""
+def _errors_of(*checks: Callable[[], None]) -> list[AccountsError]:
+    """All errors that the checks raise, so that a user can correct them at once."""
     refused: list[AccountsError] = []
     for check in checks:
         try:

@@ -1,8 +1,7 @@
-"""How many guesses a key withstands, estimated from how it is put together.
+"""Estimates how many guesses a secret key withstands.
 
-A person's key is words, years and rows of digits; a machine's is none of these. A word counts as one of a dictionary, a
-row such as 1234 or aaaa as one guess of a few, a repetition as nothing, and everything else letter by letter. That is
-rough, and errs on the low side for keys that were made by a machine: those are long enough to bear it.
+Words, years and sequences such as 1234 or aaaa count as one of a small set, repetitions as nothing, the rest character
+by character. The estimate is low for random keys, but those are long enough to pass.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import re
 from itertools import pairwise
 
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^A-Za-z0-9]")
-#: Words that people choose from, and years.
+#: How many words people choose from, and how many years.
 _WORDS, _YEARS = 2048, 128
-#: Places at which a row of letters or digits may begin, and directions.
-_ROWS = 64
+#: Start characters and directions of a sequence.
+_SEQUENCES = 64
 
 
 def key_bits(key: str) -> float:
-    """The binary logarithm of the guesses that find a key."""
+    """Binary logarithm of the guesses needed to find a key."""
     seen: set[str] = set()
     bits = 0.0
     for piece in _PIECES.findall(key):
@@ -36,10 +35,10 @@ def _bits_of(piece: str) -> float:
         return plain
     steps = {(ord(after) - ord(before)) % (10 if is_number else 26) for before, after in pairwise(piece.lower())}
     if len(steps) == 1:
-        return min(plain, math.log2(_ROWS))
+        return min(plain, math.log2(_SEQUENCES))
     if re.fullmatch(r"(19|20)[0-9]{2}", piece):
         return math.log2(_YEARS)
     if is_number or not re.search("[aeiouy]", piece.lower()):
         return plain
-    # Beyond eight letters it is several words, or none.
+    # More than eight letters are probably several words.
     return min(plain, math.log2(_WORDS) * max(1.0, len(piece) / 8))

@@ -1,4 +1,4 @@
-"""The environment as typed settings (DESIGN, "Faces that stay stable")."""
+"""All settings of the pipeline, read from `SONNYS_*` variables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sonnys_pipeline.runtime.private_folder import private_folder
 
 __all__ = ["WEAKEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
 
-#: Schemes of object stores in which the lake may lie.
+#: Object stores that can hold the lake, by URL scheme.
 OBJECT_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "az")
-#: Binary logarithm of the guesses that `SONNYS_PII_KEY` has to withstand (`key_strength.py`): who has a hash of a name
-#: that is known tries out keys by the thousand million a second.
+#: Strength that `SONNYS_PII_KEY` needs, in bits (`key_strength.py`): with the hash of a known name, an attacker tries
+#: a thousand million keys a second.
 WEAKEST_PII_KEY = 64
-#: Bytes of a key, however good its letters are (`extract/pages/pii.py`).
+#: Minimum length in characters (`extract/pages/pii.py`).
 _SHORTEST_PII_KEY = 16
 
 
@@ -40,27 +40,26 @@ def _known_zone(name: str) -> str:
 
 
 def _lake_root(url: str) -> str:
-    """The lake's root: a folder, also as a file URL, or a part of an object store; others are refused, not misread."""
     if "://" not in url:
         return url
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ValueError("cannot be read; write a folder, or a URL such as s3://bucket/prefix") from None
+        raise ValueError("is not a valid URL; use a directory, or a URL such as s3://bucket/prefix") from None
     if parts.scheme == "file":
         return parts.path
     if parts.scheme not in OBJECT_STORES:
         raise ValueError(
-            f"{parts.scheme}:// is not a store that days can be landed in; use a folder, "
+            f"{parts.scheme}:// is not a supported store; use a directory or one of "
             f"{', '.join(f'{scheme}://' for scheme in OBJECT_STORES)}"
         )
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(
-            "holds more than a bucket and a prefix; credentials go where the store's own tools look for them "
+            "has more than a bucket and a prefix; put credentials where the store's own tools read them "
             "(docs/object-storage.md), never into the URL"
         )
     if not parts.netloc:
-        raise ValueError("names no bucket; write it as s3://bucket/prefix")
+        raise ValueError("has no bucket; write it as s3://bucket/prefix")
     return url.rstrip("/")
 
 
@@ -73,16 +72,16 @@ def _hash_key(key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     given = key.get_secret_value() if key else ""
     is_weak = len(given) < _SHORTEST_PII_KEY or key_bits(given) < WEAKEST_PII_KEY
     if info.data.get("pii") == "hash" and is_weak:
-        said = "this one can be found by trying" if given else "there is none"
+        problem = "this one is too easy to guess" if given else "none is set"
         raise ValueError(
-            f"SONNYS_PII=hash needs a key that nobody guesses, and {said}: make one with `openssl rand -hex 32`, and "
-            "keep it safe: other keys make other hashes"
+            f"SONNYS_PII=hash needs a strong secret key, and {problem}; create one with `openssl rand -hex 32` and "
+            "keep it safe, since another key gives other hashes"
         )
     return key
 
 
 def _scheme_and_host(url: SecretStr) -> tuple[str, str]:
-    """Both empty for what is no address; no error of the parser, which would quote it."""
+    """Both empty for an invalid URL; the parser's own error would quote the secret."""
     try:
         parts = urlsplit(url.get_secret_value())
     except ValueError:
@@ -91,27 +90,27 @@ def _scheme_and_host(url: SecretStr) -> tuple[str, str]:
 
 
 def _webhook(url: SecretStr) -> SecretStr:
-    """An address that messages may be sent to; whoever knows it can post, so no error quotes it."""
+    """A URL that messages may be sent to; anyone who knows it can post, so no error quotes it."""
     scheme, host = _scheme_and_host(url)
     if scheme not in {"https", "http"} or not host or not url.get_secret_value().isprintable():
-        raise ValueError("not an address such as https://host/path")
+        raise ValueError("not a URL such as https://host/path")
     if scheme == "http" and not is_loopback(host):
-        raise ValueError("messages would go in the clear; use https")
+        raise ValueError("messages would be sent unencrypted; use https")
     return url
 
 
 def _broker(url: SecretStr) -> SecretStr:
-    """The address of a Redis; it holds a password, so no error quotes it."""
+    """A Redis URL; it contains a password, so no error quotes it."""
     scheme, host = _scheme_and_host(url)
     if scheme not in {"redis", "rediss"} or not host:
-        raise ValueError("not an address such as redis://:password@host:6379/1")
+        raise ValueError("not a URL such as redis://:password@host:6379/1")
     if scheme == "rediss" and "ssl_cert_reqs=" not in urlsplit(url.get_secret_value()).query:
-        raise ValueError("Celery wants to be told of certificates: append ?ssl_cert_reqs=required")
+        raise ValueError("Celery needs a certificate policy for rediss://; append ?ssl_cert_reqs=required")
     return url
 
 
 def folder_in(root: str, name: str) -> str:
-    """A folder of a lake's root, be that a path or the address of a store."""
+    """Join a directory name to a lake root, a path or a store's URL."""
     return f"{root.rstrip('/')}/{name}"
 
 
@@ -122,36 +121,36 @@ def _rate(value: object) -> object:
 class Settings(EnvironmentSettings):
     """All settings; each field `x` is read from `SONNYS_X`, and from `.env` in the working directory.
 
-    Of several accounts, each has settings of its own: `Settings.load("north")`, see `load`.
+    For one of several accounts use `Settings.load("north")`, see `load`.
 
     Attributes:
         api_id: the operator's API id.
         api_key: its secret key.
-        site_code: the one site that is read: sent as header, and named by each load job.
+        site_code: read only this site; sent as a header and with each load job.
         base_url: API root.
         rate_limit: the request budget, written `requests/seconds`.
-        budget_url: where the shared budget lives: a file, PostgreSQL or Redis; default a file in the state folder.
+        budget_url: where the shared budget is kept: a file, PostgreSQL or Redis; default a file in the state directory.
         poll_interval: seconds between polls of one load job.
         job_timeout: seconds that one load job may take.
-        max_retries: repetitions of what can heal.
+        max_retries: repetitions after transient errors.
         hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
-        data_url: root of the lake: a folder, or a URL of an object store.
-        state_dir: folder of budget, ledger, audit and quarantine; made readable by its owner alone.
-        ledger_url: where jobs are remembered; default a SQLite file in the state folder.
-        load_by: whether each load job names a site, which keys of several sites need, or none does.
-        proof: whether each day's rows are compared with the API's own count of it.
-        states: whether plan flags and status are read from `version-2`: for rows that lack them, always, never.
-        most_rows: rows that one site may have in one window of a day at most; ten times as many for all sites at once.
-        pii: what is kept of personal data: all of it, keyed hashes, or nothing (docs/personal-data.md).
-        pii_key: the key of the hashes; kept nowhere else.
-        archive: whether the pages of each day are kept, as received but for personal data, beside the day.
-        archive_days: how many days back archives are kept; default for ever.
+        data_url: root of the lake: a directory, or a URL of an object store.
+        state_dir: directory of budget, ledger, audit and quarantine; accessible to its owner only.
+        ledger_url: SQLAlchemy URL of the ledger; default a SQLite file in the state directory.
+        load_by: `site`: each load job names a site, as keys of several sites require; `all`: none does.
+        proof: `count`: compare each day's rows with the API's own count.
+        states: when to read plan flags and status from `version-2`: if rows lack them, always, or never.
+        most_rows: maximum rows of one site in one window of a day; ten times as many for all sites together.
+        pii: keep, hash or drop personal data (docs/personal-data.md).
+        pii_key: secret key of the hashes; stored nowhere else.
+        archive: whether to keep each day's pages beside the day, as received except for personal data.
+        archive_days: days that archives are kept; default for ever.
         timezone: zone of the daily partitions.
         start_date: first partition.
-        webhook_url: where messages about failed runs and checks are posted; its address is a secret.
-        executor: whether the steps of a run share one process, or each has one of its own.
-        days_per_run: into runs of how many days Dagster cuts a backfill; default one run for all days.
-        celery_broker_url: the Redis through which runs reach Celery workers (docs/many-workers.md).
+        webhook_url: URL to which messages about failed runs and checks are posted; secret.
+        executor: whether the steps of a run share one process or get one each.
+        days_per_run: maximum days per run of a Dagster backfill; default all in one run.
+        celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
     """
 
     api_id: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
@@ -182,33 +181,28 @@ class Settings(EnvironmentSettings):
     days_per_run: Annotated[int, Field(ge=1)] | None = None
     celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
 
-    def _move_into(self, account: str, *, unless: Collection[str]) -> None:
-        """The lake and the state folder of one account."""
+    def _use_subdirectories(self, account: str, *, unless: Collection[str]) -> None:
         if "data_url" not in unless:
             self.data_url = folder_in(self.data_url, account)
         if "state_dir" not in unless:
             self.state_dir /= account
 
     def require_credentials(self) -> None:
-        """Refuse to go on without credentials.
-
-        Raises:
-            SettingsError: naming the variables that are missing.
-        """
+        """Raise `SettingsError`, naming the missing variables, unless both credentials are set."""
         present = {"api_id": self.api_id.get_secret_value(), "api_key": self.api_key.get_secret_value()}
         missing = [self.variable(name) for name, value in present.items() if not value]
         if missing:
             raise SettingsError(
-                f"{' and '.join(missing)} not set: put the API credentials of the operator's BackOffice into the "
-                "environment or into .env (see .env.example; under Dagster even an empty line there hides the "
-                "environment's value); to try without any, run `sonnys demo`"
+                f"{' and '.join(missing)} not set: put the API credentials from the operator's BackOffice into the "
+                "environment or into .env (see .env.example; under Dagster an empty line there hides the "
+                "environment's value); to try the pipeline without credentials, run `sonnys demo`"
             )
 
     def open_budget(self) -> RequestBudget:
-        """The request budget that all users of this API id share.
+        """Open the request budget that all users of this API id share.
 
         Raises:
-            SettingsError: for a store that cannot be used.
+            SettingsError: when its store cannot be used.
             BudgetUnavailableError: when its server does not answer.
         """
         if self.budget_url:
@@ -222,21 +216,17 @@ class Settings(EnvironmentSettings):
         except (OSError, sqlite3.Error) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise SettingsError(
-                f"{variable}: the request budget cannot be kept there ({reason}); free space, mend the rights of file "
-                "and folder, or name a place that can be written; a damaged budget file may be deleted"
+                f"{variable}: cannot write the request budget there ({reason}); free space, fix the permissions of "
+                "the file and its directory, or name another path; a damaged budget file may be deleted"
             ) from error
 
     @property
     def api_id_digest(self) -> str:
-        """A digest that stands for the API id."""
+        """Digest of the API id, safe to log."""
         return api_id_digest(self.api_id.get_secret_value())
 
     def open_client(self) -> SonnysClient:
-        """A client; close it, or use it as a context manager.
-
-        Raises:
-            SettingsError: without credentials.
-        """
+        """Open a client, to be closed or used as a context manager; `SettingsError` without credentials."""
         self.require_credentials()
         return SonnysClient(
             self.api_id.get_secret_value(),
@@ -252,15 +242,11 @@ class Settings(EnvironmentSettings):
         )
 
     def prepared_state_dir(self) -> Path:
-        """The state folder, made if need be; readable by its owner alone, and closed to others where it was open.
-
-        Raises:
-            SettingsError: when it cannot be made, or is another user's.
-        """
+        """Create the state directory if needed and restrict it to its owner; `SettingsError` when that fails."""
         try:
             return private_folder(self.state_dir)
         except OSError as error:
             raise SettingsError(
-                f"{self.variable('state_dir')}: {self.state_dir} cannot be used ({error.strerror}); name a folder of "
-                "your own, or one that can be made"
+                f"{self.variable('state_dir')}: {self.state_dir} cannot be used ({error.strerror}); name a directory "
+                "of your own, or one that can be created"
             ) from error

@@ -68,7 +68,7 @@ class Inquiry:
 
 
 def inquire(client: SonnysClient, now: Callable[[], datetime]) -> Inquiry:
-    """Request the list of sites, within the request budget.
+    """Ask for the list of sites: one request, which needs a permit like every other.
 
     Args:
         client: should not retry, else it sends more than one request.

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from sonnys_pipeline.doctor.machine import Finding, State
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.transactions import ASSET, is_landed
+from sonnys_pipeline.runtime.text import first_few
 
 #: Spans of days named in one sentence.
 _NAMED = 5
@@ -49,8 +50,7 @@ def spans(days: Sequence[str]) -> str:
             found[-1] = (found[-1][0], day)
         else:
             found.append((day, day))
-    named = ", ".join(str(first) if first == last else f"{first} … {last}" for first, last in found[:_NAMED])
-    return f"{named} and {len(found) - _NAMED} more" if len(found) > _NAMED else named
+    return first_few([str(first) if first == last else f"{first} … {last}" for first, last in found], _NAMED)
 
 
 def backfill(days: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ from sonnys_pipeline.doctor.machine import Finding, State, skipped
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.verification import damaged_files
-from sonnys_pipeline.ledger.engine import is_server
+from sonnys_pipeline.runtime.postgres import is_postgres
+from sonnys_pipeline.runtime.text import first_few
 
 LEDGER_PAGES, LANDED_FILES = "ledger pages", "landed files"
 #: Damaged files, or errors of the database, named in one line.
@@ -22,7 +23,7 @@ def check_ledger_pages(settings: Settings) -> Finding:
     """Whether SQLite finds every page, index and reference of the ledger's file intact."""
     subject = LEDGER_PAGES
     url = settings.ledger_url.get_secret_value() if settings.ledger_url else ""
-    if is_server(url):
+    if is_postgres(url):
         return skipped(subject, "on a server, use its own tools: pg_amcheck")
     path = Path(url.partition("://")[2][1:]) if url else settings.state_dir / "ledger.sqlite"
     if not path.exists():
@@ -54,9 +55,8 @@ def check_landed_files(lake: Lake) -> Finding:
         return Finding(subject, State.PROBLEM, str(error), "check the store, then run `sonnys doctor --deep` again")
     if not damaged:
         return Finding(subject, State.OK, f"all files in {lake.root} can be read completely")
-    first = "; ".join(f"{name} ({why})" for name, why in list(damaged.items())[:_NAMED])
-    more = f" and {len(damaged) - _NAMED:,} more" if len(damaged) > _NAMED else ""
-    return Finding(subject, State.PROBLEM, f"{len(damaged):,} are damaged: {first}{more}", _REMEDY)
+    first = first_few([f"{name} ({why})" for name, why in damaged.items()], _NAMED, separator="; ")
+    return Finding(subject, State.PROBLEM, f"{len(damaged):,} are damaged: {first}", _REMEDY)
 
 
 _REMEDY = (

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic_settings import DotEnvSettingsSource
 
 from sonnys_pipeline.backfill.recovery import check_interrupted_jobs
-from sonnys_pipeline.backfill.workspace import open_job_service
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import first_kept_day
 from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
@@ -124,7 +124,7 @@ def read_settings(account: str | None = None) -> ReadSettings:
 
 
 def _read(account: str | None, **given: Any) -> ReadSettings:  # noqa: ANN401 - passed on to the settings
-    settings, wrong = Settings.readable(account, **given)
+    settings, wrong = Settings.load_lenient(account, **given)
     if wrong is None:
         return ReadSettings(settings)
     remedy = "correct it in the environment or in .env; .env.example shows every variable with its default"
@@ -177,11 +177,11 @@ def check_credentials(settings: Settings) -> Finding:
 
 
 def check_budget(settings: Settings) -> Finding:
-    """Whether the shared request budget works, its rate, and how much of it is used now."""
+    """Whether the shared request budget works, its rate, and how much of it is in use."""
     subject = "request budget"
     try:
         with settings.open_budget() as budget:
-            taken = budget.taken()
+            in_use = budget.permits_in_use()
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
     except BudgetUnavailableError as away:
@@ -190,7 +190,7 @@ def check_budget(settings: Settings) -> Finding:
         remedy = "free space, or fix the permissions of the budget's file; a damaged file may be deleted"
         return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)
     rate = settings.rate_limit
-    detail = f"{rate.requests} requests in {rate.seconds:g} s; {taken} of them used now"
+    detail = f"{rate.requests} requests in {rate.seconds:g} s; {in_use} of them in use"
     if settings.budget_url and settings.budget_url.get_secret_value().startswith("memory:"):
         return Finding(
             subject,
@@ -205,8 +205,8 @@ def check_ledger(settings: Settings) -> Finding:
     """Whether the ledger opens, and has no jobs whose process is gone (BX-06)."""
     subject = "ledger"
     try:
-        with open_job_service(settings) as jobs:
-            where, interrupted = jobs.where, check_interrupted_jobs(jobs)
+        with Workspace(settings) as workspace:
+            where, interrupted = workspace.jobs.where, check_interrupted_jobs(workspace.jobs)
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
     except LedgerError as error:

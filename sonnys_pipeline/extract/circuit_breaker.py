@@ -1,4 +1,4 @@
-"""Stops asking an API that does not answer (BM-06)."""
+"""Stops sending to an API that keeps failing (BM-06)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from collections import deque
 
 
 class CircuitBreaker:
-    """Closed while requests succeed; open, with growing pauses, while they do not; broken when probes fail, too.
+    """Closed while requests succeed, open while they fail, broken when the probes fail too.
 
-    Of the last `sample` outcomes a share of `threshold` failing opens it. It then lets one probe through after
-    `pause` seconds, the next after twice as long, and so on; one that succeeds closes it, `probes` that fail break it.
-    So an API that fails every request is asked at most `sample` + those in flight + `probes` times.
+    It opens when `threshold` of the last `sample` outcomes are failures. It then allows one probe after `pause`
+    seconds, the next after twice as long, and so on. A successful probe closes it; `probes` failed ones break it. So a
+    failing API gets at most `sample` + in-flight + `probes` requests.
     """
 
     def __init__(self, pause: float, *, sample: int = 20, threshold: float = 0.8, probes: int = 5) -> None:
-        """Start closed.
-
-        Args:
-            pause: seconds before the first probe.
-            sample: how many outcomes are looked at.
-            threshold: share of failures that opens it.
-            probes: how many failing probes break it.
-        """
         self._first_pause = pause
         self._outcomes: deque[bool] = deque(maxlen=sample)
         self._threshold = threshold
@@ -33,39 +25,39 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether requests go out as they come."""
+        """Whether requests are sent without delay."""
         return self._closed
 
     @property
     def is_broken(self) -> bool:
-        """Whether every probe has failed: asking on would only be a storm."""
+        """Whether every probe has failed."""
         return self._failed_probes >= self._probes
 
     def pause(self, now: float) -> float | None:
-        """Seconds until a request may be sent; 0 when it may now; `None` while a probe's answer is awaited."""
+        """Seconds until a request may be sent; `None` while a probe is in flight."""
         if self._closed:
             return 0.0
         return None if self._probing else max(0.0, self._next_probe - now)
 
     def sent(self) -> None:
-        """A request has left; in an open breaker it is the probe."""
+        """Record a request; in an open breaker it is the probe."""
         self._probing = not self._closed
 
     def succeeded(self) -> None:
-        """An answer came that shows the API at work."""
+        """Record a response that shows that the API works."""
         if not self._closed:
             self._closed, self._probing, self._failed_probes = True, False, 0
             self._outcomes.clear()
         self._outcomes.append(True)
 
-    def told_nothing(self, now: float) -> None:
-        """An answer that shows neither, such as a 429; a probe that got it is sent again."""
+    def inconclusive(self, now: float) -> None:
+        """Record an inconclusive response such as a 429; a probe that got it is repeated."""
         if self._probing:
             self._probing = False
             self._next_probe = now + self._first_pause
 
     def failed(self, now: float) -> None:
-        """An answer, or none, that shows it is not."""
+        """Record a failure."""
         if self._closed:
             self._outcomes.append(False)
             failures = self._outcomes.count(False)

@@ -1,4 +1,4 @@
-"""What comes out of the loader beside complete days: attempts, failed days, and the end of a run."""
+"""What the loader reports besides complete days: attempts, failed days, and the end of a run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sonnys_pipeline.client import APIError, Site
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.state import PageJob
 
-#: What is learned of an API: lists that name no site are refused on this key ([?] of the contract).
+#: Learned fact: lists require a site on this key ([?] of the contract).
 LISTS_NEED_SITE = "lists_need_site"
-#: What is learned of an API: load jobs that name no site are refused on this key (contract, L1).
+#: Learned fact: load jobs require a site on this key (contract, L1).
 LOAD_JOB_NEEDS_SITE = "load_job_needs_site"
-#: What is learned of an API: seconds after its submission at which a load job is likely ready.
+#: Learned fact: seconds after submission at which a load job is likely ready.
 JOB_SECONDS = "job_seconds"
 
 
@@ -24,16 +24,11 @@ class Attempt:
 
     Attributes:
         day: partition key.
-        site: the site that the request names.
         window: ISO interval.
-        page: page number from 1.
         operation: `submit`, `poll`, `count`, `states` or `sites`.
-        job_hash: the hash, where known.
         attempt: attempt number, from 1.
         outcome: `submitted`, `working`, `pass`, `counted`, `listed`, or the name of an error.
-        status: HTTP status, where there was one.
-        sent_at: aware UTC.
-        seconds: from sending to answer.
+        sent_at: aware UTC; `seconds` is the time until the response.
     """
 
     day: str
@@ -50,34 +45,27 @@ class Attempt:
 
 
 class LoadObserver:
-    """Told what happens, in the caller's thread; the base class does nothing, the executor keeps the ledger with it."""
+    """Callbacks in the caller's thread; the base class does nothing, the executor writes the ledger."""
 
     def submitting(self, job: PageJob) -> None:
-        """A load job is about to be submitted; nothing has been sent yet."""
+        """A load job is about to be submitted."""
 
     def submitted(self, job: PageJob) -> None:
-        """Its hash has come."""
+        """A load job has its hash."""
 
     def attempted(self, attempt: Attempt) -> None:
-        """A request was answered, or failed."""
+        """A request was answered or failed."""
 
     def learned(self, name: str, value: object) -> None:
-        """The API has shown something that was not known of it, such as `LISTS_NEED_SITE`."""
+        """A new fact about the API, such as `LISTS_NEED_SITE`."""
 
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
-        """While a day was read, sites were found that were not listed when the run began; they are read, too."""
+        """Reading a day found sites that were not listed when the run began; they are read too."""
 
 
 @dataclass(frozen=True)
 class FailedDay:
-    """A day that could not be loaded; nothing of it may be landed.
-
-    Attributes:
-        request: which.
-        error: why.
-        requests: spent on it.
-        seconds: from its first request.
-    """
+    """A day that could not be loaded, with its requests and seconds so far; nothing of it may be landed."""
 
     request: DayRequest
     error: APIError
@@ -86,4 +74,4 @@ class FailedDay:
 
 
 class LoadingStoppedError(APIError):
-    """The loader stopped itself: the API fails or refuses every request (BM-06), or there is no budget to ask for."""
+    """The loader stopped: the API fails or refuses every request (BM-06), or the budget is unavailable."""

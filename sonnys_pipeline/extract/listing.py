@@ -1,4 +1,4 @@
-"""Questions to the list endpoints about a day: how many rows it has, their states, and which sites there are."""
+"""Requests to the list endpoints about a day: its row count, its states, and the list of sites."""
 
 from __future__ import annotations
 
@@ -17,35 +17,34 @@ if TYPE_CHECKING:
 
 
 class CountWork(ListWork):
-    """How many rows a window has, by the API's own count (LV-03)."""
+    """The API's own row count of a window (LV-03)."""
 
     operation = "count"
 
-    def ask(self, api: LoadJobApi, page: int, now: datetime) -> object:  # noqa: ARG002 - as every question
+    def send(self, api: LoadJobApi, page: int, now: datetime) -> object:  # noqa: ARG002 - as every question
         """One request."""
         return api.count(**self.params)
 
-    def came(self, job: PageJob, answer: int) -> None:
-        """Take in the count."""
+    def on_response(self, job: PageJob, answer: int) -> None:
+        """Store the count."""
         job.state, self.total = JobState.DONE, answer
 
 
 class SitesWork(ListWork):
-    """Which sites there are by now."""
+    """The current list of sites."""
 
     operation = "sites"
 
     def __init__(self, day: DayWork) -> None:
-        """Ask about a day whose count differs."""
         self.sites: tuple[Site, ...] = ()
         super().__init__(day, day.request.day.windows[0])
 
-    def ask(self, api: LoadJobApi, page: int, now: datetime) -> object:  # noqa: ARG002 - as every question
+    def send(self, api: LoadJobApi, page: int, now: datetime) -> object:  # noqa: ARG002 - as every question
         """One request."""
         return api.list_sites()
 
-    def came(self, job: PageJob, answer: list[Site]) -> None:
-        """Take in the list."""
+    def on_response(self, job: PageJob, answer: list[Site]) -> None:
+        """Store the list."""
         job.state, self.sites = JobState.DONE, tuple(answer)
 
 
@@ -55,23 +54,22 @@ class StatesWork(ListWork):
     operation = "states"
 
     def __init__(self, day: DayWork, window: Window, site: str | None, reader: StatesReader) -> None:
-        """Ask from page 1 on, which tells how many there are."""
         self._reader = reader
         self.loaded: StatesWindow | None = None
         super().__init__(day, window, site)
 
     def restart(self) -> None:
-        """Ask once more, from page 1 on."""
+        """Start again from page 1."""
         super().restart()
         self.total = None
         self._pages: dict[int, StatesPage] = {}
 
-    def ask(self, api: LoadJobApi, page: int, now: datetime) -> object:
+    def send(self, api: LoadJobApi, page: int, now: datetime) -> object:
         """One request."""
         return self._reader.read(api, self.params, page, now)
 
-    def came(self, job: PageJob, answer: StatesPage) -> None:
-        """Take in a page; the first one tells how many there are."""
+    def on_response(self, job: PageJob, answer: StatesPage) -> None:
+        """Store a page; the first one tells how many there are."""
         job.state = JobState.DONE
         self._pages[job.page] = answer
         if self.total is None:
@@ -79,7 +77,7 @@ class StatesWork(ListWork):
             pages = -(-answer.total // PAGE_SIZE)
             self.jobs += [PageJob(self, page, JobState.TO_LIST) for page in range(2, pages + 1)]
         if answer.total != self.total:
-            raise IncompleteResultError(self.total, answer.total, f"states of window {self.window}: total moved")
+            raise IncompleteResultError(self.total, answer.total, f"states of window {self.window}: total changed")
         if self.is_answered:
             self.loaded = complete_states(self.window, self.site, [self._pages[page] for page in sorted(self._pages)])
             self._pages.clear()

@@ -1,4 +1,4 @@
-"""What the loader needs of the world around it; the client and its budget have it, tests put fakes behind it."""
+"""What the loader needs of its surroundings; the client and its budget provide it, tests use fakes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from sonnys_pipeline.client import RequestRate, Site
 
 @dataclass(frozen=True)
 class LiveJob:
-    """A load job that somebody has submitted before, and whose hash may still be good (BM-05).
+    """A load job submitted by an earlier run `age` seconds ago, whose hash may still be valid (BM-05).
 
-    Attributes:
-        window: what was asked for.
-        page: page number from 1.
-        job_hash: its hash.
-        age: seconds since it was submitted.
-        site: the site that it names; `None` where it names none.
+    `page` counts from 1; `site` is the site that it names, if any.
     """
 
     window: Window
@@ -34,12 +29,11 @@ class DayRequest:
     """A day to be loaded.
 
     Attributes:
-        day: which.
-        site: the one site that is wanted; `None` for all of them.
-        live_jobs: jobs to take up again instead of submitting them anew.
-        sites: the sites whose load jobs make the day, each named by jobs of its own (contract, L1). Left out, one job
-            for `site`, or one that names no site and has every site in the same, fuller pages.
-        with_rows: whether the rows are read; else only what the lists know of them.
+        site: the only site to load; `None` for all of them.
+        live_jobs: jobs of an earlier run to reuse.
+        sites: sites that get load jobs of their own (contract, L1). If empty, one job for `site`, or one for all sites
+            together, in fewer pages.
+        with_rows: whether the rows are read; else only counts and states.
     """
 
     day: Day
@@ -49,28 +43,28 @@ class DayRequest:
     with_rows: bool = True
 
     @property
-    def reads(self) -> Sequence[str | None]:
-        """The sites to be named, one after the other; `None` is a load job that names none."""
+    def job_sites(self) -> Sequence[str | None]:
+        """The site of each load job; `None` for a job that names none."""
         return self.sites or (self.site,)
 
 
 class LoadJobApi(Protocol):
-    """What the loader needs of the API: one request each, no waiting, no repetition (`SonnysClient.unpaced`)."""
+    """The API for the loader: one request each, no waiting, no retries (`SonnysClient.unthrottled`)."""
 
     def submit_job(self, **params: Any) -> str:  # noqa: ANN401 - the API's parameters
-        """Submit a page; its hash."""
+        """Submit a page; returns its hash."""
         ...
 
     def get_job_body(self, job_hash: str) -> bytes:
-        """Ask for a job once; its answer as it came."""
+        """Poll a job once; returns the raw body."""
         ...
 
     def count(self, **params: Any) -> int:  # noqa: ANN401 - the API's parameters
-        """Rows of a span, by the list endpoint."""
+        """Rows of a span, from the list endpoint."""
         ...
 
     def list_v2_body(self, **params: Any) -> bytes:  # noqa: ANN401 - the API's parameters
-        """A page of `version-2`, as it came."""
+        """Raw body of a page of `version-2`."""
         ...
 
     def list_sites(self) -> list[Site]:
@@ -79,18 +73,14 @@ class LoadJobApi(Protocol):
 
 
 class Budget(Protocol):
-    """What the loader needs of the request budget."""
+    """The request budget for the loader."""
 
     rate: RequestRate
 
     def try_acquire(self) -> float:
-        """0.0 when a place was taken, else seconds until it is worth asking again.
-
-        Raises:
-            BudgetUnavailableError: when its store has been away for too long.
-        """
+        """0.0 if a permit was acquired, else seconds to the next try; `BudgetUnavailableError` after a long outage."""
         ...
 
     def cool_down(self) -> None:
-        """A 429 came."""
+        """React to a 429."""
         ...

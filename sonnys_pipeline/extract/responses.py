@@ -1,4 +1,4 @@
-"""What an answer changes: the state of a load job or a question, of its window, and of its day."""
+"""How a response changes the state of a load job or list request, of its window, and of its day."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sonnys_pipeline.extract.retry_policy import (
     JobOverdueError,
     RecoveryAction,
     TotalMovedError,
+    is_api_failure,
     recovery_action,
-    shows_trouble,
 )
 from sonnys_pipeline.extract.scheduler import LoaderOptions, Schedule
 from sonnys_pipeline.extract.state import DayWork, JobState, ListWork, PageJob, WindowWork
 
-#: How many times the rows of a site a window may have that names none.
+#: Row limit of a window over all sites, in limits of one site.
 _SITES_AT_ONCE = 10
-#: Doublings of the pause before a repeated request.
-_MOST_DOUBLINGS = 5
+#: Doublings of the pause between retries.
+_MAX_DOUBLINGS = 5
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request under way."""
+    """A request in flight."""
 
     job: PageJob
     operation: str
@@ -41,18 +41,13 @@ class Sent:
 
 
 @dataclass
-class Responses:
-    """Takes in answers, one after the other.
+class ResponseHandler:
+    """Processes responses, one after the other.
 
     Attributes:
-        schedule: learns how long jobs take.
-        completion: decides what a day needs once its rows are there.
-        budget: cooled down after a 429.
-        breaker: knows whether the API is to blame, or the request.
-        options: durations and bounds.
-        observer: told of hashes.
-        keeps_pages: whether pages come with the answer as it was.
-        on_end: given each day that is complete or has failed.
+        breaker: tells an API failure from a bad request.
+        keeps_pages: whether days carry their raw pages.
+        on_end: called with each day that is complete or has failed.
         clock: monotonic seconds.
         now: aware UTC.
         jitter: a random number in [0, 1).
@@ -70,8 +65,8 @@ class Responses:
     now: Callable[[], datetime]
     jitter: Callable[[], float]
 
-    def take(self, sent: Sent, answer: object, error: APIError | None) -> None:
-        """Go on after an answer, or heal what a failure can be healed by."""
+    def handle(self, sent: Sent, answer: object, error: APIError | None) -> None:
+        """Process a response or an error."""
         job, work = sent.job, sent.job.work
         try:
             if error is not None:
@@ -80,18 +75,17 @@ class Responses:
             if isinstance(work, ListWork):
                 if isinstance(answer, StatesPage):
                     self._refuse_implausible(work, answer.total)
-                work.came(job, answer)
+                work.on_response(job, answer)
                 self.end_if_complete(work.day)
             else:
-                self._of_load_job(job, work, sent, answer)
+                self._on_success(job, work, sent, answer)
         except APIError as failure:
             if isinstance(work, ListWork):
-                self._list_failed(job, work, failure)
+                self._on_list_failure(job, work, failure)
             else:
-                self._load_job_failed(job, work, sent, failure)
+                self._on_failure(job, work, sent, failure)
 
-    def _of_load_job(self, job: PageJob, work: WindowWork, sent: Sent, value: object) -> None:
-        """A request of a load job did what it was for."""
+    def _on_success(self, job: PageJob, work: WindowWork, sent: Sent, value: object) -> None:
         now = self.clock()
         if sent.operation == "submit":
             job.state, job.job_hash, job.was_working = JobState.RUNNING, str(value), False
@@ -100,23 +94,23 @@ class Responses:
                 raise JobFailedError(job.job_hash, job.params, "the API gave a failed job's hash again")
         elif sent.operation == "count":
             if value == 0:
-                work.is_empty()
+                work.mark_empty()
                 self.end_if_complete(work.day)
             else:
                 job.suspect_hash, job.state = job.job_hash, JobState.TO_SUBMIT
         elif isinstance(value, PageRows):
-            self.schedule.times.has_passed(job.age(sent.clock))
+            self.schedule.times.record_passed(job.age(sent.clock))
             self._refuse_implausible(work, value.total)
-            if work.day.cut_if_large(work, value.total):
+            if work.day.slice_if_large(work, value.total):
                 return
-            if not work.page_came(job, value):
-                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total moved")
+            if not work.add_page(job, value):
+                raise TotalMovedError(work.total or 0, value.total, f"window {work.window}: total changed")
             self.end_if_complete(work.day)
         else:
             age = job.age(sent.clock)
             if not job.was_working or not self.schedule.times.proven:
-                # Once a job: one that never ends would otherwise teach that all jobs take for ever.
-                self.schedule.times.was_working(age)
+                # Once per job: a job that never ends must not raise the estimate for ever.
+                self.schedule.times.record_working(age)
             job.was_working = True
             if age >= self.options.job_timeout:
                 raise JobOverdueError(
@@ -127,21 +121,16 @@ class Responses:
             job.not_before = now + max(self.options.poll_interval, age / 4) * (0.9 + 0.2 * self.jitter())
 
     def _refuse_implausible(self, work: WindowWork | ListWork, total: int) -> None:
-        """Make nothing ready for rows that cannot be.
-
-        Raises:
-            ImplausibleTotalError: for more rows than a site can have in a window.
-        """
+        """Raise `ImplausibleTotalError` for more rows than a site can have in a window."""
         most = self.options.most_rows * (1 if work.site else _SITES_AT_ONCE)
         if total > most:
             raise ImplausibleTotalError(total, most, f"window {work.window}{f' of site {work.site}' * bool(work.site)}")
 
-    def _load_job_failed(self, job: PageJob, work: WindowWork, sent: Sent, error: APIError) -> None:
-        """A request of a load job failed: do what `retry_policy.py` says, within the retries."""
+    def _on_failure(self, job: PageJob, work: WindowWork, sent: Sent, error: APIError) -> None:
         now = self.clock()
         day = work.day
         expired = bool(job.job_hash) and job.age(now) >= self.options.hash_lifetime
-        remedy = recovery_action(
+        action = recovery_action(
             error,
             polling=sent.operation == "poll",
             expired=expired,
@@ -149,43 +138,42 @@ class Responses:
             seen_before=bool(job.suspect_hash),
         )
         if isinstance(error, RateLimitError):
-            # Not the job's fault, and no failed repetition of it: the budget was spent by somebody else.
+            # Not a failure of the job: another program has spent the budget.
             self.budget.cool_down()
-        elif remedy is RecoveryAction.REPEAT:
-            # While the breaker is open the whole API is down: the job that happens to be its probe is not to blame.
-            job.failures += self.breaker.is_closed or not shows_trouble(error)
+        elif action is RecoveryAction.REPEAT:
+            # While the breaker is open, the whole API is down: do not count its probe against the job.
+            job.failures += self.breaker.is_closed or not is_api_failure(error)
         else:
             job.setbacks += 1
-        if remedy is RecoveryAction.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
+        if action is RecoveryAction.GIVE_UP or max(job.failures, job.setbacks) > self.options.max_retries:
             self._fail(day, error)
             return
         job.not_before = now + self._backoff(max(job.failures, job.setbacks))
-        if remedy is RecoveryAction.REPEAT:
+        if action is RecoveryAction.REPEAT:
             before = {"submit": JobState.TO_SUBMIT, "poll": JobState.RUNNING, "count": JobState.TO_COUNT}
             job.state = before[sent.operation]
-        elif remedy is RecoveryAction.COUNT:
+        elif action is RecoveryAction.COUNT:
             job.state = JobState.TO_COUNT
-        elif remedy is RecoveryAction.RESUBMIT:
+        elif action is RecoveryAction.RESUBMIT:
             job.suspect_hash = "" if expired else job.job_hash
             job.state = JobState.TO_SUBMIT
         else:
             day.split(work, job.setbacks)
 
-    def _list_failed(self, job: PageJob, work: ListWork, error: APIError) -> None:
-        """A question to a list endpoint failed: ask again within the retries, or go on without an answer."""
-        remedy = recovery_action(error, polling=False, expired=False, first_page=False, seen_before=False)
+    def _on_list_failure(self, job: PageJob, work: ListWork, error: APIError) -> None:
+        action = recovery_action(error, polling=False, expired=False, first_page=False, seen_before=False)
         if isinstance(error, RateLimitError):
             self.budget.cool_down()
         else:
-            job.failures += self.breaker.is_closed or not shows_trouble(error)
-        if remedy is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
-            if self.completion.refused(work, error):
+            job.failures += self.breaker.is_closed or not is_api_failure(error)
+        if action is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
+            if self.completion.on_refusal(work, error):
                 self.end_if_complete(work.day)
             else:
                 self._fail(work.day, error)
             return
         failures = job.failures
-        if remedy is RecoveryAction.SPLIT:  # the pages do not make one list: it moved while it was read
+        if action is RecoveryAction.SPLIT:  # the list changed while it was read
             work.restart()
             job = work.jobs[0]
         job.failures, job.state = failures, JobState.TO_LIST
@@ -195,12 +183,12 @@ class Responses:
         self.on_end(day, FailedDay(day.request, error, day.requests, self.clock() - day.started_at))
 
     def _backoff(self, failures: int) -> float:
-        """Seconds before the next try: doubling, between half and all of it at random."""
-        base = self.options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
+        """Seconds before the next try: exponential, with 50 % jitter."""
+        base = self.options.poll_interval / 2 * 2.0 ** min(max(failures - 1, 0), _MAX_DOUBLINGS)
         return base * (0.5 + 0.5 * self.jitter())
 
     def end_if_complete(self, day: DayWork) -> None:
-        """Ask what a day still needs beside its rows; one that needs nothing more has ended."""
+        """End a day if it is complete, else add its next list requests."""
         try:
             if not self.completion.advance(day):
                 return
@@ -225,8 +213,8 @@ class Responses:
             self.on_end(day, loaded)
 
 
-def attempt_of(sent: Sent, outcome: str, error: APIError | None, seconds: float) -> Attempt:
-    """What the audit keeps of a request."""
+def audit_attempt(sent: Sent, outcome: str, error: APIError | None, seconds: float) -> Attempt:
+    """The audit's record of a request."""
     job = sent.job
     request = job.work.day.request
     status = error.status if isinstance(error, APIStatusError) else None if error else 200
@@ -237,8 +225,8 @@ def attempt_of(sent: Sent, outcome: str, error: APIError | None, seconds: float)
     )  # fmt: skip
 
 
-def described(value: object) -> str:
-    """The outcome of a request that was answered, in a word."""
+def outcome_name(value: object) -> str:
+    """Outcome of a successful request, for the audit."""
     if isinstance(value, PageRows):
         return LoadJobStatus.PASS.value
     if isinstance(value, JobData):

@@ -1,4 +1,4 @@
-"""What to do about a failure: the whole table in one pure function (BM-02, LJ-10)."""
+"""What to do about an error, as one pure function (BM-02, LJ-10)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sonnys_pipeline.client import (
 
 
 class RecoveryAction(Enum):
-    """What heals a page's load job."""
+    """How a page's load job recovers."""
 
     REPEAT = auto()  # send the same request again, after a pause
     RESUBMIT = auto()  # submit the same criteria again
-    SPLIT = auto()  # read the window again in halves: criteria that no cached failure is tied to
+    SPLIT = auto()  # read the window again in halves: the API has no cached failure for those criteria
     COUNT = auto()  # ask the list endpoint whether the window is empty
-    GIVE_UP = auto()  # nothing: the day has failed
+    GIVE_UP = auto()  # fail the day
 
 
 class JobOverdueError(APITimeoutError):
@@ -41,14 +41,14 @@ class TotalMovedError(IncompleteResultError):
 def recovery_action(
     error: APIError, *, polling: bool, expired: bool, first_page: bool, seen_before: bool
 ) -> RecoveryAction:
-    """Choose what to do.
+    """Choose what to do about an error.
 
     Args:
         error: what went wrong.
-        polling: whether a job was asked for its data, rather than submitted.
-        expired: whether the hash had outlived its 20 minutes.
-        first_page: whether it was page 1, the only one that a window without rows has.
-        seen_before: whether this job has failed or been lost once already, or was given a failed hash again.
+        polling: whether the request was a poll.
+        expired: whether the hash was older than its 20 minutes.
+        first_page: whether it was page 1, the only one of an empty window.
+        seen_before: whether this job has failed or been lost before, or was given a failed hash again.
     """
     match error:
         case UnknownJobStatusError() | UnparsableRowError() | RedirectedError():
@@ -69,6 +69,6 @@ def recovery_action(
             return RecoveryAction.GIVE_UP
 
 
-def shows_trouble(error: APIError) -> bool:
-    """Whether an error counts against the API's health (BM-06): it did not do its work, whatever was asked."""
+def is_api_failure(error: APIError) -> bool:
+    """Whether an error counts against the API's health (BM-06)."""
     return isinstance(error, ServerError | APIConnectionError) or type(error) is ResponseFormatError

@@ -1,4 +1,4 @@
-"""Requests in the background, answers in the order in which they come."""
+"""Runs requests in background threads and returns responses in the order of arrival."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
-    """What became of one call: a value or an error, and the clock when it was known."""
+class CallResult(Generic[T]):
+    """Result of one call: a value or an error."""
 
     key: object
     value: T | None
     error: Exception | None
 
 
-class Exchange(Protocol):
-    """Runs calls beside the caller; tests put a virtual clock behind it."""
+class WorkerPool(Protocol):
+    """Runs calls in the background; tests use one with a virtual clock."""
 
-    most_at_once: int
+    size: int
 
     def start(self, key: object, call: Callable[[], object]) -> None:
-        """Begin a call; its answer will carry the key."""
+        """Begin a call; its result will carry the key."""
         ...
 
-    def wait(self, seconds: float | None) -> list[Answer[object]]:
-        """Answers that have come; waits for the first one, up to so many seconds (`None`: for ever)."""
+    def wait(self, seconds: float | None) -> list[CallResult[object]]:
+        """Results so far; waits for the first, up to `seconds` (`None`: for ever)."""
         ...
 
     def wake(self) -> None:
-        """Make a wait return; safe to call from a signal handler."""
+        """Make `wait` return; safe to call from a signal handler."""
         ...
 
     def close(self) -> None:
-        """Start nothing more and wait for nothing; answers on their way are dropped."""
+        """Drop calls that have not started, and pending results."""
         ...
 
 
-class ThreadExchange:
-    """Calls in daemon threads: a slow answer never keeps the process from leaving."""
+class ThreadWorkerPool:
+    """Daemon threads, so that a slow response never keeps the process from exiting."""
 
     def __init__(self, threads: int) -> None:
-        """Make room for so many calls at once; threads start when they are first needed."""
-        self.most_at_once = threads
+        """`threads`: calls at once; threads start when first needed."""
+        self.size = threads
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
         self._lock = threading.Lock()
         # SimpleQueue, because a signal handler may put into it while the same thread waits on it.
         self._calls: queue.SimpleQueue[tuple[object, Callable[[], object]] | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[Answer[object] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[CallResult[object] | None] = queue.SimpleQueue()
 
     def start(self, key: object, call: Callable[[], object]) -> None:
         """Hand the call to a thread; beyond the limit it waits for one to become free.
 
         Raises:
-            RuntimeError: after `close`; nobody would take the call up.
+            RuntimeError: after `close`.
         """
         if self._closed:
-            raise RuntimeError("this exchange is closed; every load needs one of its own")
+            raise RuntimeError("this worker pool is closed; create one for each load")
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
-            elif len(self._threads) < self.most_at_once:
-                thread = threading.Thread(target=self._work, name=f"exchange-{len(self._threads)}", daemon=True)
+            elif len(self._threads) < self.size:
+                thread = threading.Thread(target=self._work, name=f"pool-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
         self._calls.put((key, call))
 
-    def wait(self, seconds: float | None) -> list[Answer[object]]:
-        """Answers that have come; waits for the first."""
-        found: list[Answer[object]] = []
+    def wait(self, seconds: float | None) -> list[CallResult[object]]:
+        """Results so far; waits for the first."""
+        found: list[CallResult[object]] = []
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             try:
@@ -89,11 +89,11 @@ class ThreadExchange:
             found.append(answer)
 
     def wake(self) -> None:
-        """Make a wait return."""
+        """Make `wait` return."""
         self._answers.put(None)
 
     def close(self) -> None:
-        """Let threads end after the call that they are in; calls that wait for a thread are never made."""
+        """End threads after their current call; queued calls are never made."""
         self._closed = True
         for _ in self._threads:
             self._calls.put(None)
@@ -102,9 +102,9 @@ class ThreadExchange:
         while (task := self._calls.get()) is not None and not self._closed:
             key, call = task
             try:
-                answer: Answer[object] = Answer(key, call(), None)
+                answer: CallResult[object] = CallResult(key, call(), None)
             except Exception as error:  # noqa: BLE001 - handed to the caller, who knows what to do about it
-                answer = Answer(key, None, error)
+                answer = CallResult(key, None, error)
             with self._lock:
                 self._idle += 1
             self._answers.put(answer)

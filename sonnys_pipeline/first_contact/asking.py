@@ -1,4 +1,4 @@
-"""Send single requests, each counted in the shared budget, up to a maximum number."""
+"""Single requests within a bound: each acquires a permit of the shared budget, and none is sent beyond the bound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TypeVar
 
 from sonnys_pipeline.client import APIError, APIStatusError, RateLimitError, SonnysClient, Transactions
-from sonnys_pipeline.client.client import worth_repeating
+from sonnys_pipeline.client.client import is_retryable
 
 T = TypeVar("T")
 
@@ -84,13 +84,13 @@ class Asker:
             except APIError as error:
                 if isinstance(error, RateLimitError):
                     self.client.budget.cool_down()
-                if attempt == _REPETITIONS or not worth_repeating(error, "GET", ""):
+                if attempt == _REPETITIONS or not is_retryable(error, "GET", ""):
                     raise
                 self.sleep(self.client.backoff_pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def send(self, what: str, call: Callable[[Transactions], T], *, paced: bool = True) -> T:
-        """Send a request without retries; unless `paced`, also without a permit, to exceed the budget on purpose.
+        """One request, once; unless `paced`, without a permit, which is to be exceeded on purpose.
 
         Raises: as `ask`.
         """
@@ -103,7 +103,7 @@ class Asker:
         self.sent_at = sent_at = self.clock()
         outcome = "answered"
         try:
-            answer = call(self.client.unpaced())
+            answer = call(self.client.unthrottled())
             self.answered = True
         except APIError as error:
             outcome = reason_of(error)

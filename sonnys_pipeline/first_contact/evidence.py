@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from sonnys_pipeline.client import ResponseFormatError, Site
-from sonnys_pipeline.client.resource import PAGE_SIZE, found_rows, unwrapped
+from sonnys_pipeline.client.resource import PAGE_SIZE, read_rows, unwrap_data
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -39,7 +39,7 @@ class Page:
         Raises:
             ResponseFormatError: they are not a list of objects.
         """
-        rows = found_rows(data, key, "first contact")
+        rows = read_rows(data, key, "first contact")
         if not all(isinstance(row, Mapping) for row in rows):
             raise ResponseFormatError("a row is not an object")
         total = data.get("total", "absent")
@@ -215,7 +215,7 @@ def data_of(body: bytes) -> dict[str, Any]:
         answer = from_json(body)
     except ValueError:
         raise ResponseFormatError("the answer is not JSON") from None
-    return unwrapped(answer, "first contact")
+    return unwrap_data(answer, "first contact")
 
 
 def moment_of(row: Mapping[str, Any]) -> int | None:

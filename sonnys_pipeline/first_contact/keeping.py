@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sonnys_pipeline.backfill.workspace import open_job_service
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import PRODUCTION_URL
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.doctor.machine import Finding, State, skipped, utc_now
@@ -60,7 +60,7 @@ def remember(jobs: JobService, api_id_digest: str, answers: Sequence[Answer], fo
     for answer in answers:
         if answer.value is not None:
             value = answer.value["first_guess"] if answer.name == JOB_SECONDS else answer.value
-            jobs.remember(api_id_digest, answer.name, value)
+            jobs.knowledge.remember(api_id_digest, answer.name, value)
     if found.sites is not None and not found.narrowed:
         keep_sites(jobs, api_id_digest, found.sites)
 
@@ -69,8 +69,8 @@ def check_first_contact(settings: Settings) -> Finding:
     """The doctor's check: stored answers for the API id, and their age."""
     subject = "first contact"
     try:
-        with open_job_service(settings) as jobs:
-            known = jobs.recall_all(settings.api_id_digest)
+        with Workspace(settings) as workspace:
+            known = workspace.jobs.knowledge.recall_all(settings.api_id_digest)
     except (SettingsError, LedgerError):
         return skipped(subject, "the ledger cannot be opened")
     now = utc_now()

@@ -2,9 +2,9 @@
 
 ```
 LakeError
-├── UnwritableLakeError       full disk, missing permissions, a file in place of a directory
-│   └── UnreachableLakeError  an object store does not answer, or refuses the credentials
-├── RowsWouldVanishError      a re-read would replace landed rows by nothing (DESIGN, decision 5)
+├── UnwritableLakeError       full disk, missing rights, a folder that is a file
+│   └── UnreachableLakeError  an object store that stays away, or refuses us: nothing can be said of what is in it
+├── RowsWouldVanishError      a re-read would replace landed rows by nothing (decision 5)
 ├── OtherSourceError          a landed day comes from another account, site or time zone
 └── NotLandedError            a requested file is not landed
 ```

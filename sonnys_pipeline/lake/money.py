@@ -1,7 +1,7 @@
 """Money in SQL: turn the API's doubles into exact cents, and find amounts out of range.
 
-The models refuse amounts beyond `LARGEST_AMOUNT`, but older lakes may hold some. Rows with such an amount are left out
-of all sums, and named by the tables and checks.
+The models let no amount beyond `MAX_AMOUNT` through; a lake that was landed before they did so may hold one. A row
+with such an amount is what landing would refuse today: no sum has it, and the tables and checks name it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 
 #: Dollars, exact to the cent.
 MONEY = pa.decimal128(18, 2)
@@ -18,7 +18,7 @@ MONEY = pa.decimal128(18, 2)
 # `dollars_of` never fails: what does not fit into DECIMAL(18, 2) is null, and `is_beyond…` is true. So it is for NaN.
 _MACROS = (
     "CREATE TEMP MACRO dollars_of(amount) AS TRY_CAST(amount AS DECIMAL(18, 2))",
-    f"CREATE TEMP MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {LARGEST_AMOUNT}, true)",
+    f"CREATE TEMP MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {MAX_AMOUNT}, true)",
     """
     CREATE TEMP MACRO is_beyond_in_items(items) AS coalesce(is_beyond(list_max(list_transform(items, lambda part:
         greatest(abs(part.gross), abs(part.net), abs(part.discount), abs(part.tax), abs(part.additional_fee))))), false)

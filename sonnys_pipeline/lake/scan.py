@@ -21,6 +21,7 @@ from sonnys_pipeline.lake.columns import Columns
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath, Storage
+from sonnys_pipeline.runtime.text import first_few
 
 if TYPE_CHECKING:
     import polars as pl
@@ -208,9 +209,8 @@ def _require_landed(asset: str, missing: Sequence[str]) -> None:
         return
     if missing == [""]:
         raise NotLandedError(f"{asset}: not landed; materialize it first")
-    more = f" and {len(missing) - _NAMED_DAYS} more days" if len(missing) > _NAMED_DAYS else ""
     raise NotLandedError(
-        f"{asset}: not landed: {', '.join(missing[:_NAMED_DAYS])}{more}; "
+        f"{asset}: not landed: {first_few(missing, _NAMED_DAYS, noun='days')}; "
         f"materialize {'it' if len(missing) == 1 else 'them'} first"
     )
 

@@ -42,7 +42,7 @@ class LoadJobNeedsSiteError(NoNamedSiteError):
 
 def knows(jobs: JobService, api_id_digest: str, name: str) -> bool:
     """Whether something is remembered to be so; remembered not to be so is no, like nothing remembered."""
-    known = jobs.recall(api_id_digest, name)
+    known = jobs.knowledge.recall(api_id_digest, name)
     return known is not None and known.content is True
 
 
@@ -105,7 +105,7 @@ def account_sites(
             )
         return ALL_AT_ONCE
     now = now or datetime.now(UTC)
-    kept = jobs.recall(api_id_digest, SITES)
+    kept = jobs.knowledge.recall(api_id_digest, SITES)
     if kept is not None and (as_kept or timedelta(0) <= now - kept.learned_at < LIST_LIFETIME):
         return sites_of([Site.model_validate(site) for site in kept.content], kept.learned_at)
     listed = client.sites.list()
@@ -119,7 +119,7 @@ def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> N
     wire = [
         {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
     ]  # fmt: skip
-    jobs.remember(api_id_digest, SITES, wire)
+    jobs.knowledge.remember(api_id_digest, SITES, wire)
 
 
 def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:
@@ -164,5 +164,5 @@ class SpanCounter:
                 if not refused.concerns_site or not self._codes:
                     raise
                 self._by_site = True
-                self._jobs.remember(self._digest, LISTS_NEED_SITE, True)
+                self._jobs.knowledge.remember(self._digest, LISTS_NEED_SITE, True)
         return sum(count(**span, site=code) for code in self._codes)

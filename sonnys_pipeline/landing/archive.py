@@ -1,4 +1,4 @@
-"""The pages that a landed day was made of, as they came: `transactions_raw`, one Parquet file a day (issue "Replay").
+"""The pages that a landed day was made of, as they came: `transactions_raw`, one Parquet file a day (docs/replay.md).
 
 The API forgets after six months; the archive does not, unless it is told to. A row of it is a page: what was asked for,
 the load job, when it came, and the API's JSON in `body`, treated as `SONNYS_PII` demanded. Its metadata is that of the

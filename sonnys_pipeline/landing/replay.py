@@ -1,4 +1,4 @@
-"""Days made once more of their archived pages, by today's code and without a request (issue "Replay").
+"""Days made once more of their archived pages, by today's code and without a request (docs/replay.md).
 
 A day is read, put together and landed by the same steps as when its pages came, so that the same code makes the same
 bytes: its file says when its rows were loaded, not when they were replayed. A day whose file would be the same is left
@@ -122,7 +122,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
             )
         source = Source(kept["account"], kept["site_code"])
         refuse_other_source(lake, day, source, kept["timezone"])
-        is_stricter = not privacy.has_made(kept)
+        is_stricter = not privacy.matches_metadata(kept)
         if is_stricter:
             pages = _treated(pages, privacy)
         file = made_of(pages, kept, source, privacy)
@@ -156,8 +156,8 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
         return True
     if problem := privacy_problem(kept, privacy):
         raise NotReplayableError(f"{archive.STATES_ARCHIVE} {day}: {problem}. Read the day again")
-    if not privacy.has_made(kept):
-        pages = _with_bodies(pages, [privacy.applied_to_list(body.as_py()) for body in pages["body"]])
+    if not privacy.matches_metadata(kept):
+        pages = _with_bodies(pages, [privacy.apply_to_list(body.as_py()) for body in pages["body"]])
         kept = {**kept, **privacy.metadata}
         archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
     table = landing_states.made_of(pages, kept)
@@ -233,7 +233,7 @@ def _page(row: Mapping[str, Any]) -> PageRows:
 
 def _treated(pages: pa.Table, privacy: Privacy) -> pa.Table:
     """The pages, brought under a stricter policy."""
-    return _with_bodies(pages, [privacy.applied(body.as_py()) for body in pages["body"]])
+    return _with_bodies(pages, [privacy.apply(body.as_py()) for body in pages["body"]])
 
 
 def _with_bodies(pages: pa.Table, bodies: Sequence[bytes]) -> pa.Table:

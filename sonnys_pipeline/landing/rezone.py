@@ -150,7 +150,7 @@ def _why_not(metadata: Mapping[str, str], landed: Mapping[str, str], privacy: Pr
         return "its pages are not archived"
     if metadata["timezone"] != landed["timezone"] or metadata["loaded_at"] < landed["loaded_at"]:
         return "its archive is older than the day"
-    if not privacy.has_made(metadata):
+    if not privacy.matches_metadata(metadata):
         return f"its pages were kept under SONNYS_PII={metadata['pii']}; replay it first"
     if metadata.get("sites", "null") != "null":
         return "some sites of it are landed, not all"

@@ -11,6 +11,7 @@ from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
 from sonnys_pipeline.landing.account_sites import SITES, keep_sites
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,7 @@ def ensure_sites(
     lake: Lake,
     jobs: JobService,
     client: SonnysClient,
-    api_id_digest: str,
-    *,
-    is_narrowed: bool,
+    source: Source,
     now: datetime | None = None,
 ) -> None:
     """Land the list where it is missing, or older than a day; the ledger's list where that is newer, else a request.
@@ -49,22 +48,21 @@ def ensure_sites(
         lake: where.
         jobs: the ledger, which keeps the last list.
         client: asks for it, one request.
-        api_id_digest: whose sites.
-        is_narrowed: whether the settings narrow everything to one site.
+        source: whose sites; one that names a site narrows everything to it.
         now: aware instant; left out, the present one.
     """
-    now = now or datetime.now(UTC)
+    now, is_narrowed = now or datetime.now(UTC), bool(source.site_code)
     try:
         has = lake.has(ASSET)
         if has and (is_narrowed or now - _listed_at(lake) < FRESH_FOR):
             return
-        kept = jobs.recall(api_id_digest, SITES)
+        kept = jobs.knowledge.recall(source.api_id_digest, SITES)
         if kept is not None and now - kept.learned_at < FRESH_FOR:
             land_sites(lake, [Site.model_validate(site) for site in kept.content], kept.learned_at)
             return
         listed = client.sites.list()
         if not is_narrowed:
-            keep_sites(jobs, api_id_digest, listed)
+            keep_sites(jobs, source.api_id_digest, listed)
         land_sites(lake, listed, now)
     except (APIError, LakeError) as error:
         logger.warning(

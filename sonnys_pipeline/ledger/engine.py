@@ -20,38 +20,29 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    Pool,
     create_engine,
     delete,
     event,
     func,
     inspect,
-    make_url,
     select,
     table,
-    true,
 )
 from sqlalchemy import column as sql_column
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sonnys_pipeline.ledger.errors import LedgerUnavailableError, LedgerVersionError
 from sonnys_pipeline.ledger.schema import SCHEMA_REVISION, VERSION_TABLE, commits
+from sonnys_pipeline.runtime import postgres
 from sonnys_pipeline.runtime.quoting import sentence
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
 BUSY_TIMEOUT = 30.0
-#: Of libpq, unless the URL says otherwise: a server that is gone, or a network that swallows everything, is noticed.
-LIBPQ = {
-    "connect_timeout": "3", "tcp_user_timeout": "5000", "keepalives_idle": "5", "keepalives_interval": "2",
-    "keepalives_count": "2", "application_name": "sonnys-pipeline ledger",
-}  # fmt: skip
 #: PostgreSQL's advisory lock of whoever migrates; any number that nobody else uses.
 MIGRATION_LOCK = 0x50_4E_4E_59_53
 #: How long the mark of a transaction is of use to anybody, by far.
 MARKS_KEPT = timedelta(days=1)
-#: Parameters of a URL that are secrets; kept out of the URL, so that no rendering of it shows them.
-SECRET_PARAMETERS = ("password", "sslpassword")
 
 
 @contextmanager
@@ -65,8 +56,7 @@ def translated(where: str, engine: Engine) -> Iterator[Connection]:
         with opened as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
-        is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        raise unavailable(where, error, connection_lost=is_lost) from error
+        raise unavailable(where, error, connection_lost=postgres.is_connection_lost(error)) from error
 
 
 def unavailable(where: str, error: BaseException, *, connection_lost: bool = False) -> LedgerUnavailableError:
@@ -84,13 +74,7 @@ def describe(url: URL) -> str:
     """Where a ledger is, for messages: a file, or server and database; no user, password or parameter."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    host = url.host or "localhost"
-    return f"{url.get_backend_name()}://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
-
-
-def is_server(url: str) -> bool:
-    """Whether a ledger's URL names a PostgreSQL server."""
-    return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
+    return postgres.describe(url.host, url.port, url.database)
 
 
 def open_engine(url: str) -> Engine:
@@ -107,7 +91,7 @@ def open_engine(url: str) -> Engine:
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] == "sqlite" and rest.startswith("/") and rest[1:] not in {"", ":memory:"}:
         return _open_sqlite(Path(rest[1:]))  # not make_url: a folder may have ? in its name
-    if is_server(url):
+    if postgres.is_postgres(url):
         return _open_postgresql(url)
     raise ValueError(
         "SONNYS_LEDGER_URL: not a ledger that this version knows; use sqlite:///relative/path, "
@@ -162,60 +146,21 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _open_postgresql(url: str) -> Engine:
     """A server's database, with its schema."""
-    engine = server_engine(url)
+    try:
+        engine = postgres.open_engine(url, variable="SONNYS_LEDGER_URL", application="ledger")
+    except postgres.DriverMissingError as error:
+        raise LedgerUnavailableError(str(error)) from error
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # As with SQLite, nobody waits for another writer for ever: not for one that hangs in its transaction either.
+        postgres.limit_transaction(connection, lock=BUSY_TIMEOUT, statement=BUSY_TIMEOUT, idle=BUSY_TIMEOUT)
+
     try:
         _prepare(engine, describe(engine.url))
     except BaseException:
         engine.dispose()
         raise
-    return engine
-
-
-def server_engine(url: str, poolclass: type[Pool] | None = None) -> Engine:
-    """A PostgreSQL server's database as it is; secrets are kept out of the URL's parameters.
-
-    Raises:
-        ValueError: for a URL that cannot be read; its text is not quoted, as it may hold a password.
-        LedgerUnavailableError: when no driver is installed.
-    """
-    scheme, _, rest = url.partition("://")
-    url = f"{scheme.replace('postgres+', 'postgresql+')}://{rest}"
-    try:
-        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    except (SQLAlchemyError, ValueError):
-        raise ValueError(
-            "SONNYS_LEDGER_URL: cannot be read; write postgresql://user:password@host/database, with special "
-            "characters of the password written as %40 and the like"
-        ) from None
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")  # whichever SQLAlchemy takes by itself
-    driver = parsed.get_driver_name()
-    own: dict[str, Any] = {}
-    if driver in {"psycopg", "psycopg2"}:
-        own = {name: value for name, value in LIBPQ.items() if name not in parsed.query}
-    if driver == "psycopg":
-        own["prepare_threshold"] = None  # a pool between may give each transaction another connection
-    secrets = {name: value for name, value in parsed.query.items() if name in SECRET_PARAMETERS}
-    try:
-        engine = create_engine(
-            parsed.difference_update_query(SECRET_PARAMETERS),
-            connect_args={**own, **secrets},
-            isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
-            poolclass=poolclass,
-        )
-    except ModuleNotFoundError as error:
-        raise LedgerUnavailableError(
-            f"the ledger {describe(parsed)} needs a PostgreSQL driver: pip install 'sonnys-pipeline[postgres]'"
-        ) from error
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        # As with SQLite, nobody waits for another writer for ever: not for one that hangs in its transaction either.
-        limits = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
-        milliseconds = str(round(BUSY_TIMEOUT * 1000))
-        connection.execute(select(*(func.set_config(limit, milliseconds, true()) for limit in limits)))
-
     return engine
 
 

@@ -10,37 +10,37 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sonnys_pipeline.ledger.models import Knowledge
 from sonnys_pipeline.ledger.schema import api_knowledge
-from sonnys_pipeline.ledger.store import LedgerStore, repeated
+from sonnys_pipeline.ledger.store import LedgerPart, retried
 
 
-class KnowledgeLedger(LedgerStore):
-    """The part of `JobService` that remembers what an API id was seen to do; one value a name, the newest."""
+class ApiKnowledge(LedgerPart):
+    """What an API id was seen to do, one value a name, the newest: `JobService.knowledge`."""
 
-    @repeated
+    @retried
     def remember(self, api_id_digest: str, name: str, content: Any) -> Knowledge:  # noqa: ANN401 - whatever JSON can say
         """Keep a value, in place of an older one."""
-        known = Knowledge(content, self._now())
+        known = Knowledge(content, self._store.now())
         values = {"content": json.dumps(content), "learned_at": known.learned_at}
         key = {"api_id_digest": api_id_digest, "name": name}
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             # One statement: workers that start together learn the same thing at the same moment.
             insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             line = insert(api_knowledge).values({**key, **values})
             connection.execute(line.on_conflict_do_update(index_elements=list(key), set_=values))
         return known
 
-    @repeated
+    @retried
     def recall(self, api_id_digest: str, name: str) -> Knowledge | None:
         """A value; `None` where nothing is known."""
         this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
-        with self._reading() as connection:
+        with self._store.reading() as connection:
             line = connection.execute(select(api_knowledge).where(*this)).one_or_none()
         return None if line is None else Knowledge(json.loads(line.content), line.learned_at)
 
-    @repeated
+    @retried
     def recall_all(self, api_id_digest: str) -> dict[str, Knowledge]:
         """Everything that is known, by name."""
         query = select(api_knowledge).where(api_knowledge.c.api_id_digest == api_id_digest)
-        with self._reading() as connection:
+        with self._store.reading() as connection:
             lines = list(connection.execute(query.order_by(api_knowledge.c.name)))
         return {line.name: Knowledge(json.loads(line.content), line.learned_at) for line in lines}

@@ -1,7 +1,7 @@
 """Who executes a job: leases with a heartbeat (JS-06), and jobs whose executor is gone (BX-06).
 
 Instants are those of the caller's clock. On several machines the clocks should agree within a small part of a lease;
-an executor whose lease ran out while it was frozen is stopped by `renew_lease` and by the `owner` of row methods.
+an executor whose lease ran out while it was frozen is stopped by `Leases.renew` and by the `owner` of row methods.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sonnys_pipeline.ledger.errors import JobLeasedError, LeaseLostError
 from sonnys_pipeline.ledger.models import Job, JobStatus
 from sonnys_pipeline.ledger.schema import jobs
-from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, repeated
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, retried
 
 
-class LeaseLedger(LedgerStore):
-    """The part of `JobService` that keeps leases."""
+class Leases(LedgerPart):
+    """Leases of jobs: `JobService.leases`."""
 
-    @repeated
-    def acquire_lease(self, job_id: str, owner: str, seconds: float) -> Job:
+    @retried
+    def acquire(self, job_id: str, owner: str, seconds: float) -> Job:
         """Take the job if nobody holds it; who holds it already has it renewed.
 
         Args:
@@ -37,22 +37,26 @@ class LeaseLedger(LedgerStore):
             UnknownJobError: when there is no such job.
             ValueError: for an empty owner, or no positive time.
         """
-        with self._writing() as connection:
-            now = self._now()  # after the wait for the write lock: a lease must not be born old
+        with self._store.writing() as connection:
+            now = self._store.now()  # after the wait for the write lock: a lease must not be born old
             until = _until(now, owner, seconds)
-            taken = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, self._ours(), or_(is_free(now), jobs.c.lease_owner == owner))
-                .values(lease_owner=owner, lease_until=until)
-                .returning(*JOB_COLUMNS)
-            ).one_or_none()
+            taken = (
+                connection.execute(
+                    update(jobs)
+                    .where(jobs.c.id == job_id, self._store.ours(), or_(is_free(now), jobs.c.lease_owner == owner))
+                    .values(lease_owner=owner, lease_until=until)
+                    .returning(*JOB_COLUMNS)
+                )
+                .mappings()
+                .one_or_none()
+            )
             if taken is not None:
-                return as_job(taken._mapping)  # noqa: SLF001 - public in spite of its name
-            job = self._job(connection, job_id)
+                return as_job(taken)
+            job = self._store.job(connection, job_id)
             raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
 
-    @repeated
-    def renew_lease(self, job_id: str, owner: str, seconds: float) -> datetime:
+    @retried
+    def renew(self, job_id: str, owner: str, seconds: float) -> datetime:
         """Prolong a lease from now on: the heartbeat. A lease that ran out is renewed as long as nobody else took it.
 
         Returns:
@@ -63,23 +67,23 @@ class LeaseLedger(LedgerStore):
             UnknownJobError: when there is no such job any more.
             ValueError: for an empty owner, or no positive time.
         """
-        with self._writing() as connection:
-            until = _until(self._now(), owner, seconds)
+        with self._store.writing() as connection:
+            until = _until(self._store.now(), owner, seconds)
             renewed = connection.execute(
                 update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
             ).rowcount
             if not renewed:
-                raise LeaseLostError(job_id, owner, self._job(connection, job_id).lease_owner)
+                raise LeaseLostError(job_id, owner, self._store.job(connection, job_id).lease_owner)
         return until
 
-    @repeated
-    def release_lease(self, job_id: str, owner: str) -> bool:
+    @retried
+    def release(self, job_id: str, owner: str) -> bool:
         """Give a lease back.
 
         Returns:
             Whether it was still ours; a lease that is another's stays his.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             released = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.lease_owner == owner)
@@ -87,14 +91,14 @@ class LeaseLedger(LedgerStore):
             )
             return bool(released.rowcount)
 
-    @repeated
+    @retried
     def interrupted_jobs(self) -> list[Job]:
         """Jobs that say running although no executor holds them, oldest first (BX-06)."""
-        now = self._now()
-        interrupted = (jobs.c.status == JobStatus.RUNNING, is_free(now), self._ours())
+        now = self._store.now()
+        interrupted = (jobs.c.status == JobStatus.RUNNING, is_free(now), self._store.ours())
         query = select(*JOB_COLUMNS).where(*interrupted).order_by(jobs.c.number)
-        with self._reading() as connection:
-            return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+        with self._store.reading() as connection:
+            return [as_job(found) for found in connection.execute(query).mappings()]
 
 
 def is_free(now: datetime) -> ColumnElement[bool]:

@@ -5,17 +5,17 @@ Called once or twice per HTTP request, so each method is one short transaction.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.ledger.errors import LedgerError, UnknownRowError
-from sonnys_pipeline.ledger.models import LoadJobRecord
 from sonnys_pipeline.ledger.schema import load_jobs
-from sonnys_pipeline.ledger.store import LedgerStore, repeated
+from sonnys_pipeline.ledger.store import LedgerPart, as_record, retried
 
 # Built once: building a statement takes longer than executing it.
 _THIS_ONE = [
@@ -41,25 +41,59 @@ _INTEND = insert(load_jobs).values(
 _SUBMITTED = update(load_jobs).where(*_THIS_ONE).values(job_hash=bindparam("hash"), submitted_at=bindparam("instant"))
 
 
-class LoadJobLedger(LedgerStore):
-    """The part of `JobService` that keeps load jobs in flight: at most one per row, site, window and page."""
+@dataclass(frozen=True)
+class LoadJobRecord:
+    """A load job that was, or was about to be, submitted for a row (BM-05).
 
-    @repeated
+    Attributes:
+        row_id: the row.
+        site: the site that it names; `None` where it names none.
+        window_start: start of the window asked for.
+        window_end: its end, not included.
+        page: page number from 1.
+        job_hash: the API's hash; `None` when we never learned whether the POST arrived.
+        submitting_at: the moment before the POST left; the hash is at most this old.
+        submitted_at: the moment after the hash came back.
+    """
+
+    row_id: int
+    site: str | None
+    window_start: datetime
+    window_end: datetime
+    page: int
+    job_hash: str | None
+    submitting_at: datetime
+    submitted_at: datetime | None
+
+    @property
+    def window(self) -> Window:
+        """The window asked for."""
+        return Window(self.window_start, self.window_end)
+
+    def age(self, now: datetime) -> timedelta:
+        """Time since the moment before the POST."""
+        return now - self.submitting_at
+
+
+class LoadJobs(LedgerPart):
+    """Load jobs in flight, at most one per row, site, window and page: `JobService.load_jobs`."""
+
+    @retried
     def note_submitting(self, row_id: int, window: Window, page: int, site: str | None = None) -> None:
         """A POST is about to leave. A hash noted before for the same page is forgotten: the loader gave it up.
 
         Raises:
             UnknownRowError: when there is no such row.
         """
-        intent = {**_key(row_id, window, page, site), "instant": self._now()}
-        with self._writing() as connection:
+        intent = {**_key(row_id, window, page, site), "instant": self._store.now()}
+        with self._store.writing() as connection:
             if not connection.execute(_INTEND_AGAIN, intent).rowcount:
                 try:
                     connection.execute(_INTEND, intent)
                 except IntegrityError as error:
                     raise UnknownRowError(row_id) from error
 
-    @repeated
+    @retried
     def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str, site: str | None = None) -> None:
         """The POST was answered with a hash.
 
@@ -69,49 +103,33 @@ class LoadJobLedger(LedgerStore):
         """
         if not job_hash:
             raise ValueError("an empty hash names no load job")
-        values = {**_key(row_id, window, page, site), "hash": job_hash, "instant": self._now()}
-        with self._writing() as connection:
+        values = {**_key(row_id, window, page, site), "hash": job_hash, "instant": self._store.now()}
+        with self._store.writing() as connection:
             if not connection.execute(_SUBMITTED, values).rowcount:
                 raise LedgerError(f"row {row_id}, {window}, page {page}: a hash without the intent to submit it")
 
-    def live_load_jobs(self, row_id: int, *, younger_than: timedelta) -> list[LoadJobRecord]:
+    def live(self, row_id: int, *, younger_than: timedelta) -> list[LoadJobRecord]:
         """Load jobs whose hash is known and young enough, windows and pages in order.
 
         Age counts from the moment before the POST, so a hash is never older than it is taken for.
         """
-        born_after = self._now() - younger_than
-        return [record for record in self._records(row_id) if record.job_hash and record.submitting_at > born_after]
+        born_after = self._store.now() - younger_than
+        return [record for record in self.of(row_id) if record.job_hash and record.submitting_at > born_after]
 
-    def load_jobs(self, row_id: int) -> list[LoadJobRecord]:
+    @retried
+    def of(self, row_id: int) -> list[LoadJobRecord]:
         """All load jobs noted for a row, those without a hash and those too old included; windows and pages in order.
 
         One without a hash means: a POST may or may not have arrived, and may have cost a request.
         """
-        return self._records(row_id)
-
-    @repeated
-    def forget_load_jobs(self, row_id: int) -> int:
-        """Forget them, as `complete_row` does.
-
-        Returns:
-            How many there were.
-        """
-        with self._writing() as connection:
-            return int(connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id)).rowcount)
-
-    @repeated
-    def _records(self, row_id: int) -> list[LoadJobRecord]:
         query = (
             select(load_jobs)
             .where(load_jobs.c.row_id == row_id)
             .order_by(load_jobs.c.site, load_jobs.c.window_start, load_jobs.c.window_end, load_jobs.c.page)
         )
-        with self._reading() as connection:
-            found: list[Any] = list(connection.execute(query))
-        return [
-            LoadJobRecord(**{**line._mapping, "site": line.site or None})  # noqa: SLF001 - public in spite of its name
-            for line in found
-        ]
+        with self._store.reading() as connection:
+            found = [as_record(LoadJobRecord, load_jobs.c, line) for line in connection.execute(query).mappings()]
+        return [replace(one, site=one.site or None) for one in found]
 
 
 def _key(row_id: int, window: Window, page: int, site: str | None) -> dict[str, Any]:

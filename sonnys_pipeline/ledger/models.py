@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.ledger.errors import (
     ClosedJobError,
     DuplicateRowError,
@@ -49,8 +48,8 @@ __all__ = [
     "LedgerError",
     "LedgerUnavailableError",
     "LedgerVersionError",
-    "LoadJobRecord",
     "PlanRecord",
+    "RowFigures",
     "RowSpec",
     "RowStatus",
     "Transition",
@@ -110,11 +109,6 @@ class RowStatus(StrEnum):
     COMPLETED = "completed"  # landed
     FAILED = "failed"  # could not be read or landed; its error says why
     SKIPPED = "skipped"  # deliberately not read; its message says why
-
-    @property
-    def is_processed(self) -> bool:
-        """Whether it counts as processed: nothing is left to do for it in this execution."""
-        return self in {RowStatus.COMPLETED, RowStatus.FAILED, RowStatus.SKIPPED}
 
 
 #: What may follow a row's status. Back to pending leads `reopen_rows` and `reopen_row` only.
@@ -178,11 +172,11 @@ class Job:
         description: for people.
         mode: whether its plan needs approval.
         status: where it stands.
-        total_rows: rows it has.
-        processed_rows: completed, failed or skipped ones.
-        successful_rows: completed ones.
-        failed_rows: failed ones.
-        skipped_rows: skipped ones.
+        total_days: days it has: its rows, one of a day and site each.
+        processed_days: completed, failed or skipped ones.
+        successful_days: completed ones.
+        failed_days: failed ones.
+        skipped_days: skipped ones.
         error_code: short name of what ended it, such as an error class; `None` if nothing went wrong.
         error_message: the same in words, with the remedy.
         created_at: when it was created.
@@ -199,11 +193,11 @@ class Job:
     description: str
     mode: JobMode
     status: JobStatus
-    total_rows: int
-    processed_rows: int
-    successful_rows: int
-    failed_rows: int
-    skipped_rows: int
+    total_days: int
+    processed_days: int
+    successful_days: int
+    failed_days: int
+    skipped_days: int
     error_code: str | None
     error_message: str | None
     created_at: datetime
@@ -219,9 +213,9 @@ class Job:
         return self.name.removeprefix(DAGSTER_PREFIX) if self.name.startswith(DAGSTER_PREFIX) else None
 
     @property
-    def remaining_rows(self) -> int:
-        """Rows that are not processed: pending ones, and those an executor is at."""
-        return self.total_rows - self.processed_rows
+    def remaining_days(self) -> int:
+        """Days that are not processed: pending ones, and those an executor is at."""
+        return self.total_days - self.processed_days
 
     def is_leased(self, now: datetime) -> bool:
         """Whether an executor holds it at an (aware) instant."""
@@ -272,45 +266,30 @@ class JobRow:
 
 
 @dataclass(frozen=True)
+class RowFigures:
+    """What a row made and cost when it was read (JS-04).
+
+    Attributes:
+        job_hashes: load jobs that brought it, in order.
+        path: the file it became.
+        rows: transactions in it, 0 for a day without any.
+        requests: HTTP requests of this attempt; the ledger adds them to those of earlier ones.
+        seconds: time of this attempt; added likewise.
+    """
+
+    job_hashes: Sequence[str]
+    path: str
+    rows: int
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Knowledge:
     """Something that is known of an API id, as JSON can say it, and since when."""
 
     content: Any
     learned_at: datetime
-
-
-@dataclass(frozen=True)
-class LoadJobRecord:
-    """A load job that was, or was about to be, submitted for a row (BM-05).
-
-    Attributes:
-        row_id: the row.
-        site: the site that it names; `None` where it names none.
-        window_start: start of the window asked for.
-        window_end: its end, not included.
-        page: page number from 1.
-        job_hash: the API's hash; `None` when we never learned whether the POST arrived.
-        submitting_at: the moment before the POST left; the hash is at most this old.
-        submitted_at: the moment after the hash came back.
-    """
-
-    row_id: int
-    site: str | None
-    window_start: datetime
-    window_end: datetime
-    page: int
-    job_hash: str | None
-    submitting_at: datetime
-    submitted_at: datetime | None
-
-    @property
-    def window(self) -> Window:
-        """The window asked for."""
-        return Window(self.window_start, self.window_end)
-
-    def age(self, now: datetime) -> timedelta:
-        """Time since the moment before the POST."""
-        return now - self.submitting_at
 
 
 @dataclass(frozen=True)
@@ -368,13 +347,13 @@ class JobSummary:
 
     Attributes:
         job: the job.
-        total_rows: rows it has.
-        pending_rows: not yet started, or reopened.
-        running_rows: being read.
-        processed_rows: completed, failed or skipped.
-        successful_rows: completed.
-        failed_rows: failed.
-        skipped_rows: skipped.
+        total_days: days it has: its rows, one of a day and site each.
+        pending_days: not yet started, or reopened.
+        running_days: being read.
+        processed_days: completed, failed or skipped.
+        successful_days: completed.
+        failed_days: failed.
+        skipped_days: skipped.
         attempts: starts of rows.
         rows: transactions landed.
         requests: HTTP requests spent.
@@ -382,13 +361,13 @@ class JobSummary:
     """
 
     job: Job
-    total_rows: int
-    pending_rows: int
-    running_rows: int
-    processed_rows: int
-    successful_rows: int
-    failed_rows: int
-    skipped_rows: int
+    total_days: int
+    pending_days: int
+    running_days: int
+    processed_days: int
+    successful_days: int
+    failed_days: int
+    skipped_days: int
     attempts: int
     rows: int
     requests: int

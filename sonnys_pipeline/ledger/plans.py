@@ -7,43 +7,43 @@ from sqlalchemy import insert, select, update
 from sonnys_pipeline.ledger.errors import JobModeLockedError, PlanError
 from sonnys_pipeline.ledger.models import Job, JobMode, JobStatus, PlanRecord
 from sonnys_pipeline.ledger.schema import jobs, plans
-from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, repeated
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, as_record, retried
 
 
-class PlanLedger(LedgerStore):
-    """The part of `JobService` that keeps plans."""
+class Plans(LedgerPart):
+    """Plans of jobs: `JobService.plans`."""
 
-    @repeated
-    def save_plan(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
+    @retried
+    def save(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
         """Keep a job's plan; a job has one, and it never changes.
 
         Raises:
             PlanError: when the job has one already, or is not pending any more.
             UnknownJobError: when there is no such job.
         """
-        with self._writing() as connection:
-            job = self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            job = self._store.job(connection, job_id, lock=True)
             known = connection.execute(select(plans.c.job_id).where(plans.c.job_id == job_id)).one_or_none()
             if known is not None or job.status is not JobStatus.PENDING:
                 raise PlanError(f"job {job_id} has its plan, or has begun; preview makes a job of its own")
-            values = {"job_id": job_id, "fingerprint": fingerprint, "content": content, "planned_at": self._now()}
-            line = connection.execute(insert(plans).values(values).returning(plans)).one()
-            return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+            values = {"job_id": job_id, "fingerprint": fingerprint, "content": content, "planned_at": self._store.now()}
+            line = connection.execute(insert(plans).values(values).returning(plans)).mappings().one()
+            return as_record(PlanRecord, plans.c, line)
 
-    @repeated
-    def get_plan(self, job_id: str) -> PlanRecord | None:
+    @retried
+    def get(self, job_id: str) -> PlanRecord | None:
         """A job's plan; `None` for a job that was made without one.
 
         Raises:
             UnknownJobError: when there is no such job.
         """
-        with self._reading() as connection:
-            self._job(connection, job_id)
-            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).one_or_none()
-            return None if line is None else PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+        with self._store.reading() as connection:
+            self._store.job(connection, job_id)
+            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).mappings().one_or_none()
+            return None if line is None else as_record(PlanRecord, plans.c, line)
 
-    @repeated
-    def approve_plan(self, job_id: str, fingerprint: str, *, by: str) -> PlanRecord:
+    @retried
+    def approve(self, job_id: str, fingerprint: str, *, by: str) -> PlanRecord:
         """Note that a person has approved the plan of this fingerprint; approving it again changes nothing.
 
         Raises:
@@ -53,20 +53,20 @@ class PlanLedger(LedgerStore):
         """
         if not by:
             raise ValueError("who approves? `by` is empty")
-        with self._writing() as connection:
-            job = self._job(connection, job_id, lock=True)
-            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).one_or_none()
-            if line is None or line.fingerprint != fingerprint:
+        with self._store.writing() as connection:
+            job = self._store.job(connection, job_id, lock=True)
+            line = connection.execute(select(plans).where(plans.c.job_id == job_id)).mappings().one_or_none()
+            if line is None or line["fingerprint"] != fingerprint:
                 raise PlanError(f"job {job_id} has no plan {fingerprint[:12]}; look at it with: sonnys backfill status")
             if job.status in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
                 raise PlanError(f"job {job_id} is {job.status}; there is nothing left to approve")
-            if line.approved_fingerprint != fingerprint:
-                approval = {"approved_fingerprint": fingerprint, "approved_by": by, "approved_at": self._now()}
+            if line["approved_fingerprint"] != fingerprint:
+                approval = {"approved_fingerprint": fingerprint, "approved_by": by, "approved_at": self._store.now()}
                 changed = update(plans).where(plans.c.job_id == job_id).values(approval).returning(plans)
-                line = connection.execute(changed).one()
-            return PlanRecord(**line._mapping)  # noqa: SLF001 - public in spite of its name
+                line = connection.execute(changed).mappings().one()
+            return as_record(PlanRecord, plans.c, line)
 
-    @repeated
+    @retried
     def set_mode(self, job_id: str, mode: JobMode) -> Job:
         """Change whether the job's plan needs approval.
 
@@ -76,11 +76,11 @@ class PlanLedger(LedgerStore):
             ValueError: for an unknown mode.
         """
         mode = JobMode(mode)
-        with self._writing() as connection:
-            job = self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            job = self._store.job(connection, job_id, lock=True)
             if job.mode is mode:
                 return job
-            if job.is_leased(self._now()):
+            if job.is_leased(self._store.now()):
                 raise JobModeLockedError(job_id, job.lease_owner or "")
             changed = update(jobs).where(jobs.c.id == job_id).values(mode=mode).returning(*JOB_COLUMNS)
-            return as_job(connection.execute(changed).one()._mapping)  # noqa: SLF001 - public in spite of its name
+            return as_job(connection.execute(changed).mappings().one())

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, case, delete, func, insert, select, update
 
 from sonnys_pipeline.ledger.errors import ClosedJobError, DuplicateRowError, InvalidStateTransition, UnknownRowError
-from sonnys_pipeline.ledger.models import VALID_ROW_TRANSITIONS, Job, JobRow, RowSpec, RowStatus
+from sonnys_pipeline.ledger.models import VALID_ROW_TRANSITIONS, Job, JobRow, RowFigures, RowSpec, RowStatus
 from sonnys_pipeline.ledger.schema import job_rows, jobs, load_jobs
-from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerStore, as_job, check_owner, check_paging, repeated
+from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, as_record, check_owner, check_paging, retried
 
 #: Which of the job's counts a row of a status adds to.
 COUNTED_IN = {
-    RowStatus.COMPLETED: ("processed_rows", "successful_rows"),
-    RowStatus.FAILED: ("processed_rows", "failed_rows"),
-    RowStatus.SKIPPED: ("processed_rows", "skipped_rows"),
+    RowStatus.COMPLETED: ("processed_days", "successful_days"),
+    RowStatus.FAILED: ("processed_days", "failed_days"),
+    RowStatus.SKIPPED: ("processed_days", "skipped_days"),
 }
 #: What a row loses when it has to be read again: the file and what is known about it. Costs and attempts stay.
 REOPENED: dict[str, Any] = {
@@ -29,15 +29,15 @@ REOPENED: dict[str, Any] = {
 }  # fmt: skip
 
 
-class RowLedger(LedgerStore):
-    """The part of `JobService` that keeps rows.
+class Rows(LedgerPart):
+    """The rows of jobs; `JobService` has these methods as its own.
 
     Methods that change a row take `owner`: given, it has to hold the job's lease in the same transaction, else
     `LeaseLostError` is raised and nothing changes. An executor that gives its name cannot, after an hour in a frozen
     virtual machine, disturb its successor.
     """
 
-    @repeated
+    @retried
     def create_rows(self, job_id: str, specs: Sequence[RowSpec]) -> list[JobRow]:
         """Add rows at the end of a job, in one statement (JS-03).
 
@@ -49,25 +49,25 @@ class RowLedger(LedgerStore):
             ClosedJobError: when the job has ended.
             UnknownJobError: when there is no such job.
         """
-        with self._writing() as connection:
-            job = self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            job = self._store.job(connection, job_id, lock=True)
             if job.status.is_terminal:
                 raise ClosedJobError(f"job {job_id} is {job.status} and takes no more rows; create another job")
-            self._insert_rows(connection, job, specs)
-            query = select(job_rows).where(job_rows.c.job_id == job_id, job_rows.c.position >= job.total_rows)
-            return [_row(found) for found in connection.execute(query.order_by(job_rows.c.position))]
+            self.insert_rows(connection, job, specs)
+            query = select(job_rows).where(job_rows.c.job_id == job_id, job_rows.c.position >= job.total_days)
+            return [_row(found) for found in connection.execute(query.order_by(job_rows.c.position)).mappings()]
 
-    @repeated
+    @retried
     def get_row(self, row_id: int) -> JobRow:
         """A row.
 
         Raises:
             UnknownRowError: when there is none.
         """
-        with self._reading() as connection:
+        with self._store.reading() as connection:
             return self._row(connection, row_id)
 
-    @repeated
+    @retried
     def get_rows(
         self, job_id: str, status: RowStatus | None = None, limit: int | None = None, offset: int = 0
     ) -> list[JobRow]:
@@ -81,9 +81,9 @@ class RowLedger(LedgerStore):
         query = select(job_rows).where(job_rows.c.job_id == job_id).order_by(job_rows.c.position)
         if status is not None:
             query = query.where(job_rows.c.status == RowStatus(status))
-        with self._reading() as connection:
-            self._job(connection, job_id)
-            return [_row(found) for found in connection.execute(query.limit(limit).offset(offset))]
+        with self._store.reading() as connection:
+            self._store.job(connection, job_id)
+            return [_row(found) for found in connection.execute(query.limit(limit).offset(offset)).mappings()]
 
     def get_pending_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
         """Rows that are to be read, in order."""
@@ -93,7 +93,7 @@ class RowLedger(LedgerStore):
         """Rows that failed, in order, each with its error."""
         return self.get_rows(job_id, RowStatus.FAILED, limit, offset)
 
-    @repeated
+    @retried
     def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
         """A pending row, or a failed one, is being read: one attempt more, its last error cleared.
 
@@ -102,59 +102,40 @@ class RowLedger(LedgerStore):
             LeaseLostError: when `owner` does not hold the job.
             UnknownRowError: when there is none.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
                 "attempts": row.attempts + 1,
-                "started_at": self._now(),
+                "started_at": self._store.now(),
                 "completed_at": None,
                 "error_code": None,
                 "error_message": None,
             }
             return self._move(connection, job, row, RowStatus.RUNNING, values)
 
-    @repeated
-    def complete_row(
-        self,
-        row_id: int,
-        *,
-        job_hashes: Sequence[str],
-        path: str,
-        rows: int,
-        requests: int,
-        seconds: float,
-        owner: str | None = None,
-    ) -> JobRow:
+    @retried
+    def complete_row(self, row_id: int, figures: RowFigures, *, owner: str | None = None) -> JobRow:
         """A running row has landed (JS-04); its load jobs are forgotten, their hashes kept in the row.
-
-        Args:
-            row_id: the row.
-            job_hashes: load jobs that brought it, in order.
-            path: the file it became.
-            rows: transactions in it, 0 for a day without any.
-            requests: HTTP requests of this attempt; added to those of earlier ones.
-            seconds: time of this attempt; added likewise.
-            owner: who has to hold the job's lease, if given.
 
         Raises:
             InvalidStateTransition: when it is not running.
             LeaseLostError: when `owner` does not hold the job.
             UnknownRowError: when there is none.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
-                "rows": rows,
-                "path": path,
-                "job_hashes": tuple(job_hashes),
-                "completed_at": self._now(),
-                **_spent(row, requests, seconds),
+                "rows": figures.rows,
+                "path": figures.path,
+                "job_hashes": tuple(figures.job_hashes),
+                "completed_at": self._store.now(),
+                **_spent(row, figures.requests, figures.seconds),
             }
             moved = self._move(connection, job, row, RowStatus.COMPLETED, values)
             connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id))
             return moved
 
-    @repeated
+    @retried
     def fail_row(
         self,
         row_id: int,
@@ -172,17 +153,17 @@ class RowLedger(LedgerStore):
             LeaseLostError: when `owner` does not hold the job.
             UnknownRowError: when there is none.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
                 "error_code": code,
                 "error_message": message,
-                "completed_at": self._now(),
+                "completed_at": self._store.now(),
                 **_spent(row, requests, seconds),
             }
             return self._move(connection, job, row, RowStatus.FAILED, values)
 
-    @repeated
+    @retried
     def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
         """A row is deliberately not read; `why` becomes its message.
 
@@ -191,12 +172,12 @@ class RowLedger(LedgerStore):
             LeaseLostError: when `owner` does not hold the job.
             UnknownRowError: when there is none.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
-            values = {"error_code": None, "error_message": why, "completed_at": self._now()}
+            values = {"error_code": None, "error_message": why, "completed_at": self._store.now()}
             return self._move(connection, job, row, RowStatus.SKIPPED, values)
 
-    @repeated
+    @retried
     def skip_rows_before(self, job_id: str, day: date, why: str) -> int:
         """Skip all pending rows of earlier days, in one statement; `why` becomes their message.
 
@@ -206,16 +187,16 @@ class RowLedger(LedgerStore):
         Raises:
             UnknownJobError: when there is no such job.
         """
-        with self._writing() as connection:
-            self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            self._store.job(connection, job_id, lock=True)
             earlier = (job_rows.c.job_id == job_id, job_rows.c.day < day.isoformat())
-            values = {"status": RowStatus.SKIPPED, "error_message": why, "completed_at": self._now()}
+            values = {"status": RowStatus.SKIPPED, "error_message": why, "completed_at": self._store.now()}
             pending = job_rows.c.status == RowStatus.PENDING
             skipped = connection.execute(update(job_rows).where(*earlier, pending).values(values)).rowcount
             _add_counts(connection, job_id, {RowStatus.PENDING: -skipped, RowStatus.SKIPPED: skipped})
             return skipped
 
-    @repeated
+    @retried
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
         """A row has to be read again, whatever it was: a completed one whose file is missing, for instance.
 
@@ -224,11 +205,11 @@ class RowLedger(LedgerStore):
             LeaseLostError: when `owner` does not hold the job.
             UnknownRowError: when there is none.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
 
-    @repeated
+    @retried
     def reopen_rows(
         self, job_id: str, *, failed: bool, running: bool, completed: bool = False, owner: str | None = None
     ) -> int:
@@ -243,8 +224,8 @@ class RowLedger(LedgerStore):
             LeaseLostError: when `owner` does not hold the job.
             UnknownJobError: when there is no such job.
         """
-        with self._writing() as connection:
-            check_owner(self._job(connection, job_id, lock=True), owner)
+        with self._store.writing() as connection:
+            check_owner(self._store.job(connection, job_id, lock=True), owner)
             asked = {RowStatus.FAILED: failed, RowStatus.RUNNING: running, RowStatus.COMPLETED: completed}
             reopened = {
                 status: connection.execute(
@@ -258,28 +239,28 @@ class RowLedger(LedgerStore):
             _add_counts(connection, job_id, {status: -count for status, count in reopened.items()})
             return sum(reopened.values())
 
-    @repeated
+    @retried
     def update_counts(self, job_id: str) -> Job:
         """Count the job's rows anew; for a ledger that somebody has changed by hand.
 
         Raises:
             UnknownJobError: when there is no such job.
         """
-        with self._writing() as connection:
-            self._job(connection, job_id, lock=True)
-            counts = [func.count().label("total_rows")]
-            for name in ("processed_rows", "successful_rows", "failed_rows", "skipped_rows"):
+        with self._store.writing() as connection:
+            self._store.job(connection, job_id, lock=True)
+            counts = [func.count().label("total_days")]
+            for name in ("processed_days", "successful_days", "failed_days", "skipped_days"):
                 inside = [status for status, names in COUNTED_IN.items() if name in names]
                 counts.append(func.count(case((job_rows.c.status.in_(inside), 1))).label(name))
-            found = connection.execute(select(*counts).where(job_rows.c.job_id == job_id)).one()
-            changed = update(jobs).where(jobs.c.id == job_id).values(dict(found._mapping))  # noqa: SLF001 - public
-            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+            found = connection.execute(select(*counts).where(job_rows.c.job_id == job_id)).mappings().one()
+            changed = update(jobs).where(jobs.c.id == job_id).values({str(name): found[name] for name in found})
+            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).mappings().one())
 
-    def _insert_rows(self, connection: Connection, job: Job, specs: Sequence[RowSpec]) -> None:
+    def insert_rows(self, connection: Connection, job: Job, specs: Sequence[RowSpec]) -> None:
         """Insert rows behind those that a (locked) job has, and count them."""
         present = set(connection.execute(select(job_rows.c.checksum).where(job_rows.c.job_id == job.id)).scalars())
         lines: list[dict[str, Any]] = []
-        for position, spec in enumerate(specs, job.total_rows):
+        for position, spec in enumerate(specs, job.total_days):
             checksum = spec.checksum
             if checksum in present:
                 raise DuplicateRowError(spec.day, spec.site)
@@ -288,11 +269,11 @@ class RowLedger(LedgerStore):
         if lines:
             same = {"job_id": job.id, "status": RowStatus.PENDING, "attempts": 0, "requests": 0, "seconds": 0.0}
             connection.execute(insert(job_rows), [{**same, "job_hashes": (), **line} for line in lines])
-            added = {"total_rows": jobs.c.total_rows + len(lines)}
+            added = {"total_days": jobs.c.total_days + len(lines)}
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(added))
 
     def _row(self, connection: Connection, row_id: int) -> JobRow:
-        found = connection.execute(select(job_rows).where(job_rows.c.id == row_id)).one_or_none()
+        found = connection.execute(select(job_rows).where(job_rows.c.id == row_id)).mappings().one_or_none()
         if found is None:
             raise UnknownRowError(row_id)
         return _row(found)
@@ -300,10 +281,11 @@ class RowLedger(LedgerStore):
     def _locked(self, connection: Connection, row_id: int, owner: str | None) -> tuple[Job, JobRow]:
         """A row and its job, the job locked: two statements, because the row has to be read after the lock is ours."""
         its_job = select(job_rows.c.job_id).where(job_rows.c.id == row_id).scalar_subquery()
-        found = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == its_job).with_for_update()).one_or_none()
+        query = select(*JOB_COLUMNS).where(jobs.c.id == its_job).with_for_update()
+        found = connection.execute(query).mappings().one_or_none()
         if found is None:
             raise UnknownRowError(row_id)
-        job = as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+        job = as_job(found)
         check_owner(job, owner)
         return job, self._row(connection, row_id)
 
@@ -313,13 +295,13 @@ class RowLedger(LedgerStore):
         if status not in allowed:
             raise InvalidStateTransition(row.status, status, allowed, f"row {row.id} ({row.day}) of job {job.id}")
         changed = update(job_rows).where(job_rows.c.id == row.id).values({**values, "status": status})
-        moved = connection.execute(changed.returning(job_rows)).one()
+        moved = connection.execute(changed.returning(job_rows)).mappings().one()
         _add_counts(connection, job.id, {row.status: -1, status: 1})
         return _row(moved)
 
 
-def _row(found: Any) -> JobRow:  # noqa: ANN401 - a result line of `job_rows`
-    return JobRow(**found._mapping)  # noqa: SLF001 - public in spite of its name
+def _row(line: RowMapping) -> JobRow:
+    return as_record(JobRow, job_rows.c, line)
 
 
 def _spent(row: JobRow, requests: int, seconds: float) -> dict[str, float]:

@@ -23,9 +23,9 @@ from sonnys_pipeline.ledger.errors import (
     JobLeasedError,
     UnknownJobError,
 )
-from sonnys_pipeline.ledger.knowledge import KnowledgeLedger
-from sonnys_pipeline.ledger.leases import LeaseLedger
-from sonnys_pipeline.ledger.load_jobs import LoadJobLedger
+from sonnys_pipeline.ledger.knowledge import ApiKnowledge
+from sonnys_pipeline.ledger.leases import Leases
+from sonnys_pipeline.ledger.load_jobs import LoadJobs
 from sonnys_pipeline.ledger.models import (
     DAGSTER_PREFIX,
     VALID_TRANSITIONS,
@@ -38,10 +38,21 @@ from sonnys_pipeline.ledger.models import (
     Transition,
     can_transition,
 )
-from sonnys_pipeline.ledger.plans import PlanLedger
-from sonnys_pipeline.ledger.rows import RowLedger
+from sonnys_pipeline.ledger.plans import Plans
+from sonnys_pipeline.ledger.rows import Rows
 from sonnys_pipeline.ledger.schema import job_rows, jobs, transitions
-from sonnys_pipeline.ledger.store import JOB_COLUMNS, as_job, check_owner, check_paging, repeated, utc_now
+from sonnys_pipeline.ledger.store import (
+    JOB_COLUMNS,
+    LedgerPart,
+    LedgerStore,
+    as_job,
+    as_record,
+    check_owner,
+    check_paging,
+    retried,
+    utc_now,
+)
+from sonnys_pipeline.runtime.closing import Closing
 
 #: Stands for the id of the newest job, where a person types one.
 LATEST = "latest"
@@ -62,18 +73,56 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str
         LedgerUnavailableError: when the store cannot be reached or written.
         LedgerVersionError: when the ledger was written by a newer version of this package; upgrade, or use another.
     """
-    return JobService(open_engine(url), now=now, account=account)
+    return JobService(LedgerStore(open_engine(url), now=now, account=account))
 
 
-class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLedger):
-    """All that can be asked of the ledger, and done to it.
+class JobService(LedgerPart, Closing):
+    """All that can be asked of the ledger, and done to it: jobs and their rows here, the rest by its parts.
 
     Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and
     processes. Records are frozen and show the ledger at one moment; read again to see what became of them. Every
     method may raise `LedgerUnavailableError` when the store fails.
+
+    Attributes:
+        leases: who executes a job.
+        load_jobs: load jobs in flight.
+        plans: plans of jobs, their approval, and whether it is needed.
+        knowledge: what an API id was seen to do.
+        where: the ledger, for messages.
+        together: several calls as one transaction; see `LedgerStore.together`.
     """
 
-    @repeated
+    def __init__(self, store: LedgerStore) -> None:
+        """Use an open store; it becomes ours."""
+        super().__init__(store)
+        self.where = store.where
+        self.together = store.together
+        self.leases = Leases(store)
+        self.load_jobs = LoadJobs(store)
+        self.plans = Plans(store)
+        self.knowledge = ApiKnowledge(store)
+        # What JS-03 names is asked of the service itself.
+        rows = self._rows = Rows(store)
+        self.create_rows, self.update_counts = rows.create_rows, rows.update_counts
+        self.get_row, self.get_rows = rows.get_row, rows.get_rows
+        self.get_pending_rows, self.get_failed_rows = rows.get_pending_rows, rows.get_failed_rows
+        self.start_row, self.complete_row, self.fail_row = rows.start_row, rows.complete_row, rows.fail_row
+        self.skip_row, self.skip_rows_before = rows.skip_row, rows.skip_rows_before
+        self.reopen_row, self.reopen_rows = rows.reopen_row, rows.reopen_rows
+
+    def __repr__(self) -> str:
+        """Its kind and place, without credentials."""
+        return f"{type(self).__name__}({self.where!r})"
+
+    def close(self) -> None:
+        """Close all connections; leases stay until they are released or run out."""
+        self._store.close()
+
+    def hurry(self) -> None:
+        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
+        self._store.deadline.hurry()
+
+    @retried
     def create_job(
         self,
         name: str,
@@ -91,8 +140,8 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
         """
         if not name:
             raise ValueError("a job needs a name")
-        now = self._now()
-        counts = ("total_rows", "processed_rows", "successful_rows", "failed_rows", "skipped_rows")
+        now = self._store.now()
+        counts = ("total_days", "processed_days", "successful_days", "failed_days", "skipped_days")
         values: dict[str, Any] = {
             "id": f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
             "name": name,
@@ -101,35 +150,37 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             "mode": JobMode(mode),
             "status": JobStatus.PENDING,
             "created_at": now,
-            "account": self._account,
+            "account": self._store.account,
             **dict.fromkeys(counts, 0),
         }
-        with self._writing() as connection:
-            job = as_job(connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+        with self._store.writing() as connection:
+            job = as_job(connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).mappings().one())
             if not rows:
                 return job
-            self._insert_rows(connection, job, rows)
-            return self._job(connection, job.id)
+            self._rows.insert_rows(connection, job, rows)
+            return self._store.job(connection, job.id)
 
-    @repeated
+    @retried
     def get_job(self, job_id: str) -> Job:
         """A job.
 
         Raises:
             UnknownJobError: when there is none.
         """
-        with self._reading() as connection:
-            return self._job(connection, job_id)
+        with self._store.reading() as connection:
+            return self._store.job(connection, job_id)
 
-    @repeated
+    @retried
     def find_job(self, name: str) -> Job | None:
         """The newest job of a name, or `None`."""
-        query = select(*JOB_COLUMNS).where(jobs.c.name == name, self._ours()).order_by(jobs.c.number.desc()).limit(1)
-        with self._reading() as connection:
-            found = connection.execute(query).one_or_none()
-        return None if found is None else as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+        query = (
+            select(*JOB_COLUMNS).where(jobs.c.name == name, self._store.ours()).order_by(jobs.c.number.desc()).limit(1)
+        )
+        with self._store.reading() as connection:
+            found = connection.execute(query).mappings().one_or_none()
+        return None if found is None else as_job(found)
 
-    @repeated
+    @retried
     def find_job_id(self, text: str) -> str:
         """The id that a person means: a whole one, the beginning of one alone, or `latest`.
 
@@ -139,12 +190,12 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             UnknownJobError: when there is no such job.
             AmbiguousJobError: when several ids begin so; it names them.
         """
-        newest = select(jobs.c.id).where(self._ours()).order_by(jobs.c.number.desc())
+        newest = select(jobs.c.id).where(self._store.ours()).order_by(jobs.c.number.desc())
         if text == LATEST:
             query = newest.where(~jobs.c.name.startswith(DAGSTER_PREFIX)).limit(1)
         else:
             query = newest.where(jobs.c.id.startswith(text, autoescape=True)).limit(MOST_NAMED + 1)
-        with self._reading() as connection:
+        with self._store.reading() as connection:
             found = list(connection.execute(query).scalars()) if text else []
         if not found:
             raise UnknownJobError(text)
@@ -154,7 +205,7 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             raise AmbiguousJobError(text, found)
         return str(found[0])
 
-    @repeated
+    @retried
     def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:
         """Jobs, newest first; all, or those of one status (JS-01).
 
@@ -167,13 +218,15 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             ValueError: for a negative limit or offset, or an unknown status.
         """
         check_paging(limit, offset)
-        query = select(*JOB_COLUMNS).where(self._ours()).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
+        query = (
+            select(*JOB_COLUMNS).where(self._store.ours()).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
+        )
         if status is not None:
             query = query.where(jobs.c.status == JobStatus(status))
-        with self._reading() as connection:
-            return [as_job(found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+        with self._store.reading() as connection:
+            return [as_job(found) for found in connection.execute(query).mappings()]
 
-    @repeated
+    @retried
     def delete_job(self, job_id: str) -> None:
         """Delete a job with its rows, load jobs and audit log (JS-01); landed files stay.
 
@@ -181,14 +234,14 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             JobLeasedError: while an executor is at it.
             UnknownJobError: when there is none.
         """
-        with self._writing() as connection:
-            now = self._now()
-            job = self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            now = self._store.now()
+            job = self._store.job(connection, job_id, lock=True)
             if job.status is JobStatus.RUNNING and job.is_leased(now):
                 raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
 
-    @repeated
+    @retried
     def update_status(self, job_id: str, status: JobStatus, *, by: str, why: str = "", owner: str | None = None) -> Job:
         """Change a job's status, and log it (JS-02, JS-07).
 
@@ -211,9 +264,9 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
         if not by:
             raise ValueError("who changes the status? `by` is empty")
         status = JobStatus(status)
-        with self._writing() as connection:
-            now = self._now()
-            job = self._job(connection, job_id, lock=True)
+        with self._store.writing() as connection:
+            now = self._store.now()
+            job = self._store.job(connection, job_id, lock=True)
             check_owner(job, owner)
             if not can_transition(job.status, status):
                 raise InvalidStateTransition(job.status, status, VALID_TRANSITIONS[job.status], f"job {job_id}")
@@ -223,9 +276,9 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             entry = {"job_id": job_id, "at": now, "from_status": job.status, "to_status": status, "by": by, "why": why}
             connection.execute(insert(transitions).values(entry))
             changed = update(jobs).where(jobs.c.id == job_id).values(values).returning(*JOB_COLUMNS)
-            return as_job(connection.execute(changed).one()._mapping)  # noqa: SLF001 - public in spite of its name
+            return as_job(connection.execute(changed).mappings().one())
 
-    @repeated
+    @retried
     def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
         """Note what went wrong with a job as a whole (JS-03); its status is set apart from it.
 
@@ -233,12 +286,12 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             LeaseLostError: when `owner` is given and does not hold the job.
             UnknownJobError: when there is none.
         """
-        with self._writing() as connection:
-            check_owner(self._job(connection, job_id, lock=True), owner)
+        with self._store.writing() as connection:
+            check_owner(self._store.job(connection, job_id, lock=True), owner)
             changed = update(jobs).where(jobs.c.id == job_id).values(error_code=code, error_message=message)
-            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).one()._mapping)  # noqa: SLF001 - public
+            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).mappings().one())
 
-    @repeated
+    @retried
     def transitions(self, job_id: str) -> list[Transition]:
         """The job's audit log, oldest first (JS-07).
 
@@ -247,11 +300,11 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
         """
         columns = [column for column in transitions.c if column is not transitions.c.id]
         query = select(*columns).where(transitions.c.job_id == job_id).order_by(transitions.c.id)
-        with self._reading() as connection:
-            self._job(connection, job_id)
-            return [Transition(**found._mapping) for found in connection.execute(query)]  # noqa: SLF001 - public
+        with self._store.reading() as connection:
+            self._store.job(connection, job_id)
+            return [as_record(Transition, columns, found) for found in connection.execute(query).mappings()]
 
-    @repeated
+    @retried
     def get_job_summary(self, job_id: str) -> JobSummary:
         """A job's figures, aggregated by the database in one query (JS-05).
 
@@ -272,22 +325,21 @@ class JobService(RowLedger, LeaseLedger, LoadJobLedger, PlanLedger, KnowledgeLed
             .subquery()
         )
         query = select(figures, *JOB_COLUMNS).join_from(jobs, figures, true())
-        query = query.where(jobs.c.id == job_id, self._ours())
-        with self._reading() as connection:
-            found = connection.execute(query).one_or_none()
-        if found is None:
+        query = query.where(jobs.c.id == job_id, self._store.ours())
+        with self._store.reading() as connection:
+            values = connection.execute(query).mappings().one_or_none()
+        if values is None:
             raise UnknownJobError(job_id)
-        values = found._mapping  # noqa: SLF001 - public in spite of its name
         completed, failed, skipped = values["are_completed"], values["are_failed"], values["are_skipped"]
         return JobSummary(
-            job=as_job({column.name: values[column] for column in JOB_COLUMNS}),
-            total_rows=values["are_all"],
-            pending_rows=values["are_pending"],
-            running_rows=values["are_running"],
-            processed_rows=completed + failed + skipped,
-            successful_rows=completed,
-            failed_rows=failed,
-            skipped_rows=skipped,
+            job=as_job(values),
+            total_days=values["are_all"],
+            pending_days=values["are_pending"],
+            running_days=values["are_running"],
+            processed_days=completed + failed + skipped,
+            successful_days=completed,
+            failed_days=failed,
+            skipped_days=skipped,
             attempts=values["sum_attempts"],
             rows=values["sum_rows"],
             requests=values["sum_requests"],

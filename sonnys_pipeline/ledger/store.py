@@ -10,14 +10,13 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, RowMapping, delete, insert, select
 from sqlalchemy.dialects import postgresql
 
 from sonnys_pipeline.ledger.engine import describe, translated
@@ -28,13 +27,10 @@ from sonnys_pipeline.runtime.outage import OutageDeadline
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="LedgerStore")
+S = TypeVar("S", bound="LedgerPart")
 
 logger = logging.getLogger(__name__)
 
-#: How long a server may be away before that is an error, in seconds; and when the run is to end anyway.
-SERVER_PATIENCE = 60.0
-HURRIED_PATIENCE = 2.0
 #: The ledger's columns that make a `Job`.
 JOB_COLUMNS = [column for column in jobs.c if column is not jobs.c.number]
 
@@ -44,25 +40,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def repeated(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Run a method that is one transaction again when its server was away; nothing of it has happened then."""
-
-    @functools.wraps(method)
-    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        while True:
-            try:
-                return method(self, *args, **kwargs)
-            except LedgerUnavailableError as error:
-                if not self.wait_for_server(error):
-                    raise
-
-    return run
-
-
 class LedgerStore:
-    """An open ledger: a database with the tables of this version, and a clock.
+    """An open database with the ledger's tables, a clock, and the account whose jobs are seen.
 
-    Safe for use by several threads; each method is one transaction.
+    Safe for use by several threads.
     """
 
     def __init__(
@@ -70,7 +51,7 @@ class LedgerStore:
         engine: Engine,
         *,
         now: Callable[[], datetime] = utc_now,
-        patience: OutageDeadline | None = None,
+        deadline: OutageDeadline | None = None,
         account: str | None = None,
     ) -> None:
         """Use an engine as `open_ledger` makes it: with the tables, and for SQLite with its settings.
@@ -78,75 +59,94 @@ class LedgerStore:
         Args:
             engine: becomes ours; `close` disposes of it.
             now: clock of aware datetimes.
-            patience: how long a server may be away before that is an error; left out, a minute.
+            deadline: how long a server may be away before that is an error; left out, a minute.
             account: whose jobs these are; those of others that share the ledger are not there, whoever asks.
         """
-        self._engine = engine
+        self.engine = engine
+        self.account = account
+        self.deadline = deadline or OutageDeadline()
+        self.where = describe(engine.url)
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
-        self._patience = patience or OutageDeadline(SERVER_PATIENCE)
         self._old_marks: list[str] = []
-        self._account = account
-        self.where = describe(engine.url)
-
-    def __repr__(self) -> str:
-        """Its kind and place, without credentials."""
-        return f"{type(self).__name__}({self.where!r})"
+        #: Per thread: the connection of the transaction that several calls have in common.
+        self._shared = threading.local()
 
     def close(self) -> None:
         """Close all connections; leases stay until they are released or run out."""
-        self._engine.dispose()
+        self.engine.dispose()
 
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the store."""
-        self.close()
-
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         """The clock's instant; a naive one is refused."""
         return aware_utc(self._clock())
 
-    def hurry(self) -> None:
-        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
-        self._patience.seconds = HURRIED_PATIENCE
+    def retry(self, transact: Callable[[], R]) -> R:
+        """Do what is one transaction, again when its server was away: nothing of it has happened then.
 
-    def wait_for_server(self, error: LedgerUnavailableError) -> bool:
-        """Pause after an error; whether it is worth asking again then."""
-        if not error.connection_lost:
-            return False
-        if not self._patience.is_away:
+        Raises:
+            LedgerUnavailableError: when the server stays away, or the store fails in another way.
+        """
+        if self._shared_connection is not None:  # what is done again is the transaction as a whole
+            return transact()
+        return self.deadline.retry(transact, self._outage)
+
+    def together(self, act: Callable[[], R]) -> R:
+        """Several calls as one transaction: all of them, or, when anything is raised, none.
+
+        Args:
+            act: makes the calls, in this thread; after an outage it is called again.
+
+        Raises:
+            LedgerUnavailableError: when the server stays away, or the store fails in another way.
+        """
+
+        def transact() -> R:
+            with self.writing() as connection:
+                self._shared.connection = connection
+                try:
+                    return act()
+                finally:
+                    self._shared.connection = None
+
+        return self.retry(transact)
+
+    @property
+    def _shared_connection(self) -> Connection | None:
+        return getattr(self._shared, "connection", None)
+
+    def _outage(self, error: Exception) -> Exception | None:
+        if not (isinstance(error, LedgerUnavailableError) and error.connection_lost):
+            return None
+        if not self.deadline.is_away:
             logger.warning("%s. Waiting until it answers", error)
-        pause = self._patience.next_pause()
-        if pause is None:
-            return False
-        time.sleep(pause)
-        return True
+        return error
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """One transaction that sees one state."""
-        with translated(self.where, self._engine) as connection:
-            self._patience.answered()
+        if (shared := self._shared_connection) is not None:
+            yield shared
+            return
+        with translated(self.where, self.engine) as connection:
+            self.deadline.answered()
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """One transaction: all of it, or, when anything is raised, nothing."""
+        if (shared := self._shared_connection) is not None:
+            yield shared
+            return
         mark = ""
         try:
             with translated(self.where, self._writer) as connection:
-                self._patience.answered()
+                self.deadline.answered()
                 yield connection
-                if self._engine.dialect.name == "postgresql":
+                if self.engine.dialect.name == "postgresql":
                     mark = self._leave_mark(connection)
         except LedgerUnavailableError as error:
             # With a mark it was COMMIT that failed: it may have been done, and only its answer be lost.
-            if not mark or not error.connection_lost or not self._was_committed(mark):
+            if not mark or not error.connection_lost or not self.was_committed(mark):
                 raise
         if mark:
             self._old_marks.append(mark)
@@ -159,7 +159,7 @@ class LedgerStore:
         connection.execute(insert(commits).values(mark=mark, at=utc_now()).add_cte(gone))
         return mark
 
-    def _was_committed(self, mark: str) -> bool:
+    def was_committed(self, mark: str) -> bool:
         """What became of a transaction whose COMMIT was not answered.
 
         Its mark is written again. Where it stands, that is refused; where the transaction is under way still, it waits
@@ -170,36 +170,59 @@ class LedgerStore:
             LedgerUnavailableError: when the server stays away, so that nobody knows.
         """
         again = postgresql.insert(commits).values(mark=mark, at=utc_now()).on_conflict_do_nothing()
-        while True:
-            try:
-                with translated(self.where, self._writer) as connection:
-                    self._patience.answered()
-                    is_new = connection.execute(again.returning(commits.c.mark)).one_or_none() is not None
-            except LedgerUnavailableError as error:
-                if not self.wait_for_server(error):
-                    raise
-            else:
-                return not is_new
 
-    def _ours(self) -> ColumnElement[bool]:
+        def write_again() -> bool:
+            with translated(self.where, self._writer) as connection:
+                self.deadline.answered()
+                return connection.execute(again.returning(commits.c.mark)).one_or_none() is not None
+
+        return not self.retry(write_again)
+
+    def ours(self) -> ColumnElement[bool]:
         """That a job is of this account."""
-        return jobs.c.account.is_(None) if self._account is None else jobs.c.account == self._account
+        return jobs.c.account.is_(None) if self.account is None else jobs.c.account == self.account
 
-    def _job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
+    def job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
         """A job; `lock` keeps other writers off it, and its rows, until the transaction ends.
 
         Whoever changes anything of a job locks its line first, so that no two writers wait for each other.
+
+        Raises:
+            UnknownJobError: when there is none.
         """
-        query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self._ours())
-        found = connection.execute(query.with_for_update() if lock else query).one_or_none()
+        query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self.ours())
+        found = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
         if found is None:
             raise UnknownJobError(job_id)
-        return as_job(found._mapping)  # noqa: SLF001 - public in spite of its name
+        return as_job(found)
 
 
-def as_job(values: Any) -> Job:  # noqa: ANN401 - a mapping of column names
+class LedgerPart:
+    """A part of the ledger: what is kept of one thing, in the store that all parts share."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        """Keep it there."""
+        self._store = store
+
+
+def retried(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Run a part's method that is one transaction again when its server was away; see `LedgerStore.retry`."""
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._store.retry(lambda: method(self, *args, **kwargs))
+
+    return run
+
+
+def as_record(kind: type[R], columns: Iterable[Column[Any]], line: RowMapping) -> R:
+    """A record from a line of a result: its fields are the columns' keys."""
+    return kind(**{column.key: line[column] for column in columns})
+
+
+def as_job(line: RowMapping) -> Job:
     """A record from `JOB_COLUMNS`."""
-    return Job(**values)
+    return as_record(Job, JOB_COLUMNS, line)
 
 
 def check_owner(job: Job, owner: str | None) -> None:

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
-#: How far a definition was checked (KPIS, first paragraph): B and R were compared with other systems, F is a formula of
-#: the trade, O is our own.
+#: How sure a definition is (KPIS, "How sure a definition is"): B and R were compared with figures of others, F is a
+#: formula of the trade, O is ours.
 Status = Literal["B", "R", "F", "O"]
 
 #: Metadata key of a column's description, in Arrow and Parquet.

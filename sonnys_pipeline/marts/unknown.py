@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 
 #: Ids of left-out rows named in a reason.
 NAMED_IDS = 3
@@ -95,7 +95,7 @@ UPGRADES = RequiredField("is_recurring_plan_sale", "plan_sale", ("plan_upgrades"
 def unknown_sql(needs: Sequence[RequiredField]) -> str:
     """SQL of the column `unknown`: all reasons, or null."""
     left_out = (
-        f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {LARGEST_AMOUNT:,} dollars: ' || left_out_ids || "
+        f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {MAX_AMOUNT:,} dollars: ' || left_out_ids || "
         f"CASE WHEN left_out > {NAMED_IDS} THEN ' and ' || (left_out - {NAMED_IDS}) || ' more' ELSE '' END END"
     )
     reasons = ", ".join([*(need.reason_sql for need in needs), left_out])

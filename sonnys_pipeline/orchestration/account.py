@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from sonnys_pipeline.client import SonnysClient
+from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 
 
@@ -37,29 +37,15 @@ class Account:
         """For descriptions: ` Account north.`, or nothing."""
         return f" Account {self.name}." if self.name else ""
 
-    def settings(self, sonnys: SonnysResource) -> Settings:
-        """Its settings.
+    def workspace(self, lake: LakeResource, sonnys: SonnysResource | None = None) -> Workspace:
+        """What its assets, checks and sensors ask; `sonnys` where the API or the ledger is among it.
 
         Raises:
             SettingsError: naming what cannot be used.
         """
-        return sonnys.settings(self.name) if self.name else sonnys.settings()
-
-    def open_client(self, sonnys: SonnysResource) -> SonnysClient:
-        """Its client, to be used as a context manager.
-
-        Raises:
-            SettingsError: without credentials.
-        """
-        return self.settings(sonnys).open_client() if self.name else sonnys.open_client()
-
-    def open_lake(self, lake: LakeResource) -> Lake:
-        """Its lake.
-
-        Raises:
-            SettingsError: for a store that cannot be landed in.
-        """
-        return lake.open_lake(self.name) if self.name else lake.open_lake()
+        place = lake.place(self.name)
+        name = None if self.name == ALL_ACCOUNTS else self.name
+        return Workspace(sonnys.settings(name, place) if sonnys else Settings.load(name, data_url=place))
 
 
 #: The account of a pipeline that has one.

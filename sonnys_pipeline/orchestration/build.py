@@ -64,7 +64,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     parts = _Parts(sensors=[alerts_sensor()])
     with warnings.catch_warnings():
         # One run over many partitions, and conditions of our own, are beta in Dagster 1.13; it is what this house is
-        # built on (DESIGN, decision 3), and the warnings would greet every command of every user.
+        # built on (decision 3), and the warnings would greet every command of every user.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
             _add_account(parts, ONLY, daily_partitions(settings), looked_into, with_states=settings.states != "off")
@@ -94,7 +94,7 @@ def _readable(name: str) -> Settings:
 
     Its own steps fail with what is wrong.
     """
-    settings, wrong = Settings.readable(name)
+    settings, wrong = Settings.load_lenient(name)
     if wrong is not None:
         logger.warning("Account %s: %s", name, wrong)
     return settings

@@ -67,7 +67,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         form = form_of(context.dagster_type.typing_type)
         metadata = context.definition_metadata or {}
         wanted = scan(
-            account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).open_lake(self.lake),
+            account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).workspace(self.lake).lake,
             context.asset_key.path[-1],
             context.asset_partition_keys if context.has_asset_partitions else None,
             columns=_names(metadata, "columns"),

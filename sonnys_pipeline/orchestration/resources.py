@@ -12,7 +12,7 @@ import dagster as dg
 from dagster._core.definitions.definition_config_schema import DefinitionConfigSchema
 from pydantic import Field
 
-from sonnys_pipeline.backfill.workspace import open_lake
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.config.accounts import ALL_ACCOUNTS, NEVER_SHARED, variable
 from sonnys_pipeline.config.settings import Settings, folder_in
@@ -86,8 +86,8 @@ class SonnysResource(_OfTheEnvironment):
         default=None, description="Retries of a request or load job. Default: SONNYS_MAX_RETRIES, or 5."
     )
 
-    def settings(self, account: str | None = None) -> Settings:
-        """Environment and configuration in one; of one account, where there are several.
+    def settings(self, account: str | None = None, data_url: str | None = None) -> Settings:
+        """Environment and configuration in one; of one account, where there are several; of another lake, if named.
 
         What an account alone may know, credentials and site, never comes from a configuration that all accounts share.
 
@@ -96,7 +96,7 @@ class SonnysResource(_OfTheEnvironment):
         """
         left_out = NEVER_SHARED if account else frozenset()
         given = {name: self._given(name) for name in type(self).model_fields if name not in left_out}
-        return Settings.load(account, **given)
+        return Settings.load(account, **given, data_url=data_url)
 
     def open_client(self) -> SonnysClient:
         """A client to be used as a context manager.
@@ -136,10 +136,16 @@ class LakeResource(_OfTheEnvironment):
         Raises:
             SettingsError: for a store that cannot be landed in, or an account that there is not.
         """
+        place = self.place(account)
+        return Workspace.of(None if place else account, data_url=place).lake
+
+    def place(self, account: str | None = None) -> str | None:
+        """Where an account's days are landed, if that is not what its own settings say.
+
+        Raises:
+            SettingsError: for a place that nothing can be landed in.
+        """
         data_url = self._given("data_url")
-        if account and account != ALL_ACCOUNTS and data_url is None:
-            return open_lake(Settings.load(account))
-        settings = Settings.load(data_url=data_url)
-        if account:
-            settings = settings.model_copy(update={"data_url": folder_in(settings.data_url, account)})
-        return open_lake(settings)
+        if account and (account == ALL_ACCOUNTS or data_url is not None):
+            return folder_in(Settings.load(data_url=data_url).data_url, account)
+        return data_url  # type: ignore[no-any-return] # the field's own type

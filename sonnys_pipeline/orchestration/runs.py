@@ -4,17 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from sonnys_pipeline.backfill.executor import JobIdentity
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.transactions import is_landed
-from sonnys_pipeline.ledger.models import DAGSTER_PREFIX, Job, JobMode, JobStatus, RowSpec
-from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline.ledger.models import DAGSTER_PREFIX
 
 #: Dagster's marks of a run that was started "from failure" or "from asset failure", by a person or by its own run
 #: retries. The second mark is inherited by whatever is started from such a run.
 _FROM_FAILURE = ("dagster/is_resume_retry", "dagster/is_asset_resume_retry")
-#: Jobs that a run may go on with. One that has ended well, or was cancelled, is not continued: whoever runs its days
-#: again wants them read again.
-_UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
 
 
 def missing_first(lake: Lake, days: Sequence[str]) -> list[str]:
@@ -26,18 +23,12 @@ def missing_first(lake: Lake, days: Sequence[str]) -> list[str]:
     return sorted(days, key=lambda day: (is_landed(lake, day, None), day))
 
 
-def job_for_run(context: dg.AssetExecutionContext, jobs: JobService, days: Sequence[str]) -> Job:
+def job_identity(context: dg.AssetExecutionContext, days: Sequence[str]) -> JobIdentity:
     """The job of the run that this one continues (of this run itself at a step retry), else a new one, a row a day."""
-    found = (jobs.find_job(_name(run_id)) for run_id in continued_runs(context))
-    known = next((job for job in found if job is not None), None)
-    if known is not None and known.status in _UNFINISHED and {row.day for row in jobs.get_rows(known.id)} == set(days):
-        return known
-    return jobs.create_job(
-        _name(context.run.run_id),
-        original_command=f"dagster run {context.run.run_id} of {context.job_name}",
+    return JobIdentity(
+        [f"{DAGSTER_PREFIX}{run_id}" for run_id in continued_runs(context)],
+        command=f"dagster run {context.run.run_id} of {context.job_name}",
         description=f"{len(days)} partitions of {context.asset_key.to_user_string()}: {min(days)} … {max(days)}",
-        mode=JobMode.AUTO,
-        rows=[RowSpec(day) for day in days],
     )
 
 
@@ -48,7 +39,3 @@ def continued_runs(context: dg.AssetExecutionContext) -> Iterator[str]:
     while run is not None and run.parent_run_id and any(run.tags.get(tag) == "true" for tag in _FROM_FAILURE):
         yield run.parent_run_id
         run = context.instance.get_run_by_id(run.parent_run_id)
-
-
-def _name(run_id: str) -> str:
-    return f"{DAGSTER_PREFIX}{run_id}"

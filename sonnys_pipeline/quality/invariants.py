@@ -10,6 +10,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.transactions import promised_rows
 from sonnys_pipeline.quality.rules import duplicate_ids, outside_the_day
+from sonnys_pipeline.runtime.text import first_few
 
 #: Ids named per problem.
 NAMED_IDS = 20
@@ -73,5 +74,4 @@ def _repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _named(ids: list[str]) -> str:
-    more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
-    return f"{len(ids)} ids: {', '.join(sorted(ids)[:NAMED_IDS])}{more}"
+    return f"{len(ids)} ids: {first_few(sorted(ids), NAMED_IDS)}"

@@ -17,6 +17,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.scan import scan
 from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.runtime.text import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,10 @@ def days_to_read_again(lake: Lake, *, within: Collection[str]) -> list[str]:
 
 def described(moved: Sequence[MovedId]) -> str:
     """One line for at least one moved id: ids, their days, and the days to read again."""
-    named = "; ".join(f"{one.id} in {' and '.join(one.days)}" for one in moved[:_NAMED])
-    more = f"; and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
+    named = first_few([f"{one.id} in {' and '.join(one.days)}" for one in moved], _NAMED, separator="; ")
     which = "1 transaction is" if len(moved) == 1 else f"{len(moved)} transactions are"
     again = sorted({day for one in moved for day in one.stale})
-    return f"{which} in more than one day ({named}{more}): read {', '.join(again)} again"
+    return f"{which} in more than one day ({named}): read {', '.join(again)} again"
 
 
 def _read_at(lake: Lake, day: str) -> datetime | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sonnys_pipeline.runtime.text import first_few
+
 #: Ids named; all are counted.
 NAMED_IDS = 20
 
@@ -62,5 +64,4 @@ def finding(
 
 def named(ids: list[str]) -> str:
     """`3 ids: a, b, c`, with at most `NAMED_IDS` names."""
-    more = f" and {len(ids) - NAMED_IDS} more" if len(ids) > NAMED_IDS else ""
-    return f"{len(ids)} id{'' if len(ids) == 1 else 's'}: {', '.join(ids[:NAMED_IDS])}{more}"
+    return f"{len(ids)} id{'' if len(ids) == 1 else 's'}: {first_few(ids, NAMED_IDS)}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
@@ -127,7 +127,7 @@ def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Findi
 def absurd_amounts(transactions: Rows) -> Finding:
     """Rows with an amount out of range: the models refuse them today, and no figure includes them."""
     with open_judged(transactions) as connection:
-        problem = f"an amount beyond {LARGEST_AMOUNT:,} dollars, left out of every figure; load the day again"
+        problem = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
         return finding(_count(connection), [(problem, _ids(connection, _BEYOND))])
 
 

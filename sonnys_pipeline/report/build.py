@@ -147,18 +147,17 @@ def build_report(
     """The report of one business day.
 
     Args:
-        business_date: local to each site.
-        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Columns"). Other days are ignored, here
-            and in the next three.
-        site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`.
-        tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`.
-        discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`.
-        sites: `code`, `name`, `timezone`; a site that is not listed is shown by its code.
-        findings: results of the day's checks; the report adds its own caveats.
-        missing: days of a site or of the chain that are not loaded. Any other day without a row counts as one without
-            transactions.
-        made_at: aware instant.
-        account: the chain's name, if there are several.
+        business_date: the site-local day.
+        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"); others do no harm.
+        site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`; other days do no harm.
+        tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`; other days do no harm.
+        discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`; other days do no harm.
+        sites: `code`, `name`, `timezone`; a site that is not in it goes by its code.
+        findings: what the checks of this day found; the report adds what it sees itself.
+        missing: days that are not loaded, of a site or of the chain, as far back as `site_days` should reach. Every
+            other day is taken as loaded, and as one without transactions where it has no row.
+        made_at: when, aware.
+        account: the chain's name, where there are several.
 
     Raises:
         ValueError: a table lacks a column, or `made_at` is naive.

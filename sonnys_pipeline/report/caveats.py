@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sonnys_pipeline.marts.unknown import FROM_STATES, LEFT_OUT
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.measures import DayBook
+from sonnys_pipeline.runtime.text import first_few
 
 Severity = Literal["error", "warning", "info"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -148,9 +149,7 @@ def _without_transactions(chain: Chain, days: int) -> Iterable[Caveat]:
 
 
 def _some(names: Sequence[str]) -> str:
-    if len(names) <= _NAMED:
-        return ", ".join(names)
-    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return first_few(names, _NAMED)
 
 
 def _zone(name: str | None) -> ZoneInfo:

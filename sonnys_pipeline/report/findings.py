@@ -14,6 +14,7 @@ from sonnys_pipeline.quality import rules as quality
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.volume import Volume, unusual_volume
 from sonnys_pipeline.report.caveats import Caveat, Severity
+from sonnys_pipeline.runtime.text import first_few
 
 #: Ids named in one sentence; the asset checks name more.
 _NAMED = 3
@@ -63,8 +64,7 @@ def _said(found: Finding, severity: Severity, what: str, remedy: str = "") -> It
     if not found.count:  # the marts' own reasons cover rows that a check could not read
         return
     who = "1 transaction is" if found.count == 1 else f"{found.count:,} transactions are"
-    more = f" and {found.count - _NAMED:,} more" if found.count > _NAMED else ""
-    yield Caveat(severity, f"{who} {what} ({', '.join(found.ids[:_NAMED])}{more}).{remedy}")
+    yield Caveat(severity, f"{who} {what} ({first_few(found.ids, _NAMED, total=found.count)}).{remedy}")
 
 
 def _volume(lake: Lake, day: date) -> Iterator[Caveat]:

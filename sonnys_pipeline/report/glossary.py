@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """How far a definition has been checked (KPIS, first paragraph)."""
+    """How far a definition has been checked (KPIS, "How sure a definition is")."""
 
     BACKOFFICE = ("B", "one site day compared with BackOffice's own report")
     CRM = ("R", "31 days of one site compared with a CRM's daily figures, under an older rule than today's")

@@ -1,44 +1,86 @@
-"""How long a store may be away before a run gives up on it: budget (BM-07) and ledger (BM-05) ask here."""
+"""How long a store may be away before a run gives up on it: budget (BM-07), ledger (BM-05), lake and locks ask here."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+R = TypeVar("R")
+
+#: Seconds that a store may be away before that is an error; and when the run is to end anyway.
+DEADLINE = 60.0
+HURRIED_DEADLINE = 2.0
 #: Seconds between two tries: the first, doubling up to the last.
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 1.0
+_FIRST_BACKOFF = 0.1
+_LONGEST_BACKOFF = 1.0
 
 
 class OutageDeadline:
-    """Says after each failure how long to wait before the next try, until the store has been away for too long.
+    """Says after each failure how long to back off, until the store has been away for too long.
 
     Safe for use by several threads: what they share is one store, which is away for all of them.
     """
 
-    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Be patient for so long, by a clock of monotonic seconds."""
+    def __init__(
+        self,
+        seconds: float = DEADLINE,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Allow outages of so many seconds, by a clock of monotonic seconds."""
         self.seconds = seconds
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
         self._away_since: float | None = None
-        self._pause = _FIRST_PAUSE
+        self._backoff = _FIRST_BACKOFF
 
     @property
     def is_away(self) -> bool:
         """Whether the store did not answer when it was last asked."""
         return self._away_since is not None
 
-    def next_pause(self) -> float | None:
+    def hurry(self) -> None:
+        """Allow two seconds from now on, since the run is to end; safe to call from a signal handler."""
+        self.seconds = HURRIED_DEADLINE
+
+    def next_backoff(self) -> float | None:
         """The store has failed: seconds until it is worth trying again; `None` when it has been away for too long."""
         now = self._clock()
         away_since = self._away_since
         if away_since is None:
-            self._away_since, self._pause = now, _FIRST_PAUSE
+            self._away_since, self._backoff = now, _FIRST_BACKOFF
         elif now - away_since >= self.seconds:
             return None
-        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
-        return pause
+        backoff, self._backoff = self._backoff, min(2 * self._backoff, _LONGEST_BACKOFF)
+        return backoff
 
     def answered(self) -> None:
         """The store has answered: the next failure is a new one."""
         self._away_since = None
+
+    def retry(self, ask: Callable[[], R], outage: Callable[[Exception], Exception | None]) -> R:
+        """Ask a store until it answers.
+
+        Args:
+            ask: one try.
+            outage: for an error of `ask`, the one to raise if the store stays away; `None` for an error that is no
+                outage, which is raised as it is. It may raise another one itself.
+
+        Raises:
+            Exception: what `outage` gave, once the store has been away for too long.
+        """
+        while True:
+            try:
+                answer = ask()
+            except Exception as error:
+                final = outage(error)
+                backoff = None if final is None else self.next_backoff()
+                if backoff is None:
+                    if final is None or final is error:
+                        raise
+                    raise final from error
+                self._sleep(backoff)
+            else:
+                self.answered()
+                return answer

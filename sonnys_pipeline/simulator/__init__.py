@@ -1,9 +1,9 @@
-"""An embedded simulator of the Sonny's Data API: the contract and its live quirks, over real HTTP, on loopback.
+"""An embedded simulator of the Sonny's Data API and its live quirks, over real HTTP on loopback.
 
     with Simulator(SimulatorConfig(speed=10)) as simulator:
         ...  # point a client at simulator.base_url with "demo-id" and "demo-key"
 
-Belongs here: the public names. Nothing outside this package is needed to run it.
+Belongs here: the public names. It needs nothing outside this package.
 """
 
 from sonnys_pipeline.simulator.api.request_log import RequestRecord, SimulatorStats

@@ -1,4 +1,4 @@
-"""Rows that appear or change after the day is over, as `Faults.late_rows` and `Faults.edited_rows` order it."""
+"""Rows that appear or change after the day is over (`Faults.late_rows` and `Faults.edited_rows`)."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from sonnys_pipeline.simulator.world.chain import World, epoch_ms
 
 
 class Amendments:
-    """Carries out late and edited rows. Thread-safe."""
+    """Adds late rows and edits rows. Thread-safe."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._waiting: dict[date, tuple[int, int]] = {}
 
-    def order(self, faults: Faults) -> None:
-        """Edit rows and add late ones at once, or wait with the late ones for readings of their date."""
+    def apply(self, faults: Faults) -> None:
+        """Edit rows and add late ones now, or add these after `late_after_reads` reads of their date."""
         for day, count in faults.edited_rows.items():
             start = datetime.combine(day, time(), UTC)
             self._world.edit_rows(start, start + timedelta(days=1), count)
         with self._lock:
             self._waiting = {day: (count, faults.late_after_reads) for day, count in faults.late_rows.items()}
-            self._let_appear()
+            self._add_due_rows()
 
-    def note_reading(self, criteria: Criteria) -> None:
-        """Count a page 1 that has been read, for the dates that its window overlaps."""
+    def record_read(self, criteria: Criteria) -> None:
+        """Count a page 1 that was read, for the dates in its window."""
         if criteria.page != 1:
             return
         with self._lock:
-            for day, (count, readings) in self._waiting.items():
+            for day, (count, reads) in self._waiting.items():
                 start = epoch_ms(datetime.combine(day, time(), UTC))
                 if criteria.start_ms < start + 86_400_000 and criteria.end_ms >= start:
-                    self._waiting[day] = (count, readings - 1)
-            self._let_appear()
+                    self._waiting[day] = (count, reads - 1)
+            self._add_due_rows()
 
-    def _let_appear(self) -> None:
-        for day in [day for day, (_, readings) in self._waiting.items() if readings <= 0]:
+    def _add_due_rows(self) -> None:
+        for day in [day for day, (_, reads) in self._waiting.items() if reads <= 0]:
             count, _ = self._waiting.pop(day)
             self._world.add_late_rows(datetime.combine(day, time(12), UTC), count)
 
     def clear(self) -> None:
-        """Take back all amendments, made and waiting."""
+        """Undo all amendments and cancel waiting ones."""
         with self._lock:
             self._waiting.clear()
             self._world.forget_edits()

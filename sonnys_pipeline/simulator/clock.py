@@ -1,4 +1,4 @@
-"""The simulator's time: a calendar that can be set, and durations that can be scaled down."""
+"""The simulator's time: an adjustable calendar, and durations that can be scaled down."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-_FARTHEST_ADVANCE = 10 * 366 * 86_400.0
+_MAX_ADVANCE = 10 * 366 * 86_400.0
 
 
 class SimulatorClock:
-    """A calendar that advances with real time (1:1) and a stopwatch for scaled durations.
+    """A calendar in real time and a stopwatch for scaled durations.
 
     Args:
-        now: the simulated present at construction, timezone-aware; None takes the real present.
-        speed: how many times faster than the real API durations pass; 10 turns its 15 s into 1.5 s. The calendar is
-            not sped up: a client's idea of "today" stays right while it runs.
-        monotonic: source of real seconds; tests pass one of their own and need no sleep.
+        now: the simulated present at the start, aware; None for the real one.
+        speed: factor by which durations are shorter than the real API's; the calendar is not sped up, so that a
+            client's "today" stays right.
+        monotonic: source of real seconds.
 
     Raises:
         ValueError: `now` is naive, or `speed` is not positive.
@@ -42,20 +42,16 @@ class SimulatorClock:
         return self._calendar_start + timedelta(seconds=seconds)
 
     def elapsed(self) -> float:
-        """Real seconds since construction, plus what `advance` skipped; never runs backwards."""
+        """Real seconds since the start, plus what `advance` skipped."""
         return self._monotonic() - self._started + self._skipped_stopwatch
 
     def scaled(self, api_seconds: float) -> float:
-        """How many seconds of `elapsed` a duration of the real API lasts here."""
+        """A duration of the real API in seconds of `elapsed`."""
         return api_seconds / self.speed
 
     def advance(self, api_seconds: float) -> None:
-        """Skip ahead as if that many seconds of API time had passed: the calendar and all running durations.
-
-        Raises:
-            ValueError: a negative number of seconds, for time does not go back, or more than ten years of them.
-        """
-        if not 0 <= api_seconds <= _FARTHEST_ADVANCE:
+        """Skip API time, both in the calendar and in durations; `ValueError` if negative or more than ten years."""
+        if not 0 <= api_seconds <= _MAX_ADVANCE:
             raise ValueError(f"the clock only moves forward, and at most ten years at once; got {api_seconds!r} s")
         self._skipped_calendar += api_seconds
         self._skipped_stopwatch += self.scaled(api_seconds)

@@ -1,4 +1,4 @@
-"""How a simulator is set up before it starts."""
+"""Configuration of a simulator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sonnys_pipeline.simulator.profile import Api
 class Account(BaseModel):
     """One set of credentials.
 
-    `sites`: codes it may see; None sees all. `environment`: a production key is refused here as on the sandbox
-    (MismatchCredentialsError). `licensed`: False answers NotAuthorizedError.
+    `sites`: visible codes; None for all. `environment`: a production key is refused (MismatchCredentialsError).
+    `licensed`: False answers NotAuthorizedError.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,35 +28,32 @@ class Account(BaseModel):
 
 
 class SimulatorConfig(BaseModel):
-    """Everything that can be chosen when a simulator starts. Durations are in seconds of API time.
+    """Configuration of a simulator. Durations are in seconds of API time.
 
     Attributes:
         api: `live` (default) behaves as users found the API, contract L1 to L18; `documented` as the vendor's document.
         seed, sites, rows_per_day, midnight_row, opened, closed: see `World`.
         virtual_site, virtual_rows, codeless_site, codeless_rows, unlisted_site_rows: see `World`.
-        speed: how many times faster than the real API all durations pass: request block, hash life, caches, job
-            running time, latencies. The calendar keeps real time.
-        now: the simulated present at the start; None takes the real one.
+        speed: factor by which all durations are shorter; the calendar keeps real time.
+        now: the simulated present at the start; None for the real one.
         job_seconds: shortest and longest running time of a load job.
-        latency_seconds: how long each answer takes.
+        latency_seconds: delay of each response.
         rate_limit, block_seconds: the request budget of each API id.
-
-    What the contract leaves open ([?]) has a switch:
-        budget_per: whether the budget is one per API id, or one per API id and endpoint.
-        count_refused: whether a 429 counts in its block too.
-        refused_lengthens: whether a 429 starts its block's seconds anew.
-        lists_need_site: whether lists without `site` are refused on keys of several sites, as live load jobs are.
-        ends: which ends of a period are included: `both`, the `start` alone, or `neither`.
-        fail_body: whether a `fail` carries more than hash and status.
-        site_spellings: `/site/list` names one site twice, in two spellings (L7; live profile only).
-        list_in_other_case: `/site/list` writes each code in another case than the rows do (L7; live profile only).
-        old_accounts_listed: whether recurring accounts older than six months can be listed.
-        pending_status: jobs say `pending` in the first half of their running time, and `working` after it (L18).
-
-    And of the rest:
-        hash_seconds: life of a hash and of the data behind it.
-        stable_hashes: give a renewed job the hash of its predecessor instead of a new one ([?] as well).
+        hash_seconds: life of a hash and its data.
         api_id, api_key: the first account, which sees every site; `accounts` adds more.
+
+    Switches for what the contract leaves open ([?]):
+        budget_per: one budget per API id, or per API id and endpoint.
+        count_refused: a 429 counts in its block too.
+        refused_lengthens: a 429 restarts its block's seconds.
+        lists_need_site: lists require `site` on keys of several sites, as live load jobs do.
+        ends: which ends of a period are included: `both`, the `start` alone, or `neither`.
+        fail_body: a `fail` carries more than hash and status.
+        site_spellings: `/site/list` has one site in two spellings (L7; live profile only).
+        list_in_other_case: `/site/list` writes codes in another case than the rows (L7; live profile only).
+        old_accounts_listed: recurring accounts older than six months can be listed.
+        pending_status: jobs are `pending` in the first half of their running time (L18).
+        stable_hashes: a renewed job keeps its hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,5 +106,5 @@ class SimulatorConfig(BaseModel):
         return self
 
     def all_accounts(self) -> tuple[Account, ...]:
-        """The first account and the further ones."""
+        """The first account and the others."""
         return (Account(api_id=self.api_id, api_key=self.api_key), *self.accounts)

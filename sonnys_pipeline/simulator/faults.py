@@ -1,7 +1,6 @@
-"""What can be made to go wrong, and the counters that make it go wrong exactly so often.
+"""Faults that can be injected, and their counters.
 
-Every fault is deterministic: a count is used up by the next requests (or jobs) that it can apply to, one each; -1 never
-runs out. Nothing is drawn by chance.
+Faults are deterministic: a count is used up by the next matching requests (or jobs), one each; -1 never runs out.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Operation(StrEnum):
-    """What a request does, as far as faults and the log tell them apart."""
+    """Kind of a request, for faults and the log."""
 
     SUBMIT = "submit"
     """load-job"""
@@ -32,52 +31,50 @@ class Operation(StrEnum):
 
 
 FaultCount: TypeAlias = Annotated[int, Field(ge=-1, strict=True)]
-"""How often; 0 never, -1 until it is taken back."""
+"""How often; -1 means always."""
 
 
 class Faults(BaseModel):
     """The faults in force. Unknown names are refused.
 
-    Of the transport (limited to one operation through `on`, else any):
-        drop_before: the connection is cut before the request is looked at; it costs no budget and starts no job.
-        drop_after: the request is carried out, and the connection is cut instead of answering.
+    Transport faults (limited to one operation through `on`):
+        drop_before: cut the connection before the request is processed; costs no budget and starts no job.
+        drop_after: process the request, then cut the connection.
         rate_limit_storm: 429 although the budget has room.
         server_errors: 500 ServerUnexpectedFailure with a support code.
         unavailable: 503 with a gateway's HTML page.
         bad_gateway: 502 with a gateway's HTML page.
-        html_answers: 200 with an HTML page.
-        truncated_json: a right answer whose body ends half-way (its Content-Length agrees with what is sent).
-        redirects: 302 to the address in
-        redirect_to: of another host.
+        html_answers: 200 with a gateway's HTML page.
+        truncated_json: a body that ends half-way, with a matching Content-Length.
+        redirects: 302 to another host.
+        redirect_to: its URL.
         clock_errors: 400 InvalidPayloadRequestTimestampError.
-        slow_answers: the answer comes late, the request is carried out at once; late by
-        slow_seconds: in seconds of API time.
+        slow_answers: process at once, respond later.
+        slow_seconds: the delay, in API time.
 
-    Of load jobs (counted in newly created jobs; a hash from the cache uses up nothing):
-        fail_jobs: the job ends in `fail`; submitting the same criteria again starts a new job.
-        sticky_fail_jobs: the job ends in `fail`, and its criteria stay failed while the hash lives.
+    Load job faults (counted in new jobs; a cached hash uses up nothing):
+        fail_jobs: the job fails; submitting the same criteria again starts a new one.
+        sticky_fail_jobs: the job fails, and its criteria stay failed while the hash lives.
         endless_jobs: the job stays `working` until its hash expires.
-        fail_dates: every job whose window starts on one of these UTC dates ends in `fail`, until the date is removed.
-        short_page: a page lacks its last row; `total` still promises it.
-        duplicate_rows: a page other than the first begins with the last row of the page before, which pushes the page's
-            own last row out if the page is full.
+        fail_dates: every job whose window starts on one of these UTC dates fails, until the date is removed.
+        short_page: a page lacks its last row, which `total` still counts.
+        duplicate_rows: a page after the first begins with the last row of the page before; its own last row is cut off
+            if it is full.
         malformed_rows: the `total` of a page's first row is "abc".
-        unknown_field: the rows of a page carry a field that no document knows (`loyaltyTier`).
-        moving_total: a new row appears near the start of the window just before a page other than the first is built.
+        unknown_field: the rows of a page have an undocumented field (`loyaltyTier`).
+        moving_total: a new row appears near the start of the window before a later page is built.
 
-    Of polls:
-        expire_hashes_early: a hash is forgotten at its next poll (404).
-        unknown_status: a poll answers the status "queued".
-        empty_as_404: get-job-data of an empty window answers 404 EntityNotFoundError.
+    Poll faults:
+        expire_hashes_early: the polled hash is forgotten (404).
+        unknown_status: a poll returns the status "queued".
+        empty_as_404: get-job-data of an empty window returns 404 EntityNotFoundError.
 
-    Of lists and of the record:
-        empty_list_as_404: an empty transaction list answers 404 EntityNotFoundError instead of `total` 0.
-        wash_list_skips: every so-many-th id is missing from `/transaction/type/wash`; 0 leaves none out.
-        late_rows: so many rows appear at 12:00 UTC of each date, after `late_after_reads` readings of that date.
-        late_after_reads: 0 lets them appear at once; a reading is a load job's page 1 or a list's page 1 that
-            overlaps the date.
-        edited_rows: so many rows of each UTC date become one dollar dearer at once.
-        Late and edited rows stay until `reset`; naming them again makes more of them.
+    Lists and rows:
+        empty_list_as_404: an empty transaction list returns 404 EntityNotFoundError instead of `total` 0.
+        wash_list_skips: every n-th id is missing from `/transaction/type/wash`; 0 omits none.
+        late_rows: rows per date that appear at 12:00 UTC after `late_after_reads`; they stay until `reset`.
+        late_after_reads: reads of page 1 (job or list) of that date before they appear.
+        edited_rows: rows per UTC date that cost one dollar more at once, until `reset`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,7 +114,7 @@ class Faults(BaseModel):
     edited_rows: dict[date, int] = Field(default_factory=dict)
 
     on: dict[str, Operation] = Field(default_factory=dict)
-    """Limits a fault of the transport to one operation: `{"server_errors": "poll"}`."""
+    """Limits a transport fault to one operation: `{"server_errors": "poll"}`."""
 
     @model_validator(mode="after")
     def _limits_name_transport_faults(self) -> Faults:
@@ -155,7 +152,7 @@ JOB_FAULTS = frozenset(
 )
 POLL_FAULTS = frozenset({"expire_hashes_early", "unknown_status"})
 COUNTED_FAULTS = TRANSPORT_FAULTS | JOB_FAULTS | POLL_FAULTS
-"""The names that `FaultInjector.take` knows."""
+"""Names for `FaultInjector.take`."""
 
 
 class FaultInjector:
@@ -167,22 +164,18 @@ class FaultInjector:
 
     @property
     def faults(self) -> Faults:
-        """The faults as they were set; `remaining` tells what is left of them."""
+        """The faults as they were set."""
         return self._faults
 
     def set(self, faults: Faults) -> None:
-        """Replace all faults and start their counts anew."""
+        """Replace all faults and restart their counts."""
         counts: dict[str, int] = {name: getattr(faults, name) for name in COUNTED_FAULTS}
         with self._lock:
             self._faults = faults
             self._remaining = counts
 
     def take(self, name: str, operation: Operation = Operation.ANY) -> bool:
-        """Whether the fault is due now; uses up one of its count.
-
-        Raises:
-            KeyError: there is no counted fault of that name.
-        """
+        """Whether the fault applies now; uses up one of its count. `KeyError` for an unknown name."""
         with self._lock:
             left = self._remaining[name]
             if left == 0 or self._faults.on.get(name, operation) not in (operation, Operation.ANY):
@@ -192,6 +185,6 @@ class FaultInjector:
             return True
 
     def remaining(self) -> Mapping[str, int]:
-        """What is left of each count that is not 0."""
+        """The counts that are left."""
         with self._lock:
             return {name: left for name, left in self._remaining.items() if left}

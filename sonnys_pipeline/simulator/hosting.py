@@ -1,7 +1,4 @@
-"""Runs a simulator: in a thread for tests and the demo, or in the foreground for `sonnys simulate`.
-
-Only loopback addresses are served: a simulator holds no secrets, and is nothing to be exposed either.
-"""
+"""Runs a simulator in a thread, or in the foreground for `sonnys simulate`; on loopback only, as it has no security."""
 
 from __future__ import annotations
 
@@ -31,15 +28,15 @@ _STOP_TIMEOUT = 10.0
 class Simulator:
     """A simulated API in a thread of this process, on a free loopback port.
 
-    Use it as a context manager, or call `start` and `stop`. It can be started once. Several can run side by side.
+    Use it as a context manager, or call `start` and `stop`; it can be started once. Several can run side by side.
 
     Args:
-        config: how it is set up; None takes the defaults.
-        host, port: a loopback address; port 0 takes a free one.
+        config: its configuration; None for the defaults.
+        host, port: a loopback address; port 0 means any free one.
         monotonic: source of real seconds.
 
     Raises:
-        ValueError: the host is not a loopback address, or the configuration contradicts itself.
+        ValueError: the host is not loopback, or the configuration is inconsistent.
     """
 
     def __init__(
@@ -64,7 +61,7 @@ class Simulator:
             OSError: the port cannot be bound. RuntimeError: already started, or the server did not come up.
         """
         if self._server is not None:
-            raise RuntimeError("this simulator was started before; make a new one")
+            raise RuntimeError("this simulator was already started; create a new one")
         bound = _bind(self._host, self._port)
         self._port = bound.getsockname()[1]
         self._server = _Server(self.state)
@@ -77,7 +74,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Stop serving and free the port; does nothing if it is not running."""
+        """Stop serving and free the port, if running."""
         if self._server is None or self._thread is None or not self._thread.is_alive():
             return
         self._server.should_exit = True
@@ -95,17 +92,17 @@ class Simulator:
 
     @property
     def root_url(self) -> str:
-        """`http://host:port`, without a path."""
+        """`http://host:port`."""
         return _url(self._host, self._port)
 
     @property
     def base_url(self) -> str:
-        """The API root, as the client's base URL wants it: `http://127.0.0.1:45123/v1`."""
+        """The client's base URL: `http://127.0.0.1:45123/v1`."""
         return f"{self.root_url}/v1"
 
     @property
     def control_url(self) -> str:
-        """The root of the control endpoints; see `simulator/api/control.py`."""
+        """Root of the control endpoints (`api/control.py`)."""
         return f"{self.root_url}{CONTROL_PATH}"
 
     @property
@@ -115,7 +112,7 @@ class Simulator:
 
     @property
     def log(self) -> Sequence[RequestRecord]:
-        """The requests so far, in the order of their answers."""
+        """The requests so far, in the order of their responses."""
         return self.state.log.records()
 
     def stats(self) -> SimulatorStats:
@@ -123,11 +120,11 @@ class Simulator:
         return self.state.log.stats()
 
     def set_faults(self, faults: Faults | None = None) -> None:
-        """Replace the faults in force; None takes all back."""
+        """Replace the faults; None clears them."""
         self.state.set_faults(faults or Faults())
 
     def advance(self, api_seconds: float) -> None:
-        """Skip that many seconds of API time; see `SimulatorClock.advance`."""
+        """See `SimulatorClock.advance`."""
         self.state.clock.advance(api_seconds)
 
     def reset(self) -> None:
@@ -144,19 +141,15 @@ def serve(
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM.
 
-    Args:
-        config: how it is set up.
-        host: a loopback address.
-        port: 0 takes a free one.
-        on_start: called with the API root once requests are answered; port 0 is resolved by then.
+    `on_start` is called with the API root once requests are answered; port 0 means any free one.
 
     Raises:
-        ValueError: the host is not a loopback address. OSError: the port cannot be bound.
-        KeyboardInterrupt: after an orderly stop by SIGINT. uvicorn raises the signal again once it has stopped, so
-            that SIGTERM ends the process unless the caller handles it.
+        ValueError: the host is not loopback. OSError: the port cannot be bound.
+        KeyboardInterrupt: after an orderly stop by SIGINT. uvicorn re-raises the signal, so SIGTERM ends the process
+            unless the caller handles it.
     """
     host = _loopback(host)
-    state = SimulatorState(config)  # before the port is taken: a configuration may still turn out to contradict itself
+    state = SimulatorState(config)  # before binding: the configuration may be inconsistent
     bound = _bind(host, port)
     url = f"{_url(host, bound.getsockname()[1])}/v1"
     server = _Server(state, (lambda: on_start(url)) if on_start else None)
@@ -164,7 +157,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with a signal when it answers, and one to let go of slow answers when it stops."""
+    """uvicorn with an event for readiness, and one that interrupts slow responses at shutdown."""
 
     def __init__(self, state: SimulatorState, on_start: Callable[[], None] | None = None) -> None:
         connections = Connections()
@@ -182,7 +175,7 @@ class _Server(uvicorn.Server):
                 # The application sends the simulated date itself.
                 date_header=False,
                 server_header=False,
-                # Longer than a client may idle between two polls: no connection is closed under its hands.
+                # Longer than a client idles between two polls.
                 timeout_keep_alive=120,
                 timeout_graceful_shutdown=5,
             )

@@ -1,4 +1,4 @@
-"""Everything that one simulated API remembers, put together from its configuration."""
+"""The state of one simulated API, built from its configuration."""
 
 from __future__ import annotations
 
@@ -17,20 +17,15 @@ from sonnys_pipeline.simulator.faults import FaultInjector, Faults
 from sonnys_pipeline.simulator.world.chain import World
 
 LIST_CACHE_SECONDS = 600.0
-"""Life of a `version-2` answer, in seconds of API time."""
+"""Life of a `version-2` response, in seconds of API time."""
 
 
 class SimulatorState:
-    """The parts of one simulator.
-
-    Args:
-        config: how it is set up.
-        monotonic: source of real seconds; tests pass one of their own.
+    """The parts of one simulator, each thread-safe.
 
     Attributes:
-        live: whether the API is as users found it, rather than as the document alone has it.
-        clock, world, injector, access, budget, jobs, resources, amendments, log: the parts, each thread-safe.
-        cached_lists: the answers of `version-2`, kept for 10 minutes.
+        live: whether the profile is `live`.
+        cached_lists: responses of `version-2`, kept for 10 minutes.
     """
 
     def __init__(self, config: SimulatorConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -74,20 +69,17 @@ class SimulatorState:
         )
         self.resources = Resources(config, self.world, self.clock, self.access)
         self.amendments = Amendments(self.world)
-        self.amendments.order(config.faults)
+        self.amendments.apply(config.faults)
         self.log = RequestLog(self.clock.elapsed)
         self.cached_lists = AnswerCache(self.clock.scaled(LIST_CACHE_SECONDS))
 
     def set_faults(self, faults: Faults) -> None:
-        """Replace the faults in force; see `Faults` for what stays."""
+        """Replace the faults; late and edited rows stay."""
         self.injector.set(faults)
-        self.amendments.order(faults)
+        self.amendments.apply(faults)
 
     def reset(self) -> None:
-        """Back to the start: jobs, caches, budget, log, late and edited rows, and the configured faults.
-
-        The clock runs on.
-        """
+        """Clear jobs, caches, budget, log, late and edited rows; restore the configured faults; the clock runs on."""
         self.amendments.clear()
         self.jobs.clear()
         self.cached_lists.clear()

@@ -25,6 +25,7 @@ import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 #: The commands that stand beside the interpreter that runs the tests.
 BIN = Path(sys.executable).parent
@@ -122,6 +123,7 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
                 "SONNYS_STATE_DIR": str(folder / "state"),
                 "SONNYS_TIMEZONE": timezone,
                 "DAGSTER_HOME": dagster_home(folder / "dagster", new_database),
+                "PYTHONPATH": QUICK_PATH,
             }
             if new_database is not None:
                 config_file = yaml.safe_load((folder / "dagster" / "dagster.yaml").read_text())

@@ -1,4 +1,4 @@
-"""DG-03, issue 5, "the UI": what an operator does, clicked in a real browser, against real Dagster on the simulator.
+"""DG-03, docs/dagster-ui.md: what an operator does, clicked in a real browser, against real Dagster on the simulator.
 
 One Dagster serves all tests of this module. Its backfill is asked for first: the daemon looks for backfills only every
 half minute, and the tests that need no landed day pass meanwhile.

@@ -1,4 +1,4 @@
-"""RB-02 and issue "attacked", 13: a page of another site, open in the operator's browser, launches and sends nothing.
+"""RB-02, SECURITY.md: a page of another site, open in the operator's browser, launches and sends nothing.
 
 Against Dagster as `deploy/` starts it, and against the demo's server, which `sonnys ui` shares; in Chromium, since what
 counts is what a real browser sends along with the requests of such a page.

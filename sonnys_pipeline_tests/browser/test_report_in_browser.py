@@ -1,4 +1,4 @@
-"""Issue 5, `daily_report`: the page as a browser shows it: nothing is fetched, it fits a phone, dark is dark."""
+"""docs/report.md: the page as a browser shows it: nothing is fetched, it fits a phone, dark is dark."""
 
 import re
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from sonnys_pipeline.client import APIError, JobData, RequestBudget, RequestRate, SonnysClient
-from sonnys_pipeline.client.resource import LARGEST_TOTAL
+from sonnys_pipeline.client.resource import MAX_TOTAL
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Step, steps
 from sonnys_pipeline_tests.fuzz.api import HOSTILE, HostileApi
 from sonnys_pipeline_tests.fuzz.conftest import profile
@@ -70,7 +70,7 @@ def test_any_answer_is_a_result_or_one_error(call: str, rows: int, times: int, q
             ids = [one.id if call == "poll" else one.trans_id for one in result]
             assert len(set(ids)) == len(ids)
     elif isinstance(result, int):
-        assert 0 <= result <= LARGEST_TOTAL
+        assert 0 <= result <= MAX_TOTAL
     elif isinstance(result, str):
         assert 0 < len(result) <= 200
         assert result.isprintable()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient, UnparsableRowError
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.extract.events import FailedDay, LoadingStoppedError
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
@@ -35,7 +35,7 @@ from sonnys_pipeline.marts.kpis import sales_total
 from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Step, steps
 from sonnys_pipeline_tests.fuzz.api import DAYS, HOSTILE, HostileApi, sent_ids
 from sonnys_pipeline_tests.fuzz.conftest import profile
-from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualWorkerPool
 
 SOURCE = Source("account")
 POLICIES = {policy: Privacy(policy) for policy in (Policy.KEEP, Policy.DROP)}
@@ -136,9 +136,9 @@ def load(
     ):
         client._transport._session.mount("https://", api)
         loader = Loader(
-            client.unpaced(),
+            client.unthrottled(),
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             options,
             reader=PageReader(privacy, case["keeps_pages"], clock.now),
             clock=clock,
@@ -192,7 +192,7 @@ def landed_well(lake: Lake, loaded: LoadedDay, api: HostileApi, privacy: Privacy
         return
     read = lake.read("transactions", [HOSTILE])
     assert sorted(read["id"].to_pylist()) == sorted(ids)
-    assert abs(sales_total(read)) <= LARGEST_AMOUNT * max(1, len(ids))
+    assert abs(sales_total(read)) <= MAX_AMOUNT * max(1, len(ids))
     assert content_digest(loaded.table)
     for flat in (tables.line_items, tables.tenders, tables.discounts):
         assert flat(loaded.table).num_rows >= 0

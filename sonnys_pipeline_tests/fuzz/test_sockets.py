@@ -81,7 +81,7 @@ def test_an_answer_off_the_wire_is_a_page_or_one_error(
         ) as client,
     ):
         try:
-            page = PageReader(Privacy(Policy.DROP), keeps_pages=True).read(client.unpaced(), "h1", {})
+            page = PageReader(Privacy(Policy.DROP), keeps_pages=True).read(client.unthrottled(), "h1", {})
         except APIError as error:
             event(f"refused: {type(error).__name__}")
             said = refused_well(error)

@@ -7,7 +7,13 @@ from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.scheduler import LoaderOptions
-from sonnys_pipeline_tests.support.virtual_clock import EPOCH, VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import (
+    EPOCH,
+    VirtualApi,
+    VirtualBudget,
+    VirtualClock,
+    VirtualWorkerPool,
+)
 
 
 class Scene:
@@ -16,11 +22,11 @@ class Scene:
     def __init__(self, *, latency=0.05, options=None, observer=None, seed=1, **api):
         self.clock = VirtualClock()
         self.api = VirtualApi(self.clock, seed=seed, **api)
-        self.exchange = VirtualExchange(self.clock, lambda: latency)
+        self.pool = VirtualWorkerPool(self.clock, lambda: latency)
         self.loader = Loader(
             self.api,
             VirtualBudget(self.clock),
-            self.exchange,
+            self.pool,
             options or LoaderOptions(),
             observer=observer,
             clock=self.clock,

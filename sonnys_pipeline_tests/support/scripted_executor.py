@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sonnys_pipeline.backfill.executor import BatchExecutor
-from sonnys_pipeline.backfill.run import ExecutorOptions, OnError
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.client import APIError, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.extract.events import FailedDay, LoadObserver
 from sonnys_pipeline.extract.loader import Loader
@@ -20,6 +20,7 @@ from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import JobMode
 from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
 
 #: What becomes of a day: so many rows, or an error of its own.
@@ -122,7 +123,14 @@ def scripted_executors(jobs: JobService, folder: Path) -> Iterator[MakeExecutor]
         def make(
             script: Script = lambda _: 3, on_error: OnError = OnError.FAIL_FAST, lease_seconds: float = 30.0
         ) -> ScriptedExecutor:
-            executor = ScriptedExecutor(jobs, client, Lake(folder / "data"), options(folder, on_error, lease_seconds))
+            executor = ScriptedExecutor(
+                workspace_of(
+                    jobs=jobs,
+                    client=client,
+                    lake=Lake(folder / "data"),
+                    options=options(folder, on_error, lease_seconds),
+                )
+            )
             executor.script = script
             return executor
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pydantic.alias_generators import to_camel
 
 from sonnys_pipeline.client import Site, TransactionJobItem
-from sonnys_pipeline.client.models import LARGEST_AMOUNT
+from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
 from sonnys_pipeline.lake.states import TRANSACTION_STATES
 
@@ -66,7 +66,7 @@ def _as_an_older_version_read_it(row: Part) -> TransactionJobItem:
             return {name: plausible(value) for name, value in part.items()}
         if isinstance(part, list):
             return [plausible(value) for value in part]
-        return 0.0 if isinstance(part, float) and abs(part) > LARGEST_AMOUNT else part
+        return 0.0 if isinstance(part, float) and abs(part) > MAX_AMOUNT else part
 
     def restored(model: Any, wire: Part) -> Any:
         amounts = {

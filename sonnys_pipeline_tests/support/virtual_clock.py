@@ -22,7 +22,7 @@ from sonnys_pipeline.client import (
     Site,
     ValidationError,
 )
-from sonnys_pipeline.extract.worker_pool import Answer
+from sonnys_pipeline.extract.worker_pool import CallResult
 
 EPOCH = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ class VirtualBudget:
         self.cool_until = self.clock() + self.block
 
 
-class VirtualExchange:
+class VirtualWorkerPool:
     """Carries calls to the API at half the latency and answers back after the whole of it."""
 
     def __init__(self, clock, latency=lambda: 0.05):
@@ -70,13 +70,13 @@ class VirtualExchange:
         self.order = itertools.count()
         self.under_way = []
         self.closed = False
-        self.most_at_once = 32
+        self.size = 32
 
     def start(self, key, call: Callable[[], object]):
         try:
-            answer = Answer(key, call(), None)
+            answer = CallResult(key, call(), None)
         except Exception as error:  # noqa: BLE001 - like the real one: whatever a call raises is its answer
-            answer = Answer(key, None, error)
+            answer = CallResult(key, None, error)
         heapq.heappush(self.under_way, (self.clock() + self.latency(), next(self.order), answer))
 
     def wait(self, seconds):

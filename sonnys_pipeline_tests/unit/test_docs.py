@@ -1,10 +1,11 @@
-"""DG-04: what is written down agrees with what is there: README, .env.example, constraints, Makefile, docstrings."""
+"""DG-04: what is written down agrees with what is there: documents, .env.example, constraints, Makefile, docstrings."""
 
 import ast
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -13,11 +14,15 @@ import pytest
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline_tests.support.references import ids_in
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("sonnys_pipeline", "sonnys_pipeline_tests")
 README = (ROOT / "README.md").read_text()
-REQUIREMENT = re.compile(r"\b(LJ|DG|BM|JS|BX|LV)-(\d\d)(?:\s*(?:…|\N{EN DASH}|-|\.\.\.|to)\s*(?:\1-)?(\d\d)\b)?")
+#: Assets that documents select and that are there with several accounts, or with an asset of a user's own.
+OTHERS = {"north/transactions", "big_tickets"}
+#: Documents with commands that a reader copies.
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 
 def project_files() -> Iterator[Path]:
@@ -39,20 +44,18 @@ def docstring(path: Path) -> str:
     return ast.get_docstring(ast.parse(path.read_text())) or ""
 
 
-def requirements_in(text: str) -> set[str]:
-    """Requirement ids in a text; `LJ-01 … LJ-04` means all four."""
-    found = set()
-    for room, first, last in REQUIREMENT.findall(text):
-        found |= {f"{room}-{number:02d}" for number in range(int(first), int(last or first) + 1)}
-    return found
-
-
-def commands_in_readme() -> list[list[str]]:
-    """The README's command lines, in fenced blocks and inline, as lists of words; comments and prompts left out."""
-    blocks = re.findall(r"^ *```(?:bash|sh|shell|console)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+def commands_in(text: str) -> list[list[str]]:
+    """A document's command lines, in fenced blocks and inline, as lists of words; comments and prompts left out."""
+    blocks = re.findall(r"^ *```(?:bash|sh|shell|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    lines += re.findall(r"(?<!`)`((?:sonnys|make|dagster) [^`]+)`(?!`)", README)
+    lines += re.findall(r"(?<!`)`((?:sonnys|make|dagster) [^`\n]+)`(?!`)", text)
     return [words for line in lines if (words := shlex.split(line.removeprefix("$ "), comments=True))]
+
+
+@cache
+def assets() -> set[str]:
+    """Keys of all assets."""
+    return {spec.key.to_user_string() for spec in build_defs().resolve_all_asset_specs()}
 
 
 def program(words: list[str]) -> str:
@@ -83,22 +86,28 @@ def understood(command: click.Command, words: list[str], parent: click.Context |
             understood(command.commands[words[1]], words[1:], context)
 
 
-def test_commands_in_the_readme_are_commands():
-    """What a reader copies is understood: make targets, verbs with their options, assets and modules exist."""
-    assets = {spec.key.to_user_string() for spec in build_defs().resolve_all_asset_specs()}
-    makefile = (ROOT / "Makefile").read_text()
-    commands = commands_in_readme()
+def test_the_readme_tells_commands():
+    """The test below has something to look at."""
+    assert {"make", "dagster", "sonnys"} <= {program(words) for words in commands_in(README)}
 
-    assert {"make", "dagster", "sonnys"} <= {program(words) for words in commands}
-    for words in commands:
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_are_commands(document):
+    """What a reader copies is understood: make targets, verbs with their options, assets and modules exist.
+
+    The verbs of docs/ are looked at in `unit/test_guide.py`.
+    """
+    makefile = (ROOT / "Makefile").read_text()
+
+    for words in commands_in((ROOT / document).read_text()):
         if program(words) == "make":
             targets = [word for word in words[1:] if "=" not in word]
             assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), words
-        if program(words) == "sonnys" and len(words) > 1 and words[1] in main.commands:
+        if program(words) == "sonnys" and words[1:] and words[1] in main.commands and not document.startswith("docs"):
             understood(main, words)
         if program(words) == "dagster" and "--select" in words:
-            assert set(words[words.index("--select") + 1].split(",")) <= assets, words
-            assert words[words.index("-m") + 1] == "sonnys_pipeline.definitions"
+            assert set(words[words.index("--select") + 1].split(",")) <= assets() | OTHERS, words
+            assert "-f" in words or words[words.index("-m") + 1] == "sonnys_pipeline.definitions"
 
 
 def test_links_in_the_readme_lead_somewhere():
@@ -110,16 +119,16 @@ def test_links_in_the_readme_lead_somewhere():
 
 def test_requirements_that_the_readme_promises_are_covered_by_tests():
     """Every id in the README stands in the docstring of a test module, too."""
-    promised = requirements_in(README)
+    promised = ids_in(README)
     covered = set().union(
-        *(requirements_in(docstring(path)) for path in modules() if path.name.startswith("test_"))
+        *(ids_in(docstring(path)) for path in modules() if path.name.startswith("test_"))
     )  # fmt: skip
 
     assert {"LJ-01", "LJ-05", "DG-02", "DG-03", "DG-05"} <= promised
     assert promised - covered == set()
 
 
-@pytest.mark.parametrize("document", [".env.example", "README.md"])
+@pytest.mark.parametrize("document", [".env.example", "docs/settings.md"])
 def test_every_setting_is_documented(document):
     """Each field of `Settings` appears under the name of its variable."""
     text = (ROOT / document).read_text()
@@ -161,7 +170,7 @@ def test_every_test_module_names_what_it_covers():
         for path in modules()
         if path.name.startswith("test_") and path.parts[len((ROOT / "sonnys_pipeline_tests").parts)] in rooms
     ]
-    silent = [path for path in tests if not requirements_in(docstring(path))]
+    silent = [path for path in tests if not ids_in(docstring(path))]
 
     assert tests
     assert [path.name for path in silent if path.parent.name != "simulator"] == []
@@ -174,7 +183,10 @@ def test_constraints_are_exact_versions_and_nothing_else():
 
     assert [line for line in pinned if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!-]+", line)] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [
+        *project["dependencies"],
+        *(one for extra in ("dev", "docs") for one in project["optional-dependencies"][extra]),
+    ]
     names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line)[0]).lower() for line in wanted}
     assert names - {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in pinned} == set()
 

@@ -1,4 +1,4 @@
-"""DG-04, STYLE and DESIGN, "The house": floors, the one-way rule, and what files may be called and hold."""
+"""DG-04, docs/architecture.md: floors, the one-way rule, and what files may be called and hold."""
 
 import ast
 import graphlib
@@ -22,6 +22,13 @@ FLOORS = (
 ALONE = {"simulator"}
 WITH_DAGSTER = {"orchestration", "definitions"}
 MOST_MODULES = 12
+MOST_PARAMETERS = 6
+#: Functions that have more, and neither a record instead nor a reason yet.
+MANY_PARAMETERS = {
+    "backfill/plan.py:make_plan", "backfill/probe/probe.py:probe_history", "cli/backfill/output.py:status",
+    "cli/simulate.py:demo", "cli/simulate.py:simulate", "first_contact/answers.py:_need_of_site",
+    "landing/account_sites.py:account_sites", "report/build.py:build_report",
+}  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 
 
@@ -129,6 +136,21 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 def test_files_stay_small(path: Path) -> None:
     """At 400 lines, ask what two things it is."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_functions_with_many_parameters_have_a_reason() -> None:
+    """More than six, `self` and `cls` aside: a record instead, or a comment on the line of the `def` that says why."""
+    found = set()
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                count = len({one.arg for one in given} - {"self", "cls"})
+                has_reason = "#" in text.splitlines()[node.lineno - 1]
+                if count > MOST_PARAMETERS and not has_reason:
+                    found.add(f"{path.relative_to(PACKAGE)}:{node.name}")
+    assert found <= MANY_PARAMETERS
 
 
 def test_rooms_are_named_by_nouns_of_the_field() -> None:

@@ -1,7 +1,7 @@
 """How far back a site's records go, asked of the API within a budget of requests (BM-10).
 
-One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract, "Other
-endpoints"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
+One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract,
+"Lists"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
 
 The API includes both ends of a span, so a window is also told the row that lies exactly on the midnight after it. Only
 the answer has to be free of that: it is looked at once more, without its last second (`Looks.settle`).
@@ -19,7 +19,7 @@ from functools import partial
 from sonnys_pipeline.backfill.probe.search import BudgetSpentError, Outcome, SearchResult, find_last
 from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_day
 from sonnys_pipeline.client import APIError, AuthError, RateLimitError, SonnysClient, ValidationError
-from sonnys_pipeline.client.client import worth_repeating
+from sonnys_pipeline.client.client import is_retryable
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.client.site_codes import named_codes
 
@@ -95,7 +95,7 @@ def probe_history(
     yesterday has no records, the last day is searched for in the same way, in what is known to hold some.
 
     Args:
-        client: every request takes a place in its request budget, repeated ones too.
+        client: every request acquires a permit of its request budget, repeated ones too.
         now: aware instant.
         timezone: IANA name of the zone of the days.
         site: code of one site; `None` for all that the key may see.
@@ -245,7 +245,7 @@ class Looks:
         second = {"startDate": int(end.timestamp()) - 1, "endDate": int(end.timestamp())}
 
         def before_end(site: str | None) -> int:
-            return sum(row.date < end for row in self.client.unpaced().list(**second, site=site))
+            return sum(row.date < end for row in self.client.unthrottled().list(**second, site=site))
 
         inside = self._ask_sites(first, last, before_end)
         if inside is None:
@@ -257,7 +257,7 @@ class Looks:
         start, end = Day.of(first.isoformat(), self.timezone).start, Day.of(last.isoformat(), self.timezone).end
         until = int(end.timestamp()) - (1 if but_last_second else 0)
         span = {"startDate": int(start.timestamp()), "endDate": until}
-        return self._ask_sites(first, last, lambda site: self.client.unpaced().count(**span, site=site))
+        return self._ask_sites(first, last, lambda site: self.client.unthrottled().count(**span, site=site))
 
     def _ask_sites(self, first: date, last: date, call: Callable[[str | None], int]) -> int | None:
         """One request; where lists have to name a site ([?] of the contract), site by site until one has rows.
@@ -300,7 +300,7 @@ class Looks:
                     raise
                 if isinstance(error, RateLimitError):
                     self.client.budget.cool_down()
-                if attempt == repetitions or not worth_repeating(error, "GET", "/transaction"):
+                if attempt == repetitions or not is_retryable(error, "GET", "/transaction"):
                     return None
                 self.sleep(self.client.backoff_pause(attempt))
             else:

@@ -13,16 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, requests_of_job
-from sonnys_pipeline.backfill.executor import changes, scope_of, sites_for
 from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestError, RowKey, RowResult, result_of
 from sonnys_pipeline.backfill.manifest.write_back import WriteBack
 from sonnys_pipeline.backfill.plan import Plan
 from sonnys_pipeline.backfill.preview import Request, RequestedDaysError, days_between
 from sonnys_pipeline.backfill.preview import preview as make_preview
 from sonnys_pipeline.backfill.recovery import NotInterruptedError, check_interrupted_jobs
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import executor_options, open_job_service, open_lake
-from sonnys_pipeline.cli.account import load_settings, to_type
+from sonnys_pipeline.cli.account import open_workspace, to_type
 from sonnys_pipeline.cli.backfill import output as show
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
@@ -72,45 +69,30 @@ def preview(
     """Create a job and print its plan."""
     with one_line_errors():
         request = _request(start, end, site, csv, missing_only=missing_only)
-        settings = load_settings()
-        settings.require_credentials()
-        with open_job_service(settings) as jobs, settings.open_client() as client:
-            lake = open_lake(settings)
-            options = executor_options(settings, OnError.FAIL_FAST)
-            job, plan = make_preview(
-                request,
-                scope_of(client, lake, options),
-                jobs,
-                client,
-                lake,
-                command=command_line(),
-                sites=lambda: sites_for(jobs, client, options).codes,
-            )
+        with open_workspace() as workspace:
+            workspace.settings.require_credentials()
+            job, plan = make_preview(request, workspace, command=command_line())
             if not as_json:
-                notice_interrupted(jobs)
+                notice_interrupted(workspace.jobs)
     if as_json:
         print_json(show.plan_document(job, plan))
     else:
-        show.plan(job, plan, settings.start_date)
+        show.plan(job, plan, workspace.settings.start_date)
 
 
 def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
     """Approve the plan, if a run would still do what it says."""
-    with one_line_errors():
-        settings = load_settings()
-        with open_job_service(settings) as jobs:
-            job_id = jobs.find_job_id(job_id)
-            record = jobs.get_plan(job_id)
-            if record is None:
-                refuse(f"job {job_id} has no plan to approve; create a job with: sonnys backfill preview")
-            plan = Plan.read(record)
-            settings.require_credentials()
-            with settings.open_client() as client:  # says which API a run would read from
-                options = executor_options(settings, OnError.FAIL_FAST)
-                changed = changes(plan, client, open_lake(settings), options, jobs, job_id)
-            if changed:
-                raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
-            record = jobs.approve_plan(job_id, record.fingerprint, by=by or _whoami())
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
+        job_id = jobs.find_job_id(job_id)
+        record = jobs.plans.get(job_id)
+        if record is None:
+            refuse(f"job {job_id} has no plan to approve; create a job with: sonnys backfill preview")
+        plan = Plan.read(record)
+        workspace.settings.require_credentials()
+        if changed := workspace.changes(plan, jobs.get_rows(job_id)):
+            raise PlanDriftError(f"job {job_id} is not what was planned: {'; '.join(changed)}. Make a new preview")
+        record = jobs.plans.approve(job_id, record.fingerprint, by=by or _whoami())
     if as_json:
         approved_at = record.approved_at.isoformat() if record.approved_at else None
         print_json(
@@ -128,7 +110,8 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
 
 def cancel(job_id: str, why: str, *, as_json: bool) -> None:
     """Cancel a job."""
-    with one_line_errors(), open_job_service(load_settings()) as jobs:
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
         was = jobs.get_job(job_id)
         job = jobs.update_status(job_id, JobStatus.CANCELLED, by=_whoami(), why=why or "cancelled by a person")
@@ -141,7 +124,8 @@ def cancel(job_id: str, why: str, *, as_json: bool) -> None:
 
 def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
     """Print jobs, newest first."""
-    with one_line_errors(), open_job_service(load_settings()) as jobs:
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
         found = jobs.list_jobs(JobStatus(status) if status else None, limit)
         interrupted = {job.id for job in check_interrupted_jobs(jobs) or ()}
     if as_json:
@@ -152,17 +136,16 @@ def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
 
 def status(job_id: str, *, as_json: bool) -> None:
     """Print a job's progress, cost and failures."""
-    with one_line_errors():
-        settings = load_settings()
-    with one_line_errors(), open_job_service(settings) as jobs:
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
         summary = jobs.get_job_summary(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         failed = jobs.get_failed_rows(job_id)
         interrupted = job_id in {job.id for job in check_interrupted_jobs(jobs) or ()}
         plan = Plan.read(record) if record else None
         log = jobs.transitions(job_id)
-    requests = requests_sent(settings, summary)
+    requests = requests_sent(workspace.settings, summary)
     if as_json:
         print_json(show.status_document(summary, record, plan, failed, requests=requests, interrupted=interrupted))
     else:
@@ -171,9 +154,10 @@ def status(job_id: str, *, as_json: bool) -> None:
 
 def write_back(job_id: str, *, as_json: bool) -> None:
     """Write the results in the ledger into the job's CSV."""
-    with one_line_errors(), open_job_service(load_settings()) as jobs:
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
-        record = jobs.get_plan(job_id)
+        record = jobs.plans.get(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
             refuse(f"job {job_id} was not created from a CSV, so there is no file to write to")
@@ -202,8 +186,8 @@ def reconcile(*, as_json: bool) -> None:
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
 
     with one_line_errors():
-        settings = load_settings()
-        lake = open_lake(settings)
+        workspace = open_workspace()
+        lake = workspace.lake
         try:
             instance = configured_instance()
         except InstanceError as error:
@@ -211,7 +195,7 @@ def reconcile(*, as_json: bool) -> None:
         if instance is None:
             refuse('DAGSTER_HOME is not set; run: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster"')
         with instance:
-            days = RunlessDays(instance, lake, source=command_line(), account=Account(settings.account_name))
+            days = RunlessDays(instance, lake, source=command_line(), account=Account(workspace.settings.account_name))
             days.reconcile()
     if as_json:
         print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
@@ -244,7 +228,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
-            f"Interrupted: job {job.id} ({job.name}), {job.processed_rows} of {job.total_rows} days done. {remedy}"
+            f"Interrupted: job {job.id} ({job.name}), {job.processed_days} of {job.total_days} days done. {remedy}"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Plans, jobs and costs: as tables, and as documents for `--json` (DESIGN, "Faces that stay stable")."""
+"""Plans, jobs and costs: as tables, and as documents for `--json` (docs/compatibility.md)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sonnys_pipeline.backfill.progress import duration
 from sonnys_pipeline.cli.account import to_type
 from sonnys_pipeline.cli.output import Screen
 from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, Transition
+from sonnys_pipeline.runtime.text import first_few
 
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
            "status_document"]  # fmt: skip
@@ -47,8 +48,7 @@ def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
 
 
 def _named(sites: Sequence[str]) -> str:
-    more = f" and {len(sites) - _NAMED_SITES:,} more" if len(sites) > _NAMED_SITES else ""
-    return f"{', '.join(sites[:_NAMED_SITES])}{more}"
+    return first_few(sites, _NAMED_SITES)
 
 
 def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
@@ -152,8 +152,8 @@ def run_document(
             "seconds": measures.seconds,
         },
         "job": {
-            "successful_rows": summary.successful_rows,
-            "failed_rows": summary.failed_rows,
+            "successful_rows": summary.successful_days,
+            "failed_rows": summary.failed_days,
             "rows": summary.rows,
             "pages": _pages(rows),
             "requests": requests,
@@ -168,9 +168,9 @@ def bill(
     """Print the result of a run: days, estimated and actual cost of all runs of the job, failures."""
     job, measures = summary.job, result.measures
     _out.print(
-        f"{summary.successful_rows:,} of {summary.total_rows:,} days landed"
-        f"{f', {summary.failed_rows:,} failed' if summary.failed_rows else ''}"
-        f"{f', {summary.skipped_rows:,} skipped' if summary.skipped_rows else ''}"
+        f"{summary.successful_days:,} of {summary.total_days:,} days landed"
+        f"{f', {summary.failed_days:,} failed' if summary.failed_days else ''}"
+        f"{f', {summary.skipped_days:,} skipped' if summary.skipped_days else ''}"
         f"{f', {result.pending:,} not loaded yet' if result.pending else ''}: the job is {job.status}."
     )
     if result.stopped:
@@ -206,10 +206,10 @@ def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
         "status": job.status,
         "interrupted": interrupted,
         "mode": job.mode,
-        "total_rows": job.total_rows,
-        "processed_rows": job.processed_rows,
-        "successful_rows": job.successful_rows,
-        "failed_rows": job.failed_rows,
+        "total_rows": job.total_days,
+        "processed_rows": job.processed_days,
+        "successful_rows": job.successful_days,
+        "failed_rows": job.failed_days,
         "created_at": job.created_at.isoformat(),
         "completed_at": job.completed_at.isoformat() if job.completed_at else None,
         "original_command": job.original_command,
@@ -228,8 +228,8 @@ def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
     table.add_column("what", overflow="fold", no_wrap=False)
     for job in found:
         status = "interrupted" if job.id in interrupted else str(job.status)
-        days = f"{job.successful_rows:,} of {job.total_rows:,}"
-        table.add_row(job.id, status, days, f"{job.failed_rows:,}", job.name.removeprefix("backfill "))
+        days = f"{job.successful_days:,} of {job.total_days:,}"
+        table.add_row(job.id, status, days, f"{job.failed_days:,}", job.name.removeprefix("backfill "))
     _out.print(table)
 
 
@@ -245,8 +245,8 @@ def status_document(
     """A job's progress, cost and failures, for `--json`."""
     return {
         **job_document(summary.job, interrupted=interrupted),
-        "pending_rows": summary.pending_rows + summary.running_rows,
-        "skipped_rows": summary.skipped_rows,
+        "pending_rows": summary.pending_days + summary.running_days,
+        "skipped_rows": summary.skipped_days,
         "rows": summary.rows,
         "requests": requests,
         "seconds": round(summary.seconds, 3),
@@ -281,8 +281,8 @@ def status(
     metadata.add_row("mode", _mode(job, record))
     metadata.add_row(
         "days",
-        f"{summary.total_rows:,}: {summary.successful_rows:,} landed, {summary.failed_rows:,} failed, "
-        f"{summary.pending_rows + summary.running_rows:,} to load, {summary.skipped_rows:,} skipped",
+        f"{summary.total_days:,}: {summary.successful_days:,} landed, {summary.failed_days:,} failed, "
+        f"{summary.pending_days + summary.running_days:,} to load, {summary.skipped_days:,} skipped",
     )
     metadata.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
     metadata.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")

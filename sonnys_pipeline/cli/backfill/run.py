@@ -5,21 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
+from sonnys_pipeline.backfill.executor import BatchExecutor
+from sonnys_pipeline.backfill.listener import Listeners, RunListener
 from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestError, result_of
 from sonnys_pipeline.backfill.manifest.write_back import WriteBack
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.plan import Plan
 from sonnys_pipeline.backfill.progress import LOG_INTERVAL, Progress
 from sonnys_pipeline.backfill.recovery import RecoveryChoice, check_interrupted_jobs, handle_recovery_choice
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor, open_job_service, open_lake
-from sonnys_pipeline.cli.account import load_settings, to_type
+from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.cli.account import open_workspace, to_type
 from sonnys_pipeline.cli.backfill import output as show
 from sonnys_pipeline.cli.backfill.commands import (
     command_line,
@@ -30,13 +33,9 @@ from sonnys_pipeline.cli.backfill.commands import (
 )
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, messages, print_json, refuse
 from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
-from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.signals import graceful
-
-if TYPE_CHECKING:
-    from sonnys_pipeline.orchestration.events.runless import RunlessDays
 
 #: Statuses that `run` and `resume` accept; a running job belongs to another process, or was interrupted.
 _MAY_RUN = frozenset({JobStatus.PENDING, JobStatus.PAUSED, JobStatus.FAILED})
@@ -45,26 +44,25 @@ _MAY_RESUME = frozenset({JobStatus.PAUSED, JobStatus.FAILED})
 
 def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | None, as_json: bool) -> None:
     """Run a job; without `job_id`, treat all interrupted jobs as `recover` says."""
-    with one_line_errors():
-        settings = load_settings()
-        with open_job_service(settings) as jobs:
-            if job_id is None:
-                _recover_all(settings, jobs, recover, on_error, as_json=as_json)
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
+        if job_id is None:
+            _recover_all(workspace, recover, on_error, as_json=as_json)
+            return
+        job_id = jobs.find_job_id(job_id)
+        job = jobs.get_job(job_id)
+        notice_interrupted(jobs, but=job_id)
+        choice: RecoveryChoice | None = None
+        if _is_interrupted(jobs, job_id):
+            choice = RecoveryChoice(recover) if recover else _asked(job)
+            if choice is RecoveryChoice.CANCEL:
+                _print_cancelled(handle_recovery_choice(choice, job_id, jobs), as_json=as_json)
                 return
-            job_id = jobs.find_job_id(job_id)
-            job = jobs.get_job(job_id)
-            notice_interrupted(jobs, but=job_id)
-            choice: RecoveryChoice | None = None
-            if _is_interrupted(jobs, job_id):
-                choice = RecoveryChoice(recover) if recover else _asked(job)
-                if choice is RecoveryChoice.CANCEL:
-                    _print_cancelled(handle_recovery_choice(choice, job_id, jobs), as_json=as_json)
-                    return
-            elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # do not run it instead
-                refuse(f"job {job_id} is {job.status}, not interrupted; leave out --recover {recover}")
-            elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # the lease refuses a running one
-                refuse(f"job {job_id} is {job.status}; create a new one with: sonnys backfill preview")
-            code, document = _execute(settings, jobs, job, mode, OnError(on_error), choice, as_json=as_json)
+        elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # do not run it instead
+            refuse(f"job {job_id} is {job.status}, not interrupted; leave out --recover {recover}")
+        elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # the lease refuses a running one
+            refuse(f"job {job_id} is {job.status}; create a new one with: sonnys backfill preview")
+        code, document = _execute(workspace, job, OnError(on_error), mode=mode, choice=choice, as_json=as_json)
     if as_json:
         print_json(document)
     sys.exit(code)
@@ -72,30 +70,30 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
 
 def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
     """Continue a job that has begun."""
-    with one_line_errors():
-        settings = load_settings()
-        with open_job_service(settings) as jobs:
-            job_id = jobs.find_job_id(job_id)
-            job = jobs.get_job(job_id)
-            notice_interrupted(jobs, but=job_id)
-            choice: RecoveryChoice | None = None
-            if _is_interrupted(jobs, job_id):
-                choice = RecoveryChoice.RESUME
-            elif job.status is JobStatus.PENDING:
-                refuse(f"job {job_id} has not begun; start it with: sonnys backfill run {job_id}")
-            elif job.status not in _MAY_RESUME | {JobStatus.RUNNING}:
-                refuse(f"job {job_id} is {job.status} and cannot be resumed")
-            code, document = _execute(settings, jobs, job, None, OnError(on_error), choice, as_json=as_json)
+    with one_line_errors(), open_workspace() as workspace:
+        jobs = workspace.jobs
+        job_id = jobs.find_job_id(job_id)
+        job = jobs.get_job(job_id)
+        notice_interrupted(jobs, but=job_id)
+        choice: RecoveryChoice | None = None
+        if _is_interrupted(jobs, job_id):
+            choice = RecoveryChoice.RESUME
+        elif job.status is JobStatus.PENDING:
+            refuse(f"job {job_id} has not begun; start it with: sonnys backfill run {job_id}")
+        elif job.status not in _MAY_RESUME | {JobStatus.RUNNING}:
+            refuse(f"job {job_id} is {job.status} and cannot be resumed")
+        code, document = _execute(workspace, job, OnError(on_error), choice=choice, as_json=as_json)
     if as_json:
         print_json(document)
     sys.exit(code)
 
 
-def _recover_all(settings: Settings, jobs: JobService, recover: str | None, on_error: str, *, as_json: bool) -> None:
+def _recover_all(workspace: Workspace, recover: str | None, on_error: str, *, as_json: bool) -> None:
     """Treat every interrupted job of the command line, oldest first; exits with the highest exit code.
 
     Jobs of Dagster runs are left out: "Re-execute from failure" in Dagster continues those.
     """
+    jobs = workspace.jobs
     found = [job for job in check_interrupted_jobs(jobs) or [] if job.dagster_run is None]
     if recover is None and not (found and sys.stdin.isatty()):
         refuse("no JOB given; find one with sonnys backfill list, or treat all interrupted jobs with --recover")
@@ -106,7 +104,7 @@ def _recover_all(settings: Settings, jobs: JobService, recover: str | None, on_e
             documents.append(_cancelled(handle_recovery_choice(choice, job.id, jobs)))
             messages.print(f"Job {job.id} is cancelled. Landed days stay.")
             continue
-        code, document = _execute(settings, jobs, job, None, OnError(on_error), choice, as_json=as_json)
+        code, document = _execute(workspace, job, OnError(on_error), choice=choice, as_json=as_json)
         codes.append(code)
         documents.append(document)
         if code > 128:  # stopped by a signal
@@ -119,48 +117,39 @@ def _recover_all(settings: Settings, jobs: JobService, recover: str | None, on_e
 
 
 def _execute(
-    settings: Settings,
-    jobs: JobService,
+    workspace: Workspace,
     job: Job,
-    mode: str | None,
     on_error: OnError,
-    choice: RecoveryChoice | None,
     *,
+    mode: str | None = None,
+    choice: RecoveryChoice | None = None,
     as_json: bool,
 ) -> tuple[int, dict[str, Any]]:
     """Run a job, after applying `choice` if it was interrupted; returns exit code and document."""
+    settings, jobs, lake = workspace.settings, workspace.jobs, workspace.lake
     settings.require_credentials()
     session = SessionModeManager(job.mode)
     if mode is not None:
         session.set_mode(JobMode(mode))
-    record = jobs.get_plan(job.id)
+    record = jobs.plans.get(job.id)
     plan = Plan.read(record) if record else None
-    lake = open_lake(settings)
-    dagster: RunlessDays | None = None
+    progress_seconds = 1.0 if messages.is_terminal else LOG_INTERVAL
+    options = replace(workspace.options, on_error=on_error, progress_seconds=progress_seconds)
     with ExitStack() as stack:
-        written = _ResultWriter(jobs, job.id, plan)
+        written, bar = _WriteBack(jobs, job.id, plan), _ProgressBar()
         stack.callback(written.flush)
-        display = _ProgressDisplay()
-        executor = make_executor(
-            settings,
-            jobs,
-            stack.enter_context(settings.open_client()),
-            lake,
-            on_error=on_error,
-            on_day=lambda day: dagster.add(day) if dagster else None,
-            on_progress=display,
-            on_row=written.add,
-            session=session,
-            progress_seconds=1.0 if messages.is_terminal else LOG_INTERVAL,
-        )
+        listeners = Listeners([bar, written])
+        executor = BatchExecutor(workspace, options, listener=listeners, session=session)
         executor.check(job.id)  # before anything is opened, printed or changed
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
-        jobs.set_mode(job.id, session.mode)
+        jobs.plans.set_mode(job.id, session.mode)
         dagster = stack.enter_context(
             report_to_dagster(lake, f"{command_line()} (job {job.id})", settings.account_name)
         )
-        stack.enter_context(display.shown_for(job))
+        if dagster is not None:
+            listeners.insert(0, dagster)
+        stack.enter_context(bar.shown_for(job))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
         if dagster is not None:
@@ -183,14 +172,14 @@ def _execute(
     return (128 + signals[0] if signals else FAILED), document
 
 
-class _ProgressDisplay:
+class _ProgressBar(RunListener):
     """Progress on stderr: a bar in a terminal, else a line now and then."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None
         self._task = TaskID(0)
 
-    def __call__(self, progress: Progress) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Show the progress."""
         if self._bars is None:
             messages.print(str(progress))
@@ -202,7 +191,7 @@ class _ProgressDisplay:
     @contextmanager
     def shown_for(self, job: Job) -> Iterator[None]:
         """Print what begins, and show a progress bar meanwhile."""
-        days = job.remaining_rows + job.failed_rows
+        days = job.remaining_days + job.failed_days
         messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to load.")
         if not messages.is_terminal:
             yield
@@ -216,7 +205,7 @@ class _ProgressDisplay:
                 self._bars = None
 
 
-class _ResultWriter:
+class _WriteBack(RunListener):
     """Writes results of a run into the job's CSV: after each day, or after several if the file is large.
 
     Stops at the first failure, which is reported once, in `problems`.
@@ -230,7 +219,7 @@ class _ResultWriter:
             self._jobs, self._job_id = jobs, job_id
             self._write = WriteBack(Manifest.read(self.path), job_id)
 
-    def add(self, row: JobRow) -> None:
+    def row_ended(self, row: JobRow) -> None:
         """Note the result of a day."""
         ended = {(row.day, row.site): result_of(row)}
         self._guarded(lambda write: write.note(ended))
@@ -266,7 +255,7 @@ def _is_interrupted(jobs: JobService, job_id: str) -> bool:
 
 def _asked(job: Job) -> RecoveryChoice:
     """Ask at the terminal; without one, end the command and name the option to use."""
-    done = f"job {job.id} was interrupted: its process is gone, {job.processed_rows} of {job.total_rows} days are done"
+    done = f"job {job.id} was interrupted: its process is gone, {job.processed_days} of {job.total_days} days are done"
     if not sys.stdin.isatty():
         refuse(f"{done}. Add --recover resume (or restart, or cancel)", WRONG_USAGE)
     messages.print(

@@ -12,7 +12,7 @@ A server's clock is a wall clock, which may be set. When it was set back, what w
 tells nothing; when it was set forward, what was written before seems to be over. But all of it was sent by now, so a
 pause of one block from now is enough, and nobody waits for the old time.
 
-While a store does not answer, nobody gets a place, and nobody fails: whoever asks is told to ask again soon. Only when
+While a store does not answer, nobody gets a permit, and nobody fails: whoever asks is told to ask again soon. Only when
 that has lasted for a minute is it an error.
 """
 
@@ -25,19 +25,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sonnys_pipeline.client.errors import BudgetUnavailableError
 from sonnys_pipeline.client.rate_limit.local import MEMORY, open_file, open_memory
 from sonnys_pipeline.client.rate_limit.store import BudgetStore, Terms
-from sonnys_pipeline.runtime.outage import OutageDeadline
+from sonnys_pipeline.runtime.closing import Closing
+from sonnys_pipeline.runtime.outage import DEADLINE, OutageDeadline
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a store may be away before it is an error.
-STORE_PATIENCE = 60.0
-#: Seconds until it is worth asking again after a place that came too late.
+#: Seconds until it is worth asking again after a permit that came too late.
 _ASK_AGAIN = 0.001
 
 
@@ -81,8 +79,8 @@ def api_id_digest(api_id: str) -> str:
     return hashlib.sha256(api_id.encode()).hexdigest()[:16]
 
 
-class RequestBudget:
-    """Hands out places in the request budget of one API id, to the threads and processes that share its store.
+class RequestBudget(Closing):
+    """Hands out permits of the request budget of one API id, to the threads and processes that share its store.
 
     Every sharer must be configured with the same rate, or the strictest of them is not kept.
     """
@@ -93,7 +91,7 @@ class RequestBudget:
         rate: RequestRate | None = None,
         url: str = MEMORY,
         *,
-        patience: float = STORE_PATIENCE,
+        outage_seconds: float = DEADLINE,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,7 +103,7 @@ class RequestBudget:
             url: `sqlite:///path` (a file, shared by processes of one machine), `postgresql://user:password@host/database`
                 or `redis://:password@host:6379/0` (a server, shared by all that reach it), or `memory://` (this process
                 only).
-            patience: seconds that an open store may be away before that is an error.
+            outage_seconds: seconds that an open store may be away before that is an error.
             sleep: how to wait, in seconds; tests pass their own.
             clock: monotonic seconds.
 
@@ -117,7 +115,7 @@ class RequestBudget:
         self.rate = rate or RequestRate()
         self._sleep = sleep
         self._clock = clock
-        self._patience = OutageDeadline(patience, clock=clock)
+        self._deadline = OutageDeadline(outage_seconds, clock=clock)
         self._owes_cool_down = False
         margin_ms = round(self.rate.arrival_margin * 1000)
         block_ms = round(self.rate.seconds * 1000) + margin_ms
@@ -126,10 +124,10 @@ class RequestBudget:
         self._threads = threading.Lock()
 
     def try_acquire(self) -> float:
-        """Take a place if there is one now.
+        """Acquire a permit if there is one now.
 
         Returns:
-            0.0 when the place is ours; otherwise in how many seconds it is worth asking again.
+            0.0 when the permit is ours; otherwise in how many seconds it is worth asking again.
 
         Raises:
             BudgetUnavailableError: when the store has not answered for a minute.
@@ -140,22 +138,22 @@ class RequestBudget:
                 if self._owes_cool_down:
                     self._store.cool_down()
                     self._owes_cool_down = False
-                wait = self._store.take() / 1000
+                wait = self._store.acquire() / 1000
             except BudgetUnavailableError as error:
-                if not self._patience.is_away:
+                if not self._deadline.is_away:
                     logger.warning("%s. Nothing is sent until it answers", error)
-                pause = self._patience.next_pause()
-                if pause is None:
+                backoff = self._deadline.next_backoff()
+                if backoff is None:
                     raise
-                return pause
-            self._patience.answered()
+                return backoff
+            self._deadline.answered()
             if wait == 0 and self._store.is_remote and self._clock() - asked > self.rate.arrival_margin:
-                # The place counts from when it was given: used now, it would meet those of the next block.
+                # The permit counts from when it was given: used now, it would meet those of the next block.
                 return _ASK_AGAIN
             return wait
 
     def acquire(self) -> float:
-        """Wait for a place and take it.
+        """Wait for a permit.
 
         Returns:
             Seconds waited.
@@ -172,7 +170,7 @@ class RequestBudget:
     def cool_down(self) -> None:
         """The API answered 429: nobody who shares this budget sends for the rest of a block, counted from now.
 
-        A store that is away is told before it is asked for the next place.
+        A store that is away is told before it is asked for the next permit.
         """
         with self._threads:
             try:
@@ -181,14 +179,14 @@ class RequestBudget:
                 logger.warning("%s. The 429 is told to it when it answers", error)
                 self._owes_cool_down = True
 
-    def taken(self) -> int:
-        """Places taken in the block that ends now, by all who share the store.
+    def permits_in_use(self) -> int:
+        """Permits in use in the block that ends now, by all who share the store.
 
         Raises:
             BudgetUnavailableError: when the store does not answer.
         """
         with self._threads:
-            return self._store.taken()
+            return self._store.permits_in_use()
 
     def close(self) -> None:
         """Release the store; a memory store stays, other budgets of this process may share it."""
@@ -197,16 +195,6 @@ class RequestBudget:
     def __repr__(self) -> str:
         """Rate and store, without credentials."""
         return f"{type(self).__name__}({self.rate}, {self._store!r})"
-
-    def __enter__(self) -> Self:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the store."""
-        self.close()
 
 
 def open_store(url: str, terms: Terms) -> BudgetStore:

@@ -39,7 +39,7 @@ class LogStore:
         self._terms = terms
         self._where = where
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         """Log a departure if there is room now."""
         with self._locked():
             now = self.departures.now()
@@ -54,7 +54,7 @@ class LogStore:
         with self._locked():
             self.cool_downs.put(self.cool_downs.now())
 
-    def taken(self) -> int:
+    def permits_in_use(self) -> int:
         """Departures in the block that ends now."""
         with self._locked():
             return self.departures.count(self.departures.now())

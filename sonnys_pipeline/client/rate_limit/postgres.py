@@ -8,21 +8,11 @@ and one round trip a decision: under an advisory lock of the account, by the ser
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any
-
 from sonnys_pipeline.client.rate_limit.store import StepWatch, Terms, unavailable
-
-if TYPE_CHECKING:
-    import psycopg
+from sonnys_pipeline.runtime.postgres import Server, advisory_lock_key
 
 #: The server's clock, in milliseconds; read after the lock is ours.
 CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-#: Of libpq, unless the URL says otherwise: a server that is gone, or a network that swallows everything, is noticed.
-CONNECTION = {
-    "connect_timeout": "3", "tcp_user_timeout": "5000", "keepalives_idle": "5", "keepalives_interval": "2",
-    "keepalives_count": "2", "application_name": "sonnys-pipeline budget",
-}  # fmt: skip
 #: For the creation of the table, whose sharers may all come at once.
 _CREATION_LOCK = 0x50_4E_4E_59_42
 # The transaction says what it needs itself: a database, or a pool between, may have other defaults.
@@ -36,21 +26,21 @@ CREATE TABLE IF NOT EXISTS sonnys_request_budget (account text NOT NULL, at bigi
 CREATE INDEX IF NOT EXISTS ix_sonnys_request_budget_account ON sonnys_request_budget (account);
 COMMIT
 """
-_TAKE = """
+_ACQUIRE = """
 WITH clock AS MATERIALIZED (SELECT {clock} AS now),
 logged AS MATERIALIZED (SELECT at, is_429 FROM sonnys_request_budget WHERE account = {account}),
 seen AS MATERIALIZED (
     SELECT now,
         coalesce(max(at) > now + {margin}, false) AS was_set_back,
         max(at) FILTER (WHERE is_429) AS last_429,
-        (array_agg(at ORDER BY at DESC) FILTER (WHERE NOT is_429))[{requests}] AS place_before
+        (array_agg(at ORDER BY at DESC) FILTER (WHERE NOT is_429))[{requests}] AS permit_before
     FROM clock LEFT JOIN logged ON true GROUP BY now
 ),
 decided AS MATERIALIZED (
     SELECT now, was_set_back, CASE
         WHEN was_set_back THEN {block}
         WHEN last_429 + {block} > now THEN last_429 + {block} - now
-        WHEN place_before + {block} > now THEN place_before + {block} - now
+        WHEN permit_before + {block} > now THEN permit_before + {block} - now
         ELSE 0 END AS wait
     FROM seen
 ),
@@ -66,7 +56,7 @@ SELECT wait, now FROM decided;
 COMMIT
 """
 _COOL_DOWN = "INSERT INTO sonnys_request_budget (account, at, is_429) VALUES ({account}, {clock}, true); COMMIT"
-_TAKEN = """
+_IN_USE = """
 SELECT count(*) FROM sonnys_request_budget WHERE account = {account} AND NOT is_429 AND at > {clock} - {block};
 COMMIT
 """
@@ -84,50 +74,31 @@ class PostgresStore:
             ValueError: when the URL cannot be read, or the driver is not installed.
             BudgetUnavailableError: when the server cannot be reached, or refuses us.
         """
-        try:
-            import psycopg  # noqa: PLC0415 - an extra
-            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - the same
-        except ImportError:
-            raise ValueError(
-                "SONNYS_BUDGET_URL: PostgreSQL needs a driver: pip install 'sonnys-pipeline[postgres]'"
-            ) from None
-        try:
-            given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-        except psycopg.Error:
-            raise ValueError(
-                "SONNYS_BUDGET_URL: cannot be read; write postgresql://user:password@host/database, with special "
-                "characters of the password written as %40 and the like"
-            ) from None
-        self._driver: Any = psycopg
+        self._server = Server(url, variable="SONNYS_BUDGET_URL", application="budget")
+        self.where = self._server.where
         self._terms, self._watch = terms, StepWatch(terms.margin_ms)
-        self._parameters: dict[str, str] = {**CONNECTION, **given}
-        self._connection: psycopg.Connection[Any] | None = None
-        self.where = (
-            f"postgresql://{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
-        )
-        lock = int.from_bytes(hashlib.sha256(f"budget {terms.api_id_digest}".encode()).digest()[:8], signed=True)
         self._values: dict[str, str | int] = {
             "account": terms.api_id_digest,
             "requests": terms.requests,
             "block": terms.block_ms,
             "margin": terms.margin_ms,
-            "lock": lock,
+            "lock": advisory_lock_key(f"budget {terms.api_id_digest}"),
         }
         # Asked first: whoever may use the table, but not make one, is refused by CREATE TABLE IF NOT EXISTS, too.
         if not self._ask("SELECT to_regclass('sonnys_request_budget') IS NOT NULL")[0]:
             self._ask(_BEGIN + _CREATE, lock=_CREATION_LOCK)
 
     def __repr__(self) -> str:
-        """Its place, without credentials."""
+        """Where it is, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         """Log a departure if there is room now.
 
-        When the answer is lost, the place may be taken all the same; it is left unused then, never used twice.
+        When the answer is lost, the permit may be given all the same; it is left unused then, never used twice.
         """
         sent = self._watch.now()
-        wait, now = self._ask(_BEGIN + _TAKE)
+        wait, now = self._ask(_BEGIN + _ACQUIRE)
         if self._watch.stepped(now, sent):
             self.cool_down()
             return self._terms.block_ms
@@ -137,41 +108,21 @@ class PostgresStore:
         """Log a 429."""
         self._ask(_BEGIN + _COOL_DOWN)
 
-    def taken(self) -> int:
+    def permits_in_use(self) -> int:
         """Departures in the block that ends now."""
-        return self._ask(_BEGIN + _TAKEN)[0]
+        return self._ask(_BEGIN + _IN_USE)[0]
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._server.close()
 
     def _ask(self, script: str, **more: int) -> tuple[int, ...]:
         """Send statements in one message; the last numbers that come back.
 
         Raises:
-            BudgetUnavailableError: when the server does not answer, or with an error; the connection is dropped then.
+            BudgetUnavailableError: when the server does not answer, or with an error.
         """
-        from psycopg import sql  # noqa: PLC0415 - an extra
-
-        values = {name: sql.Literal(value) for name, value in {**self._values, **more}.items()}
-        query = sql.SQL(script.replace("{clock}", CLOCK)).format(**values)
-        answer: tuple[int, ...] = ()
         try:
-            if self._connection is None:
-                self._connection = self._driver.connect(**self._parameters, autocommit=True, prepare_threshold=None)
-            with self._connection.cursor() as cursor:
-                cursor.execute(query)
-                more_results: bool | None = True
-                while more_results:
-                    if cursor.description and (line := cursor.fetchone()) and isinstance(line[0], int):
-                        answer = tuple(map(int, line))
-                    more_results = cursor.nextset()
-        except (self._driver.Error, OSError) as error:
-            self.close()
+            return self._server.ask(script.replace("{clock}", CLOCK), {**self._values, **more})
+        except self._server.errors as error:
             raise unavailable(self.where, error) from error
-        except BaseException:
-            self.close()  # interrupted in the middle: what comes next on this connection would be another's answer
-            raise
-        return answer

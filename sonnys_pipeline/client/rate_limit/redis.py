@@ -5,8 +5,8 @@ machine, and decides about departures and 429s in commands of their own. So ther
 server as a whole and by its own clock. The keys end by themselves a block after the last request.
 
 A Redis that was restarted, failed over to a replica that lagged, or ran out of memory may have forgotten departures,
-and would hand them out a second time. Whoever asks names the last place that it was given; a server that should still
-know it, and does not, gives no place to anybody for a block.
+and would hand them out a second time. Whoever asks names the last permit that it was given; a server that should still
+know it, and does not, gives no permit to anybody for a block.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CLOCK = "local time = redis.call('TIME') local now = time[1] * 1000 + math.floor
 TIMEOUT = 3.0
 #: The keys live a little longer than a block, in milliseconds.
 _AFTERLIFE = 60_000
-# KEYS: departures (a sorted set of instants), the last 429. ARGV: requests, block, margin, name of the new place, name
-# and instant of the asker's last place.
-_TAKE = """
+# KEYS: departures (a sorted set of instants), the last 429. ARGV: requests, block, margin, name of the new permit, name
+# and instant of the asker's last permit.
+_ACQUIRE = """
 local requests, block, margin = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local last = tonumber(redis.call('GET', KEYS[2]) or '-1')
 local newest = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or '-1')
@@ -36,9 +36,9 @@ if (should_know and not redis.call('ZSCORE', KEYS[1], ARGV[5])) or math.max(last
     return {block, -1, clock}
 end
 if last >= 0 and last + block > now then return {last + block - now, -1, clock} end
-local place_before = redis.call('ZRANGE', KEYS[1], -requests, -requests, 'WITHSCORES')[2]
-if place_before and tonumber(place_before) + block > now then
-    return {tonumber(place_before) + block - now, 0, clock}
+local permit_before = redis.call('ZRANGE', KEYS[1], -requests, -requests, 'WITHSCORES')[2]
+if permit_before and tonumber(permit_before) + block > now then
+    return {tonumber(permit_before) + block - now, 0, clock}
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - block))
 redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[4])
@@ -49,7 +49,7 @@ _COOL_DOWN = """
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'PX', tonumber(ARGV[2]) + {afterlife})
 return {0, 0}
 """
-_TAKEN = """
+_IN_USE = """
 return {redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now - tonumber(ARGV[2])), '+inf'), 0}
 """
 
@@ -92,38 +92,38 @@ class RedisStore:
         # The braces keep both keys on one node of a cluster.
         self._keys = [f"sonnys:budget:{{{terms.api_id_digest}}}:{name}" for name in ("departures", "last_429")]
         self._terms, self._watch = terms, StepWatch(terms.margin_ms)
-        self._last_place, self._last_instant = "", 0
-        self.taken()
+        self._last_permit, self._last_instant = "", 0
+        self.permits_in_use()
 
     def __repr__(self) -> str:
-        """Its place, without credentials."""
+        """Where it is, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         """Log a departure if there is room now.
 
-        When the answer is lost, the place may be taken all the same; it is left unused then, never used twice.
+        When the answer is lost, the permit may be given all the same; it is left unused then, never used twice.
         """
-        place = secrets.token_hex(8)
+        permit = secrets.token_hex(8)
         sent = self._watch.now()
-        wait, instant, now = self._ask(_TAKE, place, self._last_place, self._last_instant)
+        wait, instant, now = self._ask(_ACQUIRE, permit, self._last_permit, self._last_instant)
         if self._watch.stepped(now, sent):
             self.cool_down()
-            self._last_place, self._last_instant = "", 0
+            self._last_permit, self._last_instant = "", 0
             return self._terms.block_ms
         if wait == 0:
-            self._last_place, self._last_instant = place, instant
+            self._last_permit, self._last_instant = permit, instant
         elif instant < 0:  # all wait for a block: what was before it need not be known any more
-            self._last_place, self._last_instant = "", 0
+            self._last_permit, self._last_instant = "", 0
         return wait
 
     def cool_down(self) -> None:
         """Log a 429."""
         self._ask(_COOL_DOWN)
 
-    def taken(self) -> int:
+    def permits_in_use(self) -> int:
         """Departures in the block that ends now."""
-        return self._ask(_TAKEN)[0]
+        return self._ask(_IN_USE)[0]
 
     def close(self) -> None:
         """Close the connection."""

@@ -63,7 +63,7 @@ class Terms:
 
     Attributes:
         api_id_digest: digest that stands for the API id.
-        requests: places in a block.
+        requests: permits in a block.
         block_ms: length of a block, margin included, in milliseconds.
         margin_ms: the margin alone; a clock that was set back by less is taken as it is.
     """
@@ -85,7 +85,7 @@ class BudgetStore(Protocol):
 
     is_remote: bool
 
-    def take(self) -> int:
+    def acquire(self) -> int:
         """Log a departure if there is room now; 0 when there was, else milliseconds until it is worth asking again."""
         ...
 
@@ -93,7 +93,7 @@ class BudgetStore(Protocol):
         """Log a 429: no room for a block from now."""
         ...
 
-    def taken(self) -> int:
+    def permits_in_use(self) -> int:
         """Departures in the block that ends now."""
         ...
 

@@ -1,4 +1,4 @@
-"""From the body of one page to the rows of a whole day.
+"""Turns page bodies into the rows of a whole day.
 
-Belongs here: pure functions over answers that have come. Does not belong here: when to ask, and files.
+Belongs here: pure functions over responses. Does not belong here: when to send requests, and files.
 """

@@ -1,9 +1,7 @@
-"""The body of a passed job → columns, without a Python object for each value.
+"""Decodes the body of a passed job into columns, without a Python object per value.
 
-Arrow's JSON reader knows the columns that the models define, and refuses what does not fit them. Whatever it refuses,
-or leaves in doubt, goes the long way through the models, which then say which row and field is bad, keep unknown
-fields, and accept what JSON can say in two ways. So the models decide; this is the fast way to the same answer, and
-tests hold the two against each other.
+Arrow's JSON reader is the fast way; whatever it refuses or leaves in doubt goes through the models, which name the
+invalid field, keep unknown fields, and accept two spellings. Tests compare both ways.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from annotated_types import Le
 
 from sonnys_pipeline.client import LoadJobStatus, TransactionJobItem
 from sonnys_pipeline.client.models import ApiModel
-from sonnys_pipeline.client.resource import LARGEST_TOTAL
+from sonnys_pipeline.client.resource import MAX_TOTAL
 from sonnys_pipeline.client.spelling import wire_names
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN, TRANSACTIONS
 
@@ -27,24 +25,23 @@ _READ = pyarrow.json.ReadOptions(use_threads=False, block_size=1 << 26)
 
 
 def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
-    """`total` and the rows of a passed job, schema `TRANSACTIONS`, but for empty text: see `without_empty_text`.
+    """`total` and the rows of a passed job, schema `TRANSACTIONS`, before `without_empty_text`.
 
-    Returns:
-        `None` for anything else, and for anything that is in doubt: ask the models.
+    `None` for any other body and for any doubt: use the models.
     """
-    if not body[:16].lstrip().startswith(b"{"):  # Arrow's reader ends the process at a `null` that stands alone
+    if not body[:16].lstrip().startswith(b"{"):  # Arrow's reader crashes the process at a lone `null`
         return None
-    if b"NaN" in body or b"Infinity" in body:  # Arrow takes these for numbers; JSON does not have them
+    if b"NaN" in body or b"Infinity" in body:  # numbers for Arrow, but not in JSON
         return None
     try:
-        body.decode()  # Arrow would find broken UTF-8 only when somebody reads the text
+        body.decode()  # Arrow finds invalid UTF-8 only when the text is read
         document = pyarrow.json.read_json(pa.BufferReader(body), read_options=_READ, parse_options=_PARSE)
         if document.num_rows != 1:
             return None
         data = document["data"].chunk(0)
         status, total = data.field("status")[0].as_py(), data.field("total")[0].as_py()
         pages = data.field("data")
-        if status != LoadJobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= LARGEST_TOTAL:
+        if status != LoadJobStatus.PASS.value or pages.null_count or total is None or not 0 <= total <= MAX_TOTAL:
             return None
         return total, _as_table(pages.flatten())
     except (pa.ArrowException, UnicodeDecodeError, KeyError, _DoubtfulError):
@@ -52,21 +49,24 @@ def decode_page(body: bytes) -> tuple[int, pa.Table] | None:
 
 
 def without_empty_text(table: pa.Table) -> pa.Table:
-    """Unset optional strings come as `""` from the live API; they become null (contract, "A row").
+    """Replace `""` in optional strings by null: unset strings of the live API (contract, "A row").
 
-    Done once for many pages, because it costs a call a column, however few rows there are.
+    Called once for many pages, since it costs a call per column.
     """
     return pa.Table.from_arrays(
-        [_tidied(column.combine_chunks(), field) for column, field in zip(table.columns, table.schema, strict=True)],
+        [
+            _empty_to_null(column.combine_chunks(), field)
+            for column, field in zip(table.columns, table.schema, strict=True)
+        ],
         schema=table.schema,
     )
 
 
-def _tidied(column: pa.Array, field: pa.Field) -> pa.Array:
+def _empty_to_null(column: pa.Array, field: pa.Field) -> pa.Array:
     if pa.types.is_list(field.type):
         inner = field.type.value_field.type
         elements = column.flatten()
-        parts = [_tidied(part, part_field) for part, part_field in zip(elements.flatten(), inner, strict=True)]
+        parts = [_empty_to_null(part, part_field) for part, part_field in zip(elements.flatten(), inner, strict=True)]
         return pa.ListArray.from_arrays(
             _offsets(column), pa.StructArray.from_arrays(parts, fields=list(inner)), type=field.type
         )
@@ -88,7 +88,7 @@ def _as_table(rows: pa.StructArray) -> pa.Table:
 
 @dataclass(frozen=True)
 class _Column:
-    """How one column is made of the wire's: `places` are those of its spellings, `part` reads a list's elements."""
+    """Maps wire columns to one of ours: `places` are its spellings, `part` reads a list's elements."""
 
     name: str
     places: tuple[int, ...]
@@ -100,8 +100,6 @@ class _Column:
 
 
 class _Reader:
-    """Reads structs of the wire as the columns of one model; worked out once, for speed."""
-
     def __init__(self, model: type[ApiModel], fields: Iterable[pa.Field]) -> None:
         self.fields = [field for field in fields if field.name != EXTRA_COLUMN]
         self.wire: list[pa.Field] = []
@@ -113,19 +111,19 @@ class _Reader:
         if pa.types.is_list(field.type):
             part = _Reader(_element(info.annotation), field.type.value_field.type)
         is_instant = pa.types.is_timestamp(field.type)
-        # Instants are read as text first: Arrow would take one that names no zone for UTC.
+        # Instants are read as text first: Arrow would read one without a zone as UTC.
         kind = pa.list_(pa.struct(part.wire)) if part else pa.string() if is_instant else field.type
-        spellings = wire_names(info.validation_alias)[: 1 if part else None]  # the models know the others of a list
+        spellings = wire_names(info.validation_alias)[: 1 if part else None]  # a list: the models read others
         places = tuple(range(len(self.wire), len(self.wire) + len(spellings)))
         self.wire += [pa.field(spelling, kind) for spelling in spellings]
         largest = next((int(str(one.le)) for one in info.metadata if isinstance(one, Le)), None)
         return _Column(field.name, places, not field.nullable, is_instant, field.type, part, largest)
 
     def columns(self, structs: pa.StructArray) -> list[pa.Array]:
-        """The columns, in the order of the lake's schema.
+        """The columns in the order of the lake's schema.
 
         Raises:
-            _DoubtfulError: for a field that no model knows, and for anything missing that is required.
+            _DoubtfulError: for unknown fields and for missing required ones.
         """
         if structs.type.num_fields != len(self.wire):
             raise _DoubtfulError("a field that no model knows")
@@ -137,14 +135,14 @@ class _Reader:
         for place in column.places[1:]:
             if children[place].null_count < len(values):
                 if pc.any(pc.and_(pc.is_valid(values), pc.is_valid(children[place]))).as_py():
-                    raise _DoubtfulError(f"{column.name} stands there twice")
+                    raise _DoubtfulError(f"{column.name} occurs twice")
                 values = pc.coalesce(values, children[place])
         if column.required and values.null_count:
             raise _DoubtfulError(f"{column.name} is missing")
         if column.part is not None:
             elements = values.flatten()
             if elements.null_count:
-                raise _DoubtfulError(f"{column.name} has an empty place")
+                raise _DoubtfulError(f"{column.name} has a null element")
             parts = pa.StructArray.from_arrays(column.part.columns(elements), fields=column.part.fields)
             return pa.ListArray.from_arrays(_offsets(values), parts, type=column.kind)
         if column.is_instant:
@@ -159,13 +157,12 @@ class _Reader:
 
 
 def _offsets(column: pa.ListArray) -> pa.Array:
-    """Offsets from zero; those of a slice begin where it does."""
+    """Offsets from zero; those of a slice begin elsewhere."""
     offsets = column.offsets
     return pc.subtract(offsets, offsets[0]) if offsets[0].as_py() else offsets
 
 
 def _element(annotation: Any) -> type[ApiModel]:  # noqa: ANN401 - a type expression
-    """The model that a list is made of."""
     if get_origin(annotation) is Annotated:
         return _element(get_args(annotation)[0])
     element: type[ApiModel] = get_args(annotation)[0]
@@ -175,7 +172,7 @@ def _element(annotation: Any) -> type[ApiModel]:  # noqa: ANN401 - a type expres
 _ROW = _Reader(TransactionJobItem, TRANSACTIONS)
 _NO_TEXT = pa.scalar(None, pa.string())
 _PARSE = pyarrow.json.ParseOptions(
-    # Unknown fields are inferred, not refused: beside the rows they are nothing to us, in the rows they are noticed.
+    # Unknown fields are inferred, not refused: outside the rows they are ignored, in the rows they are detected.
     unexpected_field_behavior="infer",
     explicit_schema=pa.schema(
         [

@@ -1,4 +1,4 @@
-"""From a load job's hash to its page, beside the thread that decides: fetched, treated, parsed, perhaps kept."""
+"""Fetches a load job's page in a worker thread: protects personal data, parses, and keeps the raw page if wanted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sonnys_pipeline.client import JobData, JobFailedError, LoadJobStatus
-from sonnys_pipeline.client.bodies import sound
+from sonnys_pipeline.client.bodies import sanitize
 from sonnys_pipeline.extract.pages.page import PageRows, RawPage, parse_page
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.extract.protocols import LoadJobApi
@@ -16,32 +16,26 @@ from sonnys_pipeline.extract.protocols import LoadJobApi
 
 @dataclass(frozen=True)
 class PageReader:
-    """How answers of `get-job-data` are read.
-
-    Attributes:
-        privacy: what is kept of personal data; applied before anything else sees the answer.
-        keeps_pages: whether pages carry the answer, as it was treated.
-        now: aware UTC.
-    """
+    """Reads responses of `get-job-data`; `keeps_pages`: whether pages carry their raw body, after `privacy`."""
 
     privacy: Privacy = field(default_factory=Privacy)
     keeps_pages: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def read(self, api: LoadJobApi, job_hash: str, params: Mapping[str, Any]) -> PageRows | JobData:
-        """Ask for a job once; its page, or its state where it has not passed.
+        """Poll a job once; its page, or its status if it has not passed.
 
         Raises:
-            JobFailedError: when the API says `fail`; `params` are the criteria that it names.
-            ResponseFormatError: for an answer or a row that is not what the contract says.
+            JobFailedError: when the API says `fail`; `params` are its criteria.
+            ResponseFormatError: for a response or a row that violates the contract.
         """
         body = api.get_job_body(job_hash)
         where = f"load job {job_hash}"
-        mended = sound(body, where)
+        sanitized = sanitize(body, where)
         if self.privacy.policy is not Policy.KEEP:
-            body = self.privacy.applied(mended.content, where)
-            mended = replace(mended, content=body)
-        page = parse_page(job_hash, mended)
+            body = self.privacy.apply(sanitized.content, where)
+            sanitized = replace(sanitized, content=body)
+        page = parse_page(job_hash, sanitized)
         if isinstance(page, JobData):
             if page.status is LoadJobStatus.FAIL:
                 raise JobFailedError(job_hash, params, page.body)

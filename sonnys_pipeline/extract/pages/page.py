@@ -1,4 +1,4 @@
-"""One page of an answer: as it came, and as rows (LJ-02)."""
+"""One page of a load job, raw and as rows (LJ-02)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,22 @@ from datetime import datetime
 import pyarrow as pa
 
 from sonnys_pipeline.client import JobData, LoadJobStatus
-from sonnys_pipeline.client.bodies import SoundBody, sound
+from sonnys_pipeline.client.bodies import SanitizedBody, sanitize
 from sonnys_pipeline.client.models import unknown_fields
-from sonnys_pipeline.client.resource import PAGE_SIZE, unwrapped
+from sonnys_pipeline.client.resource import PAGE_SIZE, unwrap_data
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.extract.pages.decode import decode_page
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 
-#: Quick, and a seventh of the size; how small it gets on disk is decided there.
+#: Fast, and a seventh of the size; the archive on disk compresses again.
 _PACKING = "lz4_raw"
 
 
 @dataclass(frozen=True)
 class RawPage:
-    """A page as it came, treated as the policy on personal data demands; compressed, since whole days of them wait.
+    """A raw page after the policy on personal data; compressed, since whole days of them are in memory.
 
-    Attributes:
-        job_hash: the load job that made it.
-        received_at: aware UTC.
-        packed: the body, compressed.
-        size: its bytes before.
+    `received_at` is aware UTC; `size` is in uncompressed bytes.
     """
 
     job_hash: str
@@ -43,23 +39,22 @@ class RawPage:
 
     @property
     def body(self) -> bytes:
-        """The bytes that went in."""
+        """The uncompressed body."""
         unpacked: bytes = pa.decompress(self.packed, self.size, codec=_PACKING, asbytes=True)
         return unpacked
 
 
 @dataclass(frozen=True)
 class PageRows:
-    """The rows of one page, as columns: a tenth of the memory that models take.
+    """The rows of one page as columns, in a tenth of the models' memory.
 
     Attributes:
-        job_hash: the load job that made them.
-        total: rows of the whole window, as this page's answer said.
-        table: the rows, schema `TRANSACTIONS`; unset text may still be `""`, which `complete_window` mends.
+        total: rows of the whole window, according to this page.
+        table: the rows, schema `TRANSACTIONS`; unset text may be `""` until `complete_window`.
         ids: their ids, in the same order.
         unknown_fields: fields that no model knows, counted.
-        raw: the page as it came, where it is to be kept.
-        replaced_text: places where U+FFFD stands for what was no character.
+        raw: the raw page, if it is kept.
+        replaced_text: places where U+FFFD replaces an invalid character.
     """
 
     job_hash: str
@@ -71,27 +66,22 @@ class PageRows:
     replaced_text: int = 0
 
 
-def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
-    """An answer of `get-job-data`: the rows of a passed job, validated (LJ-02) and turned into columns.
+def parse_page(job_hash: str, body: bytes | SanitizedBody) -> PageRows | JobData:
+    """Validate a response of `get-job-data` and turn a passed job's rows into columns (LJ-02).
 
-    Args:
-        job_hash: the load job.
-        body: as it came, or mended already.
-
-    Returns:
-        The page; the answer as it is where the job has not passed.
+    Returns the unparsed response if the job has not passed. A `bytes` body is sanitized first.
 
     Raises:
         UnparsableRowError: for the first row that does not fit.
-        ResponseFormatError: for an answer that is not what the contract says.
+        ResponseFormatError: for a response that violates the contract.
     """
     where = f"load job {job_hash}"
-    mended = body if isinstance(body, SoundBody) else sound(body, where)
-    decoded = decode_page(mended.content)
+    sanitized = body if isinstance(body, SanitizedBody) else sanitize(body, where)
+    decoded = decode_page(sanitized.content)
     if decoded is not None and decoded[1].num_rows <= PAGE_SIZE:
         total, table = decoded
-        return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=mended.replaced)
-    data = JobData.read(job_hash, unwrapped(Response(200, mended.content, where=where).json(), where))
+        return PageRows(job_hash, total, table, table["id"].to_pylist(), replaced_text=sanitized.replaced)
+    data = JobData.read(job_hash, unwrap_data(Response(200, sanitized.content, where=where).json(), where))
     if data.status is not LoadJobStatus.PASS:
         return data
     items = data.parse()
@@ -101,5 +91,5 @@ def parse_page(job_hash: str, body: bytes | SoundBody) -> PageRows | JobData:
         to_table(items, TRANSACTIONS),
         [item.id for item in items],
         unknown_fields(items),
-        replaced_text=mended.replaced,
+        replaced_text=sanitized.replaced,
     )

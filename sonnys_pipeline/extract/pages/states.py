@@ -1,7 +1,6 @@
-"""What `/transaction/version-2` says of a day's rows: plan flags, status, customer (contract, L4; LV-04).
+"""Reads the states of a day's rows from `/transaction/version-2`: plan flags, status, customer (contract, L4; LV-04).
 
-Live load jobs leave these out; the list has them at one request for 100 rows. A page is treated as `SONNYS_PII` demands
-before it is parsed, and kept as it came where pages are kept, like a page of rows.
+Live load jobs lack them; the list has them at one request per 100 rows.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import NotFoundError, TransactionV2ListItem
 from sonnys_pipeline.client.models import parse_rows
-from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, count_copies, found_rows, read_total, unwrapped
+from sonnys_pipeline.client.resource import NO_RESULTS, PAGE_SIZE, count_copies, read_rows, read_total, unwrap_data
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.extract.pages.page import RawPage
 from sonnys_pipeline.extract.pages.pii import Privacy
@@ -25,20 +24,14 @@ from sonnys_pipeline.extract.protocols import LoadJobApi
 from sonnys_pipeline.lake.states import TRANSACTION_STATES
 
 _WHERE = "GET /transaction/version-2"
-#: Columns of `transactions` that a state says instead, where rows have none.
+#: Columns of `transactions` that states fill in.
 STATE_FIELDS = ("is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status")
 _PAGE = TRANSACTION_STATES.append(pa.field("date", pa.timestamp("us", tz="UTC"), nullable=False))
 
 
 @dataclass(frozen=True)
 class StatesPage:
-    """One page of the list.
-
-    Attributes:
-        total: rows of the whole window, as this page's answer said.
-        table: `TRANSACTION_STATES` and each row's instant as `date`.
-        raw: the page as it came, where it is to be kept.
-    """
+    """One page of the list; `total` is of the whole window, `table` has `TRANSACTION_STATES` and each row's `date`."""
 
     total: int
     table: pa.Table
@@ -50,11 +43,9 @@ class StatesWindow:
     """The states of one window, of one site or of all.
 
     Attributes:
-        window: what was asked for.
-        site: the site that was named; `None` for all.
-        total: rows as the list promised, rows on the window's end included.
+        total: rows that the list promised, including those on the window's end.
         table: `TRANSACTION_STATES`, each id once, cut to `[start, end)`.
-        raw_pages: its pages as they came, in page order, where they are to be kept.
+        raw_pages: its raw pages in page order, if they are kept.
     """
 
     window: Window
@@ -69,10 +60,9 @@ class LoadedStates:
     """The states of a day.
 
     Attributes:
-        windows: what they were read from.
         table: `TRANSACTION_STATES`, each id once.
-        without_row: states whose id no row of the day has.
-        rows_without: rows of the day whose id no state has.
+        without_row: states without a row of the day.
+        rows_without: rows of the day without a state.
     """
 
     windows: tuple[StatesWindow, ...]
@@ -83,24 +73,20 @@ class LoadedStates:
 
 @dataclass(frozen=True)
 class StatesReader:
-    """How pages of the list are read; `keeps_pages`: whether they carry the answer, as it was treated."""
+    """Reads pages of the list; `keeps_pages`: whether they carry their raw body, after `privacy`."""
 
     privacy: Privacy
     keeps_pages: bool = False
 
     def read(self, api: LoadJobApi, params: Mapping[str, Any], page: int, now: datetime) -> StatesPage:
-        """Ask for a page; one request.
-
-        Raises:
-            ResponseFormatError: for an answer or a row that is not what the contract says.
-        """
+        """Read a page by one request; `ResponseFormatError` if it violates the contract."""
         try:
             answer = api.list_v2_body(**params, limit=PAGE_SIZE, offset=page)
         except NotFoundError as nothing:
             if nothing.type == NO_RESULTS and page == 1:
                 return StatesPage(0, _PAGE.empty_table())
             raise
-        body = self.privacy.applied_to_list(answer, _WHERE)
+        body = self.privacy.apply_to_list(answer, _WHERE)
         read = parse_states(body, now)
         return StatesPage(read.total, read.table, RawPage.of("", now, body)) if self.keeps_pages else read
 
@@ -110,10 +96,10 @@ def parse_states(body: bytes, read_at: datetime) -> StatesPage:
 
     Raises:
         UnparsableRowError: for the first row that does not fit `TransactionV2ListItem`.
-        ResponseFormatError: for an answer that is not what the contract says.
+        ResponseFormatError: for a response that violates the contract.
     """
-    data = unwrapped(Response(200, body, where=_WHERE).json(), _WHERE)
-    raw = found_rows(data, "transactions", _WHERE)
+    data = unwrap_data(Response(200, body, where=_WHERE).json(), _WHERE)
+    raw = read_rows(data, "transactions", _WHERE)
     items = parse_rows(TransactionV2ListItem, raw)
     rows = [
         {
@@ -132,14 +118,14 @@ def parse_states(body: bytes, read_at: datetime) -> StatesPage:
 
 
 def complete_states(window: Window, site: str | None, pages: Sequence[StatesPage]) -> StatesWindow:
-    """Put pages together; of an id that came twice the last row wins.
+    """Combine pages; of an id on two pages the later row wins.
 
     Raises:
-        IncompleteResultError: when the rows are not exactly as many as every page's `total` says (`count_copies`).
+        IncompleteResultError: when the rows are not as many as every page's `total` (`count_copies`).
     """
     table = pa.concat_tables([page.table for page in pages]) if pages else _PAGE.empty_table()
     ids = [page.table["transaction_id"].to_pylist() for page in pages]
-    states = table.drop_columns("read_at")  # two pages are not read at one moment
+    states = table.drop_columns("read_at")  # differs between copies on two pages
     for total in {page.total for page in pages}:
         count_copies(ids, total, lambda place: states.slice(place, 1).to_pylist(), f"{_WHERE}, window {window}")
     table = _last_of_each(table)
@@ -154,7 +140,7 @@ def complete_states(window: Window, site: str | None, pages: Sequence[StatesPage
 
 
 def join_states(windows: Sequence[StatesWindow], rows: pa.Table | None = None) -> LoadedStates:
-    """The states of a day's windows, compared with the rows of the day where they are given."""
+    """The states of a day's windows, compared with `rows` if given."""
     table = _last_of_each(pa.concat_tables([window.table for window in windows])).sort_by("transaction_id")
     if rows is None:
         return LoadedStates(tuple(windows), table)
@@ -163,7 +149,7 @@ def join_states(windows: Sequence[StatesWindow], rows: pa.Table | None = None) -
 
 
 def lacks_states(rows: pa.Table) -> bool:
-    """Whether rows of a day lack what the list knows."""
+    """Whether rows lack values that states have."""
     return bool(rows.num_rows) and any(rows[name].null_count for name in STATE_FIELDS)
 
 

@@ -1,7 +1,7 @@
 """Who may write an asset just now: one writer at a time, so that a file can be read and replaced in one step.
 
 A folder is locked by files beside it. An object store has no locks; whoever opens one for writing gives it some of
-another kind (`ledger/lake_locks.py`, `backfill/workspace.py`).
+another kind (`postgres.py` beside this, `backfill/workspace.py`).
 """
 
 from __future__ import annotations

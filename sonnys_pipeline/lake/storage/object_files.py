@@ -19,10 +19,10 @@ _REMEMBERED = 8192
 class ObjectFile(io.RawIOBase):
     """An open object; a part that does not come is fetched again."""
 
-    def __init__(self, opened: Any, patiently: Callable[[Callable[[], Any]], Any]) -> None:  # noqa: ANN401 - a driver's
+    def __init__(self, opened: Any, retried: Callable[[Callable[[], Any]], Any]) -> None:  # noqa: ANN401 - a driver's
         self._opened = opened
-        self._patiently = patiently
-        self._size = int(patiently(lambda: opened.size))
+        self._retried = retried
+        self._size = int(retried(lambda: opened.size))
         self._place = 0
 
     def readable(self) -> bool:
@@ -53,7 +53,7 @@ class ObjectFile(io.RawIOBase):
             found: bytes = self._opened.read(wanted)
             return found
 
-        found = self._patiently(once) if wanted else b""
+        found = self._retried(once) if wanted else b""
         self._place = start + len(found)
         return found
 

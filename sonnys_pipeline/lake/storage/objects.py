@@ -1,4 +1,4 @@
-"""Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (issue "Production", object storage).
+"""Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (docs/object-storage.md).
 
 A file is put by one upload, which all three stores make visible as a whole or not at all; nothing unfinished is ever
 listed. What is seen is what the store has at this moment: no driver keeps a listing. Credentials and endpoint are the
@@ -34,7 +34,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, Unwrita
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectFile, ObjectHandler
-from sonnys_pipeline.runtime.outage import OutageDeadline
+from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE, OutageDeadline
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,9 +42,6 @@ logger = logging.getLogger(__name__)
 
 #: Scheme of a URL → the extra that brings its driver.
 EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure"}
-#: How long a store may be away before that is an error, in seconds; and when the run is to end anyway.
-STORE_PATIENCE = 60.0
-HURRIED_PATIENCE = 2.0
 #: Seconds in which one request has to be answered, and bytes a second that an upload or download makes at least.
 _ANSWERED_WITHIN = 10.0
 _SLOWEST = 100_000
@@ -66,7 +63,7 @@ class ObjectStorage:
 
     is_local = False
 
-    def __init__(self, url: str, *, patience: OutageDeadline | None = None) -> None:
+    def __init__(self, url: str, *, deadline: OutageDeadline | None = None) -> None:
         """Point at a root such as `s3://bucket/prefix`; nothing is sent yet.
 
         Raises:
@@ -86,7 +83,7 @@ class ObjectStorage:
         self._strip: Callable[[str], str] = driver._strip_protocol  # noqa: SLF001 - fsspec's name for it
         self._place = UPath(url.rstrip("/"), **options)
         self.root: LakePath = self._place
-        self._patience = patience or OutageDeadline(STORE_PATIENCE)
+        self._deadline = deadline or OutageDeadline()
         self._answered_within = _ANSWERED_WITHIN
         self._listed: dict[str, dict[str, Info]] | None = None
 
@@ -173,8 +170,8 @@ class ObjectStorage:
 
     def hurry(self) -> None:
         """A request that is under way is given some seconds more, and none is repeated for long."""
-        self._patience.seconds = HURRIED_PATIENCE
-        self._answered_within = HURRIED_PATIENCE
+        self._deadline.hurry()
+        self._answered_within = HURRIED_DEADLINE
 
     def probe(self) -> None:
         """Write an object, read it back, find it in a listing, and remove it: the rights that a lake needs.
@@ -264,8 +261,8 @@ class ObjectStorage:
 
     def _open(self, key: str) -> ObjectFile:
         """A file as the driver opens it: S3's then insists on one version from the first byte to the last."""
-        opened = self._patiently(lambda: self._driver.open(key, "rb", cache_type="none"))
-        return ObjectFile(opened, self._patiently)
+        opened = self._retried(lambda: self._driver.open(key, "rb", cache_type="none"))
+        return ObjectFile(opened, self._retried)
 
     def _ask(self, call: Callable[[Any], Coroutine[Any, Any, R]], size: int = 0) -> R:
         """The answer to one request, which is given up when it takes too long; asked again while the store is away."""
@@ -281,9 +278,9 @@ class ObjectStorage:
             finally:
                 future.cancel()  # whoever gives up must not be overtaken by what he has given up
 
-        return self._patiently(once)
+        return self._retried(once)
 
-    def _patiently(self, once: Callable[[], R]) -> R:
+    def _retried(self, once: Callable[[], R]) -> R:
         """Do something until the store answers.
 
         Raises:
@@ -291,21 +288,15 @@ class ObjectStorage:
             UnreachableLakeError: when the store stays away, or refuses us.
             OSError: for any other failure, in words that may be shown.
         """
-        while True:
-            try:
-                result = once()
-            except LakeError:
-                raise
-            except Exception as error:  # noqa: BLE001 - drivers raise errors of all kinds
-                self._wait_or_raise(error)
-            else:
-                self._patience.answered()
-                return result
+        return self._deadline.retry(once, self._outage)
 
-    def _wait_or_raise(self, error: Exception) -> None:
+    def _outage(self, error: Exception) -> Exception | None:
+        """What to say when the store stays away; any other trouble is raised in the lake's words."""
+        if isinstance(error, LakeError):
+            return None
         said, trouble = said_by(error), trouble_of(error)
         if trouble is not Trouble.AWAY:
-            self._patience.answered()
+            self._deadline.answered()
         if trouble is Trouble.MISSING:
             raise FileNotFoundError(said) from error
         if trouble is Trouble.REFUSED:
@@ -317,15 +308,12 @@ class ObjectStorage:
             raise OSError("it was replaced while it was read; read it again") from error
         if trouble is Trouble.OTHER:
             raise OSError(said) from error
-        if not self._patience.is_away:
+        if not self._deadline.is_away:
             logger.warning("%s does not answer (%s). Waiting until it does", self.root, said)
-        pause = self._patience.next_pause()
-        if pause is None:
-            raise UnreachableLakeError(
-                f"{self.root} does not answer ({said}); look at the network and the store, then run it again: nothing "
-                "landed was touched"
-            ) from error
-        time.sleep(pause)
+        return UnreachableLakeError(
+            f"{self.root} does not answer ({said}); look at the network and the store, then run it again: nothing "
+            "landed was touched"
+        )
 
 
 def _tag(info: Info) -> str:

@@ -1,4 +1,4 @@
-"""What Alembic runs: the revisions, on the connection and in the transaction that `ledger_store.py` hands over.
+"""What Alembic runs: the revisions, on the connection and in the transaction that `ledger/engine.py` hands over.
 
 Does not belong here: finding a database, or a lock. There is no `alembic.ini`.
 """

@@ -110,7 +110,7 @@ def _across_asset(
     )
     def across_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in, found = ALL.open_lake(lake), account_lakes(names, lake)
+            landed_in, found = ALL.workspace(lake).lake, account_lakes(names, lake)
             for day in context.partition_keys:
                 whole = day_of_all(found, asset, table.schema, day, version)
                 landed = landed_in.land(asset, whole.rows, partition=day, metadata=whole.metadata)
@@ -141,7 +141,7 @@ def _accounts_complete(asset: str) -> dg.AssetChecksDefinition:
     def accounts_complete(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Every account whose first partition is not later has the day landed."""
         try:
-            landed = ALL.open_lake(lake)
+            landed = ALL.workspace(lake).lake
             days = days_of(context, landed, asset)
             found = {day: missing_site_days(landed, asset, day) for day in days}
         except EXPECTED as error:

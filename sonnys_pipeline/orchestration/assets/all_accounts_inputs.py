@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.config.settings import SettingsError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, INPUTS, MISSING
+from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.resources import LakeResource
 
 
@@ -63,7 +64,8 @@ def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLa
     found = []
     for name in accounts:
         try:
-            found.append(AccountLake(name, lake.open_lake(name).snapshot(), Settings.load(name).start_date))
+            workspace = Account(name).workspace(lake)
+            found.append(AccountLake(name, workspace.lake.snapshot(), workspace.settings.start_date))
         except (SettingsError, LakeError) as error:
             found.append(AccountLake(name, None, problem=str(error)))
     return found

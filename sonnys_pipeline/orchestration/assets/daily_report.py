@@ -79,7 +79,7 @@ def report_asset(
         problems with the data.
         """
         try:
-            landed_in = account.open_lake(lake)
+            landed_in = account.workspace(lake).lake
             for day in context.partition_keys:
                 # Before the rows are read: a mart that is computed in between then makes the page outdated.
                 beside = _beside(landed_in, day)

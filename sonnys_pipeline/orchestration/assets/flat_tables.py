@@ -89,7 +89,7 @@ def _table_asset(
     )
     def flat_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in = account.open_lake(lake)
+            landed_in = account.workspace(lake).lake
             inputs = MartInputs(landed_in, partitions.timezone)
             inputs.require(table.recipe, context.partition_keys)
             for day in context.partition_keys:

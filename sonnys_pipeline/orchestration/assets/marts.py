@@ -35,6 +35,7 @@ from sonnys_pipeline.orchestration.events.metadata import (
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.runtime.quoting import printable
+from sonnys_pipeline.runtime.text import first_few
 
 MARTS_GROUP = "marts"
 #: Missing site days that a log line names; the metadata names all.
@@ -149,7 +150,7 @@ def _mart_asset(
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         days = context.partition_keys
         try:
-            landed_in = account.open_lake(lake)
+            landed_in = account.workspace(lake).lake
             inputs = MartInputs(landed_in, partitions.timezone)
             read_from = inputs.require(table.recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
@@ -207,11 +208,8 @@ def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, mart: Mart, acc
             account.key(SITES).to_user_string(),
         )
     if reasons := reasons_of(mart.table):
-        more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
-        context.log.warning(
-            "%d site days have figures that are not known: %s%s", len(reasons), "; ".join(reasons[:_NAMED]), more
-        )
+        named = first_few(reasons, _NAMED, separator="; ")
+        context.log.warning("%d site days have figures that are not known: %s", len(reasons), named)
     if missing:
-        more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        named = "; ".join(str(day) for day in missing[:_NAMED])
-        context.log.warning("%d site days are not counted: %s%s", len(missing), printable(named), more)
+        named = first_few([str(day) for day in missing], _NAMED, separator="; ")
+        context.log.warning("%d site days are not counted: %s", len(missing), printable(named))

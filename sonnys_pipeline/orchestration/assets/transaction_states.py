@@ -13,8 +13,10 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from sonnys_pipeline.backfill.executor import BatchExecutor
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import executor_options, open_job_service
+from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.options import OnError
+from sonnys_pipeline.backfill.progress import Progress
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.pages.states import lacks_states
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import NotLandedError
@@ -25,7 +27,7 @@ from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.orchestration.runs import job_for_run
+from sonnys_pipeline.orchestration.runs import job_identity
 from sonnys_pipeline.runtime.signals import graceful
 
 ROWS = "transactions"
@@ -55,11 +57,11 @@ def states_asset(
     ) -> dg.MaterializeResult[Any]:
         days = context.partition_keys
         try:
-            landed_in = account.open_lake(lake)
-            if missing := [day for day in days if not is_current(landed_in, day)]:
-                _read(context, sonnys, account, landed_in, missing)
-            for day in days:
-                context.add_asset_metadata(states_metadata(landed_in, day), partition_key=day)
+            with account.workspace(lake, sonnys) as workspace:
+                if missing := [day for day in days if not is_current(workspace.lake, day)]:
+                    _read(context, workspace, missing)
+                for day in days:
+                    context.add_asset_metadata(states_metadata(workspace.lake, day), partition_key=day)
         except EXPECTED as error:
             raise as_failure(error) from error
         except DagsterExecutionInterruptedError as error:
@@ -107,29 +109,29 @@ def states_metadata(lake: Lake, day: str) -> Metadata:
     return {**shown, "note": dg.MetadataValue.text(metadata["note"])} if "note" in metadata else shown
 
 
-def _read(
-    context: dg.AssetExecutionContext,
-    sonnys: SonnysResource,
-    account: Account,
-    lake: Lake,
-    days: Sequence[str],
-) -> None:
+def _read(context: dg.AssetExecutionContext, workspace: Workspace, days: Sequence[str]) -> None:
     """Read the states of landed days, and land them.
 
     Raises:
         dg.Failure: when some could not be read.
     """
-    if absent := [day for day in days if not lake.has(ROWS, day)]:
+    if absent := [day for day in days if not workspace.lake.has(ROWS, day)]:
         raise NotLandedError(f"{ROWS}: not landed: {', '.join(absent)}; materialize it first")
-    settings = account.settings(sonnys)
-    with settings.open_client() as client, open_job_service(settings) as jobs:
-        options = replace(executor_options(settings, OnError.CONTINUE), states_only=True)
-        executor = BatchExecutor(
-            jobs, client, lake, options, on_progress=lambda progress: context.log.info("%s", progress)
-        )
-        with graceful(executor.stop) as signals:
-            result = executor.execute(job_for_run(context, jobs, days).id)
-        if signals and not result.success:
-            raise DagsterExecutionInterruptedError
-        if not result.success:
-            raise incomplete_run(result)
+    options = replace(workspace.options, on_error=OnError.CONTINUE, states_only=True)
+    executor = BatchExecutor(workspace, options, listener=_Logging(context))
+    with graceful(executor.stop) as signals:
+        result = executor.load(days, job_identity(context, days))
+    if signals and not result.success:
+        raise DagsterExecutionInterruptedError
+    if not result.success:
+        raise incomplete_run(result)
+
+
+class _Logging(RunListener):
+    """Says in the run's log where it stands."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._log = context.log
+
+    def progressed(self, progress: Progress) -> None:
+        self._log.info("%s", progress)

@@ -2,34 +2,31 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor, open_job_service
+from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, JobIdentity
+from sonnys_pipeline.backfill.options import OnError
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.landing.sites import land_sites
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
-from sonnys_pipeline.ledger.models import RowStatus
-from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_asset
 from sonnys_pipeline.orchestration.events.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.orchestration.runs import job_for_run, missing_first
+from sonnys_pipeline.orchestration.runs import job_identity, missing_first
 from sonnys_pipeline.runtime.signals import graceful
 
 LANDING_GROUP = "landing"
-#: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
-JOB_TAG = "sonnys/job"
 
 
 def landing_assets(
@@ -51,23 +48,10 @@ def landing_assets(
         """All transactions of all sites, complete and without duplicates; one Parquet file a day."""
         landed: MaterializationRecorder | None = None
         try:
-            settings = account.settings(sonnys)
-            landed_in = account.open_lake(lake)
-            landed = MaterializationRecorder(context, landed_in, account.key(STATES))
-            with settings.open_client() as client, open_job_service(settings) as jobs:
-                executor = make_executor(
-                    settings,
-                    jobs,
-                    client,
-                    landed_in,
-                    on_error=OnError.CONTINUE,
-                    on_day=landed.add,
-                    on_progress=lambda progress: context.log.info("%s", progress),
-                )
-                days = missing_first(landed_in, context.partition_keys)
-                job = job_for_run(context, jobs, days)
-                context.instance.add_run_tags(context.run.run_id, {JOB_TAG: job.id})
-                result = _execute(executor, jobs, job.id, landed)
+            with account.workspace(lake, sonnys) as workspace:
+                landed = MaterializationRecorder(context, workspace.lake, account.key(STATES))
+                days = missing_first(workspace.lake, context.partition_keys)
+                result = _load(workspace, days, job_identity(context, days), landed)
             context.log.info("Landed\n%s", landed.summary(result.measures))
             if not result.success:
                 raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
@@ -95,9 +79,9 @@ def landing_assets(
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The operator's sites, including virtual (e-commerce) ones, with their time zones."""
         try:
-            with account.open_client(sonnys) as client:
-                found = client.sites.list()
-            landed = land_sites(account.open_lake(lake), found, datetime.now(UTC))
+            with account.workspace(lake, sonnys) as workspace:
+                found = workspace.client.sites.list()
+                landed = land_sites(workspace.lake, found, datetime.now(UTC))
             table = to_table(found, arrow_schema(Site))
         except EXPECTED as error:
             raise as_failure(error) from error
@@ -107,10 +91,10 @@ def landing_assets(
     return [transactions, *states, sites]
 
 
-def _execute(
-    executor: BatchExecutor, jobs: JobService, job_id: str, landed: MaterializationRecorder
+def _load(
+    workspace: Workspace, days: Sequence[str], identity: JobIdentity, landed: MaterializationRecorder
 ) -> ExecutionResult:
-    """Execute a job; whatever comes of it, `landed` knows all of the job's landed days afterwards.
+    """Land days; whatever comes of it, `landed` knows all of the job's landed days afterwards.
 
     Dagster would raise its interrupt wherever the main thread happens to be, inside DuckDB or between a file and its
     checkpoint, where it is lost or costs a day. So while a job executes, a signal stops it as it does elsewhere.
@@ -118,16 +102,17 @@ def _execute(
     Raises:
         DagsterExecutionInterruptedError: when a signal stopped it; one that comes too late for that changes nothing.
     """
+    executor = BatchExecutor(workspace, replace(workspace.options, on_error=OnError.CONTINUE), listener=landed)
     try:
         with graceful(executor.stop) as signals:
-            result = executor.execute(job_id)
+            result = executor.load(days, identity)
     except JobLeasedError:
         raise  # nothing was done here, and what the lease's holder lands is the holder's to record
     except BaseException:
         with suppress(LedgerError):
-            landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+            landed.add_earlier(workspace.jobs)
         raise
-    landed.add_earlier(jobs.get_rows(job_id, RowStatus.COMPLETED))
+    landed.add_earlier(workspace.jobs)
     if signals and not result.success:
         raise DagsterExecutionInterruptedError
     return result

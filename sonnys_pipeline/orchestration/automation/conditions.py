@@ -58,7 +58,7 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
             return dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
         days = sorted(candidates.expensively_compute_partition_keys())
         try:
-            lake = self._account.open_lake(self._lake).snapshot()
+            lake = self._account.workspace(self._lake).lake.snapshot()
             found = self.outdated(lake, days, context.log.warning)
         except (LakeError, SettingsError) as error:
             context.log.warning("%s", error)

@@ -100,7 +100,7 @@ def schedules(
         kept = first_kept_day(context.scheduled_execution_time, partitions.timezone)
         oldest = max(kept, partitions.start.date())
         before = [(oldest + timedelta(days=number)).isoformat() for number in range((first - oldest).days)]
-        again = days_to_read_again(account.open_lake(looked_into), within=before)
+        again = days_to_read_again(account.workspace(looked_into).lake, within=before)
         return [morning, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
 
     watch_schedule = dg.ScheduleDefinition(

@@ -72,7 +72,7 @@ def watch_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         wanted, moment = {key.name for key in context.selected_asset_check_keys}, now()
         try:
-            landed = account.open_lake(lake).snapshot()
+            landed = account.workspace(lake).lake.snapshot()
             if "freshness" in wanted:
                 yield _freshness(asset, landed, partitions, moment)
             if "ageing" in wanted:

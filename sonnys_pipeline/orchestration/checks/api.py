@@ -54,12 +54,12 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
             )
             return
         try:
-            landed = account.open_lake(lake)
-            days = sampled(days_of(context, landed), config.days, seed=context.run.run_id)
-            with account.open_client(sonnys) as client:
+            with account.workspace(lake, sonnys) as workspace:
+                landed = workspace.lake
+                days = sampled(days_of(context, landed), config.days, seed=context.run.run_id)
                 for key in sorted(context.selected_asset_check_keys):
                     ask = _listed_ids if key.name == "same_ids_as_listed" else _washes
-                    found = {day: ask(client, landed, Day.of(day, timezone)) for day in days}
+                    found = {day: ask(workspace.client, landed, Day.of(day, timezone)) for day in days}
                     good = _GOOD[key.name]
                     yield evaluation(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
         except EXPECTED as error:

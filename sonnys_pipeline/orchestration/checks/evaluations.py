@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.runtime.text import first_few
 
 #: Tags that Dagster gives a run over a range of days.
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -89,6 +90,5 @@ def _is_run_by_itself(context: dg.AssetCheckExecutionContext) -> bool:
 
 
 def _summary(bad: Mapping[str, Sequence[str]]) -> str:
-    named = [f"{day}: {', '.join(problems)}" for day, problems in list(bad.items())[:_NAMED_DAYS]]
-    more = [f"and {len(bad) - _NAMED_DAYS} more days"] if len(bad) > _NAMED_DAYS else []
-    return "; ".join(named + more)
+    named = [f"{day}: {', '.join(problems)}" for day, problems in bad.items()]
+    return first_few(named, _NAMED_DAYS, separator="; ", noun="days")

@@ -18,7 +18,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
     def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """Ids are unique across the days of the run, and each day has as many rows as the API promised."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             found = incomplete_or_repeated(landed, days_of(context, landed))
         except EXPECTED as error:
             raise as_failure(error) from error
@@ -29,7 +29,7 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """All rows were completed on their day, from one local midnight to the next."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             found = outside(landed, days_of(context, landed), timezone)
         except EXPECTED as error:
             raise as_failure(error) from error

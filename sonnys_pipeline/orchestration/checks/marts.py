@@ -19,7 +19,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """The business day of every site is counted; all the partitions that it needs are landed."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")
             found = {day: missing_site_days(landed, "site_day_kpis", day) for day in days}
         except EXPECTED as error:
@@ -31,7 +31,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
     def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
         """No figure is null; a figure is null if the API did not send a field that it needs."""
         try:
-            landed = account.open_lake(lake)
+            landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")
             found = {day: reasons_of(landed.read("site_day_kpis", [day])) for day in days}
         except EXPECTED as error:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.backfill.executor import ExecutionResult
-from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.marts import kpis

@@ -5,24 +5,26 @@ before it. A run that ends early logs the days that are landed and not recorded 
 with logs nothing, since the attempt that ends the run will.
 """
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from sonnys_pipeline.backfill.audit import Measures
-from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.progress import Progress
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.ledger.models import Job, JobRow, RowStatus
+from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, earlier_day_metadata
 from sonnys_pipeline.orchestration.runs import continued_runs
 
+#: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
+JOB_TAG = "sonnys/job"
 #: Days that the closing table of a run shows.
 _MOST_LINES = 31
 
 
-class MaterializationRecorder:
+class MaterializationRecorder(RunListener):
     """The days of one run's job that are landed, by this attempt or before it."""
 
     def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:
@@ -31,12 +33,22 @@ class MaterializationRecorder:
         self._lake = lake
         self._states = states
         self._records_states = states not in context.job_def.asset_layer.selected_asset_keys
+        self._job_id: str | None = None
         self._fresh: dict[str, Metadata] = {}
         self._figures: dict[str, tuple[int, int, int]] = {}
         self._earlier: dict[str, JobRow] = {}
 
-    def add(self, day: LandedDay) -> None:
-        """A day has just been landed."""
+    def job_began(self, job: Job) -> None:
+        """Tag the run with its job."""
+        self._job_id = job.id
+        self._context.instance.add_run_tags(self._context.run.run_id, {JOB_TAG: job.id})
+
+    def progressed(self, progress: Progress) -> None:
+        """A line of the run's log."""
+        self._context.log.info("%s", progress)
+
+    def day_landed(self, day: LandedDay) -> None:
+        """Keep what is to be recorded of it."""
         loaded = day.loaded
         self._fresh[loaded.day.key] = day_metadata(self._lake, day)
         if day.states is not None and self._records_states:
@@ -48,9 +60,11 @@ class MaterializationRecorder:
         self._figures[loaded.day.key] = figures
         self._context.log.info("%s: %d rows on %d pages, %d requests", loaded.day.key, *figures)
 
-    def add_earlier(self, completed: Sequence[JobRow]) -> None:
+    def add_earlier(self, jobs: JobService) -> None:
         """What the ledger has as landed: attempts before this one, and a day at whose landing this one was stopped."""
-        self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
+        if self._job_id is not None:
+            completed = jobs.get_rows(self._job_id, RowStatus.COMPLETED)
+            self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 
     def to_return(self, of_run: Metadata) -> None:
         """Give each day its metadata, its own before the run's; the asset's `MaterializeResult` then records it."""

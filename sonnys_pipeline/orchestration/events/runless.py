@@ -1,4 +1,4 @@
-"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (issue "Backfills").
+"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (decision 3).
 
 A day that `sonnys backfill run` lands becomes a materialization of its partition at once. A day that was landed and
 never recorded, because its process was killed in between, is found by comparing the lake with the instance. A file
@@ -10,7 +10,7 @@ from functools import partial
 
 import dagster as dg
 
-from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.states import STATES
@@ -27,7 +27,7 @@ _QUOTED = 300
 TRANSACTIONS = ONLY.key("transactions")
 
 
-class RunlessDays:
+class RunlessDays(RunListener):
     """Reports landed days to one instance.
 
     Attributes:
@@ -47,7 +47,7 @@ class RunlessDays:
         self.observed: list[str] = []
         self.problems: list[str] = []
 
-    def add(self, day: LandedDay) -> None:
+    def day_landed(self, day: LandedDay) -> None:
         """A day has just been landed."""
         key = day.loaded.day.key
         # The event is about the file; of one that holds other sites, too, what was read now tells too little.

@@ -1,4 +1,4 @@
 """The simulated API over HTTP: endpoints, criteria, load jobs, errors, and controls for tests.
 
-Belongs here: what goes over the wire. Does not belong here: what happened at the sites (`simulator/world/`).
+Belongs here: HTTP. Does not belong here: what happened at the sites (`simulator/world/`).
 """

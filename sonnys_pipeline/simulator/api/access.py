@@ -1,7 +1,4 @@
-"""Who may ask, what they may see, and how often.
-
-Sources: CONTRACT.md, "Reaching it", "The request budget", "Errors".
-"""
+"""Authentication, visible sites, and the request budget (contract, "Reaching it", "The request budget", "Errors")."""
 
 from __future__ import annotations
 
@@ -17,15 +14,10 @@ SITE_HEADER = "X-Sonnys-Site-Code"
 
 
 class AccessControl:
-    """Checks credentials and sites against the accounts.
-
-    Args:
-        accounts: their API ids must differ.
-        codes: the codes of all sites of the chain.
-        ignore_case: whether codes compare without case (L7).
+    """Checks credentials and sites; `ignore_case`: whether site codes compare without case (L7).
 
     Raises:
-        ValueError: two accounts share an API id, or one names a site that does not exist.
+        ValueError: two accounts share an API id, or one names an unknown site.
     """
 
     def __init__(self, accounts: Iterable[Account], codes: Iterable[str], *, ignore_case: bool = False) -> None:
@@ -40,11 +32,7 @@ class AccessControl:
             self._accounts[account.api_id] = account
 
     def authenticate(self, headers: Mapping[str, str]) -> Account:
-        """The account behind a request's headers (a mapping that ignores case).
-
-        Raises:
-            ApiError: 403, with the type that the contract names for the reason.
-        """
+        """The account of a request's headers; `ApiError` 403 with the contract's type for the reason."""
         api_id, api_key = headers.get(API_ID_HEADER), headers.get(API_KEY_HEADER)
         if not api_id or not api_key:
             raise ApiError("MissingClientCredentialsError")
@@ -58,10 +46,10 @@ class AccessControl:
         return account
 
     def visible_sites(self, account: Account, header: str | None, argument: str | None) -> frozenset[str]:
-        """The codes of the sites that a request reads; an empty header or argument counts as not sent.
+        """Codes of the sites that a request reads; an empty header or argument counts as not sent.
 
         Raises:
-            ApiError: 403 for a site that may not be read, 422 for a `site` argument that names none.
+            ApiError: 403 for a forbidden site, 422 for an unknown `site` argument.
         """
         allowed = self._allowed(account)
         if header:
@@ -83,7 +71,7 @@ class AccessControl:
         return allowed
 
     def sees_several(self, account: Account) -> bool:
-        """Whether the account may see more than one site that can be named, that is, whose code is not empty."""
+        """Whether the account sees more than one site with a code."""
         return len(self._allowed(account) - {""}) > 1
 
     def _allowed(self, account: Account) -> frozenset[str]:
@@ -96,16 +84,15 @@ class AccessControl:
 
 
 class RequestBudget:
-    """Counts requests in blocks, per API id, or per whatever else `take` is given as the holder. Thread-safe.
+    """Counts requests in blocks per holder (an API id). Thread-safe.
 
-    A block opens with its first request and lasts `block_seconds`; within it `limit` requests are served. The next
-    request after its end opens a new one.
+    A block opens with its first request and lasts `block_seconds`; within it `limit` requests are served.
 
     Args:
         limit: requests per block.
-        block_seconds: on the stopwatch that `take` is given.
-        count_refused: whether refused requests count too. It changes the tally only, and not the block's end.
-        refused_lengthens: whether a refused request starts the block's seconds anew.
+        block_seconds: seconds of the stopwatch.
+        count_refused: refused requests count too.
+        refused_lengthens: a refused request restarts the block's seconds.
     """
 
     def __init__(
@@ -118,8 +105,8 @@ class RequestBudget:
         self._lock = threading.Lock()
         self._blocks: dict[str, tuple[float, int]] = {}
 
-    def take(self, holder: str, at: float) -> bool:
-        """Whether the request arriving at stopwatch time `at` is within the budget; counts it."""
+    def acquire(self, holder: str, at: float) -> bool:
+        """Count a request at stopwatch time `at`; return whether it is within the budget."""
         with self._lock:
             opened, used = self._blocks.get(holder, (at, 0))
             if at - opened >= self.block_seconds:
@@ -131,7 +118,7 @@ class RequestBudget:
             return granted
 
     def used(self, holder: str, at: float) -> int:
-        """Requests counted in the block that is open at `at`; 0 when none is."""
+        """Requests counted in the block that is open at `at`."""
         with self._lock:
             opened, used = self._blocks.get(holder, (at, 0))
             return used if at - opened < self.block_seconds else 0

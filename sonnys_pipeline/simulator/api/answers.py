@@ -1,4 +1,4 @@
-"""What an endpoint hands back before it is sent, and the pages of lists."""
+"""Responses of endpoints before they are sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer before it is sent; `outcome` is what the log says of it."""
+    """A response before it is sent; `outcome` is for the log."""
 
     status: int
     body: bytes
@@ -32,7 +32,7 @@ Handler: TypeAlias = Callable[[Request, Account], Answer]
 
 
 def list_answer(name: str, rows: Sequence[Row], *, page: int, limit: int, total: int, live: bool) -> Answer:
-    """A page of a list; where the whole list is empty, the live API has null for its place and its total (L3)."""
+    """A page of a list; the live API has null for offset, limit and total of an empty list (L3)."""
     empty = live and total == 0
     place = (None, None, None) if empty else (page, limit, total)
     return Answer(200, to_json({"data": {name: rows, **dict(zip(("offset", "limit", "total"), place, strict=True))}}))

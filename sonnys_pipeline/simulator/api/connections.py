@@ -1,4 +1,4 @@
-"""The open connections of a server, so that a fault can cut one."""
+"""Open connections of a server, so that a fault can cut one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
 class Connections:
-    """The transports of a server's clients, by their (host, port)."""
+    """Transports of connected clients by (host, port)."""
 
     def __init__(self) -> None:
         self._transports: dict[tuple[str, int], asyncio.Transport] = {}
 
     def cut(self, client: tuple[str, int]) -> None:
-        """Close the client's socket at once; unsent bytes are lost.
-
-        Raises:
-            KeyError: no such client is connected.
-        """
+        """Close a client's socket at once; unsent bytes are lost. `KeyError` if it is not connected."""
         self._transports[client].abort()
 
     def protocol_class(self) -> type[asyncio.Protocol]:
-        """The HTTP protocol that uvicorn would choose protocol, which also keeps this registry up to date."""
+        """The HTTP protocol of uvicorn, extended to register connections here."""
         transports = self._transports
 
         class RegisteredProtocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]  # chosen by uvicorn at import
@@ -34,7 +30,7 @@ class Connections:
                 address: Any = transport.get_extra_info("peername")
                 if address:
                     self._client = (str(address[0]), int(address[1]))
-                    # uvloop's transports have the methods of asyncio.Transport without being derived from it.
+                    # uvloop's transports do not inherit from asyncio.Transport.
                     transports[self._client] = cast("asyncio.Transport", transport)
 
             def connection_lost(self, exc: Exception | None) -> None:

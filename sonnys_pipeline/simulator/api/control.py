@@ -1,17 +1,16 @@
-"""Looking into a running simulator and steering it: `/_simulator/…`, without credentials and outside the budget.
+"""Inspects and controls a running simulator: `/_simulator/…`, without credentials and outside the budget.
 
-| endpoint | answer |
+| endpoint | response |
 |---|---|
-| GET stats | the counts, the simulated present, what is left of the faults |
+| GET stats | counts, simulated present, remaining faults |
 | GET log | `{"records": [...]}`; `?last=n` only the latest n |
 | GET faults | the faults as they were set |
-| POST faults | replaces the faults by the JSON body (`{}` takes all back) and answers them; 422 for unknown names |
+| POST faults | replaces the faults by the JSON body (`{}` clears them); 422 for unknown names |
 | POST reset | forgets jobs, log, budget, late and edited rows; restores the configured faults |
 | POST advance | `?seconds=n` skips n seconds of API time: the calendar, blocks, hashes, running jobs |
 
-A web page that the user has open elsewhere can do nothing here: requests for another host or from another origin are
-refused, and so is a POST that a browser would send across origins without asking first, that is, one with neither a
-JSON content type nor a header beginning with `X-Sonnys-`. The refusal is a 403.
+Requests from web pages of other origins get a 403 (CSRF): those for another host or from another origin, and POSTs with
+neither a JSON content type nor an `X-Sonnys-` header.
 """
 
 from __future__ import annotations
@@ -91,18 +90,16 @@ def control_routes(state: SimulatorState) -> list[Route]:
 
 
 def _same_site(endpoint: _Endpoint) -> _Endpoint:
-    """The endpoint, for requests that no page of another site can have caused."""
-
     async def guarded(request: Request) -> Response:
-        if reason := _foreign(request):
+        if reason := _cross_site_reason(request):
             return _refused(reason, 403)
         return await endpoint(request)
 
     return guarded
 
 
-def _foreign(request: Request) -> str | None:
-    """Why a request is refused as one that another site may have caused, or None."""
+def _cross_site_reason(request: Request) -> str | None:
+    """Why a request may come from another site's page, or None."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
     if re.sub(r":[0-9]+$", "", host).strip("[]") not in _OWN_NAMES:
         return "ask for 127.0.0.1 or localhost; other host names are not served"

@@ -1,7 +1,4 @@
-"""Reads query parameters the way the API does: which window, which page, and what is refused.
-
-Sources: CONTRACT.md, "Batch jobs" and "Other endpoints this project uses".
-"""
+"""Parses query parameters as the API does: window, page, and errors (contract, "Batch jobs", "Lists")."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from typing import Literal
 from sonnys_pipeline.simulator.api.errors import ApiError
 from sonnys_pipeline.simulator.world.chain import epoch_ms
 
-MOST_PER_PAGE = 100
+MAX_PAGE_SIZE = 100
 DEFAULT_LIMIT = 10
 MONTHS_KEPT = 6
 _UNIX_TIME = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
@@ -24,7 +21,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
 class Span(Enum):
-    """The longest window that an endpoint takes."""
+    """The longest window of an endpoint."""
 
     ONE_DAY = "24 hours"
     ONE_MONTH = "one month"
@@ -33,10 +30,10 @@ class Span(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a list or a load job is asked for.
+    """Criteria of a list or load job.
 
-    Both ends (epoch milliseconds) are included, whatever the API includes of the period that it was asked for; `sites`
-    are codes; `page` counts from 1, as `offset` does on the wire.
+    `start_ms` and `end_ms` (epoch milliseconds) are both included; `sites` are codes; `page` (`offset` on the wire)
+    counts from 1.
     """
 
     start_ms: int
@@ -58,53 +55,53 @@ def read_criteria(
     longest: Span,
     *,
     ends: Literal["both", "start", "neither"] = "both",
-    also_wrong: Sequence[str] = (),
+    errors: Sequence[str] = (),
 ) -> Criteria:
-    """The criteria in a query string. Dates left out mean today: from midnight UTC, until now.
+    """The criteria in a query string; missing dates mean today, from midnight UTC until now.
 
     Args:
         query: the parameters.
         sites: codes that the request reads.
         now: the simulated present.
-        longest: what the endpoint takes at most.
+        longest: the longest period allowed.
         ends: which ends of the period are included.
-        also_wrong: what has been found wrong before.
+        errors: errors found before.
 
     Raises:
-        ApiError: 422 `PayloadValidationError` with a message for each thing that is wrong.
+        ApiError: 422 `PayloadValidationError` with all errors.
     """
-    wrong: list[str] = [*also_wrong]
+    problems: list[str] = [*errors]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    start = _unix_time(query, "startDate", midnight, wrong)
-    end = _unix_time(query, "endDate", now, wrong)
-    limit = _integer(query, "limit", DEFAULT_LIMIT, wrong)
-    page = _integer(query, "offset", 1, wrong)
-    if len(wrong) == len(also_wrong):
-        wrong += _window_faults(start, end, now, longest)
-    if not 1 <= limit <= MOST_PER_PAGE:
-        wrong.append(f"limit: must be between 1 and {MOST_PER_PAGE}.")
+    start = _unix_time(query, "startDate", midnight, problems)
+    end = _unix_time(query, "endDate", now, problems)
+    limit = _integer(query, "limit", DEFAULT_LIMIT, problems)
+    page = _integer(query, "offset", 1, problems)
+    if len(problems) == len(errors):
+        problems += _window_problems(start, end, now, longest)
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        problems.append(f"limit: must be between 1 and {MAX_PAGE_SIZE}.")
     if page < 1:
-        wrong.append("offset: is a page number and must be 1 or more.")
+        problems.append("offset: is a page number and must be 1 or more.")
     if region := query.get("region"):
-        wrong.append(f"region: no region has the code {region!r}.")
-    if wrong:
-        raise ApiError("PayloadValidationError", messages=wrong)
+        problems.append(f"region: no region has the code {region!r}.")
+    if problems:
+        raise ApiError("PayloadValidationError", messages=problems)
     first_ms = epoch_ms(start) + (ends == "neither")
     return Criteria(first_ms, epoch_ms(end) - (ends != "both"), sites, limit, page)
 
 
-def _window_faults(start: datetime, end: datetime, now: datetime, longest: Span) -> list[str]:
-    wrong = []
+def _window_problems(start: datetime, end: datetime, now: datetime, longest: Span) -> list[str]:
+    problems = []
     if end < start:
-        wrong.append("endDate: must not be before startDate.")
+        problems.append("endDate: must not be before startDate.")
     if end > _latest_end(start, longest):
-        wrong.append(f"endDate: the period must not be longer than {longest.value}.")
+        problems.append(f"endDate: the period must not be longer than {longest.value}.")
     if end > now:
-        wrong.append("endDate: must not be in the future.")
-    # By whole days: the vendor's document counts the six months from the "present day".
+        problems.append("endDate: must not be in the future.")
+    # By whole days: the vendor's document says "present day".
     if start.date() < months_later(now, -MONTHS_KEPT).date():
-        wrong.append(f"startDate: must not be more than {MONTHS_KEPT} months ago.")
-    return wrong
+        problems.append(f"startDate: must not be more than {MONTHS_KEPT} months ago.")
+    return problems
 
 
 def _latest_end(start: datetime, longest: Span) -> datetime:
@@ -113,28 +110,28 @@ def _latest_end(start: datetime, longest: Span) -> datetime:
     return start + (timedelta(hours=24) if longest is Span.ONE_DAY else timedelta(days=31))
 
 
-def _unix_time(query: Mapping[str, str], name: str, default: datetime, wrong: list[str]) -> datetime:
+def _unix_time(query: Mapping[str, str], name: str, default: datetime, problems: list[str]) -> datetime:
     text = query.get(name, "")
     if not text:
         return default
     if not _UNIX_TIME.fullmatch(text):
-        wrong.append(f"{name}: must be a Unix timestamp in seconds.")
+        problems.append(f"{name}: must be a Unix timestamp in seconds.")
         return default
     return datetime.fromtimestamp(float(text), UTC)
 
 
-def _integer(query: Mapping[str, str], name: str, default: int, wrong: list[str]) -> int:
+def _integer(query: Mapping[str, str], name: str, default: int, problems: list[str]) -> int:
     text = query.get(name, "")
     if not text:
         return default
     if not _INTEGER.fullmatch(text):
-        wrong.append(f"{name}: must be a whole number.")
+        problems.append(f"{name}: must be a whole number.")
         return default
     return int(text)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """The same day of another month, or that month's last day if it is shorter; `months` may be negative."""
+    """The same day of another month, or its last day if shorter; `months` may be negative."""
     month_index = moment.year * 12 + moment.month - 1 + months
     year, month = month_index // 12, month_index % 12 + 1
     day = min(moment.day, calendar.monthrange(year, month)[1])

@@ -1,8 +1,6 @@
-"""The API's error answers.
+"""The API's error responses (contract, "Errors").
 
-ApiError                            an answer other than 200: HTTP status, the contract's `type`, message(s)
-
-Source: CONTRACT.md, "Errors". `UnexpectedFailure` (400) stands for a path or method that the API does not have.
+`UnexpectedFailure` (400) is sent for an unknown path or method.
 """
 
 from __future__ import annotations
@@ -28,13 +26,13 @@ _TYPES: dict[str, tuple[int, str]] = {
 
 
 class ApiError(Exception):
-    """An error answer.
+    """An error response.
 
     Args:
-        error_type: one of the contract's types; it decides the HTTP status.
-        message: replaces the type's own wording.
-        messages: the single findings of a `PayloadValidationError`, sent instead of `message`.
-        code: a support code, for `ServerUnexpectedFailure`.
+        error_type: one of the contract's types; it determines the HTTP status.
+        message: replaces the type's default message.
+        messages: findings of a `PayloadValidationError`, instead of `message`.
+        code: support code of a `ServerUnexpectedFailure`.
     """
 
     def __init__(

@@ -1,7 +1,4 @@
-"""Load jobs: submitted, running for a while, then passed or failed, and forgotten after 20 minutes.
-
-Source: CONTRACT.md, "Batch jobs", L2, L4, L18. Each page is a job of its own; its rows are captured when it starts.
-"""
+"""Load jobs, one per page: they run for a while, pass or fail, and expire (contract, "Batch jobs", L2, L4, L18)."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from sonnys_pipeline.simulator.world.row_parts import Row
 
 
 class Ending(StrEnum):
-    """How a job will end; decided when it starts."""
+    """How a job ends; decided at its start."""
 
     SUCCESS = "pass"
     FAIL_ONCE = "fail once"
@@ -38,7 +35,7 @@ class Ending(StrEnum):
 
 @dataclass(slots=True)
 class Job:
-    """One page of one window. Times are stopwatch seconds; `total` counts the whole window, None if it has no rows."""
+    """One page of one window. Times are stopwatch seconds; `total` is of the whole window, None if it is empty."""
 
     hash: str
     api_id: str
@@ -61,18 +58,18 @@ class Job:
         return "pass" if self.ending is Ending.SUCCESS else "fail"
 
     def passed_body(self) -> bytes:
-        """The JSON body of a job that passed; encoded at the first call, which also lets go of the rows."""
+        """JSON body of a passed job; encoded once, then the rows are released."""
         if self._encoded is None:
             self._encoded = self._body("pass", self._rows, self.total)
             self._rows = ()
         return self._encoded
 
     def pending_body(self, status: str) -> bytes:
-        """The JSON body of a job in any other status: no rows, total 0."""
+        """JSON body of any other status: no rows, total 0."""
         return self._body(status, (), 0)
 
     def bare_body(self, status: str) -> bytes:
-        """The JSON body with hash and status alone."""
+        """JSON body with hash and status only."""
         return to_json({"data": {"hash": self.hash, "status": status}})
 
     def _body(self, status: str, rows: Sequence[Row], total: int | None) -> bytes:
@@ -82,21 +79,21 @@ class Job:
 
 
 class JobBoard:
-    """All jobs of all accounts. Thread-safe.
+    """All jobs of all accounts. Thread-safe. Seconds are of API time.
 
     Args:
-        world: where the rows come from.
-        clock: scales the running times and the life of a hash.
-        injector: the faults in force.
-        seed: with the hash, decides each job's running time.
-        job_seconds: shortest and longest running time, in seconds of API time.
-        hash_seconds: life of a hash from its submission, in seconds of API time.
-        stable_hashes: a renewed job of equal criteria has its predecessor's hash.
-        live: rows lack the newer fields (L4), and a window without rows has null for offset, limit and total (L2).
-        pending_status: a job says `pending` in the first half of its running time (L18).
+        world: source of the rows.
+        clock: scales running times and hash life.
+        injector: current faults.
+        seed: determines running times, with the hash.
+        job_seconds: shortest and longest running time.
+        hash_seconds: life of a hash from its submission.
+        stable_hashes: a renewed job keeps its hash.
+        live: rows lack the newer fields (L4), and an empty window has null for offset, limit and total (L2).
+        pending_status: a job is `pending` in the first half of its running time (L18).
     """
 
-    def __init__(
+    def __init__(  # the keywords are fields of `SimulatorConfig`
         self,
         world: World,
         clock: SimulatorClock,
@@ -129,13 +126,13 @@ class JobBoard:
             self._generations: dict[tuple[str, Criteria], int] = {}
 
     def submit(self, api_id: str, criteria: Criteria) -> tuple[Job, bool]:
-        """The job for these criteria, and whether it was started just now."""
+        """The job for these criteria, and whether it was started now."""
         at = self._clock.elapsed()
         key = (api_id, criteria)
         with self._lock:
             self._forget_expired(at)
             known = self._by_criteria.get(key)
-            if known is not None and not self._is_to_be_renewed(known, at):
+            if known is not None and not self._needs_restart(known, at):
                 return known, False
             if known is not None:
                 self._forget(known)
@@ -146,7 +143,7 @@ class JobBoard:
             return job, True
 
     def poll(self, api_id: str, job_hash: str) -> Job | None:
-        """The live job of that hash and account; None if there is none."""
+        """The live job of that hash and account, if any."""
         at = self._clock.elapsed()
         with self._lock:
             self._forget_expired(at)
@@ -158,7 +155,7 @@ class JobBoard:
                 return None
             return job
 
-    def _is_to_be_renewed(self, job: Job, at: float) -> bool:
+    def _needs_restart(self, job: Job, at: float) -> bool:
         if job.ending is Ending.FAIL_ONCE:
             return job.status(at) == "fail"
         return job.ending is Ending.FAIL_DATE and job.criteria.start.date() not in self._injector.faults.fail_dates
@@ -193,13 +190,13 @@ class JobBoard:
         return Ending.NEVER if self._injector.take("endless_jobs") else Ending.SUCCESS
 
     def _capture(self, criteria: Criteria) -> tuple[Sequence[Row], int]:
-        """The rows of the page, and how many the window has."""
+        """Rows of the page, and the row count of the window."""
         take, page, limit = self._injector.take, criteria.page, criteria.limit
         if page > 1 and take("moving_total"):
             self._world.add_late_rows(_near_the_start(criteria), site=min(criteria.sites))
         entries = self._world.window(criteria.start_ms, criteria.end_ms, criteria.sites)
         first = (page - 1) * limit
-        # Job rows of the documented profile have the newer fields where they are known.
+        # Job rows of the documented profile have the newer fields.
         shape = detail if self._live else dict
         rows = [shape(row) for _, _, row in entries[first : first + limit]]
         if not rows:
@@ -215,7 +212,7 @@ class JobBoard:
         return rows, len(entries)
 
     def _forget_expired(self, at: float) -> None:
-        # Lives are equally long, so the oldest job, first in the dictionary, is the first to expire.
+        # All lives are equal, so the first job in the dictionary expires first.
         while self._by_hash and (oldest := next(iter(self._by_hash.values()))).expires_at <= at:
             self._forget(oldest)
 

@@ -1,7 +1,4 @@
-"""What the list endpoints say about rows: summaries, item types, and the detail of one transaction.
-
-Source: CONTRACT.md, "Other endpoints this project uses", L3, L4, L7; for `wash`, KPIS.md.
-"""
+"""Rows of the list endpoints (contract, "Lists", L3, L4, L7; for `wash`, docs/kpis.md)."""
 
 from __future__ import annotations
 
@@ -15,28 +12,26 @@ from sonnys_pipeline.simulator.world.transactions import V2_FIELDS
 
 
 def summary(row: Row) -> Row:
-    """The list form of a row."""
+    """A row of the list."""
     return {"transNumber": row["number"], "transId": row["id"], "total": row["total"], "date": row["completeDate"]}
 
 
 def summary_v2(row: Row) -> Row:
-    """The list form of `version-2`: also the customer and those of the newer fields that the row has."""
+    """A row of `version-2`: also the customer and the newer fields, where known."""
     extra = {name: row[name] for name in ("customerId", *V2_FIELDS) if name in row}
     return {**summary(row), **extra}
 
 
 def detail(row: Row) -> Row:
-    """The detail of one transaction, which lacks the newer fields; live job rows are the same (L4)."""
+    """A transaction's detail, without the newer fields; also a live job row (L4)."""
     return {name: value for name, value in row.items() if name not in V2_FIELDS}
 
 
 def sites(listed: Sequence[SiteSpec], *, twice: bool = False, other_case: bool = False) -> Sequence[Row]:
-    """The entries of `/site/list`.
+    """Entries of `/site/list`.
 
-    Args:
-        listed: the sites in the caller's view.
-        twice: name the second site (or the only one) twice, in two spellings.
-        other_case: write each code in another case than rows do.
+    `twice`: the second site (or the only one) has two entries in different spellings. `other_case`: codes differ in
+    case from the rows.
     """
     entries = []
     for position, site in enumerate(listed):
@@ -51,15 +46,9 @@ def sites(listed: Sequence[SiteSpec], *, twice: bool = False, other_case: bool =
 
 
 def of_item_type(entries: Sequence[Entry], item_type: str, wash_list_skips: int = 0) -> Sequence[Entry]:
-    """The entries that `/transaction/type/{item_type}` lists.
+    """Entries of `/transaction/type/{item_type}`; `KeyError` for an unknown type.
 
-    Args:
-        entries: of the window, in order.
-        item_type: one of `ITEM_TYPES`.
-        wash_list_skips: leave every so-many-th out of the `wash` list; 0 leaves out none.
-
-    Raises:
-        KeyError: there is no such type.
+    `wash_list_skips`: omit every n-th entry of the `wash` list; 0 omits none.
     """
     belongs = ITEM_TYPES[item_type]
     chosen = [entry for entry in entries if belongs(entry[2])]
@@ -88,11 +77,11 @@ ITEM_TYPES: Mapping[str, Callable[[Row], bool]] = {
     "merchandise": _sells("Merchandise"),
     "house-account": _on_house_account,
 }
-"""What each type of the vendor's document means for a row."""
+"""Item types of the vendor's document."""
 
 
 class AnswerCache:
-    """Bodies of answers by their question, each for `life` seconds of a stopwatch. Thread-safe."""
+    """Response bodies by request, each kept for `life` stopwatch seconds. Thread-safe."""
 
     def __init__(self, life: float) -> None:
         self._life = life
@@ -100,18 +89,18 @@ class AnswerCache:
         self._bodies: dict[tuple[str, ...], tuple[float, bytes]] = {}
 
     def get(self, question: tuple[str, ...], at: float) -> bytes | None:
-        """The body kept for the question, if it is still alive at stopwatch time `at`."""
+        """The cached body, if it is still valid at stopwatch time `at`."""
         with self._lock:
             expires_at, body = self._bodies.get(question, (at, b""))
             return body if expires_at > at else None
 
     def put(self, question: tuple[str, ...], body: bytes, at: float) -> None:
-        """Keep a body from `at` on, and let go of those that have expired."""
+        """Cache a body from `at` on, and drop expired ones."""
         with self._lock:
             self._bodies = {known: kept for known, kept in self._bodies.items() if kept[0] > at}
             self._bodies[question] = (at + self._life, body)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Drop all."""
         with self._lock:
             self._bodies.clear()

@@ -1,4 +1,4 @@
-"""What the simulator was asked: a log of requests and the counts that tests and the demo read."""
+"""Log of the requests, and counts for tests and the demo."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_LONGEST_LOG = 200_000
+_MAX_RECORDS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request to the API (requests to `/_simulator/` are not recorded).
+    """One API request.
 
-    `at` is Unix time and `elapsed` the simulator's stopwatch at arrival, both in real seconds. `status` is 0 where the
-    connection was cut. `outcome` says what the answer was: ok, working, pass, fail, an error type, or a fault's name.
+    `at` is Unix time, `elapsed` the stopwatch, both at arrival in real seconds. `status` is 0 for a cut connection.
+    `outcome` is ok, working, pass, fail, an error type, or a fault's name.
     """
 
     at: float
@@ -31,7 +31,7 @@ class RequestRecord:
     outcome: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready data."""
+        """JSON-ready data."""
         return asdict(self)
 
 
@@ -39,9 +39,8 @@ class RequestRecord:
 class SimulatorStats:
     """Counts since the start or the last `reset`.
 
-    `requests` are all that reached the API, whatever their answer; `rate_limited` those answered 429;
-    `jobs_created` the submissions that started a job rather than meeting a cached one; `rows_served` the rows in
-    `pass` answers. `first_request_at` and `last_request_at` are Unix times, None before the first request.
+    `jobs_created` are submissions that started a job instead of hitting the cache; `rows_served` the rows of `pass`
+    responses. `first_request_at` and `last_request_at` are Unix times.
     """
 
     requests: int
@@ -60,12 +59,12 @@ class SimulatorStats:
     last_request_at: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The counts as JSON-ready data."""
+        """JSON-ready data."""
         return asdict(self)
 
 
 class RequestLog:
-    """Collects records and counts. Thread-safe; the log keeps the latest 200,000 records, the counts all."""
+    """Collects records and counts. Thread-safe; keeps the latest 200,000 records."""
 
     def __init__(self, elapsed: Callable[[], float], wall: Callable[[], float] = time.time) -> None:
         self._elapsed = elapsed
@@ -76,18 +75,18 @@ class RequestLog:
     def clear(self) -> None:
         """Start over."""
         with self._lock:
-            self._records: deque[RequestRecord] = deque(maxlen=_LONGEST_LOG)
+            self._records: deque[RequestRecord] = deque(maxlen=_MAX_RECORDS)
             self._counts: Counter[str] = Counter()
             self._by_status: Counter[str] = Counter()
             self._first: float | None = None
             self._last: float | None = None
 
     def arrival(self) -> tuple[float, float]:
-        """The time of a request that has just arrived: (Unix time, stopwatch)."""
+        """Arrival time of a request: (Unix time, stopwatch)."""
         return self._wall(), self._elapsed()
 
     def add(self, record: RequestRecord, *, job_created: bool = False, rows: int = 0) -> None:
-        """Record an answered request."""
+        """Record a request."""
         with self._lock:
             self._records.append(record)
             self._first = record.at if self._first is None else min(self._first, record.at)
@@ -99,12 +98,12 @@ class RequestLog:
             self._counts["rows"] += rows
 
     def records(self) -> Sequence[RequestRecord]:
-        """The records in the order of their answers."""
+        """Records in the order of their responses."""
         with self._lock:
             return tuple(self._records)
 
     def stats(self) -> SimulatorStats:
-        """The counts now."""
+        """The current counts."""
         with self._lock:
             counts, by_status = self._counts, self._by_status
             return SimulatorStats(

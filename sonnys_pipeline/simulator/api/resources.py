@@ -1,6 +1,6 @@
-"""The endpoints beside transactions and sites: items, customers, employees, accounts, gift cards, sales outcomes.
+"""Endpoints for items, customers, employees, accounts, gift cards and sales outcomes.
 
-Sources: CONTRACT.md, "Other endpoints this project uses", L11 to L15; the vendor's document for names and ranges.
+Sources: contract, "Lists", L11 to L15; the vendor's document for names and ranges.
 """
 
 from __future__ import annotations
@@ -22,20 +22,16 @@ from sonnys_pipeline.simulator.world import menu
 from sonnys_pipeline.simulator.world.chain import World
 from sonnys_pipeline.simulator.world.customers import Customer, Customers
 from sonnys_pipeline.simulator.world.memberships import MODIFICATIONS, STATUSES, Membership, Memberships, StatusChange
-from sonnys_pipeline.simulator.world.prepaid import Prepaid, Sold, giftcard_number
+from sonnys_pipeline.simulator.world.prepaid import Prepaid, PrepaidItem, giftcard_number
 from sonnys_pipeline.simulator.world.row_parts import Row
 from sonnys_pipeline.simulator.world.staff import Staff
 
-MOST_CLOCK_DAYS = 14
+MAX_CLOCK_DAYS = 14
 _Found = TypeVar("_Found")
 
 
 class Resources:
-    """Answers for one simulated chain. Everything is a function of the seed and the simulated present.
-
-    Args:
-        config, world, clock, access: of the simulator.
-    """
+    """Answers for one chain, as functions of the seed and the simulated present."""
 
     def __init__(self, config: SimulatorConfig, world: World, clock: SimulatorClock, access: AccessControl) -> None:
         self._live = config.api == "live"
@@ -49,7 +45,7 @@ class Resources:
         self._staff = Staff(config.seed, self._sites, live=self._live)
 
     def handlers(self) -> Mapping[str, Handler]:
-        """What answers each path, all of them by GET."""
+        """The handler of each path, all for GET."""
         return {
             "/item": self._items,
             "/customer": self._customer_list,
@@ -107,7 +103,7 @@ class Resources:
         return _one(self._customers.detail(found, now))
 
     def _employee_list(self, request: Request, account: Account) -> Answer:
-        """All of them at once: the list is not paged."""
+        """The list is not paged."""
         self._codes(request, account)
         rows = [self._staff.listed(employee) for employee in self._staff.employees]
         return list_answer("employees", rows, page=1, limit=len(rows), total=len(rows), live=self._live)
@@ -120,15 +116,15 @@ class Resources:
         return _one(self._staff.detail(found))
 
     def _clock_entries(self, request: Request, account: Account) -> Answer:
-        """No site parameter: each entry carries its site (L14)."""
+        """No site parameter: each entry has its site (L14)."""
         query = self._query(request)
         self._access.visible_sites(account, request.headers.get(SITE_HEADER), None)
-        first, last = query.days(MOST_CLOCK_DAYS, unix=True)
+        first, last = query.days(MAX_CLOCK_DAYS, unix=True)
         query.check()
         found = self._staff.find(request.path_params["employee_id"])
         if found is None:
             raise ApiError("EntityNotFoundError", "The employee was not found.")
-        longest = timedelta(days=MOST_CLOCK_DAYS - 1)
+        longest = timedelta(days=MAX_CLOCK_DAYS - 1)
         end: date = last or (min(first + longest, query.now.date()) if first else query.now.date())
         return _one({"weeks": self._staff.weeks(found, first or end - longest, end, query.now)})
 
@@ -141,7 +137,6 @@ class Resources:
     def _accounts(
         self, request: Request, account: Account, months: int, shape: Callable[[Membership, datetime], Row]
     ) -> Answer:
-        """Accounts by the date of their sign-up."""
         query, codes = self._query(request), self._codes(request, account)
         start, end = query.period(months, default_start=first_of_last_month(query.now), any_age=self._any_age)
         status = query.choice("recurringAccountStatus", [str(number) for number in range(1, len(STATUSES) + 1)])
@@ -171,7 +166,6 @@ class Resources:
         return self._list("accounts", found, page, lambda change: self._memberships.status_change(*change))
 
     def _modifications(self, request: Request, account: Account) -> Answer:
-        """Accounts that were modified in a period, each once, with what was modified in it."""
         query, codes = self._query(request), self._codes(request, account)
         start, end = query.period(6, default_start=first_of_last_month(query.now))
         kind = query.choice("modifications", [str(number) for number in range(1, len(MODIFICATIONS) + 1)])
@@ -202,7 +196,7 @@ class Resources:
         page = query.page()
         query.check()
 
-        def shape(washbook: Sold) -> Row:
+        def shape(washbook: PrepaidItem) -> Row:
             return self._prepaid.listed_washbook(washbook, query.now)
 
         found = [

@@ -1,7 +1,7 @@
 """The simulated API over HTTP: the vendor's endpoints as a Starlette application.
 
-A request is judged in this order: credentials, budget, faults of the transport, sites, parameters. So an invalid
-request of a known account costs budget, and 429 comes before 422.
+Each request is checked for credentials, budget, transport faults, sites, then parameters: an invalid request costs
+budget, and 429 comes before 422.
 """
 
 from __future__ import annotations
@@ -33,19 +33,13 @@ from sonnys_pipeline.simulator.world.history import Entry
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 ONE_SITE_ONLY = "site: Only 1 site can be selected."
-"""What the live API says of a load job that names no site, to a key that sees several (L1)."""
+"""Error of a load job without a site, for a key of several (L1)."""
 _HTML = "text/html; charset=utf-8"
 _GATEWAY_PAGE = b"<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>"
 
 
 class ApiServer:
-    """Answers the API's requests from one `SimulatorState`.
-
-    Args:
-        state: what the API remembers.
-        connections: used to cut connections.
-        stopping: set when the server stops, so that no slow answer holds it up.
-    """
+    """Answers requests from one `SimulatorState`; `stopping` interrupts slow responses."""
 
     def __init__(self, state: SimulatorState, connections: Connections, stopping: asyncio.Event) -> None:
         self._state = state
@@ -83,7 +77,7 @@ class ApiServer:
             if take("drop_before", operation):
                 cut, answer = "drop_before", Answer(0, b"")
             else:
-                answer = self._judge(request, path, operation, handler, elapsed)
+                answer = self._handle(request, path, operation, handler, elapsed)
                 if take("drop_after", operation):
                     cut = "drop_after"
                 await self._delay(operation)
@@ -106,12 +100,12 @@ class ApiServer:
 
         return endpoint
 
-    def _judge(self, request: Request, path: str, operation: Operation, handler: Handler, elapsed: float) -> Answer:
+    def _handle(self, request: Request, path: str, operation: Operation, handler: Handler, elapsed: float) -> Answer:
         state = self._state
         try:
             account = state.access.authenticate(request.headers)
             per_endpoint = state.config.budget_per == "endpoint"
-            self._charge(f"{account.api_id} {path}" if per_endpoint else account.api_id, operation, elapsed)
+            self._spend_budget(f"{account.api_id} {path}" if per_endpoint else account.api_id, operation, elapsed)
             answer = self._transport_fault(operation) or handler(request, account)
         except ApiError as error:
             return Answer(error.status, to_json(error.body()), error.error_type)
@@ -119,9 +113,9 @@ class ApiServer:
             return Answer(200, answer.body[: len(answer.body) // 2], "truncated_json", job_created=answer.job_created)
         return answer
 
-    def _charge(self, holder: str, operation: Operation, elapsed: float) -> None:
+    def _spend_budget(self, holder: str, operation: Operation, elapsed: float) -> None:
         storm = self._state.injector.take("rate_limit_storm", operation)
-        if storm or not self._state.budget.take(holder, elapsed):
+        if storm or not self._state.budget.acquire(holder, elapsed):
             raise ApiError("RequestRateExceedError")
 
     def _transport_fault(self, operation: Operation) -> Answer | None:
@@ -162,7 +156,7 @@ class ApiServer:
         criteria = self._criteria(request, account, Span.ONE_DAY, needs_site=self._state.live)
         job, created = self._state.jobs.submit(account.api_id, criteria)
         if created:
-            self._state.amendments.note_reading(criteria)
+            self._state.amendments.record_read(criteria)
         return Answer(200, to_json({"data": {"hash": job.hash}}), "ok" if created else "cached", job_created=created)
 
     def _get_job_data(self, request: Request, account: Account) -> Answer:
@@ -238,7 +232,7 @@ class ApiServer:
 
     def _criteria(self, request: Request, account: Account, longest: Span, *, needs_site: bool) -> Criteria:
         state, sites = self._state, self._visible_sites(request, account)
-        # The site header narrows what is read and does not stand for the parameter (L1).
+        # The site header does not replace the parameter (L1).
         unnamed = needs_site and not request.query_params.get("site") and state.access.sees_several(account)
         return read_criteria(
             request.query_params,
@@ -246,12 +240,12 @@ class ApiServer:
             state.clock.now(),
             longest,
             ends=state.config.ends,
-            also_wrong=[ONE_SITE_ONLY] if unnamed else (),
+            errors=[ONE_SITE_ONLY] if unnamed else (),
         )
 
     def _entries(self, criteria: Criteria) -> Sequence[Entry]:
         entries = self._state.world.window(criteria.start_ms, criteria.end_ms, criteria.sites)
-        self._state.amendments.note_reading(criteria)
+        self._state.amendments.record_read(criteria)
         return entries
 
     def _page(self, criteria: Criteria, entries: Sequence[Entry], shape: Callable[[Row], Row]) -> Answer:
@@ -264,14 +258,12 @@ class ApiServer:
 
 
 class _CutConnection(Response):
-    """Sends nothing and cuts the connection."""
-
     def __init__(self, connections: Connections) -> None:
         super().__init__()
         self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         self._connections.cut(scope["client"])
-        # uvicorn takes a request without an answer for a bug in the application, unless the client is seen to be gone.
+        # uvicorn reports a missing response as an error unless the client has disconnected.
         while (await receive())["type"] != "http.disconnect":
             continue

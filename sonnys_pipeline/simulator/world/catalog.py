@@ -1,7 +1,4 @@
-"""What the simulated chain is and sells: sites, washes, plans, discounts, people.
-
-All money is in whole cents.
-"""
+"""Sites, washes, plans, discounts and people of the simulated chain. Money is in cents."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from sonnys_pipeline.simulator.profile import Api
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """One location of the chain, as `/site/list` tells it, and how busy it is.
+    """One site, as in `/site/list`, and its volume.
 
-    `code` is written as rows write it; it may be empty. `timezone` is an IANA name, or None for the virtual e-commerce
-    site. `cars_per_day` is the mean number of cars on an ordinary dry day; `tax_basis_points` is sales tax, 825 =
-    8.25 %. `has_rows`: whether anything is ever sold there. `is_listed`: whether `/site/list` names it.
+    `code` is as in rows and may be empty. `timezone` is an IANA name, or None for the virtual e-commerce site.
+    `cars_per_day` is the mean on an ordinary dry day; `tax_basis_points` is sales tax, 825 = 8.25 %. `has_rows`:
+    whether it sells anything. `is_listed`: whether it is in `/site/list`.
     """
 
     site_id: int
@@ -36,7 +33,7 @@ class SiteSpec:
 
 
 class Wash(NamedTuple):
-    """A wash on the menu; `fee` is the part of `price` that is an environmental fee."""
+    """A wash; `fee` is the environmental fee included in `price`."""
 
     name: str
     sku: str
@@ -45,7 +42,7 @@ class Wash(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A monthly membership and the wash it entitles to."""
+    """A monthly membership and its wash."""
 
     name: str
     sku: str
@@ -54,7 +51,7 @@ class Plan(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Anything else on the menu; departments are those of the vendor's document."""
+    """Any other item; departments are those of the vendor's document."""
 
     name: str
     sku: str
@@ -63,7 +60,7 @@ class Product(NamedTuple):
 
 
 class Promotion(NamedTuple):
-    """A discount: `off` cents, at most the price of what it applies to."""
+    """A discount of `off` cents, at most the item's price."""
 
     name: str
     sku: str
@@ -147,7 +144,7 @@ LAST_NAMES: tuple[str, ...] = (
 EMPLOYEES: tuple[str, ...] = ("Mary Jones", "Rick Johnson", "Renée Dubois", "Sam Ortiz", "Tomás Peña", "Ana Kovač")
 
 
-def chain_sites(
+def chain_sites(  # the keywords are arguments of `World`
     count: int,
     *,
     api: Api = "live",
@@ -157,10 +154,10 @@ def chain_sites(
     codeless_rows: bool = False,
     unlisted_site: bool = False,
 ) -> tuple[SiteSpec, ...]:
-    """The first `count` physical sites, then those asked for of: the virtual one, the one without a code, the unlisted.
+    """The first `count` physical sites, then the virtual, codeless and unlisted ones, if requested.
 
     Raises:
-        ValueError: a chain has between 1 and 900 physical sites; only one site can have an empty code.
+        ValueError: `count` is not between 1 and 900, or two sites would have an empty code.
     """
     if not 1 <= count <= 900:
         raise ValueError(f"a chain has between 1 and 900 sites, got {count!r}")

@@ -1,4 +1,4 @@
-"""A deterministic chain of car washes: ask it for the transactions of any period."""
+"""A deterministic chain of car washes: the transactions of any period."""
 
 from __future__ import annotations
 
@@ -23,41 +23,38 @@ _ID = re.compile(r"[0-9]{1,11}:[0-9]{1,4}")
 
 
 class World:
-    """The transactions of a simulated chain; equal arguments give equal rows, in whatever order they are asked for.
+    """The transactions of a simulated chain; equal arguments give equal rows, in any order of queries.
 
     Args:
-        seed: chooses the chain's history.
-        sites: how many physical sites; the first is MAIN in America/Chicago.
-        rows_per_day: exactly so many rows over all sites in each UTC day, instead of what demand makes of the day.
-            Maintenance days and December 25 do not apply then.
+        seed: determines the history.
+        sites: number of physical sites; the first is MAIN in America/Chicago.
+        rows_per_day: exact number of rows over all sites in each UTC day, instead of simulated demand; maintenance days
+            and December 25 do not apply then.
         midnight_row: exactly one row of each UTC day is at 00:00:00.000; needs `rows_per_day`.
-        api: `live` writes site codes in mixed case (L7), sells through online terminals (L8), has overpayments (L9)
-            and writes a discount's amount as `discountAmount` (L5).
-        opened: first day of each site by code, or one date for all of them. Default: 2015-01-01.
-        closed: days without rows, of each site by code or of the whole chain (local days; UTC days with
-            `rows_per_day`, whose rows the other sites then have).
-        virtual_site: also have the e-commerce site, whose time zone is null; its code is ECOMM in the live profile,
-            and "" in the documented one. Default: yes in the live profile, no in the documented one.
-        virtual_rows: whether the virtual site sells. Default: no in the live profile, yes in the documented one.
-        codeless_site: also have a site that `/site/list` gives no code, "Head Office". Default: as `virtual_site`.
-        codeless_rows: whether the site without a code sells; its rows have the `locationCode` "".
-        unlisted_site_rows: exactly so many rows each UTC day, beside all others, at a site that `/site/list` does not
-            name. Its code is Annex.
+        api: `live` has mixed-case site codes (L7), online terminals (L8), overpayments (L9) and `discountAmount` (L5).
+        opened: first day of each site by code, or one date for all. Default: 2015-01-01.
+        closed: days without rows, by site code or for the whole chain (local days; with `rows_per_day` UTC days, whose
+            rows the other sites get).
+        virtual_site: add the e-commerce site without time zone; its code is ECOMM in the live profile (the default
+            there), else "".
+        virtual_rows: whether the virtual site sells. Default: only in the documented profile.
+        codeless_site: add a site without a code in `/site/list`, "Head Office". Default: only in the live profile.
+        codeless_rows: whether that site sells, with the `locationCode` "".
+        unlisted_site_rows: number of additional rows each UTC day at the site "Annex", which `/site/list` omits.
 
     Raises:
-        ValueError: arguments that contradict each other or are out of range.
+        ValueError: arguments are inconsistent or out of range.
 
     Attributes:
-        sites: those that `/site/list` names, with their codes as rows write them.
-        all_sites: these, and the one that it does not name.
+        sites: the listed sites, with codes as in rows.
+        all_sites: also the unlisted one.
 
-    Rows hold all that the chain knows of a transaction: flags and status stand in each row of the live profile, though
-    the API's job rows leave them out (L4; see `lists.detail`).
+    Rows have all fields; live job rows omit flags and status (L4; see `lists.detail`).
 
-    Thread-safe. Returned rows are shared with the cache: read them, do not change them.
+    Thread-safe. Do not change returned rows: they are cached.
     """
 
-    def __init__(
+    def __init__(  # one argument per field of `SimulatorConfig`
         self,
         seed: int = 7,
         sites: int = 3,
@@ -107,34 +104,20 @@ class World:
         self._edited: dict[str, Row] = {}
 
     def site(self, code: str) -> SiteSpec:
-        """The site of that code, compared without case.
-
-        Raises:
-            KeyError: the chain has no such site.
-        """
+        """The site of that code, in any case; `KeyError` if unknown."""
         return self._by_code[code.casefold()]
 
     def rows(self, start: datetime, end: datetime, site: str | None = None) -> Sequence[Row]:
-        """The rows with `start <= completeDate <= end` (both ends included), sorted by completeDate and id.
+        """Rows with `start <= completeDate <= end`, of one site or all, sorted by completeDate and id.
 
-        Args:
-            start: aware.
-            end: aware.
-            site: a site's code; None takes all sites.
-
-        Raises:
-            ValueError: a naive datetime. KeyError: an unknown site.
+        `ValueError` for naive datetimes, `KeyError` for an unknown site.
         """
         chosen = self.all_sites if site is None else (self.site(site),)
         codes = frozenset(spec.code for spec in chosen)
         return [entry[2] for entry in self.window(epoch_ms(start), epoch_ms(end), codes)]
 
     def day(self, site: str, local_date: date) -> Sequence[Row]:
-        """The rows of one site's local business day, first instant included, next midnight excluded.
-
-        Raises:
-            KeyError: an unknown site.
-        """
+        """Rows of one site's local business day; `KeyError` for an unknown site."""
         zone = ZoneInfo(self.site(site).timezone or "UTC")
         start = datetime(local_date.year, local_date.month, local_date.day, tzinfo=zone)
         tomorrow = local_date + timedelta(days=1)
@@ -171,15 +154,9 @@ class World:
         return None
 
     def add_late_rows(self, at: datetime, count: int = 1, site: str | None = None) -> Sequence[str]:
-        """Let `count` rows appear that were not there before, one millisecond apart from `at`; returns their ids.
+        """Add `count` new rows, one millisecond apart from `at`, at a site (default: the first); returns their ids.
 
-        Args:
-            at: the completeDate of the first, aware.
-            count: how many.
-            site: a site's code; None takes the first site.
-
-        Raises:
-            ValueError: a naive datetime. KeyError: an unknown site.
+        `ValueError` for a naive datetime, `KeyError` for an unknown site.
         """
         spec = self.sites[0] if site is None else self.site(site)
         first_ms = epoch_ms(at)
@@ -193,13 +170,7 @@ class World:
         return ids
 
     def edit_rows(self, start: datetime, end: datetime, count: int = 1) -> Sequence[str]:
-        """Make the first `count` paid sales of a period, not edited before, one dollar dearer; returns their ids.
-
-        The first item, the first tender and the total move together. Fewer are edited where there are fewer.
-
-        Raises:
-            ValueError: a naive datetime.
-        """
+        """Add a dollar to the first `count` unedited paid sales of a period (item, tender, total); returns the ids."""
         edited: list[str] = []
         with self._lock:
             for row in self.rows(start, end):
@@ -207,13 +178,13 @@ class World:
                     break
                 if row["type"] != "Sale" or row["total"] <= 0 or row["id"] in self._edited:
                     continue
-                self._edited[row["id"]] = _one_dollar_dearer(row)
+                self._edited[row["id"]] = _plus_one_dollar(row)
                 edited.append(row["id"])
             self._forget_windows()
         return edited
 
     def forget_edits(self) -> None:
-        """Take back all late and edited rows."""
+        """Undo all late and edited rows."""
         with self._lock:
             self._late.clear()
             self._edited.clear()
@@ -242,7 +213,7 @@ class World:
         return entries
 
     def _site_day(self, site: SiteSpec, day: date) -> Sequence[Entry]:
-        """The rows of one site that belong to a day: the local day, or the UTC day with `rows_per_day`."""
+        """Rows of one site and day: a local day, or a UTC day with `rows_per_day`."""
         key = (site.code, day)
         if (known := self._days.get(key)) is not None:
             self._days.move_to_end(key)
@@ -256,18 +227,14 @@ class World:
 
 
 def epoch_ms(moment: datetime) -> int:
-    """Whole milliseconds since the Unix epoch.
-
-    Raises:
-        ValueError: the datetime is naive.
-    """
+    """Whole milliseconds since the Unix epoch; `ValueError` for a naive datetime."""
     if moment.tzinfo is None:
         raise ValueError(f"a datetime with a time zone is needed, got {moment!r}")
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def _weight(entries: Sequence[Entry]) -> int:
-    """What entries count against a cache's bound; an empty day or window takes room too."""
+    """Size in a cache; empty days and windows count too."""
     return len(entries) + 1
 
 
@@ -275,7 +242,7 @@ def _entry_ms(entry: Entry) -> int:
     return entry[0]
 
 
-def _one_dollar_dearer(row: Row) -> Row:
+def _plus_one_dollar(row: Row) -> Row:
     dearer = copy.deepcopy(row)
     item = next(item for item in dearer["items"] if not item["isVoided"])
     parts: Iterable[tuple[Row, str]] = (

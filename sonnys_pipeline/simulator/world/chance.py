@@ -1,4 +1,4 @@
-"""Numbers that depend on their names alone, and the forms in which the API writes times."""
+"""Pseudo-random numbers by name, and the API's time formats."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import datetime
 
 
 def number(*names: object) -> int:
-    """A whole number of 64 bits; equal names give equal numbers."""
+    """A 64-bit integer that depends on the names only."""
     text = "/".join(map(str, names))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
-def stamp(moment: datetime) -> str:
-    """A UTC time as most endpoints write it: 2020-05-19T05:32:32.000Z."""
+def timestamp(moment: datetime) -> str:
+    """A UTC time as 2020-05-19T05:32:32.000Z, as most endpoints have it."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-def plain_stamp(moment: datetime) -> str:
-    """A UTC time as lists of customers, accounts and gift cards write it: 2020-05-19 05:32:32."""
+def plain_timestamp(moment: datetime) -> str:
+    """A UTC time as 2020-05-19 05:32:32, as lists of customers, accounts and gift cards have it."""
     return f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,7 +1,4 @@
-"""The customers of the chain: the members that transactions name, and others.
-
-Sources: the vendor's CustomerListItemObject and CustomerObject, corrected by L11.
-"""
+"""The customers of the chain: members and others (vendor's CustomerListItemObject and CustomerObject; L11)."""
 
 from __future__ import annotations
 
@@ -11,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, SiteSpec
-from sonnys_pipeline.simulator.world.chance import number, plain_stamp, stamp
+from sonnys_pipeline.simulator.world.chance import number, plain_timestamp, timestamp
 from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name
 from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
 
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 _DAYS_BETWEEN_OTHERS = 5
-"""Every so many days a site has a new customer who is not a member."""
+"""Days between new customers of a site who are not members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One customer; times are aware UTC, `modified` is None for one who was never changed."""
+    """One customer; times are aware UTC."""
 
     position: int
     site_id: int
@@ -36,7 +33,7 @@ class Customer:
 
     @property
     def id(self) -> str:
-        """The id that transactions and accounts name."""
+        """The id in transactions and accounts."""
         return f"{self.position + 1}:{self.site_id}"
 
     @property
@@ -46,7 +43,7 @@ class Customer:
 
 
 class Customers:
-    """All customers of the physical sites; `live` chooses which fields are null (L11)."""
+    """All customers of the physical sites; `live` determines which fields are null (L11)."""
 
     def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
         self._seed = seed
@@ -54,7 +51,7 @@ class Customers:
         self._live = live
 
     def all(self, codes: Collection[str], now: datetime) -> Iterator[Customer]:
-        """The customers of some sites who are known at a time, by site and in the order of their ids."""
+        """Customers of some sites at a time, by site and id."""
         for site in self._sites.values():
             if site.code not in codes:
                 continue
@@ -83,12 +80,12 @@ class Customers:
             "phoneNumber": customer.phone if number(customer.id, "has phone") % 8 else None,
             "customerNumber": f"{customer.site_id:02d}{customer.position:07d}",
             "isActive": customer.is_active,
-            "createdDate": plain_stamp(customer.created),
+            "createdDate": plain_timestamp(customer.created),
             "modifiedDate": self._modified(customer, now),
         }
 
     def detail(self, customer: Customer, now: datetime) -> Row:
-        """The detail of one customer."""
+        """The detail form."""
         chance = number(customer.id, "detail")
         unset = None if self._live else ""
         has_sms = chance % 3 == 0
@@ -113,15 +110,15 @@ class Customers:
             "birthDate": f"{1950 + chance % 55}-{chance % 12 + 1:02d}-{chance % 28 + 1:02d}" if chance % 2 else None,
             "isActive": customer.is_active,
             "allowSms": has_sms,
-            "recurringSmsSignupDate": stamp(customer.created) if has_sms else None,
+            "recurringSmsSignupDate": timestamp(customer.created) if has_sms else None,
             "loyaltySmsSignupDate": None,
-            "modifyDate": stamp(modified),
+            "modifyDate": timestamp(modified),
         }
 
     def _modified(self, customer: Customer, now: datetime) -> str | None:
         if customer.modified is not None and customer.modified <= now:
-            return plain_stamp(customer.modified)
-        return None if self._live else plain_stamp(customer.created)
+            return plain_timestamp(customer.modified)
+        return None if self._live else plain_timestamp(customer.created)
 
 
 @lru_cache(maxsize=200_000)

@@ -1,8 +1,4 @@
-"""When cars come: opening days, weather, weekdays and hours.
-
-Every answer is a function of the seed, the site and the day alone, so that no query order can change it.
-Times are milliseconds since the Unix epoch.
-"""
+"""When cars come: opening days, weather, weekdays and hours, by seed, site and day. Times are epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -21,16 +17,16 @@ OPENING_HOUR = 7
 _WEEKDAY_FACTOR = (0.86, 0.84, 0.88, 0.95, 1.12, 1.38, 1.05)
 _HOUR_SHAPE = tuple(accumulate((2, 4, 6, 8, 10, 11, 11, 10, 10, 10, 9, 6, 3)))  # 07:00 to 20:00
 _BILLING_SHARE = 0.09
-"""Recurring payments per car; the billing run charges them at night."""
+"""Recurring payments per car, charged at night."""
 
 
 def day_random(seed: int, site: SiteSpec, day: date, purpose: str) -> random.Random:
-    """A generator of its own for each (seed, site, day, purpose)."""
+    """A separate generator for each (seed, site, day, purpose)."""
     return random.Random(f"{seed}/{site.site_id}/{day.toordinal()}/{purpose}")
 
 
 def is_closed(seed: int, site: SiteSpec, day: date) -> bool:
-    """Physical sites close on December 25 and on one maintenance day in every two months."""
+    """Whether a physical site is closed: December 25, and one maintenance day in two months."""
     if site.is_virtual:
         return False
     if (day.month, day.day) == (12, 25):
@@ -45,7 +41,7 @@ def _maintenance_day(seed: int, site_id: int, year: int, two_months: int) -> dat
 
 
 def weather(seed: int, site: SiteSpec, day: date) -> float:
-    """How weather moves the volume: 1.0 on a dry day, 0.25 to 0.6 on a rainy one, 1.25 on the day after rain."""
+    """Volume factor: 1.0 on a dry day, 0.25 to 0.6 on a rainy one, 1.25 on the day after rain."""
 
     def rain(on: date) -> float:
         chance = day_random(seed, site, on, "rain").random()
@@ -58,17 +54,16 @@ def weather(seed: int, site: SiteSpec, day: date) -> float:
 
 
 def local_day_times(seed: int, site: SiteSpec, day: date) -> tuple[list[int], list[int]]:
-    """The times of a site's business day: (cars, recurring payments), unsorted.
+    """Times of a site's business day: (cars, recurring payments), unsorted.
 
-    The length of both follows weekday and weather. Now and then one falls into the last second of the UTC day and one
-    into the last second of the local day: the rows that a window ending a second early would lose.
+    Some are in the last second of the UTC or local day: a window that ends a second early would miss them.
     """
     rng = day_random(seed, site, day, "times")
     mean = site.cars_per_day * weather(seed, site, day) * _WEEKDAY_FACTOR[day.weekday()]
     count = max(1, round(mean * rng.uniform(0.92, 1.08)))
     zone = ZoneInfo(site.timezone or "UTC")
     midnight = _epoch_ms(datetime(day.year, day.month, day.day, tzinfo=zone))
-    # Opening is taken from the zone and not counted from midnight: on a day with a clock change that is an hour off.
+    # Opening is a local time; counted from midnight it would be an hour off when clocks change.
     opening = _epoch_ms(datetime(day.year, day.month, day.day, OPENING_HOUR, tzinfo=zone))
     if site.is_virtual:
         return [midnight + int(rng.random() * DAY_MS) for _ in range(count)], []
@@ -82,7 +77,7 @@ def local_day_times(seed: int, site: SiteSpec, day: date) -> tuple[list[int], li
 
 
 def utc_day_times(seed: int, site: SiteSpec, day: date, count: int) -> tuple[list[int], list[int]]:
-    """Exactly `count` times inside the UTC day, none of them at 00:00:00.000: (cars, recurring payments), unsorted."""
+    """Exactly `count` times in the UTC day, none at 00:00:00.000: (cars, recurring payments), unsorted."""
     rng = day_random(seed, site, day, "times")
     midnight = _epoch_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
     zone = ZoneInfo(site.timezone or "UTC")
@@ -98,7 +93,6 @@ def utc_day_times(seed: int, site: SiteSpec, day: date, count: int) -> tuple[lis
 
 
 def _opening_hours_offsets(rng: random.Random, count: int) -> list[int]:
-    """`count` milliseconds after opening, following the shape of the day."""
     draw, total = rng.random, _HOUR_SHAPE[-1]
     return [bisect(_HOUR_SHAPE, draw() * total) * HOUR_MS + int(draw() * HOUR_MS) for _ in range(count)]
 

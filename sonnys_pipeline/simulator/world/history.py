@@ -1,4 +1,4 @@
-"""What happened at each site on each day: written anew, and the same, whenever it is asked for."""
+"""Generates the rows of each site and day, deterministically."""
 
 from __future__ import annotations
 
@@ -19,22 +19,16 @@ Entry: TypeAlias = tuple[int, str, Row]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_DAY = date(2015, 1, 1)
-"""The chain's oldest possible day; ids count from it."""
-MOST_ROWS_PER_DAY = 899_999
+"""First possible day; ids count from it."""
+MAX_ROWS_PER_DAY = 899_999
 _IDS_PER_DAY = 1_000_000
-_FIRST_LATE_ID = MOST_ROWS_PER_DAY + 1
+_FIRST_LATE_ID = MAX_ROWS_PER_DAY + 1
 
 
 class History:
-    """Writes days. With `rows_per_day` a day is a UTC day, else the site's local day; arguments as for `World`.
+    """Writes days: UTC days with `rows_per_day` and for the unlisted site, else local days; arguments as in `World`."""
 
-    The unlisted site's day has exactly `unlisted_site_rows` rows, and is a UTC day always.
-
-    Raises:
-        ValueError: arguments that contradict each other or are out of range.
-    """
-
-    def __init__(
+    def __init__(  # the keywords are arguments of `World`
         self,
         seed: int,
         sites: Sequence[SiteSpec],
@@ -46,8 +40,8 @@ class History:
         live: bool = True,
         unlisted_site_rows: int = 0,
     ) -> None:
-        if rows_per_day is not None and not 0 <= rows_per_day <= MOST_ROWS_PER_DAY:
-            raise ValueError(f"rows_per_day must be between 0 and {MOST_ROWS_PER_DAY}, got {rows_per_day!r}")
+        if rows_per_day is not None and not 0 <= rows_per_day <= MAX_ROWS_PER_DAY:
+            raise ValueError(f"rows_per_day must be between 0 and {MAX_ROWS_PER_DAY}, got {rows_per_day!r}")
         if midnight_row and not rows_per_day:
             raise ValueError("midnight_row needs rows_per_day of at least 1")
         openings: Mapping[str, date | None] = _by_site("opened", opened, sites)
@@ -62,7 +56,7 @@ class History:
         self._unlisted_site_rows = unlisted_site_rows
 
     def days(self, site: SiteSpec, start: datetime, end: datetime) -> Sequence[date]:
-        """The site's days that have rows between two instants, both included; none before it opened."""
+        """The site's days with rows between two instants, both included."""
         zone: tzinfo = UTC if self._rows_per_day is not None else ZoneInfo(site.timezone or "UTC")
         first = max(start.astimezone(zone).date(), self._opened[site.code])
         last = end.astimezone(zone).date()
@@ -91,7 +85,7 @@ class History:
         return entries
 
     def write_late_row(self, site: SiteSpec, moment_ms: int, number: int) -> Entry:
-        """The `number`-th row (from 0) that comes in late, at a time of its own."""
+        """The `number`-th late row (from 0)."""
         day = utc(moment_ms).date()
         position = _FIRST_LATE_ID + number
         writer = TransactionWriter(site, day_random(self._seed, site, day, f"late {number}"), live=self._live)
@@ -115,7 +109,7 @@ class History:
 def _by_site(
     name: str, chosen: Mapping[str, _Chosen] | _Chosen | None, sites: Sequence[SiteSpec]
 ) -> dict[str, _Chosen | None]:
-    """What was chosen for each site, by code: one value for all of them, or one by code (compared without case)."""
+    """Values by site code, from one value for all or a mapping by code in any case."""
     codes = {site.code.casefold(): site.code for site in sites}
     if not isinstance(chosen, Mapping):
         return dict.fromkeys(codes.values(), chosen)
@@ -126,12 +120,12 @@ def _by_site(
 
 
 def utc(moment_ms: int) -> datetime:
-    """The aware UTC datetime of epoch milliseconds."""
+    """Epoch milliseconds as aware UTC."""
     return EPOCH + timedelta(milliseconds=moment_ms)
 
 
 def day_of_sequence(sequence: int) -> date:
-    """The day that the first half of an id was written for."""
+    """The day of an id's first half."""
     return FIRST_DAY + timedelta(days=sequence // _IDS_PER_DAY)
 
 
@@ -140,12 +134,12 @@ def _sequence(day: date, position: int) -> int:
 
 
 def _ticket_number(day: date, position: int) -> int:
-    """The number on the receipt: starts in a range of its own each day; the id, not this, is the key."""
+    """The number on the receipt; not unique, unlike the id."""
     return (day - FIRST_DAY).days * 1_000 + position
 
 
 def _stamp(moment_ms: int) -> str:
-    """The wire form of a time. Arithmetic for the clock part: strftime would cost more than the rest of the row."""
+    """The wire form of a time; strftime would cost more than the rest of the row."""
     days, ms = divmod(moment_ms, DAY_MS)
     seconds, ms = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
@@ -158,7 +152,7 @@ def _wire_date(days: int) -> str:
 
 
 def _apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """Split `total` by weights into whole numbers that add up to it (largest remainder)."""
+    """Split `total` by weights into integers (largest remainder)."""
     whole = sum(weights)
     shares = [total * weight // whole for weight in weights]
     by_remainder = sorted(range(len(weights)), key=lambda index: (-(total * weights[index] % whole), index))

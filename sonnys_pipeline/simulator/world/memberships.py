@@ -1,10 +1,10 @@
-"""Recurring accounts: who signed up when, what became of it, and what was charged.
+"""Recurring accounts: sign-ups, status changes and charges.
 
-Every member of a site signs up anew every 400 days, and the account of each sign-up ends before the next. So there are
-sign-ups and endings on every day, whatever the simulated present is, and an account never changes its past.
+Every member of a site signs up anew every 400 days, after the account before has ended. So every day has sign-ups and
+endings, and the past of an account never changes.
 
 Sources: the vendor's RecurringWashbookListItemObject, RecurringAccountDetailObject,
-RecurringWashbookStatusListItemObject and RecurringWashbookListModificationItemObject, corrected by L12 and L15.
+RecurringWashbookStatusListItemObject and RecurringWashbookListModificationItemObject; L12 and L15.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sonnys_pipeline.simulator.world.catalog import EMPLOYEES, PLANS, Plan, SiteSpec
-from sonnys_pipeline.simulator.world.chance import number, plain_stamp, stamp
+from sonnys_pipeline.simulator.world.chance import number, plain_timestamp, timestamp
 from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name, member_plate
 from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
@@ -25,13 +25,13 @@ STATUSES = (
     "Declined", "Authorizer Error", "Cleared Tokens", "Changed Authorizer", "Payment CC Update Started",
     "Payment CC Update Declined", "Authorizer communication error", "Unknown error error",
 )  # fmt: skip
-"""By number from 1, as the vendor's document numbers them."""
+"""Numbered from 1 in the vendor's document."""
 MODIFICATIONS = (
     "Tag Added", "Tags Removed", "Billing Amount Change", "Vehicle Plate Changed", "Tag Enabled", "Tag Disabled",
     "Account Status Changed", "Payment Date Changed", "Payment Card Number Updated",
 )  # fmt: skip
-_TOLD_STATUSES = {"Active": "Active", "Cancelled": "Canceled", "Suspended": "Suspended"}
-"""`recurringStatuses` names only these, and spells one of them otherwise than every other list (vendor's document)."""
+_RECURRING_STATUSES = {"Active": "Active", "Cancelled": "Canceled", "Suspended": "Suspended"}
+"""The only values of `recurringStatuses`, one spelt differently than in other lists (vendor's document)."""
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 _BETWEEN_SIGN_UPS = timedelta(days=400)
 _MONTH = timedelta(days=30)
@@ -49,7 +49,7 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One account. `changes` are all of its life, past and future, the sign-up not among them; the last one ends it."""
+    """One account; `changes` are past and future ones without the sign-up, the last one ends it."""
 
     site: SiteSpec
     member: int
@@ -70,7 +70,7 @@ class Membership:
 
     @property
     def ended(self) -> datetime:
-        """When the account left Active for good."""
+        """Time of the last change."""
         return self.changes[-1].at
 
     def status(self, now: datetime) -> str:
@@ -78,13 +78,13 @@ class Membership:
         return next((change.new for change in reversed(self.changes) if change.at <= now), "Active")
 
     def bills(self, now: datetime) -> Sequence[datetime]:
-        """When the plan was charged, until a time: each month from the sign-up on."""
+        """Monthly charges until a time."""
         last = min(now, self.ended)
         return [self.signed_up + _MONTH * month for month in range(14) if self.signed_up + _MONTH * month <= last]
 
 
 class Memberships:
-    """All accounts of the physical sites; `live` chooses the shapes that L12 and L15 name."""
+    """All accounts of the physical sites; `live` selects the forms of L12 and L15."""
 
     def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
         self._seed = seed
@@ -92,14 +92,14 @@ class Memberships:
         self._live = live
 
     def signed_up(self, codes: Collection[str], start: datetime, end: datetime) -> list[Membership]:
-        """The accounts of some sites that were opened between two times, both included, by time and id."""
+        """Accounts of some sites opened between two times, both included, by time and id."""
         return sorted(
             (account for account in self._all(codes, start, end) if start <= account.signed_up <= end),
             key=lambda account: (account.signed_up, account.id),
         )
 
     def changed(self, codes: Collection[str], start: datetime, end: datetime) -> list[tuple[Membership, StatusChange]]:
-        """The changes of status at some sites between two times, both included, by time and account."""
+        """Status changes at some sites between two times, both included, by time and account."""
         return sorted(
             (
                 (account, change)
@@ -123,14 +123,14 @@ class Memberships:
         return account if account.signed_up <= now and account.id == account_id else None
 
     def listed(self, account: Membership, now: datetime) -> Row:
-        """The form of `/recurring/account/list`."""
+        """A row of `/recurring/account/list`."""
         status = account.status(now)
         return {
             "id": account.id,
             "name": account.plan.name,
             "balance": None,
-            "signUpDate": plain_stamp(account.signed_up),
-            "cancelDate": plain_stamp(account.ended) if account.ended <= now else None,
+            "signUpDate": plain_timestamp(account.signed_up),
+            "cancelDate": plain_timestamp(account.ended) if account.ended <= now else None,
             "billingSiteId": account.site.site_id,
             "customerId": account.customer_id,
             "status": STATUSES.index(status) + 1,
@@ -139,13 +139,13 @@ class Memberships:
         }
 
     def detail(self, account: Membership, now: datetime) -> Row:
-        """The form of `/recurring/account/{id}/detail` and of `/recurring/account/details/list`."""
+        """A row of `/recurring/account/{id}/detail` and `/recurring/account/details/list`."""
         chance = number(self._seed, account.id, "detail")
         status, bills = account.status(now), account.bills(now)
         name, _, surname = member_name(account.member).partition(" ")
         suspended = status == "Suspended"
         resumes = next((change.at for change in account.changes if suspended and change.at > now), None)
-        told = [("Active", account.signed_up), *((change.new, change.at) for change in account.changes)]
+        history = [("Active", account.signed_up), *((change.new, change.at) for change in account.changes)]
         return {
             "id": account.id,
             "isOnTrial": False,
@@ -168,14 +168,14 @@ class Memberships:
                 "lastName": surname,
             },
             "recurringStatuses": [
-                {"status": _TOLD_STATUSES[new], "date": stamp(at)}
-                for new, at in told
-                if at <= now and new in _TOLD_STATUSES
+                {"status": _RECURRING_STATUSES[new], "date": timestamp(at)}
+                for new, at in history
+                if at <= now and new in _RECURRING_STATUSES
             ],
             "recurringBillings": [
                 {
                     "amountCharged": account.plan.price / 100,
-                    "date": stamp(at),
+                    "date": timestamp(at),
                     "lastFourCC": f"XXXXXXXXXXXX{chance % 10_000:04d}",
                     "creditCardExpirationDate": f"20{27 + chance % 5}-{1 + chance % 12:02d}",
                 }
@@ -185,12 +185,12 @@ class Memberships:
         }
 
     def modified(self, account: Membership, changes: Sequence[StatusChange], now: datetime) -> Row:
-        """The form of `/recurring/account/modifications`: the detail, and what was modified."""
+        """A row of `/recurring/account/modifications`: the detail and its changes."""
         names = ("name", "date", "comment")
         if not self._live:
             names = ("modificationType", "modificationDate", "modificationComment")
         entries = [
-            ("Account Status Changed", plain_stamp(change.at), f"{change.old} to {change.new} by {change.employee}")
+            ("Account Status Changed", plain_timestamp(change.at), f"{change.old} to {change.new} by {change.employee}")
             for change in changes
         ]
         return {
@@ -199,19 +199,19 @@ class Memberships:
         }
 
     def status_change(self, account: Membership, change: StatusChange) -> Row:
-        """The form of `/recurring/account/status-list`."""
+        """A row of `/recurring/account/status-list`."""
         return {
             "washbook_account_id": account.id,
             "recurring_id": account.id,
             "old_status": change.old,
             "new_status": change.new,
-            "status_date": stamp(change.at),
+            "status_date": timestamp(change.at),
             "employee_name": change.employee,
             "site_code": account.site.code,
         }
 
     def _all(self, codes: Collection[str], start: datetime, end: datetime) -> Iterator[Membership]:
-        """The accounts opened between two times, and perhaps some more."""
+        """All accounts opened between two times, and possibly more."""
         first = max((start - _FIRST) // _BETWEEN_SIGN_UPS - 1, 0)
         last = max((end - _FIRST) // _BETWEEN_SIGN_UPS, -1)
         for site in self._sites.values():
@@ -221,7 +221,7 @@ class Memberships:
                         yield _account(self._seed, site, member, sign_up_number)
 
     def _status_name(self, account: Membership, status: str) -> str:
-        """Live names come in two spellings (L15)."""
+        """Live names have two spellings (L15)."""
         return status.upper() if self._live and account.member % 10 == 0 else status
 
 

@@ -1,7 +1,4 @@
-"""What is for sale at each site, as `/item` lists it.
-
-Sources: the vendor's ItemObject, corrected by L13 and L17.
-"""
+"""Items for sale at each site, as in `/item` (vendor's ItemObject; L13 and L17)."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ DEPARTMENT_NAMES = (
     "Wash", "Detail", "Service", "Merchandise", "Discount", "GiftCard", "WashBook", "Recurring_Plan", "Add_On",
     "Vacuum_sales", "Prepaid_Wash", "Prepaid_vacuum", "food", "beverage", "recipe",
 )  # fmt: skip
-"""What the parameter `departmentName` takes; the answers have spaces in place of underscores (L17)."""
+"""Values of `departmentName`; responses have spaces instead of underscores (L17)."""
 _ITEMS = (
     *(Product(wash.name, wash.sku, wash.price, "Wash") for wash in WASHES),
     *map(plan_product, PLANS),
@@ -39,10 +36,7 @@ _ITEMS = (
 
 
 def items(sites: Sequence[SiteSpec], codes: Collection[str], department_name: str, *, live: bool) -> list[Row]:
-    """The items of some sites, all of them or those of a department as the parameter names it.
-
-    Prices are text; live ones have commas between thousands (L13).
-    """
+    """Items of some sites, of all departments or one; prices are text, live ones with thousands separators (L13)."""
     wanted = department_name.replace("_", " ").casefold()
     form = ",.2f" if live else ".2f"
     return [

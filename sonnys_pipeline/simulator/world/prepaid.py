@@ -1,6 +1,6 @@
-"""Washbooks and gift cards: some are sold at every site on every day, and used up bit by bit.
+"""Washbooks and gift cards, sold at every site every day and used up gradually.
 
-Sources: the vendor's WashbookListItemObject, WashbookAccountDetailObject and GiftcardListItemObject, corrected by L11.
+Sources: the vendor's WashbookListItemObject, WashbookAccountDetailObject and GiftcardListItemObject; L11.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sonnys_pipeline.simulator.world.catalog import SiteSpec
-from sonnys_pipeline.simulator.world.chance import number, plain_stamp
+from sonnys_pipeline.simulator.world.chance import number, plain_timestamp
 from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name, member_plate
 from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
@@ -24,8 +24,8 @@ _VALUES = (25.0, 50.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Sold:
-    """Something prepaid: the `sequence`-th of its kind at the site, sold at a time; `chance` decides the rest."""
+class PrepaidItem:
+    """A prepaid item, the `sequence`-th of its kind at the site; `chance` determines the rest."""
 
     site: SiteSpec
     sequence: int
@@ -33,27 +33,27 @@ class Sold:
     chance: int
 
     def used(self, now: datetime, of: int) -> int:
-        """How many of `of` equal parts have been used at a time; a part takes between 10 and 40 days."""
+        """How many of `of` equal parts are used at a time; a part takes 10 to 40 days."""
         return min(of, (now - self.at).days // (10 + self.chance % 31))
 
 
 class Prepaid:
-    """The washbooks and gift cards of the physical sites; `live` chooses what is null (L11)."""
+    """Washbooks and gift cards of the physical sites; `live` determines what is null (L11)."""
 
     def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
         self._seed = seed
         self._sites = {site.site_id: site for site in sites}
         self._live = live
 
-    def washbooks(self, codes: Collection[str], start: datetime, end: datetime) -> list[Sold]:
-        """The washbooks sold at some sites between two times, both included, by time."""
-        return self._sold("washbook", WASHBOOKS_PER_DAY, codes, start, end)
+    def washbooks(self, codes: Collection[str], start: datetime, end: datetime) -> list[PrepaidItem]:
+        """Washbooks sold at some sites between two times, both included, by time."""
+        return self._sold_between("washbook", WASHBOOKS_PER_DAY, codes, start, end)
 
-    def giftcards(self, codes: Collection[str], start: datetime, end: datetime) -> list[Sold]:
-        """The gift cards sold at some sites between two times, both included, by time."""
-        return self._sold("giftcard", GIFTCARDS_PER_DAY, codes, start, end)
+    def giftcards(self, codes: Collection[str], start: datetime, end: datetime) -> list[PrepaidItem]:
+        """Gift cards sold at some sites between two times, both included, by time."""
+        return self._sold_between("giftcard", GIFTCARDS_PER_DAY, codes, start, end)
 
-    def find_washbook(self, account_id: str, now: datetime) -> Sold | None:
+    def find_washbook(self, account_id: str, now: datetime) -> PrepaidItem | None:
         """The washbook of that id, or None."""
         text, _, site_id = account_id.partition(":")
         if not (text.isdecimal() and site_id.isdecimal() and len(text) < 10 and len(site_id) < 5):
@@ -64,25 +64,25 @@ class Prepaid:
         found = self._one("washbook", WASHBOOKS_PER_DAY, site, sequence)
         return found if found.at <= now and _washbook_id(found) == account_id else None
 
-    def washbook_status(self, washbook: Sold, now: datetime) -> str:
-        """`Active` while there is something left of it, else `Inactive`."""
+    def washbook_status(self, washbook: PrepaidItem, now: datetime) -> str:
+        """`Active` until it is used up, then `Inactive`."""
         return "Active" if self._left(washbook, now) else "Inactive"
 
-    def listed_washbook(self, washbook: Sold, now: datetime) -> Row:
+    def listed_washbook(self, washbook: PrepaidItem, now: datetime) -> Row:
         """The list form."""
         return {
             "id": _washbook_id(washbook),
             "name": _kind(washbook)[0],
             "balance": str(self._left(washbook, now)),
-            "signUpDate": plain_stamp(washbook.at),
+            "signUpDate": plain_timestamp(washbook.at),
             "cancelDate": None,
             "billingSiteId": washbook.site.site_id,
             "customerId": _customer_id(washbook),
             "status": self.washbook_status(washbook, now),
         }
 
-    def washbook_detail(self, washbook: Sold, now: datetime) -> Row:
-        """The detail of one washbook; the part about recurring plans says nothing there. Live balances are text."""
+    def washbook_detail(self, washbook: PrepaidItem, now: datetime) -> Row:
+        """The detail form; live balances are text."""
         left = self._left(washbook, now)
         customer_id = _customer_id(washbook)
         member = washbook.chance % MEMBERS_PER_SITE
@@ -108,21 +108,23 @@ class Prepaid:
             "vehicles": [{"id": _washbook_id(washbook), "plate": member_plate(member)}] if customer_id else [],
         }
 
-    def giftcard(self, card: Sold, now: datetime) -> Row:
-        """A gift card, as `/giftcard-liablilty` lists it. Live cards may have no date (L11)."""
+    def giftcard(self, card: PrepaidItem, now: datetime) -> Row:
+        """A row of `/giftcard-liablilty`; live cards may have no date (L11)."""
         value = _VALUES[card.chance % len(_VALUES)]
         return {
             "siteCode": card.site.code,
-            "completeDate": None if self._live and card.chance % 20 == 0 else plain_stamp(card.at),
+            "completeDate": None if self._live and card.chance % 20 == 0 else plain_timestamp(card.at),
             "number": giftcard_number(card),
             "value": value,
             "amountUsed": value * card.used(now, 5) / 5,
             "giftcardId": f"{card.sequence + 1}:{card.site.site_id}",
         }
 
-    def _sold(self, kind: str, per_day: int, codes: Collection[str], start: datetime, end: datetime) -> list[Sold]:
+    def _sold_between(
+        self, kind: str, per_day: int, codes: Collection[str], start: datetime, end: datetime
+    ) -> list[PrepaidItem]:
         first, last = max((start - _FIRST).days, 0), (end - _FIRST).days
-        found: Iterator[Sold] = (
+        found: Iterator[PrepaidItem] = (
             self._one(kind, per_day, site, sequence)
             for site in self._sites.values()
             if site.code in codes
@@ -132,30 +134,30 @@ class Prepaid:
             (one for one in found if start <= one.at <= end), key=lambda one: (one.at, one.site.site_id, one.sequence)
         )
 
-    def _one(self, kind: str, per_day: int, site: SiteSpec, sequence: int) -> Sold:
+    def _one(self, kind: str, per_day: int, site: SiteSpec, sequence: int) -> PrepaidItem:
         chance = number(self._seed, site.site_id, sequence, kind)
         at = _FIRST + timedelta(days=sequence // per_day, seconds=13 * 3600 + chance % (10 * 3600))
-        return Sold(site, sequence, at, chance // 36_000)
+        return PrepaidItem(site, sequence, at, chance // 36_000)
 
-    def _left(self, washbook: Sold, now: datetime) -> int:
+    def _left(self, washbook: PrepaidItem, now: datetime) -> int:
         washes = _kind(washbook)[1]
         return washes - washbook.used(now, washes)
 
 
-def giftcard_number(card: Sold) -> str:
+def giftcard_number(card: PrepaidItem) -> str:
     """The number printed on a gift card."""
     return f"GC{card.site.site_id:03d}{card.sequence:08d}"
 
 
-def _kind(washbook: Sold) -> tuple[str, int]:
+def _kind(washbook: PrepaidItem) -> tuple[str, int]:
     return _KINDS[washbook.chance % len(_KINDS)]
 
 
-def _washbook_id(washbook: Sold) -> str:
+def _washbook_id(washbook: PrepaidItem) -> str:
     return f"{_FIRST_WASHBOOK + washbook.sequence}:{washbook.site.site_id}"
 
 
-def _customer_id(washbook: Sold) -> str | None:
+def _customer_id(washbook: PrepaidItem) -> str | None:
     if washbook.chance % 3 == 0:
         return None
     return f"{washbook.chance % MEMBERS_PER_SITE + 1}:{washbook.site.site_id}"

@@ -1,7 +1,4 @@
-"""The parts of a row in wire format: items, tenders, discounts, and who the customer is.
-
-Arguments are whole cents; the wire has dollars.
-"""
+"""Parts of a row in wire format: items, tenders, discounts, customers. Arguments are cents; the wire has dollars."""
 
 from __future__ import annotations
 
@@ -11,25 +8,25 @@ from typing import Any, TypeAlias
 from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, Plan, Product, Promotion, Wash
 
 Row: TypeAlias = dict[str, Any]
-"""A JSON object of the wire: a transaction, or a part of one."""
+"""A JSON object: a transaction or a part of one."""
 
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
 @cache
 def member_name(member: int) -> str:
-    """The name of a member; the same for the same number."""
+    """The name of a member."""
     return f"{FIRST_NAMES[member % len(FIRST_NAMES)]} {LAST_NAMES[member // 3 % len(LAST_NAMES)]}"
 
 
 @cache
 def member_plate(member: int) -> str:
-    """The licence plate of a member; the same for the same number."""
+    """The licence plate of a member."""
     letters = f"{_LETTERS[member % 23]}{_LETTERS[member // 23 % 23]}{_LETTERS[member * 7 % 23]}"
     return f"{letters}{member * 37 % 10_000:04d}"
 
 
-def item(
+def item(  # the fields of an item
     name: str,
     sku: str,
     department: str,
@@ -40,7 +37,7 @@ def item(
     fee: int = 0,
     quantity: int = 1,
 ) -> Row:
-    """Something sold; `gross` is the price of all pieces and includes `fee`, not `tax`."""
+    """An item; `gross` is for all pieces, including `fee` but not `tax`."""
     return {
         "name": name,
         "sku": sku,
@@ -56,7 +53,7 @@ def item(
 
 
 def tender(kind: str, sub_type: str | None, amount: int, *, change: int = 0, reference: str | None = None) -> Row:
-    """A payment; `change` is what was handed back, 0 or negative."""
+    """A payment; `change` is 0 or negative."""
     return {
         "tender": kind,
         "tenderSubType": sub_type,
@@ -70,7 +67,7 @@ def tender(kind: str, sub_type: str | None, amount: int, *, change: int = 0, ref
 
 
 def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str) -> Row:
-    """A reduction of one item. `amount_field`: `discount` in the vendor's document, also `discountAmount` live."""
+    """A discount of one item; `amount_field` is `discount`, or `discountAmount` in the live profile."""
     return {
         "discountName": promotion.name,
         "discountSku": promotion.sku,
@@ -81,10 +78,10 @@ def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str
 
 
 def wash_item(wash: Wash, *, off: int = 0, tax: int = 0, sign: int = 1) -> Row:
-    """One wash, `off` cents cheaper; `sign` -1 for a return."""
+    """One wash, `off` cents cheaper; `sign` is -1 for a return."""
     return item(wash.name, wash.sku, "Wash", wash.price * sign, discount=off, tax=tax, fee=wash.fee * sign)
 
 
 def plan_product(plan: Plan) -> Product:
-    """One month of a plan, as it stands on a receipt."""
+    """One month of a plan, as on a receipt."""
     return Product(plan.name, plan.sku, plan.price, "Recurring Plan")

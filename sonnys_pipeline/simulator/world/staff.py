@@ -1,7 +1,7 @@
-"""The employees of the chain, their shifts, and how their offers of a plan came out.
+"""Employees, their shifts, and the outcomes of their plan offers.
 
-Sources: the vendor's EmployeeListItemObject, EmployeeDetailsObject, EmployeeClockEntryObject and the list of sales
-outcomes, corrected by L11 and L14.
+Sources: the vendor's EmployeeListItemObject, EmployeeDetailsObject, EmployeeClockEntryObject and sales outcomes; L11
+and L14.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.world.catalog import DEVICES, EMPLOYEES, FIRST_NAMES, LAST_NAMES, PLANS, SiteSpec
-from sonnys_pipeline.simulator.world.chance import number, stamp
+from sonnys_pipeline.simulator.world.chance import number, timestamp
 from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row
 
@@ -21,12 +21,12 @@ _OWN_PER_SITE = 2
 _OFFERS_PER_DAY = 25
 _WEEKLY_HOURS = 40.0
 _FRIDAY = date(2021, 1, 8)
-"""The first day of some week: weeks run from Friday to Thursday, as in the vendor's example."""
+"""Weeks run from Friday to Thursday, as in the vendor's example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """Somebody who works at the sites of these indices, a day here and a day there."""
+    """An employee and the indices of their sites."""
 
     employee_id: int
     first_name: str
@@ -36,7 +36,7 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A day's work: from clocking in to clocking out, aware UTC."""
+    """A day's work, in aware UTC."""
 
     site: SiteSpec
     day: date
@@ -45,7 +45,7 @@ class Shift:
 
 
 class Staff:
-    """The employees whom transactions name, who work at every physical site, and two more at each."""
+    """The employees in transactions, who work at every physical site, and two more at each."""
 
     def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
         self._seed = seed
@@ -76,7 +76,7 @@ class Staff:
         }
 
     def detail(self, employee: Employee) -> Row:
-        """The detail of one employee. Live, most have never changed their start date (L11)."""
+        """The detail form; in the live profile, most have no changed start date (L11)."""
         chance = number(self._seed, employee.employee_id, "detail")
         started = FIRST_DAY + timedelta(days=chance % 3000)
         changed = chance % 4 == 0 or not self._live
@@ -92,7 +92,7 @@ class Staff:
         }
 
     def weeks(self, employee: Employee, first: date, last: date, now: datetime) -> Sequence[Row]:
-        """The clock entries of a period by week, without weeks that have none; an open shift has no `clockOut` yet."""
+        """Clock entries of a period by week, without empty weeks; an open shift has no `clockOut`."""
         shifts = self._shifts(employee, first, last, now)
         return [
             self._week(employee, friday, list(shifts_of_week), now)
@@ -100,7 +100,7 @@ class Staff:
         ]
 
     def outcomes(self, codes: Collection[str], first: date, last: date, now: datetime) -> list[Row]:
-        """The offers made at some sites on some UTC days, by time."""
+        """Offers made at some sites on some UTC days, by time."""
         found: list[tuple[int, Row]] = []
         for index, site in enumerate(self._sites):
             if site.code not in codes:
@@ -147,7 +147,7 @@ class Staff:
 
     def _week(self, employee: Employee, friday: date, shifts: Sequence[Shift], now: datetime) -> Row:
         eligible = employee.employee_id % 3 != 0
-        # What was worked earlier in the week counts towards overtime, whether it was asked for or not.
+        # Earlier shifts of the week count towards overtime, even outside the period.
         before = self._shifts(employee, friday, shifts[0].day - timedelta(days=1), now)
         worked = sum(_hours(shift, now) for shift in before)
         entries = []
@@ -168,22 +168,22 @@ class Staff:
         rate = 12.5 + employee.employee_id % 7 * 0.75
         modified = shift.end <= now and chance % 12 == 0
         return {
-            "clockIn": stamp(shift.begin),
-            "clockOut": stamp(shift.end) if shift.end <= now else None,
+            "clockIn": timestamp(shift.begin),
+            "clockOut": timestamp(shift.end) if shift.end <= now else None,
             "regularRate": rate,
             "regularHours": regular,
             "overtimeEligible": employee.employee_id % 3 != 0,
             "overtimeRate": rate * 1.5,
             "overtimeHours": overtime,
             "wasModified": modified,
-            "modificationTimestamp": stamp(shift.end) if modified else None,
+            "modificationTimestamp": timestamp(shift.end) if modified else None,
             "wasCreatedInBackOffice": chance % 30 == 0,
             "siteCode": shift.site.code,
         }
 
 
 def _hours(shift: Shift, now: datetime) -> float:
-    """Hours of a shift that is over; an open one has none yet."""
+    """Hours of a finished shift; an open one has none."""
     return (shift.end - shift.begin).total_seconds() / 3600 if shift.end <= now else 0.0
 
 

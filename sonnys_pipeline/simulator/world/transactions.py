@@ -1,9 +1,10 @@
-"""Writes the rows of one site: every kind of sale that a car wash rings up, in the wire format of `get-job-data`.
+"""Every kind of sale of a car wash, in the wire format of `get-job-data`.
 
-Money is computed in whole cents and written in dollars. In every row the tenders' `total` sum to the row's `total`,
-and so do `gross - discount + tax` of the items that are not voided (`additionalFee` is a part of `gross`), but for
-overpayments: there `total` is what was paid, which is more than the items cost (L9).
-Sources: CONTRACT.md, "A row"; the vendor's TransactionListJobObject.
+Money is computed in cents and written in dollars. In every row the tenders' `total` add up to the row's `total`, and so
+do `gross - discount + tax` of the items that are not voided (`gross` includes `additionalFee`), except for
+overpayments: there `total` is what was paid (L9).
+
+Sources: contract, "A row"; the vendor's TransactionListJobObject.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from sonnys_pipeline.simulator.world.row_parts import (
 )
 
 V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionStatus")
-"""The fields that only `get-job-data` and `version-2` carry, and that live rows often lack."""
+"""Fields of `get-job-data` and `version-2` only, which live rows often lack."""
 
 MEMBERS_PER_SITE = 1500
 _ONLINE_SHARE = 0.3
@@ -56,7 +57,7 @@ _WASH_WEIGHTS = tuple(accumulate((34, 22, 20, 15, 9)))
 
 @dataclass(slots=True)
 class _Ticket:
-    """What one kind of sale decides; the writer adds identity, time and place."""
+    """What a kind of sale determines; the writer adds identity, time and place."""
 
     total: int
     items: list[Row]
@@ -75,7 +76,7 @@ class _Ticket:
 
 
 class TransactionWriter:
-    """Rings up sales of one site, drawing every choice from `rng`; `live` chooses the profile (see `World`)."""
+    """Generates sales of one site from `rng`; `live` selects the profile (see `World`)."""
 
     def __init__(self, site: SiteSpec, rng: random.Random, *, live: bool = True) -> None:
         self._site = site
@@ -108,18 +109,18 @@ class TransactionWriter:
         self._builders = tuple(builder for _, builder in kinds)
 
     def car(self, stamp: str, sequence: int, number: int) -> Row:
-        """One transaction at the till; see `_row` for the arguments."""
+        """One transaction at the till; arguments as for `_row`."""
         kind = bisect(self._thresholds, self._draw() * self._thresholds[-1])
         return self._row(self._builders[kind](), stamp, sequence, number)
 
     def payment(self, stamp: str, sequence: int, number: int) -> Row:
-        """One recurring payment charged by the billing run; see `_row` for the arguments."""
+        """One recurring payment; arguments as for `_row`."""
         return self._row(self._recurring_payment(), stamp, sequence, number)
 
     def _row(self, ticket: _Ticket, stamp: str, sequence: int, number: int) -> Row:
-        """`stamp` is the time's wire form, `sequence` makes the id unique at the site, `number` is the ticket's."""
+        """`stamp`: the time on the wire; `sequence`: makes the id unique at the site; `number`: the ticket's."""
         draw, site = self._draw, self._site
-        # The live API leaves unset strings now empty, now null.
+        # Unset strings of the live API are "" or null.
         unset = "" if draw() < 0.5 else None
         member = ticket.member
         attended = draw() < 0.6 and not ticket.recurring_payment and not ticket.online
@@ -151,7 +152,7 @@ class TransactionWriter:
             row["transactionStatus"] = ticket.status
             return row
         missing = draw()
-        # Plan sales always keep their flags: without them an upgrade could not be told from any other sale.
+        # Plan sales always keep their flags, which distinguish an upgrade from other sales.
         if missing > 0.12 or ticket.plan_sale:
             row["isRecurringPlanSale"] = ticket.plan_sale
             row["isRecurringPlanRedemption"] = ticket.recurring_redemption
@@ -195,7 +196,7 @@ class TransactionWriter:
         return ticket
 
     def _replaced_tender_wash(self) -> _Ticket:
-        """A card that was voided and cash in its place: a Void tender in a completed sale."""
+        """A voided card, then cash: a Void tender in a completed sale."""
         ticket = self._wash_sale(add_ons=False)
         ticket.tenders = [
             self._card(ticket.total),
@@ -239,10 +240,7 @@ class TransactionWriter:
         return ticket
 
     def _overpaid_wash(self) -> _Ticket:
-        """More cash than the wash costs, and no change: the total is what was paid (L9).
-
-        More also than where `additionalFee` comes on top: whoever cannot know which holds sees an overpayment.
-        """
+        """More cash than the price (also with `additionalFee` on top), no change: the total is what was paid (L9)."""
         ticket = self._wash_sale(add_ons=False)
         fee = round(sum(line["additionalFee"] for line in ticket.items) * 100)
         ticket.total = ((ticket.total + fee) // 500 + 1) * 500
@@ -266,7 +264,7 @@ class TransactionWriter:
         return ticket
 
     def _plan_upgrade(self) -> _Ticket:
-        """A member who moves to a dearer plan: a plan sale, and not a new membership."""
+        """A member moves to a dearer plan: a plan sale, but no new membership."""
         member = self._member()
         ticket = self._product_sale(PLAN_UPGRADE)
         ticket.tenders = [self._card(ticket.total)]
@@ -302,7 +300,7 @@ class TransactionWriter:
     # Parts of a sale.
 
     def _wash_sale(self, *, add_ons: bool = True, promotion: Promotion | None = None, sign: int = 1) -> _Ticket:
-        """A taxed wash, perhaps with something added; the caller adds the tenders. `sign` -1 for a return."""
+        """A taxed wash, perhaps with an add-on; the caller adds the tenders."""
         wash = self._wash()
         off, discounts = 0, []
         if promotion is not None:

@@ -86,7 +86,7 @@ def test_a_signal_stops_with_a_checkpoint(site: Site, start: Start, tmp_path: Pa
     assert f"Continue with: sonnys backfill resume {job}" in running.stderr.read_text()
     with ledger(site) as jobs:
         kept = jobs.get_job(job)
-    assert (kept.status, kept.lease_owner, kept.successful_rows) == (JobStatus.PAUSED, None, document["successful"])
+    assert (kept.status, kept.lease_owner, kept.successful_days) == (JobStatus.PAUSED, None, document["successful"])
     assert csv.read_text().count(",x,completed,") == document["successful"]
     assert csv.read_text().count(",x,pending,") == document["pending"]
 

@@ -1,4 +1,4 @@
-"""Killed and stopped at any moment, then resumed, in real processes: BM-04, BM-05, JS-06; STYLE 12.
+"""Killed and stopped at any moment, then resumed, in real processes: BM-04, BM-05, JS-06; decision 4.
 
 `SONNYS_TEST_KILLS` raises the number of kills; fifty take some minutes.
 """
@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -36,7 +35,7 @@ def site(open_site: Open) -> Site:
 
 def begin(start: Start, site: Site, name: str, **settings: str) -> Process:
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", name, *DAYS]
-    return start(command, {**site.environment, "PYTHONPATH": str(Path(__file__).parents[3]), **settings})
+    return start(command, {**site.environment, **settings})
 
 
 def assert_all_landed_once(site: Site) -> None:

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
@@ -94,7 +93,7 @@ def test_killed_again_and_again_and_resumed(open_site, start):
 
 def begin(start, site):
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", JOB, *DAYS]
-    return start(command, {**site.environment, "PYTHONPATH": str(Path(__file__).parents[3])})
+    return start(command, site.environment)
 
 
 def kill_one(start, site: Site, number: int) -> Kill:
@@ -110,7 +109,7 @@ def kill_one(start, site: Site, number: int) -> Kill:
     with ledger(site) as jobs:
         job = jobs.find_job(JOB)
         rows = jobs.get_rows(job.id) if job else []
-        known = [one for row in rows if row.status is not RowStatus.COMPLETED for one in jobs.load_jobs(row.id)]
+        known = [one for row in rows if row.status is not RowStatus.COMPLETED for one in jobs.load_jobs.of(row.id)]
     unwritten = {(one.site or "", int(one.window_start.timestamp()), one.page) for one in known if not one.job_hash}
     return Kill(len(site.simulator.log), sum(row.status is RowStatus.COMPLETED for row in rows), unwritten)
 

@@ -19,7 +19,7 @@ from sonnys_pipeline_tests.acceptance.conftest import STORES, Process, Site
 from sonnys_pipeline_tests.support.processes.dagster_dev import until
 from sonnys_pipeline_tests.support.processes.power_cuts import LONGEST, Plant, inbox
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.outage]
 #: Figures of the test; `pytest --log-cli-level=INFO` shows them.
 logger = logging.getLogger(__name__)
 

@@ -65,7 +65,7 @@ def assert_checkpoint(site: Site) -> set[str]:
     """The one job is paused and free, its landed days are recorded once each, nothing is half-written; those days."""
     (job,) = jobs_of(site)
     landed, _ = remembered(site, job.name)
-    assert (job.status, job.lease_owner, job.successful_rows) == (JobStatus.PAUSED, None, len(landed))
+    assert (job.status, job.lease_owner, job.successful_days) == (JobStatus.PAUSED, None, len(landed))
     assert 0 < len(landed) < len(DAYS)
     assert Counter(day for day, _ in site.materializations()) == dict.fromkeys(landed, 1)
     assert not list((site.folder / "data").rglob("*.tmp"))

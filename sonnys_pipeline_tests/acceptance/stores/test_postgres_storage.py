@@ -27,7 +27,7 @@ def test_one_database_holds_everything(open_site: Callable[..., Site], materiali
     assert (partition, metadata["dagster/partition_row_count"]) == (DAY, len(site.expected_ids(DAY)))
     with open_ledger(site.ledger_url) as jobs:
         (job,) = jobs.list_jobs()
-        assert (job.status, job.successful_rows) == (JobStatus.COMPLETED, 1)
+        assert (job.status, job.successful_days) == (JobStatus.COMPLETED, 1)
     with psycopg.connect(site.ledger_url) as connection:
         for table in ("event_logs", "runs", "sonnys_job_rows", "sonnys_request_budget"):
             count = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))

@@ -1,4 +1,4 @@
-"""BM-04, BM-05, DESIGN decision 5: the lake's S3 server is away for twenty seconds in mid-run, and comes back.
+"""BM-04, BM-05, decision 5: the lake's S3 server is away for twenty seconds in mid-run, and comes back.
 
 Real processes, a real server, real seconds: refused connections, and a server that takes requests and answers none.
 """
@@ -7,7 +7,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from sonnys_pipeline_tests.support.forwarder import Forwarder
 from sonnys_pipeline_tests.support.processes.run_records import submissions
 from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, s3_settings
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.s3]
+pytestmark = [pytest.mark.acceptance, pytest.mark.s3, pytest.mark.outage]
 DAYS = [f"2026-11-{day:02d}" for day in range(1, 11)]
 OUTAGE = 20.0
 
@@ -37,8 +36,7 @@ def way(s3_server: S3Server) -> Iterator[Forwarder]:
 def begin(start: Callable[..., Process], site: Site, way: Forwarder) -> Process:
     """A process that lands the days."""
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", "outage", *DAYS]
-    python_path = {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return start(command, {**site.environment, **s3_settings(way.port), **python_path})
+    return start(command, {**site.environment, **s3_settings(way.port)})
 
 
 def wait_until_some_landed(site: Site, running: Process) -> None:

@@ -18,6 +18,7 @@ import requests
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline_tests.acceptance.conftest import free_port
+from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 pytestmark = pytest.mark.acceptance
 
@@ -43,6 +44,7 @@ class Ui:
         self._log = (folder / "log").open("wb")
         self.popen = subprocess.Popen(
             [Path(sys.executable).parent / "sonnys", "demo", "--ui", "--port", str(self.port), "--folder", folder],
+            env={**os.environ, "PYTHONPATH": QUICK_PATH},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

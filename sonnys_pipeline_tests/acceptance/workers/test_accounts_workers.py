@@ -45,7 +45,7 @@ def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: s
         expected = {name: ids_of(simulator, DAYS) for name, simulator in simulators.items()}
         environment = environment_of(
             simulators, tmp_path, SONNYS_BUDGET_URL=postgres_url, SONNYS_LEDGER_URL=postgres_url
-        ) | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        )
 
         command = [Path(sys.executable), "-m", "sonnys_pipeline_tests.support.processes.accounts_process"]
         processes = [
@@ -67,4 +67,4 @@ def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: s
         with open_ledger(postgres_url, account=name) as jobs:
             found = jobs.list_jobs()
             assert sorted(job.name for job in found) == [f"worker-{worker}" for worker in range(WORKERS)]
-            assert {(job.account, job.successful_rows) for job in found} == {(name, 2)}
+            assert {(job.account, job.successful_days) for job in found} == {(name, 2)}

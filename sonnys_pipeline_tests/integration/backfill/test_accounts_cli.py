@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 from sonnys_pipeline_tests.support.pipelines.backfills import days_ago, last_days
 from sonnys_pipeline_tests.support.pipelines.chains import DAYS, NAMES, SECRET, Chains
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 VERBS = [
     ["probe"],
@@ -59,11 +59,11 @@ def test_a_verb_without_an_account_is_refused(chains, verb):
 @pytest.mark.parametrize("verb", [*VERBS, ["doctor"]], ids=" ".join)
 def test_an_account_that_there_is_not_is_refused(chains, verb, monkeypatch):
     """By option or by variable: exit code 2, naming those that there are."""
-    assert "west is no account; SONNYS_ACCOUNTS names north, south" in types(
+    assert "west is not an account; SONNYS_ACCOUNTS names north, south" in types(
         *verb, "--account", "west", exit_code=2
     ).stderr  # fmt: skip
     monkeypatch.setenv("SONNYS_ACCOUNT", "west")
-    assert "SONNYS_ACCOUNT: west is no account" in types(*verb, exit_code=2).stderr
+    assert "SONNYS_ACCOUNT: west is not an account" in types(*verb, exit_code=2).stderr
 
 
 def test_an_account_where_there_are_none_is_refused(monkeypatch, tmp_path):
@@ -106,9 +106,9 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
     monkeypatch.setenv("SONNYS_LEDGER_URL", f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     found = {}
     for name in NAMES:
-        with open_job_service(Settings.load(name)) as jobs:
+        with ledger_of(Settings.load(name)) as jobs:
             job = jobs.create_job("the same", mode=JobMode.AUTO, rows=[RowSpec(days_ago(3))])
-            jobs.acquire_lease(job.id, "another:machine:1:x", 0.001)
+            jobs.leases.acquire(job.id, "another:machine:1:x", 0.001)
             found[name] = jobs.update_status(job.id, "running", by="another:machine:1:x").id
 
     listed = json.loads(types("backfill", "list", "--account", "north", "--json").stdout)["jobs"]
@@ -121,7 +121,7 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
     )  # fmt: skip
     assert [job["job_id"] for job in recovered["jobs"]] == [found["north"]]
     assert today.simulators["south"].stats().requests == 0
-    with open_job_service(Settings.load("south")) as jobs:
+    with ledger_of(Settings.load("south")) as jobs:
         assert jobs.get_job(found["south"]).status == "running"
 
 

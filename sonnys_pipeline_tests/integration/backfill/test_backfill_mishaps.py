@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.backfill import run as job_run
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.landing import transactions as landing
 from sonnys_pipeline.ledger.models import DAGSTER_PREFIX, JobMode, JobStatus, RowSpec
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 THREE = last_days(3)
 #: The executor of a process that nobody has heard of for long.
@@ -28,7 +28,7 @@ def interrupt(jobs: JobService, job_id: str) -> None:
 
 @pytest.fixture
 def ledger(desk: Desk) -> JobService:
-    with open_job_service(Settings.load()) as opened:
+    with ledger_of(Settings.load()) as opened:
         yield opened
 
 
@@ -76,7 +76,7 @@ def test_a_job_at_work_is_refused_before_anything_is_said(desk: Desk, ledger: Jo
     csv.write_text(f"date\n{THREE[0]}\n")
     job = desk.asks("preview", "--from-csv", csv)["job_id"]
     desk.types("approve", job)
-    ledger.acquire_lease(job, GONE, 60)
+    ledger.leases.acquire(job, GONE, 60)
 
     (line,) = desk.types("run", job, exit_code=1).stderr.splitlines()
     (later,) = desk.types("write-back", job, exit_code=1).stderr.splitlines()
@@ -135,7 +135,7 @@ def test_an_unreadable_env_file_is_named(desk: Desk) -> None:
 
     said = desk.types("list", exit_code=2).stderr
 
-    assert said == "Error: .env cannot be read: it is not UTF-8 text; mend the file, or remove it\n"
+    assert said == "Error: .env cannot be read: it is not UTF-8 text; fix or remove the file\n"
 
 
 def test_a_user_without_a_name_approves_by_number(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

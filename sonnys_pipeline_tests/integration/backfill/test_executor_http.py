@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.backfill.audit import read_attempts
-from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.lake.storage.folder import UNFINISHED
 from sonnys_pipeline.ledger.models import JobStatus
@@ -51,10 +50,10 @@ def test_a_job_of_five_days_is_landed(bench: Bench) -> None:
     assert all(row.path and Path(row.path).exists() and row.seconds > 0 for row in rows)
     assert sum(row.requests for row in rows) == stats.requests == result.measures.requests
     assert (stats.submissions, stats.rate_limited) == (15, 0)
-    assert [bench.jobs.load_jobs(row.id) for row in rows] == [[]] * 5
+    assert [bench.jobs.load_jobs.of(row.id) for row in rows] == [[]] * 5
 
     job = bench.jobs.get_job(job_id)
-    assert (job.status, job.successful_rows, job.processed_rows, job.failed_rows) == (JobStatus.COMPLETED, 5, 5, 0)
+    assert (job.status, job.successful_days, job.processed_days, job.failed_days) == (JobStatus.COMPLETED, 5, 5, 0)
     assert job.lease_owner is None
     assert bench.log(job_id) == ["running", "completed"]
     assert {entry.by for entry in bench.jobs.transitions(job_id)} == {executor.owner}
@@ -63,7 +62,8 @@ def test_a_job_of_five_days_is_landed(bench: Bench) -> None:
 def test_the_audit_has_a_line_for_each_request(bench: Bench) -> None:
     """In the state folder: attempts that agree with the server's own log, and the summary with the figures."""
     result = bench.executor().execute(bench.job(3))
-    lines = list(read_attempts(bench.state / "audit" / f"{result.run_id}.ndjson"))
+    kept = (bench.state / "audit" / f"{result.run_id}.ndjson").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in kept.splitlines()]
     assert len(lines) == bench.simulator.stats().requests
     assert {(line["operation"], line["outcome"]) for line in lines} >= {("submit", "submitted"), ("poll", "pass")}
     assert {line["status"] for line in lines} == {200}
@@ -96,7 +96,7 @@ def test_fail_fast_stops_at_the_failing_day(bench: Bench) -> None:
     again = bench.executor().execute(job_id)
     assert (again.success, again.processed, again.successful, again.failed) == (True, 3, 3, 0)
     job = bench.jobs.get_job(job_id)
-    assert (job.status, job.successful_rows, job.failed_rows, job.error_code) == (JobStatus.COMPLETED, 5, 0, None)
+    assert (job.status, job.successful_days, job.failed_days, job.error_code) == (JobStatus.COMPLETED, 5, 0, None)
     assert bench.log(job_id) == ["running", "failed", "running", "completed"]
     assert bench.landed_ids(keys(5)) == bench.expected_ids(keys(5))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.executor import ExecutionResult
-from sonnys_pipeline.backfill.run import LandedDay
+from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.ledger.models import JobLeasedError, JobStatus, RowStatus
 from sonnys_pipeline.simulator import Simulator
@@ -64,7 +64,7 @@ def assert_whole(bench: Bench, job_id: str, days: int = 5) -> None:
     assert bench.states(job_id) == "c" * days
     assert bench.landed_ids(keys(days)) == bench.expected_ids(keys(days))
     assert list(bench.lake.root.rglob("*.tmp")) == []
-    assert [bench.jobs.load_jobs(row.id) for row in bench.jobs.get_rows(job_id)] == [[]] * days
+    assert [bench.jobs.load_jobs.of(row.id) for row in bench.jobs.get_rows(job_id)] == [[]] * days
 
 
 def test_a_stopped_run_is_a_checkpoint(bench: Bench) -> None:
@@ -163,7 +163,7 @@ def test_an_interrupt_leaves_a_checkpoint(bench: Bench) -> None:
     with pytest.raises(Terminated):
         bench.executor(on_day=interrupt).execute(job_id)
     job = bench.jobs.get_job(job_id)
-    assert (job.status, job.lease_owner, job.successful_rows) == (JobStatus.PAUSED, None, 2)
+    assert (job.status, job.lease_owner, job.successful_days) == (JobStatus.PAUSED, None, 2)
     assert bench.jobs.transitions(job_id)[-1].why == "Terminated: from the UI"
     sent = bench.simulator.stats().requests
     result = bench.executor().execute(job_id)
@@ -195,7 +195,7 @@ def test_a_lost_lease_stops_the_run(bench: Bench) -> None:
     frozen, successor = bench.executor(on_day=gate), bench.executor()
     with running(frozen, job_id) as outcome:
         gate.wait()
-        bench.jobs.release_lease(job_id, frozen.owner)  # as if it had run out
+        bench.jobs.leases.release(job_id, frozen.owner)  # as if it had run out
         assert successor.execute(job_id).success
         rows = bench.jobs.get_rows(job_id)
         gate.open()

@@ -90,7 +90,7 @@ def test_a_run_waits_for_a_server_that_comes_back(
 @pytest.mark.parametrize("store", STORES)
 def test_a_run_stops_when_its_budget_stays_away(bench: Bench, server: PostgresServer, store: str) -> None:
     """After its patience, here a second: paused with the reason, and a resume lands the rest."""
-    bench.client.budget._patience.seconds = 1.0
+    bench.client.budget._deadline.seconds = 1.0
     job_id = bench.job(DAYS)
     with running(bench.executor(), job_id) as outcome:
         wait_until(lambda: bench.simulator.stats().requests >= 30)
@@ -129,7 +129,7 @@ def test_a_run_that_is_told_to_stop_does_not_wait(bench: Bench, server: Postgres
         assert outcome.result is not None
         assert outcome.result.stopped == "SIGTERM"
         server.start()
-    bench.jobs._patience.seconds = 60.0
+    bench.jobs._store.deadline.seconds = 60.0
     assert bench.executor().execute(job_id).success
     if store == "redis":
         assert_all_landed_once(bench, job_id)

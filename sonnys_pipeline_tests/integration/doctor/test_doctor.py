@@ -38,7 +38,7 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(healthy, diagnose, 
     assert report.in_state("ok") == set(ALL) - {"Dagster daemon"}
     assert report.in_state("warning") == {"Dagster daemon"}
     assert "sites" in report.of("API")[1]
-    assert "20 requests in 15 s; 1 of them used now" in report.of("request budget")[1]
+    assert "20 requests in 15 s; 1 of them in use" in report.of("request budget")[1]
     assert simulator.stats().requests == 1
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]  # nothing stays of the probe
 
@@ -98,7 +98,13 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
         ({"TIMEZONE": "Chicago"}, {"settings"}, "settings", "is not a time zone", "correct it"),
         ({"API_KEY": "key-that-must-not-show-4711\n"}, {"settings"}, "settings", "SONNYS_API_KEY", "correct it"),
         ({"DATA_URL": "file/below"}, {"lake"}, "lake", "cannot be written", "SONNYS_DATA_URL"),
-        ({"BUDGET_URL": "sqlite:///folder"}, {"request budget"}, "request budget", "SONNYS_BUDGET_URL", "name a place"),
+        (
+            {"BUDGET_URL": "sqlite:///folder"},
+            {"request budget"},
+            "request budget",
+            "SONNYS_BUDGET_URL",
+            "name another path",
+        ),
         ({"BUDGET_URL": "mysql://me:hunter2@host"}, {"request budget"}, "request budget", "not a budget", "sqlite"),
         ({"LEDGER_URL": "sqlite:///folder"}, {"ledger"}, "ledger", "cannot be used", "SONNYS_LEDGER_URL"),
         ({"LEDGER_URL": "sqlite:///garbage"}, {"ledger"}, "ledger", "not a database", "Look at"),
@@ -108,7 +114,7 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
             {"request budget", "ledger", "state folder"},
             "state folder",
             "cannot be used",
-            "name a folder of your own",
+            "name a directory of your own",
         ),
     ],
 )

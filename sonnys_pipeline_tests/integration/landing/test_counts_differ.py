@@ -47,7 +47,7 @@ def test_rows_that_no_job_can_name_are_missed_and_told(open_desk: Callable[..., 
     job = desk.approved([day])
     said = desk.types("run", job, exit_code=1)
     assert f"{missing} rows are missing" in said.output
-    assert "a site that /site/list does not name, or that has no code" in " ".join(said.output.split())
+    assert "a site that is missing from /site/list or has no code" in " ".join(said.output.split())
     assert "SONNYS_PROOF=off" in said.output
     named = {site.code for site in desk.simulator.world.sites if site.code}
     assert landed_sites(desk.lake, day) == named
@@ -73,7 +73,7 @@ def test_dagster_does_not_materialize_a_day_with_missing_rows(open_pipeline: Cal
     result = pipeline.run("transactions", days=DAY)
     failure = pipeline.failure(result)
     assert "7 rows are missing" in failure
-    assert "/site/list does not name" in failure
+    assert "missing from /site/list" in failure
     assert pipeline.times_materialized() == {}
     assert landed_sites(pipeline.lake, DAY) is not None
 
@@ -98,13 +98,13 @@ def test_a_site_that_appears_between_plan_and_run_is_read_and_named(
     old, new, *_ = sites_of(chain)
     kept = [code for code in sites_of(chain) if code != new]
     with chain.ledger() as jobs:
-        jobs.remember(chain.settings().account, SITES, [{"code": code, "name": code} for code in kept])
+        jobs.knowledge.remember(chain.settings().api_id_digest, SITES, [{"code": code, "name": code} for code in kept])
     assert chain.run([DAY]).success
     assert landed_sites(chain.lake, DAY) is None
     assert chain.landed([DAY]) == chain.expected([DAY])
     assert f"{DAY}: the API lists sites that were not there before, and they are read: {new}" in caplog.text
     with chain.ledger() as jobs:
-        remembered = jobs.recall(chain.settings().account, SITES)
+        remembered = jobs.knowledge.recall(chain.settings().api_id_digest, SITES)
     assert remembered is not None
     assert {site["code"] for site in remembered.content} >= {old, new}
 

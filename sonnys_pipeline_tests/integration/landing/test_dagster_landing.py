@@ -9,9 +9,9 @@ from datetime import date
 
 import pytest
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.simulator import Faults
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 METADATA = {
     "dagster/partition_row_count",
@@ -95,7 +95,7 @@ def test_a_run_ends_with_a_table_and_bears_its_job(pipeline, capfd):
     of_days = stats.requests - 1  # the list of sites is asked for before the days
     assert re.search(rf"^all +{rows} +{stats.submissions} +{of_days}$", said, re.MULTILINE)
     assert f"{len(DAYS)} of {len(DAYS)} days landed" in said
-    with open_job_service(Settings.load()) as jobs:
+    with ledger_of(Settings.load()) as jobs:
         (job,) = jobs.list_jobs()
     run = pipeline.instance.get_run_by_id(result.run_id)
     assert run.tags["sonnys/job"] == job.id

@@ -1,4 +1,4 @@
-"""Issue "Personal data", DG-02, BM-08: every byte that runs leave behind is searched for the people of the world.
+"""RS-04, DG-02, BM-08: every byte that runs leave behind is searched for the people of the world.
 
 Days are landed through both doors, one site is read alone, fields appear, rows and answers break, days are replayed.
 The same search finds them under `keep`, so that finding nothing means that there is nothing.
@@ -225,7 +225,7 @@ def test_no_way_back_is_said(open_desk: Callable[..., Desk], monkeypatch: pytest
     result = CliRunner().invoke(main, ["replay"], prog_name="sonnys")
     assert result.exit_code == 1
     assert f"{DAYS[0]}: NotReplayableError" in result.stderr
-    assert "a hash does not turn back" in " ".join(result.stderr.split())
+    assert "a hash cannot be reversed" in " ".join(result.stderr.split())
     assert desk.lake.path("transactions", DAYS[0]).read_bytes() == before
 
 

@@ -16,7 +16,7 @@ from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.scheduler import LoaderOptions
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
 from sonnys_pipeline.landing.quarantine import set_aside
@@ -47,7 +47,7 @@ def outcome_of(
     options = LoaderOptions(
         poll_interval=0.01, job_timeout=20, hash_lifetime=client.hash_lifetime, max_retries=max_retries
     )
-    loader = Loader(client.unpaced(), client.budget, ThreadExchange(8), options)
+    loader = Loader(client.unthrottled(), client.budget, ThreadWorkerPool(8), options)
     (outcome,) = loader.load([DayRequest(Day.of(key, zone), site, sites=sites)])
     return outcome
 
@@ -230,7 +230,7 @@ def test_an_empty_day_that_answers_404_is_empty(start_simulator: Start, connect:
 
 
 def test_a_day_that_turns_empty_is_refused(start_simulator: Start, connect: Connect, lake: Lake) -> None:
-    """DESIGN, decision 5: an empty re-read does not replace landed rows; an empty day lands where nothing was."""
+    """Decision 5: an empty re-read does not replace landed rows; an empty day lands where nothing was."""
     full = connect(start_simulator(rows_per_day=20))
     empty = connect(start_simulator(rows_per_day=0))
     land_day(lake, read(full, "2026-03-10"), source=SOURCE)

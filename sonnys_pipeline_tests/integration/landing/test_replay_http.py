@@ -1,4 +1,4 @@
-"""Issue "Replay", DG-02, BX-05: months are made again of their pages without one request, byte for byte."""
+"""docs/replay.md, DG-02, BX-05: months are made again of their pages without one request, byte for byte."""
 
 import json
 import os

@@ -9,12 +9,12 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from sonnys_pipeline.backfill.workspace import open_job_service
 from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline_tests.support.pipelines.chains import DAYS, EACH, MARTS, NAMES, SECRET, Chains, failures
+from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 DAY = "2026-03-11"
 LANDING = [f"{name}/{asset}" for name in NAMES for asset in ("transactions", "sites", *MARTS)]
@@ -154,9 +154,9 @@ def test_each_account_has_a_budget_and_a_ledger(chains):
         assert {"budget.sqlite", "ledger.sqlite", "audit"} <= {
             path.name for path in (chains.folder / "state" / name).iterdir()
         }
-        with open_job_service(Settings.load(name)) as jobs:
+        with ledger_of(Settings.load(name)) as jobs:
             (job,) = jobs.list_jobs()
-            assert (job.account, job.successful_rows) == (name, 3)
+            assert (job.account, job.successful_days) == (name, 3)
             assert f"{name}/transactions" in job.description
 
 
@@ -171,13 +171,13 @@ def test_a_shared_ledger_keeps_them_apart(open_chains, tmp_path):
     seen = {}
     for name in NAMES:
         assert chains.landed_ids(name, *EACH) == chains.expected_ids(name, *EACH)
-        with open_job_service(Settings.load(name)) as jobs:
+        with ledger_of(Settings.load(name)) as jobs:
             (seen[name],) = jobs.list_jobs()
             assert jobs.find_job(seen[name].name) == seen[name]
             assert all(f"/{name}/transactions/" in str(row.path) for row in jobs.get_rows(seen[name].id))
     assert seen["north"].id != seen["south"].id
     assert seen["north"].name == seen["south"].name
-    with open_job_service(Settings.load("north")) as jobs, pytest.raises(Exception, match="has no job"):
+    with ledger_of(Settings.load("north")) as jobs, pytest.raises(Exception, match="has no job"):
         jobs.get_job(seen["south"].id)
 
 

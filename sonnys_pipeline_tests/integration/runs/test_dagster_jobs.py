@@ -34,7 +34,7 @@ def test_a_run_is_one_job_of_a_row_a_day(pipeline: Pipeline) -> None:
 
     assert result.success
     job = only_job(pipeline)
-    assert (job.status, job.total_rows, job.successful_rows) == (JobStatus.COMPLETED, 5, 5)
+    assert (job.status, job.total_days, job.successful_days) == (JobStatus.COMPLETED, 5, 5)
     assert job.name == f"dagster:{result.run_id}"
     assert job.original_command == f"dagster run {result.run_id} of land"
     with ledger(pipeline) as jobs:
@@ -90,7 +90,7 @@ def test_failed_days_are_named_and_the_others_stay(pipeline: Pipeline) -> None:
     assert pipeline.lake.partitions("transactions") == good
     assert pipeline.times_materialized() == dict.fromkeys(good, 1)
     job = only_job(pipeline)
-    assert (job.status, job.successful_rows, job.failed_rows) == (JobStatus.FAILED, 3, 2)
+    assert (job.status, job.successful_days, job.failed_days) == (JobStatus.FAILED, 3, 2)
 
 
 def test_from_failure_goes_on_with_the_job(pipeline: Pipeline) -> None:

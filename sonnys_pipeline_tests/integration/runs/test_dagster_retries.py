@@ -91,7 +91,7 @@ def terminated(pipeline: Pipeline) -> Iterator[Callable[[], None]]:
 
     def terminate() -> None:
         with ledger(pipeline) as jobs:
-            wait_until(lambda: over.is_set() or [job.successful_rows for job in jobs.list_jobs()] == [4])
+            wait_until(lambda: over.is_set() or [job.successful_days for job in jobs.list_jobs()] == [4])
         if not over.is_set():
             (running,) = pipeline.instance.get_runs()
             pipeline.instance.report_run_canceling(running)
@@ -116,7 +116,7 @@ def test_a_terminated_run_is_not_retried(pipeline: Pipeline, terminated: Callabl
     assert len(landed) == 4
     assert pipeline.times_materialized() == dict.fromkeys(landed, 1)
     job = only_job(pipeline)
-    assert (job.status, job.lease_owner, job.successful_rows) == (JobStatus.PAUSED, None, 4)
+    assert (job.status, job.lease_owner, job.successful_days) == (JobStatus.PAUSED, None, 4)
     with ledger(pipeline) as jobs:
         assert jobs.transitions(job.id)[-1].why == "SIGTERM received"
 
@@ -137,7 +137,7 @@ def test_a_job_that_another_executor_holds_is_refused(pipeline: Pipeline, monkey
         failed = run(pipeline)
     job, requests = only_job(pipeline), pipeline.simulator.stats().requests
     with ledger(pipeline) as jobs:
-        jobs.acquire_lease(job.id, "elsewhere:4711:0815", 600)
+        jobs.leases.acquire(job.id, "elsewhere:4711:0815", 600)
 
     refused = run(pipeline, parent=failed, from_failure=True, retries=1)
 
@@ -150,7 +150,7 @@ def test_a_job_that_another_executor_holds_is_refused(pipeline: Pipeline, monkey
     assert statuses(pipeline) == ["running", "failed"]
 
     with ledger(pipeline) as jobs:
-        jobs.release_lease(job.id, "elsewhere:4711:0815")
+        jobs.leases.release(job.id, "elsewhere:4711:0815")
     fail_days(pipeline)
     assert run(pipeline, parent=refused, from_failure=True).success
     assert statuses(pipeline) == ["running", "failed", "running", "completed"]

@@ -2,7 +2,7 @@
 
 Covers CONTRACT.md as a whole, in both profiles: what the simulator answers is what the document allows, but for the
 deviations named in `DEVIATIONS`, each of which the live API shows or the document gets wrong. A deviation that no
-longer occurs fails too. What the live API does otherwise is pinned in `test_simulator_live.py`.
+longer occurs fails too. What the live API does otherwise is pinned in `test_live.py`.
 
 The document is the vendor's and not part of this repository; SONNYS_CONTRACT_DIR says where it lies.
 """

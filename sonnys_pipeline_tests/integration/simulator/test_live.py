@@ -1,29 +1,19 @@
-"""What the live API does otherwise than its document says, field by field; and what is unknown, in each position.
+"""What the live API does otherwise than its document says, field by field.
 
-Covers CONTRACT.md "Where the live API departs from its document", L1 to L10 and L18, and its list of what is unknown.
+Covers CONTRACT.md "Where the live API departs from its document", L1 to L10 and L18.
 Where the two profiles differ, both answers are pinned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-import requests
 
-from sonnys_pipeline.simulator import Account, Faults, Simulator, SimulatorConfig
+from sonnys_pipeline_tests.integration.simulator.conftest import DAY, ONE_SITE, WHOLE_DAY, assert_shape
 
-NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
-START = datetime(2026, 11, 3, tzinfo=UTC)
-DAY = int(START.timestamp())
-WHOLE_DAY = {"startDate": DAY, "endDate": DAY + 86_400, "limit": 100}
 CLOSED = {"startDate": DAY - 43_200, "endDate": DAY - 1, "limit": 100}
 """The second half of November 2, a day on which the whole chain is closed."""
-KEY = {"X-Sonnys-API-ID": "demo-id", "X-Sonnys-API-Key": "demo-key"}
-ONE_SITE = {"X-Sonnys-API-ID": "one", "X-Sonnys-API-Key": "1"}
 ONE_SITE_ONLY = {"type": "PayloadValidationError", "messages": ["site: Only 1 site can be selected."]}
 LISTS = ["", "/version-2", "/type/wash"]
 
@@ -87,75 +77,6 @@ LISTED_V2 = {
     "transactionStatus": str,
 }
 SITE = {"siteID": int, "code": str, "name": str, "timezone": (str, type(None))}
-
-
-def assert_shape(found: dict[str, Any], shape: dict[str, Any]) -> None:
-    """Exactly these fields, each of its type; a bool is no number."""
-    assert found.keys() == shape.keys()
-    for name, kind in shape.items():
-        assert isinstance(found[name], kind), (name, found[name])
-        assert isinstance(found[name], bool) == (kind is bool), (name, found[name])
-
-
-class Api:
-    """A simulator and a session for it."""
-
-    def __init__(self, simulator: Simulator, session: requests.Session) -> None:
-        self.simulator = simulator
-        self.session = session
-
-    def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.simulator.base_url}{path}", params=params, headers=headers, timeout=10)
-
-    def submit(self, headers: dict[str, str] | None = None, **params: Any) -> requests.Response:
-        url = f"{self.simulator.base_url}/transaction/load-job"
-        return self.session.post(url, params={**WHOLE_DAY, **params}, headers=headers, timeout=10)
-
-    def job(self, headers: dict[str, str] | None = None, **params: Any) -> dict[str, Any]:
-        """The body of a job's page."""
-        submitted = self.submit(headers, **params)
-        assert submitted.status_code == 200, submitted.text
-        answer = self.get("/transaction/get-job-data", headers, hash=submitted.json()["data"]["hash"])
-        assert answer.json().keys() == {"data"}
-        body: dict[str, Any] = answer.json()["data"]
-        return body
-
-    def total(self, **params: Any) -> int | None:
-        answer = self.get("/transaction", **{**WHOLE_DAY, "limit": 1, **params})
-        assert answer.status_code == 200, answer.text
-        total: int | None = answer.json()["data"]["total"]
-        return total
-
-    def site_codes(self, headers: dict[str, str] | None = None) -> list[str]:
-        return [site["code"] for site in self.get("/site/list", headers).json()["data"]["sites"]]
-
-
-@pytest.fixture(scope="module")
-def open_api() -> Iterator[Callable[..., Api]]:
-    """Opens simulators whose jobs take no time, and whose budget is wide; one for each set of settings."""
-    with ExitStack() as stack:
-        known: dict[str, Api] = {}
-
-        def open_one(**settings: Any) -> Api:
-            config = SimulatorConfig(
-                **{
-                    "now": NOW,
-                    "job_seconds": (0.0, 0.0),
-                    "rate_limit": 10_000,
-                    "closed": frozenset({date(2026, 11, 2)}),
-                    "accounts": (Account(api_id="one", api_key="1", sites=frozenset({"MAIN"})),),
-                    **settings,
-                }
-            )
-            if (key := repr(config)) not in known:
-                simulator = stack.enter_context(Simulator(config))
-                session = stack.enter_context(requests.Session())
-                session.headers.update(KEY)
-                known[key] = Api(simulator, session)
-            known[key].simulator.reset()
-            return known[key]
-
-        yield open_one
 
 
 # L1: a load job names its site.
@@ -265,36 +186,6 @@ def test_job_rows_and_lists_name_the_same_transactions(open_api):
     assert len(rows) == pages[0]["total"] > 200
 
 
-# L6: the budget, and what is not known of it.
-
-
-def hammer(api: Api, path: str, times: int, **params: Any) -> list[int]:
-    return [api.get(path, **params).status_code for _ in range(times)]
-
-
-def test_the_21st_request_of_a_block_is_a_429(open_api):
-    api = open_api(rate_limit=20)
-    assert hammer(api, "/site/list", 21) == [200] * 20 + [429]
-
-
-@pytest.mark.parametrize(("budget_per", "elsewhere"), [("api_id", 429), ("endpoint", 200)])
-def test_one_budget_or_one_for_each_endpoint(open_api, budget_per, elsewhere):
-    api = open_api(rate_limit=2, budget_per=budget_per)
-    assert hammer(api, "/transaction/0:1", 2) == [404, 404]
-    assert hammer(api, "/transaction/0:2", 1) == [429], "one endpoint, whichever transaction is asked for"
-    assert hammer(api, "/site/list", 1) == [elsewhere]
-
-
-@pytest.mark.parametrize(("lengthens", "after"), [(False, 200), (True, 429)])
-def test_a_429_lengthens_the_block_or_not(open_api, lengthens, after):
-    api = open_api(rate_limit=2, refused_lengthens=lengthens)
-    assert hammer(api, "/site/list", 2) == [200, 200]
-    api.simulator.advance(10)
-    assert hammer(api, "/site/list", 1) == [429]
-    api.simulator.advance(10)
-    assert hammer(api, "/site/list", 1) == [after]
-
-
 # L7: codes.
 
 
@@ -350,69 +241,3 @@ def test_lists_may_need_a_site_too(open_api, path):
         assert (answer.status_code, answer.json()) == (422, ONE_SITE_ONLY)
     assert api.get(f"/transaction{path}", **WHOLE_DAY, site="main").status_code == 200
     assert api.get(f"/transaction{path}", ONE_SITE, **WHOLE_DAY).status_code == 200
-
-
-# What else is unknown.
-
-
-@pytest.mark.parametrize(("ends", "included"), [("both", (1, 1)), ("start", (1, 0)), ("neither", (0, 0))])
-def test_rows_on_the_ends_are_there_as_set(open_api, ends, included):
-    api = open_api(ends=ends, rows_per_day=90, sites=1)
-    begin, end = api.total(), api.total(startDate=DAY + 7200)
-    assert begin is not None
-    assert end is not None
-    api.simulator.world.add_late_rows(START)
-    assert (api.total() or 0) - begin == included[0]
-    assert len(api.job(site="MAIN")["data"]) - begin == included[0]
-    api.simulator.world.add_late_rows(START + timedelta(days=1))
-    assert (api.total(startDate=DAY + 7200) or 0) - end == included[1]
-
-
-@pytest.mark.parametrize(
-    ("fail_body", "fields"),
-    [(True, {"hash", "status", "data", "offset", "limit", "total"}), (False, {"hash", "status"})],
-)
-def test_a_fail_comes_with_a_body_or_without(open_api, fail_body, fields):
-    api = open_api(fail_body=fail_body)
-    api.simulator.set_faults(Faults(fail_jobs=1))
-    failed = api.job(site="MAIN")
-    assert failed.keys() == fields
-    assert failed["status"] == "fail"
-
-
-def test_a_job_may_be_pending_first(open_api):
-    api = open_api(pending_status=True, job_seconds=(1000.0, 1000.0))
-    assert api.job(site="MAIN")["status"] == "pending"
-    api.simulator.advance(600)
-    assert api.job(site="MAIN")["status"] == "working"
-    api.simulator.advance(400)
-    assert api.job(site="MAIN")["status"] == "pass"
-
-
-def test_rows_of_a_site_without_a_code_are_in_no_sites_job(open_api):
-    api = open_api(codeless_rows=True, rows_per_day=200)
-    named = [api.total(site=code) or 0 for code in api.site_codes() if code]
-    codeless = [row for row in api.simulator.world.rows(START, START + timedelta(days=1)) if row["locationCode"] == ""]
-    assert api.total() == 200 == sum(named) + len(codeless)
-    assert codeless
-
-
-def test_rows_of_an_unlisted_site_are_in_the_count_of_all_and_in_no_listed_sites(open_api):
-    api = open_api(unlisted_site_rows=7, rows_per_day=200)
-    assert "Annex" not in api.site_codes()
-    assert api.total() == 207
-    assert sum(api.total(site=code) or 0 for code in api.site_codes() if code) == 200
-    assert len(api.job(site="annex")["data"]) == 7, "whoever knows its code can read it"
-
-
-def test_the_virtual_site_may_have_rows_of_its_own(open_api):
-    assert open_api(rows_per_day=400).total(site="ECOMM") is None
-    assert (open_api(rows_per_day=400, virtual_rows=True).total(site="ECOMM") or 0) > 5
-
-
-def test_one_site_is_closed_and_one_opens_in_the_middle(open_api):
-    api = open_api(closed={"HARBOR": {date(2026, 11, 3)}}, opened={"SUNSET": date(2026, 11, 4)}, rows_per_day=90)
-    totals = {code: api.total(site=code) for code in ("MAIN", "Harbor", "SUNSET")}
-    assert totals == {"MAIN": 90, "Harbor": None, "SUNSET": None}
-    next_day = {"startDate": DAY + 86_400, "endDate": DAY + 2 * 86_400 - 1}
-    assert all(api.total(**next_day, site=code) for code in ("MAIN", "Harbor", "SUNSET"))

@@ -1,26 +1,29 @@
-"""Items, customers, employees, accounts, gift cards and sales outcomes over HTTP, field by field.
+"""Items, customers, employees, gift cards and sales outcomes over HTTP, field by field.
 
-Covers CONTRACT.md L3 and L11 to L15 and "Other endpoints this project uses". Where the profiles differ, both are
+Covers CONTRACT.md L3, L11 and L13 to L15 and "Other endpoints this project uses". Where the profiles differ, both are
 pinned.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import NoneType
 from typing import Any
 
 import pytest
-import requests
 
-from sonnys_pipeline.simulator import Account, Simulator, SimulatorConfig
+from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.integration.simulator.conftest import (
+    NUMBER,
+    SITES,
+    SIX_PM,
+    TEXT,
+    ResourceApi,
+    ago,
+    assert_shape,
+)
 
-NOW = datetime(2026, 11, 5, 18, tzinfo=UTC)
-SITES = {"live": {"MAIN", "Harbor", "SUNSET"}, "documented": {"MAIN", "HARBOR", "SUNSET"}}
 REGIONAL = {"X-Sonnys-API-ID": "regional", "X-Sonnys-API-Key": "r"}
-TEXT, NUMBER = (str, NoneType), (int, float)
 
 ITEM = {
     "sku": str, "name": str, "departmentName": str, "priceAtSite": str, "costPerItem": TEXT, "isPromptForPrice": bool,
@@ -46,41 +49,6 @@ CLOCK_ENTRY = {
     "overtimeRate": NUMBER, "overtimeHours": NUMBER, "wasModified": bool, "modificationTimestamp": TEXT,
     "wasCreatedInBackOffice": bool, "siteCode": str,
 }  # fmt: skip
-RECURRING = {
-    "id": str, "name": str, "balance": NoneType, "signUpDate": str, "cancelDate": TEXT, "billingSiteId": int,
-    "customerId": str, "status": int, "statusName": str, "billingSiteCode": str,
-}  # fmt: skip
-RECURRING_DETAIL = {
-    "id": str, "isOnTrial": bool, "trialAmount": NUMBER, "billingSiteCode": str, "creationSiteCode": str,
-    "nextBillDate": str, "tags": list, "vehicles": list, "lastBillDate": str, "billingAmount": NUMBER,
-    "isSuspended": bool, "suspendedUntil": TEXT, "currentRecurringStatusName": str, "planName": str, "customer": dict,
-    "recurringStatuses": list, "recurringBillings": list, "additionalTagPrice": NoneType,
-}  # fmt: skip
-TAG, VEHICLE = {"id": str, "number": str, "enabled": bool}, {"id": str, "plate": str}
-HOLDER = dict.fromkeys(("id", "number", "firstName", "lastName"), TEXT)
-STATUS, BILLING = {"status": str, "date": str}, {
-    "amountCharged": NUMBER, "date": str, "lastFourCC": str, "creditCardExpirationDate": str,
-}  # fmt: skip
-STATUS_CHANGE = dict.fromkeys(
-    ("washbook_account_id", "recurring_id", "old_status", "new_status", "status_date", "employee_name", "site_code"),
-    str,
-)
-MODIFICATION = {
-    "live": {"name": str, "date": str, "comment": str},
-    "documented": {"modificationType": str, "modificationDate": str, "modificationComment": str},
-}
-WASHBOOK = {
-    "id": str, "name": str, "balance": str, "signUpDate": str, "cancelDate": NoneType, "billingSiteId": int,
-    "customerId": TEXT, "status": str,
-}  # fmt: skip
-WASHBOOK_DETAIL = {
-    "id": str, "name": str, "balance": (str, float), "customer": dict, "status": str, "recurringInfo": dict,
-    "tags": list, "vehicles": list,
-}  # fmt: skip
-RECURRING_INFO = {
-    "currentBillableAmount": NUMBER, "nextBillDate": NoneType, "lastBillDate": NoneType, "isOnTrial": bool,
-    "remainingTrialPeriods": int,
-}  # fmt: skip
 GIFTCARD = {
     "siteCode": str, "completeDate": TEXT, "number": str, "value": NUMBER, "amountUsed": NUMBER, "giftcardId": str,
 }  # fmt: skip
@@ -88,70 +56,6 @@ OUTCOME = dict.fromkeys(
     ("timestamp", "employeeId", "adpId", "employeeName", "siteId", "site", "isConverted", "itemId", "itemName",
      "itemPrice", "terminalName"), str,
 )  # fmt: skip
-
-
-def assert_shape(found: dict[str, Any], shape: dict[str, Any]) -> None:
-    """Exactly these fields, each of its type; a bool is no number."""
-    assert found.keys() == shape.keys()
-    for name, kind in shape.items():
-        assert isinstance(found[name], kind), (name, found[name])
-        assert isinstance(found[name], bool) == (kind is bool), (name, found[name])
-
-
-def ago(days: float) -> int:
-    return int((NOW - timedelta(days=days)).timestamp())
-
-
-class Api:
-    """A simulator of one profile and a session for it."""
-
-    def __init__(self, profile: str, simulator: Simulator, session: requests.Session) -> None:
-        self.profile, self.simulator, self.session = profile, simulator, session
-        self.live = profile == "live"
-
-    def ask(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.simulator.base_url}{path}", params=params, headers=headers, timeout=20)
-
-    def get(self, path: str, **params: Any) -> Any:
-        answer = self.ask(path, **params)
-        assert answer.status_code == 200, answer.text
-        assert answer.json().keys() == {"data"}
-        return answer.json()["data"]
-
-    def every(self, path: str, name: str, limit: int = 100, **params: Any) -> list[dict[str, Any]]:
-        """All pages of a list, by page number; the total counts them."""
-        rows: list[dict[str, Any]] = []
-        for page in range(1, 200):
-            found = self.get(path, limit=limit, offset=page, **params)
-            assert found.keys() == {name, "offset", "limit", "total"}
-            if found["total"] is None:
-                assert (found[name], found["offset"], found["limit"]) == ([], None, None)
-                return []
-            assert (found["offset"], found["limit"]) == (page, limit)
-            assert len(found[name]) == max(0, min(limit, found["total"] - len(rows)))
-            rows += found[name]
-            if len(rows) == found["total"]:
-                return rows
-        raise AssertionError(f"{path} has no end")
-
-    def refusal(self, path: str, **params: Any) -> list[str]:
-        answer = self.ask(path, **params)
-        assert (answer.status_code, answer.json()["type"]) == (422, "PayloadValidationError"), answer.text
-        messages: list[str] = answer.json()["messages"]
-        return messages
-
-
-@pytest.fixture(scope="module", params=["live", "documented"])
-def api(request: pytest.FixtureRequest) -> Iterator[Api]:
-    config = SimulatorConfig(
-        api=request.param,
-        now=NOW,
-        rate_limit=100_000,
-        accounts=(Account(api_id="regional", api_key="r", sites=frozenset({"MAIN"})),),
-    )
-    with Simulator(config, monotonic=lambda: 0.0) as simulator, requests.Session() as session:
-        session.headers.update({"X-Sonnys-API-ID": "demo-id", "X-Sonnys-API-Key": "demo-key"})
-        yield Api(request.param, simulator, session)
 
 
 def test_items_have_text_prices(api):
@@ -201,7 +105,7 @@ def test_customers_are_filtered_by_creation_modification_status_and_name(api):
 
 
 def test_a_customer_is_found_by_the_id_that_transactions_name(api):
-    rows = api.simulator.world.rows(NOW - timedelta(hours=6), NOW)
+    rows = api.simulator.world.rows(SIX_PM - timedelta(hours=6), SIX_PM)
     ids = list(dict.fromkeys(row["customerId"] for row in rows if row.get("customerId")))[:60]
     details = [api.get(f"/customer/{customer_id}") for customer_id in ids]
     names = {row["customerId"]: row["customerName"] for row in rows if row.get("customerId")}
@@ -228,13 +132,13 @@ def test_employees_come_all_at_once(api):
     unchanged = sum(detail["startDateChange"] is None for detail in details)
     assert unchanged > 3 if api.live else unchanged == 0
     names = {f"{employee['firstName']} {employee['lastName']}" for employee in found["employees"]}
-    rows = api.simulator.world.rows(NOW - timedelta(hours=12), NOW)
+    rows = api.simulator.world.rows(SIX_PM - timedelta(hours=12), SIX_PM)
     assert {row["employeeCashier"] for row in rows if row["employeeCashier"]} <= names
     for unknown in ("13", "0", "x"):
         assert api.ask(f"/employee/{unknown}").status_code == 404
 
 
-def entries_of(api: Api, employee: int, **params: Any) -> list[dict[str, Any]]:
+def entries_of(api: ResourceApi, employee: int, **params: Any) -> list[dict[str, Any]]:
     return [entry for week in api.get(f"/employee/{employee}/clock-entries", **params)["weeks"]
             for entry in week["clockEntries"]]  # fmt: skip
 
@@ -284,140 +188,6 @@ def test_a_shift_that_goes_on_has_no_end_and_no_hours_yet(api):
     assert still
     assert all(entry["regularHours"] == entry["overtimeHours"] == 0.0 for entry in still)
     assert all(entry["clockIn"] <= "2026-11-05T18:00:00.000Z" for entry in today)
-
-
-def test_recurring_accounts_are_listed_by_sign_up(api):
-    found = api.every("/recurring/account/list", "accounts", startDate=ago(170))
-    for account in found:
-        assert_shape(account, RECURRING)
-        assert (account["cancelDate"] is None) == (account["status"] in (1, 2, 5))
-    assert {account["billingSiteCode"] for account in found} == SITES[api.profile]
-    dates = [account["signUpDate"] for account in found]
-    assert dates == sorted(dates)
-    names = {account["statusName"] for account in found}
-    assert {"Active", "Cancelled"} <= names
-    assert ("ACTIVE" in names) == api.live, "L15"
-    assert len(api.every("/recurring/account/list", "accounts")) < len(found), "since the first of last month"
-    active = api.every("/recurring/account/list", "accounts", startDate=ago(170), recurringAccountStatus=1)
-    assert active == [account for account in found if account["status"] == 1]
-    one = found[0]
-    assert one in api.every("/recurring/account/list", "accounts", startDate=ago(170), customerId=one["customerId"])
-
-
-def assert_account(account: dict[str, Any]) -> None:
-    assert_shape(account, RECURRING_DETAIL)
-    assert_shape(account["customer"], HOLDER)
-    for part, shape in (
-        ("tags", TAG), ("vehicles", VEHICLE), ("recurringStatuses", STATUS), ("recurringBillings", BILLING),
-    ):  # fmt: skip
-        assert account[part]
-        for entry in account[part]:
-            assert_shape(entry, shape)
-    assert account["isSuspended"] == (account["currentRecurringStatusName"].casefold() == "suspended")
-    assert (account["suspendedUntil"] is not None) == account["isSuspended"]
-
-
-def test_the_details_of_recurring_accounts_agree_with_their_list(api):
-    details = api.every("/recurring/account/details/list", "accounts", startDate=ago(28))
-    listed = api.every("/recurring/account/list", "accounts", startDate=ago(28))
-    assert [account["id"] for account in details] == [account["id"] for account in listed] != []
-    for account, entry in zip(details, listed, strict=True):
-        assert_account(account)
-        assert account["currentRecurringStatusName"] == entry["statusName"]
-        assert (account["customer"]["id"], account["planName"]) == (entry["customerId"], entry["name"])
-    assert api.get(f"/recurring/account/{details[0]['id']}/detail") == details[0]
-    customer = api.get(f"/customer/{details[0]['customer']['id']}")
-    assert customer["firstName"] == details[0]["customer"]["firstName"]
-    for unknown in ("0:1", "1:99", "x", "99999999:1"):
-        assert api.ask(f"/recurring/account/{unknown}/detail").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("path", "longest"), [("/recurring/account/list", 6), ("/recurring/account/details/list", 1),
-                          ("/recurring/account/modifications", 6), ("/washbook/account/list", 6)]
-)  # fmt: skip
-def test_lists_of_accounts_span_some_months_and_reach_six_back(api, path, longest):
-    start = datetime(2026, 5, 6, tzinfo=UTC)
-    last = start.replace(month=5 + longest)
-    params = {"startDate": int(start.timestamp()), "endDate": int(last.timestamp())}
-    if longest == 1:
-        assert api.ask(path, **params).status_code == 200
-        months = "1 month"
-        assert api.refusal(path, **{**params, "endDate": params["endDate"] + 1}) == [
-            f"endDate: the period must not be longer than {months}."
-        ]
-    else:
-        assert api.ask(path, startDate=params["startDate"]).status_code == 200
-    (too_old,) = api.refusal(path, startDate=ago(200), endDate=ago(190))
-    assert too_old == "startDate: must not be more than 6 months ago."
-
-
-def test_old_accounts_can_be_listed_where_it_is_set_so():
-    with Simulator(SimulatorConfig(now=NOW, old_accounts_listed=True)) as simulator, requests.Session() as session:
-        session.headers.update({"X-Sonnys-API-ID": "demo-id", "X-Sonnys-API-Key": "demo-key"})
-        api = Api("live", simulator, session)
-        old = api.get("/recurring/account/details/list", startDate=ago(400), endDate=ago(380))
-        assert old["total"] > 100
-
-
-def test_changes_of_status_have_other_names_and_larger_pages(api):
-    path, month = "/recurring/account/status-list", {"startDate": ago(30)}
-    changes = api.every(path, "accounts", limit=1000, **month)
-    assert changes == api.every(path, "accounts", limit=100, **month)
-    for change in changes:
-        assert_shape(change, STATUS_CHANGE)
-        assert change["old_status"] != change["new_status"]
-    assert {change["site_code"] for change in changes} == SITES[api.profile]
-    assert {"Active", "Cancelled", "Payment Failed", "Suspended", "Expired"} <= {c["new_status"] for c in changes}
-    cancelled = api.every(path, "accounts", **month, recurringAccountStatus=7)
-    assert cancelled == [change for change in changes if change["new_status"] == "Cancelled"]
-    for limit in (99, 1001):
-        assert api.refusal(path, **month, limit=limit) == ["limit: must be between 100 and 1000."]
-    account = api.get(f"/recurring/account/{changes[0]['washbook_account_id']}/detail")
-    assert account["billingSiteCode"] == changes[0]["site_code"]
-
-
-def test_modifications_have_names_of_their_own_live(api):
-    """L12."""
-    found = api.every("/recurring/account/modifications", "accounts", startDate=ago(20))
-    changes = api.every("/recurring/account/status-list", "accounts", startDate=ago(20))
-    for account in found:
-        modifications = account.pop("modifications")
-        assert_account(account)
-        for modification in modifications:
-            assert_shape(modification, MODIFICATION[api.profile])
-        account["modifications"] = modifications
-    assert sum(len(account["modifications"]) for account in found) == len(changes) > 100
-    assert len({account["id"] for account in found}) == len(found)
-    at_main = api.every("/recurring/account/modifications", "accounts", startDate=ago(20), sites="MAIN,NOWHERE")
-    assert at_main == [account for account in found if account["billingSiteCode"] == "MAIN"]
-    assert api.every("/recurring/account/modifications", "accounts", startDate=ago(20), modifications=1) == []
-
-
-def test_washbooks(api):
-    found = api.every("/washbook/account/list", "accounts", startDate=ago(180))
-    for washbook in found:
-        assert_shape(washbook, WASHBOOK)
-        assert (washbook["status"] == "Active") == (washbook["balance"] != "0")
-    assert {washbook["status"] for washbook in found} == {"Active", "Inactive"}
-    assert None in {washbook["customerId"] for washbook in found}
-    used_up = api.every("/washbook/account/list", "accounts", startDate=ago(180), accountStatus="inactive")
-    assert used_up == [washbook for washbook in found if washbook["status"] == "Inactive"]
-    for washbook in found[:40]:
-        detail = api.get(f"/washbook/account/{washbook['id']}/detail")
-        assert_shape(detail, WASHBOOK_DETAIL)
-        assert_shape(detail["customer"], HOLDER)
-        assert_shape(detail["recurringInfo"], RECURRING_INFO)
-        assert isinstance(detail["balance"], str) == api.live
-        assert (float(detail["balance"]), detail["customer"]["id"]) == (
-            float(washbook["balance"]),
-            washbook["customerId"],
-        )
-        if washbook["customerId"]:
-            customer = api.get(f"/customer/{washbook['customerId']}")
-            assert customer["lastName"] == detail["customer"]["lastName"]
-    for unknown in ("1:1", "10000000:99", "x"):
-        assert api.ask(f"/washbook/account/{unknown}/detail").status_code == 404
 
 
 def test_gift_cards_may_have_no_date(api):
@@ -491,7 +261,7 @@ def test_what_was_told_of_the_past_stays_as_it_was(api):
     path, past = "/recurring/account/status-list", {"startDate": ago(60), "endDate": ago(30)}
     before = api.every(path, "accounts", **past)
     clocked = entries_of(api, 2, startDate="2026-10-20", endDate="2026-10-26")
-    with Simulator(SimulatorConfig(api=api.profile, now=NOW + timedelta(days=1))) as simulator:
-        later = Api(api.profile, simulator, api.session)
+    with Simulator(SimulatorConfig(api=api.profile, now=SIX_PM + timedelta(days=1))) as simulator:
+        later = ResourceApi(api.profile, simulator, api.session)
         assert later.every(path, "accounts", **past) == before
         assert entries_of(later, 2, startDate="2026-10-20", endDate="2026-10-26") == clocked

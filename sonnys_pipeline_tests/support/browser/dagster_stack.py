@@ -20,6 +20,7 @@ import requests
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline_tests.acceptance.conftest import free_port
+from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 ROOT = Path(__file__).parents[3]
 #: Of the westernmost of the simulated sites, as the README advises: yesterday is whole everywhere.
@@ -140,6 +141,7 @@ def _environment(simulator: Simulator, folder: Path) -> dict[str, str]:
         "SONNYS_TIMEZONE": TIMEZONE,
         "SONNYS_START_DATE": last_days(OFFERED_DAYS)[0],
         "DAGSTER_HOME": str(home),
+        "PYTHONPATH": QUICK_PATH,
     }
     return {**{name: value for name, value in os.environ.items() if not name.startswith("SONNYS_")}, **own}
 

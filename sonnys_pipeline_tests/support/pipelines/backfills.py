@@ -19,7 +19,7 @@ from sonnys_pipeline.cli import main
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Faults, Simulator
 
-#: The keys that DESIGN, "Faces that stay stable", promises.
+#: The keys that docs/compatibility.md, promises.
 PREVIEW_KEYS = {"job_id", "fingerprint", "total_rows", "preview_rows", "additional_rows", "estimated"}
 ESTIMATE_KEYS = {"rows", "pages", "requests", "seconds"}
 STATUS_KEYS = {

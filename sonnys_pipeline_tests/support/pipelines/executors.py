@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
-from sonnys_pipeline.backfill.run import ExecutorOptions, LandedDay, OnError
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.extract.scheduler import LoaderOptions
@@ -23,6 +24,7 @@ from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import JobMode, RowSpec, RowStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 
 #: Seconds after which a test that would hang fails instead.
 PATIENCE = 60.0
@@ -78,15 +80,19 @@ class Bench:
             job_timeout=PATIENCE,
             max_retries=max_retries,
             hash_lifetime=client.hash_lifetime,
-            most_open_days=open_days,
+            max_open_days=open_days,
         )
 
-        def landed(day: LandedDay) -> None:
-            self.landed.append(day.loaded.day.key)
-            on_day(day)
+        bench = self
+
+        class Listener(RunListener):
+            def day_landed(self, day: LandedDay) -> None:
+                bench.landed.append(day.loaded.day.key)
+                on_day(day)
 
         options = ExecutorOptions("UTC", self.state, loader, Source("account"), on_error, lease_seconds)
-        return BatchExecutor(self.jobs, client, self.lake, options, on_day=landed)
+        workspace = workspace_of(jobs=self.jobs, client=client, lake=self.lake, options=options)
+        return BatchExecutor(workspace, listener=Listener())
 
     def states(self, job_id: str) -> str:
         """The first letters of the rows' states, in order."""
@@ -106,7 +112,7 @@ class Bench:
         return {
             (row.day, known.page)
             for row in self.jobs.get_rows(job_id, status)
-            for known in self.jobs.live_load_jobs(row.id, younger_than=lifetime)
+            for known in self.jobs.load_jobs.live(row.id, younger_than=lifetime)
             if known.window == Window(day_start(row.day), day_start(row.day) + timedelta(days=1))
         }
 

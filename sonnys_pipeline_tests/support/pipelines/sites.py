@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from sonnys_pipeline.backfill.executor import ExecutionResult
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor, open_job_service, open_lake
+from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
+from sonnys_pipeline.backfill.options import OnError
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.lake.dataset import Lake
@@ -50,18 +50,17 @@ class Chain:
 
     def run(self, days: Sequence[str] = DAYS, *, sites: Sequence[str | None] = (None,), **own: Any) -> ExecutionResult:
         """A new job of these days, or of these days and sites, executed to its end; a failing day stops no other."""
-        settings = self.settings(**own)
-        with settings.open_client() as client, open_job_service(settings) as jobs:
+        with Workspace(self.settings(**own)) as workspace:
             rows = [RowSpec(day, site) for day in days for site in sites]
-            job = jobs.create_job("a job", mode=JobMode.AUTO, rows=rows)
-            executor = make_executor(settings, jobs, client, open_lake(settings), on_error=OnError.CONTINUE)
+            job = workspace.jobs.create_job("a job", mode=JobMode.AUTO, rows=rows)
+            executor = BatchExecutor(workspace, replace(workspace.options, on_error=OnError.CONTINUE))
             return executor.execute(job.id)
 
     @contextmanager
     def ledger(self) -> Iterator[JobService]:
         """What the runs remember, open while inside."""
-        with open_job_service(self.settings()) as jobs:
-            yield jobs
+        with Workspace(self.settings()) as workspace:
+            yield workspace.jobs
 
     @property
     def lake(self) -> Lake:

@@ -7,20 +7,20 @@ Its jobs go by the same name in every account. Exit codes: 0 all landed, 1 not.
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor, open_job_service
+from sonnys_pipeline.backfill.executor import BatchExecutor
+from sonnys_pipeline.backfill.options import OnError
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 
 
 def land(account: str, name: str, days: list[str]) -> bool:
     """Land days of one account; whether all of them are."""
-    settings = Settings.load(account)
-    with settings.open_client() as client, open_job_service(settings) as jobs:
-        job = jobs.create_job(name, mode=JobMode.AUTO, rows=[RowSpec(day) for day in days])
-        executor = make_executor(settings, jobs, client, Lake(settings.data_url), on_error=OnError.CONTINUE)
+    with Workspace.of(account) as workspace:
+        job = workspace.jobs.create_job(name, mode=JobMode.AUTO, rows=[RowSpec(day) for day in days])
+        executor = BatchExecutor(workspace, replace(workspace.options, on_error=OnError.CONTINUE))
         return executor.execute(job.id).success
 
 

@@ -7,22 +7,22 @@ Prints one JSON line with the result. Exit codes: 0 all landed, 1 not, 128 + sig
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor, open_job_service, open_lake
-from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.backfill.executor import BatchExecutor
+from sonnys_pipeline.backfill.options import OnError
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 from sonnys_pipeline.runtime.signals import graceful
 
 
 def main(name: str, days: list[str]) -> int:
-    settings = Settings.load()
-    with settings.open_client() as client, open_job_service(settings) as jobs:
+    with Workspace.of() as workspace:
+        jobs = workspace.jobs
         job = jobs.find_job(name)
         if job is None:
             job = jobs.create_job(name, mode=JobMode.AUTO, rows=[RowSpec(day) for day in days])
-        executor = make_executor(settings, jobs, client, open_lake(settings), on_error=OnError.CONTINUE)
+        executor = BatchExecutor(workspace, replace(workspace.options, on_error=OnError.CONTINUE))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
         print(json.dumps(asdict(result)), flush=True)

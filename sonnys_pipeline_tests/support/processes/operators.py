@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 NAMES = ("north", "south")
 
@@ -40,6 +41,7 @@ def environment_of(simulators: Mapping[str, Simulator], folder: Path, **more: st
         "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / config.speed:g}",
         "SONNYS_DATA_URL": str(folder / "data"),
         "SONNYS_STATE_DIR": str(folder / "state"),
+        "PYTHONPATH": QUICK_PATH,
     }
     for name, simulator in simulators.items():
         own = {

@@ -32,7 +32,7 @@ def remembered(site: Site, name: str) -> tuple[set[str], set[tuple[int, int]]]:
             (int(known.window_start.timestamp()), known.page)
             for row in rows
             if row.status is not RowStatus.COMPLETED
-            for known in jobs.live_load_jobs(row.id, younger_than=lifetime)
+            for known in jobs.load_jobs.live(row.id, younger_than=lifetime)
             if known.job_hash
         }
     return landed, live
@@ -47,11 +47,14 @@ def submissions(log: Sequence[RequestRecord]) -> list[tuple[int, int]]:
 def fewest_seconds(site: Site) -> tuple[float, float]:
     """In how few seconds one request more than allowed has departed, by the audits, and the seconds that it must take.
 
+    The audits are those of all processes of the site, each in its own state folder; the last line of one that was
+    killed may be cut off.
+
     Whoever keeps to the budget keeps this apart, however busy the machine is. A 429 of the server says less: on a busy
     machine a request may travel longer than the budget's margin, and arrive among those of the next block.
     """
-    audits = (site.folder / "state" / "audit").glob("*.ndjson")
-    lines = [json.loads(line) for audit in audits for line in audit.read_text().splitlines()]
+    audits = [audit.read_text().splitlines(keepends=True) for audit in site.folder.rglob("audit/*.ndjson")]
+    lines = [json.loads(line) for audit in audits for line in audit if line.endswith("\n")]
     sent = sorted(datetime.fromisoformat(line["sent_at"]) for line in lines)
     config = site.simulator.config
     spans = [(later - one).total_seconds() for one, later in zip(sent, sent[config.rate_limit :], strict=False)]

@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures, read_attempts
+from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.extract.events import Attempt
 from sonnys_pipeline.runtime.private_folder import StateUnwritableError
 
@@ -53,7 +53,11 @@ def test_an_attempt_is_a_line(tmp_path: Path) -> None:
     assert (second["page"], second["status"], second["outcome"], second["site"]) == (
         2, None, "APIConnectionError", "MAIN"
     )  # fmt: skip
-    assert list(read_attempts(audit.attempts_path)) == [first, second]
+
+
+def pages(path: Path) -> list[int]:
+    """Page numbers of the attempts in a file."""
+    return [json.loads(line)["page"] for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_only_its_owner_reads_the_audit(tmp_path: Path) -> None:
@@ -64,39 +68,14 @@ def test_only_its_owner_reads_the_audit(tmp_path: Path) -> None:
     assert (mode(audit.folder), mode(audit.attempts_path), mode(audit.summary_path)) == (0o700, 0o600, 0o600)
 
 
-@pytest.mark.parametrize("kept", [1, 40, -2])
-def test_a_torn_last_line_is_passed_over(tmp_path: Path, kept: int) -> None:
-    """What a killed process leaves: all attempts before it are read."""
-    with Audit(tmp_path, "run", "job") as audit:
-        for page in (1, 2, 3):
-            audit.attempted(attempt(page))
-    whole = audit.attempts_path.read_text()
-    last = whole.splitlines(keepends=True)[-1]
-    audit.attempts_path.write_text(whole.removesuffix(last) + last[:kept])
-    assert [line["page"] for line in read_attempts(audit.attempts_path)] == [1, 2]
-
-
-def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
-    """That was no crash: it is said where, instead of passing over attempts."""
-    with Audit(tmp_path, "run", "job") as audit:
-        for page in (1, 2, 3):
-            audit.attempted(attempt(page))
-    lines = audit.attempts_path.read_text().splitlines(keepends=True)
-    for number in (1, 3):  # the last line, too, when it ends as only a whole one does
-        damaged = [line if place != number else line[:30] + "\n" for place, line in enumerate(lines, start=1)]
-        audit.attempts_path.write_text("".join(damaged))
-        with pytest.raises(ValueError, match=f"line {number}: not JSON"):
-            list(read_attempts(audit.attempts_path))
-
-
 def test_runs_do_not_mix(tmp_path: Path) -> None:
     """Each has files of its own; two at once disturb nothing."""
     with Audit(tmp_path, "one", "job") as one, Audit(tmp_path, "other", "job") as other:
         one.attempted(attempt(1))
         other.attempted(attempt(2))
         one.attempted(attempt(3))
-    assert [line["page"] for line in read_attempts(one.attempts_path)] == [1, 3]
-    assert [line["page"] for line in read_attempts(other.attempts_path)] == [2]
+    assert pages(one.attempts_path) == [1, 3]
+    assert pages(other.attempts_path) == [2]
 
 
 def test_the_summary_tells_of_the_run(tmp_path: Path) -> None:
@@ -149,7 +128,7 @@ with Audit(Path({str(tmp_path)!r}), "run", "job") as audit:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr
-    assert [line["page"] for line in read_attempts(tmp_path / "run.ndjson")] == [1, 2, 3, 4, 5]
+    assert pages(tmp_path / "run.ndjson") == [1, 2, 3, 4, 5]
 
 
 def test_measures_of_days() -> None:

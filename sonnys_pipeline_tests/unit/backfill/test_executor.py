@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from sonnys_pipeline.backfill.run import OnError
-from sonnys_pipeline.backfill.workspace import make_executor
+from sonnys_pipeline.backfill.executor import BatchExecutor
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import JobFailedError
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.extract.events import LoadingStoppedError
@@ -84,7 +84,7 @@ def test_a_failed_job_goes_on_with_what_is_missing(jobs: JobService, make: MakeE
     assert [day_number(request) for request in executor.loader.asked] == [3, 4, 5]
     assert (result.success, result.processed, result.successful) == (True, 3, 3)
     job = jobs.get_job(job_id)
-    assert (job.status, job.successful_rows, job.error_code) == (JobStatus.COMPLETED, 5, None)
+    assert (job.status, job.successful_days, job.error_code) == (JobStatus.COMPLETED, 5, None)
 
 
 def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: MakeExecutor) -> None:
@@ -100,7 +100,7 @@ def test_a_run_that_stops_itself_is_paused(jobs: JobService, make: MakeExecutor)
     assert (result.success, result.successful, result.pending) == (False, 1, 2)
     assert result.stopped == "the API fails every request"
     assert log(jobs, job_id)[-1] == ("paused", "the API fails every request")
-    assert jobs.get_job_summary(job_id).running_rows == 0
+    assert jobs.get_job_summary(job_id).running_days == 0
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, ZeroDivisionError, OSError])
@@ -172,7 +172,9 @@ def test_a_stop_that_comes_first_is_kept(jobs: JobService, make: MakeExecutor) -
 def test_a_stop_that_comes_last_changes_nothing(jobs: JobService, make: MakeExecutor) -> None:
     """Every day is landed: the job is completed, and nobody is told to resume what has nothing left to do."""
     job_id, executor = create(jobs), make()
-    executor._on_day = lambda day: executor.stop("SIGTERM received") if day.loaded.day.key == "2026-01-03" else None
+    executor._listener.day_landed = lambda day: (
+        executor.stop("SIGTERM received") if day.loaded.day.key == "2026-01-03" else None
+    )
     result = executor.execute(job_id)
     assert (result.success, result.successful, result.pending) == (True, 3, 0)
     assert result.stopped == "SIGTERM received"
@@ -187,8 +189,8 @@ def test_the_settings_say_whose_days_are_landed(
     settings = Settings(
         api_id=SecretStr("i"), api_key=SecretStr("k"), site_code=site_code, state_dir=tmp_path / "state"
     )
-    with settings.open_client() as client:
-        executor = make_executor(settings, jobs, client, Lake(tmp_path / "data"), on_error=OnError.CONTINUE)
+    with Workspace(settings) as workspace:
+        executor = BatchExecutor(workspace)
         assert executor._options.source == Source(settings.api_id_digest, kept)
 
 

@@ -93,7 +93,7 @@ def test_only_a_dead_process_of_this_machine_loses_its_lease(
 ) -> None:
     """After `kill -9` nobody has to wait for the lease to run out; of others nobody can tell."""
     job_id, owner = create(jobs), holder()
-    jobs.acquire_lease(job_id, owner, 60)
+    jobs.leases.acquire(job_id, owner, 60)
     if free:
         assert make().execute(job_id).success
         return
@@ -122,8 +122,8 @@ def test_the_lease_is_renewed_while_the_run_lasts(jobs: JobService, make: MakeEx
 
 def steal(jobs: JobService, job_id: str, executor: ScriptedExecutor) -> None:
     """Another executor takes the job over, as it may when a lease has run out, and starts its second day."""
-    jobs.release_lease(job_id, executor.owner)
-    jobs.acquire_lease(job_id, "another", 60)
+    jobs.leases.release(job_id, executor.owner)
+    jobs.leases.acquire(job_id, "another", 60)
     jobs.start_row(jobs.get_rows(job_id)[1].id, owner="another")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.backfill.executor import BatchExecutor
-from sonnys_pipeline.backfill.run import OnError
+from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, ValidationError
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
@@ -16,7 +17,8 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import create, options
-from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualExchange
+from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualWorkerPool
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
 
 DAYS = [spec.day for spec in specs(5)]
@@ -51,12 +53,12 @@ class VirtualExecutor(BatchExecutor):
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
         real = super()._make_loader(observer)
-        real._exchange.close()
+        real._pool.close()
         clock = self.api.clock
         return Loader(
             self.api,
             VirtualBudget(clock),
-            VirtualExchange(clock),
+            VirtualWorkerPool(clock),
             real._options,
             observer=observer,
             clock=clock,
@@ -71,6 +73,16 @@ def jobs(tmp_path: Path) -> Iterator[JobService]:
         yield opened
 
 
+class RowsTold(RunListener):
+    """Keeps the rows that have ended."""
+
+    def __init__(self, rows: list[JobRow]) -> None:
+        self.rows = rows
+
+    def row_ended(self, row: JobRow) -> None:
+        self.rows.append(row)
+
+
 class Scene:
     """Five days, and executors that read them from one API."""
 
@@ -82,8 +94,9 @@ class Scene:
         self.rows_told: list[JobRow] = []
 
     def executor(self, on_error: OnError = OnError.FAIL_FAST) -> VirtualExecutor:
+        parts = {"jobs": self.jobs, "client": self.client, "lake": self.lake}
         executor = VirtualExecutor(
-            self.jobs, self.client, self.lake, options(self.folder, on_error), on_row=self.rows_told.append
+            workspace_of(**parts, options=options(self.folder, on_error)), listener=RowsTold(self.rows_told)
         )
         executor.api = self.api
         return executor
@@ -109,7 +122,7 @@ def test_the_third_of_five_fails(scene: Scene) -> None:
         "completed", "completed", "failed", "pending", "pending"
     ]  # fmt: skip
     job = scene.jobs.get_job(scene.job_id)
-    assert (job.status, job.processed_rows, job.successful_rows, job.failed_rows) == (JobStatus.FAILED, 3, 2, 1)
+    assert (job.status, job.processed_days, job.successful_days, job.failed_days) == (JobStatus.FAILED, 3, 2, 1)
     assert job.error_code == "ValidationError"
     assert scene.lake.partitions("transactions") == DAYS[:2]
     assert scene.told == [(DAYS[0], "completed"), (DAYS[1], "completed"), (DAYS[2], "failed")]
@@ -125,7 +138,7 @@ def test_a_resume_reads_exactly_the_rest(scene: Scene) -> None:
     assert (result.success, result.processed, result.successful, result.failed, result.pending) == (True, 3, 3, 0, 0)
     assert scene.told == [(day, "completed") for day in DAYS[2:]]
     job = scene.jobs.get_job(scene.job_id)
-    assert (job.status, job.successful_rows, job.failed_rows) == (JobStatus.COMPLETED, 5, 0)
+    assert (job.status, job.successful_days, job.failed_days) == (JobStatus.COMPLETED, 5, 0)
     assert [row.rows for row in scene.jobs.get_rows(scene.job_id)] == [120] * 5
     assert scene.lake.partitions("transactions") == DAYS
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
-from sonnys_pipeline.backfill.executor import scope_of
 from sonnys_pipeline.backfill.manifest.manifest import ManifestError
 from sonnys_pipeline.backfill.plan import Plan, make_plan
 from sonnys_pipeline.client import JobFailedError, RequestRate
@@ -33,7 +32,7 @@ def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
 
 def planned(jobs: JobService, executor: ScriptedExecutor, manifest: Path | None = None) -> tuple[str, Plan]:
     """A pending job of three days that demands approval, and its plan by the executor's configuration."""
-    scope = scope_of(executor._client, executor._lake, executor._options)
+    scope = executor._workspace.scope()
     plan = make_plan(
         specs(3),
         scope,
@@ -44,7 +43,7 @@ def planned(jobs: JobService, executor: ScriptedExecutor, manifest: Path | None 
         manifest=manifest,
     )
     job_id = jobs.create_job("a job", rows=specs(3)).id
-    jobs.save_plan(job_id, fingerprint=plan.fingerprint, content=plan.content)
+    jobs.plans.save(job_id, fingerprint=plan.fingerprint, content=plan.content)
     return job_id, plan
 
 
@@ -59,7 +58,7 @@ def test_what_was_approved_runs(jobs: JobService, make: MakeExecutor) -> None:
     """Checked and executed; afterwards the job is completed."""
     executor = make()
     job_id, plan = planned(jobs, executor)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     executor.check(job_id)
     assert executor.execute(job_id).success
 
@@ -78,7 +77,7 @@ def test_auto_runs_without_approval(jobs: JobService, make: MakeExecutor) -> Non
     """By the job's own mode, or by the session's, which comes first."""
     executor = make()
     job_id, _ = planned(jobs, executor)
-    jobs.set_mode(job_id, JobMode.AUTO)
+    jobs.plans.set_mode(job_id, JobMode.AUTO)
     executor.check(job_id)
     assert executor.execute(job_id).success
     job_id, _ = planned(jobs, executor)
@@ -97,9 +96,9 @@ def test_another_configuration_does_not_run_it(jobs: JobService, make: MakeExecu
     """Approved, and in either mode: another zone reads other days than were previewed."""
     executor = make()
     job_id, plan = planned(jobs, executor)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
-    jobs.set_mode(job_id, mode)
-    executor._options = replace(executor._options, timezone="America/Chicago")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
+    jobs.plans.set_mode(job_id, mode)
+    executor._workspace.options = replace(executor._workspace.options, timezone="America/Chicago")
     with pytest.raises(PlanDriftError, match="SONNYS_TIMEZONE was 'UTC', is 'America/Chicago'"):
         executor.execute(job_id)
     assert_untouched(jobs, job_id, executor)
@@ -109,7 +108,7 @@ def test_a_day_more_does_not_run(jobs: JobService, make: MakeExecutor) -> None:
     """A row that was put into the job after its preview."""
     executor = make()
     job_id, plan = planned(jobs, executor)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     jobs.create_rows(job_id, [RowSpec("2026-02-01")])
     with pytest.raises(PlanDriftError, match="the job has besides 2026-02-01"):
         executor.execute(job_id)
@@ -122,7 +121,7 @@ def test_a_manifest_that_is_gone_stops_it(jobs: JobService, make: MakeExecutor, 
     path.write_text("date\n2026-01-01\n2026-01-02\n2026-01-03\n")
     executor = make()
     job_id, plan = planned(jobs, executor, path)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     executor.check(job_id)
     path.unlink()
     for way in (executor.check, executor.execute):
@@ -135,7 +134,7 @@ def test_a_resume_needs_no_second_approval(jobs: JobService, make: MakeExecutor)
     """The plan is the same; half-done, its landed days are no change of it."""
     failing = make(lambda request: JobFailedError("h1") if request.day.start.day == 2 else 3)
     job_id, plan = planned(jobs, failing)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     assert failing.execute(job_id).failed == 1
     assert make().execute(job_id).success
 
@@ -144,7 +143,7 @@ def test_the_mode_is_locked_while_it_executes(jobs: JobService, make: MakeExecut
     """The session's, and the job's own; both are free again afterwards, whatever ended the run."""
     executor = make()
     job_id, plan = planned(jobs, executor)
-    jobs.approve_plan(job_id, plan.fingerprint, by="anna")
+    jobs.plans.approve(job_id, plan.fingerprint, by="anna")
     session = executor._session = SessionModeManager()
     refused = []
 
@@ -152,17 +151,17 @@ def test_the_mode_is_locked_while_it_executes(jobs: JobService, make: MakeExecut
         with pytest.raises(ValueError, match="a job executes in mode confirm"):
             session.set_mode(JobMode.AUTO)
         with pytest.raises(JobModeLockedError):
-            jobs.set_mode(job_id, JobMode.AUTO)
+            jobs.plans.set_mode(job_id, JobMode.AUTO)
         refused.append(session.mode)
         if len(refused) == 2:
             raise KeyboardInterrupt
 
-    executor._on_day = switch
+    executor._listener.day_landed = switch
     with pytest.raises(KeyboardInterrupt):
         executor.execute(job_id)
     assert len(refused) == 2
     session.set_mode(JobMode.AUTO)
-    assert jobs.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
+    assert jobs.plans.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
 
 
 def test_a_mode_that_is_switched_at_the_last_moment_counts(
@@ -170,12 +169,12 @@ def test_a_mode_that_is_switched_at_the_last_moment_counts(
 ) -> None:
     """What the job says under its lease decides: it cannot change after that, and what was before is no matter."""
     job_id = jobs.create_job("auto", mode=JobMode.AUTO, rows=specs(3)).id
-    real = jobs.acquire_lease
+    real = jobs.leases.acquire
 
     def switched_before(*args: object, **more: object) -> object:
-        jobs.set_mode(job_id, JobMode.CONFIRM)
+        jobs.plans.set_mode(job_id, JobMode.CONFIRM)
         return real(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(jobs, "acquire_lease", switched_before)
+    monkeypatch.setattr(jobs.leases, "acquire", switched_before)
     with pytest.raises(LedgerError, match="no plan that could be approved"):
         make().execute(job_id)

@@ -2,22 +2,27 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from sonnys_pipeline.backfill.manifest.manifest import Manifest
-from sonnys_pipeline.backfill.plan import Plan, Scope, differences
+from sonnys_pipeline.backfill.options import ExecutorOptions
+from sonnys_pipeline.backfill.plan import Plan, differences
 from sonnys_pipeline.backfill.preview import Request, RequestedDaysError, days_between, preview
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import AuthError, SonnysClient
+from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline.ledger.errors import DuplicateRowError
 from sonnys_pipeline.ledger.models import JobMode, JobStatus, RowSpec, RowStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
 from sonnys_pipeline_tests.unit.landing.test_transactions import loaded_day
 
@@ -33,12 +38,14 @@ class Desk:
         self.simulator = simulator
         self.client = client
         self.lake = Lake(folder / "data")
-        self.scope = Scope("account", client.base_url, "", "UTC", str(self.lake.root))
+        self.options = ExecutorOptions("UTC", folder / "state", LoaderOptions(), Source("account"))
+
+    @property
+    def workspace(self) -> Workspace:
+        return workspace_of(jobs=self.ledger, client=self.client, lake=self.lake, options=self.options)
 
     def ask(self, request: Request) -> tuple[str | None, Plan]:
-        job, plan = preview(
-            request, self.scope, self.ledger, self.client, self.lake, command="sonnys backfill preview …", now=NOW
-        )
+        job, plan = preview(request, self.workspace, command="sonnys backfill preview …", now=NOW)
         return (job.id if job else None), plan
 
     def land(self, *days: str) -> None:
@@ -67,14 +74,14 @@ def test_a_preview_makes_a_pending_job_with_its_plan(desk: Desk) -> None:
     job_id, plan = desk.ask(Request(specs(3)))
     assert job_id is not None
     job = desk.ledger.get_job(job_id)
-    assert (job.status, job.mode, job.total_rows) == (JobStatus.PENDING, JobMode.CONFIRM, 3)
+    assert (job.status, job.mode, job.total_days) == (JobStatus.PENDING, JobMode.CONFIRM, 3)
     assert (job.name, job.original_command) == ("backfill 2026-01-01 … 2026-01-03", "sonnys backfill preview …")
     assert [RowSpec(row.day, row.site) for row in desk.ledger.get_rows(job_id)] == specs(3)
-    record = desk.ledger.get_plan(job_id)
+    record = desk.ledger.plans.get(job_id)
     assert record is not None
     assert not record.is_approved
     assert Plan.read(record) == plan
-    assert differences(plan, desk.scope, desk.ledger.get_rows(job_id)) == []
+    assert differences(plan, desk.workspace.scope(), desk.ledger.get_rows(job_id)) == []
 
 
 def test_twenty_requests_size_it(desk: Desk) -> None:
@@ -101,7 +108,7 @@ def test_one_site_is_sized_alone(desk: Desk) -> None:
 
 def test_a_day_of_25_hours_is_sized_by_one_request(desk: Desk) -> None:
     """The list endpoint takes more than 24 hours; the plan has two pages at least for it."""
-    desk.scope = Scope("account", desk.client.base_url, "", "America/Chicago", str(desk.lake.root))
+    desk.options = replace(desk.options, timezone="America/Chicago")
     _, plan = desk.ask(Request([RowSpec("2025-11-02")]))
     assert desk.requests == 1
     day = Day.of("2025-11-02", "America/Chicago")
@@ -127,9 +134,9 @@ def test_days_that_cannot_be_read_are_refused(desk: Desk, rows: list[RowSpec], s
 
 def test_the_last_day_is_the_zones(desk: Desk) -> None:
     """At noon of the 20th in UTC it is the 21st on Kiritimati, and the 20th is over there; in Chicago it is not."""
-    desk.scope = Scope("account", desk.client.base_url, "", "Pacific/Kiritimati", str(desk.lake.root))
+    desk.options = replace(desk.options, timezone="Pacific/Kiritimati")
     assert desk.ask(Request([RowSpec("2026-03-20")]))[0] is not None
-    desk.scope = Scope("account", desk.client.base_url, "", "America/Chicago", str(desk.lake.root))
+    desk.options = replace(desk.options, timezone="America/Chicago")
     with pytest.raises(RequestedDaysError, match="up to 2026-03-19"):
         desk.ask(Request([RowSpec("2026-03-20")]))
 
@@ -220,7 +227,7 @@ def test_a_plan_that_cannot_be_kept_leaves_no_job(
     def fail(*_: object, **__: object) -> None:
         raise kind
 
-    monkeypatch.setattr(desk.ledger, "save_plan", fail)
+    monkeypatch.setattr(desk.ledger.plans, "save", fail)
     with pytest.raises(kind):
         desk.ask(Request(specs(2)))
     assert desk.ledger.list_jobs() == []

@@ -18,7 +18,7 @@ from sonnys_pipeline.backfill.recovery import (
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
-from sonnys_pipeline.ledger.models import JobStatus, RowStatus, UnknownJobError
+from sonnys_pipeline.ledger.models import JobStatus, RowFigures, RowStatus, UnknownJobError
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.runtime.processes import this_machine
 from sonnys_pipeline_tests.support.scripted_executor import create, day_number, log, scripted_executors
@@ -44,10 +44,10 @@ def interrupted(ledger: JobService, owner: str | None, days: int = 4) -> str:
     rows = ledger.get_rows(job_id)
     for row in rows[:3]:
         ledger.start_row(row.id)
-    ledger.complete_row(rows[0].id, job_hashes=["h1"], path="/data/1", rows=3, requests=2, seconds=1.0)
+    ledger.complete_row(rows[0].id, RowFigures(["h1"], "/data/1", 3, 2, 1.0))
     ledger.fail_row(rows[1].id, code="ServerError", message="500")
     if owner is not None:
-        ledger.acquire_lease(job_id, owner, 30)
+        ledger.leases.acquire(job_id, owner, 30)
     return job_id
 
 
@@ -114,8 +114,8 @@ def test_each_choice_puts_the_job_in_order(
     assert last.by.startswith(f"{this_machine()}:{os.getpid()}:")
     assert check_interrupted_jobs(ledger) is None
     counted = ledger.get_job_summary(job_id)
-    assert (counted.processed_rows, counted.successful_rows, counted.failed_rows) == (
-        ledger.get_job(job_id).processed_rows, rows.count("c"), rows.count("f")
+    assert (counted.processed_days, counted.successful_days, counted.failed_days) == (
+        ledger.get_job(job_id).processed_days, rows.count("c"), rows.count("f")
     )  # fmt: skip
 
 
@@ -159,14 +159,14 @@ def test_unknown_jobs_and_choices_are_refused(ledger: JobService, dead: str) -> 
 def test_who_comes_first_recovers(ledger: JobService, dead: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An executor that takes the job between the look and the grasp keeps it: nothing of it changes."""
     job_id = interrupted(ledger, dead)
-    real = ledger.release_lease
+    real = ledger.leases.release
 
     def somebody_else_is_faster(job: str, owner: str) -> bool:
         released = real(job, owner)
-        ledger.acquire_lease(job, ALIVE, 30)
+        ledger.leases.acquire(job, ALIVE, 30)
         return released
 
-    monkeypatch.setattr(ledger, "release_lease", somebody_else_is_faster)
+    monkeypatch.setattr(ledger.leases, "release", somebody_else_is_faster)
     before = ledger.get_rows(job_id)
     with pytest.raises(JobLeasedError):
         handle_recovery_choice("restart", job_id, ledger)
@@ -212,13 +212,13 @@ def test_what_was_chosen_is_executed(jobs: JobService, tmp_path: Path, dead: str
         # As a kill -9 leaves it: running, a day being read, the lease not given back.
         jobs.update_status(job_id, JobStatus.RUNNING, by=dead)
         jobs.start_row(jobs.get_pending_rows(job_id)[0].id)
-        jobs.acquire_lease(job_id, dead, 3600)
+        jobs.leases.acquire(job_id, dead, 3600)
         handle_recovery_choice(choice, job_id, jobs)
         executor = make()
         result = executor.execute(job_id)
     assert [day_number(request) for request in executor.loader.asked] == read
     assert (result.success, result.successful) == (True, len(read))
-    assert jobs.get_job(job_id).successful_rows == 5
+    assert jobs.get_job(job_id).successful_days == 5
     assert Lake(tmp_path / "data").partitions("transactions") == [spec.day for spec in specs(5)]
     assert [row.status for row in jobs.get_rows(job_id)] == [RowStatus.COMPLETED] * 5
     assert log(jobs, job_id)[-1] == ("completed", "")

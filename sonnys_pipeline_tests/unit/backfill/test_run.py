@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.progress import Progress
-from sonnys_pipeline.backfill.run import JobRun, LandedDay, OnError
+from sonnys_pipeline.backfill.run import JobRun, RunSetup
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import APIError, AuthError, JobFailedError, UnparsableRowError
 from sonnys_pipeline.extract.events import JOB_SECONDS, LoadingStoppedError
@@ -17,12 +19,30 @@ from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.extract.state import DayWork
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE
 from sonnys_pipeline.ledger.models import JobRow, LeaseLostError, RowStatus
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import Script, ScriptedLoader, create, day_number, options
+from sonnys_pipeline_tests.support.workspaces import workspace_of
 
 OWNER = "this test"
 FAILED = JobFailedError("h1")
+
+
+class Listener(RunListener):
+    """Hears for a run of these tests."""
+
+    def __init__(self, run: "Run") -> None:
+        self.run = run
+
+    def day_landed(self, day: LandedDay) -> None:
+        self.run.on_day(day)
+
+    def row_ended(self, row: JobRow) -> None:
+        self.run.rows_told.append(row)
+
+    def progressed(self, progress: Progress) -> None:
+        self.run.told.append(progress)
 
 
 class Run:
@@ -32,32 +52,19 @@ class Run:
         self.jobs = jobs
         self.lake = Lake(folder / "data")
         self.job_id = create(jobs, days)
-        jobs.acquire_lease(self.job_id, OWNER, 60)
+        jobs.leases.acquire(self.job_id, OWNER, 60)
         self.audit = Audit(folder / "state" / "audit", f"run-{self.job_id}", self.job_id)
         self.loader = ScriptedLoader(script)
         self.on_day: Callable[[LandedDay], None] = lambda day: None
         self.told: list[Progress] = []
         self.rows_told: list[JobRow] = []
-        self.run = JobRun(
-            jobs,
-            self.lake,
-            lambda _: self.loader,
-            self.audit,
-            options(folder, on_error),
-            jobs.get_rows(self.job_id),
-            owner=OWNER,
-            on_day=self._landed,
-            on_progress=self.told.append,
-            on_row=self.rows_told.append,
-            clock=lambda: 0.0,
-        )
+        setup = RunSetup(options(folder, on_error), Listener(self), OWNER, lambda _: self.loader, lambda: 0.0)
+        workspace = workspace_of(jobs=jobs, lake=self.lake)
+        self.run = JobRun(workspace, setup, jobs.get_rows(self.job_id), ALL_AT_ONCE, self.audit)
 
     def work_off(self) -> str:
         with self.audit:
             return self.run.work_off()
-
-    def _landed(self, day: LandedDay) -> None:
-        self.on_day(day)
 
     @property
     def rows(self) -> list[JobRow]:
@@ -117,7 +124,7 @@ def test_what_a_run_learned_of_job_times_is_remembered(begin: Callable[..., Run]
     run = begin(2, failing(2))
     run.loader.seconds = seconds
     assert run.work_off() != ""
-    kept = run.jobs.recall("account", JOB_SECONDS)
+    kept = run.jobs.knowledge.recall("account", JOB_SECONDS)
     assert (kept.content if kept else None) == seconds
 
 
@@ -245,13 +252,13 @@ def test_intent_and_hash_are_written_down(begin: Callable[..., Run]) -> None:
     request = DayRequest(loaded_request(run).day)
     (job,) = DayWork.begin(request, 0.0).jobs()
     run.run.submitting(job)
-    (intent,) = run.jobs.load_jobs(run.rows[0].id)
+    (intent,) = run.jobs.load_jobs.of(run.rows[0].id)
     assert (intent.window, intent.page, intent.job_hash) == (job.work.window, 1, None)
     job.job_hash = "h9"
     run.run.submitted(job)
-    (known,) = run.jobs.load_jobs(run.rows[0].id)
+    (known,) = run.jobs.load_jobs.of(run.rows[0].id)
     assert known.job_hash == "h9"
-    assert run.jobs.load_jobs(run.rows[1].id) == []
+    assert run.jobs.load_jobs.of(run.rows[1].id) == []
 
 
 def loaded_request(run: Run) -> DayRequest:
@@ -268,9 +275,9 @@ def test_live_jobs_are_handed_to_the_loader(begin: Callable[..., Run]) -> None:
     row = run.rows[0].id
     before = datetime.now(UTC)
     for page in (1, 2, 3):
-        run.jobs.note_submitting(row, window, page)
-    run.jobs.note_submitted(row, window, 1, "h1")
-    run.jobs.note_submitted(row, window, 3, "h3")
+        run.jobs.load_jobs.note_submitting(row, window, page)
+    run.jobs.load_jobs.note_submitted(row, window, 1, "h1")
+    run.jobs.load_jobs.note_submitted(row, window, 3, "h3")
     request = loaded_request(run)
     after = (datetime.now(UTC) - before).total_seconds()
     assert [(live.window, live.page, live.job_hash) for live in request.live_jobs] == [
@@ -284,8 +291,8 @@ def test_without_the_lease_nothing_is_changed(begin: Callable[..., Run]) -> None
     run = begin(3)
 
     def taken(_: LandedDay) -> None:
-        run.jobs.release_lease(run.job_id, OWNER)
-        run.jobs.acquire_lease(run.job_id, "another", 60)
+        run.jobs.leases.release(run.job_id, OWNER)
+        run.jobs.leases.acquire(run.job_id, "another", 60)
 
     run.on_day = taken
     with pytest.raises(LeaseLostError, match=r"has lost the lease on job .* to another"):

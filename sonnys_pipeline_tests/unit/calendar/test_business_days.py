@@ -1,4 +1,4 @@
-"""KPIS, "per site and site-local business day": which partitions a business day lies in, and when it is complete."""
+"""KPIS, "Business days": which partitions a business day lies in, and when it is complete."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sonnys_pipeline.calendar.business_days import (
     MissingDay,
-    business_dates_touched,
     complete_days,
     local_hours,
     offset_spans,
@@ -83,17 +82,6 @@ def test_a_day_is_complete_when_all_its_partitions_are_landed() -> None:
     assert str(missing[0]) == "MAIN 2026-03-11: transactions not landed: 2026-03-12; materialize first"
 
 
-def test_a_landed_partition_touches_the_days_that_read_it() -> None:
-    """For Chicago on UTC partitions: its own date and the one before."""
-    assert business_dates_touched([TUESDAY], sites(MAIN=CHICAGO), "UTC") == list(days(9, 10))
-    assert business_dates_touched([TUESDAY], sites(MAIN=CHICAGO), CHICAGO) == list(days(10))
-
-
-def test_without_a_site_list_a_partition_touches_its_own_day() -> None:
-    """Sites that are not known follow the pipeline."""
-    assert business_dates_touched([TUESDAY], sites(), "UTC") == [TUESDAY]
-
-
 @given(day=st.dates(date(2024, 1, 1), date(2027, 12, 31)), site=st.sampled_from(ZONES), own=st.sampled_from(ZONES))
 def test_partitions_hold_the_business_day_and_no_more(day: date, site: str, own: str) -> None:
     """Every instant of the day, looked at hour by hour, lies in a needed partition; every one of those is used."""
@@ -102,8 +90,6 @@ def test_partitions_hold_the_business_day_and_no_more(day: date, site: str, own:
     instants = [needed.start + timedelta(hours=number) for number in range(26)]
     inside = [at for at in instants if at < needed.end] + [needed.end - timedelta(microseconds=1)]
     assert {at.astimezone(ZoneInfo(own)).date() for at in inside} == set(needed.partitions)
-    for partition in needed.partitions:
-        assert day in business_dates_touched([partition], sites(SITE=site), own)
 
 
 @given(

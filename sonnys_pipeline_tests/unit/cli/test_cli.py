@@ -1,4 +1,4 @@
-"""DG-03: the `sonnys` command: its verbs, its exit codes, what it prints and where (DESIGN, "Faces that stay stable").
+"""DG-03: the `sonnys` command: its verbs, its exit codes, what it prints and where (docs/compatibility.md).
 
 The acceptance tests run it in processes of its own; here nothing is started but the command's own code.
 """

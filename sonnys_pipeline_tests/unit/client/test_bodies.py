@@ -1,4 +1,4 @@
-"""A body is mended and bounded before any parser sees it: text that is no UTF-8, depth, width, endless numbers."""
+"""Bodies are repaired and limited before parsing: invalid UTF-8, depth, width, long numbers."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonnys_pipeline.client import ResponseFormatError
-from sonnys_pipeline.client.bodies import DEEPEST, MOST_DIGITS, MOST_NAMES, sound
+from sonnys_pipeline.client.bodies import MAX_DEPTH, MAX_DIGITS, MAX_FIELD_NAMES, sanitize
 from sonnys_pipeline.client.transport import Response
 
 
@@ -30,8 +30,8 @@ from sonnys_pipeline.client.transport import Response
 )
 def test_what_is_no_character_is_replaced_and_counted(content: bytes, text: str, replaced: int) -> None:
     """U+FFFD stands for it; what only looks like half a pair, and a mark before the body, cost nothing."""
-    mended = sound(content)
-    assert (json.loads(mended.content), mended.replaced) == (text, replaced)
+    clean = sanitize(content)
+    assert (json.loads(clean.content), clean.replaced) == (text, replaced)
     assert Response(200, content).json() == text
 
 
@@ -40,37 +40,39 @@ def test_whole_text_stays_as_it_is(document: Any) -> None:
     """Any JSON of whole characters, escaped or not, comes out byte for byte."""
     for ascii_only in (True, False):
         content = json.dumps(document, ensure_ascii=ascii_only).encode()
-        assert sound(content) == type(sound(content))(content, 0)
+        assert sanitize(content) == type(sanitize(content))(content, 0)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=8))
 def test_any_text_can_be_read_afterwards(text: str) -> None:
     """Halves wherever they stand: each becomes one U+FFFD, and nothing else changes."""
-    mended = sound(json.dumps(text).encode())
+    clean = sanitize(json.dumps(text).encode())
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    assert json.loads(mended.content).replace("\ufffd", "") == whole.replace("\ufffd", "")
-    json.loads(mended.content).encode()
+    assert json.loads(clean.content).replace("\ufffd", "") == whole.replace("\ufffd", "")
+    json.loads(clean.content).encode()
 
 
 def test_a_broken_answer_is_told_before_any_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     """One word each, and quick: what kills a reader never reaches one."""
     monkeypatch.setattr("sonnys_pipeline.client.transport.from_json", None)
     for content, said in {
-        b"[" * 10**5: f"nested more than {DEEPEST} deep",
-        b'{"a":' * 20_000 + b"1" + b"}" * 20_000: f"nested more than {DEEPEST} deep",
-        json.dumps({f"n{number}": 1 for number in range(MOST_NAMES + 1)}).encode(): "more than 1,000 different fields",
+        b"[" * 10**5: f"nested more than {MAX_DEPTH} levels deep",
+        b'{"a":' * 20_000 + b"1" + b"}" * 20_000: f"nested more than {MAX_DEPTH} levels deep",
+        json.dumps(
+            {f"n{number}": 1 for number in range(MAX_FIELD_NAMES + 1)}
+        ).encode(): "more than 1,000 different fields",
         b'[""' + b',""' * 600_000 + b"]": "more than 500,000 parts",
-        b'{"total": 1' + b"0" * MOST_DIGITS + b"}": "more than 1,000 digits",
+        b'{"total": 1' + b"0" * MAX_DIGITS + b"}": "more than 1,000 digits",
     }.items():
-        with pytest.raises(ResponseFormatError, match=f"load job h1: .*{said}; nothing was read of it"):
+        with pytest.raises(ResponseFormatError, match=f"load job h1: .*{said}; it was discarded"):
             Response(200, content, where="load job h1").json()
 
 
 def test_depth_in_text_is_none() -> None:
     """Brackets in a name nest nothing; a page may be as deep as the bound."""
     assert Response(200, json.dumps(["[" * 100, '"{' * 100, "\\" * 101]).encode()).json()[0] == "[" * 100
-    deep = b"[" * DEEPEST + b"]" * DEEPEST
-    assert sound(deep).content == deep
+    deep = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    assert sanitize(deep).content == deep
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,6 @@ def test_depth_in_text_is_none() -> None:
 )
 def test_a_field_that_stands_there_twice_is_refused(content: bytes, named: str) -> None:
     """Of two values one would win, and the next reader might take the other."""
-    with pytest.raises(ResponseFormatError, match=f"load job h1: {named} stands twice in one object"):
+    with pytest.raises(ResponseFormatError, match=f"load job h1: {named} occurs twice in one object"):
         Response(200, content, where="load job h1").json()
     assert Response(200, b'[{"id": 1}, {"id": 2}, {"a": {"id": 3}, "id": 4}]').json()[2]["id"] == 4

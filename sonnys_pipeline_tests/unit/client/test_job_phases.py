@@ -240,11 +240,11 @@ def test_the_docstring_warns() -> None:
 
 
 def test_every_poll_takes_a_place_in_the_budget(wired_client: SonnysClient, wire: Any) -> None:
-    """LJ-11: polls go through the same budget as everything else: four requests, four places."""
+    """LJ-11: polls go through the same budget as everything else: four requests, four permits."""
     wire.answer(body={"data": {"hash": "h1"}})
     wire.answer(body={"data": working()})
     wire.answer(body={"data": working()})
     wire.answer(body={"data": passed()})
-    before = wired_client.budget.taken()
+    before = wired_client.budget.permits_in_use()
     wired_client.transactions.load_job()
-    assert wired_client.budget.taken() - before == wired_client.requests_sent == 4
+    assert wired_client.budget.permits_in_use() - before == wired_client.requests_sent == 4

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError as PydanticValidationError
 
 from sonnys_pipeline.client import Site, TransactionJobItem, TransactionListItem, UnparsableRowError
-from sonnys_pipeline.client.models import LARGEST_AMOUNT, extra_of, parse_rows, unknown_fields
+from sonnys_pipeline.client.models import MAX_AMOUNT, extra_of, parse_rows, unknown_fields
 
 MakeRow = Callable[..., dict[str, Any]]
 
@@ -155,9 +155,7 @@ def test_money_is_a_number(make_row: MakeRow, value: object) -> None:
         assert caught.value.field == field
 
 
-@pytest.mark.parametrize(
-    "value", [1e16, -1e16, LARGEST_AMOUNT + 0.01, 10**400, "1e300", 9_999_999_999_999_999_999, True]
-)
+@pytest.mark.parametrize("value", [1e16, -1e16, MAX_AMOUNT + 0.01, 10**400, "1e300", 9_999_999_999_999_999_999, True])
 def test_an_absurd_amount_is_refused(make_row: MakeRow, value: object) -> None:
     """The number of a gift card typed as an amount: row and field are named, wherever money stands."""
     rows = [make_row(total=value), make_row(), make_row(), make_row(discount=[{**DISCOUNT, "discount": value}])]
@@ -176,7 +174,7 @@ def test_an_absurd_amount_is_refused(make_row: MakeRow, value: object) -> None:
 
 def test_a_plausible_amount_is_an_amount(make_row: MakeRow) -> None:
     """The bound itself, either way, and what is written as text."""
-    for value in (LARGEST_AMOUNT, -LARGEST_AMOUNT, "7.99", 0, -0.0):
+    for value in (MAX_AMOUNT, -MAX_AMOUNT, "7.99", 0, -0.0):
         assert parse_rows(TransactionJobItem, [make_row(total=value)])[0].total == float(value)
 
 

@@ -23,7 +23,7 @@ from sonnys_pipeline.client import (
     SonnysClient,
     ValidationError,
 )
-from sonnys_pipeline.client.client import BACKOFF_CEILING, worth_repeating
+from sonnys_pipeline.client.client import BACKOFF_CEILING, is_retryable
 
 SITES = {"data": {"sites": []}}
 LOAD_JOB = ("POST", "/transaction/load-job")
@@ -52,13 +52,13 @@ HEALING: dict[APIError, bool] = {
 )
 def test_what_may_heal_is_repeated(operation: tuple[str, str], error: APIError, heals: bool) -> None:
     """BM-02: 429, 5xx, time-outs and dropped connections of reads and of the submission; nothing else ever."""
-    assert worth_repeating(error, *operation) is heals
+    assert is_retryable(error, *operation) is heals
 
 
 @pytest.mark.parametrize("error", HEALING, ids=lambda error: type(error).__name__)
 def test_a_post_that_may_have_arrived_is_not_sent_twice(error: APIError) -> None:
     """BM-02: of any other POST only a 429 is repeated, since that one was refused unseen."""
-    assert worth_repeating(error, "POST", "/something/else") is isinstance(error, RateLimitError)
+    assert is_retryable(error, "POST", "/something/else") is isinstance(error, RateLimitError)
 
 
 def test_headers_go_with_every_request(wired_client: SonnysClient, wire: Any) -> None:
@@ -170,7 +170,7 @@ def test_repetition_is_bounded(wired_client: SonnysClient, wire: Any, pauses: li
 
 
 def test_every_attempt_takes_a_place_in_the_budget(wire: Any) -> None:
-    """BM-07: repetitions are requests too: each takes a place, and waits for it."""
+    """BM-07: repetitions are requests too: each acquires a permit, and waits for it."""
     waits: list[float] = []
 
     class Places(RequestBudget):
@@ -218,7 +218,7 @@ def test_429_cools_the_budget_before_anything_else(wire: Any) -> None:
 
 
 def test_a_cooled_budget_holds_the_repetition(wire: Any) -> None:
-    """BM-07: after a 429 the next place is given a whole block later, however short the backoff is."""
+    """BM-07: after a 429 the next permit is given a whole block later, however short the backoff is."""
 
     class WaitsFor(Exception):  # noqa: N818 - ends the test at the wait, whose length is all there is to know
         pass

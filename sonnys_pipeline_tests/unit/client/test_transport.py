@@ -122,6 +122,11 @@ def test_pages_are_not_quoted_where_nothing_personal_is_kept(wire: Any, status: 
         with pytest.raises(APIError) as caught:
             client.sites.list()
         assert "Lee" not in f"{caught.value} {vars(caught.value)}"
+        wire.answer(status, {"type": "Customer", "message": "Zoe Lee", "code": "Lee"})
+        wire.script = wire.script[-1:]
+        with pytest.raises(APIError) as caught:
+            client.sites.list()
+        assert "Lee" not in f"{caught.value} {vars(caught.value)}"
         wire.answer(422, {"type": "PayloadValidationError", "messages": ["site: Only 1 site can be selected."]})
         wire.script = wire.script[-1:]
         with pytest.raises(ValidationError, match="Only 1 site"):

@@ -53,13 +53,13 @@ def test_accounts_are_named_in_order(environment: pytest.MonkeyPatch) -> None:
 def test_a_name_that_cannot_be_is_refused(environment: pytest.MonkeyPatch, names: str) -> None:
     """What would not fit a variable, a folder and Dagster's names; the sentence says what does."""
     environment.setenv("SONNYS_ACCOUNTS", names)
-    with pytest.raises(SettingsError, match=r"SONNYS_ACCOUNTS: .* cannot be an account's name; write lower-case"):
+    with pytest.raises(SettingsError, match=r"SONNYS_ACCOUNTS: .* is not a valid account name; use lower-case"):
         Settings.accounts()
 
 
 @pytest.mark.parametrize(("names", "said"), [("north,north", "twice"), ("north,all_accounts", "across accounts")])
 def test_a_name_that_is_taken_is_refused(environment: pytest.MonkeyPatch, names: str, said: str) -> None:
-    """Each stands there once; what stands across accounts has a name of its own."""
+    """Each account is listed once, and `all_accounts` is reserved."""
     environment.setenv("SONNYS_ACCOUNTS", names)
     with pytest.raises(SettingsError, match=said):
         Settings.accounts()
@@ -129,7 +129,7 @@ def test_each_account_has_folders_of_its_own(environment: pytest.MonkeyPatch, tm
     ("variable", "value", "said"),
     [
         ("SONNYS_NORTH__API_KYE", SECRET, "SONNYS_NORTH__API_KYE: no such setting"),
-        ("SONNYS_NORTH__WEBHOOK_URL", "https://h.test/x", "one for all accounts; write SONNYS_WEBHOOK_URL"),
+        ("SONNYS_NORTH__WEBHOOK_URL", "https://h.test/x", "shared by all accounts; set SONNYS_WEBHOOK_URL instead"),
         ("SONNYS_NORTH__TIMEZONE", SECRET, "SONNYS_NORTH__TIMEZONE: .*is not a time zone"),
         ("SONNYS_NORTH__API_KEY", f"{SECRET}\n", "SONNYS_NORTH__API_KEY: "),
         ("SONNYS_POLL_INTERVAL", "soon", "SONNYS_POLL_INTERVAL: "),
@@ -165,7 +165,7 @@ def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> N
 def test_variables_of_no_account_are_refused(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A misspelt name, of account or list, in environment or file: both remedies are named, and no value."""
     (tmp_path / ".env").write_text(f"SONNYS_NROTH__API_KEY={SECRET}\n")
-    with pytest.raises(SettingsError, match=r"SONNYS_NROTH__API_KEY: of no account.*names north, south") as caught:
+    with pytest.raises(SettingsError, match=r"SONNYS_NROTH__API_KEY: no such account.*names north, south") as caught:
         Settings.accounts()
     assert SECRET not in str(caught.value)
     (tmp_path / ".env").unlink()
@@ -180,7 +180,9 @@ def test_two_accounts_are_two(environment: pytest.MonkeyPatch, field: str) -> No
     for name in ("NORTH", "SOUTH"):
         environment.setenv(f"SONNYS_{name}__{field}", f"/{SECRET}" if field == "DATA_URL" else SECRET)
     for name in ("north", "south"):
-        with pytest.raises(SettingsError, match=f"NORTH__{field} and SONNYS_SOUTH__{field} are the same") as caught:
+        with pytest.raises(
+            SettingsError, match=f"NORTH__{field} and SONNYS_SOUTH__{field} have the same value"
+        ) as caught:
             Settings.load(name)
         assert SECRET not in str(caught.value)
 
@@ -188,12 +190,12 @@ def test_two_accounts_are_two(environment: pytest.MonkeyPatch, field: str) -> No
 def test_an_account_that_there_is_not(environment: pytest.MonkeyPatch) -> None:
     """Named with those that there are, by whatever way it was chosen."""
     for choose in (lambda: Settings.load("west"), lambda: Settings.chosen_account("west")):
-        with pytest.raises(SettingsError, match="west is no account; SONNYS_ACCOUNTS names north, south"):
+        with pytest.raises(SettingsError, match="west is not an account; SONNYS_ACCOUNTS names north, south"):
             choose()
-    with pytest.raises(SettingsError, match="west is no account"):
-        Settings.readable("west")
+    with pytest.raises(SettingsError, match="west is not an account"):
+        Settings.load_lenient("west")
     environment.setenv("SONNYS_ACCOUNT", "west")
-    with pytest.raises(SettingsError, match="SONNYS_ACCOUNT: west is no account"):
+    with pytest.raises(SettingsError, match="SONNYS_ACCOUNT: west is not an account"):
         Settings.chosen_account()
 
 
@@ -214,14 +216,14 @@ def test_what_can_be_read_is_read(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SONNYS_NORTH__MAX_RETRIES", "-1")
     environment.setenv("SONNYS_NORTH__PII", "hash")
 
-    north, wrong = Settings.readable("north")
+    north, wrong = Settings.load_lenient("north")
 
     assert (north.timezone, north.max_retries, north.pii) == ("America/Chicago", 5, "keep")
     assert (north.account_name, north.data_url) == ("north", "./data/north")
     assert wrong is not None
     assert set(wrong.fields) == {"max_retries", "pii_key"}
     assert "SONNYS_NORTH__API_KYE" in str(wrong)
-    assert Settings.readable("south") == (Settings.load("south"), None)
+    assert Settings.load_lenient("south") == (Settings.load("south"), None)
 
 
 def test_a_file_that_cannot_be_read_is_said_so(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

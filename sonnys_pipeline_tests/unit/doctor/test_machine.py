@@ -133,12 +133,12 @@ def test_an_env_file_should_say_what_the_environment_says(
 
 
 def test_a_budget_tells_what_others_have_taken(tmp_path: Path) -> None:
-    """Another one on the same file has taken two places: they are counted, and looking takes none."""
+    """Another one on the same file has acquired two permits: they are counted, and looking needs none."""
     settings = Settings(api_id="id", state_dir=tmp_path / "state")
     with settings.open_budget() as other:
         other.acquire()
         other.acquire()
-        assert "20 requests in 15 s; 2 of them used now" in check_budget(settings).detail
+        assert "20 requests in 15 s; 2 of them in use" in check_budget(settings).detail
         assert check_budget(settings) == check_budget(settings)
 
 
@@ -172,11 +172,11 @@ def test_jobs_of_living_executors_are_not_interrupted(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         held = ledger.create_job("held")
-        ledger.acquire_lease(held.id, "somebody elsewhere", 60)
+        ledger.leases.acquire(held.id, "somebody elsewhere", 60)
         ledger.update_status(held.id, JobStatus.RUNNING, by="test")
         assert check_ledger(settings).state is State.OK
         dead = ledger.create_job("dead")
-        ledger.acquire_lease(dead.id, f"{this_machine()}:{2**30}:x", 60)
+        ledger.leases.acquire(dead.id, f"{this_machine()}:{2**30}:x", 60)
         ledger.update_status(dead.id, JobStatus.RUNNING, by="test")
     found = check_ledger(settings)
     assert found.state is State.WARNING

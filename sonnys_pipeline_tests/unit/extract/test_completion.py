@@ -73,7 +73,7 @@ def day_of(*sites: str, day: Day = DAY, site: str | None = None) -> DayWork:
 
 def completion(*, proof: bool = True, states: str = "off", needs_site: bool = False, most: int = 20) -> Completion:
     options = LoaderOptions(proof=proof, states=states, lists_need_site=needs_site)
-    return Completion(options, Notes(), StatesReader(Privacy()), most_counts=most)
+    return Completion(options, Notes(), StatesReader(Privacy()), max_counts=most)
 
 
 def notes(of: Completion) -> Notes:
@@ -89,7 +89,7 @@ def answer(day: DayWork, *answers: Any) -> None:
     """Answer the open questions, in order."""
     questions: list[ListWork] = list(day.lists)
     for work, said in zip(questions, answers, strict=True):
-        work.came(work.jobs[0], said)
+        work.on_response(work.jobs[0], said)
 
 
 def state_page(*ids: str, total: int | None = None) -> StatesPage:
@@ -197,7 +197,7 @@ def test_what_nothing_explains_is_told() -> None:
     assert rules.advance(day)
     assert day.proof is not None
     assert (day.proof.counted, day.proof.rows, day.proof.missing) == (9, 7, 2)
-    assert "/site/list does not name" in day.proof.note
+    assert "missing from /site/list" in day.proof.note
 
 
 def test_a_day_that_moves_all_the_time_is_given_up() -> None:
@@ -209,11 +209,11 @@ def test_a_day_that_moves_all_the_time_is_given_up() -> None:
             give(day, {"A": 3})
             reads += 1
         for work in day.lists:
-            work.came(work.jobs[0], [Site(code="A", name="A")] if isinstance(work, SitesWork) else 4)
+            work.on_response(work.jobs[0], [Site(code="A", name="A")] if isinstance(work, SitesWork) else 4)
     assert reads == 3
     assert day.proof is not None
     assert day.proof.missing == 1
-    assert "again and again" in day.proof.note
+    assert "kept changing" in day.proof.note
 
 
 def test_lists_that_need_a_site_are_counted_site_by_site() -> None:
@@ -221,7 +221,7 @@ def test_lists_that_need_a_site_are_counted_site_by_site() -> None:
     rules, day = completion(), day_of("A", "B")
     give(day, {"A": 3, "B": 4})
     rules.advance(day)
-    assert rules.refused(day.lists[0], NEEDS_SITE)
+    assert rules.on_refusal(day.lists[0], NEEDS_SITE)
     assert notes(rules).learnt == [(LISTS_NEED_SITE, True)]
     assert not rules.advance(day)
     assert asked(day) == [("CountWork", "A"), ("CountWork", "B")]
@@ -255,7 +255,7 @@ def test_a_count_that_cannot_be_had(error: Any, goes_on: bool) -> None:
     rules, day = completion(), day_of("A")
     give(day, {"A": 3})
     rules.advance(day)
-    assert rules.refused(day.lists[0], error) is goes_on
+    assert rules.on_refusal(day.lists[0], error) is goes_on
     assert rules.advance(day) is goes_on
 
 
@@ -290,7 +290,7 @@ def test_states_that_cannot_be_read_do_not_hold_the_rows_up() -> None:
     rules, day = completion(proof=False, states="on"), day_of("A")
     give(day, {"A": 2})
     rules.advance(day)
-    assert rules.refused(day.lists[0], ServerError(500, "ServerUnexpectedFailure", ("broken",)))
+    assert rules.on_refusal(day.lists[0], ServerError(500, "ServerUnexpectedFailure", ("broken",)))
     assert rules.advance(day)
     assert day.states is None
     assert "broken" in day.states_note

@@ -1,4 +1,4 @@
-"""DESIGN, decision 1; BM-01: how long load jobs take is learned from answers that only bound it; how many to keep."""
+"""decision 1; BM-01: how long load jobs take is learned from answers that only bound it; how many to keep."""
 
 import random
 
@@ -23,17 +23,17 @@ def test_a_pass_never_lengthens(ages: list[float]) -> None:
     times = JobTimes(2.0, 300.0)
     for age in ages:
         before = times.expected_ready_age
-        times.has_passed(age)
+        times.record_passed(age)
         assert times.expected_ready_age <= before
     assert times.proven
 
 
 def test_a_late_pass_says_nothing_and_a_timely_one_shortens() -> None:
-    """Seen long after the job was ripe, a pass is no news."""
+    """Seen long after the job was ready, a pass is no news."""
     times = JobTimes(2.0, 300.0)
-    times.has_passed(200.0)
+    times.record_passed(200.0)
     assert times.expected_ready_age == 2.0
-    times.has_passed(2.0)
+    times.record_passed(2.0)
     assert 1.9 < times.expected_ready_age < 2.0
 
 
@@ -41,27 +41,27 @@ def test_passes_shorten_to_a_floor() -> None:
     """Jobs that are always ready are asked for soon, but not at once."""
     times = JobTimes(2.0, 300.0)
     for _ in range(10_000):
-        times.has_passed(0.0)
+        times.record_passed(0.0)
     assert times.expected_ready_age == pytest.approx(0.1)
 
 
 def test_working_lengthens() -> None:
     """Past the age at which it was asked; an answer from long before that age says nothing new."""
     times = JobTimes(2.0, 300.0)
-    times.was_working(0.5)
+    times.record_working(0.5)
     assert times.expected_ready_age == 2.0
-    times.was_working(2.0)
+    times.record_working(2.0)
     assert 2.0 < times.expected_ready_age < 4.0
-    times.was_working(40.0)
+    times.record_working(40.0)
     assert 40.0 < times.expected_ready_age < 80.0
 
 
 def test_it_grows_faster_until_a_job_has_passed() -> None:
     """With nothing known, few polls should be enough to find out."""
     guessing, knowing = JobTimes(2.0, 300.0), JobTimes(2.0, 300.0)
-    knowing.has_passed(2.0)
-    guessing.was_working(2.0)
-    knowing.was_working(2.0)
+    knowing.record_passed(2.0)
+    guessing.record_working(2.0)
+    knowing.record_working(2.0)
     assert guessing.expected_ready_age > knowing.expected_ready_age
 
 
@@ -70,7 +70,7 @@ def test_no_job_is_given_more_than_its_timeout(ages: list[float]) -> None:
     """However long jobs work, they are asked by then."""
     times = JobTimes(2.0, 300.0)
     for age in ages:
-        times.was_working(age)
+        times.record_working(age)
         assert 2.0 <= times.expected_ready_age <= 300.0
 
 
@@ -84,10 +84,10 @@ def test_at_rest_few_polls_come_too_early(longest: float) -> None:
         seconds = drawn.uniform(1.0, longest)
         age = times.expected_ready_age
         while age < seconds:
-            times.was_working(age)
+            times.record_working(age)
             vain += number >= 500
             age = max(times.expected_ready_age, age * 1.25)
-        times.has_passed(age)
+        times.record_passed(age)
     assert vain <= 0.1 * 2500
     assert longest / 2 < times.expected_ready_age < 2 * longest
 

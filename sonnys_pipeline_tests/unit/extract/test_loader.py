@@ -1,4 +1,4 @@
-"""The loader on a virtual clock: BM-01, BM-02, BM-03, BM-06, BM-07, LJ-05, LJ-10; DESIGN decision 1."""
+"""The loader on a virtual clock: BM-01, BM-02, BM-03, BM-06, BM-07, LJ-05, LJ-10; decision 1."""
 
 import pickle
 import re
@@ -209,7 +209,7 @@ def test_an_api_that_always_fails_is_left_alone():
     with pytest.raises(LoadingStoppedError, match="fails every request"):
         scene.load(keys(30))
     assert scene.api.counts["requests"] <= 20 + 20 + 5
-    assert scene.exchange.closed
+    assert scene.pool.closed
 
 
 def test_an_outage_of_minutes_is_waited_out():
@@ -248,7 +248,7 @@ def test_closing_the_iterator_drops_what_is_in_flight():
     outcomes = scene.loader.load(DayRequest(Day.of(key)) for key in keys(10))
     next(outcomes)
     outcomes.close()
-    assert scene.exchange.closed
+    assert scene.pool.closed
 
 
 def test_stop_ends_the_run_without_finishing_open_days():
@@ -263,7 +263,7 @@ def test_stop_ends_the_run_without_finishing_open_days():
 
 
 def test_the_intent_is_told_before_the_post_and_the_hash_after_it():
-    """The ledger can know of every job that the API may know of (STYLE 12)."""
+    """The ledger can know of every job that the API may know of (decision 4)."""
     told = []
 
     class Ledger(LoadObserver):
@@ -311,10 +311,10 @@ class Promising(VirtualApi):
 @pytest.mark.parametrize(
     ("promised", "brings", "error", "said"),
     [
-        (10**7, 100, ImplausibleTotalError, "promises 10,000,000 rows, and no more than 1,000,000 are believed"),
+        (10**7, 100, ImplausibleTotalError, "promises 10,000,000 rows, more than the limit of 1,000,000"),
         (10**5, 2, IncompleteResultError, "page 1 is not full"),
         (10**5, 0, IncompleteResultError, "page 1 is not full"),
-        (10**12, 100, ResponseFormatError, "`total` should be from 0 to"),
+        (10**12, 100, ResponseFormatError, "`total` should be a number from 0 to"),
     ],
 )
 def test_a_total_that_cannot_be_costs_its_day_and_little_else(promised, brings, error, said):

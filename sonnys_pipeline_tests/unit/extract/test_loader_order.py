@@ -16,8 +16,8 @@ _FIRST = int(EPOCH.timestamp()) // 86400
 class Watched(Scene, LoadObserver):
     """A scene in which some days fail and some are slow, that notes what happens; days go by their numbers, from 0."""
 
-    def __init__(self, bad=(), slow=(), most_open_days=60, **more):
-        options = LoaderOptions(in_order=True, most_open_days=most_open_days)
+    def __init__(self, bad=(), slow=(), max_open_days=60, **more):
+        options = LoaderOptions(in_order=True, max_open_days=max_open_days)
         super().__init__(options=options, observer=self, **more)
         self.bad, self.slow, self.refused_from = set(bad), set(slow), float("inf")
         self.events = []  # ("sent", day) and ("failed", day), as they happen
@@ -106,14 +106,14 @@ def test_the_days_of_a_slow_one_do_not_come_out_of_turn():
     assert next(watched.numbers(5)) != 0
 
 
-@pytest.mark.parametrize("most_open_days", [1, 4])
-def test_no_more_days_are_kept_than_may_be_open(most_open_days):
+@pytest.mark.parametrize("max_open_days", [1, 4])
+def test_no_more_days_are_kept_than_may_be_open(max_open_days):
     """Days that wait for their turn take room like open ones: memory stays flat behind a day that does not end."""
-    watched = Watched(slow={0, 7}, most_open_days=most_open_days, rows_per_day=150)
+    watched = Watched(slow={0, 7}, max_open_days=max_open_days, rows_per_day=150)
     assert list(watched.numbers(12)) == list(range(12))
-    assert watched.most_kept == most_open_days
+    assert watched.most_kept == max_open_days
     before_day_0_ended = watched.events[: max(at for at, event in enumerate(watched.events) if event == ("sent", 0))]
-    assert {number for _, number in before_day_0_ended} <= set(range(most_open_days))
+    assert {number for _, number in before_day_0_ended} <= set(range(max_open_days))
 
 
 def test_a_stop_releases_what_is_complete():
@@ -129,7 +129,7 @@ def test_a_stop_releases_what_is_complete():
     watched.attempted = attempted
     assert list(watched.numbers(6)) == [1, 2, 4, 5]
     assert len(watched.events) == found[0]
-    assert watched.exchange.closed
+    assert watched.pool.closed
 
 
 @pytest.mark.parametrize(("landing_takes", "landed"), [(0.2, [1, 2, 4, 5]), (0.6, [1, 2]), (3.0, [1])])

@@ -31,7 +31,7 @@ def test_a_budget_that_stays_away_ends_the_run():
     assert isinstance(caught.value.__cause__, BudgetUnavailableError)
     assert scene.api.counts["requests"] == 12
     assert all(isinstance(day, LoadedDay) for day in landed)
-    assert scene.exchange.closed
+    assert scene.pool.closed
 
 
 class Ledger(LoadObserver):

@@ -53,7 +53,7 @@ def test_every_row_once_or_a_named_failure(shares, days, rows_per_day, job_secon
             for instant, _ in scene.api.instants(int(span.start.timestamp()), int(span.end.timestamp()) - 1)
         ]
         assert ids == Counter(expected)
-    assert scene.exchange.closed
+    assert scene.pool.closed
 
 
 @settings(max_examples=30, deadline=None)

@@ -32,7 +32,7 @@ def test_stop_hears_of_the_jobs_that_are_being_submitted(latency, heard):
     assert told == ["submitting"] * 10 + ["submitted"] * 10 * heard
     assert scene.api.counts["requests"] == 10
     assert scene.clock() <= 2.5
-    assert scene.exchange.closed
+    assert scene.pool.closed
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -43,17 +43,17 @@ def test_a_day_that_completes_in_the_last_moment_comes_out(in_order):
         expected = None
 
         def submitting(self, job):
-            answers = [answer for _, _, answer in scene.exchange.under_way if isinstance(answer.value, PageRows)]
+            answers = [answer for _, _, answer in scene.pool.under_way if isinstance(answer.value, PageRows)]
             if answers and self.expected is None:
                 self.expected = {answer.key.job.work.day.request.day.key for answer in answers}
-                scene.exchange.latency = lambda: 1.9  # this submission is answered after every poll
+                scene.pool.latency = lambda: 1.9  # this submission is answered after every poll
                 scene.loader.stop()
 
     observer = Stopping()
-    options = LoaderOptions(in_order=in_order, most_open_days=4)
+    options = LoaderOptions(in_order=in_order, max_open_days=4)
     scene = Scene(rows_per_day=50, job_seconds=(0.1, 0.2), observer=observer, options=options)
     latencies = random.Random(1)
-    scene.exchange.latency = lambda: latencies.uniform(0.1, 1.5)
+    scene.pool.latency = lambda: latencies.uniform(0.1, 1.5)
     out = [outcome.day.key for outcome in scene.load_lazily(keys(60))]
     assert observer.expected
     assert observer.expected <= set(out)

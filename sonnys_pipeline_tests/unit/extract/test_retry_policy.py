@@ -24,8 +24,8 @@ from sonnys_pipeline.extract.retry_policy import (
     JobOverdueError,
     RecoveryAction,
     TotalMovedError,
+    is_api_failure,
     recovery_action,
-    shows_trouble,
 )
 
 NOT_FOUND = NotFoundError(404, "EntityNotFoundError", ("nothing",))
@@ -56,7 +56,7 @@ def test_most_failures_have_one_remedy(error: APIError, remedy: RecoveryAction, 
     for polling, expired, first_page, seen_before in itertools.product([False, True], repeat=4):
         found = recovery_action(error, polling=polling, expired=expired, first_page=first_page, seen_before=seen_before)
         assert found is remedy
-    assert shows_trouble(error) is trouble
+    assert is_api_failure(error) is trouble
 
 
 @pytest.mark.parametrize(("seen_before", "remedy"), [(False, RecoveryAction.RESUBMIT), (True, RecoveryAction.SPLIT)])
@@ -69,7 +69,7 @@ def test_a_failed_job_is_submitted_again_and_then_read_in_halves(
     assert (
         recovery_action(failed, polling=True, expired=False, first_page=first_page, seen_before=seen_before) is remedy
     )
-    assert not shows_trouble(failed)
+    assert not is_api_failure(failed)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_404_is_told_apart(
         recovery_action(NOT_FOUND, polling=polling, expired=expired, first_page=first_page, seen_before=seen_before)
         is remedy
     )
-    assert not shows_trouble(NOT_FOUND)
+    assert not is_api_failure(NOT_FOUND)

@@ -1,4 +1,4 @@
-"""BM-01, LJ-11; DESIGN, decision 1: which request is the most useful one now, and how much is begun at once."""
+"""BM-01, LJ-11; decision 1: which request is the most useful one now, and how much is begun at once."""
 
 from collections.abc import Callable, Iterator
 
@@ -42,17 +42,17 @@ def day_of(job: PageJob) -> str:
 def expand(job: PageJob, make_page: MakePage, total: int) -> None:
     """Page 1 of a window arrives."""
     noon = f"{job.work.window.start:%Y-%m-%d}T12:00:00.000Z"
-    assert job.work.page_came(job, make_page([noon] * min(total, 100), total=total))
+    assert job.work.add_page(job, make_page([noon] * min(total, 100), total=total))
 
 
 def test_submissions_come_first(make_page: MakePage) -> None:
-    """While there are any, ripe jobs wait: pages of the earliest day, then the first page of the next one."""
+    """While there are any, ready jobs wait: pages of the earliest day, then the first page of the next one."""
     plan = schedule(days=2)
     first = submit(plan, 0.0)
     expand(first, make_page, 250)
     asked = [submit(plan, 100.0) for _ in range(3)]
     assert [(day_of(job), job.page) for job in asked] == [(keys(2)[0], 2), (keys(2)[0], 3), (keys(2)[1], 1)]
-    assert plan.next_action(101.0) is None  # none of them is ripe, and there is no day more
+    assert plan.next_action(101.0) is None  # none of them is ready, and there is no day more
     assert plan.next_action(102.0) is not None
 
 
@@ -105,7 +105,7 @@ def test_the_opener_of_a_window_comes_first_when_submissions_run_dry(make_page: 
     one, other = submit(plan, 0.0), submit(plan, 0.0)
     expand(one, make_page, 150)
     last_page = submit(plan, 0.0)
-    plan.times.has_passed(1.0)
+    plan.times.record_passed(1.0)
     assert plan.next_action(50.0) == (other, "poll")
     expand(other, make_page, 50)
     assert plan.next_action(50.0) == (last_page, "poll")
@@ -118,7 +118,7 @@ def test_one_scout_until_a_job_has_passed() -> None:
     assert plan.next_action(10.0) == (scout, "poll")
     scout.state = JobState.POLLING
     assert plan.next_action(10.0) is None
-    plan.times.has_passed(10.0)
+    plan.times.record_passed(10.0)
     assert plan.next_action(10.0) == (other, "poll")
 
 
@@ -134,7 +134,7 @@ def test_a_scout_that_was_not_ready_lets_the_others_go_first() -> None:
     other.was_working = True
     assert plan.next_action(10.0) == (scout, "poll")
     other.was_working = False
-    plan.times.has_passed(10.0)
+    plan.times.record_passed(10.0)
     assert plan.next_action(10.0) == (scout, "poll")
 
 
@@ -172,8 +172,8 @@ def test_counting_comes_before_everything(make_page: MakePage) -> None:
 
 @pytest.mark.parametrize(("most", "sent"), [(5, 5), (1, 1), (1000, 40)])
 def test_jobs_in_flight_are_bounded(most: int, sent: int) -> None:
-    """By `most_in_flight`; and by what the budget can poll: two blocks of quick jobs at the real rate."""
-    plan = schedule(days=100, most_in_flight=most, most_open_days=100)
+    """By `max_in_flight`; and by what the budget can poll: two blocks of quick jobs at the real rate."""
+    plan = schedule(days=100, max_in_flight=most, max_open_days=100)
     for _ in range(sent):
         submit(plan, 0.0)
     assert plan.next_action(0.0) is None
@@ -182,7 +182,7 @@ def test_jobs_in_flight_are_bounded(most: int, sent: int) -> None:
 
 def test_open_days_are_bounded() -> None:
     """However many there are to do, and however few pages they have: rows of open days are in memory."""
-    plan = schedule(days=100, most_open_days=4)
+    plan = schedule(days=100, max_open_days=4)
     jobs = [submit(plan, 0.0) for _ in range(4)]
     assert plan.next_action(0.0) is None
     assert [day.request.day.key for day in plan.days] == keys(4)
@@ -203,7 +203,7 @@ def test_a_repetition_waits_for_its_time() -> None:
 
 
 def test_with_everything_under_way_only_an_answer_can_change_anything() -> None:
-    """Nothing is ripe by itself, so there is no moment to wait for; and at the end there is no day."""
+    """Nothing is ready by itself, so there is no moment to wait for; and at the end there is no day."""
     plan = schedule(days=1)
     job = submit(plan, 0.0)
     job.state = JobState.POLLING
@@ -215,7 +215,7 @@ def test_with_everything_under_way_only_an_answer_can_change_anything() -> None:
 
 
 def test_polls_behind_the_scout_wait_for_its_answer() -> None:
-    """A ripe job that may not be polled yet is no reason to look again and again; a repetition's time still is."""
+    """A ready job that may not be polled yet is no reason to look again and again; a repetition's time still is."""
     plan = schedule(days=3)
     scout, _, failed = submit(plan, 0.0), submit(plan, 0.0), submit(plan, 0.0)
     scout.state = JobState.POLLING

@@ -10,7 +10,7 @@ from sonnys_pipeline.calendar.windows import Day, Window
 from sonnys_pipeline.client import IncompleteResultError
 from sonnys_pipeline.extract.pages.page import PageRows
 from sonnys_pipeline.extract.protocols import DayRequest, LiveJob
-from sonnys_pipeline.extract.state import MOST_PAGES, DayWork, JobState, PageJob, WindowWork
+from sonnys_pipeline.extract.state import MAX_PAGES, DayWork, JobState, PageJob, WindowWork
 
 MakePage = Callable[..., PageRows]
 DAY = Day.of("2026-03-10")
@@ -60,11 +60,11 @@ def test_a_live_page_may_come_before_page_one(make_page: MakePage) -> None:
     day = begin(LiveJob(WINDOW, 3, "c", 1.0))
     (work,) = day.windows
     assert pages(work) == [(1, JobState.TO_SUBMIT), (3, JobState.RUNNING)]
-    assert work.page_came(work.jobs[1], make_page([NOON] * 5, page=3, total=205, first=201))
+    assert work.add_page(work.jobs[1], make_page([NOON] * 5, page=3, total=205, first=201))
     assert pages(work) == [(1, JobState.TO_SUBMIT), (2, JobState.TO_SUBMIT), (3, JobState.DONE)]
     assert work.loaded is None
-    assert work.page_came(work.jobs[1], make_page([NOON] * 100, page=2, total=205, first=101))
-    assert work.page_came(work.jobs[0], make_page([NOON] * 100, page=1, total=205))
+    assert work.add_page(work.jobs[1], make_page([NOON] * 100, page=2, total=205, first=101))
+    assert work.add_page(work.jobs[0], make_page([NOON] * 100, page=1, total=205))
     assert day.has_rows
     assert work.loaded is not None
     assert work.loaded.table["id"].to_pylist() == [f"{number}:1" for number in range(1, 206)]
@@ -75,7 +75,7 @@ def test_a_live_page_may_come_before_page_one(make_page: MakePage) -> None:
 def test_page_one_tells_how_many_pages_there_are(make_page: MakePage, total: int, count: int) -> None:
     """A hundred rows each; an empty window is complete with its only page."""
     (work,) = begin().windows
-    assert work.page_came(work.jobs[0], make_page([NOON] * min(total, 100), total=total))
+    assert work.add_page(work.jobs[0], make_page([NOON] * min(total, 100), total=total))
     assert pages(work) == [(1, JobState.DONE), *((page, JobState.TO_SUBMIT) for page in range(2, count + 1))]
     assert (work.loaded is not None) is (count == 1)
 
@@ -83,17 +83,17 @@ def test_page_one_tells_how_many_pages_there_are(make_page: MakePage, total: int
 def test_a_total_that_moved_is_noticed(make_page: MakePage) -> None:
     """Two pages that tell of different windows make none, whichever came first."""
     (work,) = begin().windows
-    assert work.page_came(work.jobs[0], make_page([NOON] * 100, total=150))
-    assert not work.page_came(work.jobs[1], make_page([NOON] * 51, page=2, total=151, first=101))
+    assert work.add_page(work.jobs[0], make_page([NOON] * 100, total=150))
+    assert not work.add_page(work.jobs[1], make_page([NOON] * 51, page=2, total=151, first=101))
     assert work.loaded is None
 
 
 def test_rows_that_do_not_add_up_are_an_error(make_page: MakePage) -> None:
     """On the last page: never a short window."""
     (work,) = begin().windows
-    assert work.page_came(work.jobs[0], make_page([NOON] * 100, total=150))
+    assert work.add_page(work.jobs[0], make_page([NOON] * 100, total=150))
     with pytest.raises(IncompleteResultError, match="promised 150 rows and 149 distinct rows came"):
-        work.page_came(work.jobs[1], make_page([NOON] * 49, page=2, total=150, first=101))
+        work.add_page(work.jobs[1], make_page([NOON] * 49, page=2, total=150, first=101))
     assert work.loaded is None
 
 
@@ -101,7 +101,7 @@ def test_a_window_that_is_empty_is_complete() -> None:
     """Once the list endpoint has said so: nothing more to fetch, no rows, no job."""
     day = begin(LiveJob(WINDOW, 1, "a", 1.0), LiveJob(WINDOW, 2, "b", 1.0))
     (work,) = day.windows
-    work.is_empty()
+    work.mark_empty()
     assert pages(work) == [(1, JobState.DONE), (2, JobState.DONE)]
     assert work.loaded is not None
     assert (work.loaded.table.num_rows, work.loaded.total, work.loaded.job_hashes) == (0, 0, ())
@@ -130,7 +130,7 @@ def test_pages_that_become_known_inherit_setbacks(make_page: MakePage) -> None:
     day = begin()
     day.split(day.windows[0], 2)
     half = day.windows[1]
-    half.page_came(half.jobs[0], make_page([NOON] * 100, total=150))
+    half.add_page(half.jobs[0], make_page([NOON] * 100, total=150))
     assert [job.setbacks for job in half.jobs] == [2, 2]
 
 
@@ -161,7 +161,7 @@ def large(make_page: MakePage, *live: LiveJob, total: int = 30_000) -> DayWork:
     """A day whose first page has told of so many rows."""
     day = begin(*live)
     (work,) = day.windows
-    assert day.cut_if_large(work, total) is (total > 100 * MOST_PAGES)
+    assert day.slice_if_large(work, total) is (total > 100 * MAX_PAGES)
     return day
 
 
@@ -183,7 +183,7 @@ def test_slices_take_turns(make_page: MakePage) -> None:
     assert list(day.jobs()) == first.jobs
     first.jobs[0].state = JobState.RUNNING
     assert list(day.jobs()) == first.jobs  # how many pages it has is not known yet
-    first.page_came(first.jobs[0], make_page([NOON] * 100, total=150))
+    first.add_page(first.jobs[0], make_page([NOON] * 100, total=150))
     assert list(day.jobs()) == first.jobs
     first.jobs[1].state = JobState.SUBMITTING
     assert list(day.jobs()) == [*first.jobs, *second.jobs]
@@ -197,7 +197,7 @@ def test_jobs_of_complete_windows_are_not_looked_at(make_page: MakePage) -> None
     day = large(make_page)
     first, second = day.windows
     first.jobs[0].state = JobState.RUNNING
-    first.page_came(first.jobs[0], make_page([NOON], total=1))
+    first.add_page(first.jobs[0], make_page([NOON], total=1))
     assert list(day.jobs()) == second.jobs
 
 
@@ -216,4 +216,4 @@ def test_a_second_has_no_slices() -> None:
     day = begin()
     start = datetime(2026, 3, 10, tzinfo=UTC)
     day.windows = [WindowWork(day, Window(start, start + timedelta(seconds=1)))]
-    assert not day.cut_if_large(day.windows[0], 10**6)
+    assert not day.slice_if_large(day.windows[0], 10**6)

@@ -9,38 +9,38 @@ from collections.abc import Iterator
 import pytest
 
 from sonnys_pipeline.client import APIConnectionError
-from sonnys_pipeline.extract.worker_pool import Answer, ThreadExchange
+from sonnys_pipeline.extract.worker_pool import CallResult, ThreadWorkerPool
 
 #: Seconds after which a test that would hang fails instead.
 PATIENCE = 30.0
 
 
 @pytest.fixture
-def exchange() -> Iterator[ThreadExchange]:
-    opened = ThreadExchange(3)
+def pool() -> Iterator[ThreadWorkerPool]:
+    opened = ThreadWorkerPool(3)
     yield opened
     opened.close()
 
 
-def answers(exchange: ThreadExchange, count: int) -> list[Answer[object]]:
+def answers(pool: ThreadWorkerPool, count: int) -> list[CallResult[object]]:
     """So many of them; they may come in several handfuls."""
-    found: list[Answer[object]] = []
+    found: list[CallResult[object]] = []
     while len(found) < count:
-        handful = exchange.wait(PATIENCE)
+        handful = pool.wait(PATIENCE)
         assert handful, f"{len(found)} of {count} answers came"
         found += handful
     return found
 
 
-def test_answers_carry_their_keys(exchange: ThreadExchange) -> None:
+def test_answers_carry_their_keys(pool: ThreadWorkerPool) -> None:
     """Far more calls than threads: each is made once, and answered under its own key."""
     for number in range(50):
-        exchange.start(number, lambda number=number: number * number)  # type: ignore[misc]
-    found = answers(exchange, 50)
+        pool.start(number, lambda number=number: number * number)  # type: ignore[misc]
+    found = answers(pool, 50)
     assert sorted((answer.key, answer.value, answer.error) for answer in found) == [(n, n * n, None) for n in range(50)]
 
 
-def test_calls_run_at_once_up_to_the_limit(exchange: ThreadExchange) -> None:
+def test_calls_run_at_once_up_to_the_limit(pool: ThreadWorkerPool) -> None:
     """Three threads meet, so three calls are under way together; a fourth one waits for a place."""
     meeting, under_way, most = threading.Barrier(3), [], []
 
@@ -51,12 +51,12 @@ def test_calls_run_at_once_up_to_the_limit(exchange: ThreadExchange) -> None:
         under_way.pop()
 
     for number in range(6):
-        exchange.start(number, call)
-    assert [answer.error for answer in answers(exchange, 6)] == [None] * 6
+        pool.start(number, call)
+    assert [answer.error for answer in answers(pool, 6)] == [None] * 6
     assert max(most) <= 3
 
 
-def test_errors_are_answers(exchange: ThreadExchange) -> None:
+def test_errors_are_answers(pool: ThreadWorkerPool) -> None:
     """Whatever a call raises comes back as it is, and its thread goes on to the next call."""
     dropped, defect = APIConnectionError("dropped"), ZeroDivisionError("a defect")
 
@@ -64,64 +64,64 @@ def test_errors_are_answers(exchange: ThreadExchange) -> None:
         raise error
 
     for round_trip in range(4):
-        exchange.start("dropped", lambda: fail(dropped))
-        exchange.start("defect", lambda: fail(defect))
-        found = {answer.key: (answer.value, answer.error) for answer in answers(exchange, 2)}
+        pool.start("dropped", lambda: fail(dropped))
+        pool.start("defect", lambda: fail(defect))
+        found = {answer.key: (answer.value, answer.error) for answer in answers(pool, 2)}
         assert found == {"dropped": (None, dropped), "defect": (None, defect)}, round_trip
 
 
-def test_a_wait_without_answers_ends_in_time(exchange: ThreadExchange) -> None:
+def test_a_wait_without_answers_ends_in_time(pool: ThreadWorkerPool) -> None:
     """Nothing comes: no answers, after the seconds that were given and not at once."""
     before = time.monotonic()
-    assert exchange.wait(0.05) == []
+    assert pool.wait(0.05) == []
     assert time.monotonic() - before >= 0.04
-    assert exchange.wait(0) == []
+    assert pool.wait(0) == []
 
 
 @pytest.mark.parametrize("seconds", [None, PATIENCE])
-def test_wake_ends_a_wait(exchange: ThreadExchange, seconds: float | None) -> None:
+def test_wake_ends_a_wait(pool: ThreadWorkerPool, seconds: float | None) -> None:
     """From another thread, or from a signal handler in this one; a wake that comes first is not lost."""
-    threading.Timer(0.05, exchange.wake).start()
-    assert exchange.wait(seconds) == []
-    exchange.wake()
-    assert exchange.wait(seconds) == []
+    threading.Timer(0.05, pool.wake).start()
+    assert pool.wait(seconds) == []
+    pool.wake()
+    assert pool.wait(seconds) == []
 
 
 def test_close_starts_nothing_more() -> None:
     """What is under way may end; calls that wait for a thread are not made, and none can be added."""
-    exchange, begun, go_on, made = ThreadExchange(1), threading.Event(), threading.Event(), []
+    pool, begun, go_on, made = ThreadWorkerPool(1), threading.Event(), threading.Event(), []
 
     def first() -> None:
         begun.set()
         go_on.wait(PATIENCE)
 
-    exchange.start("first", first)
+    pool.start("first", first)
     for number in range(5):
-        exchange.start(number, lambda number=number: made.append(number))  # type: ignore[misc]
+        pool.start(number, lambda number=number: made.append(number))  # type: ignore[misc]
     assert begun.wait(PATIENCE)
-    exchange.close()
+    pool.close()
     go_on.set()
-    assert [answer.key for answer in answers(exchange, 1)] == ["first"]
-    for thread in exchange._threads:
+    assert [answer.key for answer in answers(pool, 1)] == ["first"]
+    for thread in pool._threads:
         thread.join(PATIENCE)
         assert not thread.is_alive()
     assert made == []
     with pytest.raises(RuntimeError, match="closed"):
-        exchange.start("late", list)
+        pool.start("late", list)
 
 
 def test_a_hanging_call_does_not_keep_the_process() -> None:
     """A request that never returns ends with the process that leaves."""
     code = """
 import threading
-from sonnys_pipeline.extract.worker_pool import ThreadExchange
-exchange, begun = ThreadExchange(2), threading.Event()
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
+pool, begun = ThreadWorkerPool(2), threading.Event()
 def hang():
     begun.set()
     threading.Event().wait()
-exchange.start("hangs", hang)
+pool.start("hangs", hang)
 assert begun.wait(20)
-exchange.close()
+pool.close()
 print("left")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)

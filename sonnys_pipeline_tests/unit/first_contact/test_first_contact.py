@@ -197,7 +197,7 @@ def test_what_is_unknown_now_does_not_replace_what_was_known(jobs: JobService) -
     known = [Answer(LISTS_NEED_SITE, "?", False), Answer(JOB_SECONDS, "?", {"first_guess": 4.0, "at_most": 9.0})]
     remember(jobs, "digest", known, Evidence())
     remember(jobs, "digest", [Answer(LISTS_NEED_SITE, "?", None, reason="why"), *known[1:]], Evidence())
-    kept = {name: one.content for name, one in jobs.recall_all("digest").items()}
+    kept = {name: one.content for name, one in jobs.knowledge.recall_all("digest").items()}
     assert kept == {LISTS_NEED_SITE: False, JOB_SECONDS: 4.0}
 
 
@@ -207,7 +207,7 @@ def test_lists_remembered_not_to_need_a_site_do_not_name_one(
 ) -> None:
     """False is no, for the loader and for counts, as if nothing were remembered."""
     if remembered is not None:
-        jobs.remember("account", LISTS_NEED_SITE, remembered)
+        jobs.knowledge.remember("account", LISTS_NEED_SITE, remembered)
     assert SpanCounter(jobs, client, "account", ["MAIN"])._by_site is by_site
     with scripted_executors(jobs, tmp_path) as make:
         executor = make()
@@ -221,7 +221,7 @@ def test_remembered_job_times_are_the_first_guess_of_the_next_run(
 ) -> None:
     """A little less than what was remembered, so that it can shrink again; left out, the poll interval."""
     if remembered:
-        jobs.remember("account", JOB_SECONDS, remembered)
+        jobs.knowledge.remember("account", JOB_SECONDS, remembered)
     with scripted_executors(jobs, tmp_path) as make:
         executor = make()
         loader = super(type(executor), executor)._make_loader(None)  # type: ignore[arg-type]
@@ -239,11 +239,11 @@ def test_a_remembered_time_that_cannot_be_one_is_no_guess(nonsense: Any) -> None
 def test_load_jobs_that_this_key_refuses_are_refused_before_a_request(jobs: JobService, client: SonnysClient) -> None:
     """With the remedy; a site code names the site, and what was learned anew replaces what was known."""
     everything = {"load_by": LoadBy.ALL}
-    jobs.remember("account", LOAD_JOB_NEEDS_SITE, True)
+    jobs.knowledge.remember("account", LOAD_JOB_NEEDS_SITE, True)
     with pytest.raises(LoadJobNeedsSiteError, match="SONNYS_LOAD_BY=site"):
         account_sites(jobs, client, "account", **everything)
     assert account_sites(jobs, client, "account", **everything, site_code="MAIN").codes == ("MAIN",)
-    jobs.remember("account", LOAD_JOB_NEEDS_SITE, False)
+    jobs.knowledge.remember("account", LOAD_JOB_NEEDS_SITE, False)
     assert account_sites(jobs, client, "account", **everything) is ALL_AT_ONCE
     assert options(Path()).load_by is LoadBy.ALL
 
@@ -253,8 +253,8 @@ def test_doctor_says_how_old_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings = Settings(api_id=SecretStr("id"), api_key=SecretStr("key"), state_dir=tmp_path / "state")
     assert "not done yet" in check_first_contact(settings).detail
     with open_ledger(f"sqlite:///{settings.state_dir / 'ledger.sqlite'}") as opened:
-        opened.remember(settings.api_id_digest, JOB_SECONDS, 3.25)
-        opened.remember(settings.api_id_digest, LISTS_NEED_SITE, False)
+        opened.knowledge.remember(settings.api_id_digest, JOB_SECONDS, 3.25)
+        opened.knowledge.remember(settings.api_id_digest, LISTS_NEED_SITE, False)
     later = datetime.now(UTC) + timedelta(days=12, hours=1)
     monkeypatch.setattr("sonnys_pipeline.first_contact.keeping.utc_now", lambda: later)
     found = check_first_contact(settings)

@@ -1,4 +1,4 @@
-"""DG-02, BM-03 and DESIGN, decisions 5 and 6: where files lie, how they get there whole or not at all, how to read."""
+"""DG-02, BM-03 and decisions 5 and 6: where files lie, how they get there whole or not at all, how to read."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""DG-02 and DESIGN, decision 6: one stable schema from the models, and rows that survive the way through it."""
+"""DG-02 and decision 6: one stable schema from the models, and rows that survive the way through it."""
 
 import json
 from collections.abc import Callable

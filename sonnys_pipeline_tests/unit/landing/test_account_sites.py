@@ -120,7 +120,7 @@ def test_a_span_is_counted_site_by_site_where_it_is_not(jobs: JobService) -> Non
     counter = SpanCounter(jobs, client(fake), "digest", ("JOLIET", "BurbT2"))
     assert counter.count({"startDate": 1, "endDate": 2}) == 6
     assert counter.count({"startDate": 1, "endDate": 2}) == 6
-    known = jobs.recall("digest", LISTS_NEED_SITE)
+    known = jobs.knowledge.recall("digest", LISTS_NEED_SITE)
     assert known is not None
     assert known.content is True
     SpanCounter(jobs, client(fake), "digest", ("JOLIET",)).count({"startDate": 1, "endDate": 2})

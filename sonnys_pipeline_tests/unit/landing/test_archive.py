@@ -1,4 +1,4 @@
-"""Issue "Replay", DG-02: the archive holds exactly the pages that made the landed day, for as long as it is told to."""
+"""docs/replay.md, DG-02: the archive holds exactly the pages that made the landed day, for as long as it is told to."""
 
 import json
 import logging

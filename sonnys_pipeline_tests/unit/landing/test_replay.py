@@ -1,4 +1,4 @@
-"""Issue "Replay", DG-02: days are made once more of their archive, byte for byte, and never of anything older."""
+"""docs/replay.md, DG-02: days are made once more of their archive, byte for byte, and never of anything older."""
 
 import copy
 import itertools
@@ -190,7 +190,7 @@ def test_hashes_can_be_dropped(lake: Lake, rows: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("kept", "asked", "why"),
     [
-        (HASH, KEEP, "a hash does not turn back"),
+        (HASH, KEEP, "a hash cannot be reversed"),
         (HASH, OTHER_HASH, "another key"),
         (DROP, KEEP, "dropped"),
         (DROP, HASH, "dropped"),

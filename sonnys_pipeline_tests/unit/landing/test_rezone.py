@@ -1,4 +1,4 @@
-"""Issue "Replay", KT-02: landed days are cut at the midnights of another zone without a request, and no row is lost."""
+"""docs/replay.md, KT-02: landed days are cut at the midnights of another zone without a request, and no row is lost."""
 
 import json
 from collections import Counter

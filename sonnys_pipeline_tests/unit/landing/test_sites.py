@@ -11,6 +11,7 @@ from sonnys_pipeline.client import APIConnectionError, Site, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.account_sites import keep_sites
 from sonnys_pipeline.landing.sites import ensure_sites, land_sites
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -42,7 +43,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def ensure(lake: Lake, jobs: JobService, fake: FakeClient, *, is_narrowed: bool = False) -> list[str | None]:
-    ensure_sites(lake, jobs, cast("SonnysClient", fake), "digest", is_narrowed=is_narrowed, now=NOW)
+    ensure_sites(lake, jobs, cast("SonnysClient", fake), Source("digest", "MAIN" if is_narrowed else ""), NOW)
     codes: list[str | None] = lake.read("sites")["code"].to_pylist() if lake.has("sites") else []
     return codes
 
@@ -53,7 +54,7 @@ def test_a_list_that_is_missing_is_asked_for_and_kept(lake: Lake, jobs: JobServi
     assert ensure(lake, jobs, fake) == ["A", None]
     assert ensure(lake, jobs, fake) == ["A", None]
     assert fake.lists == 1
-    assert jobs.recall("digest", "sites") is not None
+    assert jobs.knowledge.recall("digest", "sites") is not None
 
 
 def test_the_list_that_named_the_load_jobs_is_landed(lake: Lake, jobs: JobService) -> None:
@@ -75,7 +76,7 @@ def test_a_list_of_one_site_takes_no_other_lists_place(lake: Lake, jobs: JobServ
     """`SONNYS_SITE_CODE` narrows the API's answer, and not what is known of the others."""
     land_sites(lake, OLD, NOW - timedelta(days=9))
     assert ensure(lake, jobs, FakeClient(), is_narrowed=True) == ["OLD"]
-    assert jobs.recall("digest", "sites") is None
+    assert jobs.knowledge.recall("digest", "sites") is None
 
 
 def test_an_api_that_is_away_costs_the_list_only(

@@ -1,4 +1,4 @@
-"""DG-02, DESIGN decision 5: one site's rows beside the others' in the day's file, and what the file then promises."""
+"""DG-02, decision 5: one site's rows beside the others' in the day's file, and what the file then promises."""
 
 import subprocess
 import sys

@@ -17,12 +17,12 @@ ACCOUNTS = ("north", "south", None)
 ASKED: dict[str, Callable[[JobService, str], Any]] = {
     "get_job": lambda jobs, job: jobs.get_job(job),
     "get_job_summary": lambda jobs, job: jobs.get_job_summary(job),
-    "get_plan": lambda jobs, job: jobs.get_plan(job),
+    "get_plan": lambda jobs, job: jobs.plans.get(job),
     "transitions": lambda jobs, job: jobs.transitions(job),
-    "acquire_lease": lambda jobs, job: jobs.acquire_lease(job, "host:1:x", 30.0),
+    "acquire_lease": lambda jobs, job: jobs.leases.acquire(job, "host:1:x", 30.0),
     "update_status": lambda jobs, job: jobs.update_status(job, JobStatus.RUNNING, by="somebody"),
     "set_error": lambda jobs, job: jobs.set_error(job, "Code", "words"),
-    "approve_plan": lambda jobs, job: jobs.approve_plan(job, "f", by="somebody"),
+    "approve_plan": lambda jobs, job: jobs.plans.approve(job, "f", by="somebody"),
     "delete_job": lambda jobs, job: jobs.delete_job(job),
 }
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import event
 
 from sonnys_pipeline.calendar.windows import Day
-from sonnys_pipeline.ledger.models import JobMode, JobRow, JobStatus
+from sonnys_pipeline.ledger.models import JobMode, JobRow, JobStatus, RowFigures
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline_tests.unit.conftest import specs
 
 OWNER = "this test"
 WINDOW = Day.of("2026-01-01").windows[0]
-LANDED = {"job_hashes": ["h1", "h2"], "path": "/data/x", "rows": 150, "requests": 4, "seconds": 2.5}
+LANDED = RowFigures(["h1", "h2"], "/data/x", rows=150, requests=4, seconds=2.5)
 
 
 class Meter:
@@ -44,26 +44,26 @@ def metered(ledger: JobService) -> Iterator[Meter]:
     def lent(connection: Any, *_: Any) -> None:
         connection.set_progress_handler(meter.stepped, 1)
 
-    event.listen(ledger._engine, "checkout", lent)
-    event.listen(ledger._engine, "before_cursor_execute", meter.executed)
+    event.listen(ledger._store.engine, "checkout", lent)
+    event.listen(ledger._store.engine, "before_cursor_execute", meter.executed)
     try:
         yield meter
     finally:
-        event.remove(ledger._engine, "checkout", lent)
-        event.remove(ledger._engine, "before_cursor_execute", meter.executed)
+        event.remove(ledger._store.engine, "checkout", lent)
+        event.remove(ledger._store.engine, "before_cursor_execute", meter.executed)
 
 
 #: What an executor does for a row, in order; each prepares the next.
 STEPS: list[tuple[str, Callable[[JobService, JobRow], Any]]] = [
     ("start_row", lambda ledger, row: ledger.start_row(row.id, owner=OWNER)),
-    ("live_load_jobs", lambda ledger, row: list(ledger.live_load_jobs(row.id, younger_than=timedelta(minutes=20)))),
-    ("note_submitting", lambda ledger, row: ledger.note_submitting(row.id, WINDOW, 1)),
-    ("note_submitted", lambda ledger, row: ledger.note_submitted(row.id, WINDOW, 1, "h1")),
-    ("renew_lease", lambda ledger, row: ledger.renew_lease(row.job_id, OWNER, 30)),
+    ("live_load_jobs", lambda ledger, row: list(ledger.load_jobs.live(row.id, younger_than=timedelta(minutes=20)))),
+    ("note_submitting", lambda ledger, row: ledger.load_jobs.note_submitting(row.id, WINDOW, 1)),
+    ("note_submitted", lambda ledger, row: ledger.load_jobs.note_submitted(row.id, WINDOW, 1, "h1")),
+    ("renew_lease", lambda ledger, row: ledger.leases.renew(row.job_id, OWNER, 30)),
     ("fail_row", lambda ledger, row: ledger.fail_row(row.id, code="E", message="m", owner=OWNER)),
     ("reopen_row", lambda ledger, row: ledger.reopen_row(row.id, owner=OWNER)),
     ("start_row again", lambda ledger, row: ledger.start_row(row.id, owner=OWNER)),
-    ("complete_row", lambda ledger, row: ledger.complete_row(row.id, owner=OWNER, **LANDED)),  # type: ignore[arg-type]
+    ("complete_row", lambda ledger, row: ledger.complete_row(row.id, LANDED, owner=OWNER)),
     ("get_row", lambda ledger, row: ledger.get_row(row.id)),
     ("get_job", lambda ledger, row: ledger.get_job(row.job_id)),
 ]
@@ -84,7 +84,7 @@ def bill(ledger: JobService, job_id: str, place: int) -> dict[str, tuple[int, in
 def begun(ledger: JobService, rows: int) -> str:
     """A running job under our lease."""
     job_id = ledger.create_job("a job", mode=JobMode.AUTO, rows=specs(rows)).id
-    ledger.acquire_lease(job_id, OWNER, 600)
+    ledger.leases.acquire(job_id, OWNER, 600)
     ledger.update_status(job_id, JobStatus.RUNNING, by=OWNER, owner=OWNER)
     return job_id
 
@@ -98,10 +98,10 @@ def test_no_operation_costs_more_in_a_long_job(ledger: JobService) -> None:
         assert bill(ledger, long, place) == expected
     for row in ledger.get_pending_rows(long)[:-1]:
         ledger.start_row(row.id, owner=OWNER)
-        ledger.complete_row(row.id, owner=OWNER, **LANDED)  # type: ignore[arg-type]
+        ledger.complete_row(row.id, LANDED, owner=OWNER)
     assert bill(ledger, long, 499) == expected
     job = ledger.get_job(long)
-    assert (job.successful_rows, job.processed_rows) == (500, 500)
+    assert (job.successful_days, job.processed_days) == (500, 500)
 
 
 def test_a_cost_that_grows_would_show(ledger: JobService) -> None:

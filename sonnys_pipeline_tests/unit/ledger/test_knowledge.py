@@ -10,15 +10,15 @@ from sonnys_pipeline.ledger.service import JobService, open_ledger
 
 
 def test_the_newest_value_of_each_name_is_kept(ledger: JobService) -> None:
-    assert ledger.recall("digest", "sites") is None
-    ledger.remember("digest", "sites", [{"code": "A"}])
-    ledger.remember("digest", "sites", [{"code": "B"}])
-    ledger.remember("digest", "answer", None)
-    ledger.remember("other", "sites", [])
-    known = ledger.recall("digest", "sites")
+    assert ledger.knowledge.recall("digest", "sites") is None
+    ledger.knowledge.remember("digest", "sites", [{"code": "A"}])
+    ledger.knowledge.remember("digest", "sites", [{"code": "B"}])
+    ledger.knowledge.remember("digest", "answer", None)
+    ledger.knowledge.remember("other", "sites", [])
+    known = ledger.knowledge.recall("digest", "sites")
     assert known is not None
     assert known.content == [{"code": "B"}]
-    assert {name: one.content for name, one in ledger.recall_all("digest").items()} == {
+    assert {name: one.content for name, one in ledger.knowledge.recall_all("digest").items()} == {
         "answer": None,
         "sites": [{"code": "B"}],
     }
@@ -50,7 +50,7 @@ def test_a_ledger_of_before_keeps_its_live_load_jobs(tmp_path: Path) -> None:
         connection.execute(sa.text("UPDATE sonnys_ledger_version SET version_num = '0004'"))
     engine.dispose()
     with open_ledger(url) as ledger:
-        found = [ledger.load_jobs(row.id) for row in (first, second)]
+        found = [ledger.load_jobs.of(row.id) for row in (first, second)]
     assert [[(job.job_hash, job.site) for job in jobs] for jobs in found] == [
         [(f"h{first.id}", None)],
         [(f"h{second.id}", "EAST")],

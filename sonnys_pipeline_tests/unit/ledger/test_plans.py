@@ -25,67 +25,67 @@ def job_id(ledger: JobService) -> str:
 
 def test_a_plan_is_kept_as_it_is(ledger: JobService, job_id: str, clock: ManualClock) -> None:
     """Content, fingerprint and instant; nobody has approved it."""
-    assert ledger.get_plan(job_id) is None
-    made = ledger.save_plan(job_id, fingerprint=PRINT, content='{"rows": "ä"}')
+    assert ledger.plans.get(job_id) is None
+    made = ledger.plans.save(job_id, fingerprint=PRINT, content='{"rows": "ä"}')
     assert made == PlanRecord(job_id, PRINT, '{"rows": "ä"}', clock(), None, None, None)
-    assert ledger.get_plan(job_id) == made
+    assert ledger.plans.get(job_id) == made
     assert not made.is_approved
 
 
 def test_a_job_has_one_plan(ledger: JobService, job_id: str) -> None:
     """A second one is refused, and one for a job that has begun; the first stays."""
-    ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
+    ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
     with pytest.raises(PlanError, match="has its plan, or has begun"):
-        ledger.save_plan(job_id, fingerprint=OTHER, content="{}")
-    plan = ledger.get_plan(job_id)
+        ledger.plans.save(job_id, fingerprint=OTHER, content="{}")
+    plan = ledger.plans.get(job_id)
     assert plan is not None
     assert plan.fingerprint == PRINT
     begun = ledger.create_job("begun").id
     ledger.update_status(begun, JobStatus.RUNNING, by="me")
     with pytest.raises(PlanError, match="has begun"):
-        ledger.save_plan(begun, fingerprint=PRINT, content="{}")
-    assert ledger.get_plan(begun) is None
+        ledger.plans.save(begun, fingerprint=PRINT, content="{}")
+    assert ledger.plans.get(begun) is None
 
 
 def test_an_approval_says_who_and_when(ledger: JobService, job_id: str, clock: ManualClock) -> None:
     """The plan itself stays as it was."""
-    made = ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
+    made = ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
     when = clock.advance(60)
-    approved = ledger.approve_plan(job_id, PRINT, by="anna")
+    approved = ledger.plans.approve(job_id, PRINT, by="anna")
     assert (approved.approved_fingerprint, approved.approved_by, approved.approved_at) == (PRINT, "anna", when)
     assert (approved.content, approved.planned_at, approved.is_approved) == (made.content, made.planned_at, True)
-    assert ledger.get_plan(job_id) == approved
+    assert ledger.plans.get(job_id) == approved
 
 
 def test_a_second_approval_changes_nothing(ledger: JobService, job_id: str, clock: ManualClock) -> None:
     """Who came first stands there."""
-    ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
-    first = ledger.approve_plan(job_id, PRINT, by="anna")
+    ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
+    first = ledger.plans.approve(job_id, PRINT, by="anna")
     clock.advance(60)
-    assert ledger.approve_plan(job_id, PRINT, by="berta") == first
+    assert ledger.plans.approve(job_id, PRINT, by="berta") == first
 
 
 def test_what_is_not_the_plan_is_not_approved(ledger: JobService, job_id: str) -> None:
     """Another fingerprint, or a job without a plan: refused, and nothing is approved."""
     with pytest.raises(PlanError, match=f"no plan {PRINT[:12]}; look at it with: sonnys backfill status"):
-        ledger.approve_plan(job_id, PRINT, by="anna")
-    ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
+        ledger.plans.approve(job_id, PRINT, by="anna")
+    ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
     with pytest.raises(PlanError, match=f"no plan {OTHER[:12]}"):
-        ledger.approve_plan(job_id, OTHER, by="anna")
+        ledger.plans.approve(job_id, OTHER, by="anna")
     with pytest.raises(ValueError, match="who approves"):
-        ledger.approve_plan(job_id, PRINT, by="")
-    plan = ledger.get_plan(job_id)
+        ledger.plans.approve(job_id, PRINT, by="")
+    plan = ledger.plans.get(job_id)
     assert plan is not None
     assert plan.approved_fingerprint is None
 
 
 def test_an_approval_of_another_plan_is_none(ledger: JobService, job_id: str) -> None:
     """Where somebody has changed the plan in the ledger after the approval, with its fingerprint even."""
-    ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
-    ledger.approve_plan(job_id, PRINT, by="anna")
-    with ledger._writing() as connection:
+    ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
+    ledger.plans.approve(job_id, PRINT, by="anna")
+    with ledger._store.writing() as connection:
         connection.execute(text("UPDATE sonnys_plans SET fingerprint = :other"), {"other": OTHER})
-    plan = ledger.get_plan(job_id)
+    plan = ledger.plans.get(job_id)
     assert plan is not None
     assert not plan.is_approved
 
@@ -104,34 +104,34 @@ def test_what_has_ended_needs_no_approval(
     ledger: JobService, job_id: str, way: tuple[JobStatus, ...], refused: bool
 ) -> None:
     """Whatever may still run may be approved."""
-    ledger.save_plan(job_id, fingerprint=PRINT, content="{}")
+    ledger.plans.save(job_id, fingerprint=PRINT, content="{}")
     for status in way:
         ledger.update_status(job_id, status, by="me")
     if refused:
         with pytest.raises(PlanError, match=f"is {way[-1]}; there is nothing left to approve"):
-            ledger.approve_plan(job_id, PRINT, by="anna")
+            ledger.plans.approve(job_id, PRINT, by="anna")
     else:
-        assert ledger.approve_plan(job_id, PRINT, by="anna").is_approved
+        assert ledger.plans.approve(job_id, PRINT, by="anna").is_approved
 
 
 def test_a_plan_goes_with_its_job(ledger: JobService, job_id: str) -> None:
     """Of other jobs they stay."""
     other = ledger.create_job("another").id
     for one in (job_id, other):
-        ledger.save_plan(one, fingerprint=PRINT, content="{}")
+        ledger.plans.save(one, fingerprint=PRINT, content="{}")
     ledger.delete_job(job_id)
-    assert ledger.get_plan(other) is not None
-    with ledger._reading() as connection:
+    assert ledger.plans.get(other) is not None
+    with ledger._store.reading() as connection:
         assert connection.execute(text("SELECT job_id FROM sonnys_plans")).scalars().all() == [other]
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda ledger: ledger.get_plan("nothing"),
-        lambda ledger: ledger.save_plan("nothing", fingerprint=PRINT, content="{}"),
-        lambda ledger: ledger.approve_plan("nothing", PRINT, by="me"),
-        lambda ledger: ledger.set_mode("nothing", JobMode.AUTO),
+        lambda ledger: ledger.plans.get("nothing"),
+        lambda ledger: ledger.plans.save("nothing", fingerprint=PRINT, content="{}"),
+        lambda ledger: ledger.plans.approve("nothing", PRINT, by="me"),
+        lambda ledger: ledger.plans.set_mode("nothing", JobMode.AUTO),
     ],
 )
 def test_an_unknown_job_is_named(ledger: JobService, ask: Callable[[JobService], Any]) -> None:
@@ -142,11 +142,11 @@ def test_an_unknown_job_is_named(ledger: JobService, ask: Callable[[JobService],
 
 def test_a_jobs_mode_is_switched(ledger: JobService, job_id: str) -> None:
     """There and back; an unknown one is refused."""
-    assert ledger.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
+    assert ledger.plans.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
     assert ledger.get_job(job_id).mode is JobMode.AUTO
-    assert ledger.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
+    assert ledger.plans.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
     with pytest.raises(ValueError, match="yolo"):
-        ledger.set_mode(job_id, "yolo")  # type: ignore[arg-type]
+        ledger.plans.set_mode(job_id, "yolo")  # type: ignore[arg-type]
 
 
 def test_the_mode_of_a_job_that_is_executed_is_locked(ledger: JobService, job_id: str, clock: ManualClock) -> None:
@@ -154,19 +154,19 @@ def test_the_mode_of_a_job_that_is_executed_is_locked(ledger: JobService, job_id
 
     When the lease is given back, or has run out, it can be switched.
     """
-    ledger.set_mode(job_id, JobMode.CONFIRM)
-    ledger.acquire_lease(job_id, "them", 30)
+    ledger.plans.set_mode(job_id, JobMode.CONFIRM)
+    ledger.leases.acquire(job_id, "them", 30)
     with pytest.raises(JobModeLockedError, match=f"job {job_id} is executed by them") as caught:
-        ledger.set_mode(job_id, JobMode.AUTO)
+        ledger.plans.set_mode(job_id, JobMode.AUTO)
     assert isinstance(caught.value, LedgerError)
     assert isinstance(caught.value, ValueError)
     assert (caught.value.job_id, caught.value.owner) == (job_id, "them")
-    assert ledger.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
+    assert ledger.plans.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
     clock.advance(31)
-    assert ledger.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
-    ledger.acquire_lease(job_id, "them", 30)
-    ledger.release_lease(job_id, "them")
-    assert ledger.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
+    assert ledger.plans.set_mode(job_id, JobMode.AUTO).mode is JobMode.AUTO
+    ledger.leases.acquire(job_id, "them", 30)
+    ledger.leases.release(job_id, "them")
+    assert ledger.plans.set_mode(job_id, JobMode.CONFIRM).mode is JobMode.CONFIRM
 
 
 def old_ledger(path: Path) -> None:
@@ -206,17 +206,17 @@ def test_a_ledger_of_the_first_schema_keeps_its_jobs(ledger_url: str) -> None:
     old_ledger(Path(ledger_url.removeprefix("sqlite:///")))
     with open_ledger(ledger_url) as ledger:
         job = ledger.get_job("old-1")
-        assert (job.name, job.status, job.mode, job.successful_rows) == (
+        assert (job.name, job.status, job.mode, job.successful_days) == (
             "an old job", JobStatus.PAUSED, JobMode.AUTO, 1
         )  # fmt: skip
         assert [(row.status, row.rows, row.job_hashes) for row in ledger.get_rows("old-1")] == [
             (RowStatus.COMPLETED, 7, ("h0",)), (RowStatus.PENDING, None, ("h1",))
         ]  # fmt: skip
         assert [entry.why for entry in ledger.transitions("old-1")] == ["tea"]
-        assert ledger.get_plan("old-1") is None
+        assert ledger.plans.get("old-1") is None
         ledger.start_row(ledger.get_pending_rows("old-1")[0].id)
         new = ledger.create_job("a new job").id
-        ledger.save_plan(new, fingerprint=PRINT, content="{}")
+        ledger.plans.save(new, fingerprint=PRINT, content="{}")
         ledger.delete_job("old-1")
     with open_ledger(ledger_url) as ledger:
-        assert ledger.get_plan(new) is not None
+        assert ledger.plans.get(new) is not None

@@ -1,7 +1,9 @@
 """JS-03, JS-04: rows are created in bulk, move, keep what they cost, and the job's counts follow at a flat price."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -14,6 +16,7 @@ from sonnys_pipeline.ledger.models import (
     JobRow,
     JobStatus,
     LeaseLostError,
+    RowFigures,
     RowSpec,
     RowStatus,
     UnknownRowError,
@@ -24,16 +27,16 @@ from sonnys_pipeline_tests.unit.conftest import ManualClock, specs
 from sonnys_pipeline_tests.unit.ledger.test_service import statements
 
 
-def landed(ledger: JobService, row: JobRow, **changes: object) -> JobRow:
+def landed(ledger: JobService, row: JobRow, **changes: Any) -> JobRow:
     """A row is started and completed."""
     ledger.start_row(row.id)
-    metadata = {"job_hashes": ["h1", "h2"], "path": "lake/p.parquet", "rows": 120, "requests": 4, "seconds": 2.5}
-    return ledger.complete_row(row.id, **{**metadata, **changes})  # type: ignore[arg-type]
+    figures = RowFigures(["h1", "h2"], "lake/p.parquet", rows=120, requests=4, seconds=2.5)
+    return ledger.complete_row(row.id, replace(figures, **changes))
 
 
 def counts(job: Job) -> tuple[int, ...]:
     """Total, processed, successful, failed, skipped."""
-    return job.total_rows, job.processed_rows, job.successful_rows, job.failed_rows, job.skipped_rows
+    return job.total_days, job.processed_days, job.successful_days, job.failed_days, job.skipped_days
 
 
 def test_rows_are_created_in_order_with_checksums(ledger: JobService) -> None:
@@ -63,7 +66,7 @@ def test_a_day_stands_in_a_job_once(ledger: JobService, again: RowSpec) -> None:
         ledger.create_rows(job.id, [RowSpec("2026-02-01", "MAIN"), RowSpec("2026-02-02"), again])
     assert (caught.value.day, caught.value.site) == (again.day, again.site)
     assert counts(ledger.get_job(job.id)) == (2, 0, 0, 0, 0)
-    assert ledger.create_job("y", rows=specs(2)).total_rows == 2
+    assert ledger.create_job("y", rows=specs(2)).total_days == 2
 
 
 def test_a_job_that_has_ended_takes_no_rows(ledger: JobService) -> None:
@@ -81,7 +84,7 @@ def test_a_row_keeps_what_it_cost_and_made(ledger: JobService, clock: ManualCloc
     started = ledger.start_row(row.id)
     assert (started.status, started.attempts, started.started_at) == (RowStatus.RUNNING, 1, clock())
     clock.advance(9)
-    done = ledger.complete_row(row.id, job_hashes=["b", "a"], path="p", rows=120, requests=4, seconds=2.5)
+    done = ledger.complete_row(row.id, RowFigures(["b", "a"], "p", 120, 4, 2.5))
     assert done == ledger.get_row(row.id)
     assert (done.status, done.job_hashes, done.path, done.rows) == (RowStatus.COMPLETED, ("b", "a"), "p", 120)
     assert (done.requests, done.seconds, done.completed_at) == (4, 2.5, clock())
@@ -95,7 +98,7 @@ def test_costs_add_up_over_attempts(ledger: JobService) -> None:
     assert (failed.status, failed.error_code, failed.error_message) == (RowStatus.FAILED, "ServerError", "500")
     again = ledger.start_row(row.id)
     assert (again.attempts, again.error_code, again.error_message, again.completed_at) == (2, None, None, None)
-    done = ledger.complete_row(row.id, job_hashes=[], path="p", rows=0, requests=2, seconds=0.5)
+    done = ledger.complete_row(row.id, RowFigures([], "p", 0, 2, 0.5))
     assert (done.requests, done.seconds, done.rows) == (5, 1.5, 0)
 
 
@@ -123,8 +126,8 @@ def test_counting_anew_mends_what_was_changed_by_hand(ledger: JobService) -> Non
     """`update_counts` believes the rows."""
     job = ledger.create_job("x", rows=specs(3))
     landed(ledger, ledger.get_rows(job.id)[0])
-    with ledger._writing() as connection:
-        connection.execute(update(jobs).values(total_rows=9, processed_rows=8, failed_rows=7, skipped_rows=6))
+    with ledger._store.writing() as connection:
+        connection.execute(update(jobs).values(total_days=9, processed_days=8, failed_days=7, skipped_days=6))
     assert counts(ledger.update_counts(job.id)) == (3, 1, 1, 0, 0)
 
 
@@ -145,7 +148,7 @@ def test_steps_out_of_order_are_refused(ledger: JobService, status: str, step: s
     if status in {"running", "completed", "failed"}:
         ledger.start_row(row.id)
     if status == "completed":
-        ledger.complete_row(row.id, job_hashes=[], path="p", rows=1, requests=1, seconds=1)
+        ledger.complete_row(row.id, RowFigures([], "p", 1, 1, 1))
     elif status == "failed":
         ledger.fail_row(row.id, code="E", message="m")
     elif status == "skipped":
@@ -153,7 +156,7 @@ def test_steps_out_of_order_are_refused(ledger: JobService, status: str, step: s
     before, job_before = ledger.get_row(row.id), ledger.get_job(job.id)
     steps: dict[str, Callable[[], object]] = {
         "start": lambda: ledger.start_row(row.id),
-        "complete": lambda: ledger.complete_row(row.id, job_hashes=[], path="q", rows=2, requests=2, seconds=2),
+        "complete": lambda: ledger.complete_row(row.id, RowFigures([], "q", 2, 2, 2)),
         "fail": lambda: ledger.fail_row(row.id, code="F", message="n"),
         "skip": lambda: ledger.skip_row(row.id, "other"),
         "reopen": lambda: ledger.reopen_row(row.id),
@@ -232,14 +235,14 @@ def test_an_executor_that_lost_its_lease_changes_no_row(ledger: JobService, cloc
     """Frozen for a minute, it wakes up and is refused by every method that it gives its name to."""
     job = ledger.create_job("x", rows=specs(2))
     row, other = ledger.get_rows(job.id)
-    ledger.acquire_lease(job.id, "old", 30)
+    ledger.leases.acquire(job.id, "old", 30)
     ledger.start_row(row.id, owner="old")
     clock.advance(31)
-    ledger.acquire_lease(job.id, "new", 30)
+    ledger.leases.acquire(job.id, "new", 30)
     before = ledger.get_rows(job.id)
     for late in (
         lambda: ledger.start_row(other.id, owner="old"),
-        lambda: ledger.complete_row(row.id, job_hashes=[], path="p", rows=1, requests=1, seconds=1, owner="old"),
+        lambda: ledger.complete_row(row.id, RowFigures([], "p", 1, 1, 1), owner="old"),
         lambda: ledger.fail_row(row.id, code="E", message="m", owner="old"),
         lambda: ledger.skip_row(other.id, "why", owner="old"),
         lambda: ledger.reopen_row(row.id, owner="old"),
@@ -251,7 +254,7 @@ def test_an_executor_that_lost_its_lease_changes_no_row(ledger: JobService, cloc
             late()
         assert caught.value.holder == "new"
     assert ledger.get_rows(job.id) == before
-    ledger.complete_row(row.id, job_hashes=[], path="p", rows=1, requests=1, seconds=1, owner="new")
+    ledger.complete_row(row.id, RowFigures([], "p", 1, 1, 1), owner="new")
 
 
 def test_unknown_rows_raise(ledger: JobService) -> None:
@@ -260,7 +263,7 @@ def test_unknown_rows_raise(ledger: JobService) -> None:
         ledger.get_row, ledger.start_row, ledger.reopen_row,
         lambda row: ledger.skip_row(row, "why"),
         lambda row: ledger.fail_row(row, code="E", message="m"),
-        lambda row: ledger.complete_row(row, job_hashes=[], path="p", rows=1, requests=1, seconds=1),
+        lambda row: ledger.complete_row(row, RowFigures([], "p", 1, 1, 1)),
     ):  # fmt: skip
         with pytest.raises(UnknownRowError, match="no row 4711"):
             ask(4711)

@@ -16,7 +16,9 @@ from sonnys_pipeline.ledger.models import (
     JobLeasedError,
     JobMode,
     JobStatus,
+    RowFigures,
     RowSpec,
+    RowStatus,
     UnknownJobError,
     UnknownStoredValueError,
 )
@@ -36,11 +38,11 @@ def statements(ledger: JobService) -> Iterator[list[str]]:
         if not any(framing in statement for framing in ("BEGIN", "set_config", "sonnys_commits")):
             sent.append(statement)
 
-    event.listen(ledger._engine, "before_cursor_execute", note)
+    event.listen(ledger._store.engine, "before_cursor_execute", note)
     try:
         yield sent
     finally:
-        event.remove(ledger._engine, "before_cursor_execute", note)
+        event.remove(ledger._store.engine, "before_cursor_execute", note)
 
 
 def test_a_job_is_created_with_what_was_said(ledger: JobService, clock: ManualClock) -> None:
@@ -49,7 +51,7 @@ def test_a_job_is_created_with_what_was_said(ledger: JobService, clock: ManualCl
     assert ledger.get_job(job.id) == job
     assert (job.name, job.original_command, job.description) == ("March", "sonnys backfill run", "two sites are new")
     assert (job.mode, job.status) == (JobMode.AUTO, JobStatus.PENDING)
-    assert (job.total_rows, job.processed_rows, job.successful_rows, job.failed_rows, job.skipped_rows) == (0,) * 5
+    assert (job.total_days, job.processed_days, job.successful_days, job.failed_days, job.skipped_days) == (0,) * 5
     assert (job.started_at, job.completed_at, job.lease_owner, job.error_code) == (None,) * 4
     assert job.created_at == clock()
     assert job.created_at.tzinfo is UTC
@@ -64,7 +66,7 @@ def test_a_job_asks_before_it_runs_unless_told(ledger: JobService) -> None:
 def test_a_job_and_its_rows_come_at_once_or_not_at_all(ledger: JobService) -> None:
     """A duplicate day leaves no job behind."""
     job = ledger.create_job("x", rows=specs(3))
-    assert job.total_rows == 3
+    assert job.total_days == 3
     assert [row.day for row in ledger.get_rows(job.id)] == ["2026-01-01", "2026-01-02", "2026-01-03"]
     with pytest.raises(DuplicateRowError, match="2026-01-02 stands twice"):
         ledger.create_job("y", rows=[*specs(2), RowSpec("2026-01-02")])
@@ -142,8 +144,8 @@ def test_what_there_is_not_is_no_empty_result(ledger: JobService) -> None:
         lambda job: ledger.update_status(job, JobStatus.RUNNING, by="me"),
         lambda job: ledger.set_error(job, "E", "no"),
         lambda job: ledger.reopen_rows(job, failed=True, running=True),
-        lambda job: ledger.acquire_lease(job, "me", 5),
-        lambda job: ledger.renew_lease(job, "me", 5),
+        lambda job: ledger.leases.acquire(job, "me", 5),
+        lambda job: ledger.leases.renew(job, "me", 5),
     ):  # fmt: skip
         with pytest.raises(UnknownJobError, match="'nope'") as caught:
             ask("nope")
@@ -215,14 +217,14 @@ def test_deleting_a_job_takes_all_that_is_its(ledger: JobService) -> None:
     kept, gone = ledger.create_job("kept", rows=specs(2)), ledger.create_job("gone", rows=specs(2))
     for job in (kept, gone):
         ledger.update_status(job.id, JobStatus.RUNNING, by="me")
-        ledger.note_submitting(ledger.get_rows(job.id)[0].id, WINDOW, 1)
+        ledger.load_jobs.note_submitting(ledger.get_rows(job.id)[0].id, WINDOW, 1)
     ledger.delete_job(gone.id)
-    with ledger._reading() as connection:
+    with ledger._store.reading() as connection:
         counts = [
             connection.scalar(select(func.count()).select_from(t)) for t in (jobs, job_rows, load_jobs, transitions)
         ]
     assert counts == [1, 2, 1, 1]
-    assert ledger.get_job(kept.id).total_rows == 2
+    assert ledger.get_job(kept.id).total_days == 2
     with pytest.raises(UnknownJobError):
         ledger.get_job(gone.id)
 
@@ -230,7 +232,7 @@ def test_deleting_a_job_takes_all_that_is_its(ledger: JobService) -> None:
 def test_a_job_at_work_is_not_deleted(ledger: JobService, clock: ManualClock) -> None:
     """While its executor lives; a dead one's job may go."""
     job = ledger.create_job("x")
-    ledger.acquire_lease(job.id, "host:1", 30)
+    ledger.leases.acquire(job.id, "host:1", 30)
     ledger.update_status(job.id, JobStatus.RUNNING, by="host:1")
     with pytest.raises(JobLeasedError, match="host:1"):
         ledger.delete_job(job.id)
@@ -245,25 +247,25 @@ def test_the_summary_adds_up_in_the_database(ledger: JobService) -> None:
     completed, failed, skipped, running, retried, _ = ledger.get_rows(job.id)
     for row in (completed, failed, running, retried):
         ledger.start_row(row.id)
-    ledger.complete_row(completed.id, job_hashes=["a"], path="p", rows=120, requests=4, seconds=1.5)
+    ledger.complete_row(completed.id, RowFigures(["a"], "p", 120, 4, 1.5))
     ledger.fail_row(failed.id, code="E", message="no", requests=7, seconds=0.25)
     ledger.skip_row(skipped.id, "before the first sale")
     ledger.fail_row(retried.id, code="E", message="no", requests=1, seconds=1)
     ledger.start_row(retried.id)
-    ledger.complete_row(retried.id, job_hashes=[], path="q", rows=0, requests=2, seconds=2)
+    ledger.complete_row(retried.id, RowFigures([], "q", 0, 2, 2))
     with statements(ledger) as sent:
         summary = ledger.get_job_summary(job.id)
     assert [statement.partition(" ")[0] for statement in sent] == ["SELECT"]
     assert summary.job == ledger.get_job(job.id)
-    assert (summary.total_rows, summary.pending_rows, summary.running_rows, summary.processed_rows) == (6, 1, 1, 4)
-    assert (summary.successful_rows, summary.failed_rows, summary.skipped_rows) == (2, 1, 1)
+    assert (summary.total_days, summary.pending_days, summary.running_days, summary.processed_days) == (6, 1, 1, 4)
+    assert (summary.successful_days, summary.failed_days, summary.skipped_days) == (2, 1, 1)
     assert (summary.attempts, summary.rows, summary.requests, summary.seconds) == (5, 120, 14, 4.75)
 
 
 def test_a_job_without_rows_sums_up_to_nothing(ledger: JobService) -> None:
     """Zeros, not missing values."""
     summary = ledger.get_job_summary(ledger.create_job("x").id)
-    assert (summary.total_rows, summary.pending_rows, summary.rows, summary.requests, summary.seconds) == (0,) * 5
+    assert (summary.total_days, summary.pending_days, summary.rows, summary.requests, summary.seconds) == (0,) * 5
 
 
 def test_a_naive_clock_is_refused(ledger_url: str) -> None:
@@ -283,7 +285,7 @@ def test_a_naive_clock_is_refused(ledger_url: str) -> None:
 def test_a_word_that_this_version_does_not_know_raises(ledger: JobService, change: dict[str, str]) -> None:
     """Rather than being passed on as if it meant something."""
     job = ledger.create_job("x")
-    with ledger._writing() as connection:
+    with ledger._store.writing() as connection:
         connection.execute(update(table("sonnys_jobs", *map(column, change))).values(change))
     with pytest.raises(UnknownStoredValueError, match="'hibernating' where a Job"):
         ledger.get_job(job.id)
@@ -292,7 +294,7 @@ def test_a_word_that_this_version_does_not_know_raises(ledger: JobService, chang
 def test_a_damaged_list_of_hashes_raises(ledger: JobService) -> None:
     """A string is not a list of strings, even if it can be walked."""
     job = ledger.create_job("x", rows=specs(1))
-    with ledger._writing() as connection:
+    with ledger._store.writing() as connection:
         connection.exec_driver_sql("UPDATE sonnys_job_rows SET job_hashes = '\"abc\"'")
     with pytest.raises(UnknownStoredValueError, match="'abc' where a list"):
         ledger.get_rows(job.id)
@@ -303,7 +305,7 @@ def test_a_method_that_fails_leaves_nothing(ledger: JobService) -> None:
     job = ledger.create_job("x")
 
     def interrupted() -> None:
-        with ledger._writing() as connection:
+        with ledger._store.writing() as connection:
             connection.execute(update(jobs).values(name="changed"))
             raise KeyboardInterrupt
 
@@ -311,3 +313,20 @@ def test_a_method_that_fails_leaves_nothing(ledger: JobService) -> None:
         interrupted()
     assert ledger.get_job(job.id) == job
     ledger.update_status(job.id, JobStatus.RUNNING, by="me")
+
+
+def test_calls_together_are_one_transaction(ledger: JobService) -> None:
+    """Both or none; afterwards each call is a transaction of its own again."""
+    job_id = ledger.create_job("a job", rows=specs(2)).id
+    (first, _) = ledger.get_rows(job_id)
+
+    def start_and_fail() -> None:
+        ledger.start_row(first.id)
+        assert ledger.get_row(first.id).status is RowStatus.RUNNING  # seen inside
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ledger.together(start_and_fail)
+    assert ledger.get_row(first.id).status is RowStatus.PENDING
+    assert ledger.together(lambda: (ledger.start_row(first.id), ledger.get_job(job_id)))[1].id == job_id
+    assert ledger.get_row(first.id).status is RowStatus.RUNNING

@@ -25,6 +25,7 @@ from sonnys_pipeline.ledger.models import (
     JobStatus,
     LeaseLostError,
     LedgerError,
+    RowFigures,
     RowSpec,
     RowStatus,
 )
@@ -111,8 +112,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(number=ROWS, requests=st.integers(0, 9), owner=st.none() | OWNERS)
     def complete(self, number: int, requests: int, owner: str | None) -> None:
-        metadata = {"job_hashes": ["h"], "path": "p", "rows": 3, "requests": requests, "seconds": 0.5, "owner": owner}
-        if self.move(number, RowStatus.COMPLETED, lambda row: self.ledger.complete_row(row, **metadata), owner):
+        figures = RowFigures(["h"], "p", 3, requests, 0.5)
+        if self.move(
+            number, RowStatus.COMPLETED, lambda row: self.ledger.complete_row(row, figures, owner=owner), owner
+        ):
             self.spent[number % len(self.rows)] += requests
 
     @rule(number=ROWS, requests=st.integers(0, 9))
@@ -156,7 +159,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def acquire(self, owner: str) -> None:
-        step = lambda: self.ledger.acquire_lease(self.job, owner, LEASE)  # noqa: E731
+        step = lambda: self.ledger.leases.acquire(self.job, owner, LEASE)  # noqa: E731
         if self.owner not in {None, owner} and self.until >= self.clock():
             self.refused(JobLeasedError, step)
         else:
@@ -166,13 +169,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def renew(self, owner: str) -> None:
         if self.owner == owner:
-            self.until = self.ledger.renew_lease(self.job, owner, LEASE)
+            self.until = self.ledger.leases.renew(self.job, owner, LEASE)
         else:
-            self.refused(LeaseLostError, lambda: self.ledger.renew_lease(self.job, owner, LEASE))
+            self.refused(LeaseLostError, lambda: self.ledger.leases.renew(self.job, owner, LEASE))
 
     @rule(owner=OWNERS)
     def release(self, owner: str) -> None:
-        assert self.ledger.release_lease(self.job, owner) is (self.owner == owner)
+        assert self.ledger.leases.release(self.job, owner) is (self.owner == owner)
         self.owner = None if self.owner == owner else self.owner
 
     @invariant()
@@ -191,18 +194,18 @@ class LedgerMachine(RuleBasedStateMachine):
         job, summary = self.ledger.get_job(self.job), self.ledger.get_job_summary(self.job)
         held = {status: self.rows.count(status) for status in RowStatus}
         processed = held[RowStatus.COMPLETED] + held[RowStatus.FAILED] + held[RowStatus.SKIPPED]
-        assert (job.total_rows, job.processed_rows) == (len(self.rows), processed)
-        assert (job.successful_rows, job.failed_rows, job.skipped_rows) == (
+        assert (job.total_days, job.processed_days) == (len(self.rows), processed)
+        assert (job.successful_days, job.failed_days, job.skipped_days) == (
             held[RowStatus.COMPLETED], held[RowStatus.FAILED], held[RowStatus.SKIPPED]
         )  # fmt: skip
         assert self.ledger.update_counts(self.job) == job
-        assert (summary.pending_rows, summary.running_rows) == (held[RowStatus.PENDING], held[RowStatus.RUNNING])
+        assert (summary.pending_days, summary.running_days) == (held[RowStatus.PENDING], held[RowStatus.RUNNING])
         assert (summary.requests, summary.rows) == (sum(self.spent), 3 * held[RowStatus.COMPLETED])
 
     @invariant()
     def an_executor_that_is_gone_is_noticed(self) -> None:
         gone = self.status is JobStatus.RUNNING and (self.owner is None or self.until < self.clock())
-        assert (self.job in {job.id for job in self.ledger.interrupted_jobs()}) is gone
+        assert (self.job in {job.id for job in self.ledger.leases.interrupted_jobs()}) is gone
 
     def teardown(self) -> None:
         """The next example's job stands alone again."""

@@ -1,4 +1,4 @@
-"""JS-01, DESIGN decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
+"""JS-01, decision 7: the ledger's file, schema, migrations and URLs; no credential in any rendering (RB-02)."""
 
 import builtins
 import importlib
@@ -26,6 +26,7 @@ from sonnys_pipeline.ledger import engine as ledger_engines
 from sonnys_pipeline.ledger.models import LedgerError, LedgerUnavailableError, LedgerVersionError
 from sonnys_pipeline.ledger.schema import SCHEMA_REVISION, VERSION_TABLE, aware_utc, metadata, transitions
 from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.runtime import postgres
 from sonnys_pipeline_tests.unit.conftest import specs
 
 PASSWORD = "hunter2-4711"
@@ -40,8 +41,8 @@ def mode(path: Path) -> int:
 
 
 def test_tables_and_migrations_agree(ledger: JobService) -> None:
-    """What the revisions make is what `tables.py` says, and its revision is their newest."""
-    with ledger._reading() as connection:
+    """What the revisions make is what `ledger/schema.py` says, and its revision is their newest."""
+    with ledger._store.reading() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "target_metadata": metadata, "compare_type": True}
         )
@@ -55,7 +56,7 @@ def test_tables_and_migrations_agree(ledger: JobService) -> None:
 
 def test_a_schema_that_differs_would_be_noticed(ledger: JobService) -> None:
     """The comparison above is not empty by accident: a column less and another type both show."""
-    with ledger._writing() as connection:
+    with ledger._store.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE sonnys_job_transitions DROP COLUMN why")
         connection.exec_driver_sql("ALTER TABLE sonnys_jobs ADD COLUMN more VARCHAR")
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -79,7 +80,7 @@ def test_the_ledger_is_its_owners_alone(ledger_url: str, ledger: JobService) -> 
 def test_sqlite_is_set_up_on_every_connection(ledger: JobService) -> None:
     """WAL, foreign keys, waiting for other writers, no fsync per commit."""
     for _ in range(2):
-        with ledger._reading() as connection:
+        with ledger._store.reading() as connection:
             settings = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
                 for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")
@@ -212,7 +213,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_failing_store_is_the_ledgers_error(ledger: JobService) -> None:
     """Not SQLAlchemy's: whoever uses the ledger needs to know one family of errors."""
-    with ledger._writing() as connection:
+    with ledger._store.writing() as connection:
         connection.exec_driver_sql("DROP TABLE sonnys_job_transitions")
     job = ledger.create_job("x")
     with pytest.raises(LedgerUnavailableError, match="no such table") as caught:
@@ -264,7 +265,7 @@ def test_no_credential_is_shown(url: str, monkeypatch: pytest.MonkeyPatch, ledge
         engines.append(engine)
 
     monkeypatch.setattr(ledger_engines, "_prepare", prepared)
-    monkeypatch.setattr(ledger_engines, "create_engine", without_driver)
+    monkeypatch.setattr(postgres, "create_engine", without_driver)
     with open_ledger(url) as opened:
         assert repr(opened) == "JobService('postgresql://127.0.0.1:9/ledger')"
         assert PASSWORD not in f"{opened} {opened!r} {vars(opened)} {engines} {engines[0].url!r}"
@@ -298,7 +299,7 @@ def test_instants_are_aware_on_the_way_in_and_out(ledger: JobService) -> None:
         aware_utc(naive)
     job = ledger.create_job("x")
     entry = {"job_id": job.id, "from_status": "pending", "to_status": "running", "by": "me", "why": ""}
-    with pytest.raises(LedgerUnavailableError, match="no time zone") as caught, ledger._writing() as connection:
+    with pytest.raises(LedgerUnavailableError, match="no time zone") as caught, ledger._store.writing() as connection:
         connection.execute(insert(transitions).values({**entry, "at": naive}))
     assert isinstance(caught.value.__cause__, StatementError)
     instants = [
@@ -306,7 +307,7 @@ def test_instants_are_aware_on_the_way_in_and_out(ledger: JobService) -> None:
         datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=1))),
         datetime(2026, 1, 1, 18, 0, 1, tzinfo=timezone(timedelta(hours=-6))),
     ]
-    with ledger._writing() as connection:
+    with ledger._store.writing() as connection:
         connection.execute(insert(transitions), [{**entry, "at": instant} for instant in reversed(instants)])
         found = list(connection.execute(select(transitions.c.at).order_by(transitions.c.at)).scalars())
     assert found == instants

@@ -1,4 +1,4 @@
-"""KPIS, "From rows to answers": line items, tenders and discounts laid flat, with descriptions and lineage."""
+"""KPIS, docs/tables.md: line items, tenders and discounts laid flat, with descriptions and lineage."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

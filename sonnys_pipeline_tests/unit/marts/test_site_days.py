@@ -13,15 +13,15 @@ from sonnys_pipeline.client import TransactionJobItem
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.lake.sql import KPI_INPUT
 from sonnys_pipeline.lake.states import TRANSACTION_STATES
-from sonnys_pipeline.marts.columns import descriptions_of
+from sonnys_pipeline.marts.columns import descriptions_of, lineage_of
 from sonnys_pipeline.marts.kpi_columns import (
-    DISCOUNT_MIX_LINEAGE,
+    DISCOUNT_MIX_COLUMNS,
     MEMBERSHIP_DAILY_LINEAGE,
     SITE_DAY_COLUMNS,
     SITE_DAY_KPIS,
     SITE_DAY_KPIS_LINEAGE,
     SITE_HOUR_KPIS_LINEAGE,
-    TENDER_MIX_LINEAGE,
+    TENDER_MIX_COLUMNS,
 )
 from sonnys_pipeline.marts.kpis import daily_sales, sales_total, site_day_kpis
 from sonnys_pipeline_tests.support.tickets import line, off, paid, rows, sites, ticket, with_online_store
@@ -194,7 +194,11 @@ def test_every_kpi_says_what_it_is() -> None:
     told = descriptions_of(SITE_DAY_KPIS)
     assert all(text.endswith(".") for text in told.values())
     assert all(told[column.name].startswith(f"[{column.status}] ") for column in SITE_DAY_COLUMNS[2:])
-    marts = (SITE_HOUR_KPIS_LINEAGE, MEMBERSHIP_DAILY_LINEAGE, TENDER_MIX_LINEAGE, DISCOUNT_MIX_LINEAGE)
+    marts = (
+        SITE_HOUR_KPIS_LINEAGE,
+        MEMBERSHIP_DAILY_LINEAGE,
+        *map(lineage_of, (TENDER_MIX_COLUMNS, DISCOUNT_MIX_COLUMNS)),
+    )
     known = {("transactions", name) for name in TRANSACTIONS.names} | {("sites", "code"), ("sites", "timezone")}
     known |= {("transaction_states", name) for name in TRANSACTION_STATES.names}
     for lineage in (SITE_DAY_KPIS_LINEAGE, *marts):

@@ -1,4 +1,4 @@
-"""LV-04, KPIS "Where the flags come from": what a row does not say, its state says; what nobody says is null, not 0."""
+"""LV-04, KPIS "Where flags and status come from": what a row does not say, its state says; null is not 0."""
 
 from datetime import date
 from decimal import Decimal

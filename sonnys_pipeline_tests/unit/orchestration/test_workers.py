@@ -1,6 +1,6 @@
 """BM-04, BM-05: the launcher of runs on Celery workers, and the worker; on Celery's broker in memory.
 
-Real workers, brokers and lost machines are in `acceptance/test_many_workers.py`.
+Real workers, brokers and lost machines are in `acceptance/workers/test_many_workers.py`.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""KPIS, "offer a reconciliation check": landed rows beside the API's own lists."""
+"""KPIS, "How sure a definition is": landed rows beside the API's own lists."""
 
 from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
 from sonnys_pipeline.quality.result import Finding

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from sonnys_pipeline.client.models import TransactionJobItem, parse_rows
-from sonnys_pipeline.lake.money import LARGEST_AMOUNT
+from sonnys_pipeline.lake.money import MAX_AMOUNT
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.lake.sql import WithStates
 from sonnys_pipeline.marts.kpis import site_day_kpis
@@ -191,10 +191,10 @@ def test_overpayments_are_counted_and_no_problem(fields: dict[str, Any], dollars
 
 def test_amounts_that_are_none_are_named() -> None:
     """Anywhere on the ticket; ten millions are money, a cent more is not; the other rows are looked at as ever."""
-    huge = LARGEST_AMOUNT + 0.01
+    huge = MAX_AMOUNT + 0.01
     found = quality.absurd_amounts(
         rows(
-            ticket(1, NOON, total=float(LARGEST_AMOUNT)),
+            ticket(1, NOON, total=float(MAX_AMOUNT)),
             ticket(2, NOON, total=1e16),
             ticket(3, NOON, tenders=[paid(-huge)]),
             ticket(4, NOON, items=[line(), line(tax=huge)]),

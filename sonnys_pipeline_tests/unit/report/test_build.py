@@ -1,4 +1,4 @@
-"""Issue 5, `daily_report`: what a report says. Every number is computed, and nothing missing is taken for 0 (KPIS)."""
+"""docs/report.md: what a report says. Every number is computed, and nothing missing is taken for 0 (KPIS)."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

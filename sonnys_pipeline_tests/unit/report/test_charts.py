@@ -1,4 +1,4 @@
-"""Issue 5, `daily_report`: charts that show gaps as gaps, carry their meaning in words, and load nothing."""
+"""docs/report.md: charts that show gaps as gaps, carry their meaning in words, and load nothing."""
 
 from datetime import date, timedelta
 from decimal import Decimal

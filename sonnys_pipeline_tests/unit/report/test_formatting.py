@@ -1,4 +1,4 @@
-"""Issue 5, `daily_report`: numbers, days and changes as people in the United States read them."""
+"""docs/report.md: numbers, days and changes as people in the United States read them."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Issue 5, `daily_report`: one page without network or script, accessible, in light and dark; and its markdown."""
+"""docs/report.md: one page without network or script, accessible, in light and dark; and its markdown."""
 
 import re
 import tomllib

@@ -59,7 +59,7 @@ def test_folders_of_others_are_refused(
         return
     with pytest.raises(ForeignFolderError, match=said):
         private_folder(folder)
-    with pytest.raises(SettingsError, match=rf"SONNYS_STATE_DIR: .*{said}.*a folder of your own"):
+    with pytest.raises(SettingsError, match=rf"SONNYS_STATE_DIR: .*{said}.*a directory of your own"):
         Settings(state_dir=folder).prepared_state_dir()
 
 

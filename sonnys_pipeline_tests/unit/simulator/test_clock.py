@@ -1,6 +1,6 @@
 """The simulator's clock: a calendar that keeps real time, durations that can be scaled, skipping ahead.
 
-Covers DESIGN.md "Every duration obeys these variables" (a server scaled down tenfold).
+Covers docs/settings.md, "Every duration obeys these variables" (a server scaled down tenfold).
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def test_late_rows_wait_for_readings_of_their_day():
     second_page = Criteria(day.start_ms, day.end_ms, day.sites, 100, 2)
     counts = []
     for criteria in (day, other_day, second_page, day):
-        state.amendments.note_reading(criteria)
+        state.amendments.record_read(criteria)
         counts.append(count(state))
     assert counts == [50, 50, 50, 51]
 

@@ -1,6 +1,6 @@
 """The room's door: public names, no Dagster and no other room inside, loopback only, strict configuration.
 
-Covers STYLE.md 1 and 15, DESIGN.md "The house".
+Covers docs/architecture.md, "The floors".
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from sonnys_pipeline.backfill.manifest.manifest import (
     RowResult,
     result_of,
 )
-from sonnys_pipeline.ledger.models import JobRow, RowSpec, RowStatus
+from sonnys_pipeline.ledger.models import JobRow, RowFigures, RowSpec, RowStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline_tests.unit.conftest import specs
 
@@ -351,7 +351,7 @@ def test_the_ledgers_rows_become_results(ledger: JobService) -> None:
     rows = ledger.get_rows(job.id)
     for row in rows[:3]:
         ledger.start_row(row.id)
-    ledger.complete_row(rows[0].id, job_hashes=["h-1", "h-2"], path="/p", rows=7, requests=4, seconds=1.0)
+    ledger.complete_row(rows[0].id, RowFigures(["h-1", "h-2"], "/p", 7, 4, 1.0))
     ledger.fail_row(rows[1].id, code="JobFailedError", message="it failed", requests=3, seconds=1.0)
     ledger.skip_row(rows[3].id, "landed already")
     now = datetime(2026, 11, 10, 6, 30, 0, 250_000, tzinfo=UTC)  # where the ledger's clock stands

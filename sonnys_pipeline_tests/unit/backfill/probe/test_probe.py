@@ -52,7 +52,7 @@ class ListApi:
     def _cool_down(self) -> None:
         self.cool_downs += 1
 
-    def unpaced(self) -> "ListApi":
+    def unthrottled(self) -> "ListApi":
         return self
 
     def backoff_pause(self, attempt: int) -> float:

@@ -73,21 +73,21 @@ class Timeline:
 def timeline(monkeypatch: pytest.MonkeyPatch) -> Timeline:
     timeline = Timeline(monkeypatch)
     for kind in (budget_local.LogStore, budget_postgres.PostgresStore, budget_redis.RedisStore):
-        monkeypatch.setattr(kind, "take", written_down(timeline, kind.take))
+        monkeypatch.setattr(kind, "acquire", written_down(timeline, kind.acquire))
     return timeline
 
 
-def written_down(timeline: Timeline, take: Callable[[Any], int]) -> Callable[[Any], int]:
-    """`take`, with its departure on the timeline; the clock stands still meanwhile."""
+def written_down(timeline: Timeline, acquire: Callable[[Any], int]) -> Callable[[Any], int]:
+    """`acquire`, with its departure on the timeline; the clock stands still meanwhile."""
 
-    def taken(store: Any) -> int:
+    def acquired(store: Any) -> int:
         with timeline.lock:
-            wait = take(store)
+            wait = acquire(store)
             if wait == 0:
                 timeline.departures.append(timeline.now)
             return wait
 
-    return taken
+    return acquired
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_api_ids_have_budgets_of_their_own(open_budget: Callable[..., RequestBud
 
 @pytest.mark.parametrize("store", STORES)
 def test_one_429_holds_everybody(open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str) -> None:
-    """A 429 seen by one sharer: none gets a place for a block from then on, although the log has room; then all do."""
+    """A 429 seen by one sharer: none gets a permit for a block from then on, although the log has room; then all do."""
     seen_by, other = open_budget(store), open_budget(store)
     assert other.try_acquire() == 0.0
     seen_by.cool_down()
@@ -216,16 +216,16 @@ def test_another_api_ids_429_is_its_own(open_budget: Callable[..., RequestBudget
 
 @pytest.mark.parametrize("store", STORES)
 def test_places_taken_are_counted(open_budget: Callable[..., RequestBudget], timeline: Timeline, store: str) -> None:
-    """By all sharers, in the block that ends now; a 429 is no place."""
+    """By all sharers, in the block that ends now; a 429 is no permit."""
     sharers = [open_budget(store, "5/15"), open_budget(store, "5/15")]
-    assert sharers[0].taken() == 0
+    assert sharers[0].permits_in_use() == 0
     for sharer in sharers:
         sharer.acquire()
         timeline.now += 5_000
     sharers[0].cool_down()
-    assert [sharer.taken() for sharer in sharers] == [2, 2]
+    assert [sharer.permits_in_use() for sharer in sharers] == [2, 2]
     timeline.now += 5_351
-    assert [sharer.taken() for sharer in sharers] == [1, 1]
+    assert [sharer.permits_in_use() for sharer in sharers] == [1, 1]
 
 
 @pytest.mark.parametrize("store", STORES[1:])
@@ -382,7 +382,7 @@ def test_a_clock_that_runs_a_little_fast_was_not_set(
 def test_no_wall_clock_is_asked_on_one_machine(
     open_budget: Callable[..., RequestBudget], monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
-    """An hour forward on this machine's clock changes nothing: a place that is taken stays so for its block."""
+    """An hour forward on this machine's clock changes nothing: a permit that is in use stays so for its block."""
     budget = open_budget(store, "1/15")
     assert budget.try_acquire() == 0.0
     real = time.time_ns

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from sonnys_pipeline.client import BudgetUnavailableError, RequestBudget, RequestRate
-from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer, RedisServer
 
 SERVERS = [pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("redis", marks=pytest.mark.redis)]
@@ -96,7 +95,7 @@ def test_a_server_that_stays_away(budget: RequestBudget, server: PostgresServer,
     with pytest.raises(BudgetUnavailableError):
         budget.try_acquire()
     with pytest.raises(BudgetUnavailableError):
-        budget.taken()
+        budget.permits_in_use()
     server.start()
     assert budget.try_acquire() == 0.0
 
@@ -105,7 +104,7 @@ def test_a_server_that_stays_away(budget: RequestBudget, server: PostgresServer,
 def test_a_429_is_not_forgotten_while_the_store_is_away(
     budget: RequestBudget, server: PostgresServer, url: str, store: str
 ) -> None:
-    """It is told to the store before the next place is asked for: all sharers wait then."""
+    """It is told to the store before the next permit is asked for: all sharers wait then."""
     server.kill()
     budget.cool_down()
     server.start()
@@ -130,17 +129,17 @@ def test_a_redis_that_has_forgotten_gives_nothing_for_a_block(redis_url: str, re
 
 
 @pytest.mark.parametrize("store", SERVERS)
-def test_a_place_that_comes_late_is_left_unused(url: str, store: str) -> None:
+def test_a_permit_that_comes_late_is_left_unused(url: str, store: str) -> None:
     """Given half a second ago, it counts from then: sent now, it would arrive among those of the next block."""
     times = iter([0.0, 0.5, 1.0, 1.0])
     with RequestBudget("id-1", RequestRate(3, 15), url, clock=lambda: next(times)) as budget:
         assert budget.try_acquire() == 0.001
         assert budget.try_acquire() == 0.0
-        assert budget.taken() == 2
+        assert budget.permits_in_use() == 2
 
 
 def test_a_file_that_breaks_is_the_budgets_error(tmp_path: Path, clock: Clock) -> None:
-    """After it was opened, too: no place, a pause, and after a minute an error that names the file."""
+    """After it was opened, too: no permit, a pause, and after a minute an error that names the file."""
     path = tmp_path / "budget.sqlite"
     with RequestBudget("id-1", RequestRate(3, 15), f"sqlite:///{path}", sleep=clock.sleep, clock=clock) as budget:
         assert budget.try_acquire() == 0.0
@@ -257,8 +256,8 @@ def test_the_ledgers_spellings_are_understood(postgres_url: str, scheme: str) ->
     url = f"{scheme}{postgres_url.removeprefix('postgresql')}?sslmode=disable&application_name=wash"
     with RequestBudget("id-1", RequestRate(3, 15), url) as budget:
         store: Any = budget._store
-        assert store._connection.info.get_parameters()["application_name"] == "wash"
-        assert store._connection.info.get_parameters()["sslmode"] == "disable"
+        assert store._server._connection.info.get_parameters()["application_name"] == "wash"
+        assert store._server._connection.info.get_parameters()["sslmode"] == "disable"
 
 
 @pytest.mark.redis
@@ -299,19 +298,3 @@ def test_a_missing_driver_is_named(store: str, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ValueError, match=rf"pip install 'sonnys-pipeline\[{store}\]'") as caught:
         RequestBudget("id-1", RequestRate(), NOWHERE[store])
     assert "\n" not in str(caught.value)
-
-
-def test_patience_doubles_its_pauses_and_ends(clock: Clock) -> None:
-    """From a tenth of a second to one; once the store has answered, patience is whole again."""
-    patience = OutageDeadline(3.0, clock=clock)
-    assert not patience.is_away
-    pauses = []
-    while (pause := patience.next_pause()) is not None:
-        pauses.append(pause)
-        clock.sleep(pause)
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert patience.is_away
-    assert patience.next_pause() is None
-    patience.answered()
-    assert not patience.is_away
-    assert patience.next_pause() == 0.1

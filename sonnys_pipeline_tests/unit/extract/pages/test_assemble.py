@@ -123,7 +123,7 @@ def test_a_page_has_no_more_rows_than_were_asked_for(make_row: MakeRow) -> None:
     """A hundred, from the contract; what a hundred thousand would cost is not tried."""
     rows = [make_row(number) for number in range(101)]
     assert len(passed("h1", rows[:100], 101).ids) == 100
-    with pytest.raises(OversizeError, match="load job h1: 101 rows came on a page, and 100 were asked for"):
+    with pytest.raises(OversizeError, match="load job h1: the page has 101 rows, but 100 were requested"):
         passed("h1", rows)
 
 
@@ -262,7 +262,7 @@ def test_a_row_of_another_time_is_not_cut_off_in_silence(make_page: MakePage, in
     page = make_page([NOON, "2026-03-11T00:00:00.000Z", instant])
     with pytest.raises(RowsOutsideWindowError, match="1 of 3 rows") as caught:
         complete_window(WINDOW, [page])
-    assert (caught.value.window, caught.value.strangers) == (WINDOW, 1)
+    assert (caught.value.window, caught.value.rows_outside) == (WINDOW, 1)
 
 
 def test_a_row_between_two_windows_is_one_row(make_page: MakePage) -> None:

@@ -1,4 +1,4 @@
-"""BM-03, DESIGN decision 5 in object stores: what drivers raise is told apart, and no signature is quoted.
+"""BM-03, decision 5 in object stores: what drivers raise is told apart, and no signature is quoted.
 
 The errors are the drivers' own, made as they make them: botocore and s3fs, gcsfs and aiohttp, azure-core.
 """

@@ -1,4 +1,4 @@
-"""BM-03, BM-05, DESIGN decisions 5 and 6 in object stores: one PUT a file, lazy reading, outages, refusals, secrets."""
+"""BM-03, BM-05, decisions 5 and 6 in object stores: one PUT a file, lazy reading, outages, refusals, secrets."""
 
 import re
 import socket
@@ -166,7 +166,7 @@ def test_a_long_outage_is_an_error_with_a_remedy(
     lake, forwarder = counted
     lake.land(ASSET, OLD, partition=DAY)
     forwarder.refuse()
-    monkeypatch.setattr(lake.storage, "_patience", OutageDeadline(0.5))
+    monkeypatch.setattr(lake.storage, "_deadline", OutageDeadline(0.5))
     for act in (
         lambda: lake.land(ASSET, NEW, partition=DAY),
         lambda: lake.partitions(ASSET),

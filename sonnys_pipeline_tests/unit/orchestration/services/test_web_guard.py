@@ -1,4 +1,4 @@
-"""RB-02 and issue "attacked", 13: which requests reach Dagster's web server, and which are refused."""
+"""RB-02, SECURITY.md: which requests reach Dagster's web server, and which are refused."""
 
 import asyncio
 from collections.abc import Mapping

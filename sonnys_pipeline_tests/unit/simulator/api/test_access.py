@@ -138,49 +138,49 @@ def test_a_key_does_not_show_in_a_repr():
 
 def test_the_twenty_first_request_of_a_block_is_refused():
     budget = RequestBudget(20, 15.0)
-    assert [budget.take("id", 100 + second * 0.1) for second in range(21)] == [True] * 20 + [False]
+    assert [budget.acquire("id", 100 + second * 0.1) for second in range(21)] == [True] * 20 + [False]
     assert budget.used("id", 102) == 20
 
 
 def test_a_block_opens_with_its_first_request_and_ends_after_its_length():
     budget = RequestBudget(2, 15.0)
-    assert budget.take("id", 100.0)
-    assert budget.take("id", 114.0)
-    assert not budget.take("id", 114.9)
-    assert budget.take("id", 115.0), "15 s after the first request, however late the second was"
+    assert budget.acquire("id", 100.0)
+    assert budget.acquire("id", 114.0)
+    assert not budget.acquire("id", 114.9)
+    assert budget.acquire("id", 115.0), "15 s after the first request, however late the second was"
     assert budget.used("id", 115.0) == 1
     assert budget.used("id", 130.0) == 0
 
 
 def test_refusals_neither_count_nor_lengthen_the_block():
     budget = RequestBudget(1, 15.0)
-    budget.take("id", 100.0)
-    assert [budget.take("id", at) for at in (101.0, 108.0, 114.9)] == [False] * 3
+    budget.acquire("id", 100.0)
+    assert [budget.acquire("id", at) for at in (101.0, 108.0, 114.9)] == [False] * 3
     assert budget.used("id", 114.9) == 1
-    assert budget.take("id", 115.0)
+    assert budget.acquire("id", 115.0)
 
 
 def test_refusals_count_when_set_so():
     budget = RequestBudget(1, 15.0, count_refused=True)
-    assert [budget.take("id", at) for at in (100.0, 101.0, 102.0)] == [True, False, False]
+    assert [budget.acquire("id", at) for at in (100.0, 101.0, 102.0)] == [True, False, False]
     assert budget.used("id", 103.0) == 3
-    assert budget.take("id", 115.0)
+    assert budget.acquire("id", 115.0)
 
 
 def test_refusals_start_the_block_anew_when_set_so():
     budget = RequestBudget(1, 15.0, refused_lengthens=True)
-    assert [budget.take("id", at) for at in (100.0, 110.0, 124.9)] == [True, False, False]
-    assert not budget.take("id", 139.8), "15 s after the last refusal, not after the first request"
-    assert budget.take("id", 154.8)
+    assert [budget.acquire("id", at) for at in (100.0, 110.0, 124.9)] == [True, False, False]
+    assert not budget.acquire("id", 139.8), "15 s after the last refusal, not after the first request"
+    assert budget.acquire("id", 154.8)
 
 
 def test_api_ids_have_budgets_of_their_own():
     budget = RequestBudget(1, 15.0)
-    assert budget.take("one", 100.0)
-    assert budget.take("other", 100.0)
-    assert not budget.take("one", 101.0)
+    assert budget.acquire("one", 100.0)
+    assert budget.acquire("other", 100.0)
+    assert not budget.acquire("one", 101.0)
     budget.clear()
-    assert budget.take("one", 101.0)
+    assert budget.acquire("one", 101.0)
 
 
 @given(st.lists(st.floats(0, 60), max_size=80))
@@ -188,7 +188,7 @@ def test_no_block_ever_serves_more_than_its_limit(gaps):
     budget, at, served = RequestBudget(3, 15.0), 0.0, []
     for gap in gaps:
         at += gap / 10
-        if budget.take("id", at):
+        if budget.acquire("id", at):
             served.append(at)
     opened, used = None, 0
     for moment in served:

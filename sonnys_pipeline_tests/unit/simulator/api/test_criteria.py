@@ -77,7 +77,7 @@ def test_ends_of_a_period_are_included_as_set(ends, cut):
 
 def test_what_was_wrong_before_is_told_with_the_rest():
     with pytest.raises(ApiError) as caught:
-        read_criteria({"limit": "0"}, SITES, NOW, Span.ONE_DAY, also_wrong=["site: no."])
+        read_criteria({"limit": "0"}, SITES, NOW, Span.ONE_DAY, errors=["site: no."])
     assert caught.value.messages == ("site: no.", "limit: must be between 1 and 100.")
 
 

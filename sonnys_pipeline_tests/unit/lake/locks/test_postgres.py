@@ -1,4 +1,4 @@
-"""DESIGN decision 5 and JS-06 for lakes on object stores: one writer at a time, on one machine or on several."""
+"""decision 5 and JS-06 for lakes on object stores: one writer at a time, on one machine or on several."""
 
 import threading
 import time
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.backfill.workspace import open_lake
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import Locks
-from sonnys_pipeline.ledger.lake_locks import PostgresLocks
+from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.runtime.outage import OutageDeadline
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer
 
@@ -21,7 +21,7 @@ LAKE = "s3://bucket/lake"
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Locks, Locks]:
     """The locks of two writers of one lake, as the settings make them."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
-    lakes = [open_lake(Settings(data_url=LAKE, state_dir=tmp_path / "state", ledger_url=url)) for _ in range(2)]
+    lakes = [Workspace(Settings(data_url=LAKE, state_dir=tmp_path / "state", ledger_url=url)).lake for _ in range(2)]
     return lakes[0]._locks, lakes[1]._locks
 
 
@@ -62,7 +62,7 @@ def test_another_lake_has_other_locks(postgres_url: str) -> None:
 @pytest.mark.postgres
 def test_a_lock_that_stays_taken_is_an_error(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that a file takes, and more; with what to do, and without the password."""
-    monkeypatch.setattr("sonnys_pipeline.ledger.lake_locks.LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("sonnys_pipeline.lake.locks.postgres.LOCK_TIMEOUT", 0.2)
     with PostgresLocks(postgres_url, LAKE).holding("a"), pytest.raises(UnwritableLakeError) as caught:
         PostgresLocks(postgres_url, LAKE).holding("a").__enter__()
     assert "end the program that holds the lock" in str(caught.value)
@@ -91,7 +91,7 @@ def test_a_server_that_stays_away_is_an_error(postgres_server: PostgresServer) -
     """With the ledger's place, and without the password."""
     url = postgres_server.url("nobody").replace(f":{postgres_server.port}/", ":1/")
     with pytest.raises(UnwritableLakeError, match=r"cannot lock a of s3://.*SONNYS_LEDGER_URL") as caught:
-        PostgresLocks(url, LAKE, patience=OutageDeadline(0.3)).holding("a").__enter__()
+        PostgresLocks(url, LAKE, deadline=OutageDeadline(0.3)).holding("a").__enter__()
     assert PASSWORD not in str(caught.value)
     assert PASSWORD not in repr(PostgresLocks(url, LAKE))
 
@@ -99,5 +99,5 @@ def test_a_server_that_stays_away_is_an_error(postgres_server: PostgresServer) -
 def test_a_ledger_url_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """As everywhere, without its text."""
     with pytest.raises(SettingsError, match="SONNYS_LEDGER_URL") as caught:
-        open_lake(Settings(data_url=LAKE, state_dir=tmp_path, ledger_url="postgresql://u:hunter2@h:port/d"))
+        _ = Workspace(Settings(data_url=LAKE, state_dir=tmp_path, ledger_url="postgresql://u:hunter2@h:port/d")).lake
     assert "hunter2" not in str(caught.value)
