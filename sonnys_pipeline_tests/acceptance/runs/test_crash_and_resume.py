@@ -100,8 +100,8 @@ def test_a_signal_stops_with_a_checkpoint(site: Site, start: Start, number: sign
 def test_a_second_executor_is_refused(site: Site, start: Start) -> None:
     """Two processes on one job: the second one leaves with the reason, the first one is unharmed (JS-06).
 
-    The API takes three seconds an answer until the second one has left: a page needs two of them, and a day's later pages
-    wait for its first, so that the first one is at work for at least 12 s.
+    The API takes three seconds an answer until the second one has left: a page needs two of them, and a day's later
+    pages wait for its first, so that the first one is at work for at least 12 s.
     """
     site.simulator.set_faults(Faults(slow_answers=-1, slow_seconds=3 * site.simulator.config.speed))
     first = begin(start, site, "contested", SONNYS_JOB_TIMEOUT="60")
