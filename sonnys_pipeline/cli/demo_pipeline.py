@@ -100,7 +100,7 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
 
 
 def _westernmost(zones: Sequence[str]) -> str:
-    """The zone in which a day is over last; what the README tells its readers to set."""
+    """The zone in which a day is over last; what docs/first-day.md tells its readers to set."""
     now = datetime.now(UTC)
     return min(zones, key=lambda zone: (now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(), zone))
 

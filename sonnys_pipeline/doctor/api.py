@@ -77,8 +77,8 @@ def inquire(client: SonnysClient, now: Callable[[], datetime]) -> Inquiry:
     try:
         sites = tuple(client.sites.list())
     except APIError as error:
-        return Inquiry(error=error, clock_difference=_difference(client.server_date, now()))
-    return Inquiry(sites=sites, clock_difference=_difference(client.server_date, now()))
+        return Inquiry(error=error, clock_difference=clock_difference_of(client.server_date, now()))
+    return Inquiry(sites=sites, clock_difference=clock_difference_of(client.server_date, now()))
 
 
 def check_tls(base_url: str, inquiry: Inquiry) -> Finding:
@@ -227,7 +227,7 @@ def _is_redirect(error: APIError | None) -> bool:
     return isinstance(error, RedirectedError)
 
 
-def _difference(server_date: str | None, now: datetime) -> float | None:
+def clock_difference_of(server_date: str | None, now: datetime) -> float | None:
     """Our clock minus the server's, in seconds; `None` where the header is missing or no date."""
     try:
         served = parsedate_to_datetime(server_date or "")

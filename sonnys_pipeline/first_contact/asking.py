@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import TypeVar
 
 from sonnys_pipeline.client import APIError, APIStatusError, RateLimitError, SonnysClient, Transactions
 from sonnys_pipeline.client.client import is_retryable
+from sonnys_pipeline.doctor.api import clock_difference_of
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class Asker:
         finally:
             with self._lock:
                 if self.clock_difference is None:
-                    self.clock_difference = _difference(self.client.server_date, self.now())
+                    self.clock_difference = clock_difference_of(self.client.server_date, self.now())
                 self.trail.append(Sent(what, outcome, round(self.clock() - sent_at, 3)))
                 self.on_request(self.trail[-1])
 
@@ -137,12 +137,3 @@ def reason_of(error: Exception) -> str:
 def word(text: object) -> str:
     """A name of the API, such as a field's; empty for what cannot be one, and might be somebody's."""
     return text if isinstance(text, str) and _WORD.fullmatch(text) else ""
-
-
-def _difference(server_date: str | None, now: datetime) -> float | None:
-    """Our clock minus the server's, in seconds; `None` where its `Date` header is missing or no date."""
-    try:
-        served = parsedate_to_datetime(server_date or "")
-    except ValueError:
-        return None
-    return (now - (served if served.tzinfo else served.replace(tzinfo=UTC))).total_seconds()

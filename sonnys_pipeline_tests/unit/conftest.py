@@ -16,7 +16,7 @@ from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.servers import PostgresServer
 
 #: What these say of the ledger holds for a file and for a server alike.
-ON_BOTH_STORES = {"ledger.test_service", "ledger.test_rows", "ledger.test_leases", "ledger.test_state_machine"}
+ON_BOTH_STORES = {"ledger.test_service", "ledger.test_rows", "ledger.test_leases", "ledger.test_service_state_machine"}
 
 
 class ManualClock:
@@ -32,6 +32,19 @@ class ManualClock:
         """Move on; the new instant."""
         self.instant += timedelta(seconds=seconds)
         return self.instant
+
+
+class SleepClock:
+    """Monotonic seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def specs(count: int, first: str = "2026-01-01") -> list[RowSpec]:

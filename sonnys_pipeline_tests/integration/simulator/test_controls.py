@@ -121,7 +121,7 @@ def test_simulators_run_side_by_side_and_stop_cleanly(session):
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{address}/site/list", timeout=5)
     one.stop()
-    with pytest.raises(RuntimeError, match="started before"):
+    with pytest.raises(RuntimeError, match="already started"):
         one.start()
 
 
