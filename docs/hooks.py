@@ -101,7 +101,7 @@ def commands() -> Iterator[str]:
     """Every verb with its options, from Click."""
     yield "\n\n## Every command and option\n"
     yield "\n::: mkdocs-click\n    :module: sonnys_pipeline.cli\n    :command: main\n    :prog_name: sonnys\n"
-    yield "    :depth: 2\n    :style: table\n    :list_subcommands: true\n"
+    yield "    :depth: 2\n    :style: plain\n    :list_subcommands: true\n"
 
 
 def settings() -> Iterator[str]:
@@ -152,8 +152,9 @@ def cell(text: str | None) -> str:
 
 def modules() -> Iterator[str]:
     """The public names, from their docstrings."""
+    options = "    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
     for name in PUBLIC:
-        yield f"\n\n## {name}\n\n::: {name}\n    options:\n      show_root_heading: false\n"
+        yield f"\n\n## {name}\n\n::: {name}\n{options}"
 
 
 #: Types of JSON Schema in words.

@@ -1,6 +1,7 @@
 """DG-04: what is written down agrees with what is there: documents, .env.example, constraints, Makefile, docstrings."""
 
 import ast
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -126,6 +127,21 @@ def test_requirements_that_the_readme_promises_are_covered_by_tests():
 
     assert {"LJ-01", "LJ-05", "DG-02", "DG-03", "DG-05"} <= promised
     assert promised - covered == set()
+
+
+def test_the_site_generates_every_setting_asset_and_check():
+    """What `docs/hooks.py` adds to pages when the site is built."""
+    place = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    hooks = importlib.util.module_from_spec(place)
+    place.loader.exec_module(hooks)
+
+    settings, tables = ("".join(hooks.GENERATED[page]()) for page in ("settings.md", "tables.md"))
+
+    assert [name for name in Settings.model_fields if f"| `SONNYS_{name.upper()}` | " not in settings] == []
+    assert "| `SONNYS_MOST_ROWS` | whole number, from 100, to 10,000,000 | `100000` |" in settings
+    assert [key for key in assets() if f"\n### {key}\n" not in tables] == []
+    assert "| transactions | `complete_and_unique` | yes |" in tables
+    assert "| `total_cars` | int64 |" in tables
 
 
 @pytest.mark.parametrize("document", [".env.example", "docs/settings.md"])

@@ -17,6 +17,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "
 STARTS = (ROOT, ROOT / "sonnys_pipeline", ROOT / "sonnys_pipeline_tests", ROOT / "docs")
 #: First parts of a path in backticks that make it one, also without an ending: `deploy/celery`.
 FIRST = {*FLOORS, *FOLDERS, "deploy", "docs", "unit", "integration", "acceptance", "browser", "fuzz", "support"}
+#: A module or something in it; names of log files, egg-info and the like go on with other signs.
+DOTTED = re.compile(r"(?<![\w./-])sonnys_pipeline(?:_tests)?(?:\.\w+)+(?![\w/-])")
 #: A file that a guide tells a reader to write.
 THEIRS = {"my_assets.py"}
 #: References that resolve in no checkout: numbers and titles of issues, papers that lie elsewhere.
@@ -46,6 +48,16 @@ def paths_in(path: Path) -> Iterator[str]:
         if named.endswith(".py") or ("/" in named and named.partition("/")[0] in FIRST):
             yield named
     yield from re.findall(r"(?<![\w/`-])docs/[\w/-]+\.md\b", text(path))
+
+
+def is_there(dotted: str) -> bool:
+    """Whether a dotted name is a module, a package, or stands in one; without importing it."""
+    path = ROOT.joinpath(*dotted.split("."))
+    module, attribute = path.parent.with_suffix(".py"), path.name
+    if path.is_dir() or path.with_suffix(".py").exists():
+        return True
+    source = module if module.exists() else path.parent / "__init__.py"
+    return source.exists() and re.search(rf"\b{attribute}\b", text(source)) is not None
 
 
 def test_every_id_is_a_promise() -> None:
@@ -135,6 +147,15 @@ def test_paths_lead_to_files() -> None:
         if not any((start / one).exists() for start in (path.parent, path.parent.parent, *STARTS))
     }
     assert lost == set()
+
+
+def test_dotted_names_lead_to_code() -> None:
+    """Modules, and what is in them, that documents, the package and deployments name."""
+    package = (path for path in CODE if path.is_relative_to(ROOT / "sonnys_pipeline"))
+    files = (*DOCUMENTS, *package, *(path for path in (ROOT / "deploy").rglob("*") if path.is_file()))
+    named = {one: name(path) for path in files for one in DOTTED.findall(text(path))}
+    assert "sonnys_pipeline.definitions" in named
+    assert {one: path for one, path in named.items() if not is_there(one)} == {}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
