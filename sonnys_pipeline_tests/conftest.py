@@ -20,12 +20,10 @@ import requests
 from hypothesis import settings as hypothesis_settings
 from pydantic_settings import DotEnvSettingsSource
 from requests.adapters import BaseAdapter
-from sqlalchemy import Connection, column, insert, inspect, table
 from urllib3 import HTTPResponse
 
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.extract.pages.page import PageRows, parse_page
-from sonnys_pipeline.ledger import engine
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
     postgres_server,
@@ -34,6 +32,12 @@ from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
     redis_url,
     s3_server,
     s3_url,
+)
+from sonnys_pipeline_tests.support.shortcuts import (  # noqa: F401 - fixtures
+    _dagsters_databases_are_made_once,
+    _ledgers_are_migrated_once,
+    _no_power_is_cut,
+    migrated_by_alembic,
 )
 from sonnys_pipeline_tests.support.virtual_clock import answer
 
@@ -106,9 +110,10 @@ ROW: Mapping[str, Any] = {
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests stay until the end: the garbage collector need not look at them again and again."""
+    """Let the garbage collector look less often, and not at modules and tests: both stay until the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish() -> None:
@@ -128,34 +133,6 @@ def _no_settings_from_outside() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DotEnvSettingsSource, "_read_env_files", read_elsewhere)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _ledgers_are_migrated_once() -> Iterator[None]:
-    """A new SQLite ledger gets the tables that Alembic has made in the first one: the same, 30 ms sooner each time.
-
-    Processes that tests start, servers, and ledgers of an older version are migrated by Alembic as ever.
-    """
-    migrate = engine._migrate
-    template: list[str] = []
-
-    def make(connection: Connection, found: str | None, where: str) -> None:
-        if found is not None or connection.dialect.name != "sqlite" or inspect(connection).get_table_names():
-            return migrate(connection, found, where)
-        if not template:
-            migrate(connection, found, where)
-            made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
-            template.extend(connection.exec_driver_sql(made).scalars())
-            return None
-        for statement in template:
-            connection.exec_driver_sql(statement)
-        version = insert(table(engine.VERSION_TABLE, column("version_num")))
-        connection.execute(version.values(version_num=engine.SCHEMA_REVISION))
-        return None
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_migrate", make)
         yield
 
 

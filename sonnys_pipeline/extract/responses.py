@@ -71,13 +71,14 @@ class ResponseHandler:
         try:
             if error is not None:
                 raise error
-            job.failures = 0
             if isinstance(work, ListWork):
                 if isinstance(answer, StatesPage):
                     self._refuse_implausible(work, answer.total)
                 work.on_response(job, answer)
+                job.failures = 0  # not before: an answer that cannot be used is a failure like any other
                 self.end_if_complete(work.day)
             else:
+                job.failures = 0
                 self._on_success(job, work, sent, answer)
         except APIError as failure:
             if isinstance(work, ListWork):
@@ -166,7 +167,7 @@ class ResponseHandler:
             self.budget.cool_down()
         else:
             job.failures += self.breaker.is_closed or not is_api_failure(error)
-        if action is RecoveryAction.GIVE_UP or job.failures > self.options.max_retries:
+        if action is RecoveryAction.GIVE_UP or max(job.failures, work.restarts) > self.options.max_retries:
             if self.completion.on_refusal(work, error):
                 self.end_if_complete(work.day)
             else:
@@ -174,6 +175,7 @@ class ResponseHandler:
             return
         failures = job.failures
         if action is RecoveryAction.SPLIT:  # the list changed while it was read
+            work.restarts += 1
             work.restart()
             job = work.jobs[0]
         job.failures, job.state = failures, JobState.TO_LIST

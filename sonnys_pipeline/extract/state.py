@@ -161,6 +161,8 @@ class ListWork(ABC):
         self.window = window
         self.site = site
         self.total: int | None = None
+        #: How often it began again because its pages did not make one list.
+        self.restarts = 0
         self.restart()
 
     def restart(self) -> None:

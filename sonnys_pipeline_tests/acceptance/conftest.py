@@ -25,6 +25,7 @@ import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.support.processes.preloaded import Forked, Preloaded
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 #: The commands that stand beside the interpreter that runs the tests.
@@ -36,6 +37,11 @@ STORES = os.environ.get("SONNYS_TEST_STORES", "files")
 #: Where days land: in a `folder`, or on `s3`.
 LAKE = os.environ.get("SONNYS_TEST_LAKE", "folder")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster-postgres.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _not_measured(no_cover: None) -> None:
+    """Measure no coverage here: it would slow down what races against clocks."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ def free_port() -> int:
 class Process:
     """A running command, the leader of a session of its own; its output goes to files."""
 
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Forked
     stdout: Path
     stderr: Path
 
@@ -200,15 +206,34 @@ class Process:
         return self.stdout.read_text() + self.stderr.read_text()
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Starts commands, by name or path, in the test's folder; whatever still runs after the test is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """Forks processes that need not import Dagster and the pipeline again."""
+    server = Preloaded()
+    yield server
+    server.close()
 
-    def start_one(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
+
+@pytest.fixture
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Process]]:
+    """Starts commands, by name or path, in the test's folder; whatever still runs after the test is killed.
+
+    `forked=True` forks a Python program from one that has imported the pipeline.
+    """
+    started: list[subprocess.Popen[bytes] | Forked] = []
+
+    def start_one(
+        command: Sequence[str | Path], environment: Mapping[str, str] | None = None, *, forked: bool = False
+    ) -> Process:
         outputs = [tmp_path / f"process-{len(started)}.{name}" for name in ("stdout", "stderr")]
         program = BIN / command[0] if isinstance(command[0], str) else command[0]
         with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
+            if forked:
+                words = [str(word) for word in (program, *command[1:])]
+                words = words[1:] if program == BIN / "python" else words
+                server = request.getfixturevalue("preloaded")
+                started.append(server.start(words, environment, tmp_path, stdout.fileno(), stderr.fileno()))
+                return Process(started[-1], *outputs)
             popen = subprocess.Popen(
                 [program, *command[1:]],
                 cwd=tmp_path,
@@ -235,6 +260,7 @@ def materialize(start: Callable[..., Process]) -> Callable[..., Process]:
     def materialize_one(site: Site, *days: str, home: str | None = None) -> Process:
         which = ["--partition", *days] if len(days) == 1 else ["--partition-range", "...".join(days)]
         command = ["dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions", "--select", "transactions"]
-        return start([*command, *which], {**site.environment, **({"DAGSTER_HOME": home} if home else {})})
+        environment = {**site.environment, **({"DAGSTER_HOME": home} if home else {})}
+        return start([*command, *which], environment, forked=True)
 
     return materialize_one

@@ -3,11 +3,13 @@
 Through the real client, loader and landing; the network, the clock and the budget are virtual.
 """
 
+import copy
 import json
 import logging
 import random
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline.marts import flat_tables as tables
 from sonnys_pipeline.marts.digests import content_digest
 from sonnys_pipeline.marts.kpis import sales_total
-from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Step, steps
+from sonnys_pipeline_tests.fuzz.answers import PERSONAL, Sent, Step, steps
 from sonnys_pipeline_tests.fuzz.api import DAYS, HOSTILE, HostileApi, sent_ids
 from sonnys_pipeline_tests.fuzz.conftest import profile
 from sonnys_pipeline_tests.support.virtual_clock import VirtualBudget, VirtualClock, VirtualWorkerPool
@@ -119,6 +121,25 @@ def test_any_answer_lands_whole_or_is_refused(heard: Listening, case: dict[str, 
             for text in [*told, *heard.lines]:
                 assert PERSONAL not in text
     assert all(line.isprintable() for line in heard.lines)
+
+
+@pytest.mark.parametrize(("rows", "hostile_page"), [(1, 1), (101, 2)])
+def test_a_list_that_never_fits_together_is_given_up(rows: int, hostile_page: int) -> None:
+    """A page lacks a row that its total counts, or has another total than page 1: the day lands without its states."""
+
+    def lie(sent: Sent) -> Sent:
+        document = copy.deepcopy(sent.document)
+        if document["data"]["offset"] == hostile_page:
+            document["data"]["total"] += 1
+        return replace(sent, document=document)
+
+    api = HostileApi(rows, [Step("lie", (), lie)], "states")
+    outcomes, stopped = load(api, {"operation": "states", "keeps_pages": False}, POLICIES[Policy.KEEP])
+    assert stopped is None
+    (day,) = (outcome for outcome in outcomes if isinstance(outcome, LoadedDay) and outcome.day.key == HOSTILE)
+    assert day.states is None
+    assert "total" in day.states_note or "promised" in day.states_note
+    assert api.counts["states"] < 40
 
 
 def load(

@@ -16,7 +16,7 @@ from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.servers import PostgresServer
 
 #: What these say of the ledger holds for a file and for a server alike.
-ON_BOTH_STORES = {"ledger.test_service", "ledger.test_rows", "ledger.test_leases", "ledger.test_state_machine"}
+ON_BOTH_STORES = {"ledger.test_service", "ledger.test_rows", "ledger.test_leases", "ledger.test_service_state_machine"}
 
 
 class ManualClock:

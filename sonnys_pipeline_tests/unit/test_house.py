@@ -13,6 +13,10 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "sonnys_pipeline"
 TESTS = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
+#: Those of rooms: what lies in unit/ itself is about the whole house, and unit/support/ about the tests' own helpers.
+UNIT_TESTS = [
+    path for path in sorted(TESTS.glob("unit/*/**/test_*.py")) if path.relative_to(TESTS / "unit").parts[0] != "support"
+]
 #: The floors, from the ground up: a room uses only rooms that stand before it. The command line stands on the roof.
 FLOORS = (
     "runtime", "calendar", "client", "config", "simulator", "lake", "ledger", "extract", "landing", "quality", "marts",
@@ -136,6 +140,17 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 def test_files_stay_small(path: Path) -> None:
     """At 400 lines, ask what two things it is."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: str(path.relative_to(TESTS)))
+def test_unit_tests_are_named_after_what_they_test(path: Path) -> None:
+    """`unit/<room>/test_<module>.py` or `test_<module>_<subject>.py`; the room's own name stands for its `__init__`."""
+    folder = PACKAGE / path.parent.relative_to(TESTS / "unit")
+    modules = {module.stem for module in folder.glob("*.py")} | {folder.name}
+    tested = path.stem.removeprefix("test_")
+    assert any(tested == module or tested.startswith(f"{module}_") for module in modules), (
+        f"{path.name} names no module of {name(folder)}"
+    )
 
 
 def test_functions_with_many_parameters_have_a_reason() -> None:

@@ -51,7 +51,7 @@ def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: 
 
         def materialize(assets: str, days: str) -> None:
             command = ["dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions", "--select", assets]
-            process = start([*command, *days.split()], environment)
+            process = start([*command, *days.split()], environment, forked=True)
             assert process.wait() == 0, process.output
 
         for name in NAMES:

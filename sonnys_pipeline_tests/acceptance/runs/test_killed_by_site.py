@@ -93,7 +93,7 @@ def test_killed_again_and_again_and_resumed(open_site, start):
 
 def begin(start, site):
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", JOB, *DAYS]
-    return start(command, site.environment)
+    return start(command, site.environment, forked=True)
 
 
 def kill_one(start, site: Site, number: int) -> Kill:

@@ -56,9 +56,9 @@ def test_everything_recovers_from_power_cuts(
             asked |= set(days)
             if chance.random() < 0.5:
                 until(plant.has_started_run, LONGEST)
-                time.sleep(chance.uniform(0, 10))  # amid a run of days or of marts
+                time.sleep(chance.uniform(0, 6))  # amid a run of days or of marts
             else:
-                time.sleep(chance.uniform(0, 15))  # before the daemon looks, or while it launches
+                time.sleep(chance.uniform(0, 6))  # before the daemon looks, or while it launches
             amid[plant.has_started_run()] += 1
             killed.append(plant.cut())
             logger.info("cut %d of %d (seed %d): %d processes", number, CUTS, SEED, killed[-1])
@@ -70,7 +70,7 @@ def test_everything_recovers_from_power_cuts(
             while wrong:
                 wrong = plant.is_well(asked)
                 assert time.monotonic() - began < LONGEST, f"seed {SEED}, cut {number}: {wrong}\n{plant.log}"
-                time.sleep(1)
+                time.sleep(0.5)
             seconds.append(round(time.monotonic() - began, 1))
             logger.info("well %.0f s after cut %d", seconds[-1], number)
             edited = edit_some(site, chance, sorted(asked))

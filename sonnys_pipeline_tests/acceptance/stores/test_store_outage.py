@@ -36,7 +36,7 @@ def way(s3_server: S3Server) -> Iterator[Forwarder]:
 def begin(start: Callable[..., Process], site: Site, way: Forwarder) -> Process:
     """A process that lands the days."""
     command = [BIN / "python", "-m", "sonnys_pipeline_tests.support.processes.job_process", "outage", *DAYS]
-    return start(command, {**site.environment, **s3_settings(way.port)})
+    return start(command, {**site.environment, **s3_settings(way.port)}, forked=True)
 
 
 def wait_until_some_landed(site: Site, running: Process) -> None:

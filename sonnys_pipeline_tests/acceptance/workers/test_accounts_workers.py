@@ -4,7 +4,6 @@ Each account has its own simulator and its own budget. Both budgets are used up 
 nobody meets a 429, and every row lands once, in the lake of its account.
 """
 
-import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,9 +46,10 @@ def test_four_workers_use_both_budgets_up(start, tmp_path: Path, postgres_url: s
             simulators, tmp_path, SONNYS_BUDGET_URL=postgres_url, SONNYS_LEDGER_URL=postgres_url
         )
 
-        command = [Path(sys.executable), "-m", "sonnys_pipeline_tests.support.processes.accounts_process"]
+        command = ["python", "-m", "sonnys_pipeline_tests.support.processes.accounts_process"]
         processes = [
-            start([*command, f"worker-{worker}", *DAYS[worker::WORKERS]], environment) for worker in range(WORKERS)
+            start([*command, f"worker-{worker}", *DAYS[worker::WORKERS]], environment, forked=True)
+            for worker in range(WORKERS)
         ]
 
         assert [process.wait() for process in processes] == [0] * WORKERS, "\n".join(one.output for one in processes)

@@ -17,6 +17,7 @@ from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.executors import Bench, bench_in, keys, running, wait_until
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer, RedisServer
 
+pytestmark = pytest.mark.outage
 STORES = [pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("redis", marks=pytest.mark.redis)]
 DAYS = 12
 OUTAGE = 20.0

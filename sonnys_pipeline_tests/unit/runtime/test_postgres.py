@@ -1,6 +1,6 @@
 """LJ-09's secrecy and BM-05 for PostgreSQL: how a URL is read, told and connected; servers are asked elsewhere.
 
-`unit/client/rate_limit`, `unit/ledger/test_server.py` and `unit/lake/locks` ask real servers.
+`unit/client/rate_limit`, `unit/ledger/test_store_server.py` and `unit/lake/locks` ask real servers.
 """
 
 import pytest

@@ -4,7 +4,6 @@ Time is the store's own: tests set the clock that departures are written down wi
 All stores are asked the same, the servers' ones against real servers.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -284,19 +283,6 @@ def test_other_stores_are_refused(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_relative_file_lies_where_the_process_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three slashes are a path from here, four from the root."""
-    monkeypatch.chdir(tmp_path)
-    RequestBudget("id", RequestRate(), "sqlite:///sub/budget.sqlite").close()
-    assert (tmp_path / "sub" / "budget.sqlite").exists()
-
-
-def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
-    """A path is a path, not a URL's: `#`, `?` and `%` in a folder's name do not cut it short."""
-    RequestBudget("id", RequestRate(), f"sqlite:///{tmp_path}/c#?%20/budget.sqlite").close()
-    assert (tmp_path / "c#?%20" / "budget.sqlite").exists()
-
-
 @pytest.mark.parametrize(
     ("text", "requests", "seconds"), [("20/15", 20, 15.0), ("5/0.25", 5, 0.25), (" 8 / 15 ", 8, 15.0), ("1/1e1", 1, 10)]
 )
@@ -389,16 +375,3 @@ def test_no_wall_clock_is_asked_on_one_machine(
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
     monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: real() + 3_600_000_000_000)
     assert budget.try_acquire() > 14
-
-
-def test_files_of_a_budget_are_their_owners(tmp_path: Path) -> None:
-    """The file, its lock and SQLite's own files beside it, also under a umask that takes nothing away."""
-    before = os.umask(0)
-    try:
-        with RequestBudget("id-1", RequestRate(2, 15), f"sqlite:///{tmp_path / 'state' / 'budget.sqlite'}") as budget:
-            budget.acquire()
-            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
-    finally:
-        os.umask(before)
-    assert set(modes.values()) == {0o600}
-    assert {"budget.sqlite", "budget.sqlite.lock"} <= set(modes)

@@ -40,7 +40,7 @@ from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer
 from sonnys_pipeline_tests.unit.conftest import specs
-from sonnys_pipeline_tests.unit.ledger.test_store import OPENER
+from sonnys_pipeline_tests.unit.ledger.test_engine import OPENER
 
 pytestmark = pytest.mark.postgres
 WINDOW = Day.of("2026-01-01").windows[0]

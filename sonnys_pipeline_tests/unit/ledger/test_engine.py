@@ -29,6 +29,8 @@ from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.runtime import postgres
 from sonnys_pipeline_tests.unit.conftest import specs
 
+pytestmark = pytest.mark.usefixtures("migrated_by_alembic")
+
 PASSWORD = "hunter2-4711"
 
 
