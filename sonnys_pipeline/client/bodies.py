@@ -46,10 +46,8 @@ class SanitizedBody:
 def sanitize(content: bytes, where: str = "") -> SanitizedBody:
     """Repair the text of a body and check its shape; `where` names the request for errors.
 
-    Invalid UTF-8 and lone surrogates become U+FFFD: a truncated name is no reason to lose a day.
-
-    Raises:
-        ResponseFormatError: for too deep nesting, too many fields, or a number too long; the body is not quoted.
+    Invalid UTF-8 and lone surrogates become U+FFFD: a truncated name is no reason to lose a day. `ResponseFormatError`,
+    without quoting the body, for too deep nesting, too many fields, or a number too long.
     """
     content, replaced = _repaired(content.removeprefix(codecs.BOM_UTF8))
     if problem := _shape_problem(content):
@@ -58,11 +56,9 @@ def sanitize(content: bytes, where: str = "") -> SanitizedBody:
 
 
 def parse_json(content: bytes, where: str) -> Any:  # noqa: ANN401 - JSON is any type
-    """The JSON document in a sanitized body.
+    """The JSON document in a sanitized body; `ValueError` when it is not JSON.
 
-    Raises:
-        ValueError: when it is not JSON.
-        ResponseFormatError: when an object has a field twice, since parsers differ in which one they take.
+    `ResponseFormatError` when an object has a field twice, since parsers differ in which one they take.
     """
 
     def refuse_duplicates(fields: list[tuple[str, Any]]) -> None:

@@ -40,10 +40,7 @@ class Resource:
         """Every row of a paged list endpoint, each id once; `offset` is a page number from 1 (contract, "Batch jobs").
 
         `EntityNotFoundError` means an empty list (contract, "Errors"). Of a row on two pages, the later one counts.
-
-        Raises:
-            IncompleteResultError: when the rows are not as many as `total` (`count_copies`).
-            UnparsableRowError: when a row does not fit the model.
+        Raises `IncompleteResultError` when the rows are not as many as `total` (`count_copies`).
         """
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
@@ -80,9 +77,7 @@ def unwrap_data(answer: object, where: str) -> dict[str, Any]:
 def read_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
     """The rows of a response; null rows with a null `total` mean none (contract, L2 and L3).
 
-    Raises:
-        OversizeError: when there are more than `limit`.
-        ResponseFormatError: when they are not a list.
+    `OversizeError` for more than `limit`, `ResponseFormatError` if they are not a list.
     """
     if key in data and data[key] is None and "total" in data and data["total"] is None:
         return []
@@ -96,9 +91,7 @@ def read_total(data: Mapping[str, Any], rows: Sequence[Any], where: str, limit: 
     """Rows of the whole query, over all pages; `rows` are those of this page, `limit` the most requested.
 
     A null `total` without rows is 0 (contract, L2 and L3); a missing one on a page that is not full is its row count.
-
-    Raises:
-        ResponseFormatError: for anything else that is not a whole number from 0 to `MAX_TOTAL`.
+    `ResponseFormatError` for anything else that is not a whole number from 0 to `MAX_TOTAL`.
     """
     if "total" not in data and len(rows) < limit:
         return len(rows)
@@ -125,14 +118,8 @@ def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[
     count a row twice with equal content: then all rows are `total`. Only copies on one page are accepted as such, since
     a row on two pages may hide one that was never read.
 
-    Args:
-        pages: ids of the rows, page by page.
-        total: rows that the API promises.
-        content: returns the row at a position, counted over all pages.
-        where: names the request for the error.
-
-    Raises:
-        IncompleteResultError: otherwise; names the id if two different rows share it.
+    `pages` are ids, page by page; `content` returns the row at a position, counted over all pages. Raises
+    `IncompleteResultError` otherwise; it names the id if two different rows share it.
     """
     first: dict[str, tuple[int, int]] = {}
     repeated: list[tuple[str, int, int]] = []

@@ -148,8 +148,7 @@ class Transactions(Resource):
     def load_pages(self, *, poll_interval: float = 2.0, timeout: float = 300.0, **params: object) -> Iterator[JobPage]:
         """As `load_job`, page by page, with hashes and totals; copies of a row are not removed.
 
-        Raises:
-            IncompleteResultError: after the last page, if the rows are not as many as `total` promised (LJ-05).
+        `IncompleteResultError` comes after the last page, if the rows are not as many as `total` promised (LJ-05).
         """
         alone = params.get("offset")
         number = 1 if alone is None else parse_whole_number(alone, "offset")

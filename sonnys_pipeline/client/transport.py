@@ -116,14 +116,9 @@ class HttpTransport:
         read_timeout: float,
         quotes_pages: bool = True,
     ) -> None:
-        """Check URL and headers; sends nothing.
+        """Check URL and headers, without sending anything; arguments as for `SonnysClient`.
 
-        Args:
-            base_url: API root; `https`, or `http` on a loopback address.
-            headers: sent with every request; secrets are unwrapped only while sending.
-            connect_timeout: seconds for the connection and TLS.
-            read_timeout: seconds without a byte of the response; a whole one may take twice as long.
-            quotes_pages: whether errors quote bodies that are not JSON; such a page may contain personal data.
+        Secrets in `headers` are unwrapped only while sending; a whole response may take twice `read_timeout` seconds.
 
         Raises:
             ValueError: for an invalid URL, one that would send the credentials unencrypted, or an invalid header.
@@ -288,11 +283,9 @@ def status_error(
 
 
 def _body(answer: requests.Response, what: str, deadline: float, most: int) -> Iterator[bytes]:
-    """The decompressed body in parts, at most `most` bytes.
+    """The decompressed body in parts, at most `most` bytes; `APITimeoutError` if it has not ended by `deadline`.
 
-    Raises:
-        OversizeError: for more, compressed or not, or for an unrequested encoding.
-        APITimeoutError: when it has not ended by `deadline`.
+    `OversizeError` for more, compressed or not, or for an unrequested encoding.
     """
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", ""}:

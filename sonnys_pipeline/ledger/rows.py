@@ -34,7 +34,8 @@ class Rows(LedgerPart):
 
     Methods that change a row take `owner`: given, it has to hold the job's lease in the same transaction, else
     `LeaseLostError` is raised and nothing changes. An executor that gives its name cannot, after an hour in a frozen
-    virtual machine, disturb its successor.
+    virtual machine, disturb its successor. Nor does anything change where they raise `InvalidStateTransition`, because
+    of the row's status, or `UnknownRowError`.
     """
 
     @retried
@@ -95,13 +96,7 @@ class Rows(LedgerPart):
 
     @retried
     def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """A pending row, or a failed one, is being read: one attempt more, its last error cleared.
-
-        Raises:
-            InvalidStateTransition: when it is anything else.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """A pending row, or a failed one, is being read: one attempt more, its last error cleared."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -115,13 +110,7 @@ class Rows(LedgerPart):
 
     @retried
     def complete_row(self, row_id: int, figures: RowFigures, *, owner: str | None = None) -> JobRow:
-        """A running row has landed (JS-04); its load jobs are forgotten, their hashes kept in the row.
-
-        Raises:
-            InvalidStateTransition: when it is not running.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """A running row has landed (JS-04); its load jobs are forgotten, their hashes kept in the row."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -146,13 +135,7 @@ class Rows(LedgerPart):
         seconds: float = 0.0,
         owner: str | None = None,
     ) -> JobRow:
-        """A running row could not be read or landed; its load jobs stay known, for a resume may take them up.
-
-        Raises:
-            InvalidStateTransition: when it is not running.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """A running row could not be read or landed; its load jobs stay known, for a resume may take them up."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -165,13 +148,7 @@ class Rows(LedgerPart):
 
     @retried
     def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
-        """A row is deliberately not read; `why` becomes its message.
-
-        Raises:
-            InvalidStateTransition: when it is completed, or skipped already.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """A row is deliberately not read; `why` becomes its message."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {"error_code": None, "error_message": why, "completed_at": self._store.now()}
@@ -198,13 +175,7 @@ class Rows(LedgerPart):
 
     @retried
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """A row has to be read again, whatever it was: a completed one whose file is missing, for instance.
-
-        Raises:
-            InvalidStateTransition: when it is pending already.
-            LeaseLostError: when `owner` does not hold the job.
-            UnknownRowError: when there is none.
-        """
+        """A row has to be read again, whatever it was: a completed one whose file is missing, for instance."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)

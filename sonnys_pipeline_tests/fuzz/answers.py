@@ -195,24 +195,7 @@ def envelope_steps(draw: st.DrawFn) -> Step:
 @st.composite
 def byte_steps(draw: st.DrawFn) -> Step:
     """The bytes are others than the document's."""
-    kind = draw(
-        st.sampled_from(
-            [
-                "cut",
-                "bom",
-                "insert",
-                "half",
-                "latin",
-                "not a number",
-                "deep",
-                "wide",
-                "digits",
-                "html",
-                "twice",
-                "again",
-            ]
-        )
-    )
+    kind = draw(st.sampled_from(_OF_BYTES))
     place = draw(st.integers(0, 10_000))
     junk = draw(st.binary(min_size=1, max_size=4))
     size = draw(st.sampled_from([10, 63, 65, 3_000, 30_000]))

@@ -19,10 +19,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 import requests
@@ -86,6 +86,15 @@ class Server:
             self._process.send_signal(self._stop_with)
             self._process.wait(STUCK)
             self._process = None
+
+    @contextmanager
+    def to_be_killed(self) -> Iterator[Self]:
+        """For a test that kills it: it runs again afterwards."""
+        try:
+            yield self
+        finally:
+            if self._process is None:
+                self.start()
 
     def remove(self) -> None:
         """End it and delete its folder."""

@@ -34,6 +34,19 @@ class ManualClock:
         return self.instant
 
 
+class SleepClock:
+    """Monotonic seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 def specs(count: int, first: str = "2026-01-01") -> list[RowSpec]:
     """So many days in a row."""
     start = date.fromisoformat(first)

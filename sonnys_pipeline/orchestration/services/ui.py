@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import dagster as dg
 CODE_LOCATION = "sonnys_pipeline.definitions"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: Seconds in which processes may end by themselves. A web server waits without end for a browser that stays connected.
-_PATIENCE = 8.0
+_STOP_TIMEOUT = 8.0
 
 
 def serve(
@@ -63,17 +63,17 @@ def serve(
         ended = [process.returncode for process in started if process.returncode is not None]
         return 0 if received else ended[0]
     finally:
-        _end(started)
+        end_groups(started)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def end_groups(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     """Ask all groups to end, and after some seconds make whatever is left of them."""
     for process in processes:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _STOP_TIMEOUT
     for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))

@@ -26,10 +26,8 @@ OUTAGE = 20.0
 @pytest.fixture
 def server(request: pytest.FixtureRequest, store: str) -> Iterator[PostgresServer | RedisServer]:
     """The store's server; running again after the test."""
-    server: PostgresServer | RedisServer = request.getfixturevalue(f"{store}_server")
-    yield server
-    if server._process is None:
-        server.start()
+    with request.getfixturevalue(f"{store}_server").to_be_killed() as server:
+        yield server
 
 
 @pytest.fixture
@@ -90,13 +88,13 @@ def test_a_run_waits_for_a_server_that_comes_back(
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_run_stops_when_its_budget_stays_away(bench: Bench, server: PostgresServer, store: str) -> None:
-    """After its patience, here a second: paused with the reason, and a resume lands the rest."""
+    """After the budget's deadline, here a second: paused with the reason, and a resume lands the rest."""
     bench.client.budget._deadline.seconds = 1.0
     job_id = bench.job(DAYS)
     with running(bench.executor(), job_id) as outcome:
         wait_until(lambda: bench.simulator.stats().requests >= 30)
         server.kill()
-        if store == "postgres":  # the ledger lies there, too, and has the longer patience
+        if store == "postgres":  # the ledger lies there, too, and has the later deadline
             threading.Timer(4.0, server.start).start()
     assert outcome.error is None
     assert outcome.result is not None

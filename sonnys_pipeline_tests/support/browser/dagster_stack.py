@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ import dagster as dg
 import requests
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.orchestration.services.ui import end_groups
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline_tests.acceptance.conftest import free_port
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
@@ -31,8 +31,6 @@ SPEED = 100.0
 OFFERED_DAYS = 24
 #: Seconds until what should come counts as not coming: several times what it takes on two loaded cores.
 LONGEST = 120
-#: Seconds in which processes may end by themselves.
-_PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             "sonnys-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
         }
         processes = {name: _start(name, options, folder, environment) for name, options in commands.items()}
-        ending.callback(_end, processes.values())
+        ending.callback(end_groups, processes.values())
         stack = Stack(stack.url, folder, simulator, processes)
         stack.until(stack.is_ready, "web server and daemon are ready")
         yield stack
@@ -160,17 +158,3 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def _end(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Ask all groups to end, together, and after some seconds kill what is left of them."""
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _PATIENCE
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, deadline - time.monotonic()))
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

@@ -1,7 +1,6 @@
 """BX-01, BX-05, BX-06, JS-02, JS-07, BM-04: how a job is taken up, and how it is left, whatever happens to its run."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,24 +16,10 @@ from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import InvalidStateTransition, JobStatus, UnknownJobError
-from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.private_folder import StateUnwritableError
-from sonnys_pipeline_tests.support.scripted_executor import MakeExecutor, create, day_number, log, scripted_executors
+from sonnys_pipeline_tests.support.scripted_executor import MakeExecutor, create, day_number, log
 from sonnys_pipeline_tests.unit.conftest import specs
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Iterator[JobService]:
-    """A ledger on the real clock."""
-    with open_ledger(f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}") as opened:
-        yield opened
-
-
-@pytest.fixture
-def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
-    """Executors that follow a script; the API is never asked."""
-    with scripted_executors(jobs, tmp_path) as make_one:
-        yield make_one
 
 
 def assert_free(jobs: JobService, job_id: str) -> None:

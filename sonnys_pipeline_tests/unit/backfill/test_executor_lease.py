@@ -5,8 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +13,7 @@ from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.extract.protocols import DayRequest
 from sonnys_pipeline.ledger.errors import LedgerError
 from sonnys_pipeline.ledger.models import JobLeasedError, JobStatus
-from sonnys_pipeline.ledger.service import JobService, open_ledger
+from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.processes import this_machine
 from sonnys_pipeline_tests.support.scripted_executor import (
     MakeExecutor,
@@ -22,24 +21,9 @@ from sonnys_pipeline_tests.support.scripted_executor import (
     create,
     day_number,
     log,
-    scripted_executors,
 )
 
 PATIENCE = 30.0
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Iterator[JobService]:
-    """A ledger on the real clock."""
-    with open_ledger(f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}") as opened:
-        yield opened
-
-
-@pytest.fixture
-def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
-    """Executors that follow a script; the API is never asked."""
-    with scripted_executors(jobs, tmp_path) as make_one:
-        yield make_one
 
 
 def assert_free(jobs: JobService, job_id: str) -> None:

@@ -1,6 +1,5 @@
 """BX-03, BX-04: what was approved runs, or nothing; the mode is locked while a job executes."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,21 +12,9 @@ from sonnys_pipeline.backfill.plan import Plan, make_plan
 from sonnys_pipeline.client import JobFailedError, RequestRate
 from sonnys_pipeline.ledger.errors import JobModeLockedError, LedgerError, NotApprovedError, PlanDriftError
 from sonnys_pipeline.ledger.models import JobMode, JobStatus, RowSpec
-from sonnys_pipeline.ledger.service import JobService, open_ledger
-from sonnys_pipeline_tests.support.scripted_executor import MakeExecutor, ScriptedExecutor, scripted_executors
+from sonnys_pipeline.ledger.service import JobService
+from sonnys_pipeline_tests.support.scripted_executor import MakeExecutor, ScriptedExecutor
 from sonnys_pipeline_tests.unit.conftest import specs
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Iterator[JobService]:
-    with open_ledger(f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}") as opened:
-        yield opened
-
-
-@pytest.fixture
-def make(jobs: JobService, tmp_path: Path) -> Iterator[MakeExecutor]:
-    with scripted_executors(jobs, tmp_path) as make_one:
-        yield make_one
 
 
 def planned(jobs: JobService, executor: ScriptedExecutor, manifest: Path | None = None) -> tuple[str, Plan]:

@@ -49,9 +49,8 @@ WINDOW = Day.of("2026-01-01").windows[0]
 @pytest.fixture
 def server(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
     """The server; running again after the test."""
-    yield postgres_server
-    if postgres_server._process is None:
-        postgres_server.start()
+    with postgres_server.to_be_killed() as server:
+        yield server
 
 
 @pytest.fixture
@@ -247,7 +246,7 @@ def test_marks_do_not_pile_up(ledger: JobService, postgres_url: str) -> None:
 
 
 def test_a_server_that_stays_away(ledger: JobService, server: PostgresServer) -> None:
-    """It is an error when patience ends; a run that is to stop has little of it."""
+    """It is an error after the deadline, which is near for a run that is to stop."""
     job = ledger.create_job("x")
     server.kill()
     ledger.hurry()

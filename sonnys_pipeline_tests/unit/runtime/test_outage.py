@@ -3,19 +3,7 @@
 import pytest
 
 from sonnys_pipeline.runtime.outage import DEADLINE, HURRIED_DEADLINE, OutageDeadline
-
-
-class Clock:
-    """Monotonic seconds that pass when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from sonnys_pipeline_tests.unit.conftest import SleepClock
 
 
 class Away(Exception):  # noqa: N818 - a state, not an error, in these tests
@@ -27,12 +15,12 @@ class GivenUp(Exception):  # noqa: N818 - the same
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SleepClock:
+    return SleepClock()
 
 
 @pytest.fixture
-def deadline(clock: Clock) -> OutageDeadline:
+def deadline(clock: SleepClock) -> OutageDeadline:
     return OutageDeadline(3.0, clock=clock, sleep=clock.sleep)
 
 
@@ -40,7 +28,7 @@ def outage(error: Exception) -> Exception | None:
     return GivenUp(str(error)) if isinstance(error, Away) else None
 
 
-def test_backoff_doubles_until_the_deadline(clock: Clock, deadline: OutageDeadline) -> None:
+def test_backoff_doubles_until_the_deadline(clock: SleepClock, deadline: OutageDeadline) -> None:
     """From a tenth of a second to one; once the store has answered, the deadline counts from the next failure."""
     assert not deadline.is_away
     pauses = []
@@ -55,7 +43,7 @@ def test_backoff_doubles_until_the_deadline(clock: Clock, deadline: OutageDeadli
     assert deadline.next_backoff() == 0.1
 
 
-def test_a_store_that_comes_back_is_asked_until_then(clock: Clock, deadline: OutageDeadline) -> None:
+def test_a_store_that_comes_back_is_asked_until_then(clock: SleepClock, deadline: OutageDeadline) -> None:
     """The answer is handed on, and the outage is over."""
 
     def ask() -> str:
@@ -68,7 +56,7 @@ def test_a_store_that_comes_back_is_asked_until_then(clock: Clock, deadline: Out
     assert not deadline.is_away
 
 
-def test_a_store_that_stays_away_is_an_error(clock: Clock, deadline: OutageDeadline) -> None:
+def test_a_store_that_stays_away_is_an_error(clock: SleepClock, deadline: OutageDeadline) -> None:
     """The one that `outage` gave, with the last failure as its cause; the next question is not waited for again."""
 
     def ask() -> None:
@@ -82,7 +70,7 @@ def test_a_store_that_stays_away_is_an_error(clock: Clock, deadline: OutageDeadl
         assert isinstance(caught.value.__cause__, Away)
 
 
-def test_an_error_that_is_no_outage_is_raised_at_once(clock: Clock, deadline: OutageDeadline) -> None:
+def test_an_error_that_is_no_outage_is_raised_at_once(clock: SleepClock, deadline: OutageDeadline) -> None:
     """As it is."""
 
     def ask() -> None:
@@ -94,7 +82,7 @@ def test_an_error_that_is_no_outage_is_raised_at_once(clock: Clock, deadline: Ou
     assert clock.now == 100.0
 
 
-def test_whoever_hurries_waits_less(clock: Clock) -> None:
+def test_whoever_hurries_waits_less(clock: SleepClock) -> None:
     """BM-04: two seconds instead of a minute, once the run is to end."""
     deadline = OutageDeadline(clock=clock, sleep=clock.sleep)
     assert deadline.seconds == DEADLINE == 60

@@ -15,6 +15,7 @@ import pytest
 
 from sonnys_pipeline.client import BudgetUnavailableError, RequestBudget, RequestRate
 from sonnys_pipeline_tests.support.servers import PASSWORD, PostgresServer, RedisServer
+from sonnys_pipeline_tests.unit.conftest import SleepClock
 
 SERVERS = [pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("redis", marks=pytest.mark.redis)]
 DRIVERS = {"postgres": "psycopg", "redis": "redis"}
@@ -24,22 +25,9 @@ NOWHERE = {
 }
 
 
-class Clock:
-    """Monotonic seconds that pass when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SleepClock:
+    return SleepClock()
 
 
 @pytest.fixture
@@ -50,21 +38,19 @@ def url(request: pytest.FixtureRequest, store: str) -> str:
 @pytest.fixture
 def server(request: pytest.FixtureRequest, store: str) -> Iterator[PostgresServer | RedisServer]:
     """The store's server; running again after the test."""
-    server: PostgresServer | RedisServer = request.getfixturevalue(f"{store}_server")
-    yield server
-    if server._process is None:
-        server.start()
+    with request.getfixturevalue(f"{store}_server").to_be_killed() as server:
+        yield server
 
 
 @pytest.fixture
-def budget(url: str, clock: Clock) -> Iterator[RequestBudget]:
+def budget(url: str, clock: SleepClock) -> Iterator[RequestBudget]:
     with RequestBudget("id-1", RequestRate(3, 15), url, sleep=clock.sleep, clock=clock) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("store", SERVERS)
 def test_a_server_that_comes_back(
-    budget: RequestBudget, server: PostgresServer, clock: Clock, caplog: pytest.LogCaptureFixture, store: str
+    budget: RequestBudget, server: PostgresServer, clock: SleepClock, caplog: pytest.LogCaptureFixture, store: str
 ) -> None:
     """While it is away each try is told to wait for a second at most, and one warning says why; then it goes on."""
     assert budget.try_acquire() == 0.0
@@ -84,7 +70,7 @@ def test_a_server_that_comes_back(
 
 
 @pytest.mark.parametrize("store", SERVERS)
-def test_a_server_that_stays_away(budget: RequestBudget, server: PostgresServer, clock: Clock, store: str) -> None:
+def test_a_server_that_stays_away(budget: RequestBudget, server: PostgresServer, clock: SleepClock, store: str) -> None:
     """After a minute it is an error that names the place and the variable, and no password; a server back heals it."""
     server.kill()
     started = clock.now
@@ -138,7 +124,7 @@ def test_a_permit_that_comes_late_is_left_unused(url: str, store: str) -> None:
         assert budget.permits_in_use() == 2
 
 
-def test_a_file_that_breaks_is_the_budgets_error(tmp_path: Path, clock: Clock) -> None:
+def test_a_file_that_breaks_is_the_budgets_error(tmp_path: Path, clock: SleepClock) -> None:
     """After it was opened, too: no permit, a pause, and after a minute an error that names the file."""
     path = tmp_path / "budget.sqlite"
     with RequestBudget("id-1", RequestRate(3, 15), f"sqlite:///{path}", sleep=clock.sleep, clock=clock) as budget:

@@ -73,7 +73,7 @@ def test_a_lock_that_stays_taken_is_an_error(postgres_url: str, monkeypatch: pyt
 def test_a_server_that_comes_back_is_waited_for(postgres_server: PostgresServer) -> None:
     """A lock is asked for again; whoever held one when the server went leaves without an error."""
     locks = PostgresLocks(postgres_server.new_database(), LAKE)
-    try:
+    with postgres_server.to_be_killed():
         with locks.holding("a"):
             postgres_server.kill()
         threading.Timer(1.5, postgres_server.start).start()
@@ -81,9 +81,6 @@ def test_a_server_that_comes_back_is_waited_for(postgres_server: PostgresServer)
         with locks.holding("a"):
             pass
         assert time.monotonic() - started > 1
-    finally:
-        if postgres_server._process is None:
-            postgres_server.start()
 
 
 @pytest.mark.postgres
