@@ -192,8 +192,8 @@ class Lake:
         """
         if self._locks is None:
             raise UnwritableLakeError(
-                f"{self.root} was opened without locks, which an object store needs: open it with "
-                "`sonnys_pipeline.backfill.workspace.Workspace.of().lake`, or pass `Lake(..., locks=...)`"
+                f"{self.root} was opened without locks, which an object store needs: open it as "
+                "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or pass `Lake(..., locks=...)`"
             )
         with self._locks.holding(asset):
             yield
