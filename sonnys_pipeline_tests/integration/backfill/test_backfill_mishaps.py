@@ -185,5 +185,5 @@ def test_a_ledger_that_is_deleted_in_mid_run_ends_it(desk: Desk, monkeypatch: py
     monkeypatch.setattr(job_run, "land_day", land_and_lose)
     ended = desk.types("run", job, exit_code=1)
 
-    assert "was deleted, or replaced, while it was in use" in ended.stderr
+    assert "was deleted or replaced while it was in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -173,4 +173,4 @@ def test_doctor_tells_what_a_store_refuses(landed, monkeypatch: pytest.MonkeyPat
     said = " ".join(found.stdout.split())
     assert "no-such-bucket-here" in said
     assert "bucket does not exist" in said
-    assert "mend what the store names" in said
+    assert "fix what the store reports" in said

@@ -226,7 +226,7 @@ def test_refused_credentials_are_told_at_once(guarded_server: S3Server, monkeypa
     started = time.monotonic()
     for act in (lambda: lake.land(ASSET, OLD, partition=DAY), lambda: lake.partitions(ASSET),
                 lambda: lake.has(ASSET, DAY), lake.storage.probe):  # fmt: skip
-        with pytest.raises(UnreachableLakeError, match=r"refuses us .*list, get, put and delete") as caught:
+        with pytest.raises(UnreachableLakeError, match=r"refuses access .*list, get, put and delete") as caught:
             act()
         assert PASSWORD not in str(caught.value)
     assert time.monotonic() - started < 20
@@ -237,7 +237,7 @@ def test_no_credentials_are_told_at_once(s3_url: str, monkeypatch: pytest.Monkey
     forget_s3_clients()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(UnreachableLakeError, match=r"refuses us .*credentials"):
+    with pytest.raises(UnreachableLakeError, match=r"refuses access .*credentials"):
         Lake(f"{s3_url}/data").land(ASSET, OLD, partition=DAY)
 
 
