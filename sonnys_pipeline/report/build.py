@@ -131,7 +131,7 @@ class Report:
         return tuple(site for site in self.sites if site.gap is not None)
 
 
-def build_report(
+def build_report(  # one table each of what the report is made of
     business_date: date,
     *,
     site_days: pa.Table,

@@ -262,7 +262,7 @@ def status_document(
     }
 
 
-def status(
+def status(  # everything that the screen shows
     summary: JobSummary,
     record: PlanRecord | None,
     planned: Plan | None,
