@@ -169,7 +169,7 @@ class Plan:
         return plan
 
 
-def make_plan(
+def make_plan(  # a pure function: what it would ask of the world is handed in
     requested: Sequence[RowSpec],
     scope: Scope,
     rate: RequestRate,

@@ -130,15 +130,8 @@ class Workspace(Closing):
             NoNamedSiteError: see `account_sites`.
             SonnysError: when the API refuses, or cannot be reached.
         """
-        source, load_by = self.options.source, self.options.load_by
-        return account_sites(
-            self.jobs,
-            self.client,
-            source.api_id_digest,
-            load_by=load_by,
-            site_code=source.site_code,
-            as_kept=as_kept,
-        )
+        options = self.options
+        return account_sites(self.jobs, self.client, options.source, options.load_by, as_kept=as_kept)
 
     def scope(self, sites: AccountSites = ALL_AT_ONCE) -> Scope:
         """What a run reads from and lands in, for plans."""

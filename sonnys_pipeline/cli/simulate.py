@@ -59,7 +59,7 @@ _api = click.option(
     metavar="JSON",
     help='More settings of SimulatorConfig, such as {"ends": "start"}.',
 )
-def simulate(
+def simulate(  # an option each
     api: str,
     host: str,
     port: int,
@@ -131,7 +131,7 @@ def simulate(
 @click.option("--ui", is_flag=True, help="Land nothing; serve Dagster's UI on the simulator, until interrupted.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def demo(
+def demo(  # an option each
     api: Literal["live", "documented"], days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
 ) -> None:
     """Land a week of simulated data with Dagster; no credentials needed."""

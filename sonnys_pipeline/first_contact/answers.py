@@ -82,7 +82,7 @@ def shapes_in(found: Evidence) -> dict[str, dict[str, Any]]:
     }
 
 
-def _need_of_site(
+def _need_of_site(  # the words of one question, used for two
     found: Evidence, name: str, asks: str, refused: bool | None, question: str, if_so: str, if_not: str
 ) -> Answer:
     if refused is None:

@@ -1,4 +1,4 @@
-"""Read and write the lake's files (DESIGN, decisions 5 and 6).
+"""Read and write the lake's files (decisions 5 and 6).
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
 others; the root is a folder or a URL in an object store. Readers see the old file or the new one, never a part.
@@ -192,8 +192,8 @@ class Lake:
         """
         if self._locks is None:
             raise UnwritableLakeError(
-                f"{self.root} was opened without locks, which an object store needs: open it with "
-                "`sonnys_pipeline.backfill.workspace.open_lake(settings)`, or pass `Lake(..., locks=...)`"
+                f"{self.root} was opened without locks, which an object store needs: open it as "
+                "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or pass `Lake(..., locks=...)`"
             )
         with self._locks.holding(asset):
             yield

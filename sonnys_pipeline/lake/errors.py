@@ -4,7 +4,7 @@
 LakeError
 ├── UnwritableLakeError       full disk, missing permissions, a file in place of a directory
 │   └── UnreachableLakeError  an object store does not answer, or refuses the credentials
-├── RowsWouldVanishError      a re-read would replace landed rows by nothing (DESIGN, decision 5)
+├── RowsWouldVanishError      a re-read would replace landed rows by nothing (decision 5)
 ├── OtherSourceError          a landed day comes from another account, site or time zone
 └── NotLandedError            a requested file is not landed
 ```

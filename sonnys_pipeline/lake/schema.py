@@ -1,4 +1,4 @@
-"""Derive the stable Arrow schema from the models (DESIGN, decision 6)."""
+"""Derive the stable Arrow schema from the models (decision 6)."""
 
 from __future__ import annotations
 

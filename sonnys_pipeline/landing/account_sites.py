@@ -15,6 +15,7 @@ from enum import StrEnum
 from sonnys_pipeline.client import Site, SonnysClient, ValidationError
 from sonnys_pipeline.client.site_codes import fold, named_codes, unnamed_sites
 from sonnys_pipeline.extract.events import LISTS_NEED_SITE, LOAD_JOB_NEEDS_SITE
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
 
 logger = logging.getLogger(__name__)
@@ -72,10 +73,9 @@ ALL_AT_ONCE = AccountSites()
 def account_sites(
     jobs: JobService,
     client: SonnysClient,
-    api_id_digest: str,
-    *,
+    source: Source,
     load_by: LoadBy,
-    site_code: str = "",
+    *,
     now: datetime | None = None,
     as_kept: bool = False,
 ) -> AccountSites:
@@ -88,22 +88,22 @@ def account_sites(
         NoNamedSiteError: when none of several sites has a code.
         SonnysError: when the API refuses, or cannot be reached.
     """
-    if site_code:
-        return AccountSites((site_code,))
+    if source.site_code:
+        return AccountSites((source.site_code,))
     if load_by is LoadBy.ALL:
-        if knows(jobs, api_id_digest, LOAD_JOB_NEEDS_SITE):
+        if knows(jobs, source.api_id_digest, LOAD_JOB_NEEDS_SITE):
             raise LoadJobNeedsSiteError(
                 "this key refuses load jobs that name no site; set SONNYS_LOAD_BY=site (if the key has changed, "
                 "run `sonnys first-contact` to test it again)"
             )
         return ALL_AT_ONCE
     now = now or datetime.now(UTC)
-    kept = jobs.knowledge.recall(api_id_digest, SITES)
+    kept = jobs.knowledge.recall(source.api_id_digest, SITES)
     if kept is not None and (as_kept or timedelta(0) <= now - kept.learned_at < LIST_LIFETIME):
         return sites_of([Site.model_validate(site) for site in kept.content], kept.learned_at)
     listed = client.sites.list()
     found = sites_of(listed, now)
-    keep_sites(jobs, api_id_digest, listed)
+    keep_sites(jobs, source.api_id_digest, listed)
     return found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, true, update
+from sqlalchemy import Label, case, delete, func, insert, select, true, update
 
 from sonnys_pipeline.ledger.engine import open_engine
 from sonnys_pipeline.ledger.errors import (
@@ -288,10 +288,10 @@ class JobService(LedgerPart, Closing):
             UnknownJobError: when there is none.
         """
 
-        def total(name: str) -> Any:  # noqa: ANN401 - a column
+        def total(name: str) -> Label[Any]:
             return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")
 
-        def count(status: RowStatus) -> Any:  # noqa: ANN401 - a column
+        def count(status: RowStatus) -> Label[int]:
             return func.count(case((job_rows.c.status == status, 1))).label(f"are_{status}")
 
         costs = [total(name) for name in ("attempts", "rows", "requests", "seconds")]

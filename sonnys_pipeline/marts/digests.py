@@ -1,4 +1,4 @@
-"""Digests of rows, to find out whether a table's input has changed (issue "KPIs": unchanged days stay).
+"""Digests of rows, to find out whether a table's input has changed (docs/automation.md: unchanged days stay).
 
 A digest depends on the content of the rows, not on their order or on when they were loaded. It also depends on DuckDB's
 version: after an upgrade everything is computed again.

@@ -131,7 +131,7 @@ class Report:
         return tuple(site for site in self.sites if site.gap is not None)
 
 
-def build_report(
+def build_report(  # one table each of what the report is made of
     business_date: date,
     *,
     site_days: pa.Table,
@@ -148,7 +148,7 @@ def build_report(
 
     Args:
         business_date: local to each site.
-        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Columns"). Other days are ignored, here
+        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"). Other days are ignored, here
             and in the next three.
         site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`.
         tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`.

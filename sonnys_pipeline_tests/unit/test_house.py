@@ -27,12 +27,6 @@ ALONE = {"simulator"}
 WITH_DAGSTER = {"orchestration", "definitions"}
 MOST_MODULES = 12
 MOST_PARAMETERS = 6
-#: Functions that have more, and neither a record instead nor a reason yet.
-MANY_PARAMETERS = {
-    "backfill/plan.py:make_plan", "backfill/probe/probe.py:probe_history", "cli/backfill/output.py:status",
-    "cli/simulate.py:demo", "cli/simulate.py:simulate", "first_contact/answers.py:_need_of_site",
-    "landing/account_sites.py:account_sites", "report/build.py:build_report",
-}  # fmt: skip
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
 
 
@@ -165,7 +159,7 @@ def test_functions_with_many_parameters_have_a_reason() -> None:
                 has_reason = "#" in text.splitlines()[node.lineno - 1]
                 if count > MOST_PARAMETERS and not has_reason:
                     found.add(f"{path.relative_to(PACKAGE)}:{node.name}")
-    assert found <= MANY_PARAMETERS
+    assert found == set()
 
 
 def test_rooms_are_named_by_nouns_of_the_field() -> None:

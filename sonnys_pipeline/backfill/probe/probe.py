@@ -79,7 +79,7 @@ class History:
         return {outcome: counted[outcome] for outcome in Outcome}
 
 
-def probe_history(
+def probe_history(  # options of the verb, clock and pause included
     client: SonnysClient,
     *,
     now: datetime,

@@ -1,4 +1,4 @@
-"""Plans, jobs and costs: as tables, and as documents for `--json` (DESIGN, "Faces that stay stable")."""
+"""Plans, jobs and costs: as tables, and as documents for `--json` (docs/compatibility.md)."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def status_document(
     }
 
 
-def status(
+def status(  # everything that the screen shows
     summary: JobSummary,
     record: PlanRecord | None,
     planned: Plan | None,

@@ -23,7 +23,7 @@ def environment_of(site: Site) -> dict[str, str]:
 
 def begin(start: Callable[..., Process], site: Site, *arguments: str, **settings: str) -> Process:
     """A process, started."""
-    return start(["sonnys", "backfill", *arguments], {**environment_of(site), **settings}, forked=True)
+    return start(["sonnys", "backfill", *arguments], {**environment_of(site), **settings})
 
 
 def sonnys(site: Site, *arguments: str) -> Result:

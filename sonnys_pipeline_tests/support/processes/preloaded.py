@@ -7,6 +7,7 @@ it had been started afresh. For each process it forks a watcher, which forks the
 exit code.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -91,6 +92,7 @@ def serve(requests: socket.socket) -> None:
     """Fork a process for each request until the tests close the socket; return in each process that is to run."""
     for name in MODULES:
         importlib.import_module(name)
+    gc.freeze()  # a forked process need not look through what is imported when it ends
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for watchers
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 3)

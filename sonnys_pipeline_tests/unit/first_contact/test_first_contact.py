@@ -20,6 +20,7 @@ from sonnys_pipeline.first_contact.evidence import AskedJob, Ends, Instant, Page
 from sonnys_pipeline.first_contact.keeping import check_first_contact, remember
 from sonnys_pipeline.first_contact.shapes import absent_names, refused_field, shapes_of, unknown_names
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, LoadBy, LoadJobNeedsSiteError, SpanCounter, account_sites
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import options, scripted_executors
 
@@ -241,10 +242,10 @@ def test_load_jobs_that_this_key_refuses_are_refused_before_a_request(jobs: JobS
     everything = {"load_by": LoadBy.ALL}
     jobs.knowledge.remember("account", LOAD_JOB_NEEDS_SITE, True)
     with pytest.raises(LoadJobNeedsSiteError, match="SONNYS_LOAD_BY=site"):
-        account_sites(jobs, client, "account", **everything)
-    assert account_sites(jobs, client, "account", **everything, site_code="MAIN").codes == ("MAIN",)
+        account_sites(jobs, client, Source("account"), **everything)
+    assert account_sites(jobs, client, Source("account", "MAIN"), **everything).codes == ("MAIN",)
     jobs.knowledge.remember("account", LOAD_JOB_NEEDS_SITE, False)
-    assert account_sites(jobs, client, "account", **everything) is ALL_AT_ONCE
+    assert account_sites(jobs, client, Source("account"), **everything) is ALL_AT_ONCE
     assert options(Path()).load_by is LoadBy.ALL
 
 

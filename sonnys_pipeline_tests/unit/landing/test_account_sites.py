@@ -18,6 +18,7 @@ from sonnys_pipeline.landing.account_sites import (
     keep_sites,
     sites_of,
 )
+from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -57,7 +58,8 @@ def client(fake: FakeClient) -> SonnysClient:
 
 
 def asked(jobs: JobService, fake: FakeClient, **given: Any) -> Any:
-    return account_sites(jobs, client(fake), "digest", **{"load_by": LoadBy.SITE, "now": NOW, **given})
+    source = Source("digest", given.pop("site_code", ""))
+    return account_sites(jobs, client(fake), source, **{"load_by": LoadBy.SITE, "now": NOW, **given})
 
 
 def test_the_list_is_asked_for_once_an_hour(jobs: JobService) -> None:

@@ -130,7 +130,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_no_mixture(lake: Lake) -> N
 
 def test_without_locks_nobody_joins_rows(lake: Lake) -> None:
     """Two writers of one day would lose rows of one of them; the error says how to open a lake for writing."""
-    with pytest.raises(UnwritableLakeError, match=r"without locks.*open_lake\(settings\)"), lake.writing(ASSET):
+    with pytest.raises(UnwritableLakeError, match=r"without locks.*Workspace\.of\(\)\.lake"), lake.writing(ASSET):
         pass
 
 
