@@ -28,7 +28,6 @@ class Leases(LedgerPart):
 
         Raises:
             JobLeasedError: when another executor holds it.
-            UnknownJobError: when there is no such job.
             ValueError: for an empty owner, or seconds that are not positive.
         """
         with self._store.writing() as connection:
@@ -55,7 +54,6 @@ class Leases(LedgerPart):
 
         Raises:
             LeaseLostError: when it is another's, or was released; stop working on the job.
-            UnknownJobError: when the job was deleted.
             ValueError: for an empty owner, or seconds that are not positive.
         """
         with self._store.writing() as connection:

@@ -19,7 +19,6 @@ class Plans(LedgerPart):
 
         Raises:
             PlanError: when the job has a plan, or is no longer pending.
-            UnknownJobError: when there is no such job.
         """
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
@@ -34,11 +33,7 @@ class Plans(LedgerPart):
 
     @retried
     def get(self, job_id: str) -> PlanRecord | None:
-        """A job's plan; `None` for a job that was made without one.
-
-        Raises:
-            UnknownJobError: when there is no such job.
-        """
+        """A job's plan; `None` for a job that was made without one."""
         with self._store.reading() as connection:
             self._store.job(connection, job_id)
             line = connection.execute(select(plans).where(plans.c.job_id == job_id)).mappings().one_or_none()
@@ -50,7 +45,6 @@ class Plans(LedgerPart):
 
         Raises:
             PlanError: when the job has no plan, has one with another fingerprint, or has ended.
-            UnknownJobError: when there is no such job.
             ValueError: when `by` is empty.
         """
         if not by:
@@ -74,7 +68,6 @@ class Plans(LedgerPart):
 
         Raises:
             JobModeLockedError: while an executor holds the job.
-            UnknownJobError: when there is no such job.
             ValueError: for an unknown mode.
         """
         mode = JobMode(mode)

@@ -43,7 +43,6 @@ class Rows(LedgerPart):
         Raises:
             DuplicateRowError: when a day (and site) is in the job already, or twice here; nothing is created.
             ClosedJobError: when the job has ended.
-            UnknownJobError: when there is no such job.
         """
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
@@ -55,11 +54,7 @@ class Rows(LedgerPart):
 
     @retried
     def get_row(self, row_id: int) -> JobRow:
-        """A row.
-
-        Raises:
-            UnknownRowError: when there is none.
-        """
+        """A row."""
         with self._store.reading() as connection:
             return self._row(connection, row_id)
 
@@ -70,7 +65,6 @@ class Rows(LedgerPart):
         """Rows of a job in order; all, or those of one status.
 
         Raises:
-            UnknownJobError: when there is no such job.
             ValueError: for a negative limit or offset, or an unknown status.
         """
         check_paging(limit, offset)
@@ -151,11 +145,7 @@ class Rows(LedgerPart):
 
     @retried
     def skip_rows_before(self, job_id: str, day: date, why: str) -> int:
-        """Skip all pending rows of earlier days, in one statement; returns how many. `why` becomes their message.
-
-        Raises:
-            UnknownJobError: when there is no such job.
-        """
+        """Skip all pending rows of earlier days, in one statement; returns how many. `why` becomes their message."""
         with self._store.writing() as connection:
             self._store.job(connection, job_id, lock=True)
             earlier = (job_rows.c.job_id == job_id, job_rows.c.day < day.isoformat())
@@ -182,7 +172,6 @@ class Rows(LedgerPart):
 
         Raises:
             LeaseLostError: when `owner` does not hold the job.
-            UnknownJobError: when there is no such job.
         """
         with self._store.writing() as connection:
             check_owner(self._store.job(connection, job_id, lock=True), owner)
@@ -201,11 +190,7 @@ class Rows(LedgerPart):
 
     @retried
     def update_counts(self, job_id: str) -> Job:
-        """Recount the job's rows, for a ledger that was changed by hand.
-
-        Raises:
-            UnknownJobError: when there is no such job.
-        """
+        """Recount the job's rows, for a ledger that was changed by hand."""
         with self._store.writing() as connection:
             self._store.job(connection, job_id, lock=True)
             counts = [func.count().label("total_days")]

@@ -81,7 +81,8 @@ class JobService(LedgerPart, Closing):
 
     Each method is one transaction, done wholly or, when it raises, not at all; `together` joins several. Safe for
     use by several threads and processes. Records are frozen; read again to see changes. Every method may raise
-    `LedgerUnavailableError` when the store fails.
+    `LedgerUnavailableError` when the store fails, and `UnknownJobError` or `UnknownRowError` for an id that it does not
+    find.
     """
 
     def __init__(self, store: LedgerStore) -> None:
@@ -152,11 +153,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def get_job(self, job_id: str) -> Job:
-        """A job.
-
-        Raises:
-            UnknownJobError: when there is none.
-        """
+        """A job."""
         with self._store.reading() as connection:
             return self._store.job(connection, job_id)
 
@@ -175,7 +172,6 @@ class JobService(LedgerPart, Closing):
         """The id that a person means: a whole id, its unique beginning, or `latest` (newest, not of a Dagster run).
 
         Raises:
-            UnknownJobError: when there is no such job.
             AmbiguousJobError: when several ids have this beginning.
         """
         newest = select(jobs.c.id).where(self._store.ours()).order_by(jobs.c.number.desc())
@@ -215,7 +211,6 @@ class JobService(LedgerPart, Closing):
 
         Raises:
             JobLeasedError: while an executor holds it.
-            UnknownJobError: when there is none.
         """
         with self._store.writing() as connection:
             now = self._store.now()
@@ -234,7 +229,6 @@ class JobService(LedgerPart, Closing):
         Raises:
             InvalidStateTransition: when the change is not allowed; nothing changes.
             LeaseLostError: when `owner` is given and does not hold the job; nothing changes.
-            UnknownJobError: when there is none.
             ValueError: when `by` is empty, or the status unknown.
         """
         if not by:
@@ -260,7 +254,6 @@ class JobService(LedgerPart, Closing):
 
         Raises:
             LeaseLostError: when `owner` is given and does not hold the job.
-            UnknownJobError: when there is none.
         """
         with self._store.writing() as connection:
             check_owner(self._store.job(connection, job_id, lock=True), owner)
@@ -269,11 +262,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def transitions(self, job_id: str) -> list[Transition]:
-        """The job's audit log, oldest first (JS-07).
-
-        Raises:
-            UnknownJobError: when there is none.
-        """
+        """The job's audit log, oldest first (JS-07)."""
         columns = [column for column in transitions.c if column is not transitions.c.id]
         query = select(*columns).where(transitions.c.job_id == job_id).order_by(transitions.c.id)
         with self._store.reading() as connection:
@@ -282,11 +271,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def get_job_summary(self, job_id: str) -> JobSummary:
-        """A job's figures, aggregated by the database in one query (JS-05).
-
-        Raises:
-            UnknownJobError: when there is none.
-        """
+        """A job's figures, aggregated by the database in one query (JS-05)."""
 
         def total(name: str) -> Label[Any]:
             return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")

@@ -48,7 +48,8 @@ _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 class Storage(Protocol):
     """Files below `root`, each whole or absent.
 
-    Every reading method may raise `UnreachableLakeError` when the store stays away.
+    Methods that read raise `FileNotFoundError` for a missing file, `OSError` or `pa.ArrowException` for one that cannot
+    be read, and `UnreachableLakeError` when the store stays away; those that write or remove, `UnwritableLakeError`.
     """
 
     root: LakePath
@@ -65,48 +66,22 @@ class Storage(Protocol):
         """
 
     def remove(self, path: LakePath) -> None:
-        """Remove a file, if it exists.
-
-        Raises:
-            UnwritableLakeError: when it cannot be removed.
-        """
+        """Remove a file, if it exists."""
 
     def version(self, path: LakePath) -> str | None:
-        """Identifies a version of a file without reading it; `None` if there is no file.
-
-        Raises:
-            OSError: when it cannot be examined.
-        """
+        """Identifies a version of a file without reading it; `None` if there is no file."""
 
     def size(self, path: LakePath) -> int:
-        """Size in bytes.
-
-        Raises:
-            FileNotFoundError: when it does not exist.
-        """
+        """Size in bytes."""
 
     def content(self, path: LakePath) -> bytes:
-        """The whole file.
-
-        Raises:
-            FileNotFoundError: when it does not exist.
-            OSError: when it cannot be read.
-        """
+        """The whole file."""
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
-        """The footer of a Parquet file.
-
-        Raises:
-            FileNotFoundError: when it does not exist.
-            OSError, pa.ArrowException: when it cannot be read.
-        """
+        """The footer of a Parquet file."""
 
     def opened(self, path: LakePath) -> Readable:
-        """Input for `pq.ParquetFile` that reads only what is needed; use it as a context manager.
-
-        Raises:
-            FileNotFoundError: when it does not exist.
-        """
+        """Input for `pq.ParquetFile` that reads only what is needed; use it as a context manager."""
 
     def dataset(
         self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
@@ -114,17 +89,10 @@ class Storage(Protocol):
         """Parquet files of an asset's `folder` as one dataset, in the order of `paths`; rows are read when needed.
 
         `by_day` adds a first column `date`, the partition's day.
-
-        Raises:
-            OSError, pa.ArrowException: when a file cannot be read.
         """
 
     def below(self, folder: LakePath) -> list[str]:
-        """Relative paths of all files below a folder, unordered; none if it does not exist.
-
-        Raises:
-            OSError: when a folder cannot be listed.
-        """
+        """Relative paths of all files below a folder, unordered; none if it does not exist."""
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`look` applied to each item, in order; concurrently where it waits for a network."""
