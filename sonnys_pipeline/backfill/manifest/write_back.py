@@ -1,8 +1,7 @@
-"""Results back into the CSV that asked for them: atomically, and never over its owner's changes (BX-07).
+"""Results written back into the CSV that asked for them: atomically, and never over its owner's changes (BX-07).
 
-The file is written beside its place and renamed into it, so that whoever opens it sees the old one or the new one. Its
-mode stays, and its owner where we may give files away; a link stays a link. A second name of the same file (a hard
-link) keeps the file as it was.
+The file is written to a temporary name and renamed, so readers see the old or the new one. Its mode stays, and its
+owner where we may change it; a link stays a link. A hard link to the same file keeps the old content.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestChanged
 from sonnys_pipeline.runtime.processes import file_writer, is_dead_writer
 
 _PREFIX, _SUFFIX = ".sonnys-manifest.", ".tmp"
-#: How often, and how long in between (seconds), a lock is asked for that another process holds for milliseconds.
+#: Attempts at a lock that another process holds for milliseconds, and the pause between them in seconds.
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 40, 0.05
-#: How long nothing is written after a write, in times of what that took: a file of 200,000 rows takes seconds, and a
-#: run should not spend more than a twentieth of its time on it.
+#: Pause after a write, as a multiple of its duration: a file of 200,000 rows takes seconds, and writing should take at
+#: most a twentieth of a run's time.
 _REST = 19
 
 
 class WriteBack:
-    """Writes the results of one job into its manifest."""
+    """Writes the results of one job into its manifest; removes temporary files of dead processes beside it."""
 
     def __init__(
         self,
@@ -40,14 +39,6 @@ class WriteBack:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Bind a manifest, as it was read, to a job; unfinished files of processes that died beside it are removed.
-
-        Args:
-            manifest: as it was read.
-            job_id: named in remedies.
-            sleep: waits between two attempts at the lock.
-            clock: monotonic seconds.
-        """
         self._manifest, self._job_id, self._sleep, self._clock = manifest, job_id, sleep, clock
         self._not_before = clock()
         self._is_behind = False
@@ -56,9 +47,9 @@ class WriteBack:
         _remove_leftovers(manifest.path.resolve().parent)
 
     def note(self, results: Mapping[RowKey, RowResult]) -> None:
-        """Write these at once, or with later ones where the file is large; `flush` when nothing more comes.
+        """Write these results now, or with later ones where the file is large; call `flush` at the end.
 
-        What a killed process has noted and not written stands in the ledger.
+        What a killed process has noted and not written is in the ledger.
 
         Raises:
             ManifestError: as `write`.
@@ -69,7 +60,7 @@ class WriteBack:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was noted and is not written yet.
+        """Write what was noted and not yet written.
 
         Raises:
             ManifestError: as `write`.
@@ -78,13 +69,11 @@ class WriteBack:
             self.write({})
 
     def write(self, results: Mapping[RowKey, RowResult]) -> None:
-        """Write these results, with those of earlier calls, refused ones included.
-
-        Results of rows that the manifest does not have are left out; nothing is written when nothing would change.
+        """Write these results with those of earlier calls, refused ones included; results of other rows are left out.
 
         Raises:
-            ManifestChangedError: when the file is not what was read, or written here last; it stays as it is.
-            ManifestError: when it cannot be written; it is as it was.
+            ManifestChangedError: when the file is not what was last read or written here; it is left unchanged.
+            ManifestError: when it cannot be written; it is unchanged.
         """
         begun = self._clock()
         self._results.update(results)
@@ -123,15 +112,15 @@ class WriteBack:
 
     @contextmanager
     def _locked(self, target: Path) -> Iterator[BinaryIO]:
-        """The file, open, while no other process of ours replaces it.
+        """The open file, locked against our other processes.
 
-        The lock is on the file itself, for a lock file beside it would stay in its owner's folder; it goes when the
-        file is closed, however that happens.
+        The lock is on the file itself, since a lock file would stay in its owner's directory; it ends when the file is
+        closed.
         """
         for _ in range(_LOCK_ATTEMPTS):
             with target.open("rb") as file:
                 locked = _lock(file)
-                # Whoever held the lock has put another file in this one's place: that one is to be locked.
+                # The previous holder has replaced the file: the new one must be locked.
                 if locked and os.path.samestat(os.fstat(file.fileno()), target.stat()):
                     yield file
                     return
@@ -140,7 +129,7 @@ class WriteBack:
         raise ManifestError(f"{target} is locked by another process; when that has ended, run {self._remedy}")
 
     def _replace(self, target: Path, content: bytes, old: os.stat_result) -> None:
-        # A rename would go over a file that may not be written; its owner meant that it should not.
+        # A rename would replace even a read-only file.
         if not old.st_mode & 0o222 or not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "it is read-only")
         beside = target.with_name(f"{_PREFIX}{file_writer()}.{uuid.uuid4().hex}{_SUFFIX}")
@@ -152,10 +141,10 @@ class WriteBack:
                     os.chown(beside, old.st_uid, old.st_gid)
                 with suppress(PermissionError):
                     beside.chmod(stat.S_IMODE(old.st_mode))
-                # Without it a power cut could leave an empty file in the place of the owner's. That the rename itself
-                # lasts is not waited for: the ledger has the result.
+                # Without it a power cut could leave an empty file in place of the owner's. The rename itself need not
+                # be durable: the ledger has the result.
                 os.fsync(file.fileno())
-            # An editor asks for no lock: look again at the last moment.
+            # An editor takes no lock: check again at the last moment.
             self._refuse_changed(target.read_bytes())
             beside.replace(target)
         except BaseException:
@@ -164,7 +153,7 @@ class WriteBack:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Whether the lock was had, or cannot be had on this file system: then the comparison alone has to do."""
+    """Whether the lock is held, or the file system has none: then only the comparison protects the file."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

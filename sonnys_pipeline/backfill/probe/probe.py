@@ -1,10 +1,10 @@
-"""How far back a site's records go, asked of the API within a budget of requests (BM-10).
+"""How far back a site's records go, within a budget of requests (BM-10).
 
-One look is one `GET /transaction` with `limit=1`: it tells how many rows a span of up to a month has (contract,
-"Lists"). Six months are some seven such spans, so nothing needs to be assumed about closed days and gaps.
+Each look is one `GET /transaction` with `limit=1`, which returns the row count of a span of up to a month (contract,
+"Lists"). Six months are about seven such spans, so nothing is assumed about closed days and gaps.
 
-The API includes both ends of a span, so a window is also told the row that lies exactly on the midnight after it. Only
-the answer has to be free of that: it is looked at once more, without its last second (`Looks.settle`).
+The API includes both ends of a span, so a window also counts a row exactly on the following midnight. Only the answer
+must exclude it: it is looked at once more without its last second (`Looks.settle`).
 """
 
 from __future__ import annotations
@@ -23,26 +23,18 @@ from sonnys_pipeline.client.client import is_retryable
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.client.site_codes import named_codes
 
-#: Days of one window: with an hour of daylight saving time more still shorter than every month, however it is counted.
+#: Days of one window: shorter than every month, even with an extra hour at the end of daylight saving time.
 WINDOW_DAYS = 27
-#: How often one look is repeated. Few: the search asks for another window instead.
+#: Repetitions of one look. Few, since the search can ask for another window instead.
 MOST_REPETITIONS = 2
-#: A 400 that says nothing about the request and may heal (contract, "Errors").
+#: A 400 that says nothing about the request and may be temporary (contract, "Errors").
 _PASSING_TROUBLE = "UnexpectedFailure"
 _ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One request, and what it said.
-
-    Attributes:
-        first: the oldest day of its span.
-        last: the newest.
-        outcome: whether there is a record.
-        rows: how many; `None` where it failed.
-        error: what went wrong; empty unless it failed.
-    """
+    """One request: its span of days (`first` the oldest), its outcome, and the row count, `None` where it failed."""
 
     first: date
     last: date
@@ -53,15 +45,15 @@ class Look:
 
 @dataclass(frozen=True)
 class History:
-    """What a probe found out.
+    """Result of a probe.
 
     Attributes:
-        earliest: the first day with records; where not proven, records reach back to it at least, or to the midnight
-            that ends it. `None`: none seen.
-        latest: the last day with records; where not proven, records reach up to it at least.
-        proven: whether both are certain.
-        reason: why they are not; empty where they are.
-        oldest_kept: the first day that the API keeps; it cannot tell of records before.
+        earliest: the first day with records; if not proven, records go back at least to it, or to the midnight that
+        ends
+            it. `None`: none seen.
+        latest: the last day with records; if not proven, records reach at least to it.
+        proven: whether both are certain; `reason` says why not.
+        oldest_kept: the first day that the API keeps; earlier records are unknown.
         looks: all requests, in order.
     """
 
@@ -74,7 +66,7 @@ class History:
 
     @property
     def outcomes(self) -> Mapping[Outcome, int]:
-        """How many requests had each outcome; all three are there."""
+        """How many requests had each outcome."""
         counted = Counter(look.outcome for look in self.looks)
         return {outcome: counted[outcome] for outcome in Outcome}
 
@@ -89,28 +81,28 @@ def probe_history(  # options of the verb, clock and pause included
     on_look: Callable[[Look], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> History:
-    """Find the first and the last day with records, of those that the API keeps and that are over (BM-10).
+    """Find the first and the last day with records, among days that the API keeps and that are over (BM-10).
 
-    About 15 requests: one for yesterday, ten or so that search for the first day and prove it, one more look at it. If
-    yesterday has no records, the last day is searched for in the same way, in what is known to hold some.
+    About 15 requests: one for yesterday, about ten to find and prove the first day, one more look at it. If yesterday
+    has no records, the last day is searched in the same way.
 
     Args:
-        client: every request acquires a permit of its request budget, repeated ones too.
+        client: every request takes a permit of its request budget.
         now: aware instant.
         timezone: IANA name of the zone of the days.
         site: code of one site; `None` for all that the key may see.
         budget: the most requests, repeated ones included.
         on_look: called after each request.
-        sleep: how to wait before a repetition, in seconds.
+        sleep: waits before a repetition, in seconds.
 
     Raises:
         AuthError: the credentials or the site are refused.
-        ValidationError: the API refuses the request, such as for a site that it does not know.
+        ValidationError: the API refuses the request, for example for an unknown site.
     """
     oldest, newest = first_kept_day(now, timezone), last_complete_day(now, timezone)
     looks = Looks(client, timezone, site, budget, on_look, sleep)
     yesterday = looks.settle(newest, newest)
-    # A last day that is known to be empty is left out: no window then ends with a midnight that is not searched.
+    # A last day known to be empty is left out: no window then ends with a midnight that is not searched.
     top = newest - _ONE_DAY if yesterday is Outcome.NO_RECORD else newest
     found, earliest = _first_day(looks, top, oldest)
     if earliest is None:
@@ -127,7 +119,7 @@ def probe_history(  # options of the verb, clock and pause included
 
 
 def _first_day(looks: Looks, top: date, oldest: date) -> tuple[str, date | None]:
-    """Search back from `top`: why the answer is not proven (empty: it is), and the first day with records."""
+    """Search back from `top`: why the answer is not proven (empty if it is), and the first day with records."""
     keys = _Keys(looks, top, oldest)
     found = keys.search()
     if found.last is None:
@@ -135,7 +127,7 @@ def _first_day(looks: Looks, top: date, oldest: date) -> tuple[str, date | None]
     exact = looks.settle(*keys.window(found.last))
     if exact is Outcome.FAILED:
         return found.reason or "the day found could not be looked at again", keys.day(found.last)
-    # Nothing but the row on the midnight that ends the window: it is the day after that begins the records.
+    # Only the row on the midnight that ends the window: records begin on the following day.
     last = found.last if exact is Outcome.SUCCESS else found.last - 1
     if last < 0:
         return found.reason, None
@@ -186,12 +178,12 @@ class _Keys:
 
 @dataclass
 class Looks:
-    """Asks the API for spans of days: never for what is known, and never above the budget.
+    """Asks the API for spans of days, never for a known one and never above the budget.
 
     Attributes:
         made: every request.
-        sites: codes to be asked for one by one, where the API refuses to look at all sites at once.
-        known: spans (first day, last day) that the API told about, a row on the midnight after them included.
+        sites: codes to ask for one by one, where the API refuses to count all sites at once.
+        known: spans (first day, last day) with their counts, a row on the following midnight included.
     """
 
     client: SonnysClient
@@ -222,7 +214,7 @@ class Looks:
         return self.known[-1][2]
 
     def settle(self, first: date, last: date) -> Outcome:
-        """Whether the span has records, the midnight that ends it left out; failed also where no request is left."""
+        """Whether the span without the midnight that ends it has records; failed also where no request is left."""
         try:
             outcome = self._settled(first, last)
         except BudgetSpentError:
@@ -232,14 +224,13 @@ class Looks:
         return outcome
 
     def _settled(self, first: date, last: date) -> Outcome:
-        """One request where the span has rows before its last second; else what lies in that second decides."""
         rows = self._count(first, last, but_last_second=True)
         if rows:
             return Outcome.SUCCESS
         total = None if rows is None else self._count(first, last)
         if total is None:
             return Outcome.FAILED
-        if not 0 < total <= PAGE_SIZE:  # more would be more than one request; a day too many does no harm
+        if not 0 < total <= PAGE_SIZE:  # more needs more than one request; an extra day does no harm
             return Outcome.SUCCESS if total else Outcome.NO_RECORD
         end = Day.of(last.isoformat(), self.timezone).end
         second = {"startDate": int(end.timestamp()) - 1, "endDate": int(end.timestamp())}
@@ -259,10 +250,7 @@ class Looks:
         return self._ask_sites(first, last, lambda site: self.client.unthrottled().count(**span, site=site))
 
     def _ask_sites(self, first: date, last: date, call: Callable[[str | None], int]) -> int | None:
-        """One request; where lists have to name a site ([?] of the contract), site by site until one has rows.
-
-        Raises: as `_ask`.
-        """
+        """One request; where lists must name a site ([?] of the contract), site by site until one has rows."""
         if self.sites is None:
             try:
                 return self._ask(first, last, partial(call, self.site))
@@ -279,12 +267,9 @@ class Looks:
         return rows
 
     def _ask(self, first: date, last: date, call: Callable[[], int]) -> int | None:
-        """One request, repeated where that may heal; `None` when it did not.
+        """One request, repeated after a temporary error; `None` when that did not help.
 
-        Raises:
-            BudgetSpentError: before a request that would be one too many.
-            AuthError: no other request would do better.
-            ValidationError: the same.
+        Raises `BudgetSpentError` when no request is left; `AuthError` and `ValidationError` are not repeated.
         """
         repetitions = min(MOST_REPETITIONS, self.client.max_retries)
         for attempt in range(repetitions + 1):

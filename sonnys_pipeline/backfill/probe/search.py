@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-#: Failed probes in a row after which nothing more is asked: whoever answers is out of order.
+#: Failed probes in a row after which the search stops.
 PATIENCE = 10
 
 
@@ -16,22 +16,22 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"  # there is a record
     NO_RECORD = "no-record"  # there is none, and that is certain
-    FAILED = "failed"  # nobody knows
+    FAILED = "failed"  # unknown
 
 
 class BudgetSpentError(Exception):
-    """A probe was not made because there is nothing left to make it with; raised by probes, it ends a search."""
+    """No request is left for a probe; ends a search."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        last: the furthest key that is known to be reached: it or one beyond has a record; `None` where none was seen.
+        last: the furthest key known to be reached: it or one beyond has a record; `None` if none was seen.
         proven: whether `last` is the furthest key with a record (or `None`: no key has one), under the gap assumed.
         probes: every key asked for and its outcome, in order.
-        reason: why it is not proven, for a person; empty where it is.
+        reason: why it is not proven; empty if it is.
     """
 
     last: int | None
@@ -125,7 +125,7 @@ class _Search:
     failed_in_a_row: int = 0
 
     def run(self) -> None:
-        """All three steps, until the sweep finds nothing more to ask for."""
+        """All three steps, until the sweep has nothing left to ask."""
         self.ask(0)
         while True:
             self.gallop()
@@ -134,7 +134,6 @@ class _Search:
                 return
 
     def ask(self, key: int) -> Outcome:
-        """One probe, for a key that was not asked for yet."""
         if self.failed_in_a_row >= self.patience:
             raise _OutOfOrderError
         if len(self.asked) >= self.budget:
@@ -146,7 +145,7 @@ class _Search:
         return outcome
 
     def pivot(self, key: int) -> Outcome:
-        """A probe that only chooses where to go on: where one fails, its neighbours serve as well."""
+        """A probe that only chooses where to continue: if it fails, its neighbours serve as well."""
         for near in (key, key + 1, key - 1):
             if self.last < near < self.wall() and near not in self.asked:
                 outcome = self.ask(near)
@@ -160,7 +159,6 @@ class _Search:
         return min(walls, default=self.limit + 1)
 
     def gallop(self) -> None:
-        """Double the distance from where the furthest success was, while there are more."""
         base, ahead = self.last, self.width
         while self.last >= 0 and base + ahead < self.wall():
             if self.pivot(base + ahead) is not Outcome.SUCCESS:
@@ -168,7 +166,7 @@ class _Search:
             ahead *= 2
 
     def bisect(self) -> None:
-        """Halve the keys between the furthest success and the wall; by whole windows, as long as they are many."""
+        """Halve the keys between the furthest success and the wall, by whole windows while there are many."""
         while self.last >= 0 and (span := self.wall() - self.last) > 1:
             windows = span // self.width if span > self.width else 0
             step = max(1, windows // 2) * self.width if windows else span // 2
@@ -176,16 +174,16 @@ class _Search:
                 return  # the sweep needs no order
 
     def sweep(self) -> bool:
-        """Ask for all that is not settled, furthest first; whether a success moved the answer."""
+        """Ask for all unsettled keys, furthest first; returns whether a success moved the answer."""
         before = self.last
         while self.last == before and (key := self.next_unsettled()) is not None:
             self.ask(key)
         return self.last > before
 
     def next_unsettled(self) -> int | None:
-        """The key whose window settles the furthest key that is not settled; `None` when nothing is left to try."""
+        """The key whose window settles the furthest unsettled key; `None` when nothing is left to try."""
         for target in self.unsettled():
-            # The whole window below the target first; where that fails, half of it, and so on to the target alone.
+            # First the whole window below the target; after a failure half of it, and so on to the target alone.
             reach = self.width
             while reach:
                 key = max(self.last + 1, target - reach + 1)
@@ -215,7 +213,6 @@ class _Search:
         return min(self.limit, max(window, self.last + self.gap + 1))
 
     def result(self, reason: str) -> SearchResult:
-        """What is known now; `reason` counts only where something is left unsettled."""
         proven = next(self.unsettled(), None) is None
         last = self.last if self.last >= 0 else None
         return SearchResult(last, proven, self.asked, "" if proven else reason)
@@ -224,20 +221,14 @@ class _Search:
 def traverse(
     visit: Callable[[int], Outcome], *, start: int, end: int, most: int | None = None, stop_after: int | None = None
 ) -> Iterator[tuple[int, Outcome]]:
-    """Visit keys from `start` to `end`, both included, in either direction; it always ends (BM-11).
+    """Visit keys from `start` to `end`, both included, in either direction (BM-11).
 
-    It ends at `end`, after `most` keys, or after `stop_after` keys in a row without a record, whichever comes first.
-    A failed visit may have missed a record: it begins that count anew. Nothing is visited before it is asked for.
-
-    Args:
-        visit: says what became of a key.
-        start: the first key.
-        end: the last key, such as one that `find_last` found.
-        most: the most keys; `None` for as many as there are.
-        stop_after: keys in a row without a record; `None` never stops for them.
+    It ends at `end`, after `most` keys, or after `stop_after` keys in a row without a record, whichever comes first;
+    `None` means no such limit. A failed visit may have missed a record: it restarts that count. Keys are visited
+    lazily.
 
     Yields:
-        Each key that was visited, and its outcome.
+        Each visited key, and its outcome.
 
     Raises:
         ValueError: for `most` or `stop_after` below 1.
