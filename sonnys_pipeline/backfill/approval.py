@@ -1,4 +1,4 @@
-"""The mode of a session: whether plans need approval, switched at will, but not while a job executes (BX-03, BX-04)."""
+"""Session mode: whether plans need approval. It cannot be switched while a job executes (BX-03, BX-04)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,19 @@ from sonnys_pipeline.ledger.models import JobMode
 
 
 class SessionModeManager:
-    """One session's mode; safe for use by several threads.
+    """One session's mode, `confirm` at first; safe for use by several threads.
 
-    Locks count: with two jobs executing, both have to end before the mode can be switched.
+    Locks are counted: with two jobs executing, both must end before the mode can change.
     """
 
     def __init__(self, mode: JobMode = JobMode.CONFIRM) -> None:
-        """Begin unlocked.
-
-        Raises:
-            ValueError: for an unknown mode.
-        """
         self._mode = JobMode(mode)
         self._locks = 0
         self._guard = threading.Lock()
 
     @property
     def mode(self) -> JobMode:
-        """`confirm`: what was approved runs, or nothing; `auto`: runs unasked."""
+        """`confirm`: only an approved plan runs; `auto`: runs without approval."""
         return self._mode
 
     @property
@@ -36,30 +31,33 @@ class SessionModeManager:
         return self._locks > 0
 
     def set_mode(self, mode: JobMode) -> None:
-        """Switch.
+        """Switch the mode.
 
         Raises:
-            ValueError: while locked, or for an unknown mode; the mode stays.
+            ValueError: while locked, or for an unknown mode.
         """
         wanted = JobMode(mode)
         with self._guard:
             if self._locks:
-                raise ValueError(f"a job executes in mode {self._mode}: switch to {wanted} when it has ended")
+                raise ValueError(
+                    f"the mode cannot change to {wanted} while a job executes in mode "
+                    f"{self._mode}; try again when it has ended"
+                )
             self._mode = wanted
 
     def lock(self) -> None:
-        """Keep the mode as it is until `unlock`."""
+        """Keep the mode until `unlock`."""
         with self._guard:
             self._locks += 1
 
     def unlock(self) -> None:
-        """Let it be switched again; does nothing where it is not locked."""
+        """Release one lock, if there is one."""
         with self._guard:
             self._locks = max(0, self._locks - 1)
 
     @contextmanager
     def locked(self) -> Iterator[JobMode]:
-        """Locked while inside, whatever ends it."""
+        """Hold a lock inside a `with` block."""
         self.lock()
         try:
             yield self._mode

@@ -1,7 +1,7 @@
-"""What a run did: a line an attempt, a summary a run, and the measures an operator asks for (BM-08, BM-09).
+"""The audit of a run: one line per request, one summary per run, and its measures (BM-08, BM-09).
 
-Files, in `{state}/audit/`: `{run}.ndjson`, one line a request, appended with one write each, so that a crash can tear
-only the last line, which readers pass over; `{run}.json`, the summary, renamed into place.
+Files in `{state}/audit/`: `{run}.ndjson`, appended with one write per line, so that a crash can damage only the last
+line, which readers skip; `{run}.json`, the summary, replaced atomically.
 """
 
 from __future__ import annotations
@@ -18,26 +18,20 @@ from typing import Any
 from sonnys_pipeline.extract.events import Attempt
 from sonnys_pipeline.runtime.private_folder import private_folder, writable_state, write_private_file
 
-#: In the state folder.
 AUDIT_FOLDER = "audit"
 
 
 @dataclass(frozen=True)
 class DayOutcome:
-    """What became of one day.
+    """What became of one day (`day`: partition key; `site`: the one site asked for, `None` for all).
 
     Attributes:
-        day: partition key.
-        site: the one site that was asked for.
         outcome: `success`, `no-record` (a day without rows) or `failed`.
-        rows: landed.
-        pages: load jobs that made them.
-        requests: spent.
+        pages: load jobs that made its rows.
         seconds: from its first request to its last answer.
         path: the landed file.
-        error: name of the error, where it failed.
-        message: its message.
-        list_requests: of the requests those to list endpoints, for the day's count and its states.
+        error: class name of the error, where it failed.
+        list_requests: of its requests, those to list endpoints (count and states).
     """
 
     day: str
@@ -58,14 +52,13 @@ class Measures:
     """The figures of a run (BM-09).
 
     Attributes:
-        days, succeeded, failed: counts of days that came to an end.
-        success_rate: share of them that succeeded; 1.0 where there were none.
-        rows, pages, requests: totals; requests include those of days that did not come to an end.
-        list_requests: of them to list endpoints, for counts and states.
-        requests_per_page: what a landed page cost, failures and polls in vain included; two is the floor.
-        p50_seconds, p95_seconds: per day, from its first request to its last answer.
+        success_rate: succeeded / days; 1.0 without days.
+        requests: includes those of days that did not end.
+        list_requests: of them, to list endpoints (counts and states).
+        requests_per_page: per landed page, failures and unready polls included; at least 2.
+        p50_seconds, p95_seconds: per succeeded day, from its first request to its last answer.
         seconds: of the whole run.
-        budget_wait: seconds in which a request was ready and only the budget kept it back.
+        budget_wait: seconds in which only the budget held a request back.
     """
 
     days: int
@@ -84,7 +77,7 @@ class Measures:
 
     @classmethod
     def of(cls, outcomes: Sequence[DayOutcome], *, requests: int, seconds: float, budget_wait: float) -> Measures:
-        """Compute them from what became of the days."""
+        """Compute them from the outcomes of the days."""
         good = [outcome for outcome in outcomes if outcome.outcome != "failed"]
         pages = sum(outcome.pages for outcome in good)
         lists = sum(outcome.list_requests for outcome in outcomes)
@@ -109,12 +102,10 @@ class Measures:
 
 @dataclass
 class Audit:
-    """The audit of one run; use it as a context manager.
+    """The audit of one run, as a context manager; writes to `folder` (`{state}/audit`, readable by its owner only).
 
-    Attributes:
-        folder: `{state}/audit`; made readable by its owner alone.
-        run_id: names the files.
-        job_id: the ledger job.
+    Raises:
+        StateUnwritableError: from each method that writes, when a file cannot be written.
     """
 
     folder: Path
@@ -124,11 +115,6 @@ class Audit:
     _lines: int = -1
 
     def __enter__(self) -> Audit:
-        """Open the file of attempts.
-
-        Raises:
-            StateUnwritableError: when it cannot be written, as every method that writes does.
-        """
         with writable_state(self.attempts_path):
             private_folder(self.folder)
             flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW
@@ -136,28 +122,27 @@ class Audit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         os.close(self._lines)
 
     @property
     def attempts_path(self) -> Path:
-        """One JSON object a line, one line a request."""
+        """The requests: one JSON object per line."""
         return self.folder / f"{self.run_id}.ndjson"
 
     @property
     def summary_path(self) -> Path:
-        """One JSON document a run."""
+        """The summary: one JSON document."""
         return self.folder / f"{self.run_id}.json"
 
     def attempted(self, attempt: Attempt) -> None:
-        """Append a line; one write, so that no other line can be torn by it."""
+        """Append a line in a single write, so that lines never mix."""
         line = {**asdict(attempt), "sent_at": attempt.sent_at.isoformat(), "seconds": round(attempt.seconds, 4)}
         content = json.dumps({"run_id": self.run_id, "job_id": self.job_id, **line}) + "\n"
         with writable_state(self.attempts_path):
             os.write(self._lines, content.encode())
 
     def day_ended(self, outcome: DayOutcome) -> None:
-        """Keep what became of a day."""
+        """Keep the outcome for the summary."""
         self.outcomes.append(outcome)
 
     def summarize(self, measures: Measures, *, status: str, started_at: datetime, reason: str = "") -> dict[str, Any]:
@@ -178,14 +163,14 @@ class Audit:
 
 
 def requests_of_job(folder: Path, job_id: str) -> int:
-    """Requests that all runs of a job have sent, by their audits: those of a process that was killed included.
+    """Requests sent by all runs of a job, according to their audits.
 
-    The ledger counts what days have cost that came to an end; what is lost with a process stands here alone.
+    The ledger counts only days that ended; requests of a killed process are recorded here alone.
     """
     needle, sent = json.dumps(job_id).encode(), 0
     for path in folder.glob("*.ndjson"):
         with path.open("rb") as lines:
             first = lines.readline()
-            if needle in first:  # a file is one run's, and a run is one job's
-                sent += 1 + sum(line.endswith(b"\n") for line in lines)
+        if needle in first:  # each file is of one run, each run of one job
+            sent += 1 + sum(line.endswith(b"\n") for line in lines)
     return sent

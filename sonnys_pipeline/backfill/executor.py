@@ -1,7 +1,7 @@
-"""The one way in which days are loaded and landed, for Dagster and for the command line (BM-01 … BM-09, BX-01, BX-05).
+"""Executes jobs: loads and lands their days, for Dagster and the command line (BM-01 … BM-09, BX-01, BX-05).
 
-A checkpoint is a ledger row: it is completed after its file has been renamed into place, so a crash between the two
-costs one reading of that day, never a row of it.
+A row is completed in the ledger after its file is renamed into place, so a crash between the two costs a second read of
+that day, never a row.
 """
 
 from __future__ import annotations
@@ -39,25 +39,23 @@ from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
 
-#: Requests under way at once: a whole block may be, while the API takes its time.
+#: Concurrent requests; the API may be slow to answer a whole block of them.
 _THREADS = 32
-#: Seconds between two looks at the ledger, at most: whoever cancels a job from outside is told that it takes seconds.
+#: Longest interval between two looks at the ledger, in seconds: cancelling a job from outside takes this long.
 _HEARTBEAT = 3.0
 
 
-#: Jobs that may be gone on with. One that has ended well, or was cancelled, may not: whoever runs its days again wants
-#: them read again.
+#: Jobs that can be continued. The days of a completed or cancelled job are read again in a new one.
 UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
 
 
 @dataclass(frozen=True)
 class JobIdentity:
-    """Which job days belong to, where no person has made it.
+    """Names a job made without a person.
 
     Attributes:
-        names: its own name, then those of the jobs that it goes on with, the newest first.
+        names: its own name, then the names of jobs it may continue, newest first.
         command: what asked for the days.
-        description: what they are.
     """
 
     names: Sequence[str]
@@ -70,16 +68,11 @@ class ExecutionResult:
     """How a run ended (BX-01, BX-05).
 
     Attributes:
-        job_id: the ledger job.
-        run_id: names the audit's files.
+        run_id: names the audit files.
         success: whether every day of the job is landed now.
-        processed: days that this run brought to an end.
-        successful: of them landed.
-        failed: of them failed.
-        pending: days of the job that are still to be done.
-        stopped: why the run ended before its days did; empty when it did not.
-        failures: what became of the failed days.
-        measures: the figures.
+        processed: days that this run ended: `successful` and `failed`.
+        pending: days of the job still to be done.
+        stopped: why the run ended early; empty if it did not.
     """
 
     job_id: str
@@ -95,7 +88,11 @@ class ExecutionResult:
 
 
 class BatchExecutor:
-    """Executes ledger jobs; one at a time, each under a lease (JS-06)."""
+    """Executes ledger jobs, one at a time, each under a lease (JS-06).
+
+    `session` decides whether approval is required and is locked while a job executes; without it the job's own mode
+    decides. `clock` gives monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -106,16 +103,6 @@ class BatchExecutor:
         session: SessionModeManager | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Bind to an account.
-
-        Args:
-            workspace: its ledger, client and lake; the loader keeps its own pace on the client's budget.
-            options: how a run behaves; left out, as the settings say.
-            listener: hears of each run.
-            session: decides whether approval is demanded, and is locked while a job executes; left out, the job's own
-                mode decides.
-            clock: monotonic seconds.
-        """
         self._workspace = workspace
         self._jobs = workspace.jobs
         self._options = options or workspace.options
@@ -127,7 +114,7 @@ class BatchExecutor:
         self.owner = f"{this_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def stop(self, reason: str) -> None:
-        """End the run soon, with a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
+        """End the run soon, at a checkpoint: no new day, no poll; safe to call from a signal handler (BM-04)."""
         self._stop_reason = self._stop_reason or reason
         self._jobs.hurry()
         self._workspace.lake.hurry()
@@ -135,32 +122,29 @@ class BatchExecutor:
             self._run.stop(self._stop_reason)
 
     def check(self, job_id: str) -> None:
-        """Refuse what `execute` would refuse before it begins; it asks again by itself.
+        """Refuse early what `execute` would refuse.
 
         Raises:
             JobLeasedError: another executor runs it.
-            PlanError: it is not approved, or not what was approved.
-            ManifestError: the CSV that it was made from cannot be read.
-            UnknownJobError: there is no such job.
+            PlanError: not approved, or changed since approval.
+            ManifestError: the CSV it was made from cannot be read.
+            UnknownJobError: no such job.
         """
         job, now = self._jobs.get_job(job_id), datetime.now(UTC)
         if job.is_leased(now) and not is_gone(job.lease_owner or ""):
-            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+            raise JobLeasedError(job_id, job.lease_owner or "another executor", job.lease_until or now)
         mode = (self._session or SessionModeManager(job.mode)).mode
         self._refuse_unapproved(job, self._jobs.plans.get(job_id), mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
-        """Run what a job has pending; a job that was stopped, has failed or has crashed goes on where it was.
-
-        Returns:
-            How it ended. A failed day is a result, not an exception.
+        """Run a job's pending days; a stopped or crashed job continues. A failed day is a result, not an exception.
 
         Raises:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
-            PlanError: it is not approved, or not what was approved; nothing was done (BX-03).
-            ManifestError: the CSV that it was made from cannot be read; nothing was done.
-            UnknownJobError: there is no such job.
+            PlanError: not approved, or changed since approval; nothing was done (BX-03).
+            ManifestError: the CSV it was made from cannot be read; nothing was done.
+            UnknownJobError: no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
         with self._lease(job_id) as (job, record), self._locked_mode(job) as mode:
@@ -180,7 +164,7 @@ class BatchExecutor:
                 except BaseException as error:
                     stopped = self._lost_lease(job_id) if isinstance(error, LedgerError) else ""
                     if not stopped:
-                        # Interrupts of every kind come this way: the ledger says paused before anybody hears of it.
+                        # Interrupts arrive here too: the ledger says paused before the caller sees them.
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
@@ -190,14 +174,7 @@ class BatchExecutor:
             return result
 
     def load(self, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
-        """Land days as a job: a new one, or the unfinished one of the same days that this goes on with.
-
-        Args:
-            days: partition keys, in the order in which they are read.
-            identity: names the job, and those that it goes on with.
-
-        Returns:
-            How it ended, as `execute` says.
+        """Land days (partition keys, in reading order) as a new job, or continue the unfinished job of the same days.
 
         Raises:
             JobLeasedError: another executor runs it.
@@ -221,26 +198,22 @@ class BatchExecutor:
         return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
 
     def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
-        """The mode that decides; under its lease a job's own mode cannot change."""
+        """The deciding mode; a leased job's own mode cannot change."""
         return (self._session or SessionModeManager(job.mode)).locked()
 
     def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:
-        """Compare the job with its plan, and its plan with the present.
-
-        Jobs without a plan may run in mode `auto` only: whoever made them (Dagster's door, for one) was asked already.
-        """
+        """Compare the job with its plan. A job without a plan may run in mode `auto` only."""
         changed: list[str] = []
         if record is not None:
             changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job.id))
         refuse_unapproved(job, record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
-        """That another executor has the job, in words: then whatever the ledger refuses is his doing; else nothing."""
+        """Message if another executor now holds the lease, else an empty string."""
         holder = self._jobs.get_job(job_id).lease_owner
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
     def _make_loader(self, observer: LoadObserver) -> Loader:
-        """The loader of one run, on this client's connections and budget, with what is remembered of the API."""
         client, digest = self._workspace.client, self._options.source.api_id_digest
         known = self._jobs.knowledge.recall_all(digest)
         return Loader(
@@ -249,7 +222,7 @@ class BatchExecutor:
             ThreadWorkerPool(_THREADS),
             replace(
                 self._options.loader,
-                # A run that fails fast ends as if its days had been read one after the other (BX-05).
+                # Fail-fast ends as if the days had been read one after the other (BX-05).
                 in_order=self._options.on_error is OnError.FAIL_FAST,
                 lists_need_site=LISTS_NEED_SITE in known and known[LISTS_NEED_SITE].content is True,
                 job_seconds=known[JOB_SECONDS].content if JOB_SECONDS in known else None,
@@ -260,17 +233,17 @@ class BatchExecutor:
         )
 
     def _take_up(self, job: Job) -> list[JobRow]:
-        """Bring the job to `running` and its unfinished rows to pending; those rows."""
-        # Before anything is changed: a store that stays away is no reason to read a day again.
+        """Set the job running and its unfinished rows pending; returns those rows."""
+        # Checked before anything changes: an unreachable store is no reason to read a day again.
         completed = [row for row in self._jobs.get_rows(job.id) if row.status is RowStatus.COMPLETED]
         lost = [row for row in completed if not self._is_landed(row)]
         for row in lost:
-            logger.warning("%s: its file is gone or damaged; the day is pending again", row.day)
+            logger.warning("%s: its landed file is missing or damaged; the day will be read again", row.day)
 
         def begin() -> list[JobRow]:
             if job.status is JobStatus.RUNNING:
-                # It says running, but its lease was free: the executor that had it is gone.
-                why = "its executor is gone"
+                # Running, but with a free lease: its executor died.
+                why = "its executor is no longer running"
                 self._jobs.update_status(job.id, JobStatus.PAUSED, by=self.owner, why=why, owner=self.owner)
             self._jobs.update_status(job.id, JobStatus.RUNNING, by=self.owner, owner=self.owner)
             self._jobs.reopen_rows(job.id, failed=True, running=True, owner=self.owner)
@@ -286,7 +259,7 @@ class BatchExecutor:
         return is_landed(self._workspace.lake, row.day, row.site)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
-        """Checkpoint: ledger, then audit. Without a given status, what became of the days decides."""
+        """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
 
         def give_back() -> list[JobRow]:
@@ -303,7 +276,7 @@ class BatchExecutor:
                 status = JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED
             self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
         except (LeaseLostError, InvalidStateTransition) as error:
-            # Somebody else holds the job, or has cancelled it: it is theirs to say what becomes of it.
+            # Another executor holds the job, or it was cancelled: keep the status it has now.
             status = self._jobs.get_job(job_id).status
             reason = reason or ("the job was cancelled" if status is JobStatus.CANCELLED else str(error))
         measures = run.measures()
@@ -322,20 +295,19 @@ class BatchExecutor:
         )
 
     def _remove_expired_archives(self) -> None:
-        """What `SONNYS_ARCHIVE_DAYS` says is old enough."""
         if self._options.archive_days is not None:
             today = datetime.now(ZoneInfo(self._options.timezone)).date()
             remove_expired(self._workspace.lake, self._options.archive_days, today)
 
     @contextmanager
     def _lease(self, job_id: str) -> Iterator[tuple[Job, PlanRecord | None]]:
-        """Hold the job's lease, renewed by a heartbeat, while inside; the job and its plan as they are under it."""
+        """Hold the job's lease, renewed by a heartbeat; yields the job and its plan as read under the lease."""
         seconds = self._options.lease_seconds
 
         def acquire() -> tuple[Job, PlanRecord | None]:
             holder = self._jobs.get_job(job_id).lease_owner
             if holder is not None and is_gone(holder):
-                # Killed on this machine: nobody has to wait until its lease runs out.
+                # A dead process of this machine: no need to wait until its lease expires.
                 self._jobs.leases.release(job_id, holder)
             return self._jobs.leases.acquire(job_id, self.owner, seconds), self._jobs.plans.get(job_id)
 

@@ -1,4 +1,4 @@
-"""Who hears of a run while it works: Dagster, a progress bar, the CSV that asked for the days."""
+"""Receivers of a run's events: Dagster, a progress bar, the CSV that asked for the days."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ class LandedDay:
     """A day that has just been landed.
 
     Attributes:
-        loaded: what was loaded.
-        file: the file that it became; of a run that reads states only, their file.
-        states: the file of its states; `None` where they were not read.
-        budget_wait: seconds that the run has waited for its budget since the day before it was landed.
+        file: of its rows; of its states when a run reads states only.
+        states: `None` where states were not read.
+        budget_wait: seconds that the run waited for its budget since the previous landed day.
     """
 
     loaded: LoadedDay
@@ -28,23 +27,23 @@ class LandedDay:
 
 
 class RunListener:
-    """Is called in the run's own thread, one event at a time; a subclass overrides what it wants to hear."""
+    """Called in the run's own thread, one event at a time; a subclass overrides what it needs."""
 
     def job_began(self, job: Job) -> None:
-        """The job is leased, and nothing has been requested yet."""
+        """The job is leased; nothing has been requested yet."""
 
     def day_landed(self, day: LandedDay) -> None:
-        """A day's file is in its place, and the ledger knows."""
+        """A day's file is in place and the ledger knows."""
 
     def row_ended(self, row: JobRow) -> None:
-        """A row of the job is completed or has failed, as the ledger has it now."""
+        """A row is completed or failed; `row` is its state in the ledger."""
 
     def progressed(self, progress: Progress) -> None:
-        """Where the run stands; not more often than the options say."""
+        """Progress, at most as often as the options say."""
 
 
 class Listeners(list[RunListener], RunListener):
-    """Several who hear of the same run, in this order; one may join while it works."""
+    """Passes each event to several listeners, in order; one may be added during the run."""
 
     def job_began(self, job: Job) -> None:
         """Pass it on."""

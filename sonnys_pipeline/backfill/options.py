@@ -1,4 +1,4 @@
-"""How a run behaves: what the settings and the caller say of it."""
+"""How a run behaves, from settings and caller."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sonnys_pipeline.landing.transactions import Source
 
 
 class OnError(StrEnum):
-    """What a failing day does to the run."""
+    """What a failed day does to the run."""
 
-    FAIL_FAST = "fail-fast"  # it ends the run; days that are landed stay landed
-    CONTINUE = "continue"  # the others go on, until most of them fail, too
+    FAIL_FAST = "fail-fast"  # ends it; landed days stay
+    CONTINUE = "continue"  # the other days continue, until most of them fail too
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,14 @@ class ExecutorOptions:
 
     Attributes:
         timezone: zone of the days.
-        state_dir: where audit and quarantine are kept.
-        loader: durations and bounds of the loader.
-        source: whose rows are asked for; kept in each file.
-        on_error: what a failing day does.
-        lease_seconds: how long an executor that says nothing counts as alive.
-        progress_seconds: how long nothing may be told of where the run stands.
-        privacy: what is kept of personal data.
-        keeps_pages: whether the pages of each day go into its archive.
+        state_dir: holds audit and quarantine.
+        source: account and site, kept in each file.
+        lease_seconds: how long a silent executor counts as alive.
+        progress_seconds: longest time without a progress report.
+        keeps_pages: whether each day's pages are archived.
         archive_days: how many days back archives are kept; `None` for ever.
-        load_by: whether load jobs name a site.
-        lands_sites: whether the list of sites is landed, too, where it is missing or old.
-        states_only: read what `version-2` knows of landed rows, and not the rows.
+        lands_sites: whether a missing or old list of sites is landed too.
+        states_only: read only what `version-2` has about landed rows.
     """
 
     timezone: str

@@ -1,7 +1,6 @@
-"""Plans: what a job would read, what that would cost, and whether it is still what was approved (BX-02, BX-03).
+"""Plans: what a job would read, its cost, and whether it is still what was approved (BX-02, BX-03).
 
-A plan is frozen. Its fingerprint covers all that it says: which days and sites, from which account, API, site code and
-zone, into which lake, and what that was estimated to cost. Approval names the fingerprint; a run compares.
+A plan is frozen. Its fingerprint covers its whole content; approval stores the fingerprint, and a run compares it.
 """
 
 from __future__ import annotations
@@ -27,27 +26,24 @@ from sonnys_pipeline.ledger.errors import NotApprovedError, PlanDriftError, Plan
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, PlanRecord, RowSpec
 from sonnys_pipeline.runtime.text import first_few
 
-#: Rows that a preview asks the API about, one cheap request each (BX-02).
+#: Rows that a preview sizes with one cheap request each (BX-02).
 SAMPLE_ROWS = 20
-#: A page is submitted once and fetched once; what the loader spends beyond that is under one in a hundred.
+#: One submission and one fetch; the loader needs less than 1 % more.
 REQUESTS_PER_PAGE = 2
-#: Days that a message about drift names.
+#: Days named in a message about changes.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What days are read from and landed in; none of it is secret.
+    """What days are read from and landed in; nothing here is secret.
 
     Attributes:
         account: digest of the API id.
-        base_url: API root.
-        site_code: the site header; empty when there is none.
-        timezone: zone of the days.
-        data_url: root of the lake.
-        pii: what is kept of personal data, and of hashes which key makes them. Plans older than the setting kept all.
-        load_by: whether load jobs name a site. Plans older than the setting named none.
-        sites: codes of the sites that load jobs name; none where they name none.
+        site_code: the site header; empty for none.
+        pii: policy on personal data, and fingerprint of the key for hashes. Older plans without it kept all.
+        load_by: whether load jobs name a site. Older plans without it named none.
+        sites: codes that load jobs name; empty where they name none.
         proof: whether the API's own count of each day is compared.
         states: whether `version-2` is read: `auto`, `on` or `off`.
     """
@@ -64,7 +60,7 @@ class Scope:
     states: str = "off"
 
 
-#: What a person calls the parts of a scope.
+#: Names of the parts for messages.
 _SCOPE_NAMES = {
     "account": "the account (SONNYS_API_ID)",
     "base_url": "SONNYS_BASE_URL",
@@ -85,10 +81,9 @@ class PlannedRow:
     Attributes:
         day: `YYYY-MM-DD`.
         site: one site's code; `None` for all.
-        rows: transactions it has, or is taken to have.
-        pages: load jobs that they take.
-        sized: whether the API was asked; else it is an estimate from the days that were.
-        landed_rows: transactions that are landed and would be replaced; `None` where nothing is.
+        rows: its transactions, counted by the API where `sized`, else estimated.
+        pages: load jobs for them.
+        landed_rows: landed transactions that would be replaced; `None` where nothing is landed.
     """
 
     day: str
@@ -101,9 +96,9 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will cost: transactions, load jobs, requests, and seconds if the whole budget is ours.
+    """What a plan will cost; `seconds` assumes that no one else uses the budget.
 
-    `lists`: of the requests those to list endpoints, for counts and states.
+    `lists`: of the requests, those to list endpoints (counts and states).
     """
 
     rows: int
@@ -118,12 +113,10 @@ class Plan:
     """What was previewed.
 
     Attributes:
-        scope: from where, to where.
         rows: the days to be read, in order.
-        too_old: days asked for that the API does not keep any more; they are not read.
-        left_out: days asked for that are landed, where only missing ones were wanted.
-        manifest: absolute path of the CSV that asked for them; `None` without one.
-        estimate: the bill.
+        too_old: requested days that the API no longer keeps; they are not read.
+        left_out: requested days already landed, where only missing ones were wanted.
+        manifest: absolute path of the CSV that asked for them.
     """
 
     scope: Scope
@@ -135,7 +128,7 @@ class Plan:
 
     @property
     def content(self) -> str:
-        """All of it as JSON text, the same for the same plan; ASCII, since a path may hold what no database takes."""
+        """The plan as JSON text, equal for equal plans; ASCII, since a database may refuse parts of a path."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @property
@@ -145,15 +138,15 @@ class Plan:
 
     @property
     def sized(self) -> tuple[PlannedRow, ...]:
-        """The rows that the API was asked about."""
+        """The rows that the API has counted."""
         return tuple(row for row in self.rows if row.sized)
 
     @classmethod
     def read(cls, record: PlanRecord) -> Plan:
-        """The plan that the ledger keeps.
+        """The plan kept in the ledger.
 
         Raises:
-            PlanError: when it is not what its fingerprint says: the ledger was changed by hand.
+            PlanError: when it cannot be read or does not match its fingerprint.
         """
         try:
             kept: dict[str, Any] = json.loads(record.content)
@@ -167,11 +160,11 @@ class Plan:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise PlanError(f"the plan of job {record.job_id} cannot be read ({error}); make a new preview") from error
-        # Of the text that was kept: a plan of an older version lacks what scopes have got since.
+        # Digest of the stored text: a plan of an older version lacks fields that were added since.
         if _digest(record.content) != record.fingerprint:
             raise PlanDriftError(
-                f"the plan of job {record.job_id} is not what its fingerprint {record.fingerprint[:12]} says: it was "
-                "changed in the ledger; make a new preview"
+                f"the plan of job {record.job_id} does not match its fingerprint {record.fingerprint[:12]}: "
+                "the ledger was changed by hand; make a new preview"
             )
         return plan
 
@@ -187,16 +180,16 @@ def make_plan(
     missing_only: bool = False,
     manifest: Path | None = None,
 ) -> Plan:
-    """Size 20 rows for real, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
+    """Size 20 rows with the API, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
 
     Args:
         requested: days (and sites) in order, each once and over by now.
-        scope: from where, to where.
+        scope: what they are read from and landed in.
         rate: the request budget.
-        size: transactions of a row, by one request; called at most `SAMPLE_ROWS` times.
-        landed_rows: transactions of a row that are landed, without a request.
-        first_kept: the first day that the API still keeps whole; older ones are left out, and say so.
-        missing_only: leave out what is landed.
+        size: transactions of a row, one request; called at most `SAMPLE_ROWS` times.
+        landed_rows: landed transactions of a row, without a request.
+        first_kept: first day that the API still keeps whole; older ones become `too_old`.
+        missing_only: leave out landed days.
         manifest: the CSV that asked for them.
     """
     too_old = [spec for spec in requested if date.fromisoformat(spec.day) < first_kept]
@@ -226,13 +219,13 @@ def make_plan(
 
 
 def sample(rows: Sequence[RowSpec]) -> list[RowSpec]:
-    """The rows that are sized, in their order: every site and every weekday in turn, each spread over its span."""
+    """The rows to size, in order: every site and weekday in turn, each spread over its span."""
     if len(rows) <= SAMPLE_ROWS:
         return list(rows)
     groups: dict[tuple[int, str | None], list[RowSpec]] = defaultdict(list)
     sites = {site: number for number, site in enumerate(dict.fromkeys(spec.site for spec in rows))}
     for spec in rows:
-        # Sites begin with different weekdays, so that many sites together show all of them.
+        # Sites start with different weekdays, so that many sites together cover all of them.
         weekday = date.fromisoformat(spec.day).weekday()
         groups[(weekday + sites[spec.site]) % 7, spec.site].append(spec)
     turns = sorted(groups, key=lambda group: (group[0], sites[group[1]]))
@@ -242,8 +235,7 @@ def sample(rows: Sequence[RowSpec]) -> list[RowSpec]:
             break
         if share[group] < len(groups[group]):
             share[group] += 1
-    # One of each of so many equal parts of a group; further on in the part for each group, so that all of the span is
-    # seen.
+    # One row from each equal part of a group, further along in the part for each group, to cover the whole span.
     chosen = {
         groups[group][int((number + (turn + 0.5) / len(turns)) * len(groups[group]) / share[group])]
         for turn, group in enumerate(turns)
@@ -257,9 +249,9 @@ def _digest(content: str) -> str:
 
 
 def pages_of(rows: int, day: str, timezone: str, *, sites: int = 1) -> int:
-    """Load jobs for so many transactions: 100 a page, a page at least for each window of the day, and of each site.
+    """Load jobs for so many transactions: 100 a page, at least one page per window of the day and per site.
 
-    Of several sites, the last page of each is half full on the whole.
+    With several sites, the last page of each is half full on average.
     """
     windows = len(Day.of(day, timezone).windows)
     if sites <= 1:
@@ -270,7 +262,7 @@ def pages_of(rows: int, day: str, timezone: str, *, sites: int = 1) -> int:
 def list_requests_of(rows: int, day: str, scope: Scope) -> int:
     """Requests to list endpoints: the day's count, and its states at 100 a page.
 
-    Live rows lack their states (contract, L4), so `auto` is taken to read them.
+    Live rows lack their states (contract, L4), so `auto` is assumed to read them.
     """
     windows = len(Day.of(day, scope.timezone).windows)
     states = max(windows, math.ceil(rows / PAGE_SIZE)) if scope.states != "off" and rows else 0
@@ -281,16 +273,15 @@ def _bill(rows: Collection[PlannedRow], scope: Scope, rate: RequestRate) -> Esti
     pages = sum(row.pages for row in rows)
     lists = sum(list_requests_of(row.rows, row.day, scope) for row in rows)
     requests = pages * REQUESTS_PER_PAGE + lists
-    # The first block is open at once; each further one opens when the one before it has passed.
+    # The first block is free at once; each further one opens when the previous one ends.
     blocks = max(0, math.ceil(requests / rate.requests) - 1)
     return Estimate(sum(row.rows for row in rows), pages, requests, math.ceil(blocks * rate.seconds), lists)
 
 
 def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
-    """What a day that was not asked about likely has: the mean of its site's same weekdays, else of its site's days.
+    """Rows of a day that was not sized: the mean of its site's same weekdays, else of its site, else of all sized days.
 
-    A wash has its week: Saturdays may bring half as much again as Tuesdays. Where a site was not sized at all, all
-    sized days count.
+    Weekdays differ: a Saturday may have half as much again as a Tuesday.
     """
     by_weekday: dict[tuple[str | None, int], list[int]] = defaultdict(list)
     by_site: dict[str | None, list[int]] = defaultdict(list)
@@ -306,21 +297,18 @@ def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
 
 
 def differences(plan: Plan, scope: Scope, rows: Sequence[JobRow]) -> list[str]:
-    """What would run now that was not planned, or the other way round, in words; nothing when it is the same.
+    """What would run now but was not planned, or the reverse, in words; empty when nothing changed.
 
-    Args:
-        plan: as it was previewed.
-        scope: of the configuration that would run it.
-        rows: of the job, as the ledger has them.
+    `scope` is of the present configuration, `rows` are the job's rows in the ledger.
     """
     found = []
     before, now = asdict(plan.scope), asdict(scope)
     for name, called in _SCOPE_NAMES.items():
         if before[name] != now[name]:
             found.append(f"{called} was {before[name] or '(none)'!r}, is {now[name] or '(none)'!r}")
-    # A site that is new since then is read, too, and named; one that is gone would be missing from every day.
+    # A new site is read too, and named; a site that is gone would be missing from every day.
     if gone := [code for code in plan.scope.sites if not is_in(code, scope.sites)]:
-        found.append(f"sites are no longer listed: {', '.join(gone)}")
+        found.append(f"the API no longer lists these sites: {', '.join(gone)}")
     planned = {(row.day, row.site) for row in plan.rows} | {(spec.day, spec.site) for spec in plan.too_old}
     found += _changed_days("the job", planned, {(row.day, row.site) for row in rows})
     if plan.manifest is not None:
@@ -330,7 +318,6 @@ def differences(plan: Plan, scope: Scope, rows: Sequence[JobRow]) -> list[str]:
 
 
 def _changed_days(where: str, planned: set[tuple[str, str | None]], present: set[tuple[str, str | None]]) -> list[str]:
-    """Days that came or went, in words."""
     parts = [("has besides", present - planned), ("lacks", planned - present)]
     return [f"{where} {verb} {_named(days)}" for verb, days in parts if days]
 
@@ -341,22 +328,23 @@ def _named(days: Collection[tuple[str, str | None]]) -> str:
 
 
 def refuse_unapproved(job: Job, record: PlanRecord | None, mode: JobMode, changed: Sequence[str]) -> None:
-    """Let pass what may run: unchanged, and approved where the mode demands it (BX-03).
+    """Refuse a job that changed since it was planned, or lacks the approval that its mode requires (BX-03).
 
     Raises:
-        NotApprovedError: saying what to type.
-        PlanDriftError: saying what changed.
+        NotApprovedError: with the command to type.
+        PlanDriftError: with what changed.
     """
     if changed:
         raise PlanDriftError(
-            f"job {job.id} is not what was planned: {'; '.join(changed)}. Undo that, or make a new preview"
+            f"job {job.id} has changed since it was planned: {'; '.join(changed)}. Undo the "
+            "change, or make a new preview"
         )
     if mode is JobMode.AUTO:
         return
     if record is None:
         raise NotApprovedError(
-            f"job {job.id} has no plan that could be approved; make one with: sonnys backfill preview, "
-            f"or run it unasked with: sonnys backfill run {job.id} --mode auto"
+            f"job {job.id} has no plan to approve; make one with: sonnys backfill preview, "
+            f"or run it without approval: sonnys backfill run {job.id} --mode auto"
         )
     if not record.is_approved:
         raise NotApprovedError(f"job {job.id} is not approved; type: sonnys backfill approve {job.id}")

@@ -1,4 +1,4 @@
-"""From what a person asks for to a pending job with a plan (BX-02)."""
+"""From a person's request to a pending job with a plan (BX-02)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,17 @@ from sonnys_pipeline.landing.transactions import Source, refuse_other_source
 from sonnys_pipeline.ledger.models import Job, JobMode, RowSpec
 from sonnys_pipeline.ledger.service import JobService
 
-#: The longest span that one request may name, in days: ten years. More is a slip of the keyboard.
+#: Longest span of one request, in days (ten years); more is a typing error.
 MOST_DAYS = 3660
 
 
 class RequestedDaysError(ValueError):
-    """The days asked for cannot be read; the message says which, why, and what to ask for instead."""
+    """The requested days cannot be read; the message says which, why, and what to ask for instead."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for.
-
-    Attributes:
-        rows: days (and sites) in order.
-        missing_only: leave out what is landed.
-        manifest: the CSV that they come from.
-    """
+    """What a person asks for: days (and sites) in order; with `missing_only`, landed ones are left out."""
 
     rows: Sequence[RowSpec]
     missing_only: bool = False
@@ -41,14 +35,14 @@ class Request:
 
 
 def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]:
-    """Every day from one to another, both included.
+    """Every day from `start` to `end`, both included.
 
     Raises:
-        RequestedDaysError: for what is no date, for dates in the wrong order, and for more than `MOST_DAYS` days.
+        RequestedDaysError: for an invalid date, reversed dates, or more than `MOST_DAYS` days.
     """
     first, last = (_date(text) for text in (start, end))
     if last < first:
-        raise RequestedDaysError(f"the dates are reversed: {start} lies after {end}")
+        raise RequestedDaysError(f"the dates are reversed: {start} is after {end}")
     count = (last - first).days + 1
     if count > MOST_DAYS:
         raise RequestedDaysError(f"{start} … {end} are {count:,} days; ask for {MOST_DAYS:,} at most")
@@ -58,25 +52,18 @@ def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]
 def preview(
     request: Request, workspace: Workspace, *, command: str, now: datetime | None = None
 ) -> tuple[Job | None, Plan]:
-    """Size and estimate what is asked for, and make a pending job of it, which demands approval.
+    """Size and estimate a request and make it a pending job that requires approval.
 
-    Nothing is kept before everything is known to be right: an error leaves no job behind.
-
-    Args:
-        request: what is asked for.
-        workspace: the account; its API is asked about 20 rows at most, one request each.
-        command: what was typed.
-        now: aware instant; left out, the present one.
+    The API gets at most 20 requests. Nothing is kept before everything is checked: an error leaves no job.
 
     Returns:
         The job and its plan; no job where nothing is left to read.
 
     Raises:
-        RequestedDaysError: when a day is not over yet, the API keeps none of them any more, or the CSV names a site
-            that the API refuses.
-        OtherSourceError: when a day is landed from another account, site or time zone.
-        SonnysError: when the API refuses, or cannot be asked.
-        LedgerError: when the ledger cannot be written, or a day (and site) is asked for twice.
+        RequestedDaysError: a day is not over yet, the API keeps none of them, or it refuses a site named in the CSV.
+        OtherSourceError: a day is landed from another account, site or time zone.
+        SonnysError: the API refuses, or cannot be reached.
+        LedgerError: the ledger cannot be written, or a day (and site) is requested twice.
     """
     now, scope, lake = now or datetime.now(UTC), workspace.scope(), workspace.lake
     last, first_kept = last_complete_day(now, scope.timezone), first_kept_day(now, scope.timezone)
@@ -90,7 +77,7 @@ def preview(
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
 
-    # Asked for when the days are known to be right, since it may cost a request.
+    # After the days are checked, since it may cost a request.
     scope = workspace.scope(workspace.sites())
     counter = SpanCounter(workspace.jobs, workspace.client, scope.account, scope.sites)
 
@@ -127,7 +114,7 @@ def preview(
 
 
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
-    """The job, its rows, and its plan; days that are too old stand in it as skipped."""
+    """The job with its rows and plan; days that are too old become skipped rows."""
     sites = {spec.site for spec in specs}
     where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)
@@ -135,16 +122,17 @@ def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
     try:
         if plan.too_old:
-            jobs.skip_rows_before(job.id, first_kept, f"older than the API keeps (from {first_kept} on)")
+            jobs.skip_rows_before(
+                job.id, first_kept, f"the API no longer has this day; it keeps days from {first_kept} on"
+            )
         jobs.plans.save(job.id, fingerprint=plan.fingerprint, content=plan.content)
         return jobs.get_job(job.id)
-    except BaseException:  # an interrupt too: without its plan nobody could approve it
+    except BaseException:  # interrupts too: a job without its plan could never be approved
         jobs.delete_job(job.id)
         raise
 
 
 def _sites(sites: set[str | None]) -> str:
-    """Which sites a job asks for, in words."""
     named = sorted(site for site in sites if site)
     one_by_one = f"site {named[0]}" if len(named) == 1 else f"{len(named)} sites"
     return f"all sites and {one_by_one}" if None in sites else one_by_one

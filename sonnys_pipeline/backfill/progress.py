@@ -1,27 +1,17 @@
-"""Where a long run stands, and when it will likely end."""
+"""How far a long run is, and when it will probably end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-#: Seconds between two reports of a run that nobody watches on a terminal.
+#: Seconds between two reports in a log.
 LOG_INTERVAL = 30.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run at one moment.
-
-    Attributes:
-        days_total: days of this run.
-        days_done: of them landed or failed.
-        days_failed: of them failed.
-        rows: landed.
-        pages: landed.
-        requests: sent.
-        seconds: since the run began.
-    """
+    """A run at one moment: `days_done` (landed or failed) of `days_total`, and `seconds` since it began."""
 
     days_total: int
     days_done: int = 0
@@ -33,13 +23,12 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Expected, from the days done so far; `None` before the first."""
+        """Estimate from the days done so far; `None` before the first."""
         if not self.days_done:
             return None
         return self.seconds / self.days_done * (self.days_total - self.days_done)
 
     def __str__(self) -> str:
-        """One line for a log."""
         failed = f" ({self.days_failed} failed)" if self.days_failed else ""
         left = self.seconds_left
         end = "" if left is None or self.days_done == self.days_total else f", about {duration(left)} left"
@@ -50,19 +39,11 @@ class Progress:
 
 
 class ProgressReport:
-    """Tells a listener where the run stands: at each day's end, and no less often than every `interval` seconds."""
+    """Reports progress to `tell` at each day's end and at least every `interval` seconds of `clock` (monotonic)."""
 
     def __init__(
         self, days: int, tell: Callable[[Progress], None], clock: Callable[[], float], interval: float = LOG_INTERVAL
     ) -> None:
-        """Begin at zero.
-
-        Args:
-            days: how many there are to do.
-            tell: called with each report.
-            clock: monotonic seconds.
-            interval: seconds.
-        """
         self.now = Progress(days)
         self._tell = tell
         self._clock = clock
@@ -81,7 +62,7 @@ class ProgressReport:
         self._report()
 
     def request_answered(self, requests: int) -> None:
-        """A request was answered; `requests` have been sent in all."""
+        """A request was answered; `requests` is the total sent so far."""
         self.now = replace(self.now, requests=requests)
         if self._clock() - self._told >= self._interval:
             self._report()

@@ -1,4 +1,4 @@
-"""Jobs whose executor is gone: found, and what a person can choose to do about them (BX-06)."""
+"""Jobs whose executor is gone, and what a person can choose to do about them (BX-06)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sonnys_pipeline.ledger.models import Job, JobStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.processes import is_running, this_machine
 
-#: Seconds that putting a job in order may take; it is a handful of statements.
+#: Lease for putting a job in order, in seconds; it takes a few statements.
 _LEASE_SECONDS = 30.0
-#: More jobs than this were never running at once.
+#: Page size beyond any number of running jobs.
 _ALL = 1000
 
 
 class RecoveryChoice(StrEnum):
     """What to do with an interrupted job."""
 
-    RESUME = "resume"  # read what is pending; what is landed stays and is not read again
+    RESUME = "resume"  # read pending days; landed ones stay and are not read again
     RESTART = "restart"  # read every day again, landed ones included
-    CANCEL = "cancel"  # give it up; what is landed stays
+    CANCEL = "cancel"  # give up; landed days stay
 
 
 class NotInterruptedError(LedgerError):
-    """The job does not say running, or its executor is at work."""
+    """The job is not running, or its executor is alive."""
 
 
 def check_interrupted_jobs(job_service: JobService) -> list[Job] | None:
-    """Jobs that say running but whose executor is gone, oldest first; `None` when there are none.
+    """Running jobs whose executor is gone, oldest first; `None` when there are none.
 
-    Gone is an executor whose lease ran out, and at once one that was a process of this machine and runs no more.
+    An executor is gone when its lease ran out, or at once when it was a process of this machine that has ended.
     """
     running = job_service.list_jobs(JobStatus.RUNNING, limit=_ALL)
     free = {job.id for job in job_service.leases.interrupted_jobs()}
@@ -43,17 +43,11 @@ def check_interrupted_jobs(job_service: JobService) -> list[Job] | None:
 def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_service: JobService) -> Job:
     """Put an interrupted job in order, as a person has chosen.
 
-    Args:
-        choice: `resume` and `restart` leave the job paused, with the days to be read pending; `cancel` ends it.
-        job_id: the job.
-        job_service: the ledger.
-
-    Returns:
-        The job as it is now; execute it where it was resumed or restarted.
+    `resume` and `restart` leave the job paused with the days to read pending, ready to execute; `cancel` ends it.
 
     Raises:
-        NotInterruptedError: when it does not say running, or its executor lives; nothing changes.
-        JobLeasedError: when another executor has taken it up at this very moment; nothing changes.
+        NotInterruptedError: when it is not running, or its executor is alive; nothing changes.
+        JobLeasedError: when another executor has just taken it; nothing changes.
         UnknownJobError: when there is no such job.
         ValueError: for an unknown choice.
     """
@@ -77,6 +71,6 @@ def handle_recovery_choice(choice: RecoveryChoice | str, job_id: str, job_servic
 
 
 def is_gone(owner: str) -> bool:
-    """Whether a lease's owner was a process of this machine that runs no more; of other machines nobody can tell."""
+    """Whether a lease's owner was a process of this machine that has ended; always false for other machines."""
     machine, _, process = owner.rpartition(":")[0].rpartition(":")
     return machine == this_machine() and process.isdigit() and not is_running(int(process))

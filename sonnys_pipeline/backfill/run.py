@@ -1,4 +1,4 @@
-"""One execution of a job: the loader's outcomes into lake, ledger and audit."""
+"""One execution of a job: writes the loader's outcomes to lake, ledger and audit."""
 
 from __future__ import annotations
 
@@ -39,22 +39,14 @@ from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 logger = logging.getLogger(__name__)
 
-#: With `continue`, a run stops when of at least so many days more than this share has failed (BM-06).
+#: With `continue`, a run stops when more than this share failed of at least this many days (BM-06).
 _DAYS_SAMPLE = 10
 _FAILED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class RunSetup:
-    """What all runs of an executor have in common.
-
-    Attributes:
-        options: how a run behaves.
-        listener: who hears of it.
-        owner: holds the job's lease.
-        make_loader: makes the loader that a run observes.
-        clock: monotonic seconds.
-    """
+    """What all runs of an executor share; `owner` holds the job's lease, `clock` gives monotonic seconds."""
 
     options: ExecutorOptions
     listener: RunListener
@@ -64,12 +56,11 @@ class RunSetup:
 
 
 class JobRun(LoadObserver):
-    """One execution of a job: the loader's outcomes into lake, ledger and audit."""
+    """Writes the loader's outcomes to lake, ledger and audit; `sites` are read for each day."""
 
     def __init__(
         self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], sites: AccountSites, audit: Audit
     ) -> None:
-        """Prepare; nothing is sent yet. `sites` are read for each day."""
         self.audit = audit
         self.started_at = datetime.now(UTC)
         self.report = ProgressReport(len(rows), setup.listener.progressed, setup.clock, setup.options.progress_seconds)
@@ -86,15 +77,15 @@ class JobRun(LoadObserver):
         self._loader = setup.make_loader(self)
 
     def stop(self, reason: str) -> None:
-        """End soon, with what is landed; safe to call from a signal handler or another thread."""
+        """End soon, keeping what is landed; safe to call from a signal handler or another thread."""
         self._stop_reason = self._stop_reason or reason
         self._loader.stop()
 
     def work_off(self) -> str:
-        """Load and land every row; why it stopped before the last one, or nothing.
+        """Load and land every row; returns why it stopped early, or an empty string.
 
         Raises:
-            LeaseLostError: when another executor has the job; nothing of it was changed since.
+            LeaseLostError: when another executor has the job; nothing was changed since.
         """
         stopped = self._work_off()
         self._remember_job_seconds()
@@ -103,7 +94,7 @@ class JobRun(LoadObserver):
     def _work_off(self) -> str:
         outcomes = self._loader.load(self._requests())
         try:
-            for outcome in outcomes:  # a stop ends the loader; days that are already complete are landed still
+            for outcome in outcomes:  # a stop ends the loader; days already complete are still landed
                 stopped = self._landed(outcome) if isinstance(outcome, LoadedDay) else self._failed(outcome)
                 if stopped:
                     return stopped
@@ -114,14 +105,14 @@ class JobRun(LoadObserver):
         return self._stop_reason
 
     def _remember_job_seconds(self) -> None:
-        """The next run begins with what this one has learned; to lose it costs that one a few polls."""
+        """The next run starts with this figure; losing it costs a few polls."""
         seconds = self._loader.job_seconds
         if seconds is not None:
             with suppress(LedgerError):
                 self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
-        """The figures of this run so far."""
+        """The figures so far."""
         return Measures.of(
             self.audit.outcomes,
             requests=self._loader.requests,
@@ -130,33 +121,33 @@ class JobRun(LoadObserver):
         )
 
     def submitting(self, job: PageJob) -> None:
-        """Write the intent, before anything is sent."""
+        """Write the intent before anything is sent."""
         self._jobs.load_jobs.note_submitting(self._row_of(job).id, job.work.window, job.page, job.work.site)
 
     def submitted(self, job: PageJob) -> None:
-        """Write the hash, before anything else is sent."""
+        """Write the hash before anything else is sent."""
         self._jobs.load_jobs.note_submitted(
             self._row_of(job).id, job.work.window, job.page, job.job_hash, job.work.site
         )
 
     def attempted(self, attempt: Attempt) -> None:
-        """A line of the audit, and of the progress when it is time for one."""
+        """Write a line of the audit, and a progress report when it is due."""
         self.audit.attempted(attempt)
         self.report.request_answered(self._loader.requests)
 
     def learned(self, name: str, value: object) -> None:
-        """Remember it, and say it once."""
-        logger.warning("learned of this API: %s is %s; remembered for the next runs", name, value)
+        """Keep it and log it once."""
+        logger.warning("this API behaves as follows: %s is %s; later runs will use this", name, value)
         self._jobs.knowledge.remember(self._options.source.api_id_digest, name, value)
 
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
-        """Days that are begun from now on are read for the new sites, too."""
-        logger.warning("%s: the API lists sites that were not there before, and they are read: %s", day, ", ".join(new))
+        """Read the new sites too, in days that start from now on."""
+        logger.warning("%s: the API lists new sites, which are read too: %s", day, ", ".join(new))
         keep_sites(self._jobs, self._options.source.api_id_digest, sites)
         self._sites = sites_of(sites)
 
     def _requests(self) -> Iterator[DayRequest]:
-        """Days in order, each with the load jobs that a run before this one left alive."""
+        """Days in order, each with the load jobs that an earlier run left alive."""
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)
         for row in self._rows.values():
             known = self._jobs.together(lambda row=row: self._begin(row, lifetime))  # type: ignore[misc] # bound now
@@ -171,21 +162,21 @@ class JobRun(LoadObserver):
             yield DayRequest(day, row.site, live, sites, not self._options.states_only)
 
     def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
-        """Start a row; the load jobs that an attempt before this one has left."""
+        """Start a row; returns the load jobs that an earlier attempt left."""
         self._jobs.start_row(row.id, owner=self._owner)
         return self._jobs.load_jobs.live(row.id, younger_than=lifetime)
 
     def _landed(self, loaded: LoadedDay) -> str:
         row = self._rows[(loaded.day.key, loaded.site)]
-        # Asked for again just before the file is put in its place: a successor's newer day must not be overwritten.
+        # Checked again just before the file is put in place: never overwrite a successor's newer day.
         self._jobs.leases.renew(row.job_id, self._owner, self._options.lease_seconds)
         try:
             file, states = self._land(loaded)
         except LakeError as error:
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
-            # What the disk does not take of this day it takes of no other one; anything else is this day's alone.
+            # A disk that refuses this day refuses every other one; any other error concerns this day only.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
-        rows = loaded.table.num_rows  # of one site's row these; its file may hold other sites, too
+        rows = loaded.table.num_rows  # of this row's site; the file may hold other sites too
         figures = RowFigures(loaded.job_hashes, str(file.path), rows, loaded.requests, loaded.seconds)
         completed = self._jobs.complete_row(row.id, figures, owner=self._owner)
         pages = len(loaded.job_hashes)
@@ -204,7 +195,7 @@ class JobRun(LoadObserver):
         return ""
 
     def _land(self, loaded: LoadedDay) -> tuple[LandedFile, LandedFile | None]:
-        """Land rows and states; the file of each.
+        """Land rows and states; returns the file of each.
 
         Raises:
             CountDiffersError: when rows are missing by the API's own count; those that came may be landed in part.
@@ -223,7 +214,7 @@ class JobRun(LoadObserver):
         return self._day_failed(row, failed.error, failed.requests, failed.seconds)
 
     def _day_failed(self, row: JobRow, error: SonnysError | LakeError, requests: int, seconds: float) -> str:
-        """Keep what is known of a failed day; why the run should stop now, or nothing."""
+        """Record a failed day; returns why the run should stop now, or an empty string."""
         message = str(error)
         if isinstance(error, UnparsableRowError):
             kept = set_aside(self._options.state_dir / "quarantine", row.day, error)
@@ -241,13 +232,13 @@ class JobRun(LoadObserver):
         self.report.day_ended(rows=0, pages=0, failed=True)
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
-            # It refuses load jobs that name no site, today's and every other day's.
+            # The key refuses load jobs without a site, for this day and every other.
             self._jobs.knowledge.remember(self._options.source.api_id_digest, LOAD_JOB_NEEDS_SITE, True)
-            return f"{row.day}: this key needs each load job to name a site; set SONNYS_LOAD_BY=site"
+            return f"{row.day}: this key accepts only load jobs that name a site; set SONNYS_LOAD_BY=site"
         if isinstance(error, AuthError):
-            return f"{row.day}: the API refuses the credentials; every other day would fail, too"
+            return f"{row.day}: the API refuses the credentials; every other day would fail too"
         if self._options.on_error is OnError.FAIL_FAST:
-            return f"{row.day} failed ({name}), and the run fails fast"
+            return f"{row.day} failed ({name}); the run stops at its first failed day"
         if done >= _DAYS_SAMPLE and bad > _FAILED_SHARE * done:
             return f"{bad} of {done} days failed: the run stops itself"
         return ""

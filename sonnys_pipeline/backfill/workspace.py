@@ -1,4 +1,4 @@
-"""One account, opened once: its settings and, when somebody asks, its lake, ledger and client."""
+"""One account: its settings and, opened on demand, its lake, ledger and client."""
 
 from __future__ import annotations
 
@@ -30,23 +30,19 @@ logger = logging.getLogger(__name__)
 
 
 class Workspace(Closing):
-    """What every door asks: the asset, a check, a sensor, a verb of the command line, the report.
+    """What assets, checks, sensors, commands and the report use to reach an account.
 
-    Each part is opened when it is first asked for, and closed with the workspace; use it as a context manager where the
-    ledger or the client is asked for.
-
-    Attributes:
-        settings: of the account.
+    Each part is opened at its first use and closed with the workspace; use it as a context manager where the ledger or
+    the client is needed.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Open nothing yet."""
         self.settings = settings
         self._opened = ExitStack()
 
     @classmethod
     def of(cls, account: str | None = None, **given: Any) -> Self:  # noqa: ANN401 - whatever settings take
-        """The workspace of an account, by the environment; what is given takes the environment's place.
+        """The workspace of an account by the environment; keyword arguments take precedence.
 
         Raises:
             SettingsError: naming what cannot be used.
@@ -55,13 +51,13 @@ class Workspace(Closing):
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake; nothing is asked of it yet.
+        """The lake; no request is made yet.
 
-        A folder keeps its writers apart by itself. Those of an object store are kept apart where the jobs are kept: by
-        a PostgreSQL ledger for all machines, else by files in the state folder, for this machine.
+        A folder locks its own writers. Writers to an object store are locked where the jobs are kept: by a PostgreSQL
+        ledger for all machines, else by files in the state folder, for this machine.
 
         Raises:
-            SettingsError: for a ledger URL of a kind that is no ledger.
+            SettingsError: for an unknown kind of ledger URL.
             LakeError: for a store whose driver is not installed.
         """
         url = self.settings.data_url
@@ -72,7 +68,7 @@ class Workspace(Closing):
         """The ledger.
 
         Raises:
-            SettingsError: for a URL of a kind that is no ledger.
+            SettingsError: for an unknown kind of URL.
             LedgerUnavailableError: when the store cannot be reached or written.
         """
         url = self.settings.ledger_url
@@ -99,7 +95,7 @@ class Workspace(Closing):
 
     @cached_property
     def options(self) -> ExecutorOptions:
-        """How a run behaves, by the settings; it fails fast.
+        """How a run behaves by the settings; fail-fast.
 
         Raises:
             SettingsError: when the state folder cannot be made.
@@ -128,12 +124,11 @@ class Workspace(Closing):
     def sites(self, *, as_kept: bool = False) -> AccountSites:
         """The sites whose rows make a day; one request, unless they were listed within the hour.
 
-        Args:
-            as_kept: take the kept list however old it is, and ask only where there is none.
+        `as_kept` takes the kept list whatever its age, and asks only where there is none.
 
         Raises:
             NoNamedSiteError: see `account_sites`.
-            SonnysError: when the API refuses, or cannot be asked.
+            SonnysError: when the API refuses, or cannot be reached.
         """
         source, load_by = self.options.source, self.options.load_by
         return account_sites(
@@ -164,17 +159,17 @@ class Workspace(Closing):
         )
 
     def changes(self, plan: Plan, rows: list[JobRow]) -> list[str]:
-        """What would run now that was not planned, in sentences (BX-03).
+        """What would run now but was not planned, in sentences (BX-03).
 
-        The sites are asked for last: that may cost a request, and with another account another list would come. A site
-        that is new since the plan is read, too, and named in the log.
+        Sites are requested last: that may cost a request, and another account has another list. A site that is new
+        since the plan is read too, and logged.
         """
         as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
         if changed := differences(plan, self.scope(as_planned), rows):
             return changed
         sites = self.sites()
         if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):
-            logger.warning("sites that were not listed when the job was planned are read, too: %s", ", ".join(new))
+            logger.warning("sites listed since the job was planned are read too: %s", ", ".join(new))
         return differences(plan, self.scope(sites), rows)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The `sonnys` command: parse, call, print. What it does is done elsewhere; each verb has a module here.
+"""The `sonnys` command. Belongs here: parsing, calling, printing; one module a verb. The work is done in other rooms.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not approved, 130 and 143 interrupted with a checkpoint. With `--json`,
 one JSON document goes to stdout and nothing else does; progress and messages go to stderr.
@@ -36,18 +36,18 @@ def _is_text(argument: str) -> bool:
 
 
 class _Sonnys(WholeHelpGroup):
-    """The group of all verbs: what concerns each of them."""
+    """The top-level group: what all verbs share."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse arguments that are no text: neither the API nor the ledger could take them. Paths may be any bytes."""
+        """Refuse arguments that are not UTF-8: neither the API nor the ledger accepts them. Paths may be any bytes."""
         for option, value in pairwise(["", *args]):
             name, _, _ = value.partition("=")
             if option not in _PATHS and name not in _PATHS and not _is_text(value):
-                raise click.UsageError(f"{value!r} is not UTF-8 text; write it in the terminal's encoding", ctx)
+                raise click.UsageError(f"{value!r} is not UTF-8 text; type it in the terminal's encoding", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
-        """Leave with 130 when interrupted, and print what the terminal's encoding has not with question marks."""
+        """Exit with 130 when interrupted; print `?` for characters that the terminal's encoding lacks."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
@@ -61,7 +61,7 @@ class _Sonnys(WholeHelpGroup):
 @click.group(cls=_Sonnys, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sonnys-pipeline")
 def main() -> None:
-    """Every Sonny's BackOffice transaction as Parquet that you own."""
+    """Load all Sonny's BackOffice transactions into Parquet files that you own."""
 
 
 for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, report, replay):

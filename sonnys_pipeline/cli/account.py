@@ -1,4 +1,4 @@
-"""`--account`, the same for every verb: with whose settings it works, where there are several accounts."""
+"""`--account`, the same for every verb: which account's settings to use."""
 
 from __future__ import annotations
 
@@ -12,32 +12,30 @@ if TYPE_CHECKING:
     from sonnys_pipeline.backfill.workspace import Workspace
     from sonnys_pipeline.config.settings import Settings
 
-_ASKED = "sonnys_pipeline.cli.account"
+_META_KEY = "sonnys_pipeline.cli.account"
 
 
 def account_option(command: Any) -> Any:  # noqa: ANN401 - a click decorator
-    """`--account`; what it says is asked for with `load_settings`, wherever the verb does its work."""
+    """Add `--account`; `load_settings` and `chosen_account` read its value."""
 
     def remember(context: click.Context, _: click.Parameter, value: str | None) -> None:
-        context.meta[_ASKED] = value
+        context.meta[_META_KEY] = value
 
-    words = "Which account, where SONNYS_ACCOUNTS names several; left out, the one that SONNYS_ACCOUNT names."
-    return click.option("--account", metavar="NAME", expose_value=False, callback=remember, help=words)(command)
+    text = "The account to use if SONNYS_ACCOUNTS names several.  [default: SONNYS_ACCOUNT]"
+    return click.option("--account", metavar="NAME", expose_value=False, callback=remember, help=text)(command)
 
 
 def load_settings() -> Settings:
-    """The settings that a verb works with: those of the account that was chosen, where there are several.
-
-    Ends the command where there are several and none was chosen, or one that is not there.
+    """Settings of the chosen account; ends the command if it is unknown, or if several exist and none was chosen.
 
     Raises:
-        SettingsError: naming every variable that cannot be used.
+        SettingsError: names every variable that cannot be used.
     """
     from sonnys_pipeline.config.settings import Settings
 
     account = chosen_account()
     if account is None and (there := _accounts()):
-        refuse(f"there are several accounts: say which with --account {'|'.join(there)}, or set SONNYS_ACCOUNT")
+        refuse(f"there are several accounts: choose one with --account {'|'.join(there)}, or set SONNYS_ACCOUNT")
     return Settings.load(account)
 
 
@@ -53,15 +51,15 @@ def open_workspace() -> Workspace:
 
 
 def chosen_account() -> str | None:
-    """The account that was chosen; none where none was. Ends the command for one that is not there.
+    """Name of the chosen account, if any; ends the command if it is unknown.
 
     Raises:
-        EnvFileError: when `.env` cannot be read.
+        EnvFileError: `.env` cannot be read.
     """
     from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
 
     try:
-        return Settings.chosen_account(_asked())
+        return Settings.chosen_account(_account_option())
     except EnvFileError:
         raise
     except SettingsError as wrong:
@@ -69,14 +67,14 @@ def chosen_account() -> str | None:
 
 
 def to_type(command: str) -> str:
-    """A command that a message asks a person to type, with the account that was typed before."""
-    account = _asked()
+    """A command for a message to suggest, with the `--account` that this command was given."""
+    account = _account_option()
     return f"{command} --account {account}" if account else command
 
 
-def _asked() -> str | None:
+def _account_option() -> str | None:
     context = click.get_current_context(silent=True)
-    return context.meta.get(_ASKED) if context else None
+    return context.meta.get(_META_KEY) if context else None
 
 
 def _accounts() -> tuple[str, ...]:

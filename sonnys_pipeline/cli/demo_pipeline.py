@@ -1,4 +1,4 @@
-"""The demo: a simulated chain, a real Dagster, a week landed, in one folder of its own."""
+"""The demo: land a week of simulated data with Dagster, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 
 #: How much faster than the real API the demo's simulator runs.
 SPEED = 30.0
-#: The folder in which a user's own state lies by default.
+#: Default folder of a user's own state.
 _STATE = ".sonnys"
-#: Nothing leaves the machine, and no sign-up dialog greets a newcomer.
+#: No telemetry, and no sign-up dialog.
 _DAGSTER_YAML = """telemetry:
   enabled: false
 nux:
@@ -42,9 +42,9 @@ run_monitoring:
 
 @dataclass(frozen=True)
 class DemoDay:
-    """One landed day, for the closing table: `sales` in dollars, `path` of its file.
+    """One landed day for the closing table.
 
-    `cars` and `sales` are of the sites' own business day of that date; `None` where it is not landed as a whole.
+    `cars` and `sales` (dollars) count the sites' own business day of that date; `None` if that day is incomplete.
     """
 
     day: str
@@ -56,19 +56,19 @@ class DemoDay:
 
 
 class DemoError(Exception):
-    """The demo could not be set up, or Dagster did not do what it asked; the message says what to do."""
+    """The demo could not be set up, or Dagster's run failed; the message says what to do."""
 
 
 @contextmanager
 def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"] = "live") -> Iterator[dict[str, str]]:
-    """A running simulator, and the environment in which Dagster uses it; every duration scaled by the same factor.
+    """Run a simulator; yields the environment in which Dagster uses it, all durations scaled alike.
 
     Raises:
-        DemoError: when the folder cannot be used.
+        DemoError: the folder cannot be written.
     """
     home = folder / "dagster"
     try:
-        # Above it lies what the user's own runs will keep (`.sonnys`): that is made for its owner alone, too.
+        # `.sonnys` above it will hold the state of the user's own runs: make that private, too.
         private_folder(folder.parent if folder.parent.name == _STATE else folder)
         (private_folder(home) / "dagster.yaml").write_text(_DAGSTER_YAML)
     except OSError as error:
@@ -82,52 +82,49 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
             "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
         }
         yield {
-            # The user's own SONNYS_ settings stay out of the demo, and the demo out of the user's lake.
+            # Without the user's own SONNYS_ settings, so that the demo does not write into the user's lake.
             **{name: value for name, value in os.environ.items() if not name.startswith("SONNYS_")},
             **scaled,
             "SONNYS_API_ID": config.api_id,
             "SONNYS_API_KEY": config.api_key,
             "SONNYS_BASE_URL": simulator.base_url,
             "SONNYS_TIMEZONE": _westernmost([site.timezone for site in simulator.world.sites if site.timezone]),
-            # Four whole months at least, none so old that the `ageing` check would warn of it.
+            # At least four whole months, none old enough for the `ageing` check to warn.
             "SONNYS_START_DATE": f"{datetime.now(UTC) - timedelta(days=130):%Y-%m}-01",
             "SONNYS_DATA_URL": str(folder / "data"),
             "SONNYS_STATE_DIR": str(folder / "state"),
             "DAGSTER_HOME": str(home),
-            # Dagster advertises its successor commands on each start; these are the ones that we promise (DG-03).
+            # Dagster warns that newer commands exist; DG-03 requires these.
             "PYTHONWARNINGS": "ignore:Function `dev_command` is,ignore:Function `asset_materialize_command` is",
         }
 
 
 def _westernmost(zones: Sequence[str]) -> str:
-    """The zone in which a day is over last; what docs/first-day.md tells its readers to set."""
+    """The zone in which a day ends last, as the README advises."""
     now = datetime.now(UTC)
     return min(zones, key=lambda zone: (now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(), zone))
 
 
 def last_days(count: int) -> list[str]:
-    """The last days, oldest first, that are over in every US zone."""
+    """The latest days, oldest first, that have ended in every US zone."""
     last: date = datetime.now(UTC).date() - timedelta(days=2)
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 
-# Both run in the demo's folder: Dagster puts the working directory's `.env` over the environment, and the user's own
-# one must neither send his key to the simulator nor the demo to his API.
+# Run in the demo's folder: Dagster prefers the working directory's `.env` to the environment, and the user's own
+# `.env` must not send the user's key to the simulator, or the demo to the real API.
 def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -> list[DemoDay]:
-    """Let Dagster land the days, then count cars and sales, each in a process of its own.
+    """Land the days and compute their KPIs, in two Dagster processes; returns every landed day, oldest first.
 
-    The day before them is landed as well: the business day of a site east of the pipeline's zone begins in it.
-
-    Returns:
-        Every day that was landed, the one before first.
+    The day before the first one is landed, too: a business day of a site east of the pipeline's zone begins in it.
 
     Raises:
-        DemoError: when the run fails; Dagster's log lies in the folder.
+        DemoError: the run failed; the message names Dagster's log.
     """
     before = (date.fromisoformat(days[0]) - timedelta(days=1)).isoformat()
     log = folder / "dagster.log"
     with log.open("w") as output:
-        # Nothing of the day before is counted: it could not be as a whole, and its check would say so.
+        # No KPIs of the day before: it is incomplete, and a check would say so.
         for assets, first in (("transactions,sites", before), ("site_day_kpis", days[0])):
             command = [
                 sys.executable, "-m", "dagster", "asset", "materialize", "-m", "sonnys_pipeline.definitions",
@@ -137,21 +134,21 @@ def materialize(folder: Path, environment: Mapping[str, str], days: list[str]) -
                 command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
             )
             if done.returncode != 0:
-                raise DemoError(f"Dagster's run failed: {_said(log)}; its log is {log}")
+                raise DemoError(f"Dagster's run failed: {_first_error(log)}; its log is {log}")
     lake = Lake(folder / "data")
     return [_landed(lake, before, is_whole=False), *(_landed(lake, day) for day in days)]
 
 
-def _said(log: Path) -> str:
+def _first_error(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
-    return next((line for line in lines if "Failure: " in line or "Error: " in line), "it said nothing")
+    return next((line for line in lines if "Failure: " in line or "Error: " in line), "no error in its log")
 
 
 def report(folder: Path, environment: Mapping[str, str], day: str) -> Path:
-    """Make the morning report of a day; where its page lies.
+    """Write the morning report of a day; returns the path of its page.
 
     Raises:
-        DemoError: when it cannot be made.
+        DemoError: the report cannot be made.
     """
     lake, zone = Lake(folder / "data"), environment["SONNYS_TIMEZONE"]
     try:

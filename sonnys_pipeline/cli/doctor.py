@@ -1,4 +1,4 @@
-"""`sonnys doctor`: is everything there that a run needs, and what to do where it is not."""
+"""`sonnys doctor`: check what a run needs, and name a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from sonnys_pipeline.lake.dataset import Lake
 
 _SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]·[/]"}
-#: Columns of the longest subject, and one more.
+#: Width of the longest subject plus one.
 _WIDTH = 17
 
 
 @click.command()
-@click.option("--offline", is_flag=True, help="Send no request: look only at what is on this machine.")
-@click.option("--deep", is_flag=True, help="Read every page of the ledger and every landed file, too: takes its time.")
+@click.option("--offline", is_flag=True, help="Send no request; check only this machine.")
+@click.option("--deep", is_flag=True, help="Also read every page of the ledger and every landed file (slow).")
 @account_option
 @json_option
 def doctor(offline: bool, deep: bool, as_json: bool) -> None:
-    """Check settings, API, clock, budget, ledger, lake and Dagster; say what to do.
+    """Check settings, API, clock, request budget, ledger, lake and Dagster; name a remedy for each problem.
 
-    Where there are several accounts and none is chosen, each is checked.
+    Checks every account if there are several and none is chosen.
     """
     from sonnys_pipeline.doctor.machine import is_healthy
 
@@ -54,18 +54,18 @@ def doctor(offline: bool, deep: bool, as_json: bool) -> None:
 
 
 def _accounts() -> Sequence[str | None]:
-    """Those to be checked: the one that was chosen, else all; none of a name where there is but one."""
+    """Accounts to check: the chosen one, else all; `[None]` if there is only one, without a name."""
     from sonnys_pipeline.config.settings import EnvFileError, Settings
 
     try:
         account = chosen_account()
         return [account] if account else Settings.accounts() or [None]
-    except EnvFileError:  # the findings say so
+    except EnvFileError:  # reported as a finding
         return [None]
 
 
 def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Finding]:
-    """All checks, in the order in which a person would mend things; each as soon as it is made."""
+    """Run all checks in the order in which a person would fix problems; yields each finding at once."""
     from sonnys_pipeline.doctor import api, machine
     from sonnys_pipeline.doctor.deep import LANDED_FILES, LEDGER_PAGES, check_landed_files, check_ledger_pages
     from sonnys_pipeline.doctor.machine import guarded
@@ -77,11 +77,11 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
     settings = read.settings
     yield read.finding
     yield guarded(".env", machine.check_env_file)
-    # Before other checks open what lies in it, and close it to others without a word.
+    # Before checks that open files in it, because those restrict its permissions silently.
     folder = guarded("state folder", partial(machine.check_state_folder, settings), read.lacking("state_dir"))
     lake = _lake(read, offline)
     landed = lake.partitions(ASSET) if lake else []
-    no_days = "" if lake else read.lacking("data_url") or "the lake was not looked into"
+    no_days = "" if lake else read.lacking("data_url") or "the lake was not checked"
     inquiry = _inquiry(read, offline)
     for subject, check, needed in (
         ("credentials", partial(machine.check_credentials, settings), ("api_id", "api_key")),
@@ -110,17 +110,17 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
     if deep:
         yield guarded(LEDGER_PAGES, partial(check_ledger_pages, settings), read.lacking("ledger_url", "state_dir"))
-        # The lake as it is now, which waits no longer for a store than a person would.
+        # Not a fresh lake: this one does not wait for a store that is down.
         yield (
             guarded(LANDED_FILES, partial(check_landed_files, lake), no_days)
             if lake
             else machine.skipped(LANDED_FILES, no_days)
         )
-    # Last, because Dagster takes seconds to import, and may not fit to what else is installed.
+    # Last, because importing Dagster takes seconds, and may fail if another package has a wrong version.
     try:
         from sonnys_pipeline.orchestration.instance import instance_findings
     except ImportError as error:
-        remedy = "install again with the versions of constraints.txt"
+        remedy = "install again with the versions in constraints.txt"
         yield machine.Finding("Dagster", machine.State.PROBLEM, f"cannot be imported: {error.msg}", remedy)
         return
     whole = [day for day in landed if lake and is_landed(lake, day, None)]
@@ -128,7 +128,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
 
 
 def _lake(read: ReadSettings, offline: bool) -> Lake | None:
-    """The lake, if it can be looked into: an object store may be away, and is not on this machine."""
+    """The lake, or None if it cannot be read or, with `--offline`, is in an object store."""
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.errors import LakeError
     from sonnys_pipeline.lake.storage.folder import is_url
@@ -152,7 +152,7 @@ def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
     from sonnys_pipeline.doctor.machine import skipped, utc_now
 
     if lake is None:
-        return skipped("landed days", "the lake was not looked into")
+        return skipped("landed days", "the lake was not checked")
     return check_landed_days(lake, settings.start_date, first_kept_day(utc_now(), settings.timezone))
 
 
@@ -162,36 +162,35 @@ def _check_lake(url: str, offline: bool) -> Finding:
 
     if not is_url(url):
         return machine.check_lake(Path(url).absolute())
-    return machine.skipped("lake", "not asked (--offline)") if offline else machine.check_object_lake(url)
+    return machine.skipped("lake", "skipped (--offline)") if offline else machine.check_object_lake(url)
 
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:
-    """The one request, through the shared budget; or why it was not made."""
+    """Send the one request, through the shared budget; if that is not possible, the reason."""
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.doctor.api import Inquiry, inquire
     from sonnys_pipeline.doctor.machine import utc_now
 
     if offline:
-        return Inquiry(not_made="not asked (--offline)")
+        return Inquiry(not_made="skipped (--offline)")
     if lacking := read.lacking("api_id", "api_key", "base_url", "rate_limit", "budget_url"):
-        return Inquiry(not_made=f"not asked: {lacking}")
-    # What an ailing API answers at once is what a person wants to see, not the sixth try half a minute later.
+        return Inquiry(not_made=f"skipped: {lacking}")
+    # No retries: a person wants to see the first error now, not the sixth one in half a minute.
     once = read.settings.model_copy(update={"max_retries": 0})
     try:
         once.require_credentials()
     except SettingsError:
-        return Inquiry(not_made="not asked: there are no credentials")
+        return Inquiry(not_made="skipped: there are no credentials")
     try:
         with once.open_client() as client:
             return inquire(client, utc_now)
     except SettingsError:
-        return Inquiry(not_made="not asked: the request budget cannot be used")
-    except Exception as error:  # noqa: BLE001 - an error that nobody expected must not hide the other checks
-        return Inquiry(not_made=f"could not be asked: {type(error).__name__}")
+        return Inquiry(not_made="skipped: the request budget cannot be used")
+    except Exception as error:  # noqa: BLE001 - an unexpected error must not hide the other checks
+        return Inquiry(not_made=f"the request failed: {type(error).__name__}")
 
 
 def _print(finding: Finding) -> None:
-    """One line, and the remedy below it where there is something to mend."""
     out = Screen(highlight=False, soft_wrap=True)
     out.print(f"{_SYMBOLS[finding.state]} {escape(f'{finding.subject:<{_WIDTH}}')} {escape(finding.detail)}")
     if finding.remedy:

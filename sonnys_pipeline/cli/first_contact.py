@@ -1,4 +1,4 @@
-"""`sonnys first-contact`: what the contract leaves open, asked of a live or sandbox key (LV-05)."""
+"""`sonnys first-contact`: ask the API what the contract leaves open (LV-05)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 @click.command("first-contact")
-@click.option("--dry-run", is_flag=True, help="Print what would be asked and what it costs; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the questions and what they cost; send nothing.")
 @click.option(
     "--spend-a-block",
     is_flag=True,
-    help="Also ask whether the request budget is one for each endpoint: 22 requests more, and one 429.",
+    help="Also test whether each endpoint has its own request budget: 22 more requests, and one 429.",
 )
 @account_option
 @json_option
 def first_contact(dry_run: bool, spend_a_block: bool, as_json: bool) -> None:
-    """Ask the API what its documents leave open, in 24 requests at most, and remember the answers.
+    """Ask the API what its documentation leaves open, with 24 requests at most, and save the answers.
 
-    Writes one JSON file without personal data, which can be attached to a bug report.
+    Writes a JSON file without personal data that you can attach to a bug report.
     """
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.first_contact import QUESTIONS
@@ -61,13 +61,11 @@ def _ask(workspace: Workspace, *, spend_a_block: bool, as_json: bool) -> None:
         refusing({SettingsError: WRONG_USAGE, LedgerError: FAILED, SonnysError: FAILED}),
         workspace,
     ):
-        # Opened before anything is sent: requests whose answers could not be kept would be spent for nothing.
+        # Opened before anything is sent: without a ledger the answers could not be saved.
         jobs, client, settings = workspace.jobs, workspace.client, workspace.settings
-        messages.print(f"Asks {settings.base_url} within {most} requests; each needs a permit of the request budget.")
+        messages.print(f"Asking {settings.base_url}: {most} requests at most, all counted in the request budget.")
         if spend_a_block:
-            messages.print(
-                "One of them is meant to be refused with 429; others who use the API id wait for two blocks."
-            )
+            messages.print("One of them should be answered 429; then every user of this API id waits for two blocks.")
         asker = Asker(client, most, on_request=show)
         try:
             found = ask_all(
@@ -78,23 +76,26 @@ def _ask(workspace: Workspace, *, spend_a_block: bool, as_json: bool) -> None:
                 timeout=settings.job_timeout,
             )
         except AuthError as error:
-            refuse(f"{error} Nothing was remembered.", WRONG_USAGE if error.concerns_site else FAILED)
+            refuse(f"{error} Nothing was saved.", WRONG_USAGE if error.concerns_site else FAILED)
         at = asker.now()
         answers = answers_of(found, asker.clock_difference)
         told = document(answers, found, asker, at)
         try:
             path = write_file(told, settings.prepared_state_dir(), at)
         except OSError as error:
-            refuse(f"the state folder cannot be written ({error.strerror}); free space, or name another one", FAILED)
+            refuse(
+                f"cannot write into the state folder ({error.strerror}); free space, or set another SONNYS_STATE_DIR",
+                FAILED,
+            )
         remember(jobs, settings.api_id_digest, answers, found)
     if not found.knows_anything:
         why = next(iter(found.failures.values()), "")
-        refuse(f"the API answered no question ({why}); `sonnys doctor` looks at the way there", FAILED)
+        refuse(f"the API answered no question ({why}); check the connection with: sonnys doctor", FAILED)
     if as_json:
         print_json({**told, "file": str(path)})
     else:
         _print_answers(answers, len(asker.trail))
-        click.echo(f"Written without personal data, to attach to a bug report: {path}")
+        click.echo(f"Saved without personal data, so you can attach it to a bug report: {path}")
 
 
 def _print_questions(questions: Sequence[Question], *, spend_a_block: bool, as_json: bool) -> None:
@@ -107,28 +108,27 @@ def _print_questions(questions: Sequence[Question], *, spend_a_block: bool, as_j
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("requests", justify="right", no_wrap=True)
-    table.add_column("asks")
+    table.add_column("question")
     for one in questions:
         table.add_row(f"{one.least}" if one.least == one.most else f"{one.least}-{one.most}", one.asks)
     Console(highlight=False, markup=False).print(table)
-    click.echo(f"{most} requests at most, repeated ones included. Nothing was sent.")
+    click.echo(f"{most} requests at most, including retries. Nothing was sent.")
 
 
 def _print_answers(answers: Sequence[Answer], requests: int) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("question", "answer", "what it means"):
+    for name in ("question", "answer", "meaning"):
         table.add_column(name, overflow="fold")
     for one in answers:
         if one.value is None:
-            table.add_row(one.asks, "not known", f"{one.reason}{f'; {one.means}' if one.means else ''}")
+            table.add_row(one.asks, "unknown", f"{one.reason}{f'; {one.means}' if one.means else ''}")
         else:
             table.add_row(one.asks, _plain(one.value), one.means)
     Console(highlight=False, markup=False).print(table)
     click.echo(f"\n{requests} requests.")
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401 - whatever an answer is
-    """An answer for a person."""
+def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What all verbs print alike: messages to stderr, one JSON document to stdout, errors in one line with an exit code."""
+"""Output of all verbs: messages to stderr, one JSON document to stdout, errors in one line with an exit code."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from sonnys_pipeline.runtime.quoting import printable_lines, sentence
 
 
 class Screen(Console):
-    """A terminal that nothing of what it is given to show can act on: cells, lines and titles, whoever wrote them."""
+    """A console that escapes control characters in everything it prints: server texts must not steer the terminal."""
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - passed on as they are
-        """Every string on its way to the terminal comes through here."""
+        """Escape a string; rich passes every cell, line and title through here."""
         return super().render_str(printable_lines(text), **options)
 
 
-#: For people: progress, hints, questions. Never stdout, which belongs to the result. Without markup: paths and the
-#: words of servers stand in messages.
+#: Progress, hints and questions, on stderr: stdout is for the result. No markup: messages quote paths and servers.
 messages = Screen(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 FAILED = 1
@@ -32,10 +31,10 @@ NOT_APPROVED = 3
 
 
 class WholeHelpGroup(click.Group):
-    """A group whose `--help` has the whole first sentence of each of its verbs, however narrow the terminal is."""
+    """A group whose `--help` shows the whole first sentence of each verb, even in a narrow terminal."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        """A line a verb, wrapped instead of cut off."""
+        """List the verbs, wrapped instead of cut off."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.get_short_help_str(limit=1000)) for name, verb in self.commands.items()])
 
@@ -44,26 +43,24 @@ class Refusal(click.ClickException):
     """Ends a command with one line on stderr and an exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        """Join the message to one line."""
         super().__init__(sentence(message))
         self.exit_code: int = exit_code  # type: ignore[misc] # click reads it from the instance
 
 
 def refuse(message: str, exit_code: int = WRONG_USAGE) -> NoReturn:
-    """End the command: `message` says what is wrong and what to do."""
+    """End the command; `message` says what is wrong and what to do."""
     raise Refusal(message, exit_code)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """The one JSON document of a command that was asked for `--json`."""
+    """Print the one JSON document of `--json`, with control characters escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    # Letters of any script as they are; what acts on a terminal as JSON writes it.
     click.echo("".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text))
 
 
 @contextmanager
 def refusing(exit_codes: Mapping[type[Exception], int]) -> Iterator[None]:
-    """Errors of these kinds end the command in one line instead of a traceback."""
+    """Turn errors of these types into one line and an exit code."""
     try:
         yield
     except tuple(exit_codes) as error:
@@ -72,6 +69,6 @@ def refusing(exit_codes: Mapping[type[Exception], int]) -> Iterator[None]:
 
 
 def json_option(command: Any) -> Any:  # noqa: ANN401 - a click decorator
-    """`--json`, the same for every verb that reports."""
-    words = "Print one JSON document, and nothing else, to stdout."
-    return click.option("--json", "as_json", is_flag=True, help=words)(command)
+    """Add `--json`."""
+    text = "Print one JSON document, and nothing else, to stdout."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)

@@ -1,4 +1,4 @@
-"""`sonnys probe`: how far back records go, and the backfill to type for it (BM-10)."""
+"""`sonnys probe`: how far back records go, and the backfill command for them (BM-10)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--site", metavar="CODE", help="One site's code; default: all sites that the key may see.")
-@click.option(
-    "--budget", default=200, show_default=True, type=click.IntRange(min=1), help="The most requests to spend."
-)
+@click.option("--site", metavar="CODE", help="Code of one site.  [default: all sites that the key may see]")
+@click.option("--budget", default=200, show_default=True, type=click.IntRange(min=1), help="Most requests to send.")
 @account_option
 @json_option
 def probe(site: str | None, budget: int, as_json: bool) -> None:
-    """Find out how far back records go, within the six months that the API keeps."""
+    """Find the oldest and the newest day with records, within the six months that the API keeps."""
     from sonnys_pipeline.backfill.probe.probe import probe_history
     from sonnys_pipeline.client import AuthError, ValidationError
     from sonnys_pipeline.config.settings import SettingsError
@@ -31,7 +29,7 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
     looks: list[Look] = []
 
     def show() -> None:
-        """What was asked, by day: the order of the questions is that of a search, and tells a person nothing."""
+        # By day: the order of the requests is that of a binary search.
         for look in sorted(looks, key=lambda one: (one.first, one.last)):
             said = look.error or f"{look.rows:,} rows"
             messages.print(f"{look.first} … {look.last}  {look.outcome:<9}  {said}", markup=False)
@@ -41,7 +39,7 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
         client, timezone = workspace.client, workspace.settings.timezone
     with workspace:
         try:
-            with messages.status("Asking the API, some 15 requests …"):  # nothing where there is no terminal
+            with messages.status("Sending about 15 requests to the API …"):  # nothing where there is no terminal
                 history = probe_history(
                     client,
                     now=datetime.now(UTC),
@@ -53,7 +51,7 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
         except (AuthError, ValidationError) as error:
             if error.concerns_site:
                 said = "; ".join(error.messages) or error.type
-                refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
+                refuse(f"the API does not know the site, or the key may not read it: {said}", WRONG_USAGE)
             refuse(f"{error} Nothing was changed.", FAILED)
         finally:
             show()
@@ -63,11 +61,11 @@ def probe(site: str | None, budget: int, as_json: bool) -> None:
     else:
         click.echo("\n".join(_sentences(history, command)))
     if not history.proven:
-        refuse(f"Not proven: {history.reason}. Run it again, with a larger --budget if that is what ran out.", FAILED)
+        refuse(f"Not proven: {history.reason}. Run it again; if the budget ran out, with a larger --budget.", FAILED)
 
 
 def _command(history: History, site: str | None) -> str | None:
-    """The backfill for what was found."""
+    """The backfill command for the days that were found."""
     if history.earliest is None:
         return None
     words = ["sonnys", "backfill", "preview", "--start", f"{history.earliest}", "--end", f"{history.latest}"]
@@ -97,16 +95,17 @@ def _document(history: History, command: str | None) -> dict[str, Any]:
 
 
 def _sentences(history: History, command: str | None) -> list[str]:
-    """The answer for a person."""
     spent = f"{len(history.looks)} requests: " + ", ".join(f"{n} {said}" for said, n in history.outcomes.items())
     if history.earliest is None:
-        sure = "There are no records" if history.proven else "No records were seen, which is not certain:"
+        sure = "There are no records" if history.proven else "Not proven: no records were found"
         return [f"{sure} since {history.oldest_kept}, the oldest day that the API keeps.", spent]
     if history.proven:
         lines = [f"Earliest day with records: {history.earliest}", f"Latest day with records:   {history.latest}"]
         if history.earliest == history.oldest_kept:
-            lines.append("That is the oldest day that the API keeps; records may go further back than it tells.")
-        lines.append("Proven: no day before or after these, of those that the API keeps, has a record.")
+            lines.append(
+                "That is the oldest day that the API keeps; older records may exist, but it does not return them."
+            )
+        lines.append("Proven: the API keeps no record before or after these days.")
     else:
-        lines = [f"Records go back to {history.earliest} at least, and up to {history.latest} at least."]
+        lines = [f"There are records from {history.earliest} to {history.latest}; there may be earlier or later ones."]
     return [*lines, spent, "", "To backfill them:", f"  {command}"]

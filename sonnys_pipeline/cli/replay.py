@@ -1,4 +1,4 @@
-"""`sonnys replay`: days made once more of their archived pages, without a request and without credentials."""
+"""`sonnys replay`: rebuild landed days from their archived pages, without requests or credentials."""
 
 from __future__ import annotations
 
@@ -18,22 +18,20 @@ if TYPE_CHECKING:
 
     from sonnys_pipeline.landing.replay import ReplayedDay
 
-#: Days that a line names.
+#: Days named in one line.
 _NAMED = 10
 
 
 @click.command()
-@click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD; left out, the first one that is archived.")
-@click.option("--end", metavar="DAY", help="Last day, included; left out, the last one that is archived.")
-@click.option(
-    "--rezone", "is_rezone", is_flag=True, help="Cut all landed days anew, at the midnights of SONNYS_TIMEZONE."
-)
+@click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD.  [default: first archived day]")
+@click.option("--end", metavar="DAY", help="Last day (included), YYYY-MM-DD.  [default: last archived day]")
+@click.option("--rezone", "is_rezone", is_flag=True, help="Move all rows to the days of a changed SONNYS_TIMEZONE.")
 @account_option
 @json_option
 def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -> None:
-    """Make landed days once more of their archived pages, by today's code: no request, no credentials.
+    """Rebuild landed days from their archived pages with the current code; needs no requests or credentials.
 
-    A day that would come out the same is left alone. Under a stricter SONNYS_PII the archive is treated, too.
+    Days that do not change are not rewritten. A stricter SONNYS_PII is applied to the archive, too.
     """
     from sonnys_pipeline.backfill.preview import days_between
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
@@ -45,7 +43,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
 
     if is_rezone:
         if start or end:
-            refuse("--rezone cuts all landed days: leave out --start and --end")
+            refuse("--rezone rewrites all landed days: leave out --start and --end")
         _rezone(as_json=as_json)
         return
     done: list[ReplayedDay] = []
@@ -55,7 +53,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
         settings, lake = workspace.settings, workspace.lake
         archived = lake.partitions(ARCHIVE)
         if not archived and not (start and end):
-            refuse(f"no day is archived in {lake.root / ARCHIVE}: there is nothing to replay")
+            refuse(f"no day is archived in {lake.root / ARCHIVE}, so there is nothing to replay")
         days = [spec.day for spec in days_between(start or archived[0], end or archived[-1])]
         with (
             report_to_dagster(lake, command_line(), settings.account_name) as dagster,
@@ -102,13 +100,13 @@ def _rezone(*, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:
-        were = f" They began at midnight in {' and '.join(done.before)}." if done.before else ""
-        print(f"{len(done.landed)} days begin at midnight in {done.timezone} now, without a request.{were}")
+        were = f" Before, they began at midnight in {' and '.join(done.before)}." if done.before else ""
+        print(f"{len(done.landed)} days now begin at midnight in {done.timezone}; no requests sent.{were}")
         if done.unchanged:
-            print(f"{len(done.unchanged)} did already.")
+            print(f"{len(done.unchanged)} days already did.")
         if done.to_read:
             print(
-                f"Not landed any more, since only a part of each is there: {_named(done.to_read)}. Read them from the "
+                f"Removed, because only part of their rows is archived: {_named(done.to_read)}. Load them from the "
                 f"API: sonnys backfill preview --start {done.to_read[0]} --end {done.to_read[-1]} --missing-only"
             )
     for problem in dagster.problems if dagster else ():
@@ -116,7 +114,7 @@ def _rezone(*, as_json: bool) -> None:
 
 
 def _document(done: Sequence[ReplayedDay], seconds: float) -> dict[str, Any]:
-    """The figures; `rows` are those of the days that were made again, whether their files had to be written or not."""
+    """For `--json`; `rows` counts all rebuilt days, whether or not their files changed."""
     from sonnys_pipeline.landing.replay import Outcome
 
     by_outcome = {outcome: [day for day in done if day.outcome is outcome] for outcome in Outcome}
@@ -137,18 +135,17 @@ def _document(done: Sequence[ReplayedDay], seconds: float) -> dict[str, Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    """The same for a person."""
     print(
-        f"{document['days']} days made again of {document['pages']:,} archived pages, without a request: "
+        f"{document['days']} days rebuilt from {document['pages']:,} archived pages, no requests sent: "
         f"{document['rows']:,} rows in {document['seconds']:,.1f} s ({document['rows_per_second']:,} rows/s); "
-        f"{len(document['landed'])} written, {len(document['unchanged'])} as they were."
+        f"{len(document['landed'])} written, {len(document['unchanged'])} unchanged."
     )
     if missing := document["missing"]:
-        print(f"Not archived, and as they were: {_named(missing)}. Only the API has them, for six months.")
+        print(f"Not archived, so unchanged: {_named(missing)}. Only the API has them, for six months.")
     if failed := document["failed"]:
-        print(f"Failed, and as they were: {_named([day['day'] for day in failed])}.")
+        print(f"Failed, so unchanged: {_named([day['day'] for day in failed])}.")
     if document["not_begun"]:
-        print(f"Stopped; not begun: {_named(document['not_begun'])}.")
+        print(f"Stopped before these days: {_named(document['not_begun'])}.")
 
 
 def _named(days: Sequence[str]) -> str:

@@ -13,25 +13,26 @@ from sonnys_pipeline.cli.account import account_option, chosen_account, open_wor
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sonnys_pipeline.config.settings import Settings
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.storage.folder import LakePath
     from sonnys_pipeline.report.build import Report
     from sonnys_pipeline.report.daily import Page
     from sonnys_pipeline.report.measures import Figure
 
-#: Before it no business day can be landed; so far back zones and weeks reach beyond the calendar.
+#: First year accepted while nothing is landed; far earlier dates overflow `date` arithmetic.
 _FIRST_YEAR = 2000
 
 
 @click.command()
-@click.option(
-    "--date", "day", metavar="YYYY-MM-DD", help="The business day; default: the last one that is landed as a whole."
-)
-@click.option("--open", "open_it", is_flag=True, help="Show the page in this machine's browser.")
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="The business day.  [default: the last complete one]")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @account_option
 @json_option
 def report(day: str | None, open_it: bool, as_json: bool) -> None:
-    """Write the morning report of a day as one HTML page, and print where it lies."""
+    """Write the morning report of a day as one HTML page and print its path."""
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.report.daily import has_figures, land_report, make_report
@@ -45,7 +46,7 @@ def report(day: str | None, open_it: bool, as_json: bool) -> None:
         if business_date is None:
             business_date = _last_day(lake, settings.timezone)
         else:
-            _refuse_long_ago(lake, business_date)
+            _refuse_long_ago(lake, business_date, settings, now)
         try:
             found = make_report(
                 lake, business_date, timezone=settings.timezone, made_at=now, account=settings.account_name
@@ -67,7 +68,6 @@ def report(day: str | None, open_it: bool, as_json: bool) -> None:
 
 
 def _business_date(given: str | None, today: date) -> date | None:
-    """The day that was asked for."""
     if given is None:
         return None
     try:
@@ -79,15 +79,32 @@ def _business_date(given: str | None, today: date) -> date | None:
     return day
 
 
-def _refuse_long_ago(lake: Lake, day: date) -> None:
-    """No partition that a business day lies in is further from it than a day."""
+def _refuse_long_ago(lake: Lake, day: date, settings: Settings, now: datetime) -> None:
+    """Refuse a business day more than a day before the first partition: none of its rows can be landed."""
     from sonnys_pipeline.lake.transactions import ASSET
 
     landed = lake.partitions(ASSET)
     if landed and day < date.fromisoformat(landed[0]) - timedelta(days=1):
-        refuse(f"{day}: its transactions are not landed; the first landed day is {landed[0]}", FAILED)
+        remedy = _remedy_of_long_ago(lake, day, settings, now)
+        refuse(f"{day}: its transactions are not landed; the first landed day is {landed[0]}{remedy}", FAILED)
     if not landed and day.year < _FIRST_YEAR:
-        refuse(f"--date {day}: no such day can be landed", WRONG_USAGE)
+        refuse(f"--date {day}: the API has no such day", WRONG_USAGE)
+
+
+def _remedy_of_long_ago(lake: Lake, day: date, settings: Settings, now: datetime) -> str:
+    """The command that lands a day, if it has a partition and the API still keeps it; else why it cannot be landed."""
+    from sonnys_pipeline.calendar.windows import first_kept_day
+    from sonnys_pipeline.report.daily import partitions_lacking
+
+    kept = first_kept_day(now, settings.timezone)
+    if day <= kept:  # its first rows may be in the partition before it
+        return f". The API only keeps days from {kept} on"
+    lacking = partitions_lacking(lake, day, settings.timezone)
+    if lacking[0] < settings.start_date:
+        return (
+            f". Partitions begin at SONNYS_START_DATE ({settings.start_date}); set it to {lacking[0]} to land the day"
+        )
+    return f"; land it first: {_land_it()}{_partitions(lacking)}"
 
 
 def _last_day(lake: Lake, timezone: str) -> date:
@@ -95,28 +112,31 @@ def _last_day(lake: Lake, timezone: str) -> date:
 
     day = last_complete_day(lake, timezone)
     if day is None:
-        refuse(f"No business day is landed as a whole in {lake.root}; land one first: {_land_it()} YYYY-MM-DD", FAILED)
+        refuse(f"no complete business day is landed in {lake.root}; land one first: {_land_it()} YYYY-MM-DD", FAILED)
     return day
 
 
 def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> NoReturn:
-    """No site's day is whole: which partitions lack, and how to get them."""
+    """End the command because no site's day is complete; name the missing partitions and how to land them."""
     from sonnys_pipeline.report.daily import partitions_lacking
 
     lacking = partitions_lacking(lake, day, timezone)
     missing = f"{day}: the transactions of {', '.join(map(str, lacking))} are not landed"
     if not lacking:
         refuse(
-            f"{day}: of no site are all transactions landed; load the day without a site: {_land_it()} {day}", FAILED
+            f"{day}: no site has all its transactions landed; load the day for all sites: {_land_it()} {day}", FAILED
         )
     if lacking[-1] >= today:
-        refuse(f"{missing}, and {lacking[-1]} is not over; try again then", FAILED)
-    over = f"-range {lacking[0]}...{lacking[-1]}" if len(lacking) > 1 else f" {lacking[0]}"
-    refuse(f"{missing}; land them first: {_land_it()}{over}", FAILED)
+        refuse(f"{missing}, because {lacking[-1]} is not over; try again afterwards", FAILED)
+    refuse(f"{missing}; land them first: {_land_it()}{_partitions(lacking)}", FAILED)
+
+
+def _partitions(days: Sequence[date]) -> str:
+    return f"-range {days[0]}...{days[-1]}" if len(days) > 1 else f" {days[0]}"
 
 
 def _land_it() -> str:
-    """What to type for the rows of a day, without the day."""
+    """The command that lands a day, without the day."""
     account = chosen_account()
     asset = f"{account}/transactions" if account else "transactions"
     return f"dagster asset materialize -m sonnys_pipeline.definitions --select {asset} --partition"
@@ -128,11 +148,11 @@ def _open(path: LakePath) -> None:
     except webbrowser.Error:
         shown = False
     if not shown:
-        messages.print(f"There is no browser on this machine; open {path} on one that has.", markup=False)
+        messages.print(f"This machine has no browser; open {path} on another one.", markup=False)
 
 
 def _document(found: Report, page: Page) -> dict[str, Any]:
-    """The numbers of the day; money in dollars, shares as fractions, null where one is not known, with the reason."""
+    """The figures for `--json`: money in dollars, shares as fractions, null with a reason if unknown."""
     return {
         "account": found.account,
         "business_date": found.business_date.isoformat(),
@@ -156,5 +176,5 @@ def _figure(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401 - a Decimal, which JSON has not
+def _number(value: Any) -> float | None:  # noqa: ANN401 - a Decimal, which JSON lacks
     return None if value is None else float(value)

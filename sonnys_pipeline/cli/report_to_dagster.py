@@ -1,4 +1,4 @@
-"""Dagster, told of days that a verb has landed: its instance is opened, or what to do is said where there is none."""
+"""Report days landed by a command to Dagster, or print what to do if there is no Dagster instance."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> Iterator[RunlessDays | None]:
-    """What tells Dagster of landed days, of an account, naming `source`; nothing where there is no instance to tell."""
-    if not os.environ.get("DAGSTER_HOME"):  # asked here already: importing Dagster takes seconds
+    """Recorder that reports landed days of an account to Dagster, naming `source`; None if there is no instance."""
+    if not os.environ.get("DAGSTER_HOME"):  # checked first: importing Dagster takes seconds
         messages.print(
-            "DAGSTER_HOME is not set: Dagster is not told of these days. Set it and type: "
+            "DAGSTER_HOME is not set, so these days are not reported to Dagster. Set it, then run: "
             + to_type("sonnys backfill reconcile")
         )
         yield None
@@ -32,7 +32,9 @@ def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> It
     try:
         instance = configured_instance()
     except InstanceError as error:
-        messages.print(f"Dagster is not told of these days: {error}. Then type: {to_type('sonnys backfill reconcile')}")
+        messages.print(
+            f"These days are not reported to Dagster: {error}. Then run: {to_type('sonnys backfill reconcile')}"
+        )
         instance = None
     if instance is None:
         yield None
@@ -42,7 +44,7 @@ def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> It
 
 
 def dagster_document(dagster: RunlessDays | None) -> dict[str, Any]:
-    """What it was told, for `--json`."""
+    """The days reported to Dagster, for `--json`."""
     if dagster is None:
         return {"reported": [], "observed": [], "problems": ["no instance"]}
     return {"reported": dagster.reported, "observed": dagster.observed, "problems": dagster.problems}

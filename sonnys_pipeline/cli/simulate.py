@@ -1,4 +1,4 @@
-"""`sonnys demo` and `sonnys simulate`: the pipeline and the API without credentials."""
+"""`sonnys demo` and `sonnys simulate`: try the pipeline and the API without credentials."""
 
 from __future__ import annotations
 
@@ -26,25 +26,38 @@ _api = click.option(
     type=click.Choice(["live", "documented"]),
     default="live",
     show_default=True,
-    help="As its users found the API, or as the vendor's document describes it.",
+    help="live: as users found the API; documented: as the vendor's document describes it.",
 )
 
 
 @click.command()
 @_api
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address; others are refused.")
-@click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="How many sites the chain has.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", default=8899, show_default=True, type=click.IntRange(0, 65535), help="0 chooses a free port.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(min=1), help="Number of sites.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same transactions.")
-@click.option("--rows-per-day", type=click.IntRange(min=0), help="Exactly so many rows a UTC day; default: lifelike.")
-@click.option("--midnight-row", is_flag=True, help="One of a day's rows lies exactly on midnight UTC.")
-@click.option("--speed", default=1.0, show_default=True, help="How many times faster all durations pass.")
-@click.option("--now", "present", metavar="INSTANT", help="The simulated present, such as 2026-03-20T12:00:00Z.")
-@click.option("--job-seconds", nargs=2, type=float, default=(1.0, 4.0), show_default=True, help="A job's run time.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds that each answer takes.")
-@click.option("--faults", default="{}", metavar="JSON", help='What goes wrong, such as {"server_errors": 5}.')
 @click.option(
-    "--config", "more", default="{}", metavar="JSON", help='Further settings of SimulatorConfig: {"ends": "start"}.'
+    "--rows-per-day", type=click.IntRange(min=0), help="Exact number of rows a UTC day.  [default: realistic, varies]"
+)
+@click.option("--midnight-row", is_flag=True, help="Put one row of each day exactly at midnight UTC.")
+@click.option("--speed", default=1.0, show_default=True, help="Divide all durations by this.")
+@click.option("--now", "present", metavar="INSTANT", help="The simulated current time, such as 2026-03-20T12:00:00Z.")
+@click.option(
+    "--job-seconds",
+    nargs=2,
+    type=float,
+    default=(1.0, 4.0),
+    show_default=True,
+    help="Shortest and longest run time of a load job.",
+)
+@click.option("--latency", default=0.0, show_default=True, help="Seconds before each response.")
+@click.option("--faults", default="{}", metavar="JSON", help='Faults to inject, such as {"server_errors": 5}.')
+@click.option(
+    "--config",
+    "more",
+    default="{}",
+    metavar="JSON",
+    help='More settings of SimulatorConfig, such as {"ends": "start"}.',
 )
 def simulate(
     api: str,
@@ -61,7 +74,7 @@ def simulate(
     faults: str,
     more: str,
 ) -> None:
-    """Serve a simulated Sonny's Data API on loopback, until interrupted."""
+    """Serve a simulated Sonny's Data API on localhost, until interrupted."""
     from sonnys_pipeline.simulator import SimulatorConfig, serve
 
     try:
@@ -89,12 +102,10 @@ def simulate(
         click.echo(f"export SONNYS_POLL_INTERVAL={2 / config.speed:g} SONNYS_JOB_TIMEOUT={300 / config.speed:g}")
         click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / config.speed:g}")
         messages.print(
-            f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. End with Ctrl-C."
+            f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. Stop with Ctrl-C."
         )
         if Path(".env").exists():
-            messages.print(
-                "A .env lies here: under Dagster its lines win over these. Work in another folder, or move it."
-            )
+            messages.print("This folder's .env overrides these variables in Dagster. Move it, or use another folder.")
 
     try:
         serve(config, host, port, on_start=announce)
@@ -108,16 +119,22 @@ def simulate(
 
 @click.command()
 @_api
-@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="How many days to land.")
-@click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="How many sites.")
-@click.option("--folder", default=".sonnys/demo", show_default=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--ui", is_flag=True, help="Serve Dagster's UI on the simulator instead, until interrupted.")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 120), help="Number of days to land.")
+@click.option("--sites", default=3, show_default=True, type=click.IntRange(1, 60), help="Number of sites.")
+@click.option(
+    "--folder",
+    default=".sonnys/demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the demo's files.",
+)
+@click.option("--ui", is_flag=True, help="Land nothing; serve Dagster's UI on the simulator, until interrupted.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo(
     api: Literal["live", "documented"], days: int, sites: int, folder: Path, ui: bool, port: int, as_json: bool
 ) -> None:
-    """Land a week of a simulated chain through real Dagster; needs no credentials."""
+    """Land a week of simulated data with Dagster; no credentials needed."""
     from sonnys_pipeline.cli import demo_pipeline
 
     folder = folder.absolute()
@@ -127,11 +144,11 @@ def demo(
                 from sonnys_pipeline.orchestration.services.ui import serve
 
                 refuse_taken(port)
-                messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} — end with Ctrl-C.")
+                messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} (stop with Ctrl-C)")
                 sys.exit(serve(folder, environment, port))
             keys = demo_pipeline.last_days(days)
             messages.print(
-                f"Landing {days} days of {sites} simulated sites through Dagster ({keys[0]} … {keys[-1]}), and the day "
+                f"Landing {days} days of {sites} simulated sites with Dagster ({keys[0]} … {keys[-1]}) and the day "
                 f"before them, {demo_pipeline.SPEED:g} times faster than the real API allows."
             )
             started = time.monotonic()
@@ -156,7 +173,7 @@ def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float)
         table.add_row(
             day.day, f"{day.rows:,}", f"{day.pages:,}", cars, "" if day.sales is None else f"${day.sales:,.2f}"
         )
-    table.columns[0].footer = "all"
+    table.columns[0].footer = "total"
     table.columns[1].footer = f"{sum(day.rows for day in landed):,}"
     table.columns[2].footer = f"{sum(day.pages for day in landed):,}"
     table.columns[3].footer = f"{sum(day.cars or 0 for day in landed):,}"
@@ -168,12 +185,12 @@ def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float)
     python = "python" if python.startswith("..") else python
     reading = f"len(pandas.read_parquet('{shown}/transactions', {_between(landed)}))"
     out.print(
-        "Cars and sales are of each site's own day; of the first one the day before it is not landed.\n\n"
-        f"{len(landed)} days in {seconds:.0f} s, under {shown}: one zstd Parquet file a day, such as\n"
+        "Cars and sales count each site's own business day; the first business day is incomplete, so it has none.\n\n"
+        f"{len(landed)} days in {seconds:.0f} s, in {shown}: one zstd Parquet file a day, such as\n"
         f"  {os.path.relpath(landed[-1].path)}\n\n"
-        "Read them with anything, for one:\n"
+        "Read them with any Parquet reader, such as pandas:\n"
         f'  {python} -c "import pandas; print({reading})"\n\n'
-        f"The morning report of {landed[-1].day}, a page for the browser:\n"
+        f"The morning report of {landed[-1].day}, to open in a browser:\n"
         f"  {os.path.relpath(page)}\n\n"
         f"Next:\n{_next_steps()}",
         markup=False,
@@ -181,26 +198,25 @@ def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float)
 
 
 def _between(landed: list[DemoDay]) -> str:
-    """What leaves days of other demos in the same folder out, as pandas takes it."""
+    """Pandas filter that leaves out days of other demos in the same folder."""
     return f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
 
 
 def _next_steps() -> str:
-    """What there is to type in a checkout, or where the package alone is installed."""
+    """Commands to try next: in a checkout, or with only the package installed."""
     if (Path(__file__).parents[2] / "Makefile").exists():
         return (
-            "  make dev                see these days in Dagster's UI, and materialize more\n"
-            "  cp .env.example .env    put your own credentials in, then land a day of your own (README, "
+            "  make dev                see these days in Dagster's UI and materialize more\n"
+            "  cp .env.example .env    enter your own credentials, then land a day of your own data (README, "
             '"Your own data")'
         )
     return (
-        "  sonnys demo --ui        see these days in Dagster's UI, and materialize more\n"
-        "  sonnys doctor           what is missing for data of your own: credentials in the environment or in .env"
+        "  sonnys demo --ui        see these days in Dagster's UI and materialize more\n"
+        "  sonnys doctor           see what your own data needs: credentials in the environment or in .env"
     )
 
 
 def _json(option: str, text: str) -> dict[str, Any]:
-    """The JSON object that an option holds."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError as wrong:
@@ -211,6 +227,6 @@ def _json(option: str, text: str) -> dict[str, Any]:
 
 
 def _readable(error: ValidationError) -> str:
-    """What is wrong with options that were parsed together, one line."""
+    """One line for all validation errors."""
     found = [(".".join(map(str, part["loc"])), part["msg"]) for part in error.errors(include_url=False)]
     return "; ".join(f"{where}: {message}" if where else message for where, message in found)

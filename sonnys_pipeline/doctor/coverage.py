@@ -1,4 +1,4 @@
-"""Which days are missing among the landed ones: no hole in their range stays unnoticed (KT-03)."""
+"""Find missing days between the first and the last landed one (KT-03)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.transactions import ASSET, is_landed
 from sonnys_pipeline.runtime.text import first_few
 
-#: Spans of days that a sentence names.
+#: Spans of days named in one sentence.
 _NAMED = 5
 _DAY = timedelta(days=1)
 
@@ -19,7 +19,7 @@ def not_landed(lake: Lake, first: date, end: date) -> list[str]:
     """Days of `[first, end)` that are not landed for all sites, in order.
 
     Raises:
-        UnreachableLakeError: when an object store does not say.
+        UnreachableLakeError: an object store does not answer.
     """
     days = [(first + number * _DAY).isoformat() for number in range((end - first).days)]
     there = sorted(set(lake.partitions(ASSET)) & set(days))
@@ -31,12 +31,10 @@ def not_landed(lake: Lake, first: date, end: date) -> list[str]:
 def missing_inside(lake: Lake, start: date) -> list[str]:
     """Days between the first and the last landed one that are not landed for all sites, in order.
 
-    Args:
-        lake: where.
-        start: the first partition; what lies before it is nobody's task.
+    Days before `start`, the first partition, are ignored.
 
     Raises:
-        UnreachableLakeError: when an object store does not say.
+        UnreachableLakeError: an object store does not answer.
     """
     landed = [day for day in lake.partitions(ASSET) if day >= start.isoformat()]
     if not landed:
@@ -45,7 +43,7 @@ def missing_inside(lake: Lake, start: date) -> list[str]:
 
 
 def spans(days: Sequence[str]) -> str:
-    """Days in words, those that follow each other as one span: `2026-03-02 … 2026-03-08, 2026-03-11`."""
+    """Days as text, with consecutive days as one span: `2026-03-02 … 2026-03-08, 2026-03-11`."""
     found: list[tuple[date, date]] = []
     for day in map(date.fromisoformat, sorted(days)):
         if found and day - found[-1][1] == _DAY:
@@ -56,15 +54,15 @@ def spans(days: Sequence[str]) -> str:
 
 
 def backfill(days: Sequence[str]) -> str:
-    """The command that reads these days, as far as they are missing; of at least one."""
+    """The command that loads the missing ones of at least one day."""
     return f"sonnys backfill preview --start {min(days)} --end {max(days)} --missing-only"
 
 
 def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
-    """Whether every day between the first and the last landed one is landed.
+    """Whether all days between the first and the last landed one are landed.
 
     Args:
-        lake: where.
+        lake: the lake.
         start: the first partition.
         kept_from: the first day that the API still has.
     """
@@ -83,7 +81,7 @@ def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
         remedies.append(backfill(had))
     if lost:
         remedies.append(
-            f"the API has forgotten {spans(lost)}: restore them from a backup, or let SONNYS_START_DATE lie behind them"
+            f"the API no longer has {spans(lost)}: restore them from a backup, or set SONNYS_START_DATE after them"
         )
     detail = f"{reach}, not landed for all sites: {spans(missing)}"
     return Finding(subject, State.WARNING, detail, "; ".join(remedies))

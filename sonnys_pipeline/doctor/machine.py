@@ -1,4 +1,4 @@
-"""What `sonnys doctor` finds on this machine: settings, budget, ledger, folders, first partition."""
+"""Checks of `sonnys doctor` on this machine: settings, budget, ledger, folders, landed days."""
 
 from __future__ import annotations
 
@@ -30,31 +30,24 @@ from sonnys_pipeline.ledger.schema import SCHEMA_REVISION
 from sonnys_pipeline.runtime.quoting import sentence
 
 ENV_FILE = Path(".env")
-#: Less free space than this is worth a warning, in bytes: a long backfill should not be the one to find out.
+#: Free space below which to warn, in bytes: a long backfill might fill the disk.
 LITTLE_SPACE = 10**9
-#: Rights of everybody, and those of the group as well.
+#: Permissions of others; and of group and others.
 _EVERYBODY, _OTHERS = 0o007, 0o077
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """Result of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # it works, and something will surprise somebody
-    PROBLEM = "problem"  # it does not work
-    SKIPPED = "skipped"  # could not be looked at; the detail says why
+    WARNING = "warning"  # works, but may cause trouble
+    PROBLEM = "problem"  # does not work
+    SKIPPED = "skipped"  # could not be checked; the detail says why
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
-
-    Attributes:
-        subject: what was looked at.
-        state: how it came out.
-        detail: what was found, in one line; never a secret.
-        remedy: what to do about it; empty where nothing is to be done.
-    """
+    """Result of one check; `detail` is one line without secrets, `remedy` is empty if there is nothing to do."""
 
     subject: str
     state: State
@@ -67,8 +60,8 @@ class ReadSettings:
     """The settings as far as they can be read.
 
     Attributes:
-        settings: those that cannot be read have their defaults.
-        unreadable: names of these fields.
+        settings: with defaults for those that cannot be read.
+        unreadable: names of the fields that cannot be read.
         finding: what is wrong with them.
     """
 
@@ -77,35 +70,35 @@ class ReadSettings:
     finding: Finding = Finding("settings", State.OK, "every variable can be used")
 
     def lacking(self, *fields: str) -> str:
-        """Why a check that needs these settings cannot be made; empty where it can."""
+        """Why a check that needs these settings is not possible; empty if it is."""
         names = [self.settings.variable(name) for name in fields if name in self.unreadable]
         return f"{' and '.join(names)} cannot be used" if names else ""
 
 
 def guarded(subject: str, check: Callable[[], Finding], lacking: str = "") -> Finding:
-    """A check's finding; one that breaks, or lacks what it needs, becomes a finding too and never hides the others.
+    """Run a check; an exception becomes a finding, so that it does not hide the other checks.
 
     Args:
-        subject: what is looked at.
-        check: looks at it.
-        lacking: why it cannot be looked at; empty where it can.
+        subject: of the finding.
+        check: the check.
+        lacking: why it is not possible; empty if it is.
     """
     if lacking:
         return skipped(subject, lacking)
     try:
         return check()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are worth having
-        # Only the kind: nobody knows what the message of an error that nobody expected quotes.
+    except Exception as error:  # noqa: BLE001 - the other checks must still run
+        # Only the type: the message of an unexpected error might quote a secret.
         return Finding(
             subject,
             State.PROBLEM,
-            f"could not be looked at: {type(error).__name__}",
-            "this is a fault of sonnys-pipeline: report it, with this line",
+            f"could not be checked: {type(error).__name__}",
+            "this is a bug in sonnys-pipeline; please report it with this line",
         )
 
 
 def check_versions() -> Finding:
-    """Which versions are at work; always fine."""
+    """The versions in use; always fine."""
 
     def of(package: str) -> str:
         try:
@@ -120,7 +113,7 @@ def check_versions() -> Finding:
 
 
 def read_settings(account: str | None = None) -> ReadSettings:
-    """The environment's settings, or those of one account; a variable that cannot be used is named and stands aside."""
+    """The settings of the environment or of one account; variables that cannot be used are named and get defaults."""
     try:
         return _read(account)
     except EnvFileError as error:
@@ -139,14 +132,13 @@ def _read(account: str | None, **given: Any) -> ReadSettings:  # noqa: ANN401 - 
 
 
 def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.environ) -> Finding:
-    """Whether a `.env` says the same as the environment, and keeps its key to its owner.
+    """Whether `.env` agrees with the environment, and only its owner can read the key.
 
-    Where both name a variable, `sonnys` takes the environment's value and Dagster the file's: the two doors would then
-    work with different settings.
+    If they differ, `sonnys` uses the environment's value but Dagster the file's.
     """
     subject = ".env"
     if not path.is_file():
-        return Finding(subject, State.OK, "none in the working directory; the environment alone counts")
+        return Finding(subject, State.OK, "none in the working directory; only the environment is used")
     try:
         written = DotEnvSettingsSource(Settings, env_file=path, env_ignore_empty=False).env_vars
     except (OSError, UnicodeDecodeError):
@@ -159,17 +151,17 @@ def check_env_file(path: Path = ENV_FILE, environment: Mapping[str, str] = os.en
         return Finding(
             subject,
             State.WARNING,
-            f"differs from the environment in {', '.join(sorted(differing))}: `sonnys` takes the environment's value, "
+            f"differs from the environment in {', '.join(sorted(differing))}: `sonnys` uses the environment's value, "
             "Dagster the file's",
-            "name each variable in one place only: unset it, or take its line out of .env",
+            "set each variable in one place only: unset it, or remove its line from .env",
         )
     if any(value for name, value in written.items() if name.endswith("_api_key")) and path.stat().st_mode & _EVERYBODY:
-        return Finding(subject, State.WARNING, "holds the key, and everybody may read it", "chmod 600 .env")
+        return Finding(subject, State.WARNING, "contains the key, and every user may read it", "chmod 600 .env")
     return Finding(subject, State.OK, "agrees with the environment")
 
 
 def check_credentials(settings: Settings) -> Finding:
-    """Whether there are any; the API itself says whether they are good."""
+    """Whether credentials are set; the API decides whether they are valid."""
     try:
         settings.require_credentials()
     except SettingsError as missing:
@@ -177,15 +169,15 @@ def check_credentials(settings: Settings) -> Finding:
             "credentials",
             State.PROBLEM,
             str(missing).partition(": ")[0],
-            "put the API credentials of the operator's BackOffice into the environment or into .env (cp .env.example "
-            ".env); to try without any, run `sonnys demo`",
+            "put the API credentials from the operator's BackOffice into the environment or into .env (cp .env.example "
+            ".env); to try the pipeline without credentials, run `sonnys demo`",
         )
     named = f"{settings.variable('api_id')} and {settings.variable('api_key')}"
     return Finding("credentials", State.OK, f"{named} are set")
 
 
 def check_budget(settings: Settings) -> Finding:
-    """Whether the shared request budget can be kept, at which rate, and how much of it is in use."""
+    """Whether the shared request budget works, its rate, and how much of it is used now."""
     subject = "request budget"
     try:
         with settings.open_budget() as budget:
@@ -194,23 +186,23 @@ def check_budget(settings: Settings) -> Finding:
         return _from_message(subject, wrong, "; ")
     except BudgetUnavailableError as away:
         return _from_message(subject, away, ". ")
-    except Exception as error:  # noqa: BLE001 - the store's library has errors of its own
-        remedy = "free space, or mend the rights of the budget's file; a damaged one may be deleted"
+    except Exception as error:  # noqa: BLE001 - the store's library has its own errors
+        remedy = "free space, or fix the permissions of the budget's file; a damaged file may be deleted"
         return Finding(subject, State.PROBLEM, f"cannot be written ({type(error).__name__})", remedy)
     rate = settings.rate_limit
-    detail = f"{rate.requests} requests in {rate.seconds:g} s; {in_use} of them in use"
+    detail = f"{rate.requests} requests in {rate.seconds:g} s; {in_use} of them used now"
     if settings.budget_url and settings.budget_url.get_secret_value().startswith("memory:"):
         return Finding(
             subject,
             State.WARNING,
-            f"{detail}; each process keeps one of its own, so that two together exceed it",
-            "leave SONNYS_BUDGET_URL out: then all processes of this machine share one",
+            f"{detail}; each process has its own budget, so that two processes exceed the limit",
+            "remove SONNYS_BUDGET_URL, so that all processes of this machine share one budget",
         )
     return Finding(subject, State.OK, detail)
 
 
 def check_ledger(settings: Settings) -> Finding:
-    """Whether the ledger opens, and whether jobs lie in it whose executor is gone (BX-06)."""
+    """Whether the ledger opens, and has no jobs whose process is gone (BX-06)."""
     subject = "ledger"
     try:
         with Workspace(settings) as workspace:
@@ -225,27 +217,27 @@ def check_ledger(settings: Settings) -> Finding:
     own = [job.id for job in interrupted if job.dagster_run is None]
     of_account = f" --account {settings.account_name}" if settings.account_name else ""
     remedies = [f"sonnys backfill resume {job_id}{of_account}" for job_id in own]
-    remedies += [f"re-execute Dagster's run {run_id[:8]} from failure" for run_id in runs]
-    are = "1 job says running but its executor is gone"
+    remedies += [f"re-execute Dagster run {run_id[:8]} from failure" for run_id in runs]
+    are = "1 job is marked as running, but its process is gone"
     if len(interrupted) > 1:
-        are = f"{len(interrupted)} jobs say running but their executors are gone"
+        are = f"{len(interrupted)} jobs are marked as running, but their processes are gone"
     return Finding(subject, State.WARNING, f"{where}: {are}", "; ".join(remedies))
 
 
 def check_state_folder(settings: Settings) -> Finding:
-    """Whether the folder of ledger, budget, audit and quarantine is ours; one that is open to others is closed."""
+    """Whether the folder of ledger, budget, audit and quarantine is writable; makes it private to its owner."""
     subject, folder = "state folder", settings.state_dir
     was_open = folder.is_dir() and folder.stat().st_mode & _OTHERS
     try:
         mode = settings.prepared_state_dir().stat().st_mode & 0o777
     except SettingsError as wrong:
         return _from_message(subject, wrong, "; ")
-    closed = "; it was open to others, and is closed now" if was_open and not mode & _OTHERS else ""
+    closed = "; it was open to other users, and is private now" if was_open and not mode & _OTHERS else ""
     return Finding(subject, State.OK, f"{folder}, mode {mode:o}{closed}")
 
 
 def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Finding:
-    """Whether a file can be put in its place there as a landed day is: written beside it, synced, renamed."""
+    """Whether a file can be landed there: written to a temporary file, synced, renamed."""
     subject = "lake"
     try:
         FolderStorage(root).probe()
@@ -256,81 +248,83 @@ def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: s
             subject,
             State.PROBLEM,
             f"{root} cannot be written ({getattr(cause, 'strerror', None) or cause})",
-            "free space, mend the rights of the folder, or let SONNYS_DATA_URL name another one",
+            "free space, fix the permissions of the folder, or set SONNYS_DATA_URL to another one",
         )
-    detail = f"{root} takes files; {free / 1e9:,.1f} GB free"
+    detail = f"{root} is writable; {free / 1e9:,.1f} GB free"
     if free < LITTLE_SPACE:
-        remedy = "free space before a long backfill; a full disk stops it, and loses nothing that is landed"
+        remedy = "free space before a long backfill; a full disk stops it, but landed days stay"
         return Finding(subject, State.WARNING, detail, remedy)
     return Finding(subject, State.OK, detail)
 
 
 def check_object_lake(url: str) -> Finding:
-    """Whether an object can be put into a store, read back, listed and deleted: the rights that a lake needs."""
+    """Whether an object can be written, read, listed and deleted in the object store."""
     subject = "lake"
     try:
         lake = Lake(url)
-        lake.hurry()  # what an ailing store answers at once is what a person wants to see
+        lake.hurry()  # a person wants to see the first error now
         lake.storage.probe()
     except LakeError as error:
         return _from_message(subject, error, "; ")
-    return Finding(subject, State.OK, f"{url} takes, gives back, lists and deletes objects")
+    return Finding(subject, State.OK, f"{url}: objects can be written, read, listed and deleted")
 
 
 def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
-    """Whether what is landed is of the account, site code and time zone that are set: else every run is refused."""
+    """Whether landed days have the configured account, site code and time zone; otherwise every run is refused."""
     subject = "source"
     if lake is None or not landed:
-        return Finding(subject, State.OK, "none yet")
+        return Finding(subject, State.OK, "no day is landed yet")
     asked = {"account": settings.api_id_digest, "site_code": settings.site_code or "", "timezone": settings.timezone}
-    if not settings.api_id.get_secret_value():  # nobody's days are not another's
+    if not settings.api_id.get_secret_value():
         del asked["account"]
     variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
-    # The oldest and the newest: whoever changed a setting has landed days before and after it.
+    # The oldest and the newest day are enough to notice a changed setting.
     for day in dict.fromkeys((landed[0], landed[-1])):
         try:
             metadata = lake.metadata(ASSET, day)
         except LakeError as error:
-            return Finding(subject, State.PROBLEM, str(error), "look at all files with: sonnys doctor --deep")
+            return Finding(subject, State.PROBLEM, str(error), "check all files with: sonnys doctor --deep")
         differing = [name for name, value in asked.items() if metadata.get(name, value) != value]
         if differing == ["timezone"]:
             return Finding(
                 subject,
                 State.PROBLEM,
-                f"{day} begins at midnight in {metadata['timezone']}, and SONNYS_TIMEZONE is {settings.timezone}",
-                f"set SONNYS_TIMEZONE={metadata['timezone']}, or cut the landed days anew: sonnys replay --rezone",
+                f"{day} begins at midnight in {metadata['timezone']}, but SONNYS_TIMEZONE is {settings.timezone}",
+                f"set SONNYS_TIMEZONE={metadata['timezone']}, or move the rows to the new days: sonnys replay --rezone",
             )
         if differing:
             named = " and ".join(settings.variable(variables[name]) for name in differing)
-            remedy = f"put {named} back, or give this configuration a SONNYS_DATA_URL of its own"
+            remedy = f"put {named} back, or set another SONNYS_DATA_URL for this configuration"
             return Finding(subject, State.PROBLEM, f"{day} was landed with another {named}", remedy)
-    return Finding(subject, State.OK, f"{len(landed):,}, {landed[0]} … {landed[-1]}, of this account and time zone")
+    return Finding(
+        subject, State.OK, f"{len(landed):,} landed days, {landed[0]} … {landed[-1]}, of this account and time zone"
+    )
 
 
 def check_first_partition(start: date, timezone: str, landed: Collection[str], now: datetime) -> Finding:
-    """Whether the API still has every day from the first partition on (contract, "Batch jobs": six months).
+    """Whether all days from the first partition on are landed, or still kept by the API (contract, "Batch jobs").
 
     Args:
         start: the first partition.
         timezone: zone of the days.
-        landed: days that are landed already; those need no API any more.
+        landed: landed days.
         now: aware instant.
     """
     subject = "first partition"
     today, kept = now.astimezone(ZoneInfo(timezone)).date(), first_kept_day(now, timezone)
     if start >= today:
-        detail = f"{start} is not over yet: there is no day to land"
+        detail = f"{start} is not over yet, so there is no day to land"
         return Finding(subject, State.WARNING, detail, f"set SONNYS_START_DATE to a day from {kept} on")
     before = [start + timedelta(days=count) for count in range(max(0, (kept - start).days))]
     gone = [day for day in before if day.isoformat() not in landed]
     if gone:
-        # After the last day that is neither landed nor kept: everything from there on is there, or can be had.
+        # After the last day that is neither landed nor kept by the API.
         first = gone[-1] + timedelta(days=1)
         return Finding(
             subject,
             State.WARNING,
-            f"{start}, but the API keeps days from {kept} on: {len(gone)} earlier ones are not landed, and a run over "
-            "any of them fails",
+            f"{start}, but the API keeps days from {kept} on: {len(gone)} earlier days are not landed, and runs for "
+            "them will fail",
             f"set SONNYS_START_DATE={first}",
         )
     reach = ", and all earlier ones are landed" if before else ""
@@ -338,21 +332,21 @@ def check_first_partition(start: date, timezone: str, landed: Collection[str], n
 
 
 def _from_message(subject: str, error: Exception, separator: str) -> Finding:
-    """A finding from an error of ours, whose message is `what is wrong{separator}what to do`."""
+    """A finding from one of our errors, whose message is `problem{separator}remedy`."""
     detail, _, remedy = sentence(error).partition(separator)
     return Finding(subject, State.PROBLEM, detail, remedy or "correct it, then run `sonnys doctor` again")
 
 
 def utc_now() -> datetime:
-    """The instant, aware UTC."""
+    """The current instant, aware UTC."""
     return datetime.now(UTC)
 
 
 def skipped(subject: str, why: str) -> Finding:
-    """A check that could not be made."""
+    """The finding of a check that was not possible."""
     return Finding(subject, State.SKIPPED, why)
 
 
 def is_healthy(findings: Sequence[Finding]) -> bool:
-    """Whether nothing is broken; warnings do not count."""
+    """Whether there is no problem; warnings do not count."""
     return all(finding.state is not State.PROBLEM for finding in findings)

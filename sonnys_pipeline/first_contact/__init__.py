@@ -1,7 +1,7 @@
-"""What nobody knows of the live API is asked once, within a bound, reported, remembered and used (LV-05).
+"""Ask the live API what the contract leaves open, with a limited number of requests, and store the answers (LV-05).
 
-Belongs here: questions with their cost, requests within the bound, answers with what each means for the settings, and
-what is kept of them. Does not belong here: printing (`cli/first_contact.py`), and what the loader makes of an answer.
+Belongs here: questions and their cost, sending them, answers and their meaning for the settings. Does not belong here:
+printing (`cli/first_contact.py`), and how the loader uses an answer.
 """
 
 from sonnys_pipeline.first_contact.answers import Answer, answers_of

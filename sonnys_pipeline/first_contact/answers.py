@@ -1,4 +1,4 @@
-"""The answers of first contact, and what each means for the settings (LV-05)."""
+"""The answers of first contact, and their meaning for the settings (LV-05)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LOAD_JO
 from sonnys_pipeline.first_contact.evidence import Ends, Evidence, moment_of
 from sonnys_pipeline.first_contact.shapes import absent_names, refused_field, shapes_of, unknown_names
 
-#: A clock this far off is worth setting, in seconds; the API refuses requests from 300 on (contract, "Reaching it").
+#: Clock difference for a warning, in seconds; the API refuses requests from 300 on (contract, "Reaching it").
 _CLOCK_WARNING = 60
 _ONLINE = "e-comm"
 
@@ -23,11 +23,11 @@ class Answer:
     """The answer to one question.
 
     Attributes:
-        name: under which it is printed, written and remembered.
-        asks: the question, for a person.
-        value: as JSON can say it; `None` where it is not known.
+        name: its key in files and the ledger.
+        asks: the question.
+        value: as JSON; None if not known.
         means: what follows for the settings.
-        reason: why it is not known; empty where it is.
+        reason: why it is not known; empty if it is.
     """
 
     name: str
@@ -38,12 +38,7 @@ class Answer:
 
 
 def answers_of(found: Evidence, clock_difference: float | None) -> list[Answer]:
-    """All answers, in the order in which a person reads them.
-
-    Args:
-        found: what came.
-        clock_difference: our clock minus the server's, in seconds.
-    """
+    """All answers, in the order to print; `clock_difference` is our clock minus the server's, in seconds."""
     return [
         _need_of_site(
             found,
@@ -51,8 +46,8 @@ def answers_of(found: Evidence, clock_difference: float | None) -> list[Answer]:
             "Must a load job name its site?",
             found.job_refused,
             "job_without_site",
-            "keep SONNYS_LOAD_BY=site, the default; `all` is refused on this key",
-            "SONNYS_LOAD_BY=all works on this key too, with fuller pages; `site`, the default, always works",
+            "keep the default SONNYS_LOAD_BY=site; the API refuses `all` for this key",
+            "SONNYS_LOAD_BY=all works for this key, too, and fills pages better; the default `site` always works",
         ),
         _need_of_site(
             found,
@@ -81,7 +76,7 @@ def answers_of(found: Evidence, clock_difference: float | None) -> list[Answer]:
 
 
 def shapes_in(found: Evidence) -> dict[str, dict[str, Any]]:
-    """How many rows came, and which kinds of values each of their fields has, by where they came from."""
+    """Number of rows and kinds of their values, by source."""
     return {
         source: {"rows": len(rows), "fields": shapes_of(rows)} for source, (_, rows) in _rows_by_source(found).items()
     }
@@ -93,7 +88,7 @@ def _need_of_site(
     if refused is None:
         return _unknown(found, name, asks, question)
     if not refused and found.narrowed:
-        reason = "SONNYS_SITE_CODE narrows every request; leave it out and ask again"
+        reason = "SONNYS_SITE_CODE limits every request to one site; remove it and ask again"
         return Answer(name, asks, None, "nothing, as long as SONNYS_SITE_CODE is set", reason)
     return Answer(name, asks, refused, if_so if refused else if_not)
 
@@ -103,19 +98,19 @@ def _ends(found: Evidence, name: str, asks: str, ends: Ends, question: str) -> A
     if found.instant is None:
         return _unknown(found, name, asks, "rows")
     if name == "job_ends" and _told_differently(found):
-        return Answer(name, asks, None, reason="lists and load jobs tell different instants for one row")
+        return Answer(name, asks, None, reason="lists and load jobs have different instants for the same row")
     if on_end is None or on_start is None:
-        return _unknown(found, name, asks, question, otherwise="the range had more rows than one page shows")
+        return _unknown(found, name, asks, question, otherwise="the range had more rows than fit on one page")
     if not on_end and not ends.control:
-        # A range that surely holds the row lacks it too: the API does not take such a time at its word.
-        reason = "the row did not come in a longer range either: this API may cut times to whole seconds"
+        # Even a longer range lacks the row: the API may round times.
+        reason = "a longer range did not have the row either: this API may cut times to whole seconds"
         return _unknown(found, name, asks, "job_control", otherwise=reason)
     value = {(True, True): "both", (True, False): "end", (False, True): "start"}.get((on_end, on_start), "neither")
     means = {
-        "both": "nothing to set: a row on a day's end is cut off there and kept on the next day",
-        "start": "nothing to set: no row on midnight is lost, and none comes twice",
-        "end": "a row exactly on the first midnight of a window is in none of its pages: please report this file",
-        "neither": "a row exactly on a midnight is in no window: please report this file",
+        "both": "nothing to set: a row exactly at the end of a day is kept in the next day only",
+        "start": "nothing to set: rows exactly at midnight are read once",
+        "end": "rows exactly at the start of a window are missing from its pages; please report this file",
+        "neither": "rows exactly at midnight are in no window; please report this file",
     }[value]
     return Answer(name, asks, value, means)
 
@@ -132,8 +127,10 @@ def _same_hash(found: Evidence) -> Answer:
     if found.second_hash is None:
         return _unknown(found, name, asks, "jobs")
     same = found.second_hash == found.jobs["end"].job_hash
-    means = "a submission whose answer was lost can be repeated without a second job"
-    return Answer(name, asks, same, means if same else "a repeated submission starts a second job; no row comes twice")
+    means = "a submission without a response can be repeated without starting a second job"
+    return Answer(
+        name, asks, same, means if same else "a repeated submission starts a second job; no row is landed twice"
+    )
 
 
 def _empty_total(found: Evidence, name: str, asks: str) -> Answer:
@@ -141,12 +138,12 @@ def _empty_total(found: Evidence, name: str, asks: str) -> Answer:
     job = found.jobs.get("empty")
     page = (job.page if job else None) if of_job else found.empty_list
     if page is None and not of_job and found.instant is None and found.listed is not None:
-        page = found.listed  # no site had a row, so that this is an empty list
+        page = found.listed  # no site had rows, so this list is empty
     if page is None:
         return _unknown(found, name, asks, "job_data" if of_job else "empty_list")
     if page.total == "number":
-        return Answer(name, asks, None, reason="the second that was asked for has rows")
-    return Answer(name, asks, page.total, "read as no rows, whatever of these it is: nothing to set")
+        return Answer(name, asks, None, reason="the requested second has rows")
+    return Answer(name, asks, page.total, "nothing to set: any of these is read as no rows")
 
 
 def _job_seconds(found: Evidence) -> Answer:
@@ -159,31 +156,31 @@ def _job_seconds(found: Evidence) -> Answer:
         answer = _unknown(found, JOB_SECONDS, asks, "job_data")
         return Answer(JOB_SECONDS, asks, None, reason=f"{reason}; longer than {longer:.0f} s") if longer else answer
     value = {"longer_than": round(longer, 2), "at_most": round(max(passed), 2), "first_guess": round(min(passed), 2)}
-    return Answer(JOB_SECONDS, asks, value, "the next run begins with this guess, and learns from there")
+    return Answer(JOB_SECONDS, asks, value, "the next run starts with this estimate and adjusts it")
 
 
 def _fail_fields(found: Evidence) -> Answer:
-    name, asks = "fail_fields", "What does a failed load job carry?"
+    name, asks = "fail_fields", "Which fields does a failed load job have?"
     failed = [job.fail_fields for job in found.jobs.values() if job.fail_fields is not None]
     if not failed:
         return Answer(name, asks, None, reason="no load job failed")
-    return Answer(name, asks, list(failed[0]), "nothing to set: a failed job is asked for again in two halves")
+    return Answer(name, asks, list(failed[0]), "nothing to set: a failed load job is submitted again as two halves")
 
 
 def _unknown_fields(found: Evidence) -> Answer:
-    name, asks = "unknown_fields", "Which fields do rows carry that the models do not know?"
+    name, asks = "unknown_fields", "Which fields of rows are unknown to the models?"
     value = _names_by_source(found, unknown_names)
     if not value:
-        return _unknown(found, name, asks, "rows", otherwise="no row came")
+        return _unknown(found, name, asks, "rows", otherwise="there were no rows")
     means = "they are kept in the column `extra`; please report this file" if any(value.values()) else "nothing to set"
     return Answer(name, asks, value, means)
 
 
 def _absent_fields(found: Evidence) -> Answer:
-    name, asks = "absent_fields", "Which fields of the models does no row carry?"
+    name, asks = "absent_fields", "Which fields of the models are missing from all rows?"
     value = _names_by_source(found, absent_names)
     if not value:
-        return _unknown(found, name, asks, "rows", otherwise="no row came")
+        return _unknown(found, name, asks, "rows", otherwise="there were no rows")
     means = "their columns stay null" if any(value.values()) else "nothing to set"
     if "transactionStatus" in value.get("job", ()):
         means = "SONNYS_STATES=auto, the default, takes plan flags and status from version-2"
@@ -200,7 +197,7 @@ def _refused_fields(found: Evidence) -> Answer:
     name, asks = "refused_fields", "Which fields do the models refuse?"
     by_source = {source: refused_field(model, rows) for source, (model, rows) in _rows_by_source(found).items()}
     if not by_source:
-        return _unknown(found, name, asks, "rows", otherwise="no row came")
+        return _unknown(found, name, asks, "rows", otherwise="there were no rows")
     value = {source: field for source, field in by_source.items() if field}
     return Answer(name, asks, value, "days with such rows fail; please report this file" if value else "nothing to set")
 
@@ -208,10 +205,15 @@ def _refused_fields(found: Evidence) -> Answer:
 def _clock(difference: float | None) -> Answer:
     name, asks = "clock_seconds", "How far is this machine's clock ahead of the API's, in seconds?"
     if difference is None:
-        return Answer(name, asks, None, reason="no answer told the API's time")
+        return Answer(name, asks, None, reason="no response had the API's time")
     far = abs(difference) >= _CLOCK_WARNING
-    # The header cuts the API's time to whole seconds: on average half a second of the difference is that.
-    return Answer(name, asks, round(difference - 0.5), "set the clock: 300 s are refused" if far else "nothing to set")
+    # The header cuts the API's time to whole seconds, which adds half a second on average.
+    return Answer(
+        name,
+        asks,
+        round(difference - 0.5),
+        "set the clock: the API refuses requests from 300 s on" if far else "nothing to set",
+    )
 
 
 def _online_terminals(found: Evidence) -> Answer:
@@ -220,13 +222,13 @@ def _online_terminals(found: Evidence) -> Answer:
     online = sum(_ONLINE in str(row.get("salesDeviceName")).lower() for row in rows)
     if not online:
         return _unknown(
-            found, name, asks, "job_data", otherwise=f"none of {len(rows)} rows: there may be some elsewhere"
+            found, name, asks, "job_data", otherwise=f"none of {len(rows)} rows; other rows may come from some"
         )
-    return Answer(name, asks, {"rows": online, "of": len(rows)}, "in-lane conversion leaves them out")
+    return Answer(name, asks, {"rows": online, "of": len(rows)}, "in-lane conversion excludes them")
 
 
 def _site_codes(found: Evidence) -> Answer:
-    name, asks = "site_codes", "Are site codes written in one way, by the list and by rows?"
+    name, asks = "site_codes", "Do the site list and the rows spell site codes alike?"
     if found.sites is None:
         return _unknown(found, name, asks, "sites")
     codes = [site.code for site in found.sites if site.code]
@@ -240,11 +242,11 @@ def _site_codes(found: Evidence) -> Answer:
         "in_rows_spelt_otherwise": sum(code not in codes and _listed(code, codes) for code in in_rows),
         "in_rows_not_listed": sum(not _listed(code, codes) for code in in_rows),
     }
-    means = "nothing to set: codes compare without case, and land as rows write them"
+    means = "nothing to set: codes are compared without case, and stored as in the rows"
     if value["in_rows_not_listed"]:
-        means = "rows come from a site that is not listed: compare the count of a day with its rows"
+        means = "some rows are from a site that is not listed: compare the count of a day with its rows"
     elif value["without_code"]:
-        means = "no load job can name a site without a code: give it one in BackOffice"
+        means = "load jobs cannot read a site without a code: set one in BackOffice"
     return Answer(name, asks, value, means)
 
 
@@ -253,26 +255,26 @@ def _listed(code: str, codes: Sequence[str]) -> bool:
 
 
 def _budget_per(found: Evidence) -> Answer:
-    name, asks = "budget_per", "Is the request budget one for the API id, or one for each endpoint?"
+    name, asks = "budget_per", "Is there one request budget for the API id, or one for each endpoint?"
     if found.leaves_room is None:
-        return _unknown(found, name, asks, "block", otherwise="not asked: it needs --spend-a-block")
+        return _unknown(found, name, asks, "block", otherwise="not asked; add --spend-a-block")
     if found.leaves_room:
         return Answer(
-            name, asks, "endpoint", "nothing to set: one budget for all endpoints, as is kept, is the safe side"
+            name, asks, "endpoint", "nothing to set: we use one budget for all endpoints, which is on the safe side"
         )
-    return Answer(name, asks, "api_id", "SONNYS_RATE_LIMIT is one for everything that uses the API id, as is kept")
+    return Answer(name, asks, "api_id", "nothing to set: SONNYS_RATE_LIMIT covers everything that uses the API id")
 
 
 def _unknown(found: Evidence, name: str, asks: str, question: str, *, otherwise: str = "") -> Answer:
-    """An answer that is not known, with the reason of the question that it hangs on, or of one before it."""
+    """An unknown answer, with the failure of the question that it depends on, or of an earlier one."""
     for known in dict.fromkeys((question, "job_data", "jobs", "rows") if "job" in question else (question, "rows")):
         if reason := found.failures.get(known):
             return Answer(name, asks, None, reason=reason)
-    return Answer(name, asks, None, reason=otherwise or "it was not asked, since what it needs is not known")
+    return Answer(name, asks, None, reason=otherwise or "not asked, because an answer that it needs is unknown")
 
 
 def _rows_by_source(found: Evidence) -> dict[str, tuple[type[ApiModel], Sequence[Any]]]:
-    """Rows by where they came from, with the model that reads them; without what no row came from."""
+    """Rows and their model by source; sources without rows are left out."""
     every: dict[str, tuple[type[ApiModel], Sequence[Any]]] = {
         "job": (TransactionJobItem, found.job_rows),
         "list": (TransactionListItem, found.listed.rows if found.listed else ()),

@@ -1,4 +1,4 @@
-"""Single requests within a bound: each acquires a permit of the shared budget, and none is sent beyond the bound."""
+"""Send single requests, each counted in the shared budget, up to a maximum number."""
 
 from __future__ import annotations
 
@@ -16,25 +16,19 @@ from sonnys_pipeline.doctor.api import clock_difference_of
 
 T = TypeVar("T")
 
-#: How often one request is repeated. Once: the bound is small, and an answer may stay unknown.
+#: Retries of one request: only one, since the maximum is small and an answer may stay unknown.
 _REPETITIONS = 1
-#: What may be quoted of a foreign body: the API's words for errors, names of fields. Anything else may be a value.
+#: What may be quoted of a response: error types and names of fields. Anything else may be personal data.
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class BoundSpentError(Exception):
-    """Another request would be one more than was promised."""
+    """The maximum number of requests has been sent."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One request and its outcome, without anything that was asked for or answered.
-
-    Attributes:
-        what: which question it belongs to.
-        outcome: `answered`, or what went wrong.
-        seconds: from sending to answer.
-    """
+    """One request to report: its question, `answered` or what went wrong, and seconds until the response."""
 
     what: str
     outcome: str
@@ -46,16 +40,16 @@ class Asker:
     """Sends single requests for `ask_all`; safe to use from several threads.
 
     Attributes:
-        client: its connections and its budget are used, not its pace.
-        most: requests, repeated ones included.
+        client: provides connections and the request budget.
+        most: maximum number of requests, including retries.
         on_request: called after each request.
-        sleep: how to wait, in seconds.
+        sleep: waits for some seconds.
         clock: monotonic seconds.
         now: our clock, aware.
-        trail: every request, in the order of the answers.
-        answered: whether the API has answered anything at all, be it a refusal.
-        sent_at: on the monotonic clock, when the last request left.
-        clock_difference: our clock minus the server's at its first answer, in seconds; `None` where no answer told.
+        trail: all requests, in the order of the responses.
+        answered: whether the API has responded at all, even with an error.
+        sent_at: when the last request was sent, on the monotonic clock.
+        clock_difference: our clock minus the server's at the first response, in seconds; None if unknown.
     """
 
     client: SonnysClient
@@ -77,12 +71,12 @@ class Asker:
         return self.most - self._begun
 
     def ask(self, what: str, call: Callable[[Transactions], T]) -> T:
-        """One request, repeated once where that may heal.
+        """Send a request, with one retry of transient errors.
 
         Raises:
-            BoundSpentError: before a request that would be one too many.
-            APIError: when it did not heal.
-            BudgetUnavailableError: when the budget's store stays away.
+            BoundSpentError: the maximum number of requests has been sent.
+            APIError: the request failed.
+            BudgetUnavailableError: the budget's store does not answer.
         """
         for attempt in range(_REPETITIONS + 1):
             try:
@@ -96,7 +90,7 @@ class Asker:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def send(self, what: str, call: Callable[[Transactions], T], *, paced: bool = True) -> T:
-        """One request, once; unless `paced`, without a permit, which is to be exceeded on purpose.
+        """Send a request without retries; unless `paced`, also without a permit, to exceed the budget on purpose.
 
         Raises: as `ask`.
         """
@@ -126,14 +120,14 @@ class Asker:
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, in words that hold nothing of an answer but the API's own word for the error."""
+    """What went wrong, quoting nothing of a response but the error type."""
     if isinstance(error, BoundSpentError):
-        return "the requests that were promised at most are spent"
+        return "the maximum number of requests has been sent"
     if isinstance(error, APIStatusError):
         return f"HTTP {error.status} {word(error.type or '')}".strip()
     return type(error).__name__ if isinstance(error, APIError) else str(error)
 
 
 def word(text: object) -> str:
-    """A name of the API, such as a field's; empty for what cannot be one, and might be somebody's."""
+    """A name, such as a field's; empty for anything else, which may be personal data."""
     return text if isinstance(text, str) and _WORD.fullmatch(text) else ""

@@ -1,4 +1,4 @@
-"""Whether each endpoint has a request budget of its own, which only a full block can tell ([?] of the contract)."""
+"""Find out, by a full block, whether each endpoint has its own request budget ([?] of the contract)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,24 @@ from sonnys_pipeline.first_contact.evidence import data_of
 
 #: Requests of a block (contract, "The request budget").
 BLOCK = 20
-#: Requests under way at once, so that the block is full before it ends.
+#: Concurrent requests, so that the block is full before it ends.
 _AT_ONCE = 4
 
 
 class NoFullBlockError(Exception):
-    """The requests did not make one full block, so that nothing follows from what came after them."""
+    """The requests did not fill one block, so the test is not conclusive."""
 
 
 def block_leaves_room(asker: Asker, a_row: Mapping[str, object]) -> bool:
-    """Whether a full block on `/site/list` leaves room for `/transaction`; 21 or 22 requests, one of them a 429.
+    """Whether a full block on `/site/list` leaves room for `/transaction`; sends 21 or 22 requests, one gets a 429.
 
-    A pause of a block, for everybody who shares the budget, lets every open block end; then 20 requests are one block,
-    unless a stranger spends it, too.
-
-    Args:
-        asker: sends.
-        a_row: criteria of a list.
+    A pause for everybody who shares the budget lets open blocks end; then 20 requests fill one block, unless another
+    program uses it, too. `a_row` are criteria of a list.
 
     Raises:
-        NoFullBlockError: when nothing follows.
-        APIError: when a request fails, such as with a 429 before the block is full.
-        BoundSpentError: when the bound is too small.
+        NoFullBlockError: the test is not conclusive.
+        APIError: a request fails, such as with a 429 before the block is full.
+        BoundSpentError: the maximum number of requests is too small.
     """
     budget = asker.client.budget
     if budget.rate.requests < BLOCK:
@@ -42,12 +38,12 @@ def block_leaves_room(asker: Asker, a_row: Mapping[str, object]) -> bool:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda _: asker.send("block", lambda api: api.list_sites()), range(BLOCK)))
         leaves_room = _has_room(asker, lambda api: data_of(api.list_body(**a_row)))
-        # That the block is full, and not over, is known once its own endpoint refuses, after the other one answered.
+        # The block is still full if its own endpoint refuses a request after the other one answered.
         full = not leaves_room or not _has_room(asker, lambda api: api.list_sites())
     finally:
         budget.cool_down()
     if not full:
-        raise NoFullBlockError(f"{BLOCK} requests did not fill a block in time: nothing follows from what came after")
+        raise NoFullBlockError(f"{BLOCK} requests did not fill a block in time, so the test is not conclusive")
     return leaves_room
 
 

@@ -1,4 +1,4 @@
-"""What came of the questions, as far as answers are made of it; and which instant the ends of a range are tried on."""
+"""The responses to the questions, and the instant for testing the ends of ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sonnys_pipeline.client.resource import PAGE_SIZE, read_rows, unwrap_data
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
-#: A range on one side of the instant is this long at least, and at most, in microseconds.
+#: Shortest and longest range on one side of the instant, in microseconds.
 _SHORTEST, _LONGEST = 60 * _SECOND, 12 * 3600 * _SECOND
 
 
@@ -24,7 +24,7 @@ class Page:
 
     Attributes:
         rows: decoded.
-        total: `null`, `zero`, `absent` or `number`; `not found (404)` where the API answered so.
+        total: `null`, `zero`, `absent`, `number` or `not found (404)`.
         whole: whether these are all rows of the range.
     """
 
@@ -34,14 +34,14 @@ class Page:
 
     @classmethod
     def read(cls, data: Mapping[str, Any], key: str) -> Page:
-        """Read the `data` object of an answer; `key` names its rows.
+        """Read the `data` object of a response, with the rows at `key`.
 
         Raises:
-            ResponseFormatError: when they are no list of objects.
+            ResponseFormatError: they are not a list of objects.
         """
         rows = read_rows(data, key, "first contact")
         if not all(isinstance(row, Mapping) for row in rows):
-            raise ResponseFormatError("a row is no object")
+            raise ResponseFormatError("a row is not an object")
         total = data.get("total", "absent")
         said = "null" if total is None else "absent" if total == "absent" else "number" if total else "zero"
         return cls(rows, said, total == len(rows) or (said != "number" and len(rows) < PAGE_SIZE))
@@ -54,14 +54,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Instant:
-    """A row and the ranges around it; everything in microseconds since the Unix epoch.
+    """A row and the ranges around it, in microseconds since the Unix epoch.
 
     Attributes:
         row_id: the row.
-        at: its instant, as the list tells it.
-        start: where the range that ends on it begins, a whole second.
-        end: where the range that starts on it ends, a whole second.
-        empty: a second in which the list shows no row.
+        at: its instant in the list.
+        start: start of the range that ends at it, a whole second.
+        end: end of the range that starts at it, a whole second.
+        empty: a second without rows in the list.
     """
 
     row_id: str
@@ -72,32 +72,32 @@ class Instant:
 
     @property
     def ends_on_it(self) -> dict[str, object]:
-        """`startDate` and `endDate` of the range that ends on the row."""
+        """`startDate` and `endDate` of the range that ends at the row."""
         return span(self.start, self.at)
 
     @property
     def ends_after_it(self) -> dict[str, object]:
-        """The least longer range, in which the row must be if the API took the end at its word."""
+        """The next longer range, which has the row unless the API rounds times."""
         return span(self.start, self.at + (_SECOND if self.at % _SECOND == 0 else 1000))
 
     @property
     def starts_on_it(self) -> dict[str, object]:
-        """The range that starts on the row."""
+        """The range that starts at the row."""
         return span(self.at, self.end)
 
 
 @dataclass
 class AskedJob:
-    """A load job that was submitted, and what was heard of it; ages in seconds.
+    """A submitted load job; ages in seconds.
 
     Attributes:
         job_hash: its hash.
-        sent_at: when its submission was sent, on the monotonic clock.
-        submitted_at: when its hash came.
-        working_at: it took longer than this; 0.0 where it was ready at the first poll.
-        passed_at: it took no longer than this; `None` where it was never seen to be ready.
+        sent_at: when it was submitted, on the monotonic clock.
+        submitted_at: when the response with the hash came.
+        working_at: age at the last poll that answered `working`; 0.0 without one.
+        passed_at: age at the poll that answered `pass`, if any.
         page: its rows.
-        fail_fields: names of the fields of a `fail`; `None` where there was none.
+        fail_fields: names of the fields of a `fail`, if any.
     """
 
     job_hash: str
@@ -111,9 +111,9 @@ class AskedJob:
 
 @dataclass
 class Ends:
-    """What two ranges have shown: whether the row on their end, and on their start, is in them.
+    """Whether a range includes the row at its end, and at its start.
 
-    `control`: whether it is in the range that surely holds it; asked for only where it was not on the end.
+    `control`: whether a longer range includes it; only requested if the first one did not.
     """
 
     on_end: bool | None = None
@@ -123,21 +123,21 @@ class Ends:
 
 @dataclass
 class Evidence:
-    """Everything that came; `None` where nothing did, and `failures` says why, by question.
+    """All responses; None where there is none, with the reason in `failures` by question.
 
     Attributes:
-        narrowed: whether SONNYS_SITE_CODE narrows every request.
-        sites: as listed.
-        list_refused: whether a list that named no site was refused for that.
-        job_refused: whether a load job that named no site was.
-        listed: the page of rows that the instant was chosen from.
-        instant: where the ends are tried.
-        version_2: the same rows there.
+        narrowed: whether SONNYS_SITE_CODE limits every request.
+        sites: the listed sites.
+        list_refused: whether a list without a site was refused for that reason.
+        job_refused: whether a load job without a site was.
+        listed: the page of rows from which the instant was chosen.
+        instant: for testing the ends.
+        version_2: the same rows in version-2.
         list_ends, job_ends: see `Ends`.
         empty_list: a list of a second without rows.
-        jobs: the load jobs by what they are for: `end`, `start`, `empty`, `control`.
-        second_hash: the hash for the criteria of `end`, submitted again.
-        statuses: what jobs said of themselves.
+        jobs: the load jobs `end`, `start`, `empty` and `control`.
+        second_hash: the hash of `end`, submitted again.
+        statuses: statuses of load jobs.
         leaves_room: whether a full block on one endpoint left room on another.
         failures: why a question has no evidence.
     """
@@ -172,13 +172,13 @@ class Evidence:
 
 
 def choose_instant(rows: Sequence[Mapping[str, Any]]) -> Instant | None:
-    """The row whose instant the ends are tried on, with a range on both sides; `None` without rows.
+    """Choose a row for testing the ends, with a range on both sides; None without rows.
 
-    One on a whole second is best, since no fraction has to be understood then; else one in the first half of its
-    second, which rounding would move away from the row. Of these the middle one, so that both ranges hold some rows.
+    Prefers a row at a whole second, which needs no fractions; then one in the first half of its second, from which
+    rounding would move away. Of these the middle one, so that both ranges have rows.
 
     Raises:
-        ResponseFormatError: when an instant cannot be read.
+        ResponseFormatError: an instant cannot be read.
     """
     known = sorted((_instant(row.get("date")), str(row.get("transId"))) for row in rows)
     if not known:
@@ -190,26 +190,26 @@ def choose_instant(rows: Sequence[Mapping[str, Any]]) -> Instant | None:
     end = max(min(last, _whole(at) + _LONGEST), _whole(at) + _SHORTEST)
     taken = {moment // _SECOND for moment, _ in known}
     seconds = range(start // _SECOND, end // _SECOND)
-    # The neighbours are free, too: whether the ends of the empty second are included must not matter.
+    # With empty neighbours, so that it does not matter whether the ends of the second are included.
     free = (one for one in seconds if not taken & {one - 1, one, one + 1})
     return Instant(row_id, at, start, end, next(free, start // _SECOND) * _SECOND)
 
 
 def span(start: int, end: int) -> dict[str, object]:
-    """`startDate` and `endDate`; whole seconds as such, others with as many decimals as they need."""
+    """`startDate` and `endDate` in Unix seconds, with decimals if needed."""
     return {"startDate": _unix(start), "endDate": _unix(end)}
 
 
 def empty_second(instant: Instant) -> dict[str, object]:
-    """The range of the second in which the list shows no row."""
+    """The range of the second without rows."""
     return span(instant.empty, instant.empty + _SECOND)
 
 
 def data_of(body: bytes) -> dict[str, Any]:
-    """The `data` object of an answer.
+    """The `data` object of a response.
 
     Raises:
-        ResponseFormatError: when there is none, such as in a gateway's page with status 200.
+        ResponseFormatError: there is none, such as in a gateway's page with status 200.
     """
     try:
         answer = from_json(body)
@@ -219,7 +219,7 @@ def data_of(body: bytes) -> dict[str, Any]:
 
 
 def moment_of(row: Mapping[str, Any]) -> int | None:
-    """The instant of a job row, in microseconds; `None` where it cannot be read."""
+    """The instant of a job row in microseconds, if it can be read."""
     try:
         return _instant(row.get("completeDate"))
     except ResponseFormatError:

@@ -1,4 +1,4 @@
-"""What is kept of first contact: one file that can be given away, and what the ledger remembers of the API id."""
+"""Store the answers of first contact: in a file without personal data, and in the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 def document(answers: Sequence[Answer], found: Evidence, asker: Asker, at: datetime) -> dict[str, Any]:
-    """Everything as JSON: shapes and counts; no value of a row, no id, no name, no site code, no address."""
+    """Everything as JSON: shapes and counts, but no values, ids, names, site codes or addresses."""
     base_url = asker.client.base_url
     return {
         "version": version("sonnys-pipeline"),
@@ -42,11 +42,7 @@ def document(answers: Sequence[Answer], found: Evidence, asker: Asker, at: datet
 
 
 def write_file(told: Mapping[str, Any], state_dir: Path, at: datetime) -> Path:
-    """Write the document into a new file of the state folder, readable by its owner alone.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
+    """Write the document into a new file of the state folder, readable only by its owner; may raise OSError."""
     path = state_dir / f"first-contact-{at:%Y%m%dT%H%M%SZ}.json"
     handle = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -56,10 +52,10 @@ def write_file(told: Mapping[str, Any], state_dir: Path, at: datetime) -> Path:
 
 
 def remember(jobs: JobService, api_id_digest: str, answers: Sequence[Answer], found: Evidence) -> None:
-    """Keep what is known now, in place of what was known before; what is not known now leaves that as it is.
+    """Store the known answers in the ledger; unknown ones do not replace earlier answers.
 
     Raises:
-        LedgerError: when the ledger cannot be written.
+        LedgerError: the ledger cannot be written.
     """
     for answer in answers:
         if answer.value is not None:
@@ -70,7 +66,7 @@ def remember(jobs: JobService, api_id_digest: str, answers: Sequence[Answer], fo
 
 
 def check_first_contact(settings: Settings) -> Finding:
-    """What `sonnys doctor` says: what is remembered of the API id, and how old it is."""
+    """The doctor's check: stored answers for the API id, and their age."""
     subject = "first contact"
     try:
         with Workspace(settings) as workspace:
@@ -81,7 +77,9 @@ def check_first_contact(settings: Settings) -> Finding:
     told = [f"{text} ({_age(now - known[name].learned_at)})" for name, text in _spoken(known).items()]
     if not told:
         return Finding(
-            subject, State.OK, "not made yet: `sonnys first-contact` asks what the API's documents leave open"
+            subject,
+            State.OK,
+            "not done yet; run `sonnys first-contact` to ask what the API's documentation leaves open",
         )
     if _is_true(known, LOAD_JOB_NEEDS_SITE) and settings.load_by == "all" and not settings.site_code:
         remedy = f"set {settings.variable('load_by')}=site"
@@ -90,14 +88,13 @@ def check_first_contact(settings: Settings) -> Finding:
 
 
 def _spoken(known: Mapping[str, Knowledge]) -> dict[str, str]:
-    """What matters for the settings, in words, by name."""
     words: Mapping[str, Callable[[Any], str]] = {
         LOAD_JOB_NEEDS_SITE: lambda needed: f"load jobs {'must' if needed else 'need not'} name a site",
         LISTS_NEED_SITE: lambda needed: f"lists {'must' if needed else 'need not'} name a site",
         JOB_SECONDS: lambda seconds: f"load jobs take some {seconds:.1f} s",
         "job_ends": lambda ends: f"ends of a load job's range that are included: {ends}",
-        "list_ends": lambda ends: f"of a list's: {ends}",
-        "budget_per": lambda per: f"the request budget is one for each {'endpoint' if per == 'endpoint' else 'API id'}",
+        "list_ends": lambda ends: f"ends of a list's range that are included: {ends}",
+        "budget_per": lambda per: f"each {'endpoint' if per == 'endpoint' else 'API id'} has one request budget",
     }
     return {name: say(known[name].content) for name, say in words.items() if name in known}
 

@@ -1,7 +1,7 @@
-"""The questions of first contact: what each asks, what it costs, and what is kept of the answers.
+"""The questions of first contact, their cost, and the order of asking.
 
-The order spends few requests: one page of one site's list tells an exact instant, on which the ends of ranges are
-tried; its load jobs run while lists are asked, and serve at once for rows, times, ends and totals.
+The order saves requests: one page of a site's list gives the exact instant of a row, for testing the ends of ranges;
+load jobs run while lists are read, and answer several questions at once.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from sonnys_pipeline.first_contact.evidence import (
     span,
 )
 
-#: Requests at most, repeated ones included; those of a spent block come on top.
+#: Maximum number of requests, including retries, without those of a spent block.
 MOST_REQUESTS = 24
-#: Sites whose lists are asked for a row.
+#: Sites whose lists are searched for a row.
 _MOST_SITES = 3
-#: Days that the list of a site spans: shorter than every month.
+#: Days in the list of a site: less than any month.
 _DAYS = 27
-#: How much longer each wait for a load job is than the one before.
-_PATIENCE = 2.5
+#: Factor between two waits for a load job.
+_BACKOFF_FACTOR = 2.5
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: its name, what a person is told, and requests at least and at most, repeated ones left out."""
+    """A question: its name, its text, and its fewest and most requests, without retries."""
 
     name: str
     asks: str
@@ -50,21 +50,21 @@ class Question:
 
 QUESTIONS = (
     Question("sites", "the list of sites: codes, spellings, and the server's clock", 1, 1),
-    Question("list_without_site", "a list that names no site: is it refused?", 1, 1),
-    Question("rows", "a page of one site's list, for the exact instant of a row", 1, _MOST_SITES),
-    Question("version_2", "the same rows in version-2: which fields do they carry?", 1, 1),
-    Question("job_without_site", "a load job that names no site: is it refused?", 1, 1),
+    Question("list_without_site", "a list without a site: is it refused?", 1, 1),
+    Question("rows", "one page of a site's list, to get the exact instant of a row", 1, _MOST_SITES),
+    Question("version_2", "the same rows in version-2: which fields do they have?", 1, 1),
+    Question("job_without_site", "a load job without a site: is it refused?", 1, 1),
     Question("jobs", "load jobs that end and start on that instant, one of an empty second, one submitted twice", 4, 4),
     Question("list_ends", "lists that end and start on that instant: are both ends included?", 2, 3),
     Question("empty_list", "a list of an empty second: is its total null?", 1, 1),
     Question("job_data", "the results of the load jobs, and how long they take", 3, 7),
-    Question("job_control", "one more load job, where the row on the end did not come", 0, 2),
+    Question("job_control", "one more load job, if the row at the end was missing", 0, 2),
 )
-SPEND_A_BLOCK = Question("block", "a whole block on one endpoint, then another endpoint: it meets one 429", 21, 22)
+SPEND_A_BLOCK = Question("block", "a full block on one endpoint, then another endpoint; causes one 429", 21, 22)
 
 
 def most_requests(*, spend_a_block: bool) -> int:
-    """The bound that is promised before anything is sent."""
+    """Maximum number of requests."""
     return MOST_REQUESTS + (SPEND_A_BLOCK.most if spend_a_block else 0)
 
 
@@ -76,19 +76,19 @@ def ask_all(
     poll_interval: float = 2.0,
     timeout: float = 300.0,
 ) -> Evidence:
-    """Ask every question, within the asker's bound.
+    """Ask every question.
 
     Args:
-        asker: sends.
-        site_code: the one site that the settings narrow everything to; empty for all.
+        asker: sends the requests.
+        site_code: SONNYS_SITE_CODE; empty for all sites.
         spend_a_block: also ask whether a full block on one endpoint leaves room on another.
         poll_interval: seconds before the first poll of a load job.
         timeout: seconds that load jobs may take.
 
     Raises:
-        AuthError: the credentials, or the site, are refused.
-        APIConnectionError: nothing was answered at all.
-        BudgetUnavailableError: when the budget's store stays away.
+        AuthError: the API refuses the credentials or the site.
+        APIConnectionError: the API did not respond at all.
+        BudgetUnavailableError: the budget's store does not answer.
     """
     return _Contact(asker, site_code, poll_interval, timeout).ask(spend_a_block=spend_a_block)
 
@@ -153,7 +153,7 @@ class _Contact:
 
     @contextmanager
     def _question(self, name: str, *, fatal: tuple[type[APIError], ...] = ()) -> Iterator[None]:
-        """Let a failure cost this question alone, unless it would meet every other one, too."""
+        """Record a failure for this question only, unless it would affect all others, too."""
         try:
             yield
         except (APIError, BoundSpentError, NoFullBlockError) as error:
@@ -165,7 +165,7 @@ class _Contact:
     # Lists.
 
     def _until(self) -> int:
-        """The end of what is asked for: an hour ago by the server's clock, where nothing moves any more."""
+        """End of the requested range: an hour ago by the server's clock, where rows no longer change."""
         now = self._asker.now() - timedelta(seconds=self._asker.clock_difference or 0.0)
         return int(now.timestamp()) // 3600 * 3600 - 3600
 
@@ -174,7 +174,7 @@ class _Contact:
         return {"startDate": until - _DAYS * 86_400, "endDate": until}
 
     def _find_rows(self) -> None:
-        """A page of the list of the first site that has rows; sites with a time zone are no e-commerce sites."""
+        """Find the first site with rows; sites without a time zone (e-commerce) come last."""
         listed = sorted(self.found.sites or (), key=lambda site: site.timezone is None)
         codes = [self._site_code] if self._site_code else named_codes(listed)[:_MOST_SITES]
         sites: list[str | None] = [*codes] or [None]
@@ -184,7 +184,7 @@ class _Contact:
             self.found.instant = choose_instant(self.found.listed.rows)
             if self.found.instant is not None:
                 return
-        self.found.failures["rows"] = f"no row in {_DAYS} days of the sites that were asked ({len(sites)})"
+        self.found.failures["rows"] = f"no row in {_DAYS} days at the {len(sites)} sites that were read"
 
     def _list(self, what: str, period: Mapping[str, object], *, version_2: bool = False) -> Page:
         params = {**_first_page(period), "site": self._site}
@@ -200,7 +200,7 @@ class _Contact:
             return Page((), "not found (404)", whole=True)
 
     def _refused(self, what: str, call: Callable[[Transactions], object]) -> bool:
-        """Whether a request that names no site is refused for that."""
+        """Whether a request without a site is refused for that reason."""
         try:
             self._asker.ask(what, call)
         except APIStatusError as refused:
@@ -225,7 +225,7 @@ class _Contact:
         return AskedJob(job_hash, self._asker.sent_at, self._asker.clock())
 
     def _await(self, what: str, job: AskedJob) -> None:
-        """Poll until the job has ended; what one job has taught is waited for with the others."""
+        """Poll until the job has ended; later jobs use the waiting time learned from earlier ones."""
         asker = self._asker
         while True:
             asker.sleep(max(0.0, job.submitted_at + self._ripe - asker.clock()))
@@ -236,12 +236,12 @@ class _Contact:
                     raise
                 job.passed_at, job.page = asker.clock() - job.sent_at, Page((), "not found (404)", whole=True)
                 return
-            said = data.get("status")
-            self.found.statuses.add(word(said) or "(other)")
-            if said == "pass":
+            status = data.get("status")
+            self.found.statuses.add(word(status) or "(other)")
+            if status == "pass":
                 job.passed_at, job.page = asker.clock() - job.sent_at, Page.read(data, "data")
                 return
-            if said == "fail":
+            if status == "fail":
                 job.fail_fields = sorted(word(name) or "(other)" for name in data)
                 self.found.failures[what] = "a load job failed"
                 return
@@ -249,7 +249,7 @@ class _Contact:
             if job.working_at >= self._timeout:
                 self.found.failures[what] = f"a load job was not ready after {self._timeout:g} s"
                 return
-            self._ripe = min(job.working_at * _PATIENCE, self._timeout)
+            self._ripe = min(job.working_at * _BACKOFF_FACTOR, self._timeout)
 
 
 def _first_page(period: Mapping[str, object]) -> dict[str, object]:
@@ -257,7 +257,7 @@ def _first_page(period: Mapping[str, object]) -> dict[str, object]:
 
 
 def _holds(instant: Instant, page: Page) -> bool | None:
-    """Whether the instant's row is in a range; `None` where the page is only a part of it and lacks the row."""
+    """Whether the row is in a range; None if the page is incomplete and lacks it."""
     return True if instant.row_id in page.ids else False if page.whole else None
 
 

@@ -1,4 +1,4 @@
-"""Which fields rows carry, and of which kinds their values are: counts and names of fields, never a value."""
+"""Fields of rows and the kinds of their values: names and counts, never a value."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.client.models import ApiModel, parse_rows
 from sonnys_pipeline.first_contact.asking import word
 
-#: Stands for names that are none of an API's, such as keys of a map that somebody's name is in.
+#: Replaces keys that are not field names, which may be personal data.
 _OTHER = "(other)"
 _DEEPEST = 3
 
 
 def shapes_of(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
-    """For each field, by dotted name, how many values of each kind came; `tenders.amount` counts every tender."""
+    """Number of values of each kind, by dotted field name; `tenders.amount` counts every tender."""
     found: dict[str, Counter[str]] = {}
     for row in rows:
         for name, value in _fields(row):
@@ -28,13 +28,13 @@ def shapes_of(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
 
 
 def unknown_names(model: type[ApiModel], shapes: Mapping[str, object]) -> list[str]:
-    """Fields that rows carry and the model does not know."""
+    """Fields of the rows that the model does not have."""
     known = {spelling for spellings in _names(model).values() for spelling in spellings}
     return sorted(name for name in shapes if name not in known)
 
 
 def absent_names(model: type[ApiModel], shapes: Mapping[str, object]) -> list[str]:
-    """Fields that the model knows and no row carries; those of a list that is always empty are not judged."""
+    """Fields of the model that no row has; those of lists that are always empty are left out."""
     above = {name.rpartition(".")[0] for name in shapes}
     return sorted(
         name
@@ -45,7 +45,7 @@ def absent_names(model: type[ApiModel], shapes: Mapping[str, object]) -> list[st
 
 
 def refused_field(model: type[ApiModel], rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first field that the model refuses, without positions in lists; `None` when it takes all rows."""
+    """The first field that the model refuses, without positions in lists, if any."""
     try:
         parse_rows(model, rows)
     except UnparsableRowError as refused:
@@ -72,7 +72,7 @@ def _kind(value: object) -> str:
 
 
 def _names(model: type[ApiModel], above: Sequence[str] = ("",)) -> dict[str, tuple[str, ...]]:
-    """The model's fields by their first spelling on the wire, dotted, with every spelling that it takes."""
+    """All spellings of each of the model's fields, dotted, by the first one."""
     found: dict[str, tuple[str, ...]] = {}
     for name, field in model.model_fields.items():
         alias = field.validation_alias

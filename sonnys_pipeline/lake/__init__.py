@@ -1,5 +1,5 @@
-"""Plain Parquet that anything can read: columns, layout, atomic landing, and questions to landed files.
+"""The lake: plain Parquet files that any reader can open. Does not use Dagster.
 
-Belongs here: where files lie, what they say of themselves, how they are read and put in their place. Does not belong
-here: where rows come from, and what is counted with them. Knows nothing of Dagster.
+Belongs here: layout, metadata, atomic writes, reads and queries of landed files. Does not belong here: loading
+or counting rows.
 """

@@ -1,8 +1,7 @@
-"""How files of one asset are read as one table: their columns are matched by name, whatever their order and number.
+"""Read the files of one asset as one table, matching their columns by name.
 
-A column that some files lack (it was added later) is null in their rows. One that has no type in some file (pandas
-lands a day without rows that way) takes the type that it has in the others; numbers take the wider type. Columns whose
-types have nothing in common are refused: no reader could hand out both.
+A column that some files lack is null in their rows. A column without a type in some file (as pandas writes an empty
+day) takes its type from the others; numbers take the wider type. Columns of incompatible types are refused.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ class Columns:
     """The columns of several files.
 
     Attributes:
-        schema: all of them, in the order in which they first appear.
-        common: names of those that every file has.
-        alike: whether all files have the same columns of the same types, in the same order.
+        schema: all columns, in order of first appearance.
+        common: names of the columns that every file has.
+        alike: whether all files have the same columns and types in the same order.
     """
 
     schema: pa.Schema
@@ -32,12 +31,12 @@ class Columns:
 
     @classmethod
     def of(cls, paths: Sequence[LakePath], schemas: Sequence[pa.Schema]) -> Columns:
-        """Put the columns of files together, at least of one.
+        """Merge the columns of one or more files.
 
         Raises:
-            LakeError: when two files have a column in types that cannot be one; it names both, and the remedy.
+            LakeError: two files have a column in incompatible types; it names both, and the remedy.
         """
-        kinds: list[tuple[LakePath, pa.Schema]] = []  # as a rule there is one, of however many days
+        kinds: list[tuple[LakePath, pa.Schema]] = []  # usually one for all days
         for path, schema in zip(paths, schemas, strict=True):
             if not any(schema.equals(known) for _, known in kinds):
                 kinds.append((path, schema.remove_metadata()))
@@ -53,10 +52,10 @@ class Columns:
 
 
 def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
-    """Rows of several files one after the other, by name; `paths` are where they came from.
+    """Concatenate the rows of several files; `paths` are for error messages.
 
     Raises:
-        LakeError: as `Columns.of`, and when a value does not fit into the common type.
+        LakeError: as `Columns.of`, or a value does not fit into the common type.
     """
     columns = Columns.of(paths, [table.schema for table in tables])
     if columns.alike:
@@ -65,13 +64,12 @@ def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive").cast(columns.schema)
     except pa.ArrowException as error:
         raise LakeError(
-            f"{paths[0]} and the files after it cannot be read as one table ({error}); land the days whose types "
-            "differ again"
+            f"{paths[0]} and the files after it cannot be read as one table ({error}); land the days with "
+            "different types again"
         ) from error
 
 
 def _disagreement(kinds: Sequence[tuple[LakePath, pa.Schema]]) -> str:
-    """Which column of which two files cannot be one."""
     first: dict[str, tuple[LakePath, pa.Field]] = {}
     for path, schema in kinds:
         for field in schema:
@@ -80,8 +78,8 @@ def _disagreement(kinds: Sequence[tuple[LakePath, pa.Schema]]) -> str:
                 pa.unify_schemas([pa.schema([known[1]]), pa.schema([field])], promote_options="permissive")
             except pa.ArrowException:
                 return (
-                    f"column {field.name} is {known[1].type} in {known[0]} and {field.type} in {path}: they cannot be "
-                    "read as one table; land one of the two days again, with the type of the others"
+                    f"column {field.name} is {known[1].type} in {known[0]} and {field.type} in {path}, so they "
+                    "cannot be read as one table; land the day with the wrong type again"
                 )
     names = ", ".join(str(path) for path, _ in kinds)
-    return f"columns of {names} cannot be read as one table; land the days whose types differ again"
+    return f"columns of {names} cannot be read as one table; land the days with different types again"

@@ -1,7 +1,7 @@
-"""Where files lie, how they get there, how they are read (decisions 5 and 6).
+"""Read and write the lake's files (decisions 5 and 6).
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
-others; the root is a folder, or a part of an object store. Readers see the old day or the new one, never a part.
+others; the root is a folder or a URL in an object store. Readers see the old file or the new one, never a part.
 """
 
 from __future__ import annotations
@@ -28,22 +28,16 @@ _FILE = "part-0.parquet"
 _PARTITION = "date="
 _METADATA_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
-#: Folder of locks, hidden from whatever reads the lake.
+#: Folder of locks, hidden from readers of the lake.
 _LOCKS = ".locks"
-#: Rows that are skipped or read together. Files are sorted by site, so one of 20 is read 2.4 times as fast as from
-#: a single group of 16,000 rows, for 7 % more bytes.
+#: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
+#: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One file in its place.
-
-    Attributes:
-        path: where.
-        rows: how many rows it holds.
-        size: in bytes.
-    """
+    """A written file; `size` in bytes."""
 
     path: LakePath
     rows: int
@@ -51,67 +45,59 @@ class LandedFile:
 
 
 class Lake:
-    """Parquet datasets in one place, one an asset.
+    """Parquet datasets below one root, one for each asset.
 
     Attributes:
         root: the folder, or the URL of an object store.
-        storage: what files are put into and read from.
+        storage: reads and writes files there.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, locks: Locks | None = None) -> None:
-        """Point at a root; nothing is read or made yet.
+        """Nothing is read or created yet.
 
         Args:
             root: a folder, or a URL such as `s3://bucket/prefix`.
-            locks: keep writers of one asset apart; left out, files below the folder. An object store has none by
-                itself, and without them refuses `writing`.
+            locks: write locks of assets. Default: lock files below a folder; none in an object store, where `writing`
+                is then refused.
 
         Raises:
-            LakeError: for a store of an unknown kind, or whose driver is not installed.
+            LakeError: the kind of store is unknown, or its driver is not installed.
         """
         self.storage = open_storage(root)
         self.root = self.storage.root
         self._locks = locks or (FileLocks(str(self.root / _LOCKS)) if self.storage.is_local else None)
 
     def path(self, asset: str, partition: str | None = None) -> LakePath:
-        """Where the file of an asset (and day) lies, landed or not."""
+        """Path of the file of an asset (and day), landed or not."""
         folder = self.root / asset
         return (folder / f"{_PARTITION}{partition}" if partition else folder) / _FILE
 
     def has(self, asset: str, partition: str | None = None) -> bool:
-        """Whether a file is landed.
-
-        Raises:
-            UnreachableLakeError: when the store does not say.
-        """
+        """Whether a file is landed. Raises UnreachableLakeError if the store does not answer."""
         return self.version(asset, partition) is not None
 
     def version(self, asset: str, partition: str | None = None) -> str | None:
-        """Tells one state of a landed file from another without reading it; `None` where none is landed.
+        """Version of a landed file, without reading it; None if it is not landed.
 
         Raises:
-            LakeError: when it cannot be looked at.
+            LakeError: it cannot be examined.
         """
         with self._readable(asset, partition) as path:
             return self.storage.version(path)
 
     def size(self, asset: str, partition: str | None = None) -> int:
-        """Bytes of a landed file.
-
-        Raises:
-            NotLandedError: when it is not there.
-        """
+        """Size of a landed file in bytes. Raises NotLandedError if it does not exist."""
         with self._readable(asset, partition) as path:
             return self.storage.size(path)
 
     def snapshot(self) -> Lake:
-        """This lake as it is now, for a look at many files: an object store is then asked for lists, not for each."""
+        """This lake as it is now, to examine many files: an object store is asked for lists, not for each file."""
         snapshot = copy(self)
         snapshot.storage = self.storage.snapshot()
         return snapshot
 
     def hurry(self) -> None:
-        """Wait no longer for a store or a lock's server that is away; safe to call from a signal handler."""
+        """Stop waiting for an unreachable store or lock server; safe to call from a signal handler."""
         self.storage.hurry()
         if self._locks is not None:
             self._locks.hurry()
@@ -125,20 +111,20 @@ class Lake:
         metadata: Mapping[str, str] | None = None,
         may_empty: bool = True,
     ) -> LandedFile:
-        """Put a table in its place, in one step; repeating it changes nothing but the file's age.
+        """Write a table atomically; repeating it is harmless.
 
         Args:
-            asset: whose file.
-            table: all rows of the file; an empty table is landed too, with its columns. A column `date` of the
-                partition's day is left out, since whoever reads the file gets it from the path.
+            asset: its name.
+            table: all rows of the file; an empty table is landed, too. A column `date` with the partition's day is left
+                out, since readers get it from the path.
             partition: the day, `YYYY-MM-DD`; `None` for assets without partitions.
-            metadata: kept in the file's own metadata.
-            may_empty: whether no rows may take the place of landed rows.
+            metadata: stored in the file's metadata.
+            may_empty: whether an empty table may replace landed rows.
 
         Raises:
-            RowsWouldVanishError: when they may not, and would.
-            LakeError: when a partition has a column `date` with other days than its own.
-            UnwritableLakeError: when disk or store does not take it; what was there before is still there.
+            RowsWouldVanishError: an empty table would replace landed rows.
+            LakeError: the column `date` has days other than the partition's.
+            UnwritableLakeError: the file cannot be written; the old one stays.
         """
         path = self.path(asset, partition)
         if not may_empty:
@@ -156,20 +142,20 @@ class Lake:
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str) -> LakePath:
-        """Put a page that people read in its place, in one step, as UTF-8: `{root}/{asset}/date={partition}/{name}`.
+        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`.
 
         Raises:
-            UnwritableLakeError: when disk or store does not take it; what was there before is still there.
+            UnwritableLakeError: it cannot be written; the old one stays.
         """
         path = self.path(asset, partition).with_name(name)
         self.storage.put(path, lambda file: file.write(text.encode()))
         return path
 
     def page(self, asset: str, name: str, *, partition: str) -> bytes | None:
-        """A page as it lies there; `None` where there is none, or it cannot be read: making it again is the remedy.
+        """Content of a page; None if there is none or it cannot be read.
 
         Raises:
-            UnreachableLakeError: when the store stays away.
+            UnreachableLakeError: the store does not answer.
         """
         try:
             return self.storage.content(self.path(asset, partition).with_name(name))
@@ -177,10 +163,10 @@ class Lake:
             return None
 
     def refuse_vanishing(self, asset: str, table: pa.Table, partition: str | None = None) -> None:
-        """Refuse to put no rows in the place of landed rows; `land` asks too, this is for asking before.
+        """The check of `land(may_empty=False)`, to be made before.
 
         Raises:
-            RowsWouldVanishError: when rows are landed and the table has none.
+            RowsWouldVanishError: rows are landed and the table has none.
         """
         path = self.path(asset, partition)
         if table.num_rows == 0 and self.has(asset, partition) and (landed := self.rows(asset, partition)):
@@ -190,39 +176,39 @@ class Lake:
             )
 
     def remove(self, asset: str, partition: str) -> None:
-        """Remove a day's file, and its folder unless something else lies there; what is not there is fine.
+        """Remove a day's file if it exists, and its folder if it is then empty.
 
         Raises:
-            UnwritableLakeError: when it cannot be removed.
+            UnwritableLakeError: it cannot be removed.
         """
         self.storage.remove(self.path(asset, partition))
 
     @contextlib.contextmanager
     def writing(self, asset: str) -> Iterator[None]:
-        """Keep other writers of an asset out while inside, so that a file can be read and replaced in one step.
+        """Hold the write lock of an asset, to read and replace a file without other writers.
 
         Raises:
-            UnwritableLakeError: when the lock cannot be had, or there are no locks.
+            UnwritableLakeError: the lock cannot be acquired, or there are no locks.
         """
         if self._locks is None:
             raise UnwritableLakeError(
-                f"{self.root} was opened without locks, and an object store has none of its own: open it with "
-                "`sonnys_pipeline.backfill.workspace.Workspace(settings).lake`, or give `Lake(..., locks=...)` some"
+                f"{self.root} was opened without locks, which an object store needs: open it as "
+                "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or pass `Lake(..., locks=...)`"
             )
         with self._locks.holding(asset):
             yield
 
     def files(self, asset: str, partitions: Sequence[str], *, by_day: bool = False) -> Sequence[LakePath] | ds.Dataset:
-        """Landed rows as the analytics take them: files of this machine that are alike, or else a dataset of them.
+        """Landed rows for the marts: paths of local files if their columns are alike, else a dataset of the files.
 
         Args:
             asset: a partitioned one.
-            partitions: which days, in the order of the rows; they have to be landed. None of them is no files.
-            by_day: whether rows of a dataset get a first column `date`; of files the path says it.
+            partitions: landed days, in the order of the rows.
+            by_day: whether a dataset gets a first column `date` (paths contain it).
 
         Raises:
-            NotLandedError: when one of several is not there.
-            LakeError: when a file cannot be read, or types differ from file to file and cannot be one.
+            NotLandedError: one of several days is not landed.
+            LakeError: a file cannot be read, or files have incompatible types.
         """
         paths = [self.path(asset, key) for key in partitions]
         if not paths or (self.storage.is_local and len(paths) == 1):
@@ -236,19 +222,18 @@ class Lake:
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
     ) -> pa.Table:  # fmt: skip
-        """Rows of an asset; for partitioned ones with the day as a first column `date`.
+        """Rows of an asset; partitioned ones get the day as a first column `date`.
 
         Columns are matched by name (`columns.py`): a day whose file lacks one has nulls in it.
 
         Args:
-            asset: which.
-            partitions: which days, in the order of the result; `None` for an asset without partitions.
-            columns: which columns, `date` aside; left out, all.
+            asset: its name.
+            partitions: days, in the order of the result; `None` for an asset without partitions.
+            columns: names, without `date`. Default: all.
 
         Raises:
-            NotLandedError: when a file is not there; it names the days.
-            LakeError: when a file is there but is not readable Parquet, no file has one of the columns, or types differ
-                from file to file and cannot be one.
+            NotLandedError: names the days that are not landed.
+            LakeError: a file is not readable Parquet, no file has one of the columns, or files have incompatible types.
         """
         wanted = None if columns is None else list(columns)
         if partitions is not None and (missing := self.missing(asset, partitions)):
@@ -258,7 +243,7 @@ class Lake:
         keys: Sequence[str | None] = [None] if partitions is None else partitions
         read = self.storage.each(lambda key: self._read_file(asset, key, wanted), keys)
         there = sorted({name for _, names in read for name in names})
-        if unknown := sorted(set(wanted or ()) - set(there)):  # ParquetFile leaves them out without a word
+        if unknown := sorted(set(wanted or ()) - set(there)):  # ParquetFile leaves them out silently
             raise LakeError(f"{self.root / asset} has no column {', '.join(unknown)}; it has {', '.join(there)}")
         if partitions is None:
             return read[0][0]
@@ -270,16 +255,16 @@ class Lake:
         return rows if wanted is None else rows.select([DAY, *wanted])
 
     def missing(self, asset: str, partitions: Sequence[str]) -> list[str]:
-        """Days of these that are not landed, in their order."""
+        """The days that are not landed, in order."""
         there = self.storage.each(lambda key: self.has(asset, key), partitions)
         return [key for key, found in zip(partitions, there, strict=True) if not found]
 
     def rows(self, asset: str, partition: str | None = None) -> int:
-        """How many rows a landed file holds, from its footer alone."""
+        """Number of rows of a landed file, from its footer."""
         return int(self._metadata(asset, partition).num_rows)
 
     def metadata(self, asset: str, partition: str | None = None) -> dict[str, str]:
-        """What was written into a landed file about itself."""
+        """The metadata given to `land`."""
         pairs = self._metadata(asset, partition).metadata or {}
         decoded = {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
         return {
@@ -289,18 +274,18 @@ class Lake:
         }
 
     def columns(self, asset: str, partitions: Sequence[str | None]) -> Columns:
-        """The columns of landed files, from their footers alone.
+        """The columns of landed files, from their footers.
 
         Raises:
-            NotLandedError: when a file is not there.
-            LakeError: when one is not readable Parquet, or types differ from file to file and cannot be one.
+            NotLandedError: a file is not landed.
+            LakeError: a file is not readable Parquet, or files have incompatible types.
         """
         footers = self.storage.each(lambda key: self._metadata(asset, key), partitions)
         paths = [self.path(asset, key) for key in partitions]
         return Columns.of(paths, [footer.schema.to_arrow_schema() for footer in footers])
 
     def partitions(self, asset: str) -> list[str]:
-        """Days that are landed, in order; folders that only look like one (`date=backup`) are none."""
+        """Landed days, in order; other folders, such as `date=backup`, are ignored."""
         with self._readable(asset, None):
             below = [path.split("/") for path in self.storage.below(self.root / asset)]
         names = [
@@ -315,8 +300,8 @@ class Lake:
     def _read_file(
         self, asset: str, partition: str | None, columns: list[str] | None
     ) -> tuple[pa.Table, Sequence[str]]:
-        """Rows of a file, those of the columns that it has; and the names of all that it has."""
-        # ParquetFile, not read_table: the latter would read `date=` out of the path as a dictionary column.
+        """Rows of a file, with those of the columns that it has; and the names of all its columns."""
+        # Not read_table: it would read `date=` in the path as a dictionary column.
         with (
             self._readable(asset, partition) as path,
             self.storage.opened(path) as source,
@@ -342,20 +327,20 @@ def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
     days = pc.unique(table[DAY]).to_pylist()
     if days not in ([], [date.fromisoformat(partition)]):
         raise LakeError(
-            f"{asset} {partition}: its column {DAY} has other days than the partition's; rename the column, or land "
+            f"{asset} {partition}: the column {DAY} has days other than the partition's; rename the column, or land "
             "the rows of each day in its own partition"
         )
     return table.drop_columns(DAY)
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """The storage at a root: a folder, or for a URL an object store.
+    """The storage for a folder, or for the URL of an object store.
 
     Raises:
-        LakeError: for a store of an unknown kind, or whose driver is not installed.
+        LakeError: the kind of store is unknown, or its driver is not installed.
     """
     if not isinstance(root, str) or not is_url(root):
         return FolderStorage(root)
-    from sonnys_pipeline.lake.storage.objects import ObjectStorage  # noqa: PLC0415 - whoever has a folder needs no fsspec
+    from sonnys_pipeline.lake.storage.objects import ObjectStorage  # noqa: PLC0415 - a folder needs no fsspec
 
     return ObjectStorage(root)

@@ -1,35 +1,35 @@
-"""What can go wrong on the way to disk, or to an object store.
+"""Errors of the lake.
 
 ```
 LakeError
-├── UnwritableLakeError       full disk, missing rights, a folder that is a file
-│   └── UnreachableLakeError  an object store that stays away, or refuses us: nothing can be said of what is in it
+├── UnwritableLakeError       full disk, missing permissions, a file in place of a directory
+│   └── UnreachableLakeError  an object store does not answer, or refuses the credentials
 ├── RowsWouldVanishError      a re-read would replace landed rows by nothing (decision 5)
 ├── OtherSourceError          a landed day comes from another account, site or time zone
-└── NotLandedError            a file that is asked for has not been landed
+└── NotLandedError            a requested file is not landed
 ```
 """
 
 
 class LakeError(Exception):
-    """Base of the lake's errors; what was landed before stays as it was."""
+    """Base of the lake's errors; landed files stay as they were."""
 
 
 class UnwritableLakeError(LakeError):
-    """The lake cannot be written; nothing half-written stays behind."""
+    """The lake cannot be written; no partial file remains."""
 
 
 class UnreachableLakeError(UnwritableLakeError):
-    """The object store does not answer, or refuses the credentials; not to be taken for a damaged or missing file."""
+    """The object store does not answer or refuses the credentials; says nothing about its files."""
 
 
 class RowsWouldVanishError(LakeError):
-    """A landed day that has rows would become an empty one; refused."""
+    """An empty table would replace landed rows."""
 
 
 class OtherSourceError(LakeError):
-    """A landed day of another account, site or time zone would be replaced; refused."""
+    """A landed day of another account, site or time zone would be replaced."""
 
 
 class NotLandedError(LakeError):
-    """A partition is read that nobody has landed."""
+    """A requested partition is not landed."""

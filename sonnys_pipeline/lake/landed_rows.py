@@ -1,4 +1,4 @@
-"""Landed days as the analytics read them: each day's transactions, and beside them what is landed of their states."""
+"""Landed transactions with their landed states, as the marts read them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 
 
 def landed_rows(lake: Lake, days: Sequence[str], with_states: Collection[str] | None = None) -> Rows:
-    """The rows of landed days, read as they are needed; flags and status that a row lacks come from its state.
+    """The rows of landed days, read lazily; a row's missing flags and status come from its state.
 
     Args:
-        lake: where.
-        days: landed ones, as YYYY-MM-DD. None of them is no rows.
-        with_states: those of them whose states are to be read; left out, all whose states are landed at this moment.
+        lake: the lake.
+        days: landed days, as YYYY-MM-DD.
+        with_states: days whose states are read. Default: all whose states are landed now.
 
     Raises:
-        LakeError: when a file cannot be read, or types differ from file to file and cannot be one.
+        LakeError: a file cannot be read, or files have incompatible types.
     """
     known = [day for day in days if (lake.has(STATES, day) if with_states is None else day in with_states)]
     if not known:

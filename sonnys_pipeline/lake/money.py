@@ -1,7 +1,7 @@
-"""Dollars in SQL: the one place where the API's doubles become exact cents, and where an amount is too large to be one.
+"""Money in SQL: turn the API's doubles into exact cents, and find amounts out of range.
 
-The models let no amount beyond `MAX_AMOUNT` through; a lake that was landed before they did so may hold one. A row
-with such an amount is what landing would refuse today: no sum has it, and the tables and checks name it.
+The models refuse amounts beyond `MAX_AMOUNT`, but older lakes may hold some. Rows with such an amount are left out of
+all sums, and named by the tables and checks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sonnys_pipeline.client.models import MAX_AMOUNT
 MONEY = pa.decimal128(18, 2)
 
 
-# `dollars_of` never fails: what is no DECIMAL(18, 2) is null, and `is_beyond…` says so of the row. NaN is beyond, too.
+# `dollars_of` never fails: what does not fit into DECIMAL(18, 2) is null, and `is_beyond…` is true. So it is for NaN.
 _MACROS = (
     "CREATE TEMP MACRO dollars_of(amount) AS TRY_CAST(amount AS DECIMAL(18, 2))",
     f"CREATE TEMP MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {MAX_AMOUNT}, true)",
@@ -36,8 +36,8 @@ _MACROS = (
         is_beyond(total) OR is_beyond_in_items(items) OR is_beyond_in_tenders(tenders)
         OR is_beyond_in_discounts(discounts)
     """,
-    # Dollars a piece, rounded half away from zero to the cent; 0 for no pieces. In whole numbers: a double would round
-    # some halves down.
+    # Dollars per piece, rounded half away from zero to the cent; 0 without pieces. In integers, because a double would
+    # round some halves down.
     """
     CREATE TEMP MACRO dollars_each(dollars, pieces) AS
         CASE WHEN pieces > 0
@@ -51,6 +51,6 @@ _MACROS = (
 
 
 def define_money(connection: duckdb.DuckDBPyConnection) -> None:
-    """Macros: `dollars_of`, `dollars_each`, and `is_beyond` of an amount, of a list of parts, and of a whole row."""
+    """Define the macros `dollars_of`, `dollars_each`, and `is_beyond` (of an amount, a list of parts, a row)."""
     for macro in _MACROS:
         connection.execute(macro)

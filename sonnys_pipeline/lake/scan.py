@@ -1,7 +1,7 @@
-"""Landed rows as pandas, Arrow, DuckDB or Polars: the wanted days, columns and sites of one asset, and no others.
+"""Landed rows as pandas, Arrow, DuckDB or Polars: selected days, columns and sites of one asset.
 
-A scan reads nothing but footers when it is made. What is asked of it goes into the Parquet reader: columns are not
-decoded, and row groups without a wanted site are skipped, since files are sorted by site.
+Creating a scan reads only footers. The Parquet reader skips other columns, and row groups of other sites, since files
+are sorted by site.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from sonnys_pipeline.runtime.text import first_few
 if TYPE_CHECKING:
     import polars as pl
 
-#: What the code of a site is called: in `transactions`, in what is counted by site, in `sites`.
+#: Names of the site code's column: in `transactions`, in tables by site, in `sites`.
 SITE_COLUMNS = ("location_code", "site", "code")
-#: Days that a message names.
+#: Days named in one message.
 _NAMED_DAYS = 20
-#: Nothing is fetched from the network in order to read a local file; all that is used is built into DuckDB.
+#: Reading a local file must not load DuckDB extensions from the network.
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -39,17 +39,17 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 
 @dataclass(frozen=True)
 class Scan:
-    """Rows that are wanted of one asset; each method hands them out in another form, with the same columns.
+    """Selected rows of one asset; each method returns them in another form, with the same columns.
 
     Attributes:
-        storage: where the files lie.
+        storage: reads the files.
         folder: the asset's.
         files: in the order of the rows.
-        stored: the columns that the files have together, `date` aside.
-        columns: of the result, in order; for a partitioned asset `date`, the partition's day, is the first.
-        partitioned: whether `date` stands in the paths.
-        site_column: column of the site codes, where there is one.
-        sites: codes of the sites wanted; None for all rows.
+        stored: the columns of the files, without `date`.
+        columns: of the result, in order; the first one of a partitioned asset is `date`, the partition's day.
+        partitioned: whether the paths contain `date=`.
+        site_column: column of the site codes, if any.
+        sites: codes of the selected sites; None for all rows.
     """
 
     storage: Storage
@@ -62,21 +62,17 @@ class Scan:
     sites: tuple[str, ...] | None = None
 
     def table(self) -> pa.Table:
-        """Read the rows into Arrow.
-
-        Raises:
-            LakeError: when a file cannot be read.
-        """
+        """The rows as an Arrow table. Raises LakeError if a file cannot be read."""
         with self._readable():
             dataset = self._dataset()
             rows = dataset.to_table(columns=list(self.columns), filter=self._wanted_sites())
             return rows.replace_schema_metadata(None)
 
     def frame(self) -> pd.DataFrame:
-        """Read the rows into pandas; flags that may be unknown are of its nullable type, whatever these rows have.
+        """The rows as a pandas frame; nullable flags always have the type `boolean`.
 
         Raises:
-            LakeError: when a file cannot be read.
+            LakeError: a file cannot be read.
         """
         table = self.table()
         frame: pd.DataFrame = table.to_pandas()
@@ -84,10 +80,10 @@ class Scan:
         return frame.astype(dict.fromkeys(flags, "boolean"))
 
     def relation(self) -> duckdb.DuckDBPyRelation:
-        """A DuckDB relation, in a database of its own; rows are read when it is asked for some. Instants show in UTC.
+        """A lazy DuckDB relation, in a database of its own that shows instants in UTC.
 
         Raises:
-            LakeError: when a file cannot be read.
+            LakeError: a file cannot be read.
         """
         with self._readable():
             connection = duckdb.connect(config=_OFFLINE)
@@ -103,13 +99,9 @@ class Scan:
             return relation.select(*(duckdb.ColumnExpression(column) for column in self.columns))
 
     def lazy_frame(self) -> pl.LazyFrame:
-        """A Polars frame whose rows are read when it is collected.
-
-        Raises:
-            LakeError: when Polars is not installed, or a file cannot be read.
-        """
+        """A lazy Polars frame. Raises LakeError if Polars is not installed, or a file cannot be read."""
         try:
-            import polars as pl  # noqa: PLC0415 - an optional part of the product
+            import polars as pl  # noqa: PLC0415 - optional
         except ImportError as error:
             raise LakeError("Polars is not installed: pip install 'sonnys-pipeline[polars]'") from error
         if not self._is_plain:
@@ -119,7 +111,7 @@ class Scan:
                 return pl.scan_pyarrow_dataset(dataset if wanted is None else dataset.filter(wanted)).select(
                     self.columns
                 )
-        # Polars takes every `key=value` of a path for a partition, those above the lake included.
+        # Polars reads every `key=value` in a path as a partition, also above the lake.
         above = {part.partition("=")[0]: pl.String for part in self.folder.parts if "=" in part}
         with self._readable():
             frame = pl.scan_parquet(
@@ -137,10 +129,10 @@ class Scan:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether DuckDB and Polars read the files right by themselves; Arrow is told what they would guess.
+        """Whether DuckDB and Polars can read the files without Arrow.
 
-        They see no object store, take the first file's columns for those of all files, and read every `key=value` of a
-        path as a column, those above the lake included.
+        They cannot read the object store, expect all files to have the first one's columns, and read every `key=value`
+        in a path as a column, also above the lake.
         """
         above = {part.partition("=")[0].lower() for part in self.folder.parts if "=" in part}
         names = {DAY, *self.stored.schema.names}
@@ -154,7 +146,7 @@ class Scan:
         try:
             yield
         except (pa.ArrowException, duckdb.Error, OSError) as error:
-            raise LakeError(f"{self.folder} cannot be read ({error}); materialize what is damaged again") from error
+            raise LakeError(f"{self.folder} cannot be read ({error}); materialize the damaged days again") from error
 
 
 def scan(
@@ -165,25 +157,25 @@ def scan(
     columns: Sequence[str] | None = None,
     sites: Sequence[str] | None = None,
 ) -> Scan:
-    """What to read of an asset; the files must be there, and have the columns.
+    """Select rows of an asset.
 
     Args:
-        lake: where.
-        asset: which.
-        partitions: which days, in the order of the rows; None for an asset without partitions.
-        columns: which columns, `date` aside; None for all.
-        sites: codes of the sites whose rows are wanted; None for all rows. A site without rows has none.
+        lake: the lake.
+        asset: its name.
+        partitions: days, in the order of the rows; None for an asset without partitions.
+        columns: names, without `date`; None for all.
+        sites: codes of the selected sites; None for all rows.
 
     Raises:
-        NotLandedError: naming the days that are not there.
-        LakeError: a file cannot be read, lacks a column, or says nothing of sites where some are asked for.
+        NotLandedError: names the days that are not landed.
+        LakeError: a file cannot be read, no file has a column, or a file has no sites although some are selected.
     """
     keys: Sequence[str | None] = [None] if partitions is None else list(partitions)
     files = tuple(lake.path(asset, key) for key in keys)
     missing = lake.missing(asset, partitions) if partitions is not None else [""] * (not lake.has(asset))
     _require_landed(asset, missing)
     if not files:
-        raise NotLandedError(f"{asset}: no day is asked for; name one at least")
+        raise NotLandedError(f"{asset}: no day was given; name at least one")
     stored = lake.columns(asset, keys)
     there = stored.schema.names
     wanted = [name for name in (there if columns is None else columns) if partitions is None or name != DAY]
@@ -192,10 +184,10 @@ def scan(
     site_column = next((name for name in SITE_COLUMNS if name in there), None)
     if sites is not None:
         if not sites:
-            raise LakeError(f"{asset}: `sites` names no site; leave it out to read all of them")
+            raise LakeError(f"{asset}: `sites` is empty; leave it out to read all sites")
         if site_column is None:
             raise LakeError(f"{asset} cannot be read by site: it has none of the columns {', '.join(SITE_COLUMNS)}")
-        if site_column not in stored.common:  # their rows would all count as rows of other sites
+        if site_column not in stored.common:  # else their rows would be left out silently
             older = next(key for key in keys if site_column not in lake.columns(asset, [key]).common)
             raise LakeError(
                 f"{lake.path(asset, older)} has no column {site_column}; materialize it again, or read without `sites`"
@@ -224,5 +216,5 @@ def _require_landed(asset: str, missing: Sequence[str]) -> None:
 
 
 def _literal(file: LakePath) -> str:
-    """A path in which DuckDB sees no pattern."""
+    # Escaped, because DuckDB reads a path as a glob pattern.
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))

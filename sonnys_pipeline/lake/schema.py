@@ -1,4 +1,4 @@
-"""Models → Arrow: one stable schema, derived from the models (decision 6)."""
+"""Derive the stable Arrow schema from the models (decision 6)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pydantic_core import from_json, to_json
 
 from sonnys_pipeline.client.models import ApiModel, TransactionJobItem, extra_of
 
-#: Raised by one whenever a column is added, renamed or retyped; stands in every file's metadata.
+#: Incremented when a column is added, renamed or retyped; stored in every file's metadata.
 SCHEMA_VERSION = 1
-#: JSON text of the fields that no model knows; null where there are none.
+#: JSON text of the fields that the model does not have; null if there are none.
 EXTRA_COLUMN = "extra"
 
 _SCALARS: dict[object, pa.DataType] = {
@@ -36,7 +36,7 @@ def arrow_schema(model: type[ApiModel]) -> pa.Schema:
 
 
 def to_table(items: Sequence[ApiModel], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of `schema`; no rows give its columns and no rows."""
+    """Rows as a table of `schema`."""
     if not items:
         return schema.empty_table()
     rows = []
@@ -45,12 +45,12 @@ def to_table(items: Sequence[ApiModel], schema: pa.Schema) -> pa.Table:
         extra = extra_of(item)
         row[EXTRA_COLUMN] = _json_text(extra) if extra else None
         rows.append(row)
-    # A struct array takes dicts by name in one pass of C++; Table.from_pylist walks every column in Python.
+    # Faster than Table.from_pylist, which loops over the columns in Python.
     return pa.Table.from_struct_array(pa.array(rows, type=pa.struct(list(schema)))).cast(schema)
 
 
 def _json_text(extra: Mapping[str, Any]) -> str:
-    """Fields as JSON that any reader takes: a number beyond all numbers, such as 1e999, is text in it."""
+    """Standard JSON: infinite numbers, such as 1e999, become strings."""
     return json.dumps(from_json(to_json(extra, inf_nan_mode="strings")), sort_keys=True, ensure_ascii=False)
 
 
@@ -61,11 +61,7 @@ def _fields(model: type[ApiModel]) -> Iterable[pa.Field]:
 
 
 def _arrow_type(annotation: Any) -> tuple[pa.DataType, bool]:  # noqa: ANN401 - a type expression
-    """Arrow type of an annotation, and whether it may be null.
-
-    Raises:
-        TypeError: for an annotation that has no column type here, so that a new kind of field cannot slip through.
-    """
+    """Arrow type of an annotation, and whether it is nullable; raises TypeError for an unknown kind of field."""
     if get_origin(annotation) is Annotated:
         return _arrow_type(get_args(annotation)[0])
     if get_origin(annotation) in {Union, types.UnionType}:

@@ -1,4 +1,4 @@
-"""Landed rows as a relation that SQL can read, and what each row counts as (KPIS)."""
+"""Landed rows as DuckDB views, with what each row counts as (KPIS)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ import pyarrow.dataset as ds
 
 from sonnys_pipeline.lake.money import define_money
 
-#: Rows of one dataset: a table; or Parquet files, or a dataset of such files somewhere else, which are read as they are
-#: needed and never held as a whole.
+#: Rows of one dataset: a table, or Parquet files or a dataset, which are read lazily.
 Files: TypeAlias = pa.Table | ds.Dataset | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True)
 class WithStates:
-    """Rows of `transactions`, and beside them what `transaction_states` knows of the same ids in the same partition.
+    """Rows of `transactions`, joined with `transaction_states` by partition and id.
 
-    Flags and status of a row are its own; where it has none, those of its state (contract, L4).
+    A row's missing flags and status come from its state (contract, L4).
 
     Attributes:
-        transactions: rows; of tables and datasets, the partition is the column `date`, which is left out of the rows.
-            Where neither side has it, all rows are of one partition.
-        states: rows of `transaction_states`, of these partitions; days without any are fine.
+        transactions: rows; the partition of tables and datasets is the column `date`, which is left out of the result.
+            If neither side has it, all rows belong to one partition.
+        states: rows of `transaction_states`, of some or all of these partitions.
     """
 
     transactions: Files
@@ -38,13 +37,13 @@ class WithStates:
 #: Rows of `transactions`, alone or with their states.
 Rows: TypeAlias = Files | WithStates
 
-#: Nothing may be fetched from the network while numbers are made; all that is used here is built into DuckDB.
+#: Counting must not load DuckDB extensions from the network.
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
 
-#: The column by which rows and states of a partition find each other; no reader of the rows sees it.
+#: Internal column for joining rows and states of one partition.
 _KEY = "partition_of_file"
 
 _ITEM = pa.struct(
@@ -69,7 +68,7 @@ _TENDER = pa.struct(
 )
 _DISCOUNT = pa.struct([("discount_name", pa.string()), ("discount", pa.float64())])
 
-#: Columns of `transactions` that the KPIs read; whoever reads only these gets the same numbers.
+#: Columns of `transactions` that the KPIs need.
 KPI_INPUT = pa.schema(
     [
         ("id", pa.string()),
@@ -91,10 +90,10 @@ KPI_INPUT = pa.schema(
     ]
 )
 
-#: Statuses of a transaction that is not over: its figures may still move (KPIS).
+#: Statuses of a transaction that may still change (KPIS).
 UNSETTLED = ("Incomplete", "In-Progress", "Suspended")
 
-# Each fact of a row is its own, else that of its state. A state that is there twice is one: the newer fact of the two.
+# Of several states of one row, the newest value counts.
 _JOINED = f"""
     CREATE TEMP VIEW transactions AS
     WITH known AS (
@@ -116,24 +115,21 @@ _JOINED = f"""
     FROM landed LEFT JOIN known ON known.{_KEY} = landed.{_KEY} AND known.transaction_id = landed.id
 """  # noqa: S608 - made of names in this module
 
-# What a row counts as. `SELECT *` keeps whatever other columns the caller brought.
+# What a row counts as. `SELECT *` keeps other columns of the caller.
 #
-# redemption   `isRecurringPlanRedemption`, else `isRecurringRedemption` where the v2 flag is missing (R).
-# plan_sale    `isRecurringPlanSale`; where that flag is missing, `isRecurringSale` (O: every sale of a membership is
-#              one of a plan; only upgrades, which the older flag does not know, are lost with the v2 flag).
+# redemption   `isRecurringPlanRedemption`; if that v2 flag is missing, `isRecurringRedemption` (R).
+# plan_sale    `isRecurringPlanSale`; if that v2 flag is missing, `isRecurringSale`, which does not cover upgrades (O).
 # wash         at least one item of department "Wash" that is not voided; job rows do not carry the API's own list.
 # recharge     the billing run charging a membership.
-# car          a redemption, or any wash on the ticket: a prepaid sale, a gift card or a recharge is no car by itself,
-#              and beside a wash it is one (B, R).
+# car          a redemption, or a ticket with a wash, whatever else is on it (B, R).
 # retail_wash  a wash that is neither a plan sale nor a redemption (F).
-# net_cars     what a car is in the net figure (O): 0 where the ticket is voided, -1 where it is the return of a wash.
+# net_cars     the car in the net figure (O): 0 on a voided ticket, -1 for the return of a wash.
 # in_lane      sold at the site, not by an online terminal (contract, L8).
-# overpaid     dollars by which `total` is above what the items, tax and fees come to (contract, L9; O). Only where
-#              the customer did pay `total` (the tenders agree), and no reading of the items explains it: how gross,
-#              net, tax and fee go together is not documented. A return, a redemption, a voided or an unsettled ticket
-#              has none, nor has one without any item.
-# beyond       an amount on it is no amount of money; such rows are in no figure (`money.py`).
-# Status and type play no part in the other figures: they were compared without one, and live rows often lack it.
+# overpaid     dollars by which `total` exceeds the items, tax and fees (contract, L9; O). Only if the customer did pay
+#              `total` (the tenders agree) and no reading of the items explains it: how gross, net, tax and fee add up
+#              is not documented. 0 for returns, redemptions, voided or unsettled tickets, and tickets without items.
+# beyond       one of its amounts is out of range; such rows are in no figure (`money.py`).
+# The other figures ignore status and type: they were compared without them, and live rows often lack the status.
 _JUDGED = f"""
     CREATE TEMP VIEW judged AS
     WITH flagged AS (
@@ -188,14 +184,9 @@ _JUDGED = f"""
 
 @contextmanager
 def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection of its own in which `transactions` are the rows, with the macros of `money.py`.
-
-    Args:
-        transactions: a table, a dataset, or paths of Parquet files; no files are no rows. With their states, flags and
-            status come from these where a row has none.
-    """
+    """A DuckDB connection with the view `transactions` of these rows, and the macros of `money.py`."""
     with duckdb.connect(config=_OFFLINE) as connection:
-        connection.execute("SET enable_progress_bar = false")  # it would go to stdout, where `--json` documents are
+        connection.execute("SET enable_progress_bar = false")  # it would go to stdout, into `--json` documents
         define_money(connection)
         if isinstance(transactions, WithStates):
             _register_by_partition(connection, "landed", transactions.transactions)
@@ -204,7 +195,7 @@ def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
         elif isinstance(transactions, pa.Table | ds.Dataset):
             connection.register("transactions", transactions)
         elif paths := [os.fspath(path) for path in transactions]:
-            # The day in the path would come along as a column `date`; instants alone decide what belongs where.
+            # Else the day in the path would become a column `date`; only instants decide on the business day.
             connection.read_parquet(paths, hive_partitioning=False).create_view("transactions")
         else:
             connection.register("transactions", KPI_INPUT.empty_table())
@@ -213,11 +204,11 @@ def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def open_judged(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
-    """As `open_rows`, with the view `judged`: the rows, and beside them what each counts as.
+    """As `open_rows`, with the view `judged`: the rows, and what each counts as.
 
-    Added columns: `dollars` (the total, exact), `paid` (by tenders), `readings` (what the items may come to),
+    Added columns: `dollars` (the exact total), `paid` (sum of the tenders), `readings` (possible sums of the items),
     `redemption`, `plan_sale`, `wash`, `recharge`, `car`, `retail_wash`, `net_cars`, `in_lane`, `voided`, `unsettled`,
-    `overpaid` and `beyond`: rows that are beyond stand in it, and whoever counts leaves them out.
+    `overpaid` and `beyond` (to be left out of every figure).
     """
     with open_rows(transactions) as connection:
         connection.execute(_JUDGED)
@@ -225,14 +216,14 @@ def open_judged(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _register_by_partition(connection: duckdb.DuckDBPyConnection, name: str, files: Files) -> None:
-    """A view of these rows with the day of their partition in a column of its own, and in no other."""
+    """A view of these rows with their partition in the column `_KEY`, instead of `date`."""
     if isinstance(files, pa.Table | ds.Dataset):
         connection.register(f"{name}_as_given", files)
         days = "date" in files.schema.names
         columns = f"* EXCLUDE (date), strftime(date, '%Y-%m-%d') AS {_KEY}" if days else f"*, '' AS {_KEY}"
     else:
         paths = [os.fspath(path) for path in files]
-        # What the path holds above the partition's folder is not looked at: a lake may lie below a `date=` of its own.
+        # Only the last folder counts: a `date=` may also be in the path above the lake.
         connection.read_parquet(paths, hive_partitioning=False, filename=True).create_view(f"{name}_as_given")
         columns = f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {_KEY}"
     connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {name}_as_given")  # noqa: S608 - our names

@@ -1,18 +1,18 @@
-"""`transaction_states`: what `/transaction/version-2` knows of a day's rows and live job rows lack (contract, L4).
+"""`transaction_states`: fields of `/transaction/version-2` that live job rows lack (contract, L4).
 
-Layout: `{root}/transaction_states/date=YYYY-MM-DD/part-0.parquet`, the partitions of `transactions`; a day may have
-none, or get one later than its rows. Ids are unique in one database only (contract, L16), so a state belongs to the
-row of the same id in the same partition.
+Layout: `{root}/transaction_states/date=YYYY-MM-DD/part-0.parquet`, partitioned like `transactions`; a day may have
+none, or get it later. A state belongs to the row with the same id in the same partition, since ids are unique in one
+database only (contract, L16).
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-#: The asset's name, and its folder's.
+#: Name of the asset and its folder.
 STATES = "transaction_states"
 
-#: Its columns. A null says that the API did not tell; `total` is in dollars, `read_at` is when the page was read.
+#: `total` in dollars; `read_at`: when the page was read. Null: the API did not send the field.
 TRANSACTION_STATES = pa.schema(
     [
         pa.field("transaction_id", pa.string(), nullable=False),

@@ -1,4 +1,4 @@
-"""What is landed of `transactions`: which days, whose rows, and how many."""
+"""Landed days of `transactions`: their sites and row counts."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ ASSET = "transactions"
 
 
 def sites_in(metadata: Mapping[str, str]) -> frozenset[str] | None:
-    """Codes of the sites whose rows a file has, by what it says of itself; `None` for all of them."""
+    """Codes of the sites in a file, from its metadata; None for all sites."""
     sites = json.loads(metadata.get("sites", "null"))
     return None if sites is None else frozenset(sites)
 
 
 def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
-    """Codes of the sites whose rows of a day are landed; `None` when all of them are, by one read of all sites.
+    """Codes of the sites landed for a day; None for all sites.
 
     Raises:
-        NotLandedError: when nothing of the day is.
-        LakeError: when its file cannot be read.
+        NotLandedError: the day is not landed.
+        LakeError: its file cannot be read.
     """
     return sites_in(lake.metadata(ASSET, day))
 
 
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
-    """Whether a day (of one site, or of all) is landed in a file that can be read.
+    """Whether a day (of one site, or of all) is landed in a readable file.
 
     Raises:
-        UnreachableLakeError: when the store does not say.
+        UnreachableLakeError: the store does not answer.
     """
     try:
         sites = landed_sites(lake, day)
@@ -46,23 +46,19 @@ def is_landed(lake: Lake, day: str, site: str | None) -> bool:
 
 
 class LandedRows:
-    """How many transactions of days and sites are landed; a file is read once, however many of its sites are asked for.
-
-    It shows each file as it was when it was first asked for.
-    """
+    """Row counts of landed days and sites; caches each file as it was when first read."""
 
     def __init__(self, lake: Lake) -> None:
-        """Look into this lake; nothing is read yet."""
         self._lake = lake
         self._landed: dict[str, frozenset[str] | LakeError | None] = {}
         self._by_site: dict[str, dict[str, int]] = {}
 
     def of(self, day: str, site: str | None) -> int | None:
-        """Those of a day (of one site, or of all); `None` where they are not landed, or not readable."""
+        """Rows of a day (of one site, or of all); None if not landed or not readable."""
         if day not in self._landed:
             try:
                 self._landed[day] = landed_sites(self._lake, day)
-            except UnreachableLakeError:  # nobody knows whether it is landed
+            except UnreachableLakeError:
                 raise
             except LakeError as error:
                 self._landed[day] = error
@@ -79,13 +75,13 @@ class LandedRows:
 
 
 def promised_rows(metadata: Mapping[str, str]) -> int:
-    """Rows that a file has to have, by the API's own totals: what reads promised, without what later ones replaced.
+    """Rows that a file must have by the API's totals, minus those replaced by later reads.
 
     Raises:
-        LakeError: when the file does not say how it was made; it is not one of ours.
+        LakeError: the file's metadata has no totals; it was not written by this package.
     """
     if "windows" not in metadata:
-        raise LakeError(f"a file of {ASSET} does not say how it was made: load its day again")
+        raise LakeError(f"a file of {ASSET} has no totals in its metadata; load its day again")
     windows = json.loads(metadata["windows"])
     return sum(int(window["total"]) - int(window["cut_off"]) for window in windows) - int(
         metadata.get("superseded", "0")

@@ -1,7 +1,7 @@
-"""Reads landed Parquet files from the first byte to the last, so that damage is found before the rows are needed.
+"""Find damaged Parquet files by reading them completely.
 
-A footer can be whole over rows that are not: only decoding all of them, and comparing the checksums of their pages,
-tells. Files landed by earlier versions have no checksums; of these only what cannot be decoded is found.
+A valid footer does not prove valid rows: only decoding all of them and comparing page checksums does. Files of earlier
+versions have no checksums; their damage is found only if they cannot be decoded.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnreachableLakeError
 from sonnys_pipeline.lake.storage.folder import LakePath
 
-#: Rows that are held at once.
+#: Rows in memory at once.
 _BATCH = 8192
-#: A file that is replaced while it is read is read again; after so many times its last error counts.
+#: Attempts for a file that is replaced while it is read; then the last error counts.
 _TRIES = 3
 
 
 def damaged_files(lake: Lake) -> Iterator[tuple[LakePath, str]]:
-    """The Parquet files of all assets that cannot be read whole, each with the reason in one line.
+    """The damaged Parquet files of all assets, each with the reason in one line.
 
-    Files that are replaced or removed meanwhile are not damaged. Memory holds one batch of rows at a time.
+    Files that are replaced or removed meanwhile do not count.
 
     Raises:
-        UnreachableLakeError: when an object store stays away.
-        OSError: when the folder cannot be listed.
+        UnreachableLakeError: an object store does not answer.
+        OSError: the folder cannot be listed.
     """
     for name in sorted(lake.storage.below(lake.root)):
         if name.endswith(".parquet") and not any(part.startswith(".") for part in name.split("/")):
@@ -38,7 +38,7 @@ def damaged_files(lake: Lake) -> Iterator[tuple[LakePath, str]]:
 
 
 def _damage(lake: Lake, path: LakePath) -> str | None:
-    """Why a file cannot be read; `None` when it can, or is not there any more."""
+    """Why a file cannot be read; None if it can, or was removed."""
     reason = None
     for _ in range(_TRIES):
         version = None

@@ -1,7 +1,7 @@
-"""The sites of an account: what load jobs have to name (LV-01).
+"""The sites of an account, which load jobs have to name (LV-01).
 
-They come from `/site/list`, asked for at most once an hour and kept with the ledger, so that a plan, a run and a resume
-see the same ones. `SONNYS_SITE_CODE` is the one site of an account that is narrowed to it; nothing is asked then.
+They come from `/site/list`, at most one request per hour, and are kept in the ledger, so that plan, run and resume
+use the same list. With `SONNYS_SITE_CODE` the account has that one site, without a request.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from sonnys_pipeline.ledger.service import JobService
 
 logger = logging.getLogger(__name__)
 
-#: Under which name the ledger keeps the list.
+#: Name of the list in the ledger.
 SITES = "sites"
-#: The API's own cache of the list lives as long (contract, `GET /site/list`).
+#: The API caches the list as long (contract, `GET /site/list`).
 LIST_LIFETIME = timedelta(hours=1)
 
 
 class LoadBy(StrEnum):
     """What a load job names (contract, L1)."""
 
-    SITE = "site"  # one site: accepted on every key
-    ALL = "all"  # none: fuller pages, refused on keys of several sites
+    SITE = "site"  # one site: accepted with every key
+    ALL = "all"  # no site: fuller pages, refused for keys of several sites
 
 
 class NoNamedSiteError(ValueError):
-    """The account has several sites, and none of them has a code that a load job could name."""
+    """The account has several sites, and none has a code that a load job could name."""
 
 
 class LoadJobNeedsSiteError(NoNamedSiteError):
-    """This key is known to refuse load jobs that name no site, and the settings want such jobs."""
+    """This key refuses load jobs that name no site, and the settings ask for such jobs."""
 
 
 def knows(jobs: JobService, api_id_digest: str, name: str) -> bool:
-    """Whether something is remembered to be so; remembered not to be so is no, like nothing remembered."""
+    """Whether a fact is stored as true; false when it is stored as false or not at all."""
     known = jobs.knowledge.recall(api_id_digest, name)
     return known is not None and known.content is True
 
@@ -51,9 +51,9 @@ class AccountSites:
     """The sites that a run reads.
 
     Attributes:
-        codes: one load job each, in the list's order; none where load jobs name no site.
-        unnamed: names of the sites that have no code.
-        listed_at: when the API listed them; `None` where nobody asked.
+        codes: sites that load jobs name, in the list's order; empty where they name none.
+        unnamed: names of the sites without a code.
+        listed_at: when the API listed them; `None` when it was not asked.
     """
 
     codes: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class AccountSites:
     listed_at: datetime | None = None
 
     def spelt(self, code: str) -> str:
-        """A site as the list spells it; as it is where the list does not have it."""
+        """A code in the list's spelling; unchanged if it is not listed."""
         return next((known for known in self.codes if fold(known) == fold(code)), code)
 
 
@@ -79,21 +79,14 @@ def account_sites(
     now: datetime | None = None,
     as_kept: bool = False,
 ) -> AccountSites:
-    """The sites to be read; asks the API when the kept list is older than an hour.
+    """The sites to read; asks the API when the kept list is older than an hour.
 
-    Args:
-        jobs: the ledger, which keeps the list.
-        client: asks for it, one request.
-        api_id_digest: whose sites.
-        load_by: whether load jobs name a site at all.
-        site_code: the one site that the settings narrow everything to; empty for all.
-        now: aware instant; left out, the present one.
-        as_kept: take the kept list however old it is, and ask only where there is none.
+    `as_kept` takes the kept list whatever its age, and asks only where there is none.
 
     Raises:
         LoadJobNeedsSiteError: when load jobs are to name no site, and this key is known to refuse that.
         NoNamedSiteError: when none of several sites has a code.
-        SonnysError: when the API refuses, or cannot be asked.
+        SonnysError: when the API refuses, or cannot be reached.
     """
     if site_code:
         return AccountSites((site_code,))
@@ -101,7 +94,7 @@ def account_sites(
         if knows(jobs, api_id_digest, LOAD_JOB_NEEDS_SITE):
             raise LoadJobNeedsSiteError(
                 "this key refuses load jobs that name no site; set SONNYS_LOAD_BY=site (if the key has changed, "
-                "`sonnys first-contact` asks again)"
+                "run `sonnys first-contact` to test it again)"
             )
         return ALL_AT_ONCE
     now = now or datetime.now(UTC)
@@ -115,7 +108,7 @@ def account_sites(
 
 
 def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> None:
-    """Keep a list that has just come."""
+    """Store a new list."""
     wire = [
         {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
     ]  # fmt: skip
@@ -126,22 +119,21 @@ def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> Accou
     """What a list means for load jobs.
 
     Raises:
-        NoNamedSiteError: when none of several sites has a code; one alone need not be named.
+        NoNamedSiteError: when none of several sites has a code; a single site need not be named.
     """
     codes, unnamed = named_codes(listed), unnamed_sites(listed)
     if not codes and len(unnamed) > 1:
         raise NoNamedSiteError(
-            f"none of the {len(unnamed)} sites that the API lists has a code, so that no load job can name one; give "
+            f"none of the {len(unnamed)} sites that the API lists has a code, so no load job can name one; give "
             "them codes in BackOffice, set SONNYS_SITE_CODE, or try SONNYS_LOAD_BY=all"
         )
     return AccountSites(tuple(codes), tuple(unnamed), listed_at)
 
 
 class SpanCounter:
-    """Counts rows of spans over all sites: in one request, or site by site where lists have to name one ([?])."""
+    """Counts rows of spans over all sites in one request, or site by site where list requests must name one ([?])."""
 
     def __init__(self, jobs: JobService, client: SonnysClient, api_id_digest: str, codes: Sequence[str]) -> None:
-        """Bind to an account; `codes` are its sites, none where nobody asked for them."""
         self._jobs = jobs
         self._client = client
         self._digest = api_id_digest
@@ -149,10 +141,10 @@ class SpanCounter:
         self._by_site = knows(jobs, api_id_digest, LISTS_NEED_SITE)
 
     def count(self, span: Mapping[str, int], site: str | None = None) -> int:
-        """Rows of a span, of one site or of all; one request, or one for each site.
+        """Rows of a span, of one site or of all; one request, or one per site.
 
         Raises:
-            SonnysError: when the API refuses, or cannot be asked.
+            SonnysError: when the API refuses, or cannot be reached.
         """
         count = self._client.transactions.count
         if site is not None:

@@ -1,4 +1,4 @@
-"""Pages that hold a row which could not be parsed, set aside for inspection (`{state}/quarantine`)."""
+"""Pages with a row that cannot be parsed, kept for inspection (`{state}/quarantine`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from sonnys_pipeline.runtime.private_folder import private_folder, writable_stat
 
 
 def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
-    """Keep the raw page of an unparsable row for inspection; readable by its owner alone.
-
-    Returns:
-        The file: JSON with the id, the field, the reason and the page's raw rows.
+    """Save the raw page as JSON with id, field and reason, readable by its owner only; returns the file.
 
     Raises:
         StateUnwritableError: when it cannot be written.
     """
-    # The hash is the server's word: it names the file, not the folder.
+    # The hash comes from the server; it must not choose the directory.
     path = folder / f"{key}-{re.sub(r'[^A-Za-z0-9_-]', '_', error.page_hash or 'page')}.json"
     content = {
         "day": key,

@@ -1,8 +1,8 @@
-"""Days made once more of their archived pages, by today's code and without a request (docs/replay.md).
+"""Days made again from their archived pages, with the present code and no request (docs/replay.md).
 
-A day is read, put together and landed by the same steps as when its pages came, so that the same code makes the same
-bytes: its file says when its rows were loaded, not when they were replayed. A day whose file would be the same is left
-alone. Under a stricter policy on personal data the archive is treated, too, before the day is.
+A day is read, assembled and landed in the same steps as before, so the same code makes the same bytes; the file says
+when its rows were loaded, not replayed. A day whose file would not change is left alone. Under a stricter policy on
+personal data the archive is treated before the day.
 """
 
 from __future__ import annotations
@@ -40,25 +40,22 @@ from sonnys_pipeline.landing.transactions import (
 
 
 class Outcome(StrEnum):
-    """What became of a day."""
+    """The result for one day."""
 
     LANDED = "landed"  # its file was written
-    UNCHANGED = "unchanged"  # its file was already what would have been written
+    UNCHANGED = "unchanged"  # its file already had this content
     MISSING = "missing"  # it has no archive
-    FAILED = "failed"  # what is landed stays
+    FAILED = "failed"  # the landed day stays
 
 
 @dataclass(frozen=True)
 class ReplayedDay:
-    """A day that was to be replayed.
+    """The result for one day.
 
     Attributes:
-        day: `YYYY-MM-DD`.
-        outcome: what became of it.
-        rows: in its file.
         pages: read from its archive.
-        error: name of the error, where it failed.
-        message: its message; for a missing day, what to do.
+        error: class name of the error, if it failed.
+        message: of the error; for a missing day, what to do.
     """
 
     day: str
@@ -70,20 +67,13 @@ class ReplayedDay:
 
 
 class NotReplayableError(LakeError):
-    """An archive that a day must not be made of: older than the day, or of another policy on personal data."""
+    """An archive that must not be replayed: older than its day, or under another policy on personal data."""
 
 
 def replay(
     lake: Lake, days: Sequence[str], privacy: Privacy, *, is_stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[ReplayedDay]:
-    """Replay days in order; what becomes of one does not touch the others.
-
-    Args:
-        lake: where archives and days lie.
-        days: which.
-        privacy: the present policy on personal data.
-        is_stopped: asked before each day; nothing more is done once it says yes.
-    """
+    """Replay days in order; a failure does not affect the others. `is_stopped` is asked before each day."""
     for day in days:
         if is_stopped():
             return
@@ -94,16 +84,16 @@ def replay(
 
 
 def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
-    """Make a day once more of its archive.
+    """Make one day again from its archive.
 
     Raises:
-        NotReplayableError: when the landed day is newer, or the policy asks for what the archive does not have.
+        NotReplayableError: when the landed day is newer, or the policy asks for data that the archive does not have.
         OtherSourceError: when the landed day is of another account, site or time zone.
         RowsWouldVanishError: when landed rows would be replaced by none.
         LakeError: when a file cannot be read or written.
-        APIError: when today's code refuses a page that it took before; the message says which row and field.
+        APIError: when the present code refuses an archived page; names row and field.
     """
-    with lake.writing(archive.LOCK):  # no newer read may come between what is compared and what is written
+    with lake.writing(archive.LOCK):  # no newer read may be landed between comparing and writing
         try:
             pages, kept = archive.read(lake, day)
         except NotLandedError:
@@ -117,7 +107,7 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
             )
         if problem := privacy_problem(kept, privacy):
             raise NotReplayableError(
-                f"{archive.ARCHIVE} {day}: {problem}. Replay it under the policy and key that it was kept with, "
+                f"{archive.ARCHIVE} {day}: {problem}. Replay it under the policy and key used when it was archived, "
                 "or read the day again"
             )
         source = Source(kept["account"], kept["site_code"])
@@ -139,13 +129,9 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
 
 
 def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
-    """Make a day's states once more of their archived pages; whether nothing had to be written.
+    """Make a day's states again from their archived pages; returns whether they were unchanged.
 
-    States that are newer than their archive stay: their pages were not kept.
-
-    Raises:
-        NotReplayableError: when the policy asks for what the archive does not have.
-        LakeError: when a file cannot be read or written.
+    States newer than their archive stay: their pages were not kept.
     """
     try:
         pages, kept = archive.read(lake, day, archive.STATES_ARCHIVE)
@@ -169,9 +155,9 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
 
 
 def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: Privacy) -> DayFile:
-    """The day's file, put together read by read: the day as a whole, then the sites that were read alone.
+    """The day's file, assembled read by read: the whole day, then sites that were read separately.
 
-    A whole day was read by load jobs that name no site, or by some for each of its sites.
+    The read of a whole day may have named no site, or each of them.
     """
     windows: list[dict[str, Any]] = json.loads(kept["windows"])
     if not windows:
@@ -198,7 +184,7 @@ def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: P
 
 
 def _loaded(pages: pa.Table, asked: Mapping[str, Any], day: Day) -> LoadedWindow:
-    """One window as it was read, of its pages; what lies on other days is cut off (`rezone.py`)."""
+    """One window rebuilt from its pages; rows of other days are cut off (`rezone.py`)."""
     window, site = _window(asked), asked["site"]
     of_site = pages.filter(pc.is_null(pages["site"]) if site is None else pc.equal(pages["site"], site))
     loaded = complete_window(window, [_page(row) for row in _rows_of(of_site, window)], site)
@@ -213,18 +199,13 @@ def _window(asked: Mapping[str, Any]) -> Window:
 
 
 def _rows_of(pages: pa.Table, window: Window) -> list[dict[str, Any]]:
-    """The pages of one window, in page order."""
     of_window = pages.filter((pc.field("window_start") == window.start) & (pc.field("window_end") == window.end))
     rows: list[dict[str, Any]] = of_window.sort_by("page").to_pylist()
     return rows
 
 
 def _page(row: Mapping[str, Any]) -> PageRows:
-    """Today's reading of an archived page.
-
-    Raises:
-        LakeError: when it is the page of a job that had not passed, which no archive is given.
-    """
+    """Parse an archived page with the present code; raises `LakeError` if its job had not passed."""
     page = parse_page(row["job_hash"], row["body"])
     if isinstance(page, JobData):
         raise LakeError(f"load job {row['job_hash']}: its archived page is {page.status}; read the day again")
@@ -232,7 +213,6 @@ def _page(row: Mapping[str, Any]) -> PageRows:
 
 
 def _treated(pages: pa.Table, privacy: Privacy) -> pa.Table:
-    """The pages, brought under a stricter policy."""
     return _with_bodies(pages, [privacy.apply(body.as_py()) for body in pages["body"]])
 
 
@@ -242,7 +222,7 @@ def _with_bodies(pages: pa.Table, bodies: Sequence[bytes]) -> pa.Table:
 
 
 def _landed_metadata(lake: Lake, day: str) -> dict[str, str]:
-    """Metadata of the landed day; none where nothing is landed, or nothing that can be read: a replay mends it."""
+    """Metadata of the landed day; empty if it is missing or unreadable, which a replay repairs."""
     try:
         metadata = lake.metadata(ASSET, day)
     except UnreachableLakeError:
@@ -253,7 +233,7 @@ def _landed_metadata(lake: Lake, day: str) -> dict[str, str]:
 
 
 def _is_landed(lake: Lake, day: str, file: DayFile) -> bool:
-    """Whether a day's file holds this already, to the last fact."""
+    """Whether a day's file is already equal, metadata included."""
     try:
         table, metadata = lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day)
     except UnreachableLakeError:

@@ -1,11 +1,11 @@
-"""Landed days, cut anew at the midnights of another time zone, of their archived pages: `sonnys replay --rezone`.
+"""Landed days cut at the midnights of another time zone, from their archived pages: `sonnys replay --rezone`.
 
-A day of the new zone lies in two of the old one; the pages of both go into its archive, and make it. The API is not
-asked. What lies before the first and behind the last midnight of the new zone makes no whole day: those pages are kept,
-and the days are named, to be read from the API.
+A day of the new zone overlaps two of the old one; both give it their pages. Nothing is requested. Pages before
+the first and after the last midnight of the new zone make no whole day: they are kept, and the days are named, to be
+read from the API.
 
-All pages that are needed are put aside first (`PAGES`), so that a run that was killed can be repeated: days that are
-landed in the new zone already stay as they are. Nothing is written before every day is known to be possible.
+All needed pages are first copied to `PAGES`, so that a killed run can be repeated; days already landed in the new zone
+stay. Nothing is written before every day is known to be possible.
 """
 
 from __future__ import annotations
@@ -30,29 +30,28 @@ from sonnys_pipeline.landing import states as landing_states
 from sonnys_pipeline.landing.replay import made_of
 from sonnys_pipeline.landing.transactions import DayFile, Source, in_order
 
-#: Pages and states of days of the zone before, while they are cut, and afterwards those that make no whole day.
+#: Pages and states of the old zone while days are cut; afterwards those that make no whole day.
 PAGES, STATES_BEFORE = "transactions_raw_before_rezone", "transaction_states_before_rezone"
-#: Days that a message names.
+#: Days named in a message.
 _NAMED = 10
 _DAY = timedelta(days=1)
-#: How the edges of a window are written in a file's metadata (`transactions.py`).
+#: Format of window edges in a file's metadata (`transactions.py`).
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class NotRezonableError(LakeError):
-    """Days that cannot be cut anew, because pages of them are lacking; nothing was changed."""
+    """Days cannot be cut because their pages are missing; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Rezoned:
-    """What became of it.
+    """The result.
 
     Attributes:
-        timezone: the new zone.
-        before: the zones that landed days had.
-        landed: days that were written.
-        unchanged: days that were landed in the new zone already.
-        to_read: days of the new zone whose pages are only there in part: they are not landed any more.
+        before: zones of the days before.
+        landed: days written.
+        unchanged: days already landed in the new zone.
+        to_read: days of the new zone that are no longer landed, since only part of their pages exist.
     """
 
     timezone: str
@@ -64,7 +63,7 @@ class Rezoned:
 
 @dataclass(frozen=True)
 class _Source:
-    """A day of a zone before: where its pages lie, and what is known of them."""
+    """A day of an old zone: where its pages are, and their metadata."""
 
     day: Day
     asset: str
@@ -72,30 +71,30 @@ class _Source:
 
 
 def rezone(lake: Lake, timezone: str, privacy: Privacy, *, on_day: Callable[[str], None] = lambda _: None) -> Rezoned:
-    """Cut every landed day anew.
+    """Cut every landed day again.
 
     Args:
-        lake: where days and archives lie.
-        timezone: the zone at whose midnights days are to begin.
-        privacy: the present policy on personal data; pages have to be kept under it.
-        on_day: called with each day that was written.
+        lake: holds days and archives.
+        timezone: the zone at whose midnights days begin.
+        privacy: the present policy on personal data; pages must have been kept under it.
+        on_day: called with each day written.
 
     Raises:
-        NotRezonableError: naming the days whose pages are lacking, and why; nothing was changed.
+        NotRezonableError: naming the days whose pages are missing, and why; nothing was changed.
         LakeError: when a file cannot be read or written; run it again.
-        APIError: when today's code refuses a page that it took before.
+        APIError: when the present code refuses an archived page.
     """
     with lake.writing(archive.LOCK):
         sources, present, lacking = _inventory(lake, timezone, privacy)
         whole, partial = _days_of(sources, timezone)
         for day in whole:
             if day.key not in present and _overlapping(day, [one for one in sources if _overlap(one.day, day)]):
-                lacking[day.key] = "parts of it were read again since days were cut the last time"
+                lacking[day.key] = "parts of it were read again since the last rezone"
         if lacking:
             raise NotRezonableError(
                 f"{len(lacking)} landed days cannot be cut at the midnights of {timezone} without the API: "
-                f"{_listed(lacking)}. Nothing was changed. Read these again in the zone that they have, with "
-                "SONNYS_ARCHIVE=keep, or give the new zone a SONNYS_DATA_URL of its own"
+                f"{_listed(lacking)}. Nothing was changed. Read these again in their present zone with "
+                "SONNYS_ARCHIVE=keep, or use another SONNYS_DATA_URL for the new zone"
             )
         for source in sources:
             if source.asset != PAGES:
@@ -113,7 +112,7 @@ def rezone(lake: Lake, timezone: str, privacy: Privacy, *, on_day: Callable[[str
 
 
 def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Source], frozenset[str], dict[str, str]]:
-    """Days of zones before, in order; days of the new zone; and why days cannot be cut."""
+    """Days of old zones, in order; days of the new zone; and reasons why days cannot be cut."""
     sources: dict[str, _Source] = {}
     present: set[str] = set()
     lacking: dict[str, str] = {}
@@ -134,7 +133,7 @@ def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Sourc
             metadata = {}
         if (
             key in sources and metadata.get("timezone") != landed["timezone"]
-        ):  # a run was killed; its pages are put aside
+        ):  # an earlier run was killed after copying its pages
             continue
         if why := _why_not(metadata, landed, privacy):
             lacking[key] = why
@@ -145,7 +144,7 @@ def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Sourc
 
 
 def _why_not(metadata: Mapping[str, str], landed: Mapping[str, str], privacy: Privacy) -> str:
-    """Why the pages of a landed day do not make what is landed; empty where they do."""
+    """Why the pages of a landed day do not make the landed rows; empty if they do."""
     if not metadata:
         return "its pages are not archived"
     if metadata["timezone"] != landed["timezone"] or metadata["loaded_at"] < landed["loaded_at"]:
@@ -153,15 +152,15 @@ def _why_not(metadata: Mapping[str, str], landed: Mapping[str, str], privacy: Pr
     if not privacy.matches_metadata(metadata):
         return f"its pages were kept under SONNYS_PII={metadata['pii']}; replay it first"
     if metadata.get("sites", "null") != "null":
-        return "some sites of it are landed, not all"
+        return "only some of its sites are landed"
     asked = {window["site"] for window in json.loads(metadata["windows"])}
     if None in asked and len(asked) > 1:
-        return "it was read as a whole, and one site once more"
+        return "one of its sites was read again after the whole day"
     return ""
 
 
 def _days_of(sources: Sequence[_Source], timezone: str) -> tuple[list[Day], list[Day]]:
-    """Days of the new zone that lie wholly in what there is, and those that lie there in part."""
+    """Days of the new zone that are covered wholly, and those covered in part."""
     keys: set[str] = set()
     for source in sources:
         first = date.fromisoformat(source.day.key)
@@ -173,7 +172,7 @@ def _days_of(sources: Sequence[_Source], timezone: str) -> tuple[list[Day], list
 
 
 def _covered(day: Day, sources: Sequence[_Source]) -> bool:
-    """Whether days that follow on one another, in order of time, hold every instant of a day."""
+    """Whether consecutive sources, in order of time, cover a whole day."""
     reached = day.start
     for source in sources:
         if source.day.start <= reached < source.day.end:
@@ -198,7 +197,7 @@ def _land(lake: Lake, day: Day, sources: Sequence[_Source], privacy: Privacy) ->
         "partition": day.key,
         "timezone": day.timezone,
         "windows": json.dumps([one for one, _ in asked]),
-        "proof": "null",  # the API has counted other days
+        "proof": "null",  # the API counted other days
     }
     together = pa.concat_tables(pages)
     file = made_of(together, metadata, Source(newest["account"], newest["site_code"]), privacy)
@@ -206,15 +205,14 @@ def _land(lake: Lake, day: Day, sources: Sequence[_Source], privacy: Privacy) ->
     archive.write(lake, day.key, together, file.metadata)
     lake.remove(archive.STATES_ARCHIVE, day.key)
     _land_states(lake, day, sources, file)
-    # Last: a day of the new zone is done. One without rows may take the place of the day that had its name, whose rows
-    # are on others now.
+    # Last: it marks the day as done. An empty day may replace a day of the same name whose rows are now on other days.
     lake.land(ASSET, file.table, partition=day.key, metadata=file.metadata)
 
 
 def _asked(day: Day, sources: Sequence[_Source]) -> list[tuple[Mapping[str, Any], _Source]]:
-    """The windows that a day's rows lie in, each once, and whose pages are taken; those of a later read before others.
+    """The windows with rows of a day, each once, with the source of their pages; a later read comes first.
 
-    A window stands in two archives where days have been cut before.
+    A window is in two archives where days have been cut before.
     """
     found: dict[tuple[Any, ...], tuple[Mapping[str, Any], _Source]] = {}
     for source in sorted(sources, key=lambda one: one.metadata["loaded_at"]):
@@ -226,7 +224,7 @@ def _asked(day: Day, sources: Sequence[_Source]) -> list[tuple[Mapping[str, Any]
 
 
 def _overlapping(day: Day, sources: Sequence[_Source]) -> bool:
-    """Whether some instants were asked for twice, by windows that are not the same: rows would be there twice."""
+    """Whether different windows overlap: their rows would be there twice."""
     reached: dict[str | None, str] = {}
     for asked, _ in sorted(_asked(day, sources), key=lambda one: str(one[0]["start"])):
         if asked["start"] < reached.get(asked["site"], ""):
@@ -236,7 +234,6 @@ def _overlapping(day: Day, sources: Sequence[_Source]) -> bool:
 
 
 def _of_windows(pages: pa.Table, windows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The pages of these windows."""
     wanted = {(asked["site"], asked["start"], asked["end"]) for asked in windows}
     edges = zip(*(pages[name].to_pylist() for name in ("site", "window_start", "window_end")), strict=True)
     mine = [(site, f"{start:{_INSTANT}}", f"{end:{_INSTANT}}") in wanted for site, start, end in edges]
@@ -244,17 +241,17 @@ def _of_windows(pages: pa.Table, windows: Sequence[Mapping[str, Any]]) -> pa.Tab
 
 
 def _put_aside(lake: Lake, key: str) -> None:
-    """Keep pages and states of a day while others take its name."""
+    """Copy pages and states of a day before another day takes its name."""
     try:
         lake.land(STATES_BEFORE, lake.read(STATES, [key]).drop_columns("date"), partition=key)
     except NotLandedError:
         lake.remove(STATES_BEFORE, key)
     pages, metadata = archive.read(lake, key)
-    archive.write(lake, key, pages, metadata, PAGES)  # last: where these are, all is
+    archive.write(lake, key, pages, metadata, PAGES)  # last: it marks the copy as complete
 
 
 def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile) -> None:
-    """Land what is known of the states of a day's rows; nothing where nothing is known."""
+    """Land the known states of a day's rows, if any."""
     found = []
     for source in sources:
         try:
@@ -274,10 +271,10 @@ def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile
 
 
 def _clear(lake: Lake, sources: Sequence[_Source], whole: Sequence[Day], timezone: str) -> None:
-    """Remove files of zones before, and put-aside pages all of whose rows are landed."""
+    """Remove files of old zones, and copied pages whose rows are all landed."""
     for key in lake.partitions(ASSET):
         if lake.metadata(ASSET, key).get("timezone", timezone) != timezone:
-            for asset in (archive.ARCHIVE, STATES, archive.STATES_ARCHIVE, ASSET):  # the day last: it names the work
+            for asset in (archive.ARCHIVE, STATES, archive.STATES_ARCHIVE, ASSET):  # the day last: it marks the work
                 lake.remove(asset, key)
     for source in sources:
         parts = [day for day in whole if _overlap(source.day, day)]
@@ -291,7 +288,6 @@ def _common(one: Day, other: Day) -> timedelta:
 
 
 def _listed(lacking: Mapping[str, str]) -> str:
-    """Days by reason, the first of each."""
     by_reason: dict[str, list[str]] = {}
     for key, why in lacking.items():
         by_reason.setdefault(why, []).append(key)

@@ -1,4 +1,4 @@
-"""The operator's sites as a landed table: names, codes and time zones, which decide whose day a row belongs to."""
+"""The operator's sites as a landed table: names, codes and time zones, which decide the day of a row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sonnys_pipeline.ledger.service import JobService
 logger = logging.getLogger(__name__)
 
 ASSET = "sites"
-#: A list that is older is landed anew by whoever lands a day.
+#: Age at which landing a day also lands the list again.
 FRESH_FOR = timedelta(days=1)
 
 
@@ -25,7 +25,7 @@ def land_sites(lake: Lake, sites: Sequence[Site], listed_at: datetime) -> Landed
     """Land a list of sites.
 
     Raises:
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: when the disk refuses it.
     """
     table = to_table(sites, arrow_schema(Site))
     with lake.writing(ASSET):
@@ -39,17 +39,10 @@ def ensure_sites(
     source: Source,
     now: datetime | None = None,
 ) -> None:
-    """Land the list where it is missing, or older than a day; the ledger's list where that is newer, else a request.
+    """Land a missing list, or one older than a day: the ledger's list where that is newer, else by one request.
 
-    A list of one site (`SONNYS_SITE_CODE`) takes no other list's place. What goes wrong is logged: landed days are
-    landed, and the report says what it lacks.
-
-    Args:
-        lake: where.
-        jobs: the ledger, which keeps the last list.
-        client: asks for it, one request.
-        source: whose sites; one that names a site narrows everything to it.
-        now: aware instant; left out, the present one.
+    A list of one site (`SONNYS_SITE_CODE`) does not replace another list. Errors are only logged, since the days are
+    landed; the report names what it lacks.
     """
     now, is_narrowed = now or datetime.now(UTC), bool(source.site_code)
     try:
@@ -65,13 +58,11 @@ def ensure_sites(
             keep_sites(jobs, source.api_id_digest, listed)
         land_sites(lake, listed, now)
     except (APIError, LakeError) as error:
-        logger.warning(
-            "the list of sites is not landed, or not anew: %s. Land it with: dg launch --assets sites", error
-        )
+        logger.warning("the list of sites could not be landed: %s. Land it with: dg launch --assets sites", error)
 
 
 def _listed_at(lake: Lake) -> datetime:
-    """When the landed list came; long ago where its file does not say."""
+    """When the landed list was made; the distant past if its file does not say."""
     metadata = lake.metadata(ASSET)
     return (
         datetime.fromisoformat(metadata["loaded_at"]) if "loaded_at" in metadata else datetime.min.replace(tzinfo=UTC)

@@ -1,7 +1,6 @@
-"""From what `version-2` says of a day to a landed file, and its pages to their archive (LV-04).
+"""What `version-2` says about a day, as a landed file, and its pages in their archive (LV-04).
 
-The file joins `transactions` by id in the same partition. The states of one site take the place of those of the same
-ids; others stay.
+The file joins `transactions` by id in the same partition. One site's states replace those of the same ids; others stay.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from sonnys_pipeline.landing.transactions import Source
 
 
 class StatesNotReadError(LakeError):
-    """The states of a day were asked for and did not come; the message says why."""
+    """The states of a day were requested and did not come; the message says why."""
 
 
 def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy) -> LandedFile:
@@ -35,7 +34,7 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
 
     Raises:
         StatesNotReadError: when the day came without states.
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: when the disk refuses it.
     """
     day, states = loaded.day.key, loaded.states
     if states is None:
@@ -64,22 +63,22 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
 
 
 def write(lake: Lake, day: str, table: pa.Table, metadata: Mapping[str, str]) -> LandedFile:
-    """Put a day's states in their place.
+    """Write a day's states.
 
     Raises:
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: when the disk refuses it.
     """
-    # In one order, whoever asks: a replay has them from the archive, and makes the very bytes again.
+    # Always in the same order: a replay takes them from the archive and must make the same bytes.
     in_order = dict(sorted({**metadata, "rows": str(table.num_rows)}.items()))
     return lake.land(STATES, table, partition=day, metadata=in_order)
 
 
 def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
-    """The states of a day, once more of their archived pages.
+    """The states of a day, from their archived pages.
 
     Raises:
         LakeError: when the archive does not say how it was made.
-        APIError: when a page is not what it was.
+        APIError: when a page no longer parses.
     """
     windows = []
     for asked in json.loads(kept["windows"]):
@@ -93,10 +92,10 @@ def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
 
 
 def landed_metadata(lake: Lake, day: str) -> dict[str, str]:
-    """Metadata of a day's states; none where they are not landed, or not readable.
+    """Metadata of a day's states; empty if they are not landed or unreadable.
 
     Raises:
-        UnreachableLakeError: when the store does not say.
+        UnreachableLakeError: when the store does not answer.
     """
     try:
         return lake.metadata(STATES, day)
@@ -118,7 +117,7 @@ def _window(window: StatesWindow) -> dict[str, Any]:
 def _beside_others(
     lake: Lake, loaded: LoadedDay, table: pa.Table, pages: pa.Table, metadata: dict[str, str]
 ) -> tuple[pa.Table, pa.Table | None, dict[str, str]]:
-    """One site's states together with those of other ids; no pages where those of the others were not kept."""
+    """One site's states joined with those of other ids; no pages where those of the others were not kept."""
     day, site = loaded.day.key, fold(loaded.site)
     try:
         landed, before = (

@@ -1,4 +1,4 @@
-"""From a loaded day to a landed one, and setting a page aside that could not be read."""
+"""From a loaded day to a landed one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,14 @@ from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
 
-#: Metadata that say whose rows a file holds.
+#: Metadata that identify the source of a file's rows.
 _SOURCE_METADATA = ("account", "site_code", "timezone")
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Whose rows a run asks for.
-
-    Attributes:
-        api_id_digest: digest of the API id.
-        site_code: the site header; empty when all sites are asked for.
-    """
+    """Whose rows a run requests; `site_code` (the site header) is empty for all sites."""
 
     api_id_digest: str
     site_code: str = ""
@@ -39,24 +34,19 @@ class Source:
 
 @dataclass(frozen=True)
 class DayFile:
-    """What a day's file holds, or is about to.
-
-    Attributes:
-        table: the rows, schema `TRANSACTIONS`.
-        metadata: what the file says of itself.
-    """
+    """Content of a day's file: rows of schema `TRANSACTIONS`, and the file's metadata."""
 
     table: pa.Table
     metadata: Mapping[str, str]
 
     @property
     def sites(self) -> frozenset[str] | None:
-        """Codes of the sites whose rows it has; `None` for all of them."""
+        """Codes of the sites in it; `None` for all of them."""
         return sites_in(self.metadata)
 
 
 class CountDiffersError(LakeError):
-    """The API counts more rows of a day, or fewer, than came; the day is not landed as whole (LV-03)."""
+    """The API counts more or fewer rows of a day than came; the day is not landed as whole (LV-03)."""
 
 
 def land_day(
@@ -67,33 +57,31 @@ def land_day(
     privacy: Privacy | None = None,
     account_sites: Collection[str] = (),
 ) -> LandedFile:
-    """Land a complete day, sorted by site and time; a zero-row day is a file with the columns and no rows.
+    """Land a complete day, sorted by site and time; a day without rows is a file with the columns and no rows.
 
-    The rows of one site take the place of that site's rows; those of others stay. Where nothing is landed yet the file
-    then holds that site alone, and says so (`landed_sites`), until all sites of the account have been read. The pages
-    go into the archive where the day has them.
+    Rows of one site replace that site's rows; those of others stay. A file that holds some sites only says so
+    (`landed_sites`) until all sites of the account have been read. Pages, if there are any, go into the archive.
 
-    Of a day whose count differs, the sites that were read are landed as what they are, some of the day's sites, unless
-    a whole day is landed already.
+    If the count differs, the sites that were read are landed as some of the day's sites, unless a whole day is landed.
 
     Args:
         lake: where.
         loaded: the day.
         source: whose rows they are.
-        privacy: the policy under which it was loaded; left out, personal data is as received.
-        account_sites: codes of all sites of the account; a file that holds each of them is whole.
+        privacy: the policy under which it was loaded; by default personal data is as received.
+        account_sites: codes of all sites of the account; a file with each of them is whole.
 
     Raises:
         CountDiffersError: when rows are missing by the API's own count.
-        OtherSourceError: when the landed day comes from another account, site or time zone, or when one site's rows are
-            to join rows of another policy on personal data.
+        OtherSourceError: when the landed day is of another account, site or time zone, or when one site's rows would
+            join rows of another policy on personal data.
         RowsWouldVanishError: when landed rows would be replaced by none.
-        LakeError: when one site's rows are to join a file that cannot be read or does not say how it was made, or when
+        LakeError: when one site's rows would join a file that cannot be read or does not say how it was made, or when
             rows of other sites came.
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: when the disk refuses it.
     """
     day = loaded.day.key
-    with lake.writing(ASSET):  # what is read here must still be there when it is replaced
+    with lake.writing(ASSET):  # what is read here must be unchanged when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(lake, day, file.metadata)
         is_short = loaded.proof is not None and loaded.proof.missing != 0
@@ -130,39 +118,39 @@ def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
 
 
 def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
-    """Put a day's file in its place, in its order.
+    """Write a day's file, its rows in order.
 
     Raises:
         RowsWouldVanishError: when landed rows would be replaced by none.
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: when the disk refuses it.
     """
     metadata = {**file.metadata, "rows": str(file.table.num_rows)}
     return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=False)
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Sorted as it lies in a file: by site, time and id."""
+    """Rows sorted as in a file: by site, time and id."""
     return table.sort_by(_ORDER)
 
 
 def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
-    """Refuse to plan what landing would refuse.
+    """Refuse early a day that landing would refuse.
 
     Raises:
-        OtherSourceError: when the landed day comes from another account, site or time zone.
+        OtherSourceError: when the landed day is of another account, site or time zone.
     """
     asked = {"account": source.api_id_digest, "site_code": source.site_code, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
 
 
 def _refuse_other_source(lake: Lake, key: str, metadata: Mapping[str, str]) -> None:
-    """One configuration does not replace what another has landed; a file that does not say whose it is, it may."""
+    """A configuration must not replace another's files, except files that do not name their source."""
     path = lake.path(ASSET, key)
     try:
         landed = lake.metadata(ASSET, key) if lake.has(ASSET, key) else {}
     except UnreachableLakeError:
         raise
-    except LakeError:  # damaged: landing it again is the remedy
+    except LakeError:  # damaged: landing it again repairs it
         return
     differing = [
         f"{name} {landed[name] or '(all)'!r} landed, {metadata[name] or '(all)'!r} asked for"
@@ -174,31 +162,31 @@ def _refuse_other_source(lake: Lake, key: str, metadata: Mapping[str, str]) -> N
             "timezone"
         ]
         remedy = (
-            "cut all landed days at this zone's midnights with `sonnys replay --rezone`, or put SONNYS_TIMEZONE back"
+            "cut all landed days at this zone's midnights with `sonnys replay --rezone`, or restore SONNYS_TIMEZONE"
             if is_zone
-            else f"give this configuration a SONNYS_DATA_URL of its own, or delete {path} and run it again"
+            else f"use another SONNYS_DATA_URL for this configuration, or delete {path} and run it again"
         )
         raise OtherSourceError(
-            f"{ASSET} {key}: the landed day is of another source: {'; '.join(differing)}; it stays: {remedy}"
+            f"{ASSET} {key}: the landed day comes from another source: {'; '.join(differing)}; it stays: {remedy}"
         )
 
 
 def _refuse_other_policy(day: str, landed: Mapping[str, str], metadata: Mapping[str, str]) -> None:
-    """One file is of one policy on personal data, and of one key: columns of both kinds would join with nothing."""
+    """A file has one policy on personal data and one key; mixed columns would join with nothing."""
     before = (landed.get("pii", Policy.KEEP), landed.get("pii_key", ""))
     if before != (metadata["pii"], metadata["pii_key"]):
         raise OtherSourceError(
             f"{ASSET} {day}: its personal data is landed under SONNYS_PII={before[0]}"
-            f"{' and another key' if before[0] == metadata['pii'] else ''}; one site's rows cannot join it. Read the "
+            f"{' and another key' if before[0] == metadata['pii'] else ''}; one site's rows cannot be added. Read the "
             "day without a site, or bring it under the present policy with: sonnys replay"
         )
 
 
 def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
-    """What a read makes of a day of which nothing is landed.
+    """The file of a day of which nothing is landed.
 
     Raises:
-        LakeError: when rows of other sites came than the one that was asked for.
+        LakeError: when rows of other sites came than the requested one.
     """
     site = loaded.site
     if site is None:
@@ -211,24 +199,23 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
             f"{ASSET} {loaded.day.key}: asked for site {site}, the API sent rows of {', '.join(map(str, foreign))}; "
             "nothing was landed. Load the day without a site."
         )
-    # As its rows write it, or as its load jobs do (L7); whoever asked may have typed it otherwise.
+    # In the spelling of its rows, or of its load jobs (L7); the person may have typed it differently.
     written = next(iter(loaded.table["location_code"][:1].to_pylist()), next(iter(loaded.sites), site))
     return DayFile(loaded.table, _metadata(loaded, source, privacy, json.dumps([written])))
 
 
 def _of_site(rows: pa.Table, code: str) -> pa.Array:
-    """For each row, whether it is of a site."""
     return pc.equal(pc.utf8_lower(rows["location_code"]), fold(code))
 
 
 def beside_other_sites(
     landed: DayFile, read: DayFile, loaded: LoadedDay, account_sites: Collection[str] = ()
 ) -> DayFile:  # fmt: skip
-    """One site's rows together with what a file has of the others.
+    """One site's rows joined with a file's rows of the other sites.
 
     Args:
         landed: the file.
-        read: what the site's rows would be alone.
+        read: the site's rows alone.
         loaded: the read of the site.
         account_sites: codes of all sites of the account; with each of them the file is whole.
 
@@ -237,23 +224,23 @@ def beside_other_sites(
         LakeError: when the file does not say how it was made.
     """
     site, day, metadata = loaded.site, loaded.day.key, landed.metadata
-    assert site is not None  # noqa: S101 - only one site's rows join others
+    assert site is not None  # noqa: S101 - the callers read one site
     others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
     replaced = landed.table.num_rows - others.num_rows
     if replaced and not loaded.table.num_rows:
         raise RowsWouldVanishError(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
-            "site really had none, load the day without a site."
+            "site really has none, load the day without a site."
         )
     if "windows" not in metadata:
         raise LakeError(
-            f"{ASSET} {day}: the landed file does not say how it was made, so that one site's rows cannot join it; it "
+            f"{ASSET} {day}: the landed file does not say how it was made, so one site's rows cannot be added; it "
             "stays. Load the day without a site."
         )
     before = json.loads(metadata["windows"])
     rest = [window for window in before if window.get("site") is None or fold(window["site"]) != fold(site)]
-    # Rows of this site that an earlier read of it alone has brought go with that read's windows; any others were
-    # promised by reads of all sites, which stay.
+    # Rows of this site from an earlier read of it alone go with that read's windows; any others were promised by reads
+    # of all sites, which stay.
     superseded = int(metadata.get("superseded", "0")) + (replaced if len(rest) == len(before) else 0)
     sites = None
     if landed.sites is not None:
@@ -269,7 +256,7 @@ def beside_other_sites(
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
-    """What was asked for and promised, a window each; `site` is null where no site was named."""
+    """Requested windows and their promised rows; `site` is null where no site was named."""
     return [
         {
             "start": f"{window.window.start:%Y-%m-%dT%H:%M:%SZ}",
@@ -278,7 +265,7 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
             "total": window.total,
             "cut_off": window.cut_off,
             "hashes": list(window.job_hashes),
-            # Rare, so told only where there is something to tell.
+            # Rare, so written only where there are any.
             **({"repeats": window.repeats} if window.repeats else {}),
             **({"replaced_text": window.replaced_text} if window.replaced_text else {}),
         }
@@ -287,7 +274,7 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
 
 
 def _metadata(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
-    """What stands in the file's metadata about its making."""
+    """The file's metadata about its making."""
     return {
         "schema_version": str(SCHEMA_VERSION),
         "partition": loaded.day.key,

@@ -1,8 +1,8 @@
-"""The database under the ledger: what a URL names, opened, made or migrated.
+"""The ledger's database: opened by its URL, created or migrated.
 
-SQLite (the default) runs in WAL mode with `synchronous=NORMAL`: a commit costs a fraction of a millisecond and survives
-the death of any process; only a loss of power may take the last commits back, never half of one. Every method that
-writes takes the write lock when it begins, so that writers queue (up to 30 s) instead of failing half-way.
+SQLite (the default) runs in WAL mode with `synchronous=NORMAL`: a commit takes a fraction of a millisecond and survives
+the death of any process; a power cut may lose the last commits, never half of one. Each writing method takes the write
+lock when it begins, so that writers queue (up to 30 s) instead of failing half-way.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from sonnys_pipeline.runtime import postgres
 from sonnys_pipeline.runtime.quoting import sentence
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: How long a writer waits for another one, in seconds; each holds the lock for about a millisecond.
+#: How long a writer waits for another one, in seconds; a lock is held for about a millisecond.
 BUSY_TIMEOUT = 30.0
-#: PostgreSQL's advisory lock of whoever migrates; any number that nobody else uses.
+#: PostgreSQL's advisory lock for migrations; an arbitrary number.
 MIGRATION_LOCK = 0x50_4E_4E_59_53
-#: How long the mark of a transaction is of use to anybody, by far.
+#: How long the mark of a transaction is kept, far longer than it is needed.
 MARKS_KEPT = timedelta(days=1)
 
 
 @contextmanager
 def translated(where: str, engine: Engine) -> Iterator[Connection]:
-    """A transaction whose database errors become the ledger's."""
+    """A transaction that raises database errors as the ledger's."""
     try:
         opened = engine.connect()
     except SQLAlchemyError as error:
@@ -60,28 +60,25 @@ def translated(where: str, engine: Engine) -> Iterator[Connection]:
 
 
 def unavailable(where: str, error: BaseException, *, connection_lost: bool = False) -> LedgerUnavailableError:
-    """What to say when the store does not do its part."""
+    """The error for a store that fails."""
     reason = sentence(getattr(error, "orig", None) or error)
     told = LedgerUnavailableError(
-        f"the ledger {where} cannot be used: {reason}. Look at the disk, the rights and, for PostgreSQL, the server; "
-        "SONNYS_LEDGER_URL says where the ledger is"
+        f"the ledger {where} cannot be used: {reason}. Check the disk, the permissions and, for "
+        "PostgreSQL, the server; SONNYS_LEDGER_URL says where the ledger is"
     )
     told.connection_lost = connection_lost
     return told
 
 
 def describe(url: URL) -> str:
-    """Where a ledger is, for messages: a file, or server and database; no user, password or parameter."""
+    """Where a ledger is, for messages: a file, or server and database; without user, password or parameters."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return postgres.describe(url.host, url.port, url.database)
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for a ledger's URL, with its schema made or migrated.
-
-    Args:
-        url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
+    """Open a ledger's URL and create or migrate its schema; see `open_ledger` for the URLs.
 
     Raises:
         ValueError: for a URL of another kind; its text is not quoted, as it may hold a password.
@@ -94,13 +91,13 @@ def open_engine(url: str) -> Engine:
     if postgres.is_postgres(url):
         return _open_postgresql(url)
     raise ValueError(
-        "SONNYS_LEDGER_URL: not a ledger that this version knows; use sqlite:///relative/path, "
+        "SONNYS_LEDGER_URL: not a ledger that this version supports; use sqlite:///relative/path, "
         "sqlite:////absolute/path or postgresql://user:password@host/database"
     )
 
 
 def _open_sqlite(path: Path) -> Engine:
-    """A file and a folder that their owner alone can read."""
+    """Open a SQLite file; only its owner can read it and its directory."""
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
 
     @event.listens_for(engine, "connect")
@@ -113,16 +110,16 @@ def _open_sqlite(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        # An open connection goes on writing into a file that has no name any more, and nobody would ever read it.
+        # An open connection would go on writing to the deleted file, and the data would be lost.
         if opened and _identity(path) not in opened:
-            gone = "the file was deleted, or replaced, while it was in use; put it back from a backup, or begin anew"
+            gone = "the file was deleted or replaced while it was in use; restore it from a backup, or start a new one"
             raise unavailable(str(path), OSError(gone))
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Switching to WAL does not wait for others, so that those who come first come one at a time.
+        # Switching to WAL does not wait for other processes, so they take turns.
         with FileLock(f"{path}.lock", mode=0o600, timeout=BUSY_TIMEOUT, poll_interval=0.01):
             _prepare(engine, describe(engine.url))
         opened += filter(None, [_identity(path)])
@@ -136,7 +133,6 @@ def _open_sqlite(path: Path) -> Engine:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another one of the same name; nothing where there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -145,7 +141,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _open_postgresql(url: str) -> Engine:
-    """A server's database, with its schema."""
     try:
         engine = postgres.open_engine(url, variable="SONNYS_LEDGER_URL", application="ledger")
     except postgres.DriverMissingError as error:
@@ -153,7 +148,7 @@ def _open_postgresql(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        # As with SQLite, nobody waits for another writer for ever: not for one that hangs in its transaction either.
+        # As with SQLite, no writer waits for ever, not even for one that hangs in its transaction.
         postgres.limit_transaction(connection, lock=BUSY_TIMEOUT, statement=BUSY_TIMEOUT, idle=BUSY_TIMEOUT)
 
     try:
@@ -165,7 +160,7 @@ def _open_postgresql(url: str) -> Engine:
 
 
 def _prepare(engine: Engine, where: str) -> None:
-    """Make or migrate the schema if need be, wholly or not at all; others wait meanwhile."""
+    """Create or migrate the schema if necessary, all or nothing; other processes wait."""
     is_sqlite = engine.dialect.name == "sqlite"
     try:
         if is_sqlite:
@@ -183,7 +178,6 @@ def _prepare(engine: Engine, where: str) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """The ledger's revision; `None` where there is none yet."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     version = connection.execute(select(sql_column("version_num")).select_from(table(VERSION_TABLE))).scalar()
@@ -191,11 +185,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _migrate(connection: Connection, found: str | None, where: str) -> None:
-    """Run the revisions that the ledger lacks.
-
-    Raises:
-        LedgerVersionError: when it has one that this code lacks.
-    """
+    """Run the missing revisions; raises `LedgerVersionError` for a revision that this code does not have."""
     from alembic import command  # noqa: PLC0415 - needed once in a ledger's life, and slow to import
     from alembic.config import Config  # noqa: PLC0415 - the same
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same

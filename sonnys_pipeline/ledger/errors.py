@@ -1,25 +1,25 @@
-"""What can go wrong between us and the ledger (JS-01…JS-07).
+"""The ledger's errors (JS-01…JS-07).
 
 ```
 LedgerError
 ├── LedgerUnavailableError    the store cannot be reached, read or written
 ├── LedgerVersionError        the ledger was written by a newer version of this package
-├── UnknownStoredValueError   a value in the ledger that this version does not know; refused rather than guessed at
+├── UnknownStoredValueError   a stored value that this version does not know
 ├── UnknownJobError           no such job
-├── AmbiguousJobError         several jobs have ids that begin so
+├── AmbiguousJobError         several jobs have ids with this beginning
 ├── UnknownRowError           no such row
 ├── DuplicateRowError         a day (and site) twice in one job
 ├── ClosedJobError            rows for a job that has ended
 ├── InvalidStateTransition    a status that cannot follow the present one
 ├── PlanError                 a plan that cannot be kept or approved
-│   ├── NotApprovedError      a job that demands approval, and has none
+│   ├── NotApprovedError      a job without the approval that it requires
 │   └── PlanDriftError        what would run is not what was planned
-├── JobModeLockedError        a mode that cannot be changed while the job is executed
+├── JobModeLockedError        the mode of a job that is being executed
 ├── JobLeasedError            another executor holds the job
-└── LeaseLostError            the lease that one leaned on is another's, or nobody's, by now
+└── LeaseLostError            the caller no longer holds the lease
 ```
 
-No error here holds a store's URL, because a URL may hold a password; `where` is host and database, or a file.
+No error holds a store's URL, which may contain a password; `where` is host and database, or a file.
 """
 
 from __future__ import annotations
@@ -31,30 +31,19 @@ from typing import Any
 
 
 class LedgerError(Exception):
-    """Base of the ledger's errors; what the ledger said before, it still says."""
+    """Base of the ledger's errors; the ledger is unchanged."""
 
 
 class LedgerUnavailableError(LedgerError):
-    """The store cannot be reached, read or written; the message says which, and what to look at.
-
-    Attributes:
-        connection_lost: whether the server is away, and what was asked may be asked again.
-    """
+    """The store cannot be reached, read or written; if `connection_lost`, the server is away and a retry may help."""
 
     connection_lost = False
 
 
 class LedgerVersionError(LedgerError):
-    """The ledger's schema is newer than this code; nothing was touched.
-
-    Attributes:
-        where: the ledger.
-        found: its revision.
-        known: the newest revision that this code knows.
-    """
+    """The ledger's schema revision (`found`) is newer than this code knows (`known`); nothing changed."""
 
     def __init__(self, where: str, found: str, known: str) -> None:
-        """Build the error."""
         self.where, self.found, self.known = where, found, known
         super().__init__(
             f"the ledger {where} has schema {found}, and this version knows schemas up to {known}: it was written by a "
@@ -62,107 +51,73 @@ class LedgerVersionError(LedgerError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.where, self.found, self.known)
 
 
 class UnknownStoredValueError(LedgerError):
-    """A status or mode stands in the ledger that this version does not know."""
+    """The ledger holds a status or mode that this version does not know."""
 
 
 class UnknownJobError(LedgerError):
-    """No job has this id.
-
-    Attributes:
-        job_id: what was asked for.
-    """
+    """No job has this id."""
 
     def __init__(self, job_id: str) -> None:
-        """Build the error."""
         self.job_id = job_id
-        super().__init__(f"the ledger has no job {job_id!r}; `sonnys backfill list` shows those it has")
+        super().__init__(f"the ledger has no job {job_id!r}; `sonnys backfill list` shows all jobs")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id,)
 
 
-#: Jobs that a message names.
+#: Jobs named in a message.
 MOST_NAMED = 5
 
 
 class AmbiguousJobError(LedgerError):
-    """Several jobs have ids that begin so.
-
-    Attributes:
-        text: what was asked for.
-        found: ids that begin with it, newest first.
-    """
+    """Several jobs (`found`, newest first) have ids that begin with `text`."""
 
     def __init__(self, text: str, found: Sequence[str]) -> None:
-        """Build the error."""
         self.text, self.found = text, tuple(found)
         more = " and others" if len(found) > MOST_NAMED else ""
-        super().__init__(f"{text!r} is the beginning of {', '.join(found[:MOST_NAMED])}{more}: write more of the id")
+        super().__init__(f"{text!r} matches several jobs: {', '.join(found[:MOST_NAMED])}{more}; type more of the id")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.text, self.found)
 
 
 class UnknownRowError(LedgerError):
-    """No row has this id, or none any more.
-
-    Attributes:
-        row_id: what was asked for.
-    """
+    """No row has this id."""
 
     def __init__(self, row_id: int) -> None:
-        """Build the error."""
         self.row_id = row_id
         super().__init__(f"the ledger has no row {row_id}; its job may have been deleted")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.row_id,)
 
 
 class DuplicateRowError(LedgerError):
-    """A day, or a day and site, stands twice in a job; no row of the call was created.
-
-    Attributes:
-        day: `YYYY-MM-DD`.
-        site: site code, or `None` for all sites.
-    """
+    """A day (and site, `None` for all sites) is in one job twice; no row of the call was created."""
 
     def __init__(self, day: str, site: str | None) -> None:
-        """Build the error for the first duplicate."""
         self.day, self.site = day, site
         at = f" at site {site}" if site else ""
-        super().__init__(f"{day}{at} stands twice in one job; name each day (and site) once")
+        super().__init__(f"{day}{at} is listed twice in one job; list each day (and site) once")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.day, self.site)
 
 
 class ClosedJobError(LedgerError):
-    """A job that has ended takes no more rows; create another job for them."""
+    """A job that has ended accepts no more rows."""
 
 
 class InvalidStateTransition(LedgerError):  # noqa: N818 - the name that JS-02 fixes
-    """A status that cannot follow the present one; nothing was changed.
-
-    Attributes:
-        current_state: what the job, or row, is.
-        attempted_state: what it was to become.
-        allowed_transitions: what it could become instead.
-    """
+    """A status that cannot follow the present one; nothing was changed. `what` names the job or row in the message."""
 
     def __init__(
         self, current_state: StrEnum, attempted_state: StrEnum, allowed_transitions: Iterable[StrEnum], what: str = ""
     ) -> None:
-        """Build the error; `what` names the job or row for a person."""
         self.current_state = current_state
         self.attempted_state = attempted_state
         self.allowed_transitions = frozenset(allowed_transitions)
@@ -174,21 +129,13 @@ class InvalidStateTransition(LedgerError):  # noqa: N818 - the name that JS-02 f
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.current_state, self.attempted_state, self.allowed_transitions, self.what)
 
 
 class JobLeasedError(LedgerError):
-    """Another executor holds the job (JS-06).
-
-    Attributes:
-        job_id: the job.
-        owner: who holds it.
-        until: aware UTC instant at which the lease ends unless its owner renews it.
-    """
+    """Another executor holds the job (JS-06), until the aware UTC instant `until` unless it renews the lease."""
 
     def __init__(self, job_id: str, owner: str, until: datetime) -> None:
-        """Build the error."""
         self.job_id, self.owner, self.until = job_id, owner, until
         super().__init__(
             f"job {job_id} is executed by {owner}, whose lease ends at {until:%Y-%m-%dT%H:%M:%SZ} unless renewed: "
@@ -196,38 +143,29 @@ class JobLeasedError(LedgerError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id, self.owner, self.until)
 
 
 class LeaseLostError(LedgerError):
-    """The lease is not ours any more: stop working on the job at once, and change nothing of it.
-
-    Attributes:
-        job_id: the job.
-        owner: who believed to hold it.
-        holder: who holds it now; `None` when nobody does.
-    """
+    """The lease now belongs to `holder` (`None`: nobody): stop working on the job at once, and change nothing in it."""
 
     def __init__(self, job_id: str, owner: str, holder: str | None) -> None:
-        """Build the error."""
         self.job_id, self.owner, self.holder = job_id, owner, holder
         super().__init__(
-            f"{owner} has lost the lease on job {job_id} to {holder or 'nobody'}; this executor stops, "
-            "what it has landed stays and a resume continues from there"
+            f"{owner} has lost the lease on job {job_id} to {holder or 'nobody'}; this executor stops; "
+            "landed days stay, and a resume continues from there"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id, self.owner, self.holder)
 
 
 class PlanError(LedgerError):
-    """A plan cannot be kept, approved or run as it is."""
+    """A plan cannot be stored, approved or run."""
 
 
 class NotApprovedError(PlanError):
-    """The job demands approval and has none; the message says what to type (BX-03)."""
+    """The job requires approval and has none; the message says what to type (BX-03)."""
 
 
 class PlanDriftError(PlanError):
@@ -235,18 +173,11 @@ class PlanDriftError(PlanError):
 
 
 class JobModeLockedError(LedgerError, ValueError):
-    """The mode of a job that is being executed (BX-04).
-
-    Attributes:
-        job_id: the job.
-        owner: who executes it.
-    """
+    """The mode of a job cannot change while `owner` executes it (BX-04)."""
 
     def __init__(self, job_id: str, owner: str) -> None:
-        """Build the error."""
         self.job_id, self.owner = job_id, owner
-        super().__init__(f"job {job_id} is executed by {owner}: its mode cannot change before that has ended")
+        super().__init__(f"job {job_id} is executed by {owner}: its mode cannot change until that ends")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all parts when the error crosses a process boundary."""
         return type(self), (self.job_id, self.owner)

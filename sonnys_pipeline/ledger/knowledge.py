@@ -1,4 +1,4 @@
-"""What is known of an API id: its sites, and what the API has shown of itself (LV-05)."""
+"""What is known about an API id: its sites, and how the API was seen to behave (LV-05)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sonnys_pipeline.ledger.store import LedgerPart, retried
 
 
 class ApiKnowledge(LedgerPart):
-    """What an API id was seen to do, one value a name, the newest: `JobService.knowledge`."""
+    """Facts about an API id, the newest value per name: `JobService.knowledge`."""
 
     @retried
     def remember(self, api_id_digest: str, name: str, content: Any) -> Knowledge:  # noqa: ANN401 - whatever JSON can say
-        """Keep a value, in place of an older one."""
+        """Store a value, replacing an older one."""
         known = Knowledge(content, self._store.now())
         values = {"content": json.dumps(content), "learned_at": known.learned_at}
         key = {"api_id_digest": api_id_digest, "name": name}
         with self._store.writing() as connection:
-            # One statement: workers that start together learn the same thing at the same moment.
+            # One statement: workers that start together may store the same fact at the same moment.
             insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             line = insert(api_knowledge).values({**key, **values})
             connection.execute(line.on_conflict_do_update(index_elements=list(key), set_=values))
@@ -31,7 +31,7 @@ class ApiKnowledge(LedgerPart):
 
     @retried
     def recall(self, api_id_digest: str, name: str) -> Knowledge | None:
-        """A value; `None` where nothing is known."""
+        """The value, or `None`."""
         this = (api_knowledge.c.api_id_digest == api_id_digest, api_knowledge.c.name == name)
         with self._store.reading() as connection:
             line = connection.execute(select(api_knowledge).where(*this)).one_or_none()
@@ -39,7 +39,7 @@ class ApiKnowledge(LedgerPart):
 
     @retried
     def recall_all(self, api_id_digest: str) -> dict[str, Knowledge]:
-        """Everything that is known, by name."""
+        """All values by name."""
         query = select(api_knowledge).where(api_knowledge.c.api_id_digest == api_id_digest)
         with self._store.reading() as connection:
             lines = list(connection.execute(query.order_by(api_knowledge.c.name)))

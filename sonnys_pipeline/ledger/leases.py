@@ -1,7 +1,7 @@
-"""Who executes a job: leases with a heartbeat (JS-06), and jobs whose executor is gone (BX-06).
+"""Leases with a heartbeat (JS-06), and jobs whose executor is gone (BX-06).
 
-Instants are those of the caller's clock. On several machines the clocks should agree within a small part of a lease;
-an executor whose lease ran out while it was frozen is stopped by `Leases.renew` and by the `owner` of row methods.
+Instants come from the caller's clock. Clocks of several machines should agree within a small part of a lease; an
+executor whose lease expired while it was frozen is stopped by `Leases.renew` and the `owner` of row methods.
 """
 
 from __future__ import annotations
@@ -22,23 +22,17 @@ class Leases(LedgerPart):
 
     @retried
     def acquire(self, job_id: str, owner: str, seconds: float) -> Job:
-        """Take the job if nobody holds it; who holds it already has it renewed.
+        """Take a job that nobody holds, or renew the owner's own lease.
 
-        Args:
-            job_id: the job.
-            owner: a name that no other executor has: host, process id and something random.
-            seconds: how long it lasts unless renewed.
-
-        Returns:
-            The job with its lease.
+        `owner` must be unique among executors (host, process id and something random); the lease lasts `seconds`.
 
         Raises:
-            JobLeasedError: when another executor holds it; says who, and until when.
+            JobLeasedError: when another executor holds it.
             UnknownJobError: when there is no such job.
-            ValueError: for an empty owner, or no positive time.
+            ValueError: for an empty owner, or seconds that are not positive.
         """
         with self._store.writing() as connection:
-            now = self._store.now()  # after the wait for the write lock: a lease must not be born old
+            now = self._store.now()  # read after the wait for the write lock, so that the lease starts now
             until = _until(now, owner, seconds)
             taken = (
                 connection.execute(
@@ -53,19 +47,16 @@ class Leases(LedgerPart):
             if taken is not None:
                 return as_job(taken)
             job = self._store.job(connection, job_id)
-            raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+            raise JobLeasedError(job_id, job.lease_owner or "another executor", job.lease_until or now)
 
     @retried
     def renew(self, job_id: str, owner: str, seconds: float) -> datetime:
-        """Prolong a lease from now on: the heartbeat. A lease that ran out is renewed as long as nobody else took it.
-
-        Returns:
-            Until when it lasts.
+        """Extend a lease from now on (the heartbeat); returns its end. An expired lease is renewed unless it was taken.
 
         Raises:
             LeaseLostError: when it is another's, or was released; stop working on the job.
-            UnknownJobError: when there is no such job any more.
-            ValueError: for an empty owner, or no positive time.
+            UnknownJobError: when the job was deleted.
+            ValueError: for an empty owner, or seconds that are not positive.
         """
         with self._store.writing() as connection:
             until = _until(self._store.now(), owner, seconds)
@@ -78,11 +69,7 @@ class Leases(LedgerPart):
 
     @retried
     def release(self, job_id: str, owner: str) -> bool:
-        """Give a lease back.
-
-        Returns:
-            Whether it was still ours; a lease that is another's stays his.
-        """
+        """Give a lease back; returns whether `owner` still held it."""
         with self._store.writing() as connection:
             released = connection.execute(
                 update(jobs)
@@ -93,7 +80,7 @@ class Leases(LedgerPart):
 
     @retried
     def interrupted_jobs(self) -> list[Job]:
-        """Jobs that say running although no executor holds them, oldest first (BX-06)."""
+        """Running jobs that no executor holds, oldest first (BX-06)."""
         now = self._store.now()
         interrupted = (jobs.c.status == JobStatus.RUNNING, is_free(now), self._store.ours())
         query = select(*JOB_COLUMNS).where(*interrupted).order_by(jobs.c.number)
@@ -102,7 +89,7 @@ class Leases(LedgerPart):
 
 
 def is_free(now: datetime) -> ColumnElement[bool]:
-    """That nobody holds the job at an instant; the same rule as `Job.is_leased`, in SQL."""
+    """SQL condition: nobody holds the job at this instant; the rule of `Job.is_leased`."""
     return or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until.is_(None), jobs.c.lease_until < now)
 
 

@@ -1,4 +1,4 @@
-"""Load jobs in flight, remembered so that a resume takes up their hashes instead of submitting again (BM-05).
+"""Load jobs in flight, kept so that a resume continues their hashes instead of submitting again (BM-05).
 
 Called once or twice per HTTP request, so each method is one short transaction.
 """
@@ -17,7 +17,7 @@ from sonnys_pipeline.ledger.errors import LedgerError, UnknownRowError
 from sonnys_pipeline.ledger.schema import load_jobs
 from sonnys_pipeline.ledger.store import LedgerPart, as_record, retried
 
-# Built once: building a statement takes longer than executing it.
+# Built once: building the statement takes longer than executing it.
 _THIS_ONE = [
     load_jobs.c.row_id == bindparam("of_row"),
     load_jobs.c.site == bindparam("of_site"),
@@ -46,14 +46,12 @@ class LoadJobRecord:
     """A load job that was, or was about to be, submitted for a row (BM-05).
 
     Attributes:
-        row_id: the row.
-        site: the site that it names; `None` where it names none.
-        window_start: start of the window asked for.
-        window_end: its end, not included.
-        page: page number from 1.
-        job_hash: the API's hash; `None` when we never learned whether the POST arrived.
-        submitting_at: the moment before the POST left; the hash is at most this old.
-        submitted_at: the moment after the hash came back.
+        site: `None` where it names none.
+        window_start, window_end: half-open `[start, end)`.
+        page: from 1.
+        job_hash: the API's hash; `None` when it is not known whether the POST arrived.
+        submitting_at: just before the POST; the hash is at most this old.
+        submitted_at: just after the hash came back.
     """
 
     row_id: int
@@ -67,11 +65,11 @@ class LoadJobRecord:
 
     @property
     def window(self) -> Window:
-        """The window asked for."""
+        """The requested window."""
         return Window(self.window_start, self.window_end)
 
     def age(self, now: datetime) -> timedelta:
-        """Time since the moment before the POST."""
+        """Time since just before the POST."""
         return now - self.submitting_at
 
 
@@ -80,7 +78,7 @@ class LoadJobs(LedgerPart):
 
     @retried
     def note_submitting(self, row_id: int, window: Window, page: int, site: str | None = None) -> None:
-        """A POST is about to leave. A hash noted before for the same page is forgotten: the loader gave it up.
+        """Record the intent to POST; an earlier hash of the same page is forgotten, as the loader gave it up.
 
         Raises:
             UnknownRowError: when there is no such row.
@@ -95,10 +93,10 @@ class LoadJobs(LedgerPart):
 
     @retried
     def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str, site: str | None = None) -> None:
-        """The POST was answered with a hash.
+        """Record the hash from the answer.
 
         Raises:
-            LedgerError: when its intent was never noted, or is forgotten: a mistake of the caller.
+            LedgerError: when no intent is recorded, a mistake of the caller.
             ValueError: for an empty hash.
         """
         if not job_hash:
@@ -106,21 +104,23 @@ class LoadJobs(LedgerPart):
         values = {**_key(row_id, window, page, site), "hash": job_hash, "instant": self._store.now()}
         with self._store.writing() as connection:
             if not connection.execute(_SUBMITTED, values).rowcount:
-                raise LedgerError(f"row {row_id}, {window}, page {page}: a hash without the intent to submit it")
+                raise LedgerError(
+                    f"row {row_id}, {window}, page {page}: a hash was recorded without the intent to submit it"
+                )
 
     def live(self, row_id: int, *, younger_than: timedelta) -> list[LoadJobRecord]:
-        """Load jobs whose hash is known and young enough, windows and pages in order.
+        """Load jobs with a known hash and a small enough age, by window and page.
 
-        Age counts from the moment before the POST, so a hash is never older than it is taken for.
+        Age counts from before the POST, so a hash is never older than assumed.
         """
         born_after = self._store.now() - younger_than
         return [record for record in self.of(row_id) if record.job_hash and record.submitting_at > born_after]
 
     @retried
     def of(self, row_id: int) -> list[LoadJobRecord]:
-        """All load jobs noted for a row, those without a hash and those too old included; windows and pages in order.
+        """All load jobs of a row by window and page, including old ones and those without a hash.
 
-        One without a hash means: a POST may or may not have arrived, and may have cost a request.
+        Without a hash, the POST may or may not have arrived, and may have cost a request.
         """
         query = (
             select(load_jobs)

@@ -1,9 +1,7 @@
 """Jobs and their rows as frozen records, and which status may follow which (JS-01…JS-05).
 
-The ledger's errors are re-exported from `errors.py`.
-
-A job is a list of days to load; a row is one day of it, for every site or for one. Instants are aware UTC datetimes,
-durations seconds, days keys of the form `YYYY-MM-DD` in the zone of the pipeline.
+A job is a list of days to load; a row is one day of it, for all sites or for one. Instants are aware UTC datetimes,
+durations seconds, days `YYYY-MM-DD` in the pipeline's zone. The ledger's errors are re-exported from `errors.py`.
 """
 
 from __future__ import annotations
@@ -60,28 +58,27 @@ __all__ = [
 ]
 
 
-#: What the name of a job that a Dagster run made begins with; the run's id follows.
+#: Prefix of the names of jobs made by Dagster runs; the run id follows.
 DAGSTER_PREFIX = "dagster:"
 
 
 class JobStatus(StrEnum):
-    """Where a job stands."""
+    """Status of a job."""
 
-    PENDING = "pending"  # created; nobody has executed it yet
-    RUNNING = "running"  # an executor is at it, or died at it: its lease tells
-    COMPLETED = "completed"  # every row was read and landed, or skipped; the end
-    FAILED = "failed"  # ended with rows that failed; may be resumed once the cause is gone
-    CANCELLED = "cancelled"  # given up by a person; the end
-    PAUSED = "paused"  # stopped at a checkpoint (signal, circuit breaker, a person); may be resumed
+    PENDING = "pending"  # created, not yet executed
+    RUNNING = "running"  # being executed, or its executor died: the lease tells which
+    COMPLETED = "completed"  # every row was landed or skipped; final
+    FAILED = "failed"  # ended with failed rows; can be resumed
+    CANCELLED = "cancelled"  # given up by a person; final
+    PAUSED = "paused"  # stopped at a checkpoint (signal, circuit breaker, a person); can be resumed
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended: it has a `completed_at`, and no executor will take it up by itself."""
+        """Whether the job has ended: it has a `completed_at`, and is not continued unless a person asks."""
         return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
-#: What may follow a job's status. `failed → running` is the resume of a failed job: its executor stopped because of the
-#: failure, and `completed_at` is cleared when the job is taken up again (BX-06).
+#: Allowed changes of a job's status. `failed → running` resumes a failed job; it clears `completed_at` (BX-06).
 VALID_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = MappingProxyType(
     {
         JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
@@ -97,21 +94,21 @@ VALID_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = MappingProxyType(
 
 
 def can_transition(current: JobStatus, attempted: JobStatus) -> bool:
-    """Whether a job of one status may take another (JS-02); the same status again is no transition."""
+    """Whether a job may change its status so (JS-02); the same status again is not a change."""
     return attempted in VALID_TRANSITIONS[current]
 
 
 class RowStatus(StrEnum):
-    """Where a row stands."""
+    """Status of a row."""
 
     PENDING = "pending"  # to be read
-    RUNNING = "running"  # being read, or was when its executor died
+    RUNNING = "running"  # being read, or its executor died
     COMPLETED = "completed"  # landed
-    FAILED = "failed"  # could not be read or landed; its error says why
-    SKIPPED = "skipped"  # deliberately not read; its message says why
+    FAILED = "failed"  # could not be read or landed; the error says why
+    SKIPPED = "skipped"  # deliberately not read; the message says why
 
 
-#: What may follow a row's status. Back to pending leads `reopen_rows` and `reopen_row` only.
+#: Allowed changes of a row's status; only `reopen_rows` and `reopen_row` lead back to pending.
 VALID_ROW_TRANSITIONS: Mapping[RowStatus, frozenset[RowStatus]] = MappingProxyType(
     {
         RowStatus.PENDING: frozenset({RowStatus.RUNNING, RowStatus.SKIPPED}),
@@ -126,30 +123,24 @@ VALID_ROW_TRANSITIONS: Mapping[RowStatus, frozenset[RowStatus]] = MappingProxyTy
 
 
 class JobMode(StrEnum):
-    """Whether a person approves a plan before it runs (BX-03)."""
+    """Whether a plan needs a person's approval (BX-03)."""
 
-    AUTO = "auto"  # runs without being asked
-    CONFIRM = "confirm"  # runs what was approved, or not at all
+    AUTO = "auto"  # runs without approval
+    CONFIRM = "confirm"  # runs only an approved plan
 
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A row to be created.
+    """A row to create: a day (`YYYY-MM-DD`) of one site, or with `None` of all sites in one read.
 
-    Attributes:
-        day: `YYYY-MM-DD`.
-        site: one site's code; `None` for every site in one read.
+    Raises:
+        ValueError: for an invalid day or an empty site.
     """
 
     day: str
     site: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no day, and an empty site.
-
-        Raises:
-            ValueError: naming the day.
-        """
         if date.fromisoformat(self.day).isoformat() != self.day:
             raise ValueError(f"{self.day!r} is not a day; write YYYY-MM-DD")
         if self.site == "":
@@ -157,7 +148,7 @@ class RowSpec:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (hex) of day and site, the same in every job."""
+        """SHA-256 (hex) of day and site, equal in every job."""
         return hashlib.sha256(json.dumps([self.day, self.site]).encode()).hexdigest()
 
 
@@ -167,24 +158,15 @@ class Job:
 
     Attributes:
         id: unique; begins with the instant of creation, so that ids sort by age.
-        name: what its maker calls it; several jobs may share a name.
-        original_command: what was typed, or which Dagster run it was.
-        description: for people.
-        mode: whether its plan needs approval.
-        status: where it stands.
-        total_days: days it has: its rows, one of a day and site each.
-        processed_days: completed, failed or skipped ones.
-        successful_days: completed ones.
-        failed_days: failed ones.
-        skipped_days: skipped ones.
+        name: need not be unique.
+        original_command: what was typed, or the Dagster run.
+        total_days: its rows, one per day and site.
+        processed_days: completed, failed and skipped ones.
         error_code: short name of what ended it, such as an error class; `None` if nothing went wrong.
         error_message: the same in words, with the remedy.
-        created_at: when it was created.
-        started_at: when it was first executed.
-        completed_at: when it ended; `None` again while it is resumed.
-        lease_owner: executor that holds it.
-        lease_until: when the lease ends unless renewed.
-        account: whose it is, where there are several; `None` where there are not.
+        started_at: first execution.
+        completed_at: when it ended; `None` while it is resumed.
+        account: its account, where there are several.
     """
 
     id: str
@@ -214,7 +196,7 @@ class Job:
 
     @property
     def remaining_days(self) -> int:
-        """Days that are not processed: pending ones, and those an executor is at."""
+        """Pending and running days."""
         return self.total_days - self.processed_days
 
     def is_leased(self, now: datetime) -> bool:
@@ -227,22 +209,17 @@ class JobRow:
     """A row as the ledger had it when it was read (JS-03, JS-04).
 
     Attributes:
-        id: unique in the ledger, never used again.
-        job_id: its job.
+        id: unique in the ledger, never reused.
         position: place in the job, from 0.
-        day: `YYYY-MM-DD`.
-        site: one site's code, or `None` for every site.
+        site: `None` for all sites.
         checksum: of day and site, see `RowSpec`.
-        status: where it stands.
         attempts: how often it was started.
-        rows: transactions landed; `None` until it is completed.
-        requests: HTTP requests spent, over all attempts.
-        seconds: time spent, over all attempts.
-        path: the file it became; `None` until it is completed.
-        job_hashes: load jobs that brought it, in order.
-        error_code: short name of the last failure; cleared when it is started again.
+        rows, path: landed transactions and their file; `None` until it is completed.
+        requests, seconds: HTTP requests and time, over all attempts.
+        job_hashes: load jobs that delivered it, in order.
+        error_code: short name of the last failure; cleared at the next start.
         error_message: the failure in words, or why it was skipped.
-        started_at: when it was last started.
+        started_at: last start.
         completed_at: when it was completed, failed or skipped.
     """
 
@@ -267,14 +244,12 @@ class JobRow:
 
 @dataclass(frozen=True)
 class RowFigures:
-    """What a row made and cost when it was read (JS-04).
+    """Results and costs of reading a row (JS-04).
 
     Attributes:
-        job_hashes: load jobs that brought it, in order.
-        path: the file it became.
-        rows: transactions in it, 0 for a day without any.
-        requests: HTTP requests of this attempt; the ledger adds them to those of earlier ones.
-        seconds: time of this attempt; added likewise.
+        job_hashes: load jobs that delivered it, in order.
+        rows: transactions in the file, 0 for an empty day.
+        requests, seconds: of this attempt; the ledger adds them to those of earlier ones.
     """
 
     job_hashes: Sequence[str]
@@ -286,7 +261,7 @@ class RowFigures:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Something that is known of an API id, as JSON can say it, and since when."""
+    """A fact about an API id as a JSON value, and since when it is known."""
 
     content: Any
     learned_at: datetime
@@ -294,16 +269,9 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """A job's plan as the ledger has it (BX-03).
+    """A job's plan in the ledger (BX-03); `backfill/plan.py` reads `content` (JSON text).
 
-    Attributes:
-        job_id: the job.
-        fingerprint: of its content when it was made.
-        content: JSON text; `backfill/plan.py` knows what it says.
-        planned_at: when it was made.
-        approved_fingerprint: what was approved; `None` before anything was.
-        approved_by: by whom.
-        approved_at: when.
+    `fingerprint` is of the content when it was made; `approved_fingerprint` is what was approved, `None` before that.
     """
 
     job_id: str
@@ -316,22 +284,13 @@ class PlanRecord:
 
     @property
     def is_approved(self) -> bool:
-        """Whether this very plan was approved, and not another one of the job."""
+        """Whether exactly this plan was approved."""
         return self.approved_fingerprint == self.fingerprint
 
 
 @dataclass(frozen=True)
 class Transition:
-    """One entry of a job's audit log (JS-07).
-
-    Attributes:
-        at: when.
-        job_id: which job.
-        from_status: what it was.
-        to_status: what it became.
-        by: who, or what, changed it.
-        why: in words; may be empty.
-    """
+    """One entry of a job's audit log (JS-07); `by` is a person or an executor, `why` may be empty."""
 
     at: datetime
     job_id: str
@@ -343,21 +302,15 @@ class Transition:
 
 @dataclass(frozen=True)
 class JobSummary:
-    """A job's figures, aggregated in the database from its rows in one query (JS-05).
+    """A job's figures, aggregated from its rows by one database query (JS-05).
 
     Attributes:
-        job: the job.
-        total_days: days it has: its rows, one of a day and site each.
         pending_days: not yet started, or reopened.
-        running_days: being read.
         processed_days: completed, failed or skipped.
-        successful_days: completed.
-        failed_days: failed.
-        skipped_days: skipped.
         attempts: starts of rows.
-        rows: transactions landed.
-        requests: HTTP requests spent.
-        seconds: time spent on rows; rows that were read at the same time count each their own.
+        rows: landed transactions.
+        requests: HTTP requests.
+        seconds: sum over rows, also where rows were read at the same time.
     """
 
     job: Job

@@ -15,17 +15,19 @@ class Plans(LedgerPart):
 
     @retried
     def save(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
-        """Keep a job's plan; a job has one, and it never changes.
+        """Store a job's plan; a job has one, which never changes.
 
         Raises:
-            PlanError: when the job has one already, or is not pending any more.
+            PlanError: when the job has a plan, or is no longer pending.
             UnknownJobError: when there is no such job.
         """
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
             known = connection.execute(select(plans.c.job_id).where(plans.c.job_id == job_id)).one_or_none()
             if known is not None or job.status is not JobStatus.PENDING:
-                raise PlanError(f"job {job_id} has its plan, or has begun; preview makes a job of its own")
+                raise PlanError(
+                    f"job {job_id} already has a plan or has started; make a new job with: sonnys backfill preview"
+                )
             values = {"job_id": job_id, "fingerprint": fingerprint, "content": content, "planned_at": self._store.now()}
             line = connection.execute(insert(plans).values(values).returning(plans)).mappings().one()
             return as_record(PlanRecord, plans.c, line)
@@ -44,15 +46,15 @@ class Plans(LedgerPart):
 
     @retried
     def approve(self, job_id: str, fingerprint: str, *, by: str) -> PlanRecord:
-        """Note that a person has approved the plan of this fingerprint; approving it again changes nothing.
+        """Record that a person approved the plan with this fingerprint; repeating it changes nothing.
 
         Raises:
-            PlanError: when the job has no plan, or one of another fingerprint, or has ended.
+            PlanError: when the job has no plan, has one with another fingerprint, or has ended.
             UnknownJobError: when there is no such job.
             ValueError: when `by` is empty.
         """
         if not by:
-            raise ValueError("who approves? `by` is empty")
+            raise ValueError("`by` is empty; name who approves the plan")
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
             line = connection.execute(select(plans).where(plans.c.job_id == job_id)).mappings().one_or_none()

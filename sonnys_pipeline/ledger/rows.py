@@ -1,7 +1,6 @@
 """The rows of a job: created, started, completed, failed, skipped, reopened (JS-03, JS-04).
 
-Counts move by what the row's change adds or takes; nothing is counted again, so a change costs the same in a job of 5
-rows and of 5,000.
+Counts change by what a row's change adds or takes, so a change costs the same in a job of 5 rows and of 5,000.
 """
 
 from __future__ import annotations
@@ -17,43 +16,39 @@ from sonnys_pipeline.ledger.models import VALID_ROW_TRANSITIONS, Job, JobRow, Ro
 from sonnys_pipeline.ledger.schema import job_rows, jobs, load_jobs
 from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, as_record, check_owner, check_paging, retried
 
-#: Which of the job's counts a row of a status adds to.
+#: Count of the job that includes rows of a status.
 COUNTED_IN = {
     RowStatus.COMPLETED: ("processed_days", "successful_days"),
     RowStatus.FAILED: ("processed_days", "failed_days"),
     RowStatus.SKIPPED: ("processed_days", "skipped_days"),
 }
-#: What a row loses when it has to be read again: the file and what is known about it. Costs and attempts stay.
+#: What is cleared in a row that has to be read again; costs and attempts stay.
 REOPENED: dict[str, Any] = {
     "status": RowStatus.PENDING, "completed_at": None, "rows": None, "path": None, "job_hashes": ()
 }  # fmt: skip
 
 
 class Rows(LedgerPart):
-    """The rows of jobs; `JobService` has these methods as its own.
+    """The rows of jobs; `JobService` exposes these methods as its own.
 
-    Methods that change a row take `owner`: given, it has to hold the job's lease in the same transaction, else
-    `LeaseLostError` is raised and nothing changes. An executor that gives its name cannot, after an hour in a frozen
-    virtual machine, disturb its successor. Nor does anything change where they raise `InvalidStateTransition`, because
-    of the row's status, or `UnknownRowError`.
+    Methods that change a row take `owner`. If given, it must hold the job's lease in the same transaction, else
+    `LeaseLostError` is raised: an executor frozen for an hour cannot disturb its successor. They raise
+    `InvalidStateTransition` when the row's status forbids the change, and `UnknownRowError`; nothing changes then.
     """
 
     @retried
     def create_rows(self, job_id: str, specs: Sequence[RowSpec]) -> list[JobRow]:
-        """Add rows at the end of a job, in one statement (JS-03).
-
-        Returns:
-            The new rows in order.
+        """Append rows to a job, in one statement (JS-03); returns them in order.
 
         Raises:
-            DuplicateRowError: when a day (and site) is in the job already, or twice here; nothing is created then.
+            DuplicateRowError: when a day (and site) is in the job already, or twice here; nothing is created.
             ClosedJobError: when the job has ended.
             UnknownJobError: when there is no such job.
         """
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
             if job.status.is_terminal:
-                raise ClosedJobError(f"job {job_id} is {job.status} and takes no more rows; create another job")
+                raise ClosedJobError(f"job {job_id} is {job.status} and accepts no more rows; create another job")
             self.insert_rows(connection, job, specs)
             query = select(job_rows).where(job_rows.c.job_id == job_id, job_rows.c.position >= job.total_days)
             return [_row(found) for found in connection.execute(query.order_by(job_rows.c.position)).mappings()]
@@ -87,16 +82,16 @@ class Rows(LedgerPart):
             return [_row(found) for found in connection.execute(query.limit(limit).offset(offset)).mappings()]
 
     def get_pending_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
-        """Rows that are to be read, in order."""
+        """Rows to read, in order."""
         return self.get_rows(job_id, RowStatus.PENDING, limit, offset)
 
     def get_failed_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
-        """Rows that failed, in order, each with its error."""
+        """Failed rows, in order."""
         return self.get_rows(job_id, RowStatus.FAILED, limit, offset)
 
     @retried
     def start_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """A pending row, or a failed one, is being read: one attempt more, its last error cleared."""
+        """Set a pending or failed row to running: one more attempt, its last error cleared."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -110,7 +105,7 @@ class Rows(LedgerPart):
 
     @retried
     def complete_row(self, row_id: int, figures: RowFigures, *, owner: str | None = None) -> JobRow:
-        """A running row has landed (JS-04); its load jobs are forgotten, their hashes kept in the row."""
+        """Set a running row to completed (JS-04); its load jobs are forgotten, their hashes kept in the row."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -135,7 +130,7 @@ class Rows(LedgerPart):
         seconds: float = 0.0,
         owner: str | None = None,
     ) -> JobRow:
-        """A running row could not be read or landed; its load jobs stay known, for a resume may take them up."""
+        """Set a running row to failed; its load jobs are kept for a resume."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {
@@ -148,7 +143,7 @@ class Rows(LedgerPart):
 
     @retried
     def skip_row(self, row_id: int, why: str, *, owner: str | None = None) -> JobRow:
-        """A row is deliberately not read; `why` becomes its message."""
+        """Skip a row deliberately; `why` becomes its message."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             values = {"error_code": None, "error_message": why, "completed_at": self._store.now()}
@@ -156,10 +151,7 @@ class Rows(LedgerPart):
 
     @retried
     def skip_rows_before(self, job_id: str, day: date, why: str) -> int:
-        """Skip all pending rows of earlier days, in one statement; `why` becomes their message.
-
-        Returns:
-            How many were skipped.
+        """Skip all pending rows of earlier days, in one statement; returns how many. `why` becomes their message.
 
         Raises:
             UnknownJobError: when there is no such job.
@@ -175,7 +167,7 @@ class Rows(LedgerPart):
 
     @retried
     def reopen_row(self, row_id: int, *, owner: str | None = None) -> JobRow:
-        """A row has to be read again, whatever it was: a completed one whose file is missing, for instance."""
+        """Set a row of any other status to pending, such as a completed one whose file is missing."""
         with self._store.writing() as connection:
             job, row = self._locked(connection, row_id, owner)
             return self._move(connection, job, row, RowStatus.PENDING, REOPENED)
@@ -184,12 +176,9 @@ class Rows(LedgerPart):
     def reopen_rows(
         self, job_id: str, *, failed: bool, running: bool, completed: bool = False, owner: str | None = None
     ) -> int:
-        """Put rows back to pending: failed ones for a resume, running ones after a crash, all for a restart.
+        """Set rows back to pending: failed ones for a resume, running ones after a crash, all for a restart.
 
-        Their errors stay to be seen until they are started again, and so do their load jobs, to be taken up.
-
-        Returns:
-            How many rows were reopened.
+        Their errors stay until they are started again, their load jobs until they are continued. Returns how many.
 
         Raises:
             LeaseLostError: when `owner` does not hold the job.
@@ -212,7 +201,7 @@ class Rows(LedgerPart):
 
     @retried
     def update_counts(self, job_id: str) -> Job:
-        """Count the job's rows anew; for a ledger that somebody has changed by hand.
+        """Recount the job's rows, for a ledger that was changed by hand.
 
         Raises:
             UnknownJobError: when there is no such job.
@@ -228,7 +217,7 @@ class Rows(LedgerPart):
             return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).mappings().one())
 
     def insert_rows(self, connection: Connection, job: Job, specs: Sequence[RowSpec]) -> None:
-        """Insert rows behind those that a (locked) job has, and count them."""
+        """Append rows to a (locked) job, and count them."""
         present = set(connection.execute(select(job_rows.c.checksum).where(job_rows.c.job_id == job.id)).scalars())
         lines: list[dict[str, Any]] = []
         for position, spec in enumerate(specs, job.total_days):
@@ -250,7 +239,7 @@ class Rows(LedgerPart):
         return _row(found)
 
     def _locked(self, connection: Connection, row_id: int, owner: str | None) -> tuple[Job, JobRow]:
-        """A row and its job, the job locked: two statements, because the row has to be read after the lock is ours."""
+        """A row and its job, the job locked first: the row must be read after the lock is taken."""
         its_job = select(job_rows.c.job_id).where(job_rows.c.id == row_id).scalar_subquery()
         query = select(*JOB_COLUMNS).where(jobs.c.id == its_job).with_for_update()
         found = connection.execute(query).mappings().one_or_none()
@@ -261,7 +250,7 @@ class Rows(LedgerPart):
         return job, self._row(connection, row_id)
 
     def _move(self, connection: Connection, job: Job, row: JobRow, status: RowStatus, values: dict[str, Any]) -> JobRow:
-        """Change a row and the job's counts with it."""
+        """Change a row and its job's counts."""
         allowed = VALID_ROW_TRANSITIONS[row.status]
         if status not in allowed:
             raise InvalidStateTransition(row.status, status, allowed, f"row {row.id} ({row.day}) of job {job.id}")
@@ -276,12 +265,10 @@ def _row(line: RowMapping) -> JobRow:
 
 
 def _spent(row: JobRow, requests: int, seconds: float) -> dict[str, float]:
-    """What a row has cost, this attempt included."""
     return {"requests": row.requests + requests, "seconds": row.seconds + seconds}
 
 
 def _add_counts(connection: Connection, job_id: str, rows: dict[RowStatus, int]) -> None:
-    """Add so many rows of each status to the job's counts."""
     added: dict[str, int] = {}
     for status, count in rows.items():
         for name in COUNTED_IN.get(status, ()):

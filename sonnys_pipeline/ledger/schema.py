@@ -1,10 +1,9 @@
-"""The ledger's tables, and how instants and enums are kept in them.
+"""The ledger's tables, and how instants and enums are stored.
 
-Whoever changes a table writes a migration too and
-sets `SCHEMA_REVISION`; a test compares them.
+A change of a table needs a migration and a new `SCHEMA_REVISION`; a test compares them.
 
-The names begin with `sonnys_` because a PostgreSQL database may be shared, with Dagster for one, which has tables named
-`jobs` and `alembic_version` of its own.
+The names begin with `sonnys_` because a PostgreSQL database may be shared, for example with Dagster, which has tables
+named `jobs` and `alembic_version`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from sonnys_pipeline.ledger.models import JobMode, JobStatus, RowStatus
 
 #: Newest revision in `migrations/versions`.
 SCHEMA_REVISION = "0005"
-#: Where Alembic notes the revision of a ledger.
+#: Table in which Alembic keeps the revision.
 VERSION_TABLE = "sonnys_ledger_version"
 
 
@@ -43,7 +42,7 @@ def aware_utc(instant: datetime) -> datetime:
     """The same instant in UTC.
 
     Raises:
-        ValueError: for a naive datetime, which names no instant.
+        ValueError: for a naive datetime.
     """
     if instant.utcoffset() is None:
         raise ValueError(f"{instant!r} has no time zone; the ledger takes aware datetimes, such as datetime.now(UTC)")
@@ -51,45 +50,41 @@ def aware_utc(instant: datetime) -> datetime:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: aware in, aware UTC out.
-
-    PostgreSQL keeps it as `timestamptz`, SQLite as text `YYYY-MM-DD HH:MM:SS.ffffff` in UTC; both compare and sort.
-    """
+    """An instant, aware UTC: `timestamptz` in PostgreSQL, text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite; both sort."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
-        """Refuse naive datetimes; move others to UTC."""
+        """Refuse naive datetimes; convert others to UTC."""
         return None if value is None else aware_utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
-        """Give SQLite's text its zone back; move what PostgreSQL says in the session's zone to UTC."""
+        """Add the zone to SQLite's text; convert PostgreSQL's value from the session's zone to UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class StrictEnum(TypeDecorator[StrEnum]):
-    """One of an enum's values as text; anything else raises, on the way in and on the way out."""
+    """A value of an enum as text; any other value raises when written or read."""
 
     impl = String(16)
     cache_ok = True
 
     def __init__(self, kind: type[StrEnum]) -> None:
-        """Keep values of this enum."""
         super().__init__()
         self.kind = kind
 
     def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's signature
-        """Its text."""
+        """The member's text."""
         return None if value is None else self.kind(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - the base's signature
         """The member.
 
         Raises:
-            UnknownStoredValueError: when it has none of this text.
+            UnknownStoredValueError: when none has this text.
         """
         if value is None:
             return None
@@ -97,22 +92,22 @@ class StrictEnum(TypeDecorator[StrEnum]):
             return self.kind(value)
         except ValueError:
             raise UnknownStoredValueError(
-                f"the ledger holds {value!r} where a {self.kind.__name__} belongs, one of "
-                f"{', '.join(self.kind)}; was it changed by hand, or by a newer version?"
+                f"the ledger holds {value!r} instead of a {self.kind.__name__} (one of "
+                f"{', '.join(self.kind)}); it was changed by hand or by a newer version"
             ) from None
 
 
 class PlainText(TypeDecorator[str]):
-    """Text from anywhere: what a database cannot hold (NUL, halves of surrogate pairs) becomes a replacement character.
+    """Any text: what a database cannot store (NUL, surrogates) becomes a replacement character.
 
-    A message quotes foreign bodies and file names, and a failure has to be noted whatever its message holds.
+    Messages quote foreign bodies and file names, and a failure must be recorded whatever its message holds.
     """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's signature
-        """The text, made fit."""
+        """The text with replacements."""
         if value is None:
             return None
         return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -125,17 +120,17 @@ class StringTuple(TypeDecorator[tuple[str, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> list[str]:  # noqa: ARG002 - the base's signature
-        """A list."""
+        """The list."""
         return list(value or ())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...]:  # noqa: ANN401, ARG002 - JSON may be anything
-        """A tuple again.
+        """The tuple.
 
         Raises:
-            UnknownStoredValueError: when it is no list of strings.
+            UnknownStoredValueError: when it is not a list of strings.
         """
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise UnknownStoredValueError(f"the ledger holds {value!r} where a list of hashes belongs")
+            raise UnknownStoredValueError(f"the ledger holds {value!r} instead of a list of hashes")
         return tuple(value)
 
 
@@ -148,7 +143,7 @@ metadata = MetaData(
     }
 )
 
-#: One line per job. `number` orders jobs that were created within one microsecond; it is not shown.
+#: One line per job. `number` orders jobs created within the same microsecond; it is not shown.
 jobs = Table(
     "sonnys_jobs",
     metadata,
@@ -159,7 +154,7 @@ jobs = Table(
     Column("description", PlainText, nullable=False),
     Column("mode", StrictEnum(JobMode), nullable=False),
     Column("status", StrictEnum(JobStatus), nullable=False),
-    # The columns keep the names that older versions gave them: what they count is days.
+    # The columns keep their names of older versions; what they count is days.
     Column("total_rows", Integer, key="total_days", nullable=False),
     Column("processed_rows", Integer, key="processed_days", nullable=False),
     Column("successful_rows", Integer, key="successful_days", nullable=False),
@@ -210,7 +205,7 @@ load_jobs = Table(
     "sonnys_load_jobs",
     metadata,
     Column("row_id", ForeignKey(job_rows.c.id, ondelete="CASCADE"), primary_key=True),
-    # The site that the load job names; empty where it names none, since a key column cannot be null.
+    # The site that the load job names; empty for none, since a key column cannot be null.
     Column("site", PlainText, primary_key=True),
     Column("window_start", UtcDateTime, primary_key=True),
     Column("window_end", UtcDateTime, primary_key=True),
@@ -220,7 +215,7 @@ load_jobs = Table(
     Column("submitted_at", UtcDateTime),
 )
 
-#: One line per change of a job's status; written, never changed.
+#: One line per change of a job's status; never changed.
 transitions = Table(
     "sonnys_job_transitions",
     metadata,
@@ -235,7 +230,7 @@ transitions = Table(
     sqlite_autoincrement=True,
 )
 
-#: One line per plan: what a preview found, as JSON text, its fingerprint, and who has approved which fingerprint.
+#: One line per plan: the preview as JSON text, its fingerprint, and who approved which fingerprint.
 plans = Table(
     "sonnys_plans",
     metadata,
@@ -248,8 +243,8 @@ plans = Table(
     Column("approved_at", UtcDateTime),
 )
 
-#: One line per writer on a server: the mark of its last transaction, by which it can tell whether a COMMIT has happened
-#: whose answer was lost. Empty in a file.
+#: One line per writer on a server: the mark of its last transaction, which tells whether a COMMIT whose answer was lost
+#: has happened. Empty in a file.
 commits = Table(
     "sonnys_commits",
     metadata,
@@ -257,7 +252,7 @@ commits = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
-#: One line per thing that is known of an API id: its sites, and what the API has shown of itself (LV-05).
+#: One line per fact about an API id: its sites, and how the API was seen to behave (LV-05).
 api_knowledge = Table(
     "sonnys_api_knowledge",
     metadata,

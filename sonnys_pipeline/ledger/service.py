@@ -1,4 +1,4 @@
-"""The ledger: jobs, what became of each of their days, and who is at work on them (JS-01…JS-07).
+"""The ledger: jobs, their days, and who executes them (JS-01…JS-07).
 
 ```
 with open_ledger("sqlite:///.sonnys/ledger.sqlite") as ledger:
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, true, update
+from sqlalchemy import Label, case, delete, func, insert, select, true, update
 
 from sonnys_pipeline.ledger.engine import open_engine
 from sonnys_pipeline.ledger.errors import (
@@ -54,14 +54,14 @@ from sonnys_pipeline.ledger.store import (
 )
 from sonnys_pipeline.runtime.closing import Closing
 
-#: Stands for the id of the newest job, where a person types one.
+#: What a person types for the newest job.
 LATEST = "latest"
 
 
 def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str | None = None) -> JobService:
-    """Open a ledger; it is created, or migrated from an older version, if need be.
+    """Open a ledger; it is created or migrated if necessary, also by several processes at once.
 
-    Several processes may do so at once. A SQLite file and a folder made for it can be read by their owner alone.
+    A SQLite file and a directory made for it are readable by their owner only.
 
     Args:
         url: `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host/database`.
@@ -71,29 +71,20 @@ def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str
     Raises:
         ValueError: for a URL of another kind.
         LedgerUnavailableError: when the store cannot be reached or written.
-        LedgerVersionError: when the ledger was written by a newer version of this package; upgrade, or use another.
+        LedgerVersionError: when a newer version of this package wrote it; upgrade, or use another ledger.
     """
     return JobService(LedgerStore(open_engine(url), now=now, account=account))
 
 
 class JobService(LedgerPart, Closing):
-    """All that can be asked of the ledger, and done to it: jobs and their rows here, the rest by its parts.
+    """The ledger's methods: jobs and rows here, the rest in its parts (`leases`, `load_jobs`, `plans`, `knowledge`).
 
-    Each method is one transaction: done wholly, or not at all where it raises. Safe for use by several threads and
-    processes. Records are frozen and show the ledger at one moment; read again to see what became of them. Every
-    method may raise `LedgerUnavailableError` when the store fails.
-
-    Attributes:
-        leases: who executes a job.
-        load_jobs: load jobs in flight.
-        plans: plans of jobs, their approval, and whether it is needed.
-        knowledge: what an API id was seen to do.
-        where: the ledger, for messages.
-        together: several calls as one transaction; see `LedgerStore.together`.
+    Each method is one transaction, done wholly or, when it raises, not at all; `together` joins several. Safe for
+    use by several threads and processes. Records are frozen; read again to see changes. Every method may raise
+    `LedgerUnavailableError` when the store fails.
     """
 
     def __init__(self, store: LedgerStore) -> None:
-        """Use an open store; it becomes ours."""
         super().__init__(store)
         self.where = store.where
         self.together = store.together
@@ -101,7 +92,7 @@ class JobService(LedgerPart, Closing):
         self.load_jobs = LoadJobs(store)
         self.plans = Plans(store)
         self.knowledge = ApiKnowledge(store)
-        # What JS-03 names is asked of the service itself.
+        # JS-03 names these as methods of the service.
         rows = self._rows = Rows(store)
         self.create_rows, self.update_counts = rows.create_rows, rows.update_counts
         self.get_row, self.get_rows = rows.get_row, rows.get_rows
@@ -111,15 +102,14 @@ class JobService(LedgerPart, Closing):
         self.reopen_row, self.reopen_rows = rows.reopen_row, rows.reopen_rows
 
     def __repr__(self) -> str:
-        """Its kind and place, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
     def close(self) -> None:
-        """Close all connections; leases stay until they are released or run out."""
+        """Close all connections; leases stay until released or expired."""
         self._store.close()
 
     def hurry(self) -> None:
-        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
+        """Stop waiting for a server that is away, since the run is to end; safe to call from a signal handler."""
         self._store.deadline.hurry()
 
     @retried
@@ -135,7 +125,7 @@ class JobService(LedgerPart, Closing):
         """Create a pending job, with its rows if they are known (JS-01).
 
         Raises:
-            DuplicateRowError: when a day (and site) stands twice in `rows`; no job is created then.
+            DuplicateRowError: when a day (and site) is in `rows` twice; no job is created.
             ValueError: for an empty name, or an unknown mode.
         """
         if not name:
@@ -182,13 +172,11 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def find_job_id(self, text: str) -> str:
-        """The id that a person means: a whole one, the beginning of one alone, or `latest`.
-
-        `latest` is the newest job that is not of a Dagster run.
+        """The id that a person means: a whole id, its unique beginning, or `latest` (newest, not of a Dagster run).
 
         Raises:
             UnknownJobError: when there is no such job.
-            AmbiguousJobError: when several ids begin so; it names them.
+            AmbiguousJobError: when several ids have this beginning.
         """
         newest = select(jobs.c.id).where(self._store.ours()).order_by(jobs.c.number.desc())
         if text == LATEST:
@@ -209,11 +197,6 @@ class JobService(LedgerPart, Closing):
     def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:
         """Jobs, newest first; all, or those of one status (JS-01).
 
-        Args:
-            status: only these.
-            limit: how many at most.
-            offset: how many to leave out, for the next page.
-
         Raises:
             ValueError: for a negative limit or offset, or an unknown status.
         """
@@ -231,38 +214,31 @@ class JobService(LedgerPart, Closing):
         """Delete a job with its rows, load jobs and audit log (JS-01); landed files stay.
 
         Raises:
-            JobLeasedError: while an executor is at it.
+            JobLeasedError: while an executor holds it.
             UnknownJobError: when there is none.
         """
         with self._store.writing() as connection:
             now = self._store.now()
             job = self._store.job(connection, job_id, lock=True)
             if job.status is JobStatus.RUNNING and job.is_leased(now):
-                raise JobLeasedError(job_id, job.lease_owner or "somebody", job.lease_until or now)
+                raise JobLeasedError(job_id, job.lease_owner or "another executor", job.lease_until or now)
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
 
     @retried
     def update_status(self, job_id: str, status: JobStatus, *, by: str, why: str = "", owner: str | None = None) -> Job:
-        """Change a job's status, and log it (JS-02, JS-07).
+        """Change a job's status, and log it with `by` (executor or person) and `why` (JS-02, JS-07).
 
         The first `running` sets `started_at`; a terminal status sets `completed_at`. `running` clears `completed_at`
-        and the error: what was, stands in the log.
-
-        Args:
-            job_id: the job.
-            status: what it becomes.
-            by: who says so: an executor's name, a person's.
-            why: in words.
-            owner: who has to hold the job's lease, if given; an executor gives its own name.
+        and the error, which stay in the log.
 
         Raises:
-            InvalidStateTransition: when it cannot become that from what it is; nothing changes.
-            LeaseLostError: when `owner` does not hold the job; nothing changes.
+            InvalidStateTransition: when the change is not allowed; nothing changes.
+            LeaseLostError: when `owner` is given and does not hold the job; nothing changes.
             UnknownJobError: when there is none.
             ValueError: when `by` is empty, or the status unknown.
         """
         if not by:
-            raise ValueError("who changes the status? `by` is empty")
+            raise ValueError("`by` is empty; name who changes the status")
         status = JobStatus(status)
         with self._store.writing() as connection:
             now = self._store.now()
@@ -280,7 +256,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
-        """Note what went wrong with a job as a whole (JS-03); its status is set apart from it.
+        """Record an error of the job as a whole (JS-03), independent of its status.
 
         Raises:
             LeaseLostError: when `owner` is given and does not hold the job.
@@ -312,10 +288,10 @@ class JobService(LedgerPart, Closing):
             UnknownJobError: when there is none.
         """
 
-        def total(name: str) -> Any:  # noqa: ANN401 - a column
+        def total(name: str) -> Label[Any]:
             return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")
 
-        def count(status: RowStatus) -> Any:  # noqa: ANN401 - a column
+        def count(status: RowStatus) -> Label[int]:
             return func.count(case((job_rows.c.status == status, 1))).label(f"are_{status}")
 
         costs = [total(name) for name in ("attempts", "rows", "requests", "seconds")]

@@ -1,8 +1,8 @@
-"""What every part of the ledger stands on: one transaction at a time, and again when the server was away.
+"""The store under each part of the ledger: one transaction at a time, repeated when the server was away.
 
-A PostgreSQL server may be away for a minute: each method waits and asks again. A connection that breaks before COMMIT
-leaves nothing behind, so the method is run again as a whole. One that breaks while COMMIT is under way leaves the
-question whether it happened; a mark that each transaction leaves answers it, and nothing is ever done twice.
+Methods wait up to a minute for a PostgreSQL server. A connection that breaks before COMMIT changes nothing, so the
+method is run again. If it breaks during COMMIT, a mark that each transaction writes tells whether it happened, so
+nothing is done twice.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ S = TypeVar("S", bound="LedgerPart")
 
 logger = logging.getLogger(__name__)
 
-#: The ledger's columns that make a `Job`.
+#: The columns that make a `Job`.
 JOB_COLUMNS = [column for column in jobs.c if column is not jobs.c.number]
 
 
 def utc_now() -> datetime:
-    """The instant, aware UTC."""
+    """Now, aware UTC."""
     return datetime.now(UTC)
 
 
 class LedgerStore:
-    """An open database with the ledger's tables, a clock, and the account whose jobs are seen.
+    """An open database with the ledger's tables, a clock, and the account whose jobs are visible; thread-safe.
 
-    Safe for use by several threads.
+    It owns the engine, waits up to a minute for a server (`deadline`), and hides jobs of other accounts.
     """
 
     def __init__(
@@ -54,14 +54,6 @@ class LedgerStore:
         deadline: OutageDeadline | None = None,
         account: str | None = None,
     ) -> None:
-        """Use an engine as `open_ledger` makes it: with the tables, and for SQLite with its settings.
-
-        Args:
-            engine: becomes ours; `close` disposes of it.
-            now: clock of aware datetimes.
-            deadline: how long a server may be away before that is an error; left out, a minute.
-            account: whose jobs these are; those of others that share the ledger are not there, whoever asks.
-        """
         self.engine = engine
         self.account = account
         self.deadline = deadline or OutageDeadline()
@@ -69,11 +61,11 @@ class LedgerStore:
         self._writer = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._clock = now
         self._old_marks: list[str] = []
-        #: Per thread: the connection of the transaction that several calls have in common.
+        #: Per thread: the connection of a transaction shared by several calls.
         self._shared = threading.local()
 
     def close(self) -> None:
-        """Close all connections; leases stay until they are released or run out."""
+        """Close all connections; leases stay until released or expired."""
         self.engine.dispose()
 
     def now(self) -> datetime:
@@ -81,23 +73,20 @@ class LedgerStore:
         return aware_utc(self._clock())
 
     def retry(self, transact: Callable[[], R]) -> R:
-        """Do what is one transaction, again when its server was away: nothing of it has happened then.
+        """Run a transaction, again when the server was away before it was committed.
 
         Raises:
-            LedgerUnavailableError: when the server stays away, or the store fails in another way.
+            LedgerUnavailableError: when the server stays away, or the store fails otherwise.
         """
-        if self._shared_connection is not None:  # what is done again is the transaction as a whole
+        if self._shared_connection is not None:  # the shared transaction is repeated as a whole
             return transact()
         return self.deadline.retry(transact, self._outage)
 
     def together(self, act: Callable[[], R]) -> R:
-        """Several calls as one transaction: all of them, or, when anything is raised, none.
-
-        Args:
-            act: makes the calls, in this thread; after an outage it is called again.
+        """Run the calls of `act` as one transaction, all or nothing; after an outage `act` is called again.
 
         Raises:
-            LedgerUnavailableError: when the server stays away, or the store fails in another way.
+            LedgerUnavailableError: when the server stays away, or the store fails otherwise.
         """
 
         def transact() -> R:
@@ -123,7 +112,7 @@ class LedgerStore:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One transaction that sees one state."""
+        """A transaction that sees one state."""
         if (shared := self._shared_connection) is not None:
             yield shared
             return
@@ -133,7 +122,7 @@ class LedgerStore:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of it, or, when anything is raised, nothing."""
+        """A transaction that is rolled back when anything is raised."""
         if (shared := self._shared_connection) is not None:
             yield shared
             return
@@ -145,14 +134,14 @@ class LedgerStore:
                 if self.engine.dialect.name == "postgresql":
                     mark = self._leave_mark(connection)
         except LedgerUnavailableError as error:
-            # With a mark it was COMMIT that failed: it may have been done, and only its answer be lost.
+            # With a mark, COMMIT failed: it may have happened although its answer was lost.
             if not mark or not error.connection_lost or not self.was_committed(mark):
                 raise
         if mark:
             self._old_marks.append(mark)
 
     def _leave_mark(self, connection: Connection) -> str:
-        """The last statement of a transaction: a mark that stands when it does; those that are answered for go."""
+        """The last statement of a transaction: a mark that exists if it was committed; earlier marks are removed."""
         old, self._old_marks = self._old_marks, []
         gone = delete(commits).where(commits.c.mark.in_(old)).cte("gone")
         mark = secrets.token_hex(16)
@@ -160,14 +149,14 @@ class LedgerStore:
         return mark
 
     def was_committed(self, mark: str) -> bool:
-        """What became of a transaction whose COMMIT was not answered.
+        """Whether a transaction whose COMMIT was not answered has happened.
 
-        Its mark is written again. Where it stands, that is refused; where the transaction is under way still, it waits
-        for its end; and where it succeeds, the transaction can never come after it. (PostgreSQL's own numbers of
-        transactions cannot tell: after a crash it gives some of them out a second time.)
+        Its mark is written again. If it exists, that is refused; while the transaction is under way, this waits for its
+        end; if it succeeds, the transaction can never be committed. (Transaction numbers cannot tell: PostgreSQL may
+        reuse some after a crash.)
 
         Raises:
-            LedgerUnavailableError: when the server stays away, so that nobody knows.
+            LedgerUnavailableError: when the server stays away.
         """
         again = postgresql.insert(commits).values(mark=mark, at=utc_now()).on_conflict_do_nothing()
 
@@ -179,13 +168,13 @@ class LedgerStore:
         return not self.retry(write_again)
 
     def ours(self) -> ColumnElement[bool]:
-        """That a job is of this account."""
+        """SQL condition: the job is of this account."""
         return jobs.c.account.is_(None) if self.account is None else jobs.c.account == self.account
 
     def job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
-        """A job; `lock` keeps other writers off it, and its rows, until the transaction ends.
+        """A job; `lock` keeps other writers from it and its rows until the transaction ends.
 
-        Whoever changes anything of a job locks its line first, so that no two writers wait for each other.
+        Every change of a job locks its line first, so that no two writers wait for each other.
 
         Raises:
             UnknownJobError: when there is none.
@@ -198,15 +187,14 @@ class LedgerStore:
 
 
 class LedgerPart:
-    """A part of the ledger: what is kept of one thing, in the store that all parts share."""
+    """A part of the ledger in the shared store."""
 
     def __init__(self, store: LedgerStore) -> None:
-        """Keep it there."""
         self._store = store
 
 
 def retried(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Run a part's method that is one transaction again when its server was away; see `LedgerStore.retry`."""
+    """Repeat a part's method, one transaction, when its server was away; see `LedgerStore.retry`."""
 
     @functools.wraps(method)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -216,7 +204,7 @@ def retried(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
 
 
 def as_record(kind: type[R], columns: Iterable[Column[Any]], line: RowMapping) -> R:
-    """A record from a line of a result: its fields are the columns' keys."""
+    """A record from a result line; its fields are the columns' keys."""
     return kind(**{column.key: line[column] for column in columns})
 
 
@@ -226,20 +214,20 @@ def as_job(line: RowMapping) -> Job:
 
 
 def check_owner(job: Job, owner: str | None) -> None:
-    """Refuse a change by an executor that does not hold the job; `None` is nobody in particular.
+    """Refuse a change by an executor that does not hold the job; `None` is not checked.
 
     Raises:
-        LeaseLostError: when somebody else holds it, or nobody.
+        LeaseLostError: when another executor, or none, holds it.
     """
     if owner is not None and job.lease_owner != owner:
         raise LeaseLostError(job.id, owner, job.lease_owner)
 
 
 def check_paging(limit: int | None, offset: int) -> None:
-    """Refuse what a database might take for "all".
+    """Refuse values that a database might take for "all".
 
     Raises:
         ValueError: for a negative limit or offset.
     """
     if (limit is not None and limit < 0) or offset < 0:
-        raise ValueError(f"limit and offset count from 0, and are not {limit} and {offset}")
+        raise ValueError(f"limit and offset must be 0 or more, not {limit} and {offset}")

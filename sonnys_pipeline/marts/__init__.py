@@ -1,5 +1,5 @@
-"""From landed rows to tables and figures: pure functions over Arrow tables, with DuckDB. Knows nothing of Dagster.
+"""Tables and KPIs computed from landed rows, with DuckDB. Does not use Dagster.
 
-Belongs here: flat tables, KPIs by site and day, their columns' meaning and source (docs/kpis.md). Does not belong
-here: pages that people read (`report/`).
+Belongs here: flat tables, KPIs by site and day, the meaning and source of their columns (docs/kpis.md). Does not belong
+here: the report (`report/`).
 """

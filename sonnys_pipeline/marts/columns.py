@@ -1,4 +1,4 @@
-"""How a table describes its columns: type, meaning, source and status, written once and shown everywhere."""
+"""Descriptions of columns: type, meaning, source and status."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
-#: How sure a definition is (KPIS, "How sure a definition is"): B and R were compared with figures of others, F is a
-#: formula of the trade, O is ours.
+#: How far a definition was checked (KPIS, first paragraph): B and R were compared with other systems, F is a formula of
+#: the trade, O is our own.
 Status = Literal["B", "R", "F", "O"]
 
-#: Key of a field's metadata under which a column's description stands, in Arrow and in Parquet written from it.
+#: Metadata key of a column's description, in Arrow and Parquet.
 DESCRIPTION = b"description"
 
 
 class ColumnSource(NamedTuple):
-    """One column of an asset that another column is computed from."""
+    """A column of an asset that another column is computed from."""
 
     asset: str
     column: str
@@ -28,11 +28,11 @@ class Column:
     """One column of a table.
 
     Attributes:
-        name: what it is called.
+        name: its name.
         kind: Arrow type.
-        description: a sentence: meaning, and unit where there is one.
-        sources: the input columns it is computed from; `transactions` where no asset is named (`sites.timezone`).
-        status: of its definition, for KPIs.
+        description: a sentence with meaning and unit.
+        sources: input columns, of `transactions` unless another asset is named (`sites.timezone`).
+        status: of a KPI's definition.
         nullable: whether it may be null.
     """
 
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def full_description(self) -> str:
-        """The description with its status in front of it."""
+        """The description, preceded by the status."""
         return f"[{self.status}] {self.description}" if self.status else self.description
 
     @property
@@ -55,7 +55,7 @@ class Column:
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
-    """Arrow schema; each field's metadata holds the column's description under `description`."""
+    """Arrow schema with each column's description in its metadata."""
     return pa.schema(
         [
             pa.field(column.name, column.kind, column.nullable, {DESCRIPTION: column.full_description.encode()})
@@ -65,12 +65,12 @@ def schema_of(columns: Sequence[Column]) -> pa.Schema:
 
 
 def lineage_of(columns: Sequence[Column]) -> dict[str, tuple[ColumnSource, ...]]:
-    """Column name → the asset columns it is computed from."""
+    """Column name → its input columns."""
     return {column.name: column.lineage for column in columns}
 
 
 def descriptions_of(schema: pa.Schema) -> dict[str, str]:
-    """Column name → description, of a schema made here, also after a journey through Parquet; others have none."""
+    """Column name → description, from a schema made by `schema_of` or read from its Parquet file."""
     return {
         field.name: field.metadata[DESCRIPTION].decode()
         for field in schema

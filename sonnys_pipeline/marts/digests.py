@@ -1,7 +1,7 @@
-"""Digests of rows: whether what a table was computed from has changed since (docs/automation.md: unchanged days stay).
+"""Digests of rows, to find out whether a table's input has changed (docs/automation.md: unchanged days stay).
 
-A digest knows content alone: neither the order of rows, nor when or by which load job they came. Two digests are worth
-comparing when the same version of DuckDB made them; another version makes other ones, and all is computed once more.
+A digest depends on the content of the rows, not on their order or on when they were loaded. It also depends on DuckDB's
+version: after an upgrade everything is computed again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ SITE_DAY_DIGESTS = pa.schema(
     ]
 )
 
-# A sum does not depend on the order, and unlike an exclusive or it does not forget a row that is there twice.
+# A sum does not depend on the order and, unlike an exclusive or, does not cancel duplicate rows.
 _CONTENT = "SELECT count(*), coalesce(sum(hash(transactions)), 0) FROM transactions"
 
-# `landed_rows` has each row as it was landed, and beside it the site's date and hour, so that a zone that is put right
-# changes the digest as well.
+# `landed_rows` includes the site's date and hour, so that a corrected time zone changes the digest, too.
 _COUNTED = """
     SELECT site, business_date, count(*) AS rows, sum(hash(landed_rows)) AS digest
     FROM landed_rows
@@ -41,11 +40,7 @@ _RESULT = """
 
 
 def content_digest(transactions: Rows) -> str:
-    """How many rows, and a digest over all of their columns: `120-8f3a…`.
-
-    Args:
-        transactions: a table, a dataset, or paths of Parquet files.
-    """
+    """Number of rows and digest of all their columns: `120-8f3a…`."""
     with open_rows(transactions) as connection:
         found = connection.execute(_CONTENT).fetchone()
     rows, digest = found or (0, 0)
@@ -60,12 +55,9 @@ def site_day_digests(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """A digest of the rows that count toward each site's business day.
+    """Digest of all columns of the rows in each site's business day: `SITE_DAY_DIGESTS` by site and date.
 
-    Args: as for `kpis.site_day_kpis`, and all columns of the rows, not only those of `KPI_INPUT`.
-
-    Returns:
-        `SITE_DAY_DIGESTS` by site and date, for the same site days as `kpis.site_day_kpis`.
+    Arguments and site days as for `kpis.site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _COUNTED, _RESULT, SITE_DAY_DIGESTS)

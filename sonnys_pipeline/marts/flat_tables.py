@@ -1,4 +1,4 @@
-"""`transactions` laid flat: a row for each line item, tender and discount."""
+"""Flat tables: one row for each line item, tender and discount of `transactions`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _INSTANT = pa.timestamp("us", tz="UTC")
 
 def _of_parent(part: str, plural: str) -> tuple[Column, ...]:
     return (
-        Column("transaction_id", pa.string(), "The transaction it belongs to: its `id`.", ("id",)),
+        Column("transaction_id", pa.string(), "`id` of the transaction.", ("id",)),
         Column("site", pa.string(), "Code of the site; empty for the e-commerce site.", ("location_code",)),
         Column("complete_date", _INSTANT, "When the transaction was completed, UTC.", ("complete_date",)),
-        Column("position", pa.int64(), f"Place of the {part} in the transaction, from 0.", (plural,)),
+        Column("position", pa.int64(), f"Position of the {part} in the transaction, from 0.", (plural,)),
     )
 
 
@@ -32,47 +32,46 @@ def _money(name: str, description: str, source: str) -> Column:
 
 LINE_ITEM_COLUMNS: Sequence[Column] = (
     *_of_parent("item", "items"),
-    _text("name", "What was sold.", "items"),
+    _text("name", "Name of the item.", "items"),
     _text("sku", "The item's number in the catalogue.", "items", nullable=True),
-    _text("department", "Department that the item is booked in; `Wash` makes the ticket a wash.", "items"),
-    Column("quantity", pa.int64(), "How many pieces.", ("items",)),
-    _money("gross", "Price of all pieces before reductions, in dollars.", "items"),
-    _money("net", "Price of all pieces after reductions, in dollars.", "items"),
-    _money("discount", "Reduction of this item, in dollars.", "items"),
+    _text("department", "Department of the item; a ticket with an item of `Wash` counts as a wash.", "items"),
+    Column("quantity", pa.int64(), "Number of pieces.", ("items",)),
+    _money("gross", "Price of all pieces before discounts, in dollars.", "items"),
+    _money("net", "Price of all pieces after discounts, in dollars.", "items"),
+    _money("discount", "Discount on this item, in dollars.", "items"),
     _money("tax", "Tax on this item, in dollars.", "items"),
     _money("additional_fee", "Fee on this item, in dollars.", "items"),
-    Column("is_voided", pa.bool_(), "Whether the item was taken off the ticket.", ("items",)),
+    Column("is_voided", pa.bool_(), "Whether the item was voided.", ("items",)),
 )
 TENDER_COLUMNS: Sequence[Column] = (
     *_of_parent("tender", "tenders"),
-    _text("tender", "How it was paid; `Void` takes back another tender of the transaction.", "tenders"),
+    _text("tender", "Tender type; `Void` reverses another tender of the transaction.", "tenders"),
     _text("tender_sub_type", "Kind of card, account or code.", "tenders", nullable=True),
-    _money("amount", "What was handed over, in dollars.", "tenders"),
-    _money("change", "What was handed back, in dollars: 0 or negative.", "tenders"),
-    _money("total", "What was paid: `amount` and `change` together, in dollars.", "tenders"),
-    _text("reference_number", "The payment's number at its processor.", "tenders", nullable=True),
+    _money("amount", "Amount tendered, in dollars.", "tenders"),
+    _money("change", "Change given, in dollars: 0 or negative.", "tenders"),
+    _money("total", "Amount paid: `amount` plus `change`, in dollars.", "tenders"),
+    _text("reference_number", "Reference number of the payment processor.", "tenders", nullable=True),
     _text("credit_card_last_four", "Last four digits of the card.", "tenders", nullable=True),
     _text("credit_card_expiration_date", "Expiry of the card, as the API writes it.", "tenders", nullable=True),
 )
 DISCOUNT_COLUMNS: Sequence[Column] = (
     *_of_parent("discount", "discounts"),
-    _text("discount_name", "What the discount is called.", "discounts"),
+    _text("discount_name", "Name of the discount.", "discounts"),
     _text("discount_sku", "The discount's number in the catalogue.", "discounts", nullable=True),
-    _text("applied_to_item_name", "The item that became cheaper.", "discounts", nullable=True),
+    _text("applied_to_item_name", "Name of the discounted item.", "discounts", nullable=True),
     _money("discount", "Amount of the discount, in dollars.", "discounts"),
-    _text("discount_code", "The code that was used.", "discounts", nullable=True),
+    _text("discount_code", "Code that was entered.", "discounts", nullable=True),
 )
 
 LINE_ITEMS = schema_of(LINE_ITEM_COLUMNS)
 TENDERS = schema_of(TENDER_COLUMNS)
 DISCOUNTS = schema_of(DISCOUNT_COLUMNS)
 
-#: Column → the columns of `transactions` that it comes from, for each table.
 LINE_ITEMS_LINEAGE = lineage_of(LINE_ITEM_COLUMNS)
 TENDERS_LINEAGE = lineage_of(TENDER_COLUMNS)
 DISCOUNTS_LINEAGE = lineage_of(DISCOUNT_COLUMNS)
 
-# `extra` names positions from 0, so these do, too.
+# Positions count from 0, as in `extra`.
 _LINE_ITEMS = """
     SELECT transaction_id, site, complete_date, position, part.* EXCLUDE (gross, net, discount, tax, additional_fee),
         dollars_of(part.gross) AS gross,
@@ -112,38 +111,17 @@ _DISCOUNTS = """
 
 
 def line_items(transactions: Rows) -> pa.Table:
-    """A row for each item on a ticket, voided ones included, in the order of the transactions.
-
-    Args:
-        transactions: landed rows with `id`, `location_code`, `complete_date` and `items`.
-
-    Returns:
-        `LINE_ITEMS`; money in dollars, exact to the cent.
-    """
+    """One row for each item on a ticket, including voided ones; `LINE_ITEMS`, in the order of the transactions."""
     return _flat(transactions, _LINE_ITEMS, LINE_ITEMS)
 
 
 def tenders(transactions: Rows) -> pa.Table:
-    """A row for each payment of a transaction, void ones included, in the order of the transactions.
-
-    Args:
-        transactions: landed rows with `id`, `location_code`, `complete_date` and `tenders`.
-
-    Returns:
-        `TENDERS`; money in dollars, exact to the cent.
-    """
+    """One row for each payment of a transaction, including void ones; `TENDERS`, in the order of the transactions."""
     return _flat(transactions, _TENDERS, TENDERS)
 
 
 def discounts(transactions: Rows) -> pa.Table:
-    """A row for each discount given in a transaction, in the order of the transactions.
-
-    Args:
-        transactions: landed rows with `id`, `location_code`, `complete_date` and `discounts`.
-
-    Returns:
-        `DISCOUNTS`; money in dollars, exact to the cent.
-    """
+    """One row for each discount on a transaction; `DISCOUNTS`, in the order of the transactions."""
     return _flat(transactions, _DISCOUNTS, DISCOUNTS)
 
 
@@ -151,5 +129,5 @@ def _flat(transactions: Rows, query: str, schema: pa.Schema) -> pa.Table:
     if not isinstance(transactions, pa.Table) and not transactions:
         return schema.empty_table()
     with open_rows(transactions) as connection:
-        # Instants come out in the zone of the session; the cast names them UTC again and moves none.
+        # DuckDB returns instants in the session's zone; the cast names them UTC again.
         return connection.sql(query).to_arrow_table().select(schema.names).cast(schema)

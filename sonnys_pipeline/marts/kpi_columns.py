@@ -1,8 +1,8 @@
-"""The columns of the KPI tables: meaning, source, status (KPIS) and the input columns of each.
+"""The columns of the KPI tables: meaning, status (KPIS) and input columns.
 
-Status, by those who run a public client of this API: B is one site day compared with BackOffice's own report; R is 31
-days of one site compared with a CRM's daily figures, under an older rule than today's; F is a formula in use in the
-trade, not reconciled in public; O is ours. Nobody has reconciled a month with BackOffice in public.
+Status: B was compared with BackOffice's own report (one site day); R with a CRM's daily figures (31 days of one site,
+under an older rule than today's); F is a formula used in the trade; O is our own. Nobody has reconciled a month with
+BackOffice in public.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.marts.columns import Column, Status, lineage_of, schema_of
 
-# What a row does not say of itself, its state says (`lake/sql.py`).
+# Fields that a row lacks come from its state (`lake/sql.py`).
 _PLAN_FLAG = ("is_recurring_plan_sale", "transaction_states.is_recurring_plan_sale")
 _REDEMPTION = (
     "is_recurring_plan_redemption", "transaction_states.is_recurring_plan_redemption", "is_recurring_redemption",
@@ -50,8 +50,8 @@ def _unknown(*fields: str) -> Column:
     return Column(
         "unknown",
         pa.string(),
-        "Which figures of the day are null, or made of a part of its rows, and which field is missing for them; null "
-        "where everything is known.",
+        "Which figures of the day are null or cover only some of its rows, and which field is missing; null if "
+        "everything is known.",
         fields,
         "O",
         nullable=True,
@@ -62,22 +62,21 @@ SITE = Column("site", pa.string(), "Code of the site; empty for the e-commerce s
 BUSINESS_DATE = Column(
     "business_date",
     pa.date32(),
-    "Business day, local to the site; the pipeline's own day where the site has no zone.",
+    "Business day in the site's local time; the pipeline's day if the site has no time zone.",
     ("complete_date", "sites.timezone"),
 )
 TOTAL_CARS = _count(
     "total_cars",
     "B",
-    "Member washes and every other ticket with a wash; a prepaid sale, a gift card or a recharge beside a wash changes "
-    "nothing, and is no car without one. Returns and voided tickets count as they come, see `net_cars` (one day: 15; "
-    "R: 22 of 31 days equal, the others within +11 of 12,097).",
+    "Member washes and every other ticket with a wash, whatever else is on it. Returns and voided tickets count, too: "
+    "see `net_cars` (one day: 15; R: 22 of 31 days equal, the others within +11 of 12,097).",
     _CAR,
 )
 MEMBER_WASHES = _count(
     "member_washes", "R", "Redemptions of recurring plans (31 of 31 days equal, 8,506).", _REDEMPTION
 )
 ELIGIBLE_WASHES = _count(
-    "eligible_washes", "R", "Total cars less member and free washes (22 of 31 days equal).", _ELIGIBLE
+    "eligible_washes", "R", "Total cars minus member and free washes (22 of 31 days equal).", _ELIGIBLE
 )
 NEW_MEMBERSHIPS = _count(
     "new_memberships", "R", "Plan sales that are not upgrades of a plan (31 of 31 days equal, 438).", _PLAN_SALE
@@ -85,13 +84,13 @@ NEW_MEMBERSHIPS = _count(
 CONVERSION_RATE = _rate(
     "conversion_rate",
     "F",
-    "New memberships ÷ eligible washes, as a fraction; 0 where there are none.",
+    "New memberships ÷ eligible washes, as a fraction; 0 if there are none.",
     tuple(dict.fromkeys((*_PLAN_SALE, *_ELIGIBLE))),
 )
 PLAN_SALES = _money(
     "plan_sales",
     "O",
-    "The part of sales that are sales of recurring plans, upgrades included, in dollars; recharges are not in it.",
+    "Sales of recurring plans, including upgrades but not recharges, in dollars; a part of sales.",
     tuple(dict.fromkeys((*_SALES, *_PLAN_SALE))),
 )
 
@@ -108,39 +107,38 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
     _money(
         "sales",
         "B",
-        "Totals of all transactions that are not redemptions, in dollars, see `net_sales` (one day: 7,875.20 against "
-        "7,830.20, since BackOffice books overpayments apart).",
+        "Totals of all transactions that are not redemptions, in dollars; see `net_sales` (one day: 7,875.20, "
+        "BackOffice 7,830.20, because it books overpayments separately).",
         _SALES,
     ),
     PLAN_SALES,
     _money(
         "retail_sales",
         "O",
-        "The part of sales that are not plan sales, in dollars: washes, goods, prepaid, and recharges of plans, which "
-        "`membership_daily` has by themselves.",
+        "Sales minus plan sales, in dollars: washes, goods, prepaid, and recharges of plans (see `membership_daily`).",
         PLAN_SALES.sources,
     ),
     _money(
         "average_ticket",
         "F",
-        "Sales ÷ total cars, in dollars, rounded to the cent; 0 where there are no cars.",
+        "Sales ÷ total cars, in dollars, rounded to the cent; 0 if there are no cars.",
         tuple(dict.fromkeys((*_SALES, *_CAR))),
     ),
     _money(
         "average_retail_ticket",
         "F",
         "Average wash price: totals of the tickets that are retail washes ÷ retail washes, in dollars, rounded to the "
-        "cent; 0 where there are no retail washes.",
+        "cent; 0 if there are no retail washes.",
         ("total", *_RETAIL_WASH),
     ),
     _money("discounts", "O", "Amounts of all discounts given, in dollars.", ("discounts",)),
     _count("voided_transactions", "O", "Transactions whose status is Voided.", _STATUS, nullable=True),
-    _count("voided_items", "O", "Items taken off a ticket.", ("items",)),
-    _count("void_tenders", "O", "Tenders of type Void, which take back another tender.", ("tenders",)),
+    _count("voided_items", "O", "Items that were voided.", ("items",)),
+    _count("void_tenders", "O", "Tenders of type Void, which reverse another tender.", ("tenders",)),
     _count(
         "unsettled_transactions",
         "O",
-        "Transactions that are Incomplete, In-Progress or Suspended: figures of the day may still move by them.",
+        "Transactions that are Incomplete, In-Progress or Suspended; the day's figures may still change.",
         _STATUS,
         nullable=True,
     ),
@@ -148,21 +146,21 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
     _count(
         "new_memberships_in_lane",
         "F",
-        "New memberships that no online terminal sold: those whose `sales_device_name` has no E-Comm in it.",
+        "New memberships not sold by an online terminal: their `sales_device_name` does not contain E-Comm.",
         (*_PLAN_SALE, *_LANE),
         nullable=True,
     ),
     _rate(
         "conversion_rate_in_lane",
         "F",
-        "New memberships in lane ÷ eligible washes, as a fraction; 0 where there are none.",
+        "New memberships in lane ÷ eligible washes, as a fraction; 0 if there are none.",
         tuple(dict.fromkeys((*CONVERSION_RATE.sources, *_LANE))),
         nullable=True,
     ),
     _count(
         "net_cars",
         "O",
-        "Total cars, where the return of a wash counts -1 and a voided ticket 0.",
+        "Total cars, but the return of a wash counts -1 and a voided ticket 0.",
         (*_CAR, "type", *_STATUS),
         nullable=True,
     ),
@@ -170,8 +168,8 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
     _money(
         "overpayments",
         "O",
-        "The part of sales that customers paid beyond what items, tax and fees of their tickets come to, in dollars; "
-        "BackOffice books it apart.",
+        "The part of sales that customers paid beyond the items, tax and fees of their tickets, in dollars; BackOffice "
+        "books it separately.",
         (*_SALES, "items", "tenders", "type", *_STATUS),
     ),
     _unknown(*_STATUS, *_PLAN_FLAG, *_LANE),
@@ -180,11 +178,13 @@ SITE_DAY_COLUMNS: Sequence[Column] = (
 SITE_HOUR_COLUMNS: Sequence[Column] = (
     SITE,
     BUSINESS_DATE,
-    Column("hour", pa.int32(), "Hour of the day on the site's clocks, 0 to 23.", ("complete_date", "sites.timezone")),
+    Column(
+        "hour", pa.int32(), "Hour of the day in the site's local time, 0 to 23.", ("complete_date", "sites.timezone")
+    ),
     Column(
         "minutes",
         pa.int32(),
-        "How long this hour lasted: 60; 0 where clocks skip it, 120 where they go through it twice.",
+        "Length of this hour: 60; 0 if clocks skip it, 120 if they repeat it.",
         ("sites.timezone",),
         "O",
     ),
@@ -196,23 +196,23 @@ MEMBERSHIP_COLUMNS: Sequence[Column] = (
     SITE,
     BUSINESS_DATE,
     NEW_MEMBERSHIPS,
-    _count("plan_upgrades", "O", "Plan sales that are no new membership.", _PLAN_SALE, nullable=True),
+    _count("plan_upgrades", "O", "Plan sales that are not new memberships.", _PLAN_SALE, nullable=True),
     PLAN_SALES,
     _count(
         "recharges",
         "O",
-        "Recurring payments charged for plans that were sold before.",
+        "Recurring payments for plans that were sold earlier.",
         ("is_recurring_payment", *_PLAN_SALE, *_REDEMPTION),
     ),
     _money(
         "recharge_sales",
         "O",
-        "Totals of recharges, in dollars; in `site_day_kpis` they are a part of `retail_sales`.",
+        "Totals of recharges, in dollars; a part of `retail_sales` in `site_day_kpis`.",
         ("total", "is_recurring_payment", *_PLAN_SALE, *_REDEMPTION),
     ),
     MEMBER_WASHES,
     TOTAL_CARS,
-    _rate("member_share", "O", "Member washes ÷ total cars, as a fraction; 0 where there are no cars.", _CAR),
+    _rate("member_share", "O", "Member washes ÷ total cars, as a fraction; 0 if there are no cars.", _CAR),
     ELIGIBLE_WASHES,
     CONVERSION_RATE,
     _unknown(*_PLAN_FLAG),
@@ -221,23 +221,23 @@ MEMBERSHIP_COLUMNS: Sequence[Column] = (
 TENDER_MIX_COLUMNS: Sequence[Column] = (
     SITE,
     BUSINESS_DATE,
-    Column("tender", pa.string(), "How it was paid.", ("tenders",)),
+    Column("tender", pa.string(), "Tender type.", ("tenders",)),
     Column("tender_sub_type", pa.string(), "Kind of card, account or code.", ("tenders",), nullable=True),
-    _count("tenders", "O", "How many payments.", ("tenders",)),
-    _money("total", "O", "What was paid in this way, in dollars, redemptions included.", ("tenders",)),
+    _count("tenders", "O", "Number of payments.", ("tenders",)),
+    _money("total", "O", "Amount paid with this tender, in dollars, including redemptions.", ("tenders",)),
 )
 
 DISCOUNT_MIX_COLUMNS: Sequence[Column] = (
     SITE,
     BUSINESS_DATE,
-    Column("discount_name", pa.string(), "What the discount is called.", ("discounts",)),
-    _count("discounts", "O", "How often it was given.", ("discounts",)),
-    _money("amount", "O", "What was given, in dollars.", ("discounts",)),
+    Column("discount_name", pa.string(), "Name of the discount.", ("discounts",)),
+    _count("discounts", "O", "Number of times it was given.", ("discounts",)),
+    _money("amount", "O", "Total of this discount, in dollars.", ("discounts",)),
     _rate(
         "share_of_gross",
         "O",
-        "Amount ÷ gross of all items of the site's day that are not voided, as a fraction; 0 where gross is 0. The "
-        "shares of a day's discounts add up to that of all of them.",
+        "Amount ÷ gross of all items of the site's day that are not voided, as a fraction; 0 if gross is 0. The "
+        "shares of a day's discounts add up to the share of all of them.",
         ("discounts", "items"),
     ),
 )
@@ -248,7 +248,6 @@ MEMBERSHIP_DAILY = schema_of(MEMBERSHIP_COLUMNS)
 TENDER_MIX = schema_of(TENDER_MIX_COLUMNS)
 DISCOUNT_MIX = schema_of(DISCOUNT_MIX_COLUMNS)
 
-#: Column → the columns of `transactions` and `sites` that it comes from, for each table.
 SITE_DAY_KPIS_LINEAGE = lineage_of(SITE_DAY_COLUMNS)
 SITE_HOUR_KPIS_LINEAGE = lineage_of(SITE_HOUR_COLUMNS)
 MEMBERSHIP_DAILY_LINEAGE = lineage_of(MEMBERSHIP_COLUMNS)

@@ -1,8 +1,4 @@
-"""What operators count by site and day, each with its source and status (KPIS).
-
-B and R were compared with figures of others, F is a formula of the trade, O is ours (`kpi_columns.py` says with what).
-What a row counts as is written down in `lake/sql.py`, once for all tables.
-"""
+"""KPIs by site and day (KPIS; `kpi_columns.py` has their sources and status, `lake/sql.py` what a row counts as)."""
 
 from __future__ import annotations
 
@@ -15,9 +11,9 @@ from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.lake.sql import Rows, open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
-from sonnys_pipeline.marts.unknown import DEVICE, HAVING, PLAN_FLAG, STATUS, unknown_sql
+from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, unknown_sql
 
-#: Columns of `transactions` that `daily_sales` needs, the partition's day `date` aside.
+#: Columns of `transactions` that `daily_sales` needs, in addition to the partition's day `date`.
 DAILY_SALES_INPUT = (
     "type",
     "location_code",
@@ -67,7 +63,7 @@ _SITE_DAYS = f"""
     SELECT
         site,
         business_date,
-{HAVING}        count(*) FILTER (WHERE car) AS total_cars,
+{FIELD_COUNTS}        count(*) FILTER (WHERE car) AS total_cars,
         count(*) FILTER (WHERE redemption) AS member_washes,
         count(*) FILTER (WHERE retail_wash) AS retail_washes,
         count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
@@ -174,38 +170,25 @@ def site_day_kpis(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """The KPIs of each site and site-local business day (KPIS; the status of each stands in its column's description).
+    """The KPIs of each site and site-local business day (KPIS).
 
-    - Total cars (B): redemptions and all other tickets with a wash, whatever else is on them.
-    - Member washes (R), retail washes (F), free washes (R: retail with a total of 0), eligible washes (R: the rest).
-    - New memberships (R): `isRecurringPlanSale` and `isRecurringSale`; the plan flag alone also counts upgrades.
-    - Conversion rate (F): new memberships ÷ eligible washes, a fraction; 0 where there are none. In lane (F): without
-      those that an online terminal sold.
-    - Sales (B): totals of all rows that are not redemptions; plan sales and retail are its two parts (O).
-    - Average ticket (F), and the average retail ticket (F): totals of retail washes ÷ retail washes. 0 where there are
-      no cars.
-    - Discounts (O), and voids (O), which are three different things: transactions, items, tenders.
-    - Unsettled transactions (O): Incomplete, In-Progress or Suspended.
-    - Net cars and net sales (O): returns of a wash -1, voided tickets 0. Overpayments (O): a part of sales.
-
-    Status and type change none of the other figures: they were compared without one, and live rows often lack the
-    status. So `unsettled_transactions` says how many of the rows counted may still change, and `voided_transactions`
-    how many were taken back.
-
-    A figure whose field no row of the site's day has is null, and `unknown` says why (LV-04).
+    New memberships need `isRecurringPlanSale` and `isRecurringSale`, because the plan flag alone also counts upgrades.
+    Rates and averages are 0 if there is nothing to divide by. Status and type change only `voided_transactions`,
+    `unsettled_transactions`, the net figures and `overpayments`: the other figures were compared without them, and live
+    rows often lack the status. If no row of the site's day has a field, the figures that need it are null, and
+    `unknown` says why (LV-04).
 
     Args:
-        transactions: rows of the landed partitions, at least `KPI_INPUT`: a table, or paths of Parquet files, with or
-            without their states. An id that is there twice counts twice; the landing checks see to that.
+        transactions: rows of the landed partitions, at least `KPI_INPUT`. A duplicate id counts twice; checks find it.
         sites: rows of `sites`; the columns `code` and `timezone`.
-        business_dates: the site-local days wanted.
-        landed: daily partitions that `transactions` were taken from.
-        timezone: IANA name of the zone of those partitions, the pipeline's.
+        business_dates: site-local days.
+        landed: daily partitions that `transactions` come from.
+        timezone: IANA name of the zone of these partitions.
 
     Returns:
-        `SITE_DAY_KPIS` by site and date. A physical site has a row for each complete day, with zeros where it was
-        closed; e-commerce sites, and sites that `sites` does not know, have one where they have transactions. What is
-        not complete is in `missing` and not in the table.
+        `SITE_DAY_KPIS` by site and date. A physical site has a row for each complete day, with zeros if it was closed;
+        e-commerce sites, and sites that are not in `sites`, have one if they have transactions. Incomplete days are in
+        `missing`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _SITE_DAYS, _SITE_DAY_KPIS, SITE_DAY_KPIS)
@@ -219,15 +202,10 @@ def site_hour_kpis(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """Cars and sales by hour of the site's own clocks (KPIS "Cars per hour", O).
+    """Cars and sales by hour in the site's local time (KPIS "Cars per hour", O): `SITE_HOUR_KPIS` by site, date, hour.
 
-    Every day has the hours 0 to 23, those without cars included. Where clocks are put forward, the hour that they skip
-    is there with `minutes` 0 and no cars; where they are put back, the hour that comes twice holds both, `minutes` 120.
-
-    Args: as for `site_day_kpis`.
-
-    Returns:
-        `SITE_HOUR_KPIS` by site, date and hour, for the same site days as `site_day_kpis`.
+    Every day has the hours 0 to 23. When clocks go forward, the skipped hour has `minutes` 0 and no cars; when they go
+    back, the repeated hour has `minutes` 120. Arguments and site days as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS)
@@ -240,19 +218,15 @@ def daily_sales(transactions: pa.Table) -> pa.Table:
         transactions: landed rows with the columns of `DAILY_SALES_INPUT` and the partition's day `date`.
 
     Returns:
-        `DAILY_SALES`: a row per site and day that has transactions; `sales` in dollars, exact to the cent. The day is
-        the partition's, so it equals the site's business day only for sites in the pipeline's zone.
+        `DAILY_SALES`: a row per site and day with transactions; `sales` in dollars, exact to the cent. The day is the
+        partition's, so it is the site's business day only for sites in the pipeline's zone.
     """
     with open_judged(transactions) as connection:
         return connection.sql(_DAILY_SALES).to_arrow_table().cast(DAILY_SALES)
 
 
 def sales_total(transactions: pa.Table) -> float:
-    """Sales in dollars over all rows (KPIS "Sales": redemptions left out), exact to the cent.
-
-    Args:
-        transactions: landed rows; the columns `total`, `is_recurring_redemption` and `is_recurring_plan_redemption`.
-    """
+    """Sales in dollars over all rows (KPIS "Sales": without redemptions), exact to the cent."""
     with open_rows(transactions) as connection:
         found = connection.execute(_SALES_TOTAL).fetchone()
     return float(found[0]) if found else 0.0

@@ -1,4 +1,4 @@
-"""Memberships by site and day: sold, recharged, used."""
+"""Memberships sold, recharged and used, by site and day."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pyarrow as pa
 from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.marts.kpi_columns import MEMBERSHIP_DAILY
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
-from sonnys_pipeline.marts.unknown import HAVING, UPGRADES, unknown_sql
+from sonnys_pipeline.marts.unknown import FIELD_COUNTS, UPGRADES, unknown_sql
 
 _MEMBERSHIPS = f"""
     SELECT
         site,
         business_date,
-{HAVING}        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+{FIELD_COUNTS}        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
         count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale) AS plan_upgrades,
         sum(dollars) FILTER (WHERE plan_sale AND NOT redemption) AS plan_sales,
         count(*) FILTER (WHERE recharge) AS recharges,
@@ -61,18 +61,12 @@ def membership_daily(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """What each site sold, recharged and redeemed of memberships on each business day.
+    """Memberships sold, recharged and redeemed on each business day: `MEMBERSHIP_DAILY` by site and date.
 
-    Shared with `site_day_kpis`, and equal to it: new memberships (R), plan sales (O), member washes (R), total cars
-    (B), eligible washes (R), conversion rate (F). Beside them, all O: upgrades (a plan sale that is no new membership;
-    null, with the reason in `unknown`, where no row of the day has `isRecurringPlanSale`), recharges
-    (`isRecurringPayment`, neither a sale of a plan nor a redemption) with their dollars, and the share of cars that are
-    members'.
-
-    Args: as for `site_day_kpis`.
-
-    Returns:
-        `MEMBERSHIP_DAILY` by site and date, for the same site days as `site_day_kpis`.
+    Columns shared with `site_day_kpis` are equal to its. The others (all O) are upgrades (plan sales that are not new
+    memberships; null, with a reason in `unknown`, if no row of the day has `isRecurringPlanSale`), recharges
+    (`isRecurringPayment`, neither a plan sale nor a redemption) and the members' share of cars. Arguments and site
+    days as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _MEMBERSHIPS, _MEMBERSHIP_DAILY, MEMBERSHIP_DAILY)

@@ -1,4 +1,4 @@
-"""How customers paid and what was taken off, by site and day (KPIS "Tender mix", "Discounts")."""
+"""Tenders and discounts by site and day (KPIS "Tender mix", "Discounts")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TENDER_MIX = """
     ORDER BY site, business_date, tender, tender_sub_type NULLS FIRST
 """
 
-# Gross is a sum over all rows of the day, discounted or not; the names come from those that were.
+# Gross is the sum over all rows of the day, discounted or not.
 _DISCOUNTS = """
     WITH gross AS (
         SELECT
@@ -72,12 +72,9 @@ def tender_mix(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """Payments by tender and sub-type (KPIS "Tender mix", O: Σ tender `total`), void tenders under their own name.
+    """Payments by tender and sub-type (KPIS "Tender mix", O: Σ tender `total`), with void tenders as their own kind.
 
-    Args: as for `site_day_kpis`.
-
-    Returns:
-        `TENDER_MIX` by site, date, tender and sub-type: a row for each that occurs.
+    Returns `TENDER_MIX` by site, date, tender and sub-type; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _TENDERS, _TENDER_MIX, TENDER_MIX)
@@ -91,14 +88,9 @@ def discount_mix(
     landed: Collection[date],
     timezone: str = "UTC",
 ) -> Mart:
-    """Discounts by name, and their share of gross (KPIS "Discounts", O).
+    """Discounts by name, and their share of the gross of all items that are not voided (KPIS "Discounts", O).
 
-    Gross is that of all items of the site's day that are not voided.
-
-    Args: as for `site_day_kpis`.
-
-    Returns:
-        `DISCOUNT_MIX` by site, date and name: a row for each that occurs.
+    Returns `DISCOUNT_MIX` by site, date and name; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _DISCOUNTS, _DISCOUNT_MIX, DISCOUNT_MIX)

@@ -1,4 +1,4 @@
-"""Rows placed into site-local business days, and a query run over the days that are complete."""
+"""Assign rows to site-local business days, and run a query over the complete days."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from sonnys_pipeline.marts.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
 
-# Rows with an amount that is none are in no figure, and named (`unknown.py`). `landed_rows` has them all.
-# A row's site decides its zone, the zone and the instant its offset, and the offset its local time. The tables are
-# small, so rows stream through two hash joins, however many there are; DuckDB needs no zone data of its own.
+# `landed_rows` has all rows; those with an amount out of range are in no figure (`unknown.py`).
+# The offsets are joined in, so that DuckDB needs no zone data; rows stream through two hash joins with small tables.
 _PLACED = """
     CREATE TEMP VIEW landed_rows AS
     SELECT
@@ -54,8 +53,8 @@ _LEFT_OUT = f"""
     GROUP BY site, business_date
 """  # noqa: S608 - a number of this house
 
-# Physical sites show on each complete day, closed ones with zeros; others when they have rows. Sites that the list does
-# not know follow the pipeline's days.
+# Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Sites that are
+# not listed follow the pipeline's days.
 _SHOWN = """
     CREATE TEMP VIEW shown AS
     WITH with_rows AS (
@@ -81,12 +80,7 @@ _HOURS = pa.schema(
 
 @dataclass(frozen=True)
 class Mart:
-    """What could be counted, and what could not.
-
-    Attributes:
-        table: rows of complete business days only.
-        missing: site days that were asked for and lack partitions; no row of theirs is in `table`.
-    """
+    """A computed mart: `table` has complete business days only; `missing` names site days that lack partitions."""
 
     table: pa.Table
     missing: tuple[MissingDay, ...]
@@ -94,14 +88,7 @@ class Mart:
 
 @dataclass(frozen=True)
 class DaysWanted:
-    """Which business days are asked for, and what is there to count them from.
-
-    Attributes:
-        business_dates: site-local days.
-        landed: daily partitions that the rows were taken from, in the pipeline's zone.
-        sites: rows of `sites`; the columns `code` and `timezone`.
-        timezone: IANA name of the pipeline's zone.
-    """
+    """Requested business days, and the landed days to count them from; see `kpis.site_day_kpis`."""
 
     business_dates: Collection[date]
     landed: Collection[date]
@@ -114,15 +101,15 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
 
     Args:
         transactions: rows of the landed partitions.
-        days: which days.
-        counted: makes a row a group, with `site` and `business_date` at least, from the view `placed`.
-        result: makes the mart from the tables `counted`, `shown` (the site days that it has), `left_out` (rows that are
-            in no figure) and `hours`.
+        days: the days to count.
+        counted: query that groups the view `placed`, at least by `site` and `business_date`.
+        result: query that makes the mart from `counted`, `shown` (its site days), `left_out` (rows in no figure) and
+            `hours`.
         schema: of the result.
     """
     needed = partitions_needed(days.business_dates, days.sites, days.timezone)
     complete, missing = complete_days(needed, days.landed)
-    # Sites that the list does not know follow the pipeline's zone: their day is the partition itself.
+    # For sites that are not listed, the business day is the partition itself.
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return Mart(schema.empty_table(), tuple(missing))

@@ -1,7 +1,7 @@
-"""Figures that nobody can know, since no row of the day has the field that they are made of: null, with the reason.
+"""Null figures and their reasons: a figure is null if no row of the site's day has a field that it needs.
 
-A site's day without rows has zeros, which are known. A day of which some rows lack the field has a figure, made of the
-rows that have it, and the reason says how many lack it. Rows that are left out for an absurd amount are named, too.
+A day without rows has zeros. If only some rows lack the field, the figure counts the others, and the reason says how
+many lack it. Rows left out because of an amount out of range are named, too.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
 
-#: Ids of rows left out that a reason names.
+#: Ids of left-out rows named in a reason.
 NAMED_IDS = 3
-#: What a reason says of a field that is nowhere to be had, and of rows that are in no figure.
+#: Phrases of the reasons.
 NO_ROW, LEFT_OUT = "no row of this day has it", "left out of every figure, having an amount beyond"
-#: Fields that the states of a day bring where its rows lack them.
+#: Fields that `transaction_states` has if the rows lack them.
 FROM_STATES = ("transaction_status", "is_recurring_plan_sale")
-#: Stands between two reasons of one day.
+#: Separates the reasons of one day.
 SEPARATOR = "; "
-#: Columns of `counted` that the reasons need beside the figures: how many rows there are, and how many have a field.
-HAVING = """
+#: Columns of `counted` for the reasons: rows, and rows with and without each field.
+FIELD_COUNTS = """
         count(*) AS transactions,
         count(transaction_status) AS rows_with_status,
         count(is_recurring_plan_sale) AS rows_with_plan_sale,
@@ -32,15 +32,14 @@ HAVING = """
 
 
 @dataclass(frozen=True)
-class Need:
-    """A field, and what of a table cannot be known without it.
+class RequiredField:
+    """A field that figures need.
 
     Attributes:
         field: column of `transactions`.
-        rows: in the names of the columns of `counted` that say how many rows of the site's day have the field
-            (`rows_with_…`), and how many lack it and would need it (`rows_lacking_…`).
-        figures: columns of the table that are null where none has; may be none.
-        without: what a row without the field counts as.
+        rows: suffix of the columns of `FIELD_COUNTS` for rows with (`rows_with_…`) and without (`rows_lacking_…`) it.
+        figures: columns that are null if no row has the field; may be none.
+        without: how a row without the field is counted.
     """
 
     field: str
@@ -50,14 +49,14 @@ class Need:
 
     @property
     def figures_sql(self) -> str:
-        """The figures as expressions: null where rows are there and none of them has the field."""
+        """SQL of the figures: null if there are rows and none has the field."""
         return ",\n".join(
             f"CASE WHEN {self._none_has_it} THEN NULL ELSE {figure} END AS {figure}" for figure in self.figures
         )
 
     @property
     def reason_sql(self) -> str:
-        """Why they are null, or made of a part of the rows; null where every row has the field."""
+        """SQL of the reason; null if every row has the field."""
         named = f" ({', '.join(self.figures)})" if self.figures else ""
         instead = "" if self.figures else f", plan sales are {self.without}"
         lacking = f"rows_lacking_{self.rows}"
@@ -72,29 +71,29 @@ class Need:
         return f"(transactions > 0 AND rows_with_{self.rows} = 0)"
 
 
-STATUS = Need(
+STATUS = RequiredField(
     "transaction_status",
     "status",
     ("voided_transactions", "unsettled_transactions", "net_cars", "net_sales"),
     "counted as neither voided nor unsettled",
 )
-DEVICE = Need(
+DEVICE = RequiredField(
     "sales_device_name",
     "device",
     ("new_memberships_in_lane", "conversion_rate_in_lane"),
     "counted as sold in the lane",
 )
-PLAN_FLAG = Need(
+PLAN_FLAG = RequiredField(
     "is_recurring_plan_sale",
     "plan_sale",
     (),
     "counted by is_recurring_sale, so that upgrades of plans are in retail_sales",
 )
-UPGRADES = Need("is_recurring_plan_sale", "plan_sale", ("plan_upgrades",), "counted by is_recurring_sale")
+UPGRADES = RequiredField("is_recurring_plan_sale", "plan_sale", ("plan_upgrades",), "counted by is_recurring_sale")
 
 
-def unknown_sql(needs: Sequence[Need]) -> str:
-    """The column `unknown`: all reasons in a sentence or more; null where there are none."""
+def unknown_sql(needs: Sequence[RequiredField]) -> str:
+    """SQL of the column `unknown`: all reasons, or null."""
     left_out = (
         f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {MAX_AMOUNT:,} dollars: ' || left_out_ids || "
         f"CASE WHEN left_out > {NAMED_IDS} THEN ' and ' || (left_out - {NAMED_IDS}) || ' more' ELSE '' END END"

@@ -21,7 +21,7 @@ _PERSONAL = frozenset({"transactions", "transaction_states", "line_items", "tend
 
 #: Columns as the API sends them, in words.
 LANDED_COLUMNS = {
-    "id": "Key of the transaction, such as 876:1001; each stands in one day only.",
+    "id": "Key of the transaction, such as 876:1001; each is in one day only.",
     "number": "Number of the ticket, as printed on the receipt.",
     "type": "Sale, Return or Rewash; the API may add others.",
     "complete_date": "When the ticket was completed, in UTC.",
@@ -33,24 +33,24 @@ LANDED_COLUMNS = {
     "customer_name": "Name of the customer; personal.",
     "customer_id": "The operator's id of the customer; personal.",
     "vehicle_license_plate": "License plate; personal.",
-    "employee_cashier": "Who rang the ticket up; personal.",
-    "employee_greeter": "Who greeted the customer; personal.",
+    "employee_cashier": "Cashier of the ticket; personal.",
+    "employee_greeter": "Greeter; personal.",
     "discounts": "Discounts given: name, code and amount in dollars. One row each in discounts.",
     "is_recurring_payment": "Whether a membership was charged.",
     "is_recurring_redemption": "Whether a member's wash was redeemed.",
     "is_recurring_sale": "Whether a membership was sold.",
     "is_prepaid_redemption": "Whether a prepaid wash was redeemed.",
     "is_prepaid_sale": "Whether prepaid washes were sold.",
-    "is_recurring_plan_sale": "Whether a plan was sold, upgrades included; null where the API does not say.",
-    "is_recurring_plan_redemption": "Whether a plan's wash was redeemed; null where the API does not say.",
-    "transaction_status": "Completed, Voided, In-Progress and so on; null where the API does not say.",
-    "site_id": "The API's number of the site; null where it has none.",
-    "code": "Code of the site, by which transactions name it (location_code); empty for a virtual one.",
+    "is_recurring_plan_sale": "Whether a plan was sold, including upgrades; null if the API does not send it.",
+    "is_recurring_plan_redemption": "Whether a plan's wash was redeemed; null if the API does not send it.",
+    "transaction_status": "Completed, Voided, In-Progress and so on; null if the API does not send it.",
+    "site_id": "The API's number of the site; null if it has none.",
+    "code": "Code of the site, as in transactions.location_code; empty for a virtual one.",
     "name": "Name of the site.",
-    "timezone": "Time zone of the site, by which its business days begin and end; null where the API does not say.",
+    "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
     "transaction_id": "Key of the transaction (transactions.id).",
-    "read_at": "When the API was asked for this, in UTC.",
-    "extra": "Fields that the API has added since, as JSON; null where there are none.",
+    "read_at": "When this was read from the API, in UTC.",
+    "extra": "Fields that the API has added since, as JSON; null if there are none.",
 }
 #: How a definition is known, as a column's description begins in the files.
 _KNOWN_BY = {

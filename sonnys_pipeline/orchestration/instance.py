@@ -64,7 +64,7 @@ def configured_instance() -> dg.DagsterInstance | None:
             instance = opened.enter_context(dg.DagsterInstance.get())
             instance.get_runs_count()  # a storage that is not there is noticed at its first use
         except Exception as error:
-            remedy = f"correct {home / 'dagster.yaml'}; install the package, or mend the storage, that it names"
+            remedy = f"correct {home / 'dagster.yaml'}; install the package, or fix the storage, that it names"
             if "more than one head" in str(error):
                 remedy = "two processes made this storage at the same moment: docs/operations.md says how to mend it"
             raise InstanceError(f"DAGSTER_HOME: {home} cannot be opened ({_reason(error)})", remedy) from error

@@ -61,7 +61,7 @@ class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
 
 
 class SonnysResource(_OfTheEnvironment):
-    """The Sonny's Data API. What is left out here is read from the environment (see `.env.example`).
+    """The Sonny's Data API. Fields that are not set are read from the environment (see `.env.example`).
 
     A run may change how long and how often it asks; whom it asks, and as whom, it may not.
     """
@@ -71,19 +71,19 @@ class SonnysResource(_OfTheEnvironment):
     )
 
     api_id: str | None = Field(default=None, description="The API id of the operator's BackOffice.")
-    api_key: str | None = Field(default=None, description="Its key, a secret.")
-    site_code: str | None = Field(default=None, description="The only site to read; left out, all of the account.")
-    base_url: str | None = Field(default=None, description="The API's address.")
-    rate_limit: str | None = Field(default=None, description="Requests and seconds that they may take, as 20/15.")
-    budget_url: str | None = Field(default=None, description="Where processes share their request budget.")
+    api_key: str | None = Field(default=None, description="The API key (secret).")
+    site_code: str | None = Field(default=None, description="Code of the only site to read. Default: all sites.")
+    base_url: str | None = Field(default=None, description="The API's URL.")
+    rate_limit: str | None = Field(default=None, description="Requests per seconds, such as 20/15.")
+    budget_url: str | None = Field(default=None, description="URL of the request budget that processes share.")
     poll_interval: float | None = Field(
-        default=None, description="Seconds between two questions for one load job. Default: SONNYS_POLL_INTERVAL, or 2."
+        default=None, description="Seconds between two polls of one load job. Default: SONNYS_POLL_INTERVAL, or 2."
     )
     job_timeout: float | None = Field(
         default=None, description="Seconds that one load job may take. Default: SONNYS_JOB_TIMEOUT, or 300."
     )
     max_retries: int | None = Field(
-        default=None, description="How often a request or load job is tried again. Default: SONNYS_MAX_RETRIES, or 5."
+        default=None, description="Retries of a request or load job. Default: SONNYS_MAX_RETRIES, or 5."
     )
 
     def settings(self, account: str | None = None, data_url: str | None = None) -> Settings:

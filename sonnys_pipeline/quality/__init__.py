@@ -1,4 +1,4 @@
-"""What must hold of landed rows: pure functions behind checks, report and staleness. Knows nothing of Dagster.
+"""Rules that landed rows must satisfy, used by checks, report and staleness. Does not use Dagster.
 
-Belongs here: rules, and what they found. Does not belong here: who is told (`report/`, `orchestration/checks/`).
+Belongs here: rules and their findings. Does not belong here: presenting them (`report/`, `orchestration/checks/`).
 """

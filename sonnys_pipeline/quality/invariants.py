@@ -1,4 +1,4 @@
-"""What does not hold of landed days, seen in their files; numbers that are computed from such a day are wrong."""
+"""Invariants of landed days; numbers computed from a day that violates one are wrong."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from sonnys_pipeline.lake.transactions import promised_rows
 from sonnys_pipeline.quality.rules import duplicate_ids, outside_the_day
 from sonnys_pipeline.runtime.text import first_few
 
-#: How many offending ids are named a day.
+#: Ids named per problem.
 NAMED_IDS = 20
 
 
 def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
-    """By day, in sentences: rows that the API promised and that are not there, and ids that are there twice.
+    """By day, problems: missing rows of those that the API promised, and duplicate ids.
 
     Raises:
-        LakeError: when a file is not there or cannot be read.
+        LakeError: a file is missing or cannot be read.
     """
     rows = {day: lake.rows("transactions", day) for day in days}
     found: dict[str, list[str]] = {day: [] for day in days}
@@ -32,18 +32,14 @@ def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[st
         unique = duplicate_ids(lake.files("transactions", days)).passed
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
-    if not unique:  # only then is it worth holding the ids of all days to say which and where
+    if not unique:  # only then load all ids, to name them and their days
         for day, problems in _repeated(lake, days).items():
             found[day] += problems
     return found
 
 
 def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
-    """By day, in sentences: rows that were completed on another one.
-
-    Raises:
-        LakeError: when a file is not there or cannot be read.
-    """
+    """By day, problems: rows completed on another day. Raises LakeError if a file is missing or cannot be read."""
     found = {}
     for key in days:
         lake.rows("transactions", key)  # its error names the file
@@ -52,11 +48,11 @@ def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[st
     return found
 
 
-def unsound(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
-    """Everything that does not hold, by day; days that hold are not in it.
+def violations(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
+    """All problems by day; days without problems are left out.
 
     Raises:
-        LakeError: when a file is not there or cannot be read.
+        LakeError: a file is missing or cannot be read.
     """
     first, second = incomplete_or_repeated(lake, days), outside(lake, days, timezone)
     return {day: problems for day in days if (problems := first[day] + second[day])}

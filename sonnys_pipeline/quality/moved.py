@@ -1,7 +1,7 @@
-"""Transactions that stand in more than one landed day, and which of these days has to be read again (KT-02).
+"""Find transactions landed in more than one day, and the days to read again (KT-02).
 
-A row whose completion moves to another day is found there by the next read of that day; the day that it left keeps it
-until it is read again. So of the days in which an id stands, the one that was read last is right.
+If a transaction's completion moves to another day, the next read of that day lands it there, too; the old day keeps it
+until it is read again. So the day that was read last is right.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from sonnys_pipeline.runtime.text import first_few
 
 logger = logging.getLogger(__name__)
 
-#: Ids that are compared at once: some 200 MB. More are compared in several passes over the column.
+#: Ids compared at once (some 200 MB); more take several passes over the column.
 _AT_ONCE = 2_000_000
-#: Ids that a sentence names.
+#: Ids named in one sentence.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class MovedId:
-    """A transaction that is landed in several days.
+    """A transaction that is landed in several `days` (in order).
 
-    Attributes:
-        id: of the transaction.
-        days: the days that have it, in order.
-        stale: those of them to read again: all but the one that was read last, or all where the files do not tell.
+    `stale` are the days to read again: all but the one read last, or all if the files do not say when they were read.
     """
 
     id: str
@@ -43,16 +40,12 @@ class MovedId:
 
 
 def moved_ids(lake: Lake, days: Collection[str] | None = None) -> list[MovedId]:
-    """Transactions that stand in one of these days and in another landed one, by id.
+    """Transactions that are in one of these days (default: all) and in another landed day, by id.
 
-    Only the column of ids is read, of all landed days: 0.7 s for 180 days of 5,000 rows.
-
-    Args:
-        lake: where.
-        days: left out, all landed ones.
+    Reads only the ids of all landed days: 0.7 s for 180 days of 5,000 rows.
 
     Raises:
-        LakeError: when a landed day cannot be read.
+        LakeError: a landed day cannot be read.
     """
     landed = lake.partitions(ASSET)
     asked = landed if days is None else sorted(set(days) & set(landed))
@@ -69,45 +62,41 @@ def moved_ids(lake: Lake, days: Collection[str] | None = None) -> list[MovedId]:
             for row_id, day in ids.join(spans.set_alias("spans"), "id").select("id, date").distinct().fetchall():
                 found.setdefault(row_id, []).append(day.isoformat())
     except duckdb.Error as error:
-        raise LakeError(f"landed {ASSET} cannot be read ({error}); materialize what is damaged again") from error
+        raise LakeError(f"landed {ASSET} cannot be read ({error}); materialize the damaged days again") from error
     moved = {row_id: sorted(stands) for row_id, stands in sorted(found.items()) if not set(stands).isdisjoint(asked)}
     read_at = {day: _read_at(lake, day) for day in {day for stands in moved.values() for day in stands}}
     return [MovedId(row_id, tuple(stands), _stale(stands, read_at)) for row_id, stands in moved.items()]
 
 
 def days_to_read_again(lake: Lake, *, within: Collection[str]) -> list[str]:
-    """Days that have kept transactions which stand in a day that was read later, in order.
+    """Days with transactions that are also in a day read later, in order; only those in `within`.
 
-    A morning asks for them beside its own days: so a move is repaired by the first morning after it was found. A lake
-    that cannot be looked through gives none, and says so in the log: no morning is to fail over it.
-
-    Args:
-        lake: where.
-        within: days that may be read; of days before, the API has forgotten the rows.
+    The morning schedule loads them with its own days. If a file cannot be read, this logs a warning and returns no
+    days, so that the morning does not fail.
 
     Raises:
-        UnreachableLakeError: when an object store stays away.
+        UnreachableLakeError: an object store does not answer.
     """
     try:
         moved = moved_ids(lake)
     except UnreachableLakeError:
         raise
     except LakeError as error:
-        logger.warning("transactions that have moved between days are not looked for: %s", error)
+        logger.warning("cannot check for transactions that moved between days: %s", error)
         return []
     return sorted({day for one in moved for day in one.stale} & set(within))
 
 
 def described(moved: Sequence[MovedId]) -> str:
-    """What was found, in one line that names ids, their days and what to read again; of at least one."""
+    """One line for at least one moved id: ids, their days, and the days to read again."""
     named = first_few([f"{one.id} in {' and '.join(one.days)}" for one in moved], _NAMED, separator="; ")
-    which = "1 transaction stands" if len(moved) == 1 else f"{len(moved)} transactions stand"
+    which = "1 transaction is" if len(moved) == 1 else f"{len(moved)} transactions are"
     again = sorted({day for one in moved for day in one.stale})
     return f"{which} in more than one day ({named}): read {', '.join(again)} again"
 
 
 def _read_at(lake: Lake, day: str) -> datetime | None:
-    """When a landed day was read; `None` when its file does not tell."""
+    """When a landed day was read, if its file says so."""
     try:
         return datetime.fromisoformat(lake.metadata(ASSET, day)["loaded_at"]).astimezone(UTC)
     except (KeyError, ValueError):

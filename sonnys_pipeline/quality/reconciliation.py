@@ -1,4 +1,4 @@
-"""Landed rows beside what another endpoint of the API says of the same day."""
+"""Compare landed rows with other endpoints of the API for the same day."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from sonnys_pipeline.quality.result import Finding, finding
 
 
 def ids_apart(landed: Collection[str], listed: Collection[str]) -> Finding:
-    """Ids that only one side has: the landed day, or the API's own list of it (`GET /transaction`).
-
-    Args:
-        landed: ids of the landed rows of a day.
-        listed: ids that the list endpoint gave for the same `[start, end)`.
-    """
+    """Ids only in the landed day, or only in the API's list of it (`GET /transaction`, same `[start, end)`)."""
     here, there = set(landed), set(listed)
     return finding(
         len(here | there),
-        [("listed by the API and not landed", there - here), ("landed and not listed by the API", here - there)],
+        [("listed by the API but not landed", there - here), ("landed but not listed by the API", here - there)],
     )
 
 
 def wash_disagreements(transactions: Rows, wash_ids: Collection[str]) -> Finding:
-    """Rows on which our `wash` and the API's differ (KPIS: job rows do not carry the API's own list).
-
-    Ours: at least one item of department "Wash" that is not voided. The API's: the id is in `/transaction/type/wash`.
+    """Rows on which our `wash` differs from the API's (KPIS: job rows do not carry the API's own list).
 
     Args:
-        transactions: landed rows of a day, with `id` and the columns of `KPI_INPUT`.
+        transactions: landed rows of a day, with the columns of `KPI_INPUT`. Our washes have an
+            item of department "Wash" that is not voided.
         wash_ids: ids of `/transaction/type/wash` for the same `[start, end)`.
     """
     with open_judged(transactions) as connection:
@@ -38,8 +32,8 @@ def wash_disagreements(transactions: Rows, wash_ids: Collection[str]) -> Finding
     return finding(
         len(landed | theirs),
         [
-            ("a wash by its items, and not in the API's list", ours - theirs),
+            ("a wash by its items, but not in the API's list", ours - theirs),
             ("in the API's list of washes, without an unvoided wash item", (theirs & landed) - ours),
-            ("in the API's list of washes, and not landed", theirs - landed),
+            ("in the API's list of washes, but not landed", theirs - landed),
         ],
     )

@@ -1,4 +1,4 @@
-"""What a check found: how much it looked at, how much offends, and sentences that name the first ids."""
+"""Result of a check: how many rows it checked, how many are wrong, and sentences that name the first ids."""
 
 from __future__ import annotations
 
@@ -7,56 +7,49 @@ from dataclasses import dataclass
 
 from sonnys_pipeline.runtime.text import first_few
 
-#: How many offending ids are named; all are counted.
+#: Ids named; all are counted.
 NAMED_IDS = 20
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer of one check.
+    """Result of one check.
 
     Attributes:
-        checked: how many rows, or ids, were looked at.
-        count: how many of them offend.
+        checked: number of rows or ids that were checked.
+        count: how many of them are wrong.
         ids: the first of those, sorted; at most `NAMED_IDS`.
-        problems: sentences that say what offends and name ids; none where all is well.
-        blind: sentences that say what could not be looked at; nothing is known of it, so that the check does not pass.
-        notes: sentences that say what was seen and is no offence.
+        problems: sentences that name what is wrong, with ids.
+        unchecked: sentences that name what could not be checked; the check does not pass then.
+        notes: sentences about what is unusual but not wrong.
     """
 
     checked: int
     count: int = 0
     ids: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    blind: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether everything was looked at, and nothing offends."""
-        return not (self.problems or self.blind)
+        """Whether everything was checked and nothing is wrong."""
+        return not (self.problems or self.unchecked)
 
     @property
     def sentences(self) -> list[str]:
-        """What keeps the check from passing."""
-        return [*self.problems, *self.blind]
+        """Why the check does not pass."""
+        return [*self.problems, *self.unchecked]
 
 
 def finding(
     checked: int,
     offending: Iterable[tuple[str, Iterable[str]]],
     *,
-    blind: Iterable[str] = (),
+    unchecked: Iterable[str] = (),
     notes: Iterable[str] = (),
 ) -> Finding:
-    """One answer from kinds of offence.
-
-    Args:
-        checked: how much was looked at.
-        offending: (what is wrong, ids) of each kind; a kind without ids is no problem.
-        blind: what could not be looked at, in sentences.
-        notes: what was seen and is no offence, in sentences.
-    """
+    """Make a result; `offending` has (what is wrong, ids) for each kind of problem; kinds without ids are left out."""
     kinds = [(what, sorted(set(ids))) for what, ids in offending]
     every = sorted({row_id for _, ids in kinds for row_id in ids})
     return Finding(
@@ -64,11 +57,11 @@ def finding(
         len(every),
         tuple(every[:NAMED_IDS]),
         tuple(f"{what}: {named(ids)}" for what, ids in kinds if ids),
-        tuple(blind),
+        tuple(unchecked),
         tuple(notes),
     )
 
 
 def named(ids: list[str]) -> str:
-    """How many ids, the first of them by name."""
+    """`3 ids: a, b, c`, with at most `NAMED_IDS` names."""
     return f"{len(ids)} id{'' if len(ids) == 1 else 's'}: {first_few(ids, NAMED_IDS)}"

@@ -1,4 +1,4 @@
-"""Whether landed rows are sound: pure functions behind the asset checks."""
+"""Rules behind the asset checks on landed rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
-#: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are data, not errors.
+#: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are no errors.
 KNOWN_VALUES = {
     "type": frozenset({"Sale", "Return", "Rewash"}),
     "transaction_status": frozenset(
@@ -34,13 +34,12 @@ KNOWN_VALUES = {
     ),
 }  # fmt: skip
 
-#: Said where a status is looked for and no row has one, nor its state.
 STATUS_UNKNOWN = (
-    "could not look at transaction_status: no row has it, nor is it landed in transaction_states; materialize that for "
-    "the day"
+    "transaction_status could not be checked: neither the rows nor transaction_states have it; materialize "
+    "transaction_states for the day"
 )
 
-#: A transaction that has not been settled for so long will not settle by itself.
+#: Time after which an unsettled transaction is not expected to settle any more.
 SETTLES_WITHIN = timedelta(days=7)
 
 _DUPLICATES = "SELECT id FROM transactions GROUP BY id HAVING count(*) > 1"
@@ -51,8 +50,8 @@ _OUTSIDE = """
     WHERE epoch_us(complete_date) < $start_us OR epoch_us(complete_date) >= $end_us
 """
 
-# Rows whose money is final: what an unsettled or a voided transaction keeps of its total is not defined. A status that
-# nobody knows leaves one sign of a voided ticket: each of its items is voided.
+# Rows whose money is final: the total of unsettled and voided transactions is undefined. Without a status, a ticket
+# counts as voided if all its items are.
 _FINAL = """
     CREATE TEMP VIEW final AS
     SELECT id, dollars, paid, readings, overpaid, len(items) > 0 AS has_items
@@ -84,7 +83,7 @@ _VALUES = """
     SELECT 'tender_sub_type', part.tender_sub_type, id FROM (SELECT id, unnest(tenders) AS part FROM transactions)
 """
 
-# Known values stay in DuckDB: each row has several, and Python would hold all of them for nothing.
+# Joined in DuckDB, so that Python does not have to load the values of all rows.
 _UNKNOWN = f"SELECT field, value, id FROM ({_VALUES}) ANTI JOIN known USING (field, value) WHERE value IS NOT NULL"  # noqa: S608
 _KNOWN = pa.table(
     {
@@ -101,22 +100,17 @@ _UNSETTLED = f"""
 
 
 def duplicate_ids(transactions: Rows) -> Finding:
-    """Ids that are there more than once: `id` is the key of a row (contract, "A row")."""
+    """Ids that occur more than once: `id` is the key of a row (contract, "A row")."""
     with open_rows(transactions) as connection:
         repeated = connection.execute(_DUPLICATES).fetchall()
         return finding(_count(connection), [("more than once", (row_id for (row_id,) in repeated))])
 
 
 def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Finding:
-    """Rows that were completed outside of `[start, end)`.
-
-    Args:
-        transactions: landed rows of one day; `id` and `complete_date`.
-        start: the day's first instant, aware.
-        end: the first instant of the next day, aware.
+    """Rows of one day that were completed outside of `[start, end)`, aware instants.
 
     Raises:
-        ValueError: an instant without a zone.
+        ValueError: an instant has no time zone.
     """
     bounds = {"start_us": _epoch_us(start), "end_us": _epoch_us(end)}
     with open_rows(transactions) as connection:
@@ -131,25 +125,21 @@ def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Findi
 
 
 def absurd_amounts(transactions: Rows) -> Finding:
-    """Rows with an amount that is none: the models refuse it today, and every figure leaves such a row out.
-
-    Args:
-        transactions: landed rows, at least `KPI_INPUT`.
-    """
+    """Rows with an amount out of range: the models refuse them today, and no figure includes them."""
     with open_judged(transactions) as connection:
         said = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
         return finding(_count(connection), [(said, _ids(connection, _BEYOND))])
 
 
 def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
-    """Transactions whose tenders do not add up to their total, those paid too much and too little apart.
+    """Transactions whose tenders do not add up to their total (overpaid and underpaid ones apart).
 
-    A tender's `total` is its amount less the change, so it is what stays in the till. Voided and unsettled transactions
-    are left out: what total they keep is not defined, and `unsettled_rows` looks after the latter.
+    A tender's `total` is its amount minus the change. Voided and unsettled transactions are left out, since their total
+    is undefined.
 
     Args:
         transactions: landed rows, at least `KPI_INPUT`.
-        tolerance: dollars up to which a difference is none; compared exactly.
+        tolerance: largest difference, in dollars, that is ignored.
     """
     with open_judged(transactions) as connection:
         connection.execute(_FINAL)
@@ -164,34 +154,33 @@ def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> F
 
 
 def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
-    """Transactions whose items, voided ones aside, do not add up to their total, whichever way items are read.
+    """Transactions whose items (without voided ones) do not add up to their total.
 
-    How the parts of an item go together is not documented, and the vendor's own example takes tax into `gross`. So a
-    total holds when it equals any of: net + tax, gross - discount + tax, gross; each with or without `additional_fee`.
-    Voided and unsettled transactions, and those without items, are left out. A total that was paid beyond all of these
-    is an overpayment (contract, L9): counted in a note, and no problem.
+    The API does not document how the parts of an item add up, and the vendor's example includes tax in `gross`. So a
+    total is right if it equals net + tax, gross - discount + tax, or gross, each with or without `additional_fee`.
+    Voided and unsettled transactions, and those without items, are left out. A total above all of these that was paid
+    is an overpayment (contract, L9): a note, not a problem.
 
     Args:
         transactions: landed rows, at least `KPI_INPUT`.
-        tolerance: dollars up to which a difference is none; compared exactly.
+        tolerance: largest difference, in dollars, that is ignored.
     """
     with open_judged(transactions) as connection:
         connection.execute(_FINAL)
         found = _ids(connection, _ITEMIZED, {"tolerance": tolerance})
         overpaid, dollars = connection.execute(_OVERPAID).fetchone() or (0, 0)
-        said = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
+        note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
         return finding(
             _count(connection, "SELECT count(*) FROM final WHERE has_items"),
             [("items do not add up to the total", found)],
-            notes=[said] if overpaid else [],
+            notes=[note] if overpaid else [],
         )
 
 
 def unknown_values(transactions: Rows) -> Finding:
-    """Types, statuses, tenders and sub-types that the API does not document: new ones appear without notice.
+    """Types, statuses, tenders and sub-types that the API does not document; their rows are counted like any other.
 
-    Such a row is landed and counted like any other; a person may want to know. A missing value is no unknown one; where
-    no row has a status, the statuses could not be looked at, and the check does not pass.
+    Null is not an unknown value; but if no row has a status, the check does not pass.
 
     Args:
         transactions: landed rows, with or without their states; `id`, `type`, `transaction_status`, `tenders`.
@@ -202,22 +191,21 @@ def unknown_values(transactions: Rows) -> Finding:
         for field, value, row_id in connection.execute(_UNKNOWN).fetchall():
             unknown[field, value].append(row_id)
         kinds = [(f"unknown {field} {value!r}", ids) for (field, value), ids in sorted(unknown.items())]
-        return finding(_count(connection), kinds, blind=_blind(connection))
+        return finding(_count(connection), kinds, unchecked=_unchecked(connection))
 
 
 def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta = SETTLES_WITHIN) -> Finding:
-    """Transactions that are Incomplete, In-Progress or Suspended although their day is long over (KPIS).
+    """Transactions that are Incomplete, In-Progress or Suspended long after their day (KPIS).
 
-    A row has no modified time, so only reading the day again shows whether it has been settled since. Where no row has
-    a status, nothing could be looked at, and the check does not pass.
+    Only reading the day again shows whether they were settled since. If no row has a status, the check does not pass.
 
     Args:
         transactions: landed rows, with or without their states; `id`, `complete_date`, `transaction_status`.
         now: aware instant.
-        settles_within: how old an unsettled transaction may become.
+        settles_within: age up to which an unsettled transaction is ignored.
 
     Raises:
-        ValueError: `now` has no zone.
+        ValueError: `now` has no time zone.
     """
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     with open_rows(transactions) as connection:
@@ -230,18 +218,17 @@ def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta 
                 (f"{status} for more than {days:g} days; read the day again", ids)
                 for status, ids in sorted(kinds.items())
             ],
-            blind=_blind(connection),
+            unchecked=_unchecked(connection),
         )
 
 
 def status_is_known(transactions: Rows) -> bool:
-    """Whether a row, or its state, has a status; also where there are no rows at all."""
+    """Whether any row or its state has a status; true without rows."""
     with open_rows(transactions) as connection:
-        return not _blind(connection)
+        return not _unchecked(connection)
 
 
-def _blind(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """What cannot be looked at in these rows, in a sentence; nothing where there is none to look at."""
+def _unchecked(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows, known = connection.execute("SELECT count(*), count(transaction_status) FROM transactions").fetchone() or (
         0,
         0,

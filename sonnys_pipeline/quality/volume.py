@@ -10,19 +10,19 @@ from statistics import median
 
 #: Median absolute deviation → standard deviation, for a normal distribution.
 _MAD_TO_SIGMA = 1.4826
-#: Fewer days than these tell nothing about what is usual.
+#: Fewest earlier days to compare with.
 FEWEST_DAYS = 4
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A day's rows beside those of the same weekdays before it.
+    """A day's row count, compared with earlier days of its weekday.
 
     Attributes:
         rows: of the day.
-        expected: lowest and highest number that are usual, both included; `None` where too few days are known.
-        compared_with: the days that say so, oldest first.
-        problems: one sentence where the day is unusual, else none.
+        expected: lowest and highest usual number (inclusive); None if too few days are known.
+        compared_with: the earlier days, oldest first.
+        problems: one sentence if the day is unusual.
     """
 
     rows: int
@@ -32,21 +32,21 @@ class Volume:
 
     @property
     def passed(self) -> bool:
-        """Whether the day is usual, or nothing is known against it."""
+        """Whether the day is usual, or too few days are known."""
         return not self.problems
 
 
 def unusual_volume(day: date, rows: Mapping[date, int], *, weeks: int = 8, width: float = 4.0) -> Volume:
     """Compare a day with the same weekday of the weeks before it.
 
-    The range is the median, plus and minus `width` standard deviations as the median absolute deviation estimates them,
-    and at least `width` times what chance alone does to a count (its square root). Both resist a holiday or a day of
-    rain among the days compared. Where each of those has rows, none at all is never usual.
+    The usual range is the median ± `width` standard deviations, estimated by the median absolute deviation and at least
+    the square root of the median: both are robust against a holiday or a rainy day. 0 rows are unusual if all earlier
+    days have rows.
 
     Args:
-        day: the day in question; it must be in `rows`.
-        rows: landed rows by day; days that are not landed are left out.
-        weeks: how many weeks back to look.
+        day: must be in `rows`.
+        rows: landed rows by day.
+        weeks: weeks to look back.
         width: in standard deviations.
 
     Raises:
@@ -64,6 +64,6 @@ def unusual_volume(day: date, rows: Mapping[date, int], *, weeks: int = 8, width
     highest = floor(middle + width * deviation)
     problems: tuple[str, ...] = ()
     if not lowest <= count <= highest:
-        usually = f"{lowest} to {highest} are usual on a {day:%A} (median {middle:g} of {len(known)})"
-        problems = (f"{day}: {count} rows, where {usually}; read the day again, or look at what happened",)
+        usual_range = f"{lowest} to {highest} are usual on a {day:%A} (median {middle:g} of {len(known)})"
+        problems = (f"{day}: {count} rows; {usual_range}. Read the day again, or find out what happened",)
     return Volume(count, (lowest, highest), known, problems)

@@ -1,4 +1,4 @@
-"""The morning report that people read: figures, comparisons, caveats, one page. Knows nothing of Dagster.
+"""The morning report that people read: figures, comparisons, caveats, one page. Does not use Dagster.
 
-Belongs here: gathering, wording, charts, templates. Does not belong here: how a figure is counted (`marts/`).
+Belongs here: collecting figures, formatting, charts, templates. Does not belong here: counting (`marts/`).
 """

@@ -1,4 +1,4 @@
-"""What a daily report says: from the marts of one chain to a frozen record with every number in it."""
+"""Compute a daily report from the marts of one chain: a frozen record with every number in it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from sonnys_pipeline.report.caveats import Caveat, Chain, look_over, ranked
+from sonnys_pipeline.report.caveats import Caveat, Chain, caveats_of, ranked
 from sonnys_pipeline.report.measures import (
     AVERAGE_TICKET,
-    BESIDE,
     CARS,
     CONVERSION,
     HEADLINES,
     MEMBER_SHARE,
     NEW_MEMBERSHIPS,
     SALES,
+    SECONDARY,
     SUMMED,
     TRENDS,
     VOIDS,
@@ -33,19 +33,19 @@ from sonnys_pipeline.report.measures import (
 
 Row: TypeAlias = Mapping[str, Any]
 
-#: How many business days the trend has, the report's own included.
+#: Business days in the trend, including the report's own.
 TREND_DAYS = 30
-#: How many business days `site_days` should reach back: the trend, and six more for its first seven-day mean.
+#: Business days that `site_days` should cover: the trend, and six more for its first seven-day mean.
 HISTORY_DAYS = TREND_DAYS + 6
-#: How many discounts, and sites with voids, are named before the rest is summed up.
+#: Discounts, and sites with voids, that are named; the rest is summed up.
 TOP = 8
-#: How many of seven days a mean needs; with fewer it is not drawn.
+#: Days (of seven) that a mean needs; with fewer it is not drawn.
 _MEAN_NEEDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLine:
-    """One site on the report's day; `gap` says why it is missing, or is None."""
+    """One site on the report's day; `gap` is the reason if it is missing."""
 
     code: str
     name: str
@@ -56,7 +56,7 @@ class SiteLine:
 
 @dataclass(frozen=True, slots=True)
 class HourLine:
-    """Cars of one site by its own clock, one number for each of the report's `hours`; None where it is missing."""
+    """Cars of one site in each of the report's `hours` (local time); None if the site is missing."""
 
     name: str
     cars: tuple[int, ...] | None
@@ -64,9 +64,9 @@ class HourLine:
 
 @dataclass(frozen=True, slots=True)
 class TrendDay:
-    """The chain on one day; `value` is None where no site is known, and too low where `missing_sites` are missing.
+    """The chain on one day; `value` is None if no site is known, and too low if `missing_sites` is not 0.
 
-    `mean` is that of the seven days up to this one, as far as all sites are known; None where those are too few.
+    `mean` covers the complete ones of the seven days up to this one; None if fewer than four are complete.
     """
 
     day: date
@@ -77,7 +77,7 @@ class TrendDay:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of a whole: dollars, and the fraction of the whole (None where the whole is not positive)."""
+    """A part of a whole: dollars, and the fraction of the whole (None if the whole is not positive)."""
 
     label: str
     total: Decimal
@@ -87,9 +87,9 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 on each site's own clock.
+    """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 in each site's local time.
 
-    `account` names the chain where there are several.
+    `account` names the chain if there are several.
     """
 
     business_date: date
@@ -122,12 +122,12 @@ class Report:
 
     @property
     def weeks_compared(self) -> int:
-        """How many of the last four weekdays are known, and so in the mean that the day is compared with."""
+        """How many of the four earlier weekdays are in the mean that the day is compared with."""
         return self.figures[CARS.key].four_weeks.days
 
     @property
     def missing_sites(self) -> tuple[SiteLine, ...]:
-        """The sites that are missing on the report's day."""
+        """Sites that are missing on the report's day."""
         return tuple(site for site in self.sites if site.gap is not None)
 
 
@@ -147,17 +147,18 @@ def build_report(
     """The report of one business day.
 
     Args:
-        business_date: the site-local day.
-        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"); others do no harm.
-        site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`; other days do no harm.
-        tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`; other days do no harm.
-        discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`; other days do no harm.
-        sites: `code`, `name`, `timezone`; a site that is not in it goes by its code.
-        findings: what the checks of this day found; the report adds what it sees itself.
-        missing: days that are not loaded, of a site or of the chain, as far back as `site_days` should reach. Every
-            other day is taken as loaded, and as one without transactions where it has no row.
-        made_at: when, aware.
-        account: the chain's name, where there are several.
+        business_date: local to each site.
+        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"). Other days are ignored, here
+            and in the next three.
+        site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`.
+        tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`.
+        discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`.
+        sites: `code`, `name`, `timezone`; a site that is not listed is shown by its code.
+        findings: results of the day's checks; the report adds its own caveats.
+        missing: days of a site or of the chain that are not loaded. Any other day without a row counts as one without
+            transactions.
+        made_at: aware instant.
+        account: the chain's name, if there are several.
 
     Raises:
         ValueError: a table lacks a column, or `made_at` is naive.
@@ -187,7 +188,7 @@ def build_report(
     return Report(
         business_date=business_date,
         made_at=made_at,
-        figures={measure.key: book.figure(measure, codes, business_date) for measure in (*HEADLINES, *BESIDE)},
+        figures={measure.key: book.figure(measure, codes, business_date) for measure in (*HEADLINES, *SECONDARY)},
         sites=lines,
         hours=hours,
         hour_lines=hour_lines,
@@ -202,7 +203,7 @@ def build_report(
         discount_share=_share(sums["discounts"], gross),
         voids={measure.key: book.figure(measure, codes, business_date) for measure in VOIDS},
         transactions=int(sums["transactions"]),
-        caveats=ranked([*findings, *look_over(book, chain, days, made_at)]),
+        caveats=ranked([*findings, *caveats_of(book, chain, days, made_at)]),
         account=account,
     )
 
@@ -212,12 +213,12 @@ def _require(name: str, table: pa.Table, columns: Iterable[str]) -> None:
     if lacking:
         raise ValueError(
             f"{name} lacks {', '.join(lacking)} (it has {', '.join(table.column_names)}): "
-            "pass the mart as it was made, with all its columns"
+            "pass the whole mart, with all its columns"
         )
 
 
 def _rows(table: pa.Table, columns: Iterable[str], sites: Collection[str], day: date) -> Iterable[Row]:
-    """Rows of one day, and of known sites only: what is there of a missing site is not all."""
+    """Rows of one day and of known sites; the rows of a missing site are incomplete."""
     for row in table.select(["site", "business_date", *columns]).to_pylist():
         if row["business_date"] == day and (row["site"] or "") in sites:
             yield row
@@ -228,12 +229,12 @@ def _name(names: Mapping[str, str], code: str) -> str:
 
 
 def _natural(name: str) -> list[Any]:
-    """Sort key in which Site 2 stands before Site 10; text and numbers alternate, so that like meets like."""
+    """Sort key that puts Site 2 before Site 10; text and numbers alternate, so that only like parts are compared."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"([0-9]+)", name)]
 
 
 def _site_line(book: DayBook, code: str, name: str, day: date) -> SiteLine:
-    shown = (CARS, SALES, AVERAGE_TICKET, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION, *BESIDE)
+    shown = (CARS, SALES, AVERAGE_TICKET, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION, *SECONDARY)
     return SiteLine(
         code=code,
         name=name,
@@ -244,7 +245,7 @@ def _site_line(book: DayBook, code: str, name: str, day: date) -> SiteLine:
 
 
 def _hours(table: pa.Table, lines: Sequence[SiteLine], day: date) -> tuple[tuple[int, ...], tuple[HourLine, ...]]:
-    """From the first to the last hour with a car, and the cars in them of each site that has any, or is missing."""
+    """The hours from the first to the last car, and a line for each site that has cars or is missing."""
     cars: dict[tuple[str, int], int] = defaultdict(int)
     for row in _rows(table, ("hour", "cars"), [line.code for line in lines if not line.gap], day):
         cars[row["site"] or "", row["hour"]] += row["cars"]
@@ -256,13 +257,10 @@ def _hours(table: pa.Table, lines: Sequence[SiteLine], day: date) -> tuple[tuple
     return hours, tuple(line for line in shown if line.cars is None or any(line.cars))
 
 
-def beside(figures: Mapping[str, Figure], headline: Measure) -> Sequence[Figure]:
-    """What stands beside a headline: figures that say something else than it, and those that are not known.
-
-    A headline that is itself not known has nothing beside it.
-    """
+def secondary_figures(figures: Mapping[str, Figure], headline: Measure) -> Sequence[Figure]:
+    """Secondary figures to show next to a headline: those that differ from it or are not known."""
     value = figures[headline.key].value
-    found = [figures[measure.key] for measure, of in BESIDE.items() if of == headline]
+    found = [figures[measure.key] for measure, of in SECONDARY.items() if of == headline]
     if value is None:
         return []
     nothing = {"overpayments": Decimal(0)}
@@ -286,7 +284,7 @@ def _trend(book: DayBook, measure: Measure, codes: Sequence[str], days: Sequence
 
 
 def _tenders(rows: Iterable[Row]) -> tuple[Slice, ...]:
-    """Kinds with their subtypes, the largest first; shares are of the net total, Void tenders being negative."""
+    """Kinds with their subtypes, the largest first; shares are of the net total (Void tenders are negative)."""
     totals: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for row in rows:
         totals[row["tender"] or "Unnamed"][row["tender_sub_type"] or ""] += _cents(row["total"])
@@ -324,5 +322,5 @@ def _discounts(rows: Iterable[Row]) -> dict[str, Decimal]:
 
 
 def _cents(dollars: Decimal | float) -> Decimal:
-    """Exact cents: the API's doubles are cents written in binary."""
+    """Round to cents: the API sends binary doubles."""
     return Decimal(str(dollars)).quantize(Decimal("0.01"))

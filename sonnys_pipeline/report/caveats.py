@@ -1,4 +1,4 @@
-"""What a reader should know before the numbers of a day are believed."""
+"""Caveats: what a reader should know before trusting the numbers of a day."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.marts.unknown import FROM_STATES, LEFT_OUT
-from sonnys_pipeline.report import formatting as wording
+from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.measures import DayBook
 from sonnys_pipeline.runtime.text import first_few
 
 Severity = Literal["error", "warning", "info"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-#: A reason that counts rows without a field, beside others that have it (`marts/unknown.py`).
+#: A mart's reason that counts the rows that lack a field (`marts/unknown.py`).
 _SOME_ROWS = re.compile(r"(?P<field>\w+): (?P<rows>\d+) rows? of this day lacks? it, (?P<counted>.*)")
-#: How many sites or days a sentence names before it only counts the rest.
+#: Sites or days named in one sentence; the others are only counted.
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """One thing to know: `error` where totals are wrong or incomplete, `warning` where they may be, else `info`."""
+    """One caveat: `error` if totals are wrong or incomplete, `warning` if they may be, else `info`."""
 
     severity: Severity
     text: str
@@ -32,7 +32,7 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The sites: names by code, IANA time zones by code (None: UTC), and the codes that the report is about."""
+    """The sites: names and IANA time zones by code (None: UTC), and the codes in the report."""
 
     names: Mapping[str, str]
     zones: Mapping[str, str | None]
@@ -40,15 +40,15 @@ class Chain:
 
 
 def ranked(caveats: Iterable[Caveat]) -> tuple[Caveat, ...]:
-    """The gravest first, otherwise in the order given."""
+    """Sort by severity, keeping the order otherwise."""
     return tuple(sorted(caveats, key=lambda caveat: _SEVERITIES.index(caveat.severity)))
 
 
-def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime) -> Iterable[Caveat]:
-    """What the marts show about themselves.
+def caveats_of(book: DayBook, chain: Chain, days: Sequence[date], made_at: datetime) -> Iterable[Caveat]:
+    """Caveats that follow from the marts.
 
     Args:
-        book: what is known.
+        book: figures and gaps.
         chain: the sites.
         days: the days of the trend; the last is the report's.
         made_at: when the report was made, aware.
@@ -68,7 +68,9 @@ def look_over(book: DayBook, chain: Chain, days: Sequence[date], made_at: dateti
 
 def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
     if not chain.codes:
-        yield Caveat("error", "Nothing is known of this day, nor of the days before it: load them, then report again.")
+        yield Caveat(
+            "error", "There is no data for this day or the days before it. Load them, then make the report again."
+        )
         return
     reasons: dict[str, list[str]] = {}
     for code in chain.codes:
@@ -76,10 +78,10 @@ def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
             reasons.setdefault(reason, []).append(chain.names[code])
     for reason, names in reasons.items():
         if len(names) == len(chain.codes):
-            yield Caveat("error", f"This day is missing: {reason}. Load it, then report again.")
+            yield Caveat("error", f"This day is missing: {reason}. Load it, then make the report again.")
         else:
             who = f"{_some(names)} {'is' if len(names) == 1 else 'are'} missing on this day"
-            yield Caveat("error", f"{who}: {reason}. The totals are without {'it' if len(names) == 1 else 'them'}.")
+            yield Caveat("error", f"{who}: {reason}. The totals do not include {'it' if len(names) == 1 else 'them'}.")
 
 
 def _running(chain: Chain, known: Sequence[str], day: date, made_at: datetime) -> Iterable[Caveat]:
@@ -97,7 +99,7 @@ def _unsettled(transactions: int) -> Iterable[Caveat]:
 
 
 def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Iterable[Caveat]:
-    """What the marts do not know: each reason once with the sites that have it, rows that lack a field added up."""
+    """Each of the marts' reasons once, with its sites and the sum of rows that lack a field."""
     reasons: dict[str, list[str]] = {}
     lacking: dict[str, int] = {}
     for code in known:
@@ -114,8 +116,8 @@ def _unknown(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> It
         elif reason.startswith(LEFT_OUT):
             yield Caveat("error", f"{where}{reason}. Load the day again.")
         else:
-            remedy = " Land the day's transaction_states to know it." if reason.startswith(FROM_STATES) else ""
-            severity: Severity = "warning" if reason.endswith(")") else "info"  # figures that are null are in brackets
+            remedy = " Materialize transaction_states for this day to get it." if reason.startswith(FROM_STATES) else ""
+            severity: Severity = "warning" if reason.endswith(")") else "info"  # the figures that are null, in brackets
             yield Caveat(severity, f"Not known: {where}{reason}.{remedy}")
 
 
@@ -137,13 +139,13 @@ def _gaps_in_trend(book: DayBook, codes: Sequence[str], days: Sequence[date]) ->
     gaps = [day for day in days if len(book.known(codes, day)) < len(codes)]
     if gaps:
         what = "1 earlier day is" if len(gaps) == 1 else f"{len(gaps)} earlier days are"
-        yield Caveat("info", f"{what} missing or incomplete: {_some([wording.short_day(day) for day in gaps])}.")
+        yield Caveat("info", f"{what} missing or incomplete: {_some([formatting.short_day(day) for day in gaps])}.")
 
 
 def _without_transactions(chain: Chain, days: int) -> Iterable[Caveat]:
     unused = sorted(name for code, name in chain.names.items() if code not in chain.codes)
     if chain.codes and unused:
-        yield Caveat("info", f"In the list of sites, but without transactions in {days} days: {_some(unused)}.")
+        yield Caveat("info", f"Listed sites without transactions in {days} days: {_some(unused)}.")
 
 
 def _some(names: Sequence[str]) -> str:
@@ -151,7 +153,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _zone(name: str | None) -> ZoneInfo:
-    """A zone that the list of sites has wrong is no reason to have no report: UTC then."""
+    # An invalid zone in the list of sites must not prevent the report: UTC then.
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):

@@ -1,8 +1,7 @@
-"""Charts of a report, as SVG that lives inside the page.
+"""Charts of a report, as inline SVG.
 
-Matplotlib and Altair were weighed: both write colours and type sizes into the picture, so that one file cannot serve
-light, dark, print and a phone, and they add 60 MB or a JavaScript engine to the installation. Thirty bars and a line
-are a few lines here, follow the page's colours, and need no script.
+Not by Matplotlib or Altair: both fix colours and type sizes in the picture, so that one file cannot serve light, dark,
+print and a phone, and they add 60 MB or a JavaScript engine to the installation.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from markupsafe import Markup
 
-from sonnys_pipeline.report import formatting as wording
+from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import TrendDay
 
-#: One unit is about one CSS pixel on a phone, so that the letters are as large as the page's there.
+#: One unit is about one CSS pixel on a phone, so that text has the size of the page's.
 WIDTH, HEIGHT = 360, 150
 _TOP, _FLOOR = 8, 128
 _LEFT, _RIGHT = 36, 359
@@ -25,17 +24,16 @@ Write = Callable[[Decimal], str]
 
 
 def trend_chart(label: str, days: Sequence[TrendDay], write: Write, write_scale: Write) -> Markup:
-    """A bar a day, the last one being the report's, and the mean of seven days as a line.
+    """One bar a day, and the mean of seven days as a line.
 
-    Missing days are an empty dashed frame, one for days in a row; a day with sites missing is a hollow bar. Neither is
-    ever a bar of height 0.
-    Bars of the report's weekday are marked, because those are what it is compared with.
+    A run of missing days is one empty dashed frame; a day with missing sites is a hollow bar. Bars of the report's
+    weekday are marked, because the report compares with those.
 
     Args:
-        label: what is drawn, such as `Sales`.
+        label: name of the figure, such as `Sales`.
         days: in order; the last is the report's.
-        write: how a value is written.
-        write_scale: how a value is written on the scale, in about six letters.
+        write: formats a value.
+        write_scale: formats a value for the scale, in about six characters.
     """
     values = [day.value for day in days if day.value is not None]
     top = nice_ceiling(max([Decimal(0), *values]))
@@ -52,24 +50,24 @@ def trend_chart(label: str, days: Sequence[TrendDay], write: Write, write_scale:
             place = {"x": _place(middle), "y": str(_FLOOR + 14), "class": "tick", "text-anchor": "middle"}
             if at == len(days) - 1:
                 place |= {"x": str(_RIGHT), "text-anchor": "end", "class": "tick now"}
-            SubElement(svg, "text", place).text = wording.short_day(day.day)
+            SubElement(svg, "text", place).text = formatting.short_day(day.day)
     _mean_line(svg, days, step, top)
-    return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - ElementTree has escaped every text and attribute
+    return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - ElementTree escapes every text and attribute
 
 
 def describe(label: str, days: Sequence[TrendDay], write: Write) -> str:
-    """The chart in a sentence, for those who do not see it."""
+    """The chart in a sentence, for screen readers."""
     if not days:
         return f"{label}: no days."
     known = [day for day in days if day.value is not None]
-    period = f"{label} per day, {wording.day(days[0].day)} to {wording.day(days[-1].day)}"
+    period = f"{label} per day, {formatting.day(days[0].day)} to {formatting.day(days[-1].day)}"
     if not known:
         return f"{period}: every day is missing."
     low = min(known, key=lambda day: day.value or Decimal(0))
     high = max(known, key=lambda day: day.value or Decimal(0))
     parts = [
-        f"lowest {write(low.value or Decimal(0))} on {wording.day(low.day)}",
-        f"highest {write(high.value or Decimal(0))} on {wording.day(high.day)}",
+        f"lowest {write(low.value or Decimal(0))} on {formatting.day(low.day)}",
+        f"highest {write(high.value or Decimal(0))} on {formatting.day(high.day)}",
     ]
     if (last := days[-1].value) is not None:
         parts.append(f"last {write(last)}")
@@ -79,7 +77,7 @@ def describe(label: str, days: Sequence[TrendDay], write: Write) -> str:
 
 
 def nice_ceiling(value: Decimal) -> Decimal:
-    """The next round number (1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten) that is not below; 1 for nothing."""
+    """The next round number (1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten), at least `value`; 1 for 0 and below."""
     if value <= 0:
         return Decimal(1)
     power = Decimal(1).scaleb(value.adjusted())
@@ -88,7 +86,6 @@ def nice_ceiling(value: Decimal) -> Decimal:
 
 
 def _scale(svg: Element, top: Decimal, write: Write) -> None:
-    """A line at the top and one half way up, with their values beside them."""
     for part in (Decimal(1), Decimal("0.5")):
         height = _place(_height(top * part, top))
         SubElement(svg, "line", {"x1": str(_LEFT), "x2": str(_RIGHT), "y1": height, "y2": height, "class": "grid"})
@@ -122,7 +119,7 @@ def _bar(svg: Element, days: Sequence[TrendDay], at: int, step: Decimal, top: De
         "height": _place(_FLOOR - height),
         "class": kind,
     }
-    SubElement(SubElement(svg, "rect", shape), "title").text = f"{wording.day(day.day)}: {told}"
+    SubElement(SubElement(svg, "rect", shape), "title").text = f"{formatting.day(day.day)}: {told}"
 
 
 def _gaps(days: Sequence[TrendDay]) -> Iterable[tuple[int, int]]:
@@ -141,14 +138,14 @@ def _frame(svg: Element, days: Sequence[TrendDay], first: int, last: int, step: 
         "height": str(_FLOOR - _TOP),
         "class": "gap",
     }
-    period = wording.day(days[first].day)
+    period = formatting.day(days[first].day)
     if last > first:
-        period += f" to {wording.day(days[last].day)}"
+        period += f" to {formatting.day(days[last].day)}"
     SubElement(SubElement(svg, "rect", shape), "title").text = f"{period}: missing"
 
 
 def _mean_line(svg: Element, days: Sequence[TrendDay], step: Decimal, top: Decimal) -> None:
-    """Broken where there is no mean."""
+    # The line is interrupted at days without a mean.
     path, drawing = [], False
     for at, day in enumerate(days):
         if day.mean is None:
@@ -166,5 +163,4 @@ def _height(value: Decimal, top: Decimal) -> Decimal:
 
 
 def _place(number: Decimal) -> str:
-    """A tenth of a unit is finer than the eye."""
     return f"{number:.1f}".removesuffix(".0")

@@ -1,8 +1,7 @@
-"""The morning report of one business day: gathered from landed `transactions` and `sites`, written as one page.
+"""Make the morning report of one business day from landed `transactions`, states and `sites`, and write its page.
 
-It counts the landed rows itself, and what is landed of their states, with the functions that make the marts, instead of
-reading the marts. So the figures are the same, `sonnys report` needs no mart to be made, and none of them can be older
-than the rows: 36 days of 20 sites (600,000 rows) take a few seconds.
+It counts the landed rows with the functions that make the marts, instead of reading the marts: so `sonnys report` needs
+no mart, and no figure is older than the rows. 36 days of 20 sites (600,000 rows) take a few seconds.
 """
 
 from __future__ import annotations
@@ -34,22 +33,17 @@ from sonnys_pipeline.report.measures import CARS, Gap, gaps_of
 
 ASSET = "daily_report"
 PAGE = "report.html"
-#: At the end of a page, the note that `made_beside` reads is somewhere in these.
+#: The digest that `inputs_digest_of` reads is in the last bytes of a page.
 _NOTE_BYTES = 200
 _SITES = "sites"
 _DAY = timedelta(days=1)
-#: Sites of a lake that has no list of them: names are codes, and days follow the pipeline's zone.
+#: An empty list of sites.
 _NO_SITES = pa.table({name: pa.array([], pa.string()) for name in ("code", "name", "timezone")})
 
 
 @dataclass(frozen=True)
 class Page:
-    """A report in its place.
-
-    Attributes:
-        path: of the page, `{root}/daily_report/date=YYYY-MM-DD/report.html`.
-        size: in bytes.
-    """
+    """A written page: `{root}/daily_report/date=YYYY-MM-DD/report.html`, and its size in bytes."""
 
     path: LakePath
     size: int
@@ -58,14 +52,14 @@ class Page:
 def make_report(
     lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None = None
 ) -> Report:
-    """The report of a business day, as far as its sites' days are landed; what is not is named in it.
+    """The report of a business day; it names what is not landed.
 
     Args:
-        lake: where `transactions` and `sites` lie.
+        lake: the lake with `transactions` and `sites`.
         business_date: local to each site.
-        timezone: IANA name of the zone of the daily partitions, the pipeline's.
+        timezone: IANA name of the zone of the daily partitions.
         made_at: now, aware.
-        account: whose day it is, where there are several accounts; the title says so.
+        account: name of the account for the title, if there are several.
 
     Raises:
         NotLandedError: no row of the day is landed.
@@ -102,52 +96,49 @@ def make_report(
     )
 
 
-def land_report(lake: Lake, report: Report, *, beside: str = "") -> Page:
-    """Write a report's page in its place, in one step; readable by owner and group.
+def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
+    """Write a report's page atomically, readable by owner and group.
 
     Args:
-        lake: where the page goes.
-        report: what it says.
-        beside: digest of the mart's inputs before the rows were read, for `made_beside`; letters and digits.
+        lake: the lake for the page.
+        report: the report.
+        inputs_digest: digest of the inputs before they were read (letters and digits), for `inputs_digest_of`.
 
     Raises:
-        UnwritableLakeError: when the disk does not take it.
+        UnwritableLakeError: the page cannot be written.
     """
-    html = report_as_html(report) + (f"<!-- made beside {beside} -->\n" if beside else "")
+    html = report_as_html(report) + (f"<!-- made beside {inputs_digest} -->\n" if inputs_digest else "")
     path = lake.land_page(ASSET, PAGE, html, partition=report.business_date.isoformat())
     return Page(path, len(html.encode()))
 
 
-def made_beside(lake: Lake, day: str) -> str:
-    """The digest that a day's page keeps; empty where it keeps none, or cannot be read: making it again is the remedy.
-
-    `day` is the business date as YYYY-MM-DD.
-    """
+def inputs_digest_of(lake: Lake, day: str) -> str:
+    """The digest in the page of a day (YYYY-MM-DD); empty if there is none, or the page cannot be read."""
     page = lake.page(ASSET, PAGE, partition=day) or b""
     found = re.search(rb"<!-- made beside (\w+) -->\s*\Z", page[-_NOTE_BYTES:])
     return found[1].decode() if found else ""
 
 
 def has_figures(report: Report) -> bool:
-    """Whether any site's day could be counted."""
+    """Whether the day of at least one site could be counted."""
     return report.figures[CARS.key].value is not None
 
 
 def partitions_lacking(lake: Lake, business_date: date, timezone: str) -> list[date]:
-    """Partitions of `transactions` that have to be landed before every site's day is whole; its own is among them.
+    """Partitions of `transactions` that still have to be landed until every site's day is complete.
 
     Raises:
-        LakeError: when the list of sites cannot be read.
+        LakeError: the list of sites cannot be read.
     """
     sites, _ = _sites(lake, None)
     return sorted(_partitions_of(business_date, sites, timezone) - _landed_days(lake))
 
 
 def last_complete_day(lake: Lake, timezone: str) -> date | None:
-    """The latest business day whose partitions are all landed, with all sites; None where there is none.
+    """The latest business day whose partitions are all landed with all sites, if any.
 
     Raises:
-        LakeError: when a file, or the list of sites, cannot be read.
+        LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
     landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
@@ -166,15 +157,15 @@ def _landed_days(lake: Lake) -> frozenset[date]:
 
 
 def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
-    """The list of sites; and what to say, and to type, where it is not landed."""
+    """The list of sites; empty, with a caveat, if it is not landed."""
     if lake.has(_SITES):
         return lake.read(_SITES, columns=["code", "name", "timezone"]), ()
     asset = f"{account}/{_SITES}" if account else _SITES
-    said = (
-        "The list of sites is not landed: sites go by their codes, and their days by the pipeline's zone. Land it: "
-        f"dagster asset materialize -m sonnys_pipeline.definitions --select {asset}"
+    text = (
+        "The list of sites is not landed, so sites have no names and their days follow the pipeline's time zone. Land "
+        f"it: dagster asset materialize -m sonnys_pipeline.definitions --select {asset}"
     )
-    return _NO_SITES, (Caveat("warning", said),)
+    return _NO_SITES, (Caveat("warning", text),)
 
 
 def _rows(lake: Lake, days: Collection[date]) -> Rows:
@@ -182,14 +173,14 @@ def _rows(lake: Lake, days: Collection[date]) -> Rows:
 
 
 def _whole_days(days: Iterable[date], landed: Collection[date]) -> Iterator[Gap]:
-    """Days whose own partition is not landed: nobody's day is whole then, those of unlisted sites included."""
+    """Days whose own partition is not landed: no site's day is complete, including unlisted sites."""
     for day in days:
         if day not in landed:
             yield Gap(day, None, f"transactions of {day} are not landed")
 
 
 def _sites_not_read(lake: Lake, needed: Iterable[SiteDay], landed: Collection[date]) -> Iterator[Gap]:
-    """Days of sites that a partition was never read for: a file may hold the rows of some sites only."""
+    """Site days missing from a landed partition: a file may hold the rows of some sites only."""
     partial = {day: sites for day in landed if (sites := landed_sites(lake, day.isoformat())) is not None}
     for one in needed:
         unread = [day for day in one.partitions if day in partial and one.site not in partial[day]]
@@ -204,5 +195,5 @@ def _readable(lake: Lake) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         raise LakeError(
-            f"{lake.root / TRANSACTIONS} cannot be read ({error}); materialize what is damaged again"
+            f"{lake.root / TRANSACTIONS} cannot be read ({error}); materialize the damaged days again"
         ) from error

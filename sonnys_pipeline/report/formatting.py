@@ -1,8 +1,7 @@
-"""Numbers, days and hours as people read them: English, United States.
+"""Format numbers, days and hours for people, in US English.
 
-None is written as a dash everywhere: there is nothing to show, which is never 0. A figure that is not known although
-its sites are, since a field is nowhere to be had, says so in words.
-Day and month names are our own, because those of `strftime` depend on the machine's locale.
+None becomes a dash, never 0; a figure that lacks a field says "not known". Day and month names are our own, because
+those of `strftime` depend on the machine's locale.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from sonnys_pipeline.report.measures import Change, Figure, Unit
 UNKNOWN = "\N{EN DASH}"
 NOT_KNOWN = "not known"
 _MINUS = "\N{MINUS SIGN}"
-_BESIDE = {
+_SECONDARY_TEXTS = {
     "net_cars": "net {}",
     "net_sales": "net {}",
     "overpayments": "{} of it overpaid",
@@ -30,7 +29,7 @@ _MONTHS = (
 
 
 def rounded(value: Decimal, places: int) -> Decimal:
-    """Half a unit goes up, as people round. 0 has no sign."""
+    """Round half up; 0 has no sign."""
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
 
 
@@ -40,7 +39,7 @@ def count(value: Decimal | int | None) -> str:
 
 
 def dollars(value: Decimal | None, places: int = 0) -> str:
-    """12345.4 → `$12,345`; what is taken back has its minus before the dollar sign."""
+    """12345.4 → `$12,345`; a minus goes before the dollar sign."""
     if value is None:
         return UNKNOWN
     shown = rounded(value, places)
@@ -62,14 +61,14 @@ def quantity(value: Decimal | None, unit: Unit) -> str:
 
 
 def figure(figure: Figure) -> str:
-    """A figure's value in its unit; `not known` where a field is nowhere to be had (its `unknown` says which)."""
+    """A figure's value in its unit, or `not known` if a field is missing."""
     return NOT_KNOWN if figure.unknown else quantity(figure.value, figure.measure.unit)
 
 
-def beside(figure: Figure) -> str:
-    """What stands beside a headline: `net 12`, `net not known`, `$4.00 overpaid`, `12.5% in lane`."""
+def secondary(figure: Figure) -> str:
+    """Text of a secondary figure: `net 12`, `net not known`, `$4.00 of it overpaid`, `12.5% in lane`."""
     value = NOT_KNOWN if figure.unknown else quantity(figure.value, figure.measure.unit)
-    return _BESIDE[figure.measure.key].format(value)
+    return _SECONDARY_TEXTS[figure.measure.key].format(value)
 
 
 def mean_of(days: int, of_days: int, weekday: str) -> str:
@@ -89,7 +88,7 @@ def compact(value: Decimal | None, unit: Unit) -> str:
 
 
 def direction(change: Change) -> str:
-    """`up`, `down` or `same` as the change is written, or `unknown` where there is nothing to compare with."""
+    """`up`, `down` or `same` after rounding, or `unknown` if there is nothing to compare with."""
     step = _step(change)
     if step is None:
         return "unknown"
@@ -97,7 +96,7 @@ def direction(change: Change) -> str:
 
 
 def change(change: Change) -> str:
-    """`+3.4%`; shares differ by points (`+1.2 pts`); `new` where it was 0 before; a dash where it is not known."""
+    """`+3.4%`; `+1.2 pts` for shares; `new` if it was 0 before; a dash if not known."""
     step = _step(change)
     if step is None:
         return UNKNOWN
@@ -108,7 +107,7 @@ def change(change: Change) -> str:
 
 
 def _step(change: Change) -> Decimal | None:
-    """The change as it is written: per cent or points, rounded; large per cents without decimals."""
+    """The change in per cent or points, rounded; 100 per cent and more without decimals."""
     if change.difference is None:
         return None
     if change.unit is Unit.SHARE:
@@ -140,7 +139,7 @@ def long_day(day: date) -> str:
 
 
 def moment(instant: datetime) -> str:
-    """`Nov 22, 2026, 6:05 am UTC`: the instant in the zone that it has."""
+    """`Nov 22, 2026, 6:05 am UTC`, in the instant's own zone."""
     zone = instant.tzname() or ""
     half = "am" if instant.hour < 12 else "pm"
     clock = f"{instant.hour % 12 or 12}:{instant.minute:02d} {half}"

@@ -1,7 +1,4 @@
-"""What each number of the report means, and how sure we are of it (KPIS).
-
-Nobody has reconciled a month with BackOffice in public.
-"""
+"""The definition of each figure in the report, and how far it has been checked (KPIS)."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ class Status(Enum):
 
     BACKOFFICE = ("B", "one site day compared with BackOffice's own report")
     CRM = ("R", "31 days of one site compared with a CRM's daily figures, under an older rule than today's")
-    FORMULA = ("F", "formula in use in the trade, not reconciled in public")
+    FORMULA = ("F", "formula used in the trade, not reconciled in public")
     OURS = ("O", "our own definition")
 
     def __init__(self, letter: str, meaning: str) -> None:
@@ -24,7 +21,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One number: its name in the report, what is counted, and its status."""
+    """One figure: its name in the report, its definition, and its status."""
 
     name: str
     text: str
@@ -34,37 +31,39 @@ class Definition:
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "Cars",
-        "Redemptions of recurring plans and every other ticket with a wash. A prepaid sale, a gift card or a recurring "
-        "recharge is no car by itself, and beside a wash it is one.",
+        "Redemptions of recurring plans, and every other ticket with a wash. A ticket with only a prepaid sale, a gift "
+        "card or a recurring recharge is not a car.",
         Status.BACKOFFICE,
     ),
-    Definition("Net cars", "Cars, where the return of a wash counts -1 and a voided ticket 0.", Status.OURS),
+    Definition("Net cars", "Cars, but the return of a wash counts -1 and a voided ticket 0.", Status.OURS),
     Definition("Member washes", "Redemptions of recurring plans.", Status.CRM),
     Definition("Retail washes", "Washes that are neither a plan sale nor a redemption.", Status.FORMULA),
     Definition("Free washes", "Retail washes whose total is zero.", Status.CRM),
-    Definition("Eligible washes", "Cars less member washes less free washes.", Status.CRM),
+    Definition("Eligible washes", "Cars minus member washes minus free washes.", Status.CRM),
     Definition("New memberships", "Sales of a recurring plan; upgrades of a plan are not counted.", Status.CRM),
     Definition("Conversion", "New memberships divided by eligible washes, if there are any.", Status.FORMULA),
-    Definition("Conversion in lane", "The same without what online terminals (E-Comm) sold.", Status.FORMULA),
+    Definition(
+        "Conversion in lane", "Conversion without memberships sold by online terminals (E-Comm).", Status.FORMULA
+    ),
     Definition("Sales", "Totals of all transactions that are not redemptions.", Status.BACKOFFICE),
     Definition("Net sales", "Sales without voided tickets.", Status.OURS),
     Definition(
         "Overpayments",
-        "The part of sales that customers paid beyond what items, tax and fees of their tickets come to.",
+        "The part of sales that customers paid beyond the items, tax and fees of their tickets.",
         Status.OURS,
     ),
     Definition("Average ticket", "Sales divided by cars.", Status.FORMULA),
     Definition("Member share", "Member washes divided by cars.", Status.OURS),
-    Definition("Cars per hour", "Cars by the hour on the site's own clock.", Status.OURS),
-    Definition("Discounts", "Amounts of all discounts given; shares are those of sales plus discounts.", Status.OURS),
+    Definition("Cars per hour", "Cars by hour, in the site's local time.", Status.OURS),
+    Definition("Discounts", "Amounts of all discounts given; shares are of sales plus discounts.", Status.OURS),
     Definition(
         "Tender mix",
-        "Tender totals by kind. Redemptions are tenders too, so that the mix is more than what was sold.",
+        "Tender totals by kind. Redemptions are tenders, too, so the total is more than sales.",
         Status.OURS,
     ),
     Definition(
         "Voids",
-        "Three things, kept apart: transactions with the status Voided, items marked as voided, and tenders of "
+        "Three separate counts: transactions with the status Voided, items marked as voided, and tenders of "
         "the kind Void.",
         Status.OURS,
     ),

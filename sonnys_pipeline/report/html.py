@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no script, no picture, no network."""
+"""A report as one self-contained HTML page: no script, no images, no network."""
 
 from __future__ import annotations
 
@@ -7,29 +7,26 @@ from functools import cache, partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from sonnys_pipeline.report import charts, measures
-from sonnys_pipeline.report import formatting as wording
-from sonnys_pipeline.report.build import TOP, Report, beside
+from sonnys_pipeline.report import charts, formatting, measures
+from sonnys_pipeline.report.build import TOP, Report, secondary_figures
 from sonnys_pipeline.report.glossary import DEFINITIONS, Status
 from sonnys_pipeline.report.markdown import headline
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure
 
-#: How strong the color of an hour can get, 0 aside; the style sheet has as many classes `h1`, `h2`…
+#: Color levels of an hour, besides 0; the style sheet has a class `h1`, `h2`… for each.
 HEAT_LEVELS = 5
 
 
 def report_as_html(report: Report) -> str:
-    """The page, to be written as UTF-8.
-
-    Names from outside are escaped; a Content-Security-Policy in the page forbids every load besides.
-    """
+    """The page, to be written as UTF-8; names are escaped, and its Content-Security-Policy forbids all loading."""
     return _template().render(
         report=report,
         headline=headline(report),
         trends=[
-            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *_writers(measure.unit)))
+            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *_formatters(measure.unit)))
             for measure in TRENDS
         ],
+        has_mean=any(day.mean is not None for measure in TRENDS for day in report.trends[measure.key]),
         heat=max((cars for line in report.hour_lines for cars in line.cars or ()), default=0),
         chain_heat=max(report.chain_hours, default=0),
         voided_sites=_voided_sites(report),
@@ -44,22 +41,22 @@ def heat_level(cars: int, most: int) -> int:
 
 
 def tone(change: Change, more_is_better: bool | None) -> str:
-    """`good`, `bad` or `even`: the colour of a change; the arrow and the sign say the same."""
-    direction = wording.direction(change)
+    """`good`, `bad` or `even`: the colour class of a change (arrow and sign show it, too)."""
+    direction = formatting.direction(change)
     if more_is_better is None or direction not in {"up", "down"}:
         return "even"
     return "good" if (direction == "up") is more_is_better else "bad"
 
 
 def _voided_sites(report: Report) -> list[tuple[str, list[Figure]]]:
-    """Sites with the most voids, at most `TOP` of those that have any."""
+    """The `TOP` sites with the most voids; sites without voids are left out."""
     rows = [(site.name, [site.voids[measure.key] for measure in VOIDS]) for site in report.sites]
     rows = [row for row in rows if any(figure.value for figure in row[1])]
     return sorted(rows, key=lambda row: [-(figure.value or Decimal(0)) for figure in row[1]])[:TOP]
 
 
-def _writers(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
-    return partial(wording.quantity, unit=unit), partial(wording.compact, unit=unit)
+def _formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+    return partial(formatting.quantity, unit=unit), partial(formatting.compact, unit=unit)
 
 
 @cache
@@ -71,5 +68,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=wording, measures=measures, beside=beside, heat_level=heat_level, tone=tone)
+    environment.globals.update(
+        fmt=formatting, measures=measures, secondary_figures=secondary_figures, heat_level=heat_level, tone=tone
+    )
     return environment.get_template("report.html.j2")

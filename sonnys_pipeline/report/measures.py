@@ -1,10 +1,10 @@
-"""The figures that a report compares: what each is made of, and how it stands against earlier days.
+"""The figures of a report, and their comparison with earlier days.
 
-A site and day is *known* or *missing*. A known day without a row had no transactions and counts 0; a missing day
-counts nowhere, and a comparison that would need it is made over fewer sites or days, and says so.
+The day of a site is *known* or *missing*. A known day without a row had no transactions and counts 0. A missing day is
+left out: the comparison covers fewer sites or days, and says so.
 
-A figure of a known day may itself not be known, since a field is nowhere to be had: the mart has null there. A sum over
-sites of which one has null is not known either, and says why, rather than being a sum of some of them.
+A figure of a known day is null (not known) if the API did not send a field it needs. A sum is null, with a reason, if
+one of its sites is.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from sonnys_pipeline.calendar.business_days import MissingDay
 from sonnys_pipeline.marts.unknown import SEPARATOR
 
 Sums: TypeAlias = Mapping[str, Decimal | None]
-"""Columns of `site_day_kpis`, summed; None where a part of the sum is not known."""
+"""Sums of columns of `site_day_kpis`; None if a part of the sum is null."""
 
 _ZERO = Decimal(0)
 
 
 class Unit(Enum):
-    """What a figure counts, and so how it is written and compared."""
+    """Unit of a figure; decides how it is written and compared."""
 
     COUNT = "count"
-    MONEY = "money"  # dollars, large: cents are noise
-    PRICE = "price"  # dollars, small: cents matter
-    SHARE = "share"  # a fraction; two of them differ by points
+    MONEY = "money"  # dollars, without cents
+    PRICE = "price"  # dollars and cents
+    SHARE = "share"  # a fraction; changes are in percentage points
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure by its columns: the sum of `column`, divided by the sum of `per` where there is one.
+    """Definition of a figure: the sum of `column`, divided by the sum of `per` if given.
 
-    `more_is_better` is None where neither direction is good news in itself.
-    Averages and rates are made anew from sums, so that a chain's rate is not the mean of its sites' rates.
+    `more_is_better` is None if neither direction is good or bad. Dividing sums keeps a chain's rate from being the mean
+    of its sites' rates.
     """
 
     key: str
@@ -54,18 +54,17 @@ class Measure:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What it is made of."""
+        """Columns of `site_day_kpis` that the figure needs."""
         return (self.column,) if self.per is None else (self.column, self.per)
 
     def is_known(self, sums: Sums) -> bool:
-        """Whether all that it is made of is known; there may still be nothing to divide by."""
+        """Whether all columns have sums; the divisor may still be 0."""
         return all(sums[column] is not None for column in self.columns)
 
     def of(self, sums: Sums) -> Decimal | None:
-        """The figure of these sums; None where one of them is not known, or there is nothing to divide by.
+        """The figure; None if a sum is null or the divisor is 0.
 
-        The marts have 0 in the latter place (KPIS). A reader takes 0 % for a rate that was measured, so that a report
-        has none.
+        The marts have 0 for a divisor of 0 (KPIS); in a report, 0 % would look like a measured rate.
         """
         value = sums[self.column]
         if value is None or self.per is None:
@@ -89,8 +88,8 @@ OVERPAYMENTS = Measure("overpayments", "Overpayments", Unit.PRICE, "overpayments
 CONVERSION_IN_LANE = Measure(
     "conversion_in_lane", "Conversion in lane", Unit.SHARE, "new_memberships_in_lane", "eligible_washes"
 )
-#: What stands beside a headline where it says something else, or is not known.
-BESIDE = {NET_CARS: CARS, NET_SALES: SALES, OVERPAYMENTS: SALES, CONVERSION_IN_LANE: CONVERSION}
+#: Secondary figures, and the headline next to which each is shown if it differs or is not known.
+SECONDARY = {NET_CARS: CARS, NET_SALES: SALES, OVERPAYMENTS: SALES, CONVERSION_IN_LANE: CONVERSION}
 TRENDS = (SALES, CARS, MEMBER_WASHES, NEW_MEMBERSHIPS)
 
 VOIDS = (
@@ -100,7 +99,7 @@ VOIDS = (
     Measure("unsettled", "Unsettled", Unit.COUNT, "unsettled_transactions", more_is_better=None),
 )
 
-#: Columns that the sums need, beside `site` and `business_date`.
+#: Columns to sum, in addition to `site` and `business_date`.
 SUMMED = (
     "total_cars",
     "member_washes",
@@ -122,10 +121,10 @@ SUMMED = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure against an earlier one.
+    """A figure compared with an earlier one.
 
-    `value` and `base` are of the same sites: `sites` of the `of_sites` that the figure itself is made of. `base` is a
-    mean where `of_days` is more than 1, made of the `days` that are known. Both are None where nothing is comparable.
+    `value` and `base` cover the same sites: `sites` of the `of_sites` in the figure itself. `base` is the mean of the
+    `days` that are known, of `of_days`. Both are None if nothing is comparable.
     """
 
     unit: Unit
@@ -138,26 +137,26 @@ class Change:
 
     @property
     def difference(self) -> Decimal | None:
-        """`value` less `base`, in the measure's own unit; None where either is unknown."""
+        """`value` minus `base`; None if either is None."""
         return None if self.value is None or self.base is None else self.value - self.base
 
     @property
     def fraction(self) -> Decimal | None:
-        """The difference as a fraction of `base`; None where that is unknown, or nothing to compare with."""
+        """The difference as a fraction of `base`; None if `base` is None or 0."""
         return None if self.difference is None or not self.base else self.difference / abs(self.base)
 
     @property
     def is_partial(self) -> bool:
-        """Whether sites or days are missing from the comparison."""
+        """Whether the comparison lacks sites or days."""
         return self.sites < self.of_sites or self.days < self.of_days
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure on the report's day; `value` is None where no site is known.
+    """One measure on the report's day; `value` is None if no site is known.
 
-    `last_week` compares with the same weekday a week before, `four_weeks` with the mean of the last four of them.
-    `unknown` says why a figure of known sites is not known: a field is nowhere to be had.
+    `last_week` compares with the same weekday a week before, `four_weeks` with the mean of that weekday of four weeks.
+    `unknown` is the reason if known sites lack a field that the figure needs.
     """
 
     measure: Measure
@@ -169,7 +168,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that is missing: the day of one site by its code, or of the whole chain (`site` None)."""
+    """A missing day of one site (by code) or of the whole chain (`site` is None)."""
 
     business_date: date
     site: str | None = None
@@ -177,7 +176,7 @@ class Gap:
 
 
 def gaps_of(missing: Iterable[MissingDay]) -> tuple[Gap, ...]:
-    """Gaps of the days that a mart could not count."""
+    """Gaps for the days that a mart could not count."""
     return tuple(
         Gap(
             day.business_date,
@@ -189,11 +188,11 @@ def gaps_of(missing: Iterable[MissingDay]) -> tuple[Gap, ...]:
 
 
 class DayBook:
-    """What is known of each site and day.
+    """Figures and gaps of each site and day.
 
     Args:
         site_days: `site_day_kpis`, with the columns of `SUMMED` and `unknown`.
-        missing: the gaps. Days before the first one of `site_days` are missing too.
+        missing: the gaps. Days before the first one in `site_days` are missing, too.
     """
 
     def __init__(self, site_days: pa.Table, missing: Collection[Gap]) -> None:
@@ -208,37 +207,37 @@ class DayBook:
         self._first = min((day for _, day in self._sums), default=None)
 
     def gap(self, site: str, day: date) -> str | None:
-        """Why a site's day is missing; None where it is known."""
+        """Why a site's day is missing; None if it is known."""
         if reason := self._gaps.get((day, None)) or self._gaps.get((day, site)):
             return reason
-        return None if self._first and day >= self._first else "before the first day that is known"
+        return None if self._first and day >= self._first else "before the first landed day"
 
     def known(self, sites: Iterable[str], day: date) -> list[str]:
-        """Those of the sites whose day is known."""
+        """Sites whose day is known."""
         return [site for site in sites if self.gap(site, day) is None]
 
     def active_sites(self, days: Iterable[date]) -> set[str]:
-        """Codes of the sites that have transactions on one of the days, or are missing on all of them."""
+        """Codes of sites with transactions on one of the days, or missing on all of them."""
         wanted = set(days)
         active = {site for (site, day), sums in self._sums.items() if day in wanted and sums["transactions"]}
         with_gaps = {site for day, site in self._gaps if site is not None and day in wanted}
         return active | {site for site in with_gaps if all(self.gap(site, day) for day in wanted)}
 
     def sums(self, sites: Iterable[str], day: date) -> Sums:
-        """Sums over sites on one day; of no sites, zeros. A sum over what is not known is not known."""
+        """Sums over sites on one day, 0 without sites; None if one site has null."""
         rows = [found for site in sites if (found := self._sums.get((site, day)))]
         return {name: _sum(row[name] for row in rows) for name in SUMMED}
 
     def certain(self, sites: Iterable[str], day: date) -> Mapping[str, Decimal]:
-        """The sums that are known."""
+        """The sums that are not null."""
         return {name: value for name, value in self.sums(sites, day).items() if value is not None}
 
     def reasons(self, site: str, day: date) -> tuple[str, ...]:
-        """What is not known of a site's day, or known of some of its rows only, in sentences of the mart."""
+        """The mart's reasons why figures of a site's day are null, or cover only some of its rows."""
         return self._reasons.get((site, day), ())
 
     def figure(self, measure: Measure, sites: Sequence[str], day: date) -> Figure:
-        """One measure over sites, with its comparisons."""
+        """A measure over sites, with its comparisons."""
         known = self.known(sites, day)
         sums = self.sums(known, day)
         return Figure(
@@ -250,10 +249,12 @@ class DayBook:
         )
 
     def _why(self, measure: Measure, sites: Sequence[str], day: date) -> str:
-        """Sentences of the mart that name a column of the measure."""
-        told = [reason for site in sites for reason in self.reasons(site, day)]
-        naming = [reason for reason in told if any(re.search(rf"\b{column}\b", reason) for column in measure.columns)]
-        return SEPARATOR.join(dict.fromkeys(naming)) or "the mart has no value, and does not say why"
+        """The mart's reasons that name a column of the measure."""
+        reasons = [reason for site in sites for reason in self.reasons(site, day)]
+        naming = [
+            reason for reason in reasons if any(re.search(rf"\b{column}\b", reason) for column in measure.columns)
+        ]
+        return SEPARATOR.join(dict.fromkeys(naming)) or "the mart has no value and gives no reason"
 
     def _against_last_week(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
         before = day - timedelta(weeks=1)
@@ -263,7 +264,7 @@ class DayBook:
         return Change(measure.unit, value, base, len(both), len(sites))
 
     def _against_mean(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
-        """A day counts when every one of the sites is known on it, and so is what the figure is made of."""
+        """Only days on which all the sites and all the columns are known count."""
         earlier = [day - timedelta(weeks=weeks) for weeks in (1, 2, 3, 4)]
         whole = [before for before in earlier if sites and len(self.known(sites, before)) == len(sites)]
         found = [sums for before in whole if measure.is_known(sums := self.sums(sites, before))]
@@ -276,7 +277,7 @@ class DayBook:
 
 
 def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
-    """None as soon as one of them is not known; 0 of none."""
+    """None if a value is None; 0 without values."""
     total = _ZERO
     for value in values:
         if value is None:

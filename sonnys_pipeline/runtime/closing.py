@@ -1,4 +1,4 @@
-"""Things that hold a connection or a file: closed by hand, or at the end of a `with` block."""
+"""Objects that hold a connection or a file, closed explicitly or by a `with` block."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is held."""
+        """Release it."""
 
     def __enter__(self) -> Self:
-        """Use as a context manager."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
         self.close()

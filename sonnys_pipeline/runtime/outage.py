@@ -1,4 +1,4 @@
-"""How long a store may be away before a run gives up on it: budget (BM-07), ledger (BM-05), lake and locks ask here."""
+"""How long a store may be away before a run gives up: for budget (BM-07), ledger (BM-05), lake and locks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
-#: Seconds that a store may be away before that is an error; and when the run is to end anyway.
+#: Seconds that a store may be away before that is an error; and once the run is to end.
 DEADLINE = 60.0
 HURRIED_DEADLINE = 2.0
-#: Seconds between two tries: the first, doubling up to the last.
+#: Seconds between two attempts: the first, doubled up to the last.
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 1.0
 
@@ -19,7 +19,7 @@ _LONGEST_BACKOFF = 1.0
 class OutageDeadline:
     """Says after each failure how long to back off, until the store has been away for too long.
 
-    Safe for use by several threads: what they share is one store, which is away for all of them.
+    Safe for use by several threads, which share one store.
     """
 
     def __init__(
@@ -29,7 +29,6 @@ class OutageDeadline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Allow outages of so many seconds, by a clock of monotonic seconds."""
         self.seconds = seconds
         self._clock, self._sleep = clock, sleep
         self._away_since: float | None = None
@@ -37,15 +36,15 @@ class OutageDeadline:
 
     @property
     def is_away(self) -> bool:
-        """Whether the store did not answer when it was last asked."""
+        """Whether the store failed when it was last asked."""
         return self._away_since is not None
 
     def hurry(self) -> None:
-        """Allow two seconds from now on, since the run is to end; safe to call from a signal handler."""
+        """Allow only two more seconds, since the run is to end; safe to call from a signal handler."""
         self.seconds = HURRIED_DEADLINE
 
     def next_backoff(self) -> float | None:
-        """The store has failed: seconds until it is worth trying again; `None` when it has been away for too long."""
+        """After a failure: seconds until the next attempt; `None` when the store has been away for too long."""
         now = self._clock()
         away_since = self._away_since
         if away_since is None:
@@ -56,19 +55,19 @@ class OutageDeadline:
         return backoff
 
     def answered(self) -> None:
-        """The store has answered: the next failure is a new one."""
+        """The store has answered; the next failure starts a new outage."""
         self._away_since = None
 
     def retry(self, ask: Callable[[], R], outage: Callable[[Exception], Exception | None]) -> R:
         """Ask a store until it answers.
 
         Args:
-            ask: one try.
-            outage: for an error of `ask`, the one to raise if the store stays away; `None` for an error that is no
-                outage, which is raised as it is. It may raise another one itself.
+            ask: one attempt.
+            outage: turns an error of `ask` into the one to raise if the store stays away; returns `None` for an error
+                that is not an outage, which is raised at once. It may raise another one.
 
         Raises:
-            Exception: what `outage` gave, once the store has been away for too long.
+            Exception: what `outage` returned, once the store has been away for too long.
         """
         while True:
             try:

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL for the request budget, the ledger and the lake's locks.
 
-A URL may hold a password: no error and no description here shows one.
+A URL may hold a password: no error or description here shows one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 if TYPE_CHECKING:
     import psycopg
 
-#: libpq's options, unless the URL says otherwise: a server that is gone, or a network that swallows everything, is
-#: noticed within seconds.
+#: libpq's options unless the URL sets them: a dead server or network is noticed within seconds.
 _LIBPQ = {
     "connect_timeout": "3", "tcp_user_timeout": "5000", "keepalives_idle": "5", "keepalives_interval": "2",
     "keepalives_count": "2",
 }  # fmt: skip
-#: Parameters of a URL that are secrets; kept out of an engine's URL, so that no rendering of it shows them.
+#: Secret parameters, kept out of an engine's URL so that no rendering shows them.
 _SECRET_PARAMETERS = ("password", "sslpassword")
 
 
@@ -29,32 +28,31 @@ class DriverMissingError(ValueError):
     """No driver for PostgreSQL is installed; the message names the setting and the remedy."""
 
     def __init__(self, variable: str) -> None:
-        """Build the error."""
         super().__init__(f"{variable}: PostgreSQL needs a driver: pip install 'sonnys-pipeline[postgres]'")
 
 
 def is_postgres(url: str) -> bool:
-    """Whether a URL names a PostgreSQL server, with or without the name of a driver."""
+    """Whether a URL names a PostgreSQL server, with or without a driver."""
     return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
 
 
 def describe(host: str | None, port: int | str | None, database: str | None) -> str:
-    """Server and database, for messages: no user, password or parameter."""
+    """Server and database, for messages: without user, password or parameters."""
     return f"postgresql://{host or 'localhost'}{f':{port}' if port else ''}/{database or ''}"
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server went away while an engine's statement was under way."""
+    """Whether the server went away during a statement."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def advisory_lock_key(name: str) -> int:
-    """The number of PostgreSQL's advisory lock of a name: 64 bits of its SHA-256, signed."""
+    """The key of an advisory lock: the first 64 bits of the name's SHA-256, signed."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def _options(application: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Libpq's options that a URL does not give itself."""
+    """Libpq's options that the URL does not set."""
     ours = {**_LIBPQ, "application_name": f"sonnys-pipeline {application}"}
     return {name: value for name, value in ours.items() if name not in given}
 
@@ -67,15 +65,12 @@ def _unreadable(variable: str) -> ValueError:
 
 
 class Server:
-    """One connection, through the driver alone: several statements in one message, and no transaction but theirs."""
+    """One connection through the driver alone: several statements in one message, no implicit transaction."""
 
     def __init__(self, url: str, *, variable: str, application: str) -> None:
         """Read the URL; nothing is connected yet.
 
-        Args:
-            url: `postgresql://user:password@host/database`, as libpq reads it.
-            variable: the setting that holds it, for errors.
-            application: what the server shows for us, behind `sonnys-pipeline`.
+        `variable` is the setting's name for errors, `application` what the server shows after `sonnys-pipeline`.
 
         Raises:
             DriverMissingError: when psycopg is not installed.
@@ -97,11 +92,7 @@ class Server:
         self._connection: psycopg.Connection[Any] | None = None
 
     def ask(self, script: str, values: Mapping[str, str | int]) -> tuple[int, ...]:
-        """Send statements in one message; the last numbers that come back.
-
-        Args:
-            script: statements, with `{name}` where a value stands.
-            values: by their names.
+        """Send statements in one message; returns the last numbers that come back. `{name}` in the script is a value.
 
         Raises:
             psycopg.Error, OSError: when the server does not answer, or with an error; the connection is dropped then.
@@ -121,7 +112,7 @@ class Server:
                         answer = tuple(map(int, line))
                     more_results = cursor.nextset()
         except BaseException:
-            self.close()  # interrupted in the middle: what comes next on this connection would be another's answer
+            self.close()  # interrupted: the next answer on this connection would belong to this question
             raise
         return answer
 
@@ -133,13 +124,13 @@ class Server:
 
 
 def open_engine(url: str, *, variable: str, application: str, poolclass: type[Pool] | None = None) -> Engine:
-    """SQLAlchemy's engine for a database; secrets are kept out of its URL. Nothing is connected yet.
+    """SQLAlchemy's engine for a database; its URL contains no secrets. Nothing is connected yet.
 
     Args:
         url: `postgresql://user:password@host/database`; `postgresql+psycopg2://` for another driver.
-        variable: the setting that holds it, for errors.
-        application: what the server shows for us, behind `sonnys-pipeline`.
-        poolclass: how connections are kept; left out, SQLAlchemy's usual pool.
+        variable: the setting's name, for errors.
+        application: what the server shows after `sonnys-pipeline`.
+        poolclass: by default SQLAlchemy's usual pool.
 
     Raises:
         DriverMissingError: when the driver is not installed.
@@ -151,11 +142,11 @@ def open_engine(url: str, *, variable: str, application: str, poolclass: type[Po
     except (SQLAlchemyError, ValueError):
         raise _unreadable(variable) from None
     if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")  # whichever SQLAlchemy takes by itself
+        parsed = parsed.set(drivername="postgresql+psycopg")  # instead of SQLAlchemy's default
     driver = parsed.get_driver_name()
     own = _options(application, parsed.query) if driver in {"psycopg", "psycopg2"} else {}
     if driver == "psycopg":
-        own["prepare_threshold"] = None  # a pool between may give each transaction another connection
+        own["prepare_threshold"] = None  # a pooler may give each transaction another connection
     secrets = {name: value for name, value in parsed.query.items() if name in _SECRET_PARAMETERS}
     try:
         return create_engine(
@@ -170,13 +161,9 @@ def open_engine(url: str, *, variable: str, application: str, poolclass: type[Po
 
 
 def limit_transaction(connection: Connection, *, lock: float, statement: float, idle: float) -> None:
-    """Set time-outs in seconds, 0 for none, for the transaction that is under way.
+    """Set time-outs of the open transaction, in seconds, 0 for none.
 
-    Args:
-        connection: an engine's, in its transaction.
-        lock: how long a statement may wait for a lock.
-        statement: how long it may take in all.
-        idle: how long the transaction may stand without one.
+    `lock` limits the wait for a lock, `statement` a whole statement, `idle` the time without one.
     """
     limits = {"lock_timeout": lock, "statement_timeout": statement, "idle_in_transaction_session_timeout": idle}
     settings = [func.set_config(name, str(round(1000 * seconds)), true()) for name, seconds in limits.items()]

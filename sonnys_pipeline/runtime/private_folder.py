@@ -1,4 +1,4 @@
-"""Folders and files that their owner alone can read: state of the pipeline, in which personal data may lie."""
+"""Directories and files that only their owner can read: state of the pipeline, which may hold personal data."""
 
 from __future__ import annotations
 
@@ -14,24 +14,20 @@ _OTHERS = 0o077
 
 
 class ForeignFolderError(OSError):
-    """A folder that somebody else could have prepared, or can look into; `strerror` says why."""
+    """A directory that another user could have prepared or can read; `strerror` says why."""
 
     def __init__(self, reason: str) -> None:
-        """Build the error; the system has no number for it."""
         super().__init__(0, reason)
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder, and those above it that are missing, for their owner alone; one that is ours is closed to others.
+    """Make a directory and its missing parents for their owner only; closes an existing one of ours to others.
 
-    A folder of root's is as good as ours, unless everybody may use it: volumes of containers are such.
-
-    Returns:
-        The folder.
+    A directory of root counts as ours unless it is open to everybody, as volumes of containers are.
 
     Raises:
         ForeignFolderError: when it belongs to another user.
-        OSError: when it cannot be made, or closed.
+        OSError: when it cannot be made or closed.
     """
     for one in reversed(list(takewhile(lambda above: not above.exists(), (folder, *folder.parents)))):
         one.mkdir(mode=0o700, exist_ok=True)
@@ -44,17 +40,17 @@ def private_folder(folder: Path) -> Path:
     elif found.st_uid != 0:
         raise ForeignFolderError(f"it belongs to user {found.st_uid}, and this is user {os.geteuid()}")
     elif found.st_mode & 0o007:
-        raise ForeignFolderError(f"it is root's and open to everybody (mode {stat.S_IMODE(found.st_mode):o})")
+        raise ForeignFolderError(f"it belongs to root and is open to everybody (mode {stat.S_IMODE(found.st_mode):o})")
     return folder
 
 
 def write_private_file(path: Path, content: str) -> None:
-    r"""Put a file for its owner alone in its place in one step; a link in that place is replaced, never followed.
+    r"""Write a file for its owner only, atomically; a link at that path is replaced, never followed.
 
-    Half a character, which UTF-8 cannot write, is written as `\ud83d`: in JSON that is how it is spelt.
+    Surrogates, which UTF-8 cannot encode, are written as in JSON, such as `\ud83d`.
 
     Raises:
-        OSError: when it cannot be written; what was there before is still there.
+        OSError: when it cannot be written; the old file is unchanged.
     """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
@@ -70,16 +66,16 @@ def write_private_file(path: Path, content: str) -> None:
 
 
 class StateUnwritableError(Exception):
-    """A file of the state folder cannot be written: audit or quarantine; what is landed stays landed."""
+    """A file of the state directory (audit or quarantine) cannot be written; landed days stay."""
 
 
 @contextmanager
 def writable_state(path: Path) -> Iterator[None]:
-    """What fails inside because of the disk or of rights names the file, and what to do."""
+    """Raise an `OSError` of the block as `StateUnwritableError`, with file and remedy."""
     try:
         yield
     except OSError as error:
         raise StateUnwritableError(
-            f"cannot write {path} ({error.strerror or error}); free space, mend its rights, or name another "
-            "folder in SONNYS_STATE_DIR, then run it again: nothing landed was touched"
+            f"cannot write {path} ({error.strerror or error}); free space, fix its permissions, or name another "
+            "directory in SONNYS_STATE_DIR, then run it again: nothing landed was touched"
         ) from error

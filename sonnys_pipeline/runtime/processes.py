@@ -1,7 +1,7 @@
-"""Who writes: processes named so that another one can tell whether they still run (BM-05, JS-06).
+"""Names of processes by which another process can tell whether they still run (BM-05, JS-06).
 
-A process id means something only to the same boot and the same namespace of process ids: after a reboot, or in another
-container with the same host name, the same number is somebody else. So a machine is all three.
+A process id is unique only within one boot and one namespace: after a reboot, or in another container with the same
+host name, it may belong to another process. So a machine is named by host, boot and namespace.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def this_machine() -> str:
-    """Host name, and a digest of boot and namespace of process ids, as far as the system tells them."""
+    """Host name, and a digest of boot and namespace as far as the system tells them."""
     boot = namespace = ""
     with suppress(OSError):
         boot = _BOOT_ID.read_text(encoding="ascii").strip()
@@ -28,18 +28,18 @@ def this_machine() -> str:
 
 
 def file_writer() -> str:
-    """This process, as a part of a file name: `{machine}-{process id}` without dots."""
+    """This process as part of a file name: `{machine}-{process id}` without dots."""
     return f"{_machine_in_names()}-{os.getpid()}"
 
 
 def is_dead_writer(name: str) -> bool:
-    """Whether a `file_writer` was a process of this machine that runs no more; of other machines nobody can tell."""
+    """Whether a `file_writer` was a process of this machine that has ended; always false for other machines."""
     machine, _, process = name.rpartition("-")
     return machine == _machine_in_names() and not is_running(int(process) if process.isdigit() else 0)
 
 
 def is_running(process: int) -> bool:
-    """Whether a process of this machine is there."""
+    """Whether this machine has a process with this id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first one asks for a checkpoint, the second one leaves at once (BM-04)."""
+"""SIGTERM and SIGINT: the first asks for a checkpoint, the second exits at once (BM-04)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def graceful(stop: Callable[[str], None]) -> Iterator[list[int]]:
     """Call `stop` on the first signal; end the process on the second.
 
-    In a thread other than the main one nothing can be arranged, and signals do what they did before.
+    In a thread other than the main one, signals keep their usual effect.
 
     Yields:
-        A list that holds the first signal's number once it has come; the exit code is 128 more than that.
+        A list that gets the first signal's number; the exit code is 128 more than that.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Lists in sentences: the first few by name, and how many more there are."""
+"""Lists in sentences: the first few names, and how many more there are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from collections.abc import Sequence
 def first_few(names: Sequence[str], most: int, *, separator: str = ", ", noun: str = "", total: int = 0) -> str:
     """`a, b, c and 1,204 more`; with the separator `; ` it is `a; b; c; and 1,204 more`.
 
-    Args:
-        names: what there is, in order; may end after the first `most`.
-        most: how many to name.
-        separator: what stands between them.
-        noun: what follows `more`, such as "days".
-        total: how many there are, where `names` does not hold all of them.
+    `most` limits the names, `noun` follows `more` (such as "days"), `total` counts all where `names` is incomplete.
     """
     named = separator.join(names[:most])
     more = max(total, len(names)) - most

@@ -1,4 +1,4 @@
-"""What the verbs of `sonnys backfill` do, running a job aside (`run.py`): call, print, exit code."""
+"""The verbs of `sonnys backfill`, except those that run a job (`run.py`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from sonnys_pipeline.runtime.private_folder import StateUnwritableError
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """What the floors below raise on purpose ends the command with one line, and the exit code that fits."""
+    """Turn the errors of the other rooms into one line and an exit code."""
     try:
         yield
     except (NotApprovedError, PlanDriftError) as error:
@@ -54,10 +54,10 @@ def one_line_errors() -> Iterator[None]:
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
     except (AuthError, ValidationError) as error:
-        # A site that is nowhere is refused as a parameter, with 422, where the API looks at parameters first.
+        # An unknown site may be answered 422, if the API checks parameters first.
         if error.concerns_site:
             said = "; ".join(error.messages) or error.type
-            refuse(f"the site is not known to the API, or not yours: {said}", WRONG_USAGE)
+            refuse(f"the API does not know the site, or the key may not read it: {said}", WRONG_USAGE)
         refuse(str(error), FAILED)
     except (SonnysError, LedgerError, LakeError, StateUnwritableError) as error:
         refuse(str(error), FAILED)
@@ -66,7 +66,7 @@ def one_line_errors() -> Iterator[None]:
 def preview(
     start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool, as_json: bool
 ) -> None:
-    """Make a job and print its plan."""
+    """Create a job and print its plan."""
     with one_line_errors():
         request = _request(start, end, site, csv, missing_only=missing_only)
         with open_workspace() as workspace:
@@ -81,13 +81,13 @@ def preview(
 
 
 def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
-    """Approve the plan as it stands, if what would run is still what it says."""
+    """Approve the plan, if a run would still do what it says."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
         record = jobs.plans.get(job_id)
         if record is None:
-            refuse(f"job {job_id} has no plan to approve; make a job with: sonnys backfill preview")
+            refuse(f"job {job_id} has no plan to approve; create a job with: sonnys backfill preview")
         plan = Plan.read(record)
         workspace.settings.require_credentials()
         if changed := workspace.changes(plan, jobs.get_rows(job_id)):
@@ -109,7 +109,7 @@ def approve(job_id: str, by: str | None, *, as_json: bool) -> None:
 
 
 def cancel(job_id: str, why: str, *, as_json: bool) -> None:
-    """Give a job up."""
+    """Cancel a job."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
@@ -119,7 +119,7 @@ def cancel(job_id: str, why: str, *, as_json: bool) -> None:
         print_json({"job_id": job_id, "status": job.status, "was": was.status})
     else:
         soon = "; its process stops within seconds" if was.status is JobStatus.RUNNING else ""
-        messages.print(f"Job {job_id} is cancelled{soon}. What it has landed stays.")
+        messages.print(f"Job {job_id} is cancelled{soon}. Landed days stay.")
 
 
 def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
@@ -135,7 +135,7 @@ def list_jobs(status: str | None, limit: int, *, as_json: bool) -> None:
 
 
 def status(job_id: str, *, as_json: bool) -> None:
-    """Print where a job stands."""
+    """Print a job's progress, cost and failures."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
@@ -153,16 +153,16 @@ def status(job_id: str, *, as_json: bool) -> None:
 
 
 def write_back(job_id: str, *, as_json: bool) -> None:
-    """Write what the ledger knows into the job's CSV, as that is now."""
+    """Write the results in the ledger into the job's CSV."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
         record = jobs.plans.get(job_id)
         plan = Plan.read(record) if record else None
         if plan is None or plan.manifest is None:
-            refuse(f"job {job_id} was not made from a CSV: there is nothing to write back into")
+            refuse(f"job {job_id} was not created from a CSV, so there is no file to write to")
         if jobs.get_job(job_id).is_leased(datetime.now(UTC)):
-            refuse(f"job {job_id} is running and writes its results by itself: wait until it has ended", FAILED)
+            refuse(f"job {job_id} is running and writes its results itself; wait until it has ended", FAILED)
         rows = jobs.get_rows(job_id)
         manifest = Manifest.read(plan.manifest)
         asked = {(spec.day, spec.site) for spec in manifest.requests}
@@ -173,14 +173,14 @@ def write_back(job_id: str, *, as_json: bool) -> None:
         gone = [{"day": row.day, "site": row.site} for row in lost]
         print_json({"job_id": job_id, "path": plan.manifest, "written": written, "not_in_the_file": gone})
         return
-    messages.print(f"{written} results written into {plan.manifest}.")
+    messages.print(f"Wrote {written} results into {plan.manifest}.")
     if lost:
         named = ", ".join(f"{row.day}{f' of site {row.site}' if row.site else ''}" for row in lost[:5])
-        messages.print(f"{len(lost)} rows of the job are not in the file any more: {named}.")
+        messages.print(f"{len(lost)} days of the job are no longer in the file: {named}.")
 
 
 def reconcile(*, as_json: bool) -> None:
-    """Tell Dagster of landed days that it does not know."""
+    """Report landed days to Dagster that it does not show as materialized."""
     from sonnys_pipeline.orchestration.account import Account
     from sonnys_pipeline.orchestration.events.runless import RunlessDays
     from sonnys_pipeline.orchestration.instance import InstanceError, configured_instance
@@ -193,7 +193,7 @@ def reconcile(*, as_json: bool) -> None:
         except InstanceError as error:
             refuse(str(error), FAILED)
         if instance is None:
-            refuse('DAGSTER_HOME is not set: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster", then try again')
+            refuse('DAGSTER_HOME is not set; run: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster"')
         with instance:
             days = RunlessDays(instance, lake, source=command_line(), account=Account(workspace.settings.account_name))
             days.reconcile()
@@ -201,9 +201,9 @@ def reconcile(*, as_json: bool) -> None:
         print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
     else:
         known = len(lake.partitions("transactions")) - len(days.reported) - len(days.observed) - len(days.problems)
-        messages.print(f"Dagster knew {known} landed days and was told of {len(days.reported)} more.")
+        messages.print(f"Dagster already had {known} landed days; {len(days.reported)} more were reported.")
         for day in days.observed:
-            messages.print(f"{day} holds some sites only: told as an observation, not as a materialization.")
+            messages.print(f"{day} has only some sites: reported as an observation, not as a materialization.")
         for problem in days.problems:
             messages.print(problem)
     if days.problems:
@@ -211,20 +211,20 @@ def reconcile(*, as_json: bool) -> None:
 
 
 def requests_sent(settings: Settings, summary: JobSummary) -> int:
-    """Requests that a job has cost: by its audits, or by the ledger where those have been cleared away."""
+    """Requests sent by all runs of a job: from its audits, or from the ledger if those were deleted."""
     return max(summary.requests, requests_of_job(settings.state_dir / AUDIT_FOLDER, summary.job.id))
 
 
 def results(rows: list[JobRow]) -> dict[RowKey, RowResult]:
-    """What became of rows, as a manifest takes it."""
+    """Results of a job's days, by day and site, for its manifest."""
     return {(row.day, row.site): result_of(row) for row in rows}
 
 
 def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]:
-    """Tell of jobs whose process is gone; those."""
+    """Print a line for each interrupted job except `but`; returns these jobs."""
     found = [job for job in check_interrupted_jobs(jobs) or () if job.id != but]
     for job in found:
-        remedy = f"Type: {to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
+        remedy = f"Run: {to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
         if job.dagster_run is not None:
             remedy = f'Re-execute run {job.dagster_run[:8]} "from failure" in Dagster'
         messages.print(
@@ -234,7 +234,7 @@ def notice_interrupted(jobs: JobService, *, but: str | None = None) -> list[Job]
 
 
 def _whoami() -> str:
-    """The user of this machine; by number where he has no name, as in many containers."""
+    """The current user, by number if it has no name, as in many containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -242,26 +242,22 @@ def _whoami() -> str:
 
 
 def command_line() -> str:
-    """What was typed, for the record; none of the options is secret. A path may hold bytes that are no text."""
+    """The command as typed, for the job's record (no option is secret); bytes that are not UTF-8 are escaped."""
     return shlex.join(["sonnys", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
 
 
 def _request(start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool) -> Request:
-    """The days that the options ask for.
-
-    Raises:
-        RequestedDaysError: for options that do not go together.
-    """
+    """The requested days; raises `RequestedDaysError` for options that exclude each other."""
     if site == "":
-        raise RequestedDaysError("--site is empty: leave it out for every site")
+        raise RequestedDaysError("--site is empty; leave it out to load all sites")
     if csv is None:
         if not (start and end):
-            raise RequestedDaysError("name the days: --start DAY and --end DAY, or --from-csv FILE")
+            raise RequestedDaysError("no days given; add --start DAY and --end DAY, or --from-csv FILE")
         return Request(days_between(start, end, site), missing_only)
     if start or end:
-        raise RequestedDaysError("--from-csv names the days by itself: leave out --start and --end")
+        raise RequestedDaysError("--from-csv already gives the days; leave out --start and --end")
     manifest = Manifest.read(csv)
     rows = manifest.requests
     if site is not None:
-        raise RequestedDaysError("--from-csv names the sites, too, in a column site: leave out --site")
+        raise RequestedDaysError("--from-csv already gives the sites (column site); leave out --site")
     return Request(rows, missing_only, manifest)

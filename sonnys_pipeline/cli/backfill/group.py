@@ -1,6 +1,6 @@
-"""`sonnys backfill …`: options and help. What the verbs do is in `commands.py` and `run.py`.
+"""`sonnys backfill …`: options and help.
 
-They are imported when a verb is called, so that `sonnys --help` stays quick.
+Each verb imports `commands.py` or `run.py` when it is called, so that `sonnys --help` stays quick.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ _STATUSES = ("pending", "running", "completed", "failed", "cancelled", "paused")
 _mode_option = click.option(
     "--mode",
     type=click.Choice(["auto", "confirm"]),
-    help="confirm runs what was approved, or nothing; auto runs it unasked. The job keeps its choice.",
+    help="confirm: run approved plans only; auto: run without approval. The job remembers it.",
 )
 _on_error_option = click.option(
     "--on-error",
     type=click.Choice(["fail-fast", "continue"]),
     default="fail-fast",
     show_default=True,
-    help="What a failing day does: end the run, or let the others go on until most of them fail.",
+    help="If a day fails: stop the run, or go on with the other days until most of them fail.",
 )
 
 
 @click.group(cls=WholeHelpGroup)
 def backfill() -> None:
-    """Plan, approve, run, stop and resume the loading of many days.
+    """Plan, approve, run, stop and resume jobs that load many days.
 
-    JOB is the id of a job, the beginning of one, or "latest" for the newest job of the command line.
+    JOB is a job's id, the beginning of one, or "latest" for the newest job made on the command line.
     """
 
 
 @backfill.command()
 @click.option("--start", metavar="DAY", help="First day, YYYY-MM-DD.")
-@click.option("--end", metavar="DAY", help="Last day, included.")
-@click.option("--site", metavar="CODE", help="Only this site's transactions; left out, all sites (fuller pages).")
+@click.option("--end", metavar="DAY", help="Last day (included), YYYY-MM-DD.")
+@click.option("--site", metavar="CODE", help="Code of one site.  [default: all sites]")
 @click.option(
     "--from-csv",
     "csv",
     type=click.Path(path_type=Path),
-    help="A CSV with a column date, and perhaps site, instead of --start and --end; results are written back into it.",
+    help="Read the days from a CSV with a column date (and optionally site), and write the results back into it.",
 )
-@click.option("--missing-only", is_flag=True, help="Leave out days that are landed.")
+@click.option("--missing-only", is_flag=True, help="Leave out days that are already landed.")
 @account_option
 @json_option
 def preview(
     start: str | None, end: str | None, site: str | None, csv: Path | None, missing_only: bool, as_json: bool
 ) -> None:
-    """Make a pending job of days, and show what it would cost: 20 requests at most."""
+    """Create a job for some days and estimate its cost, with 20 requests at most; loads nothing yet."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.preview(start, end, site, csv, missing_only=missing_only, as_json=as_json)
@@ -59,7 +59,7 @@ def preview(
 
 @backfill.command()
 @click.argument("job")
-@click.option("--by", metavar="NAME", help="Who approves; left out, the user of this machine.")
+@click.option("--by", metavar="NAME", help="Name of the approver.  [default: the current user]")
 @account_option
 @json_option
 def approve(job: str, by: str | None, as_json: bool) -> None:
@@ -76,15 +76,15 @@ def approve(job: str, by: str | None, as_json: bool) -> None:
 @click.option(
     "--recover",
     type=click.Choice(["resume", "restart", "cancel"]),
-    help="What to do with an interrupted job, instead of being asked; without JOB, with every interrupted one.",
+    help="What to do with an interrupted job, without asking. Without JOB: with all interrupted jobs.",
 )
 @account_option
 @json_option
 def run(job: str | None, mode: str | None, on_error: str, recover: str | None, as_json: bool) -> None:
-    """Run an approved job, or one that was stopped, and show the bill.
+    """Run an approved or stopped job and show what it cost.
 
-    Interrupted jobs, whose process is gone, are offered: resume reads what is missing, restart reads everything again,
-    cancel gives the job up.
+    If the job was interrupted (its process died), asks what to do: resume loads the missing days, restart loads all
+    days again, cancel ends the job.
     """
     from sonnys_pipeline.cli.backfill import run as backfill_run
 
@@ -97,7 +97,7 @@ def run(job: str | None, mode: str | None, on_error: str, recover: str | None, a
 @account_option
 @json_option
 def resume(job: str, on_error: str, as_json: bool) -> None:
-    """Go on with a job that was paused, has failed or was interrupted."""
+    """Continue a job that was paused, failed or was interrupted."""
     from sonnys_pipeline.cli.backfill import run as backfill_run
 
     backfill_run.resume(job, on_error=on_error, as_json=as_json)
@@ -105,23 +105,25 @@ def resume(job: str, on_error: str, as_json: bool) -> None:
 
 @backfill.command()
 @click.argument("job")
-@click.option("--why", default="", metavar="TEXT", help="Kept in the job's record.")
+@click.option("--why", default="", metavar="TEXT", help="The reason, kept in the job's log.")
 @account_option
 @json_option
 def cancel(job: str, why: str, as_json: bool) -> None:
-    """Give a job up; what it has landed stays. One that runs stops within seconds."""
+    """Cancel a job; a running one stops within seconds. Landed days stay."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.cancel(job, why, as_json=as_json)
 
 
 @backfill.command("list")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only these.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Show only jobs with this status.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Show this many jobs at most."
+)
 @account_option
 @json_option
 def list_jobs(status: str | None, limit: int, as_json: bool) -> None:
-    """List jobs, newest first, those of Dagster's runs included."""
+    """List jobs, newest first, including those of Dagster runs."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.list_jobs(status, limit, as_json=as_json)
@@ -132,7 +134,7 @@ def list_jobs(status: str | None, limit: int, as_json: bool) -> None:
 @account_option
 @json_option
 def status(job: str, as_json: bool) -> None:
-    """Show where a job stands, what it cost, and what failed."""
+    """Show a job's progress, cost and failures."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.status(job, as_json=as_json)
@@ -143,7 +145,7 @@ def status(job: str, as_json: bool) -> None:
 @account_option
 @json_option
 def write_back(job: str, as_json: bool) -> None:
-    """Write a job's results into the CSV that it was made from, as it is now."""
+    """Write a job's results into the CSV that it was made from."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.write_back(job, as_json=as_json)
@@ -153,7 +155,7 @@ def write_back(job: str, as_json: bool) -> None:
 @account_option
 @json_option
 def reconcile(as_json: bool) -> None:
-    """Tell Dagster of landed days that it does not know: it shows them as materialized then."""
+    """Report landed days to Dagster that it does not show as materialized yet."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
     backfill_verbs.reconcile(as_json=as_json)

@@ -1,4 +1,4 @@
-"""Plans, jobs and bills: as tables for people, and as the documents of `--json` (docs/compatibility.md)."""
+"""Plans, jobs and costs: as tables, and as documents for `--json` (docs/compatibility.md)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from sonnys_pipeline.runtime.text import first_few
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
            "status_document"]  # fmt: skip
 
-#: Failed days that are shown one by one.
+#: Failed days that are listed.
 _SHOWN_FAILURES = 20
-#: Sites that one line names.
+#: Sites named in one line.
 _NAMED_SITES = 5
 
-#: In a pipe or a file nobody knows a width: nothing is cut off there.
+#: A fixed width in a pipe or file, so that nothing is cut off.
 _out = Screen(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 def plan_document(job: Job | None, planned: Plan) -> dict[str, Any]:
-    """A preview, for `--json`; `job_id` is null where nothing was left to read."""
+    """A preview, for `--json`; `job_id` is null if there is nothing to load."""
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     return {
         "job_id": job.id if job else None,
@@ -52,51 +52,51 @@ def _named(sites: Sequence[str]) -> str:
 
 
 def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
-    """A preview, for a person."""
+    """Print a preview."""
     if job is None:
-        _out.print(f"Nothing is missing: all {len(planned.left_out)} days asked for are landed.")
+        _out.print(f"Nothing is missing: all {len(planned.left_out)} days are already landed.")
         return
     _out.print(_sample(planned))
     estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
     metadata = Table.grid(padding=(0, 2))
     metadata.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
-    metadata.add_row("zone", f"a day begins at midnight in {planned.scope.timezone}")
+    metadata.add_row("zone", f"days begin at midnight in {planned.scope.timezone}")
     metadata.add_row("rows", f"about {estimate.rows:,}")
     metadata.add_row("pages", f"about {estimate.pages:,}")
     lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists else ""
     metadata.add_row("requests", f"about {estimate.requests:,}{lists}")
     if len(planned.scope.sites) > 1:
         metadata.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
-    metadata.add_row("time", f"{_about(estimate.seconds)}, if nobody else uses this API id")
+    metadata.add_row("time", f"{_about(estimate.seconds)}, if nothing else uses this API id")
     replaced = [row for row in planned.rows if row.landed_rows is not None]
     if replaced:
         rows = sum(row.landed_rows or 0 for row in replaced)
         metadata.add_row(
-            "replaces", f"{len(replaced):,} landed days with {rows:,} rows; --missing-only leaves them out"
+            "replaces", f"{len(replaced):,} landed days with {rows:,} rows (--missing-only leaves them out)"
         )
     if planned.left_out:
-        metadata.add_row("left out", f"{_days(len(planned.left_out))} landed already")
+        metadata.add_row("left out", f"{_days(len(planned.left_out))} already landed")
     if planned.too_old:
         days = sorted(spec.day for spec in planned.too_old)
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
-        metadata.add_row("too old", f"{_days(len(days))} that the API does not keep any more: {span}")
+        metadata.add_row("too old", f"{_days(len(days))} that the API no longer keeps: {span}")
     unsized = sorted(sites - {row.site for row in planned.sized})
     if unsized:
-        metadata.add_row("not asked", f"whether the API knows {_named(unsized)}: no day of them was sized")
+        metadata.add_row("unchecked", f"{_named(unsized)}: no request was sent for these sites")
     unseen = [row for row in planned.rows if date.fromisoformat(row.day) < first_partition]
     if unseen:
-        metadata.add_row("unseen", f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition}): Dagster has no "
-                      "partition for them")  # fmt: skip
+        early = f"{_days(len(unseen))} before SONNYS_START_DATE ({first_partition})"
+        metadata.add_row("no partition", f"{early}: Dagster will not show them")
     _out.print(metadata)
-    _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing was loaded yet. Next:")
+    _out.print(f"\nJob {job.id}, plan {planned.fingerprint[:12]}. Nothing is loaded yet. Next:")
     approve, run = (to_type(f"sonnys backfill {verb} {job.id}") for verb in ("approve", "run"))
     _out.print(f"  {approve}\n  {run}")
 
 
 def _sample(planned: Plan) -> Table:
-    """The rows that were sized, and one line for the others."""
+    """Days whose size the API was asked for, and one line for the others."""
     with_sites = any(row.site for row in planned.rows)
-    table = Table("day", title="Sized by the API, one request each", title_justify="left")
+    table = Table("day", title="Sizes from the API, one request each", title_justify="left")
     if with_sites:
         table.add_column("site")
     for name in ("rows", "pages", "landed"):
@@ -119,7 +119,7 @@ def _sample(planned: Plan) -> Table:
 
 
 def approval(record: PlanRecord, planned: Plan) -> None:
-    """What was approved, for a person."""
+    """Print an approval."""
     estimate = planned.estimate
     _out.print(
         f"Approved by {record.approved_by}: {_days(len(planned.rows))}, about {estimate.requests:,} requests, "
@@ -131,7 +131,7 @@ def approval(record: PlanRecord, planned: Plan) -> None:
 def run_document(
     result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
 ) -> dict[str, Any]:
-    """How a run ended, for `--json`: `spent` is this run's, `job` what all its runs came to."""
+    """Result of a run, for `--json`: `spent` by this run, `job` by all runs of the job."""
     measures = result.measures
     return {
         "job_id": result.job_id,
@@ -165,17 +165,17 @@ def run_document(
 def bill(
     result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
 ) -> None:
-    """How a run ended, for a person: what was done, estimated against spent by all its runs, and what failed."""
+    """Print the result of a run: days, estimated and actual cost of all runs of the job, failures."""
     job, measures = summary.job, result.measures
     _out.print(
         f"{summary.successful_days:,} of {summary.total_days:,} days landed"
         f"{f', {summary.failed_days:,} failed' if summary.failed_days else ''}"
         f"{f', {summary.skipped_days:,} skipped' if summary.skipped_days else ''}"
-        f"{f', {result.pending:,} still to be read' if result.pending else ''}: the job is {job.status}."
+        f"{f', {result.pending:,} not loaded yet' if result.pending else ''}: the job is {job.status}."
     )
     if result.stopped:
-        _out.print(f"It stopped: {result.stopped}.")
-    table = Table("", "estimated", "spent", title="The bill", title_justify="left")
+        _out.print(f"The run stopped: {result.stopped}.")
+    table = Table("", "estimated", "actual", title="Cost", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     estimate = planned.estimate if planned else None
@@ -190,8 +190,8 @@ def bill(
     _out.print(table)
     if measures.pages:
         _out.print(
-            f"{measures.requests_per_page:.2f} requests a page; {duration(measures.budget_wait)} waited for the "
-            f"budget; a day took {measures.p50_seconds:.1f} s (p50), {measures.p95_seconds:.1f} s (p95)."
+            f"{measures.requests_per_page:.2f} requests a page; waited {duration(measures.budget_wait)} for the "
+            f"request budget; a day took {measures.p50_seconds:.1f} s (p50), {measures.p95_seconds:.1f} s (p95)."
         )
     for failure in result.failures[:_SHOWN_FAILURES]:
         where = f"{failure.day}{f' of site {failure.site}' if failure.site else ''}"
@@ -217,12 +217,11 @@ def job_document(job: Job, *, interrupted: bool) -> dict[str, Any]:
 
 
 def jobs(found: Sequence[Job], interrupted: Collection[str]) -> None:
-    """Jobs, for a person."""
+    """Print a list of jobs."""
     if not found:
-        _out.print(f"No jobs yet. Make one with: {to_type('sonnys backfill preview --start DAY --end DAY')}")
+        _out.print(f"No jobs yet. Create one with: {to_type('sonnys backfill preview --start DAY --end DAY')}")
         return
-    # A job's id is there to be copied, and begins with the instant of its making: it is never cut off. On 80 columns
-    # there is just room for a span of days beside it.
+    # A job's id is never cut off, so that it can be copied; it just fits into 80 columns beside a span of days.
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in ("job", "status", "landed", "failed"):
         table.add_column(name, no_wrap=True, justify="right" if name == "failed" else "left")
@@ -243,7 +242,7 @@ def status_document(
     requests: int,
     interrupted: bool,
 ) -> dict[str, Any]:
-    """Where a job stands, for `--json`."""
+    """A job's progress, cost and failures, for `--json`."""
     return {
         **job_document(summary.job, interrupted=interrupted),
         "pending_rows": summary.pending_days + summary.running_days,
@@ -273,7 +272,7 @@ def status(
     requests: int,
     interrupted: bool,
 ) -> None:
-    """Where a job stands, for a person."""
+    """Print a job's progress, cost and failures."""
     job = summary.job
     metadata = Table.grid(padding=(0, 2))
     metadata.add_row("job", job.id)
@@ -283,15 +282,15 @@ def status(
     metadata.add_row(
         "days",
         f"{summary.total_days:,}: {summary.successful_days:,} landed, {summary.failed_days:,} failed, "
-        f"{summary.pending_days + summary.running_days:,} to be read, {summary.skipped_days:,} skipped",
+        f"{summary.pending_days + summary.running_days:,} to load, {summary.skipped_days:,} skipped",
     )
     metadata.add_row("rows", f"{summary.rows:,}{_of(planned, 'rows')}")
     metadata.add_row("requests", f"{requests:,}{_of(planned, 'requests')}")
     if job.started_at:
         until = job.completed_at or (log[-1].at if log and job.status is not JobStatus.RUNNING else None)
         ended = f", ended {until:%Y-%m-%d %H:%M:%S}" if until else ""
-        metadata.add_row("time (UTC)", f"begun {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
-    if job.error_code and not failed:  # else it is said with its day
+        metadata.add_row("time (UTC)", f"started {job.started_at:%Y-%m-%d %H:%M:%S}{ended}")
+    if job.error_code and not failed:  # else it is listed with its day
         metadata.add_row("error", f"{job.error_code}: {job.error_message}")
     _out.print(metadata)
     for row in failed[:_SHOWN_FAILURES]:
@@ -312,7 +311,6 @@ def _mode(job: Job, record: PlanRecord | None) -> str:
 
 
 def _next(job: Job, record: PlanRecord | None, *, interrupted: bool) -> str:
-    """What a person would type."""
     if interrupted:
         return f"{to_type(f'sonnys backfill run {job.id} --recover resume')} (or restart, or cancel)"
     if job.status is JobStatus.PENDING:
@@ -326,7 +324,7 @@ def _days(count: int) -> str:
 
 
 def _about(seconds: float) -> str:
-    """An estimate of a time; what fits into one block of the budget takes as long as its load jobs run."""
+    """An estimate; 0 s means that all requests fit into one block of the budget."""
     return f"about {duration(seconds)}" if seconds else "a few seconds"
 
 

@@ -1,4 +1,4 @@
-"""`sonnys backfill run` and `resume`: an executor with everything that listens to it, and how the command ends."""
+"""`sonnys backfill run` and `resume`: run a job, show its progress and cost."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.signals import graceful
 
-#: What `run` and `resume` may begin with; a running job is another process's, or interrupted.
+#: Statuses that `run` and `resume` accept; a running job belongs to another process, or was interrupted.
 _MAY_RUN = frozenset({JobStatus.PENDING, JobStatus.PAUSED, JobStatus.FAILED})
 _MAY_RESUME = frozenset({JobStatus.PAUSED, JobStatus.FAILED})
 
 
 def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | None, as_json: bool) -> None:
-    """Run a job; without one, put the interrupted jobs in order as `recover` says."""
+    """Run a job; without `job_id`, treat all interrupted jobs as `recover` says."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         if job_id is None:
@@ -58,10 +58,10 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
             if choice is RecoveryChoice.CANCEL:
                 _print_cancelled(handle_recovery_choice(choice, job_id, jobs), as_json=as_json)
                 return
-        elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # running it is not what was asked for
-            refuse(f"job {job_id} is {job.status}, not interrupted: there is nothing to {recover} by --recover")
-        elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # a running one is refused by its lease
-            refuse(f"job {job_id} is {job.status}; make another one with: sonnys backfill preview")
+        elif recover in {RecoveryChoice.RESTART, RecoveryChoice.CANCEL}:  # do not run it instead
+            refuse(f"job {job_id} is {job.status}, not interrupted; leave out --recover {recover}")
+        elif job.status not in _MAY_RUN | {JobStatus.RUNNING}:  # the lease refuses a running one
+            refuse(f"job {job_id} is {job.status}; create a new one with: sonnys backfill preview")
         code, document = _execute(workspace, job, OnError(on_error), mode=mode, choice=choice, as_json=as_json)
     if as_json:
         print_json(document)
@@ -69,7 +69,7 @@ def run(job_id: str | None, *, mode: str | None, on_error: str, recover: str | N
 
 
 def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
-    """Go on with a job that has begun."""
+    """Continue a job that has begun."""
     with one_line_errors(), open_workspace() as workspace:
         jobs = workspace.jobs
         job_id = jobs.find_job_id(job_id)
@@ -79,9 +79,9 @@ def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
         if _is_interrupted(jobs, job_id):
             choice = RecoveryChoice.RESUME
         elif job.status is JobStatus.PENDING:
-            refuse(f"job {job_id} has not begun; type: sonnys backfill run {job_id}")
+            refuse(f"job {job_id} has not begun; start it with: sonnys backfill run {job_id}")
         elif job.status not in _MAY_RESUME | {JobStatus.RUNNING}:
-            refuse(f"job {job_id} is {job.status}: there is nothing to go on with")
+            refuse(f"job {job_id} is {job.status} and cannot be resumed")
         code, document = _execute(workspace, job, OnError(on_error), choice=choice, as_json=as_json)
     if as_json:
         print_json(document)
@@ -89,25 +89,25 @@ def resume(job_id: str, *, on_error: str, as_json: bool) -> None:
 
 
 def _recover_all(workspace: Workspace, recover: str | None, on_error: str, *, as_json: bool) -> None:
-    """Every interrupted job of the command line, oldest first; the worst exit code of them ends the command.
+    """Treat every interrupted job of the command line, oldest first; exits with the highest exit code.
 
-    Those of Dagster's runs are left to Dagster: there "Re-execute from failure" goes on with them.
+    Jobs of Dagster runs are left out: "Re-execute from failure" in Dagster continues those.
     """
     jobs = workspace.jobs
     found = [job for job in check_interrupted_jobs(jobs) or [] if job.dagster_run is None]
     if recover is None and not (found and sys.stdin.isatty()):
-        refuse("name a job (sonnys backfill list shows them), or say what to do with interrupted ones: --recover")
+        refuse("no JOB given; find one with sonnys backfill list, or treat all interrupted jobs with --recover")
     codes, documents = [0], []
     for job in found:
         choice = RecoveryChoice(recover) if recover else _asked(job)
         if choice is RecoveryChoice.CANCEL:
             documents.append(_cancelled(handle_recovery_choice(choice, job.id, jobs)))
-            messages.print(f"Job {job.id} is cancelled. What it has landed stays.")
+            messages.print(f"Job {job.id} is cancelled. Landed days stay.")
             continue
         code, document = _execute(workspace, job, OnError(on_error), choice=choice, as_json=as_json)
         codes.append(code)
         documents.append(document)
-        if code > 128:  # a signal asks for the end of all of it
+        if code > 128:  # stopped by a signal
             break
     if as_json:
         print_json({"jobs": documents})
@@ -125,7 +125,7 @@ def _execute(
     choice: RecoveryChoice | None = None,
     as_json: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Run a job with everybody who listens, put in order first if it was interrupted; exit code and document."""
+    """Run a job, after applying `choice` if it was interrupted; returns exit code and document."""
     settings, jobs, lake = workspace.settings, workspace.jobs, workspace.lake
     settings.require_credentials()
     session = SessionModeManager(job.mode)
@@ -140,7 +140,7 @@ def _execute(
         stack.callback(written.flush)
         listeners = Listeners([bar, written])
         executor = BatchExecutor(workspace, options, listener=listeners, session=session)
-        executor.check(job.id)  # before anything is opened, said, or changed
+        executor.check(job.id)  # before anything is opened, printed or changed
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
         jobs.plans.set_mode(job.id, session.mode)
@@ -153,7 +153,7 @@ def _execute(
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
         if dagster is not None:
-            # Days that a process before this one has landed, and was killed before it could tell.
+            # Days landed by an earlier process that was killed before it could report them.
             dagster.reconcile(row.day for row in jobs.get_rows(job.id) if row.path is not None)
     written.finish()
     summary, rows = jobs.get_job_summary(job.id), jobs.get_rows(job.id)
@@ -167,39 +167,38 @@ def _execute(
         messages.print(problem)
     if result.success:
         return 0, document
-    if summary.job.status in _MAY_RESUME:  # one that was cancelled meanwhile is not
-        messages.print(f"Go on with: {to_type(f'sonnys backfill resume {job.id}')}")
+    if summary.job.status in _MAY_RESUME:
+        messages.print(f"Continue with: {to_type(f'sonnys backfill resume {job.id}')}")
     return (128 + signals[0] if signals else FAILED), document
 
 
 class _ProgressBar(RunListener):
-    """Progress: a bar on a terminal, else a line now and then; on stderr in either case."""
+    """Progress on stderr: a bar in a terminal, else a line now and then."""
 
     def __init__(self) -> None:
-        """Begin without a bar."""
         self._bars: Bars | None = None
         self._task = TaskID(0)
 
     def progressed(self, progress: Progress) -> None:
-        """Show where the run stands."""
+        """Show the progress."""
         if self._bars is None:
             messages.print(str(progress))
             return
         left = "" if progress.seconds_left is None else f", about {show.duration(progress.seconds_left)} left"
-        told = f"{progress.rows:,} rows, {progress.requests:,} requests{left}"
-        self._bars.update(self._task, total=progress.days_total, completed=progress.days_done, told=told)
+        text = f"{progress.rows:,} rows, {progress.requests:,} requests{left}"
+        self._bars.update(self._task, total=progress.days_total, completed=progress.days_done, text=text)
 
     @contextmanager
     def about(self, job: Job) -> Iterator[None]:
-        """Say what begins, and keep a bar up while inside."""
+        """Print what begins, and show a progress bar meanwhile."""
         days = job.remaining_days + job.failed_days
-        messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to read.")
+        messages.print(f"Job {job.id}: {job.name}, {days:,} day{'s' * (days != 1)} to load.")
         if not messages.is_terminal:
             yield
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Bars(*columns, TextColumn("{task.fields[told]}"), console=messages, transient=True) as bars:
-            self._bars, self._task = bars, bars.add_task("days", total=days, told="")
+        with Bars(*columns, TextColumn("{task.fields[text]}"), console=messages, transient=True) as bars:
+            self._bars, self._task = bars, bars.add_task("days", total=days, text="")
             try:
                 yield
             finally:
@@ -207,13 +206,12 @@ class _ProgressBar(RunListener):
 
 
 class _WriteBack(RunListener):
-    """The write-back of a run: after each row, or after some where the file is large, until it cannot be written.
+    """Writes results of a run into the job's CSV: after each day, or after several if the file is large.
 
-    Then its owner hears of it once.
+    Stops at the first failure, which is reported once, in `problems`.
     """
 
     def __init__(self, jobs: JobService, job_id: str, plan: Plan | None) -> None:
-        """Read the manifest as it is now; with what the ledger knows already, it is brought up to date."""
         self.problems: list[str] = []
         self.path = plan.manifest if plan else None
         self._write: WriteBack | None = None
@@ -222,23 +220,23 @@ class _WriteBack(RunListener):
             self._write = WriteBack(Manifest.read(self.path), job_id)
 
     def row_ended(self, row: JobRow) -> None:
-        """Write what became of it."""
+        """Note the result of a day."""
         ended = {(row.day, row.site): result_of(row)}
         self._guarded(lambda write: write.note(ended))
 
     def flush(self) -> None:
-        """Nothing more comes, perhaps because something went wrong: write what is noted."""
+        """Write the noted results, also after an error."""
         self._guarded(WriteBack.flush)
 
     def finish(self) -> None:
-        """Bring in what ended without an event of its own: rows skipped, or landed by a run before this one."""
+        """Add results without an event in this run: days skipped, or landed by an earlier run."""
         if self._write is not None:
             ended = results(self._jobs.get_rows(self._job_id))
             self._guarded(lambda write: write.write(ended))
 
     @property
     def document(self) -> dict[str, Any] | None:
-        """For `--json`; nothing where the job has no manifest."""
+        """For `--json`; null if the job has no manifest."""
         return None if self.path is None else {"path": self.path, "problems": self.problems}
 
     def _guarded(self, act: Callable[[WriteBack], None]) -> None:
@@ -256,15 +254,15 @@ def _is_interrupted(jobs: JobService, job_id: str) -> bool:
 
 
 def _asked(job: Job) -> RecoveryChoice:
-    """What the person at the terminal chooses; without a terminal the command ends with what to type."""
+    """Ask at the terminal; without one, end the command and name the option to use."""
     done = f"job {job.id} was interrupted: its process is gone, {job.processed_days} of {job.total_days} days are done"
     if not sys.stdin.isatty():
-        refuse(f"{done}. Say what to do: --recover resume, restart or cancel", WRONG_USAGE)
+        refuse(f"{done}. Add --recover resume (or restart, or cancel)", WRONG_USAGE)
     messages.print(
-        f"{done[0].upper()}{done[1:]}.\n  resume   read what is missing\n  restart  read every day again\n"
-        "  cancel   give it up; what is landed stays"
+        f"{done[0].upper()}{done[1:]}.\n  resume   load the missing days\n  restart  load all days again\n"
+        "  cancel   end the job; landed days stay"
     )
-    chosen = click.prompt("What now?", type=click.Choice([str(choice) for choice in RecoveryChoice]), err=True)
+    chosen = click.prompt("What to do?", type=click.Choice([str(choice) for choice in RecoveryChoice]), err=True)
     return RecoveryChoice(chosen)
 
 
@@ -276,4 +274,4 @@ def _print_cancelled(job: Job, *, as_json: bool) -> None:
     if as_json:
         print_json(_cancelled(job))
     else:
-        messages.print(f"Job {job.id} is cancelled. What it has landed stays.")
+        messages.print(f"Job {job.id} is cancelled. Landed days stay.")

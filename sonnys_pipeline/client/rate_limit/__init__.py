@@ -1,5 +1,5 @@
-"""The request budget that everybody on an API id shares, and the stores that can keep it (BM-07).
+"""The request budget shared by everybody who uses an API id, and its stores (BM-07).
 
-Belongs here: the decision whether a request may leave now, and the log of departures behind it. Does not belong
-here: which request leaves, and what a 429 means for it (`extract/`).
+Belongs here: whether a request may leave now, and the log of departures. Does not belong here: which request leaves,
+and what a 429 means for it (`extract/`).
 """

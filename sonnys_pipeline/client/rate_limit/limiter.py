@@ -1,19 +1,18 @@
 """The request budget: 20 requests in 15 seconds, for everybody who uses the API id (BM-07, LJ-11).
 
-The API opens a block with its first request and counts arrivals (contract, "The request budget"). Whoever keeps every
-span of that length under the limit keeps every such block under it too, so a sliding log of departures is enough, if
-it leaves a margin for requests that travel at different speeds. The log lives in a store that all sharers reach
-(`store.py`): process memory, a file, a PostgreSQL or a Redis server.
+The API opens a block with its first request and counts arrivals (contract, "The request budget"). If every span of that
+length stays under the limit, so does every block; a sliding log of departures is therefore enough, with a margin for
+different travel times. The log is in a store that all sharers reach (`store.py`): process memory, a file, a PostgreSQL
+or a Redis server.
 
-A 429 means that somebody outside the log spends the same budget. Nobody can tell when that block opened, only that it
-ends at most one block after the 429: so the 429 is written beside the log, and all sharers wait for that long.
+A 429 means that someone outside the log uses the same budget. When that block began is unknown, but it ends at most one
+block after the 429: so the 429 is logged too, and all sharers wait for that long.
 
-A server's clock is a wall clock, which may be set. When it was set back, what was written before lies in the future and
-tells nothing; when it was set forward, what was written before seems to be over. But all of it was sent by now, so a
-pause of one block from now is enough, and nobody waits for the old time.
+A server's wall clock may be set. If it was set back, older entries are in the future and say nothing; if it was set
+forward, older entries seem to be over. As all of them were sent by now, a pause of one block from now is enough.
 
-While a store does not answer, nobody gets a permit, and nobody fails: whoever asks is told to ask again soon. Only when
-that has lasted for a minute is it an error.
+While a store does not answer, nobody gets a permit: callers are told to ask again soon, and after a minute it is an
+error.
 """
 
 from __future__ import annotations
@@ -35,19 +34,18 @@ from sonnys_pipeline.runtime.outage import DEADLINE, OutageDeadline
 
 logger = logging.getLogger(__name__)
 
-#: Seconds until it is worth asking again after a permit that came too late.
+#: Seconds until the next attempt after a permit that came too late.
 _ASK_AGAIN = 0.001
 
 
 @dataclass(frozen=True)
 class RequestRate:
-    """`requests` in a block of `seconds`; written `20/15` in `SONNYS_RATE_LIMIT`."""
+    """`requests` per block of `seconds`; written `20/15` in `SONNYS_RATE_LIMIT`."""
 
     requests: int = 20
     seconds: float = 15.0
 
     def __post_init__(self) -> None:
-        """Refuse a rate that would never let anything through, or everything."""
         if self.requests < 1 or not 0 < self.seconds < float("inf"):
             raise ValueError(f"a rate needs at least 1 request and a positive number of seconds, not {self}")
 
@@ -65,7 +63,6 @@ class RequestRate:
             raise ValueError(f"{text!r} is not a rate; write requests/seconds, such as 20/15 ({wrong})") from None
 
     def __str__(self) -> str:
-        """The form that `parse` reads."""
         return f"{self.requests}/{self.seconds:g}"
 
     @property
@@ -75,14 +72,14 @@ class RequestRate:
 
 
 def api_id_digest(api_id: str) -> str:
-    """What stands for an API id wherever it must not stand itself: 16 hexadecimal digits."""
+    """Represents an API id wherever the id itself must not appear: 16 hexadecimal digits."""
     return hashlib.sha256(api_id.encode()).hexdigest()[:16]
 
 
 class RequestBudget(Closing):
-    """Hands out permits of the request budget of one API id, to the threads and processes that share its store.
+    """Permits of the request budget of one API id, for the threads and processes that share its store.
 
-    Every sharer must be configured with the same rate, or the strictest of them is not kept.
+    All sharers must be configured with the same rate, else the strictest one is not kept.
     """
 
     def __init__(
@@ -98,18 +95,17 @@ class RequestBudget(Closing):
         """Open the store.
 
         Args:
-            api_id: whose budget it is; only a digest of it is stored.
+            api_id: only a digest of it is stored.
             rate: what the API allows, or less, to leave room for others. Default 20 in 15 s.
             url: `sqlite:///path` (a file, shared by processes of one machine), `postgresql://user:password@host/database`
-                or `redis://:password@host:6379/0` (a server, shared by all that reach it), or `memory://` (this process
-                only).
+                or `redis://:password@host:6379/0` (a server), or `memory://` (this process only).
             outage_seconds: seconds that an open store may be away before that is an error.
-            sleep: how to wait, in seconds; tests pass their own.
+            sleep: waits, in seconds.
             clock: monotonic seconds.
 
         Raises:
             ValueError: for a store of another kind, a URL that cannot be read, or a driver that is not installed.
-            OSError: when the file or its folder cannot be written.
+            OSError: when the file or its directory cannot be written.
             BudgetUnavailableError: when the server cannot be reached.
         """
         self.rate = rate or RequestRate()
@@ -120,14 +116,11 @@ class RequestBudget(Closing):
         margin_ms = round(self.rate.arrival_margin * 1000)
         block_ms = round(self.rate.seconds * 1000) + margin_ms
         self._store = open_store(url, Terms(api_id_digest(api_id), self.rate.requests, block_ms, margin_ms))
-        # Threads queue here first: it is cheaper, and fairer, than many threads polling one file lock.
+        # Threads queue here first, which is cheaper and fairer than polling one file lock.
         self._threads = threading.Lock()
 
     def try_acquire(self) -> float:
-        """Acquire a permit if there is one now.
-
-        Returns:
-            0.0 when the permit is ours; otherwise in how many seconds it is worth asking again.
+        """Take a permit if there is one; returns 0.0, or seconds until it is worth asking again.
 
         Raises:
             BudgetUnavailableError: when the store has not answered for a minute.
@@ -148,15 +141,12 @@ class RequestBudget(Closing):
                 return backoff
             self._deadline.answered()
             if wait == 0 and self._store.is_remote and self._clock() - asked > self.rate.arrival_margin:
-                # The permit counts from when it was given: used now, it would meet those of the next block.
+                # The permit counts from when it was given: used now, it could meet those of the next block.
                 return _ASK_AGAIN
             return wait
 
     def acquire(self) -> float:
-        """Wait for a permit.
-
-        Returns:
-            Seconds waited.
+        """Wait for a permit; returns the seconds waited.
 
         Raises:
             BudgetUnavailableError: when the store has not answered for a minute.
@@ -168,19 +158,19 @@ class RequestBudget(Closing):
         return waited
 
     def cool_down(self) -> None:
-        """The API answered 429: nobody who shares this budget sends for the rest of a block, counted from now.
+        """After a 429: no sharer of this budget sends for one block from now.
 
-        A store that is away is told before it is asked for the next permit.
+        If the store is away, it is told before the next permit.
         """
         with self._threads:
             try:
                 self._store.cool_down()
             except BudgetUnavailableError as error:
-                logger.warning("%s. The 429 is told to it when it answers", error)
+                logger.warning("%s. The 429 will be recorded when it answers", error)
                 self._owes_cool_down = True
 
     def permits_in_use(self) -> int:
-        """Permits in use in the block that ends now, by all who share the store.
+        """Permits used in the block that ends now, by all sharers.
 
         Raises:
             BudgetUnavailableError: when the store does not answer.
@@ -189,11 +179,10 @@ class RequestBudget(Closing):
             return self._store.permits_in_use()
 
     def close(self) -> None:
-        """Release the store; a memory store stays, other budgets of this process may share it."""
+        """Release the store; a memory store stays for other budgets of this process."""
         self._store.close()
 
     def __repr__(self) -> str:
-        """Rate and store, without credentials."""
         return f"{type(self).__name__}({self.rate}, {self._store!r})"
 
 
@@ -201,8 +190,8 @@ def open_store(url: str, terms: Terms) -> BudgetStore:
     """The store that a URL names.
 
     Raises:
-        ValueError: for a store of another kind, a URL that cannot be read, or a server's driver that is not installed.
-        OSError: when a file or its folder cannot be written.
+        ValueError: for a store of another kind, a URL that cannot be read, or a driver that is not installed.
+        OSError: when a file or its directory cannot be written.
         BudgetUnavailableError: when a server cannot be reached.
     """
     scheme, _, rest = url.partition("://")  # not urlsplit: a folder may have # or ? in its name
@@ -219,7 +208,7 @@ def open_store(url: str, terms: Terms) -> BudgetStore:
 
         return RedisStore(url, terms)
     raise ValueError(
-        f"SONNYS_BUDGET_URL: {scheme.partition(':')[0]!r} is not a budget store that this version knows; "
+        f"SONNYS_BUDGET_URL: {scheme.partition(':')[0]!r} is not a budget store that this version supports; "
         "use sqlite:///relative/path, sqlite:////absolute/path, postgresql://user:password@host/database, "
         "redis://:password@host:6379/0 (rediss:// with TLS) or memory://"
     )

@@ -1,7 +1,7 @@
-"""The log of departures in process memory, or in a file of this machine (BM-07): two of pyrate-limiter's buckets.
+"""The log of departures in process memory, or in a file of this machine (BM-07), in pyrate-limiter's buckets.
 
-Both count milliseconds since the machine was started, which no setting of a clock changes. An entry of an earlier start
-either lies in the future, or is older than it looks.
+Both count milliseconds since the machine started, unaffected by setting the clock. Entries from before a restart
+are in the future, or older than they look.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ if TYPE_CHECKING:  # imported where a store is opened: it costs a third of this 
     from pyrate_limiter import AbstractBucket
 
 MEMORY = "memory://"
-#: How often a sharer looks whether the file lock is free, in seconds. It is held for less than a millisecond.
+#: Seconds between attempts to take the file lock, which is held for less than a millisecond.
 LOCK_POLL_INTERVAL = 0.002
-#: 429s that the log of cool-downs may hold in one block; far beyond what a block of requests can produce.
+#: Capacity of the log of 429s per block, never reached.
 COOL_DOWN_ENTRIES = 1_000_000
 
 
 class LogStore:
-    """The decision over two of pyrate-limiter's buckets, behind the lock that they share."""
+    """The decision over two of pyrate-limiter's buckets, behind one shared lock."""
 
     is_remote = False
 
     def __init__(self, departures: Log, cool_downs: Log, terms: Terms, where: str) -> None:
-        """Keep departures and 429s in these logs."""
         self.departures, self.cool_downs = departures, cool_downs
         self._terms = terms
         self._where = where
@@ -60,13 +59,13 @@ class LogStore:
             return self.departures.count(self.departures.now())
 
     def close(self) -> None:
-        """Release a file; memory stays, other budgets of this process may share it."""
+        """Release a file; memory stays for other budgets of this process."""
         self.departures.close()
 
     def _forget_the_future(self, now: int) -> None:
-        """After the clock was set back: one cool-down from now instead of what was written before.
+        """After the clock was set back: replace the log by one cool-down from now.
 
-        A step that is smaller than the margin leaves the logs alone: it lengthens a wait by no more than that.
+        A step smaller than the margin is ignored: it lengthens a wait by no more than that.
         """
         newest = (self.departures.newest(), self.cool_downs.newest())
         if any(entry is not None and entry > now + self._terms.margin_ms for entry in newest):
@@ -76,7 +75,7 @@ class LogStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One decision; a disk that fails, or a file that somebody has damaged, is the budget's error."""
+        """Hold the lock for one decision; a failing disk or damaged file becomes the budget's error."""
         try:
             with self.departures.locked():
                 yield
@@ -85,18 +84,17 @@ class LogStore:
 
 
 class Log:
-    """One of pyrate-limiter's buckets, seen as a log of instants (milliseconds of the store's own clock)."""
+    """A bucket of pyrate-limiter as a log of instants (milliseconds of the store's clock)."""
 
     def __init__(self, bucket: AbstractBucket) -> None:
-        """See this bucket so."""
         from pyrate_limiter import RateItem  # noqa: PLC0415 - see the import above
 
-        # The library's methods are typed for stores that answer later, too; the two used here answer at once.
+        # The library's methods are typed for asynchronous stores too; the two used here answer at once.
         self.bucket: Any = bucket
         self._item = RateItem
 
     def now(self) -> int:
-        """The store's instant; not the bucket's own, which is that of a wall clock."""
+        """The store's instant; not the bucket's own wall clock."""
         return elapsed_ms()
 
     def newest(self) -> int | None:
@@ -105,7 +103,7 @@ class Log:
         return None if entry is None else int(entry.timestamp)
 
     def put(self, now: int) -> int:
-        """Log an instant if there is room; 0 when there was, else milliseconds until there is."""
+        """Log an instant if there is room; returns 0, or milliseconds until there is."""
         decision = self.bucket.put_decision(self._item("request", now))
         if not decision.allowed:
             return max(decision.retry_after_ms or 1, 1)
@@ -118,7 +116,7 @@ class Log:
         return int(self.bucket.count())
 
     def flush(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self.bucket.flush()
 
     def locked(self) -> AbstractContextManager[object]:
@@ -127,7 +125,7 @@ class Log:
         return nullcontext() if lock is None else lock.acquire(poll_interval=LOCK_POLL_INTERVAL)
 
     def close(self) -> None:
-        """Release what the bucket holds."""
+        """Release the bucket."""
         self.bucket.close()
 
 
@@ -136,7 +134,7 @@ _memory_lock = threading.Lock()
 
 
 def open_memory(terms: Terms) -> LogStore:
-    """The one store of this process for these terms."""
+    """The store of this process for these terms."""
     from pyrate_limiter import InMemoryBucket, Rate  # noqa: PLC0415 - see the import above
 
     with _memory_lock:
@@ -146,11 +144,11 @@ def open_memory(terms: Terms) -> LogStore:
 
 
 def open_file(path: Path, terms: Terms) -> LogStore:
-    """Two tables in one file behind one file lock; file and folder readable by their owner alone."""
+    """Two tables in one file behind one file lock; only their owner can read file and directory."""
     from pyrate_limiter import Rate, SQLiteBucket, SQLiteQueries  # noqa: PLC0415 - see the import above
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file in (path, Path(f"{path}.lock")):  # the library would make the lock's as the umask says
+    for file in (path, Path(f"{path}.lock")):  # the library would create the lock with the umask's rights
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     rates, cool_down_rates = [Rate(terms.requests, terms.block_ms)], [Rate(COOL_DOWN_ENTRIES, terms.block_ms)]
     departures = SQLiteBucket.init_from_file(
@@ -161,6 +159,6 @@ def open_file(path: Path, terms: Terms) -> LogStore:
         departures.conn.execute("PRAGMA busy_timeout = 30000").close()
         departures.conn.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table=table)).close()
         departures.conn.commit()
-    # One connection and one lock for both: a second lock object on the same file would wait for the first for ever.
+    # One connection and one lock for both: a second lock object on the same file would deadlock.
     cool_downs = SQLiteBucket(cool_down_rates, departures.conn, table, lock=departures.lock)
     return LogStore(Log(departures), Log(cool_downs), terms, str(path))

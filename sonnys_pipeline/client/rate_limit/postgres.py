@@ -1,9 +1,9 @@
 """The request budget in a PostgreSQL database, for sharers on several machines (BM-07).
 
-pyrate-limiter has a PostgreSQL bucket too, which cannot keep what is promised here: it takes this machine's clock when
-it cannot ask the server's, refuses instead of queueing when two ask at once, and decides about departures and 429s in
-transactions of their own. So there is one table, `sonnys_request_budget`, in which an account has a few dozen lines,
-and one round trip a decision: under an advisory lock of the account, by the server's clock, all of it or nothing.
+pyrate-limiter's PostgreSQL bucket is not enough: it falls back to this machine's clock, refuses instead of queueing if
+two ask at once, and handles departures and 429s in separate transactions. So there is one table,
+`sonnys_request_budget`, with a few dozen lines per account, and one round trip per decision: atomic, under an advisory
+lock of the account, by the server's clock.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from sonnys_pipeline.client.rate_limit.store import StepWatch, Terms, unavailable
 from sonnys_pipeline.runtime.postgres import Server, advisory_lock_key
 
-#: The server's clock, in milliseconds; read after the lock is ours.
+#: The server's clock in milliseconds; read while holding the lock.
 CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-#: For the creation of the table, whose sharers may all come at once.
+#: Lock for creating the table, since sharers may start at the same time.
 _CREATION_LOCK = 0x50_4E_4E_59_42
-# The transaction says what it needs itself: a database, or a pool between, may have other defaults.
+# Set explicitly: a database or connection pooler may have other defaults.
 _BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL statement_timeout = '5s';
@@ -63,16 +63,16 @@ COMMIT
 
 
 class PostgresStore:
-    """One connection to the server; opened again when it was lost."""
+    """One connection to the server; reopened after it was lost."""
 
     is_remote = True
 
     def __init__(self, url: str, terms: Terms) -> None:
-        """Connect, and make the table if there is none.
+        """Connect, and create the table if there is none.
 
         Raises:
             ValueError: when the URL cannot be read, or the driver is not installed.
-            BudgetUnavailableError: when the server cannot be reached, or refuses us.
+            BudgetUnavailableError: when the server cannot be reached, or refuses access.
         """
         self._server = Server(url, variable="SONNYS_BUDGET_URL", application="budget")
         self.where = self._server.where
@@ -84,19 +84,15 @@ class PostgresStore:
             "margin": terms.margin_ms,
             "lock": advisory_lock_key(f"budget {terms.api_id_digest}"),
         }
-        # Asked first: whoever may use the table, but not make one, is refused by CREATE TABLE IF NOT EXISTS, too.
+        # Checked first: CREATE TABLE IF NOT EXISTS fails without the right to create, even if the table exists.
         if not self._ask("SELECT to_regclass('sonnys_request_budget') IS NOT NULL")[0]:
             self._ask(_BEGIN + _CREATE, lock=_CREATION_LOCK)
 
     def __repr__(self) -> str:
-        """Where it is, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
     def acquire(self) -> int:
-        """Log a departure if there is room now.
-
-        When the answer is lost, the permit may be given all the same; it is left unused then, never used twice.
-        """
+        """Log a departure if there is room now; a permit whose answer is lost stays unused."""
         sent = self._watch.now()
         wait, now = self._ask(_BEGIN + _ACQUIRE)
         if self._watch.stepped(now, sent):
@@ -117,11 +113,7 @@ class PostgresStore:
         self._server.close()
 
     def _ask(self, script: str, **more: int) -> tuple[int, ...]:
-        """Send statements in one message; the last numbers that come back.
-
-        Raises:
-            BudgetUnavailableError: when the server does not answer, or with an error.
-        """
+        """Send statements in one message; returns the last numbers, or raises `BudgetUnavailableError`."""
         try:
             return self._server.ask(script.replace("{clock}", CLOCK), {**self._values, **more})
         except self._server.errors as error:

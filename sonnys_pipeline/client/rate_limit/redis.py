@@ -1,12 +1,12 @@
 """The request budget in a Redis server, for sharers on several machines (BM-07).
 
-pyrate-limiter has a Redis bucket too, which cannot keep what is promised here: it counts by the clock of each sharer's
-machine, and decides about departures and 429s in commands of their own. So there is one script a decision, run by the
-server as a whole and by its own clock. The keys end by themselves a block after the last request.
+pyrate-limiter's Redis bucket is not enough: it uses each sharer's clock, and handles departures and 429s in separate
+commands. So each decision is one script, run atomically by the server with its own clock. The keys expire a block after
+the last request.
 
-A Redis that was restarted, failed over to a replica that lagged, or ran out of memory may have forgotten departures,
-and would hand them out a second time. Whoever asks names the last permit that it was given; a server that should still
-know it, and does not, gives no permit to anybody for a block.
+A Redis that was restarted, failed over to a lagging replica, or ran out of memory may have forgotten departures and
+would give them out again. So each caller names its last permit; a server that should know it and does not gives no
+permit for one block.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 from sonnys_pipeline.client.rate_limit.store import StepWatch, Terms, unavailable
 
-#: The server's clock, in milliseconds.
+#: The server's clock in milliseconds.
 CLOCK = "local time = redis.call('TIME') local now = time[1] * 1000 + math.floor(time[2] / 1000)"
 #: Seconds without an answer after which the server counts as away.
 TIMEOUT = 3.0
-#: The keys live a little longer than a block, in milliseconds.
+#: How much longer than a block the keys live, in milliseconds.
 _AFTERLIFE = 60_000
 # KEYS: departures (a sorted set of instants), the last 429. ARGV: requests, block, margin, name of the new permit, name
-# and instant of the asker's last permit.
+# and instant of the caller's last permit.
 _ACQUIRE = """
 local requests, block, margin = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local last = tonumber(redis.call('GET', KEYS[2]) or '-1')
@@ -55,7 +55,7 @@ return {redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now - tonumber(ARGV
 
 
 class RedisStore:
-    """A connection to the server; opened again when it was lost."""
+    """A connection to the server; reopened after it was lost."""
 
     is_remote = True
 
@@ -64,7 +64,7 @@ class RedisStore:
 
         Raises:
             ValueError: when the URL cannot be read, or the driver is not installed.
-            BudgetUnavailableError: when the server cannot be reached, or refuses us.
+            BudgetUnavailableError: when the server cannot be reached, or refuses access.
         """
         try:
             import redis  # noqa: PLC0415 - an extra
@@ -73,12 +73,12 @@ class RedisStore:
         except ImportError:
             raise ValueError("SONNYS_BUDGET_URL: Redis needs a driver: pip install 'sonnys-pipeline[redis]'") from None
         try:
-            # Nothing is asked twice by the driver: who waits, and for how long, is decided in one place.
+            # The driver must not retry: waiting is decided in one place.
             self._client: Any = redis.Redis.from_url(
                 url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
             )
             pool = self._client.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but knows all parameters
+            pool.connection_class(**pool.connection_kwargs)  # does not connect, but checks all parameters
         except (ValueError, TypeError):
             raise ValueError(
                 "SONNYS_BUDGET_URL: cannot be read; write redis://:password@host:6379/0, or rediss:// for TLS, with "
@@ -96,14 +96,10 @@ class RedisStore:
         self.permits_in_use()
 
     def __repr__(self) -> str:
-        """Where it is, without credentials."""
         return f"{type(self).__name__}({self.where!r})"
 
     def acquire(self) -> int:
-        """Log a departure if there is room now.
-
-        When the answer is lost, the permit may be given all the same; it is left unused then, never used twice.
-        """
+        """Log a departure if there is room now; a permit whose answer is lost stays unused."""
         permit = secrets.token_hex(8)
         sent = self._watch.now()
         wait, instant, now = self._ask(_ACQUIRE, permit, self._last_permit, self._last_instant)
@@ -113,7 +109,7 @@ class RedisStore:
             return self._terms.block_ms
         if wait == 0:
             self._last_permit, self._last_instant = permit, instant
-        elif instant < 0:  # all wait for a block: what was before it need not be known any more
+        elif instant < 0:  # all wait for a block: earlier permits no longer matter
             self._last_permit, self._last_instant = "", 0
         return wait
 
@@ -130,11 +126,7 @@ class RedisStore:
         self._client.close()
 
     def _ask(self, script: str, *more: str | int) -> tuple[int, ...]:
-        """Run a script; its numbers.
-
-        Raises:
-            BudgetUnavailableError: when the server does not answer, or with an error.
-        """
+        """Run a script; returns its numbers, or raises `BudgetUnavailableError`."""
         text = f"{CLOCK}\n{script.replace('{afterlife}', str(_AFTERLIFE))}"
         arguments = (self._terms.requests, self._terms.block_ms, self._terms.margin_ms, *more)
         try:

@@ -1,13 +1,11 @@
 """Where the log of departures is kept: process memory, a file, or a server (BM-07).
 
-All stores decide alike; one test suite asks the same of each. In a block of `block_ms`, which is the API's block and
-the margin for arrival, there is room for so many departures; a 429 takes all room for one block; entries in the future,
-left by a clock that was set back since, become one 429 now. Instants are milliseconds of the store's own clock: sharers
-on several machines need not agree about the time.
+All stores decide alike, and one test suite covers them. A block of `block_ms`, the API's block plus the arrival margin,
+has room for so many departures; a 429 takes all room for one block; entries in the future, from before a clock was set
+back, become one 429 now. Instants are milliseconds of the store's clock, so machines need not agree about the time.
 
-A file and memory count milliseconds since the machine was started, which no setting of a clock changes. An entry of an
-earlier start either lies in the future, or is older than it looks. A server has a wall clock alone; that it was set
-forward, so that a block seems to be over that is not, is noticed by whoever asks next (`StepWatch`).
+A file and memory count milliseconds since the machine started (`local.py`). A server has only a wall clock; `StepWatch`
+notices when it was set forward, which makes a block seem over.
 """
 
 from __future__ import annotations
@@ -19,22 +17,21 @@ from typing import Protocol
 from sonnys_pipeline.client.errors import BudgetUnavailableError
 from sonnys_pipeline.runtime.quoting import sentence
 
-#: How much faster than ours a server's clock may run without having been set, as a fraction.
+#: How much faster than ours a server's clock may run, as a fraction.
 _DRIFT = 0.001
 
 
 def elapsed_ms() -> int:
-    """Milliseconds since this machine was started, the same for all of its processes."""
-    # Where there is such a clock, it goes on while a laptop sleeps; else a block lasts longer by that.
+    """Milliseconds since this machine started, equal for all of its processes."""
+    # This clock also counts sleep; without it a block lasts longer by that.
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock) // 1_000_000
 
 
 class StepWatch:
-    """Notices that a server's clock was set forward between two of its answers."""
+    """Notices that a server's clock was set forward between two answers; steps below the margin do no harm."""
 
     def __init__(self, margin_ms: int) -> None:
-        """Steps of less than the margin do no harm."""
         self._margin_ms = margin_ms
         self._before: tuple[int, int] | None = None
 
@@ -43,12 +40,10 @@ class StepWatch:
         return elapsed_ms()
 
     def stepped(self, server_ms: int, sent_ms: int) -> bool:
-        """Whether more time has passed on the server's clock than on ours.
+        """Whether the server's clock has advanced more than ours.
 
-        Args:
-            server_ms: the server's clock in this answer.
-            sent_ms: `now` when it was asked. From before one question until after the next answer more time has passed
-                here than between the server's two readings, however slow the network is.
+        `server_ms` is the server's clock in this answer, `sent_ms` was `now` when it was asked. Time from before one
+        question until after the next answer exceeds the time between the two readings, whatever the network.
         """
         before, self._before = self._before, (server_ms, sent_ms)
         if before is None:
@@ -59,14 +54,7 @@ class StepWatch:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a store keeps to.
-
-    Attributes:
-        api_id_digest: digest that stands for the API id.
-        requests: permits in a block.
-        block_ms: length of a block, margin included, in milliseconds.
-        margin_ms: the margin alone; a clock that was set back by less is taken as it is.
-    """
+    """Rules of a store; `block_ms` includes the margin, `margin_ms` is the largest backward step that is ignored."""
 
     api_id_digest: str
     requests: int
@@ -75,18 +63,16 @@ class Terms:
 
 
 class BudgetStore(Protocol):
-    """A log of departures and of 429s that sharers have in common; each method is one decision, made at once for all.
+    """A shared log of departures and 429s; each method is one atomic decision.
 
-    Every method raises `BudgetUnavailableError` when the store does not answer.
-
-    Attributes:
-        is_remote: whether answers come over a network, and may come late.
+    Every method raises `BudgetUnavailableError` when the store is away. `is_remote`: whether answers come over a
+    network, possibly late.
     """
 
     is_remote: bool
 
     def acquire(self) -> int:
-        """Log a departure if there is room now; 0 when there was, else milliseconds until it is worth asking again."""
+        """Log a departure if there is room now; returns 0, or milliseconds until it is worth asking again."""
         ...
 
     def cool_down(self) -> None:
@@ -103,9 +89,9 @@ class BudgetStore(Protocol):
 
 
 def unavailable(where: str, error: BaseException) -> BudgetUnavailableError:
-    """What to say when a store does not do its part; `where` and error hold no password."""
+    """The error for a store that fails; `where` and error hold no password."""
     reason = sentence(error).rstrip(".").replace(". ", ", ")
     return BudgetUnavailableError(
-        f"the request budget {where} cannot be used: {reason or type(error).__name__}. Look at "
-        "the server, or at disk and rights; SONNYS_BUDGET_URL says where the budget is"
+        f"the request budget {where} cannot be used: {reason or type(error).__name__}. Check "
+        "the server, or the disk and permissions; SONNYS_BUDGET_URL says where the budget is"
     )

@@ -1,4 +1,4 @@
-"""Who may write an asset just now: one writer at a time.
+"""Per-asset write locks: one writer at a time.
 
-Belongs here: the lock of a file, and of a server where writers run on several machines.
+Belongs here: locks by file, and by a server where writers run on several machines.
 """

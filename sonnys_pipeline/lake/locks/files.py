@@ -1,7 +1,7 @@
-"""Who may write an asset just now: one writer at a time, so that a file can be read and replaced in one step.
+"""Per-asset write locks, so that a file can be read and replaced in one step.
 
-A folder is locked by files beside it. An object store has no locks; whoever opens one for writing gives it some of
-another kind (`postgres.py` beside this, `backfill/workspace.py`).
+A directory is locked by files beside it. An object store has no locks; its opener passes other ones (`postgres.py`,
+`backfill/workspace.py`).
 """
 
 from __future__ import annotations
@@ -18,35 +18,34 @@ from filelock import FileLock
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.storage.folder import make_folder
 
-#: How long a writer waits for another one, in seconds; each holds a lock for the time that a file takes.
+#: How long a writer waits for another one, in seconds; a lock is held while one file is written.
 LOCK_TIMEOUT = 120.0
 
 
 class Locks(Protocol):
-    """Locks by name, each held by one writer; whoever dies holds none any more."""
+    """Locks by name, each held by one writer; they are freed when it dies."""
 
     def holding(self, name: str) -> AbstractContextManager[None]:
-        """Hold a lock while inside.
+        """Hold a lock inside a `with` block.
 
         Raises:
-            UnwritableLakeError: when it cannot be had.
+            UnwritableLakeError: when it cannot be acquired.
         """
 
     def hurry(self) -> None:
-        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
+        """Stop waiting for a server that is away, since the run is to end; safe to call from a signal handler."""
 
 
 class FileLocks:
-    """Locks that the system keeps on files in a folder: for all processes of one machine."""
+    """Locks on files in a directory, for all processes of one machine; `of` separates lakes that share it."""
 
     def __init__(self, folder: str | os.PathLike[str], *, of: str = "") -> None:
-        """Lock in this folder; `of` tells locks of several lakes apart that share it."""
         self._folder = Path(folder)
         self._prefix = f"{hashlib.sha256(of.encode()).hexdigest()[:12]}-" if of else ""
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Hold the lock of a name while inside."""
+        """Hold a lock inside a `with` block."""
         path = self._folder / f"{self._prefix}{name}.lock"
         try:
             make_folder(path.parent)
@@ -54,8 +53,8 @@ class FileLocks:
             lock.acquire(poll_interval=0.01)
         except OSError as error:  # filelock's Timeout is one, too
             raise UnwritableLakeError(
-                f"cannot lock {path} ({error.strerror or error}); mend the rights of {self._folder.parent}, or end the "
-                "program that holds the lock, then run it again: nothing landed was touched"
+                f"cannot lock {path} ({error.strerror or error}); fix the permissions of {self._folder.parent}, or end "
+                "the program that holds the lock, then run it again: nothing landed was touched"
             ) from error
         try:
             yield
@@ -63,4 +62,4 @@ class FileLocks:
             lock.release()
 
     def hurry(self) -> None:
-        """A lock is held for the time that a file takes."""
+        """Nothing to do: these locks are held briefly."""

@@ -1,7 +1,7 @@
 """Locks of a lake in the ledger's PostgreSQL server, for writers on several machines.
 
-A lock is an advisory one of a transaction that does nothing else and is held open for the time that a file takes. The
-server frees it when its holder dies, and a pool of connections in between does not mind it.
+A lock is an advisory lock of a transaction that is open while a file is written. The server frees it when its holder
+dies, and it works through a connection pooler.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sonnys_pipeline.runtime.quoting import sentence
 
 logger = logging.getLogger(__name__)
 
-#: SQLSTATE of a lock that was not to be had in time.
+#: SQLSTATE of a lock that timed out.
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -29,33 +29,27 @@ class PostgresLocks:
     """Locks by name, of one lake; safe for use by several threads."""
 
     def __init__(self, url: str, lake: str, *, deadline: OutageDeadline | None = None) -> None:
-        """Lock in the database of a ledger; nothing is connected yet.
-
-        Args:
-            url: `postgresql://user:password@host/database`.
-            lake: root of the lake; its locks are not those of another one.
-            deadline: how long the server may be away before that is an error; left out, a minute.
+        """Nothing is connected yet; the server may be away for a minute unless `deadline` says otherwise.
 
         Raises:
             ValueError: for a URL that cannot be read, whose text is not quoted, or when no driver is installed.
         """
         self._lake = lake
-        # A connection each: a lock is rare, and one that is kept idle for hours is somebody's to close.
+        # A connection per lock: locks are rare, and an idle connection may be closed from outside.
         self._engine = postgres.open_engine(
             url, variable="SONNYS_LEDGER_URL", application="ledger", poolclass=NullPool
         )  # fmt: skip
         self._deadline = deadline or OutageDeadline()
 
     def __repr__(self) -> str:
-        """Its lake alone: the URL holds a password."""
         return f"{type(self).__name__}({self._lake!r})"
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Hold the lock of a name while inside; a server that goes away meanwhile has freed it.
+        """Hold a lock inside a `with` block; a server that goes away meanwhile has freed it.
 
         Raises:
-            UnwritableLakeError: when it cannot be had.
+            UnwritableLakeError: when it cannot be acquired.
         """
         key = postgres.advisory_lock_key(f"lake {self._lake} {name}")
         connection, held = self._deadline.retry(lambda: self._locked(key), lambda error: self._outage(name, error))
@@ -67,11 +61,11 @@ class PostgresLocks:
                 logger.warning("the lock of %s was lost while %s was written: %s", self._lake, name, _said(error))
 
     def hurry(self) -> None:
-        """Wait no longer for a server that is away, since the run is to end; safe to call from a signal handler."""
+        """Stop waiting for a server that is away, since the run is to end; safe to call from a signal handler."""
         self._deadline.hurry()
 
     def _locked(self, key: int) -> tuple[Connection, ExitStack]:
-        """A connection whose open transaction holds the lock, and what closes it."""
+        """A connection whose open transaction holds the lock, and its cleanup."""
         with ExitStack() as opened:
             connection = opened.enter_context(self._engine.connect())
             # Not the ledger's limits: the transaction is idle while a file is written.
@@ -80,12 +74,12 @@ class PostgresLocks:
             return connection, opened.pop_all()
 
     def _outage(self, name: str, error: Exception) -> UnwritableLakeError | None:
-        """What to say when the server stays away; raised at once when it is there and refuses."""
+        """The error to raise if the server stays away; raises at once if it answers and refuses."""
         if not isinstance(error, SQLAlchemyError):
             return None
         sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
         busy = sqlstate == _LOCK_NOT_AVAILABLE
-        remedy = "end the program that holds the lock" if busy else "look at the server of SONNYS_LEDGER_URL"
+        remedy = "end the program that holds the lock" if busy else "check the server of SONNYS_LEDGER_URL"
         url = self._engine.url
         where = postgres.describe(url.host, url.port, url.database)
         said = UnwritableLakeError(

@@ -1,4 +1,4 @@
-"""Where files lie: a folder, or a bucket of an object store.
+"""Where files are stored: a directory, or a bucket of an object store.
 
-Belongs here: bytes, names, and errors of the store in the lake's words. Does not belong here: Parquet.
+Belongs here: bytes, names, and the store's errors as errors of the lake. Does not belong here: Parquet.
 """

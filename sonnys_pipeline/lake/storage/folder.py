@@ -1,7 +1,7 @@
-"""What the lake asks of the place where its files lie, and the folder as the place that it is by default.
+"""The storage that the lake needs, and a directory as its default implementation.
 
-A storage knows whole files by their paths: it puts one in its place in one step, tells one state of it from another,
-reads parts of it. An object store answers the same questions in `objects.py`.
+A storage holds whole files by path: it replaces a file in one step, tells its versions apart, and reads parts of it. An
+object store does the same in `objects.py`.
 """
 
 from __future__ import annotations
@@ -26,72 +26,70 @@ from upath import UPath
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.runtime.processes import file_writer, is_dead_writer
 
-#: Where a file lies: in a folder, or as an object of a store. `str` of it is what people are told.
+#: Path of a file in a directory, or of an object; `str` of it is shown to people.
 LakePath: TypeAlias = Path | UPath
-#: What a reader of Parquet takes a file's rows from.
+#: What a Parquet reader accepts as a file.
 Readable: TypeAlias = Any
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Column that holds the partition's day in what is read.
+#: Column with the partition's day in rows that are read.
 DAY = "date"
-#: Folder at the root of files that are not in their place yet: what lies below an asset's folder is whole (RB-04).
+#: Directory at the root for unfinished files, so that every file below an asset's directory is whole (RB-04).
 UNFINISHED = ".unfinished"
-#: Their names: of the place, of the writer, and a number; earlier versions had such files beside the data.
+#: Name of an unfinished file: target, writer, random number; earlier versions put them beside the data.
 _UNFINISHED_NAME = re.compile(r"\..+\.(?P<writer>\w+-\d+)\.[0-9a-f]{32}\.tmp")
-#: Seconds after which an unfinished file of another machine counts as left behind; writing one takes less than one.
+#: Seconds after which an unfinished file of another machine counts as abandoned; writing one takes less than one.
 _ABANDONED_AFTER = 3600.0
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Storage(Protocol):
-    """Files in one place, each whole or not there.
+    """Files below `root`, each whole or absent.
 
-    Attributes:
-        root: under it all of them lie.
+    Every reading method may raise `UnreachableLakeError` when the store stays away.
     """
 
     root: LakePath
 
     @property
     def is_local(self) -> bool:
-        """Whether the paths are files of this machine, which any library opens by itself."""
+        """Whether paths are files of this machine, which any library can open."""
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
-        """Put a file in its place in one step, in the place of what was there; its size in bytes.
+        """Write or replace a file in one step; returns its size in bytes.
 
         Raises:
-            UnwritableLakeError: when it cannot be written; what was there before is still there.
+            UnwritableLakeError: when it cannot be written; the old file is unchanged.
         """
 
     def remove(self, path: LakePath) -> None:
-        """Remove a file; one that is not there is fine.
+        """Remove a file, if it exists.
 
         Raises:
             UnwritableLakeError: when it cannot be removed.
         """
 
     def version(self, path: LakePath) -> str | None:
-        """Tells one state of a file from another without reading it; `None` where there is none.
+        """Identifies a version of a file without reading it; `None` if there is no file.
 
         Raises:
-            OSError: when it cannot be looked at.
-            UnreachableLakeError: when the store stays away, here as in all that follow.
+            OSError: when it cannot be examined.
         """
 
     def size(self, path: LakePath) -> int:
-        """Bytes of a file.
+        """Size in bytes.
 
         Raises:
-            FileNotFoundError: when it is not there.
+            FileNotFoundError: when it does not exist.
         """
 
     def content(self, path: LakePath) -> bytes:
-        """All bytes of a file.
+        """The whole file.
 
         Raises:
-            FileNotFoundError: when it is not there.
+            FileNotFoundError: when it does not exist.
             OSError: when it cannot be read.
         """
 
@@ -99,73 +97,68 @@ class Storage(Protocol):
         """The footer of a Parquet file.
 
         Raises:
-            FileNotFoundError: when it is not there.
+            FileNotFoundError: when it does not exist.
             OSError, pa.ArrowException: when it cannot be read.
         """
 
     def opened(self, path: LakePath) -> Readable:
-        """What `pq.ParquetFile` takes, so that only what is needed is read; use it as a context manager.
+        """Input for `pq.ParquetFile` that reads only what is needed; use it as a context manager.
 
         Raises:
-            FileNotFoundError: when it is not there.
+            FileNotFoundError: when it does not exist.
         """
 
     def dataset(
         self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
-        """Parquet files of an asset's folder as one dataset of this schema, read when its rows are asked for.
+        """Parquet files of an asset's `folder` as one dataset, in the order of `paths`; rows are read when needed.
 
-        Args:
-            paths: of the files, in the order of the rows.
-            folder: the asset's; only below it is a path looked at for the day.
-            schema: of the rows.
-            by_day: whether they get a first column `date`, the partition's day.
+        `by_day` adds a first column `date`, the partition's day.
 
         Raises:
             OSError, pa.ArrowException: when a file cannot be read.
         """
 
     def below(self, folder: LakePath) -> list[str]:
-        """Paths of all files below a folder, relative to it, in no order; none where there is no folder.
+        """Relative paths of all files below a folder, unordered; none if it does not exist.
 
         Raises:
             OSError: when a folder cannot be listed.
         """
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """What `look` says of each, in order; some at once where looking means waiting."""
+        """`look` applied to each item, in order; concurrently where it waits for a network."""
 
     def snapshot(self) -> Storage:
-        """The same place as it is now, for a look at many files: an object store is then asked for lists."""
+        """The storage as it is now, for many reads: an object store then uses listings."""
 
     def probe(self) -> None:
-        """Try everything that a lake needs of the place: put a file, read it back, list and remove it.
+        """Test all rights that a lake needs: write a file, read it back, list and remove it.
 
         Raises:
             UnwritableLakeError: when one of these fails; the message says which, why, and what to do.
         """
 
     def hurry(self) -> None:
-        """Wait no longer for a store that is away, since the run is to end; safe to call from a signal handler."""
+        """Stop waiting for a store that is away, since the run is to end; safe to call from a signal handler."""
 
 
 def is_url(root: str | os.PathLike[str]) -> bool:
-    """Whether a root names an object store, not a folder."""
+    """Whether a root names an object store instead of a directory."""
     return isinstance(root, str) and bool(_HAS_SCHEME.match(root))
 
 
 class FolderStorage:
-    """A folder: a file is written in a hidden folder of its own, synced, and renamed into its place."""
+    """A directory: a file is written in a hidden directory, synced, and renamed into place."""
 
     is_local = True
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        """Point at a folder; nothing is made yet."""
         self.root: LakePath = Path(root).absolute()
         self._swept: set[Path] = set()
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
-        """Write a file elsewhere and rename it into its place, durably; what killed writers have left goes."""
+        """Write a file, rename it into place durably, and remove leftovers of killed writers."""
         place = _local(path)
         try:
             self._remove_leftovers(place)
@@ -174,23 +167,21 @@ class FolderStorage:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                # The asset's folder is a mount or a link to another file system: only beside its place can it be
-                # renamed from.
+                # The asset's directory is on another file system: a rename works only within it.
                 size = self._write(place, place.parent, write)
             _sync_folder(place.parent)
         except OSError as error:
             raise UnwritableLakeError(
-                f"cannot write {path} ({error.strerror or error}); free space or mend the rights of {self.root}, "
+                f"cannot write {path} ({error.strerror or error}); free space or fix the permissions of {self.root}, "
                 "then run it again: nothing landed was touched"
             ) from error
         return size
 
     def _write(self, place: Path, folder: Path, write: Callable[[BinaryIO], object]) -> int:
-        """Write in this folder, and rename from there."""
         unfinished = folder / _unfinished_name(place)
         make_folder(folder)
         with _removed_on_failure(unfinished):
-            # Customer names and plates are inside: readable by owner and group, not by everybody.
+            # Contains customer names and plates: readable by owner and group only.
             with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
                 write(file)
                 file.flush()
@@ -201,7 +192,7 @@ class FolderStorage:
         return size
 
     def _remove_leftovers(self, place: Path) -> None:
-        """Remove unfinished files whose writers are gone; beside an asset's data they are looked for once."""
+        """Remove unfinished files of dead writers; beside an asset's data it looks only once."""
         root = _local(self.root)
         folders = [root / UNFINISHED]
         asset = root / place.relative_to(root).parts[0]
@@ -209,22 +200,24 @@ class FolderStorage:
             folders.append(asset)
             self._swept.add(asset)
         for folder in folders:
-            with contextlib.suppress(OSError):  # what cannot be tidied keeps no day from landing
+            with contextlib.suppress(OSError):  # a leftover that cannot be removed must not stop a day from landing
                 for name in self.below(folder):
                     _remove_if_left(folder / name)
 
     def remove(self, path: LakePath) -> None:
-        """Remove a file, and its folder unless something else lies there."""
+        """Remove a file, and its directory if that is then empty."""
         place = _local(path)
         try:
             place.unlink(missing_ok=True)
         except OSError as error:
-            raise UnwritableLakeError(f"cannot remove {path} ({error.strerror or error}); mend its rights") from error
+            raise UnwritableLakeError(
+                f"cannot remove {path} ({error.strerror or error}); fix its permissions"
+            ) from error
         with contextlib.suppress(OSError):
             place.parent.rmdir()
 
     def version(self, path: LakePath) -> str | None:
-        """Time of the last change, and size."""
+        """Modification time and size."""
         try:
             found = _local(path).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -236,25 +229,25 @@ class FolderStorage:
         return _local(path).stat().st_size
 
     def content(self, path: LakePath) -> bytes:
-        """All of it."""
+        """The whole file."""
         return _local(path).read_bytes()
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
-        """From the file's end."""
+        """Read from the file's end."""
         return pq.read_metadata(path)
 
     def opened(self, path: LakePath) -> Readable:
-        """Arrow opens files by itself, and maps none into memory."""
+        """The path: Arrow opens it without memory mapping."""
         return pa.OSFile(str(path))
 
     def dataset(
         self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
-        """Files that Arrow opens by itself."""
+        """The files, opened by Arrow."""
         return dataset_of([str(path) for path in paths], str(folder), schema, by_day=by_day)
 
     def below(self, folder: LakePath) -> list[str]:
-        """Every file, however deep; but what the file system itself has found, where the lake is a disk of its own."""
+        """Every file at any depth, except what a file system itself puts at the root of a disk."""
         top, found = str(folder), []
         for above, folders, names in os.walk(top, onerror=_raise_unless_gone):
             folders[:] = [name for name in folders if name != "lost+found"]
@@ -266,17 +259,17 @@ class FolderStorage:
         return [look(item) for item in items]
 
     def snapshot(self) -> FolderStorage:
-        """A folder is always as it is now."""
+        """Itself: a directory is always current."""
         return self
 
     def probe(self) -> None:
-        """Written, synced and renamed, as a landed day is."""
+        """Write, sync and rename a file, as for a landed day."""
         unfinished = _local(self.root) / UNFINISHED
         probe = unfinished / _unfinished_name(unfinished / "probe")
         try:
             self.put(probe, lambda file: file.write(b"sonnys doctor\n"))
         finally:
-            with contextlib.suppress(NotADirectoryError):  # nothing of it can lie below a file; `put` has said so
+            with contextlib.suppress(NotADirectoryError):  # `put` has reported it
                 probe.unlink(missing_ok=True)
 
     def hurry(self) -> None:
@@ -299,7 +292,7 @@ def dataset_of(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder of the lake, and those above it that are missing, durably; all for owner and group alone.
+    """Make a directory of the lake and its missing parents, durably, for owner and group only.
 
     Raises:
         OSError: when one cannot be made.
@@ -311,11 +304,11 @@ def make_folder(folder: Path) -> None:
 
 
 def _remove_if_left(path: Path) -> None:
-    """Remove a file if it is an unfinished one whose writer is gone."""
+    """Remove an unfinished file whose writer is gone."""
     written_by = _UNFINISHED_NAME.fullmatch(path.name)
     if written_by is None:
         return
-    with contextlib.suppress(OSError):  # its writer may finish it at this moment
+    with contextlib.suppress(OSError):  # its writer may be finishing it now
         if is_dead_writer(written_by["writer"]) or time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
             path.unlink()
 
@@ -325,13 +318,12 @@ def _unfinished_name(place: Path) -> str:
 
 
 def _raise_unless_gone(error: OSError) -> None:
-    """A folder that is not there, or was removed while the others were listed, has no files."""
+    """A missing directory, or one removed during the listing, has no files."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
 
 
 def _local(path: LakePath) -> Path:
-    """A path of this machine."""
     return path if isinstance(path, Path) else Path(str(path))
 
 
@@ -345,7 +337,7 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make names in a folder durable: a rename, or a folder that was made there."""
+    """Make a rename, or a new directory, durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

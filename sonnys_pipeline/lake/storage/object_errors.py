@@ -1,7 +1,7 @@
-"""What the drivers of object stores raise, in the lake's words: s3fs (botocore), gcsfs (aiohttp), adlfs (azure-core).
+"""Errors of object store drivers: s3fs (botocore), gcsfs (aiohttp), adlfs (azure-core).
 
-Most of it is no OSError, and some of it quotes addresses with signatures in them. No driver is imported here: an error
-is known by the HTTP status that it carries, or by the names of its classes.
+Most are not OSErrors, and some quote addresses with signatures. No driver is imported here: an error is recognised by
+its HTTP status or its class names.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from enum import StrEnum
 
 from sonnys_pipeline.runtime.quoting import sentence
 
-#: HTTP statuses by which a store says that it would like to be asked later.
+#: HTTP statuses that mean "try again later".
 _LATER = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
 _SERVER_ERROR = 500
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 412
-#: Classes by whose names a request is known to have had no answer, or half of one.
+#: Class names of errors without a (complete) answer.
 _NO_ANSWER = frozenset(
     {
         "ConnectionError", "HTTPClientError", "ResponseParserError", "IncompleteReadError", "IncompleteRead",
@@ -26,7 +26,7 @@ _NO_ANSWER = frozenset(
         "TimeoutError",
     }
 )  # fmt: skip
-#: And those that say that we have no credentials, or bad ones.
+#: Class names of errors about missing or bad credentials.
 _NO_CREDENTIALS = frozenset(
     {
         "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError",
@@ -35,22 +35,22 @@ _NO_CREDENTIALS = frozenset(
     }
 )  # fmt: skip
 _QUERY = re.compile(r"(https?://[^\s\"'<>?]*)\?[^\s\"'<>]*")
-#: How much of a driver's own words is quoted, in characters.
+#: Characters quoted of a driver's message.
 _QUOTED = 300
 
 
 class Trouble(StrEnum):
-    """What kind of failure it is."""
+    """The kind of a failure."""
 
-    AWAY = "away"  # no answer, or one that says later: worth waiting for
-    REFUSED = "refused"  # credentials or rights: no waiting helps
+    AWAY = "away"  # no answer, or "later": worth waiting
+    REFUSED = "refused"  # credentials or rights: waiting does not help
     MISSING = "missing"  # no such object, bucket or container
-    REPLACED = "replaced"  # another version is in its place than the one that was opened
+    REPLACED = "replaced"  # the object is another version than the one that was opened
     OTHER = "other"
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """The kind of a driver's failure; what nobody knows is not waited for."""
+    """The kind of a driver's failure; an unknown one is not retried."""
     if isinstance(error, FileNotFoundError):
         return Trouble.MISSING
     names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
@@ -67,14 +67,14 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def said_by(error: BaseException) -> str:
-    """A driver's own words in one line: no query of an address, where signatures stand, and no credentials in one."""
+    """A driver's message in one line, without credentials and queries of addresses (which hold signatures)."""
     words = sentence(error) or type(error).__name__
     cleaned = _QUERY.sub(r"\1", words)
     return cleaned[:_QUOTED]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it came from: drivers put errors of their own in front of those of their libraries."""
+    """The error and its causes: drivers wrap the errors of their libraries."""
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
@@ -84,7 +84,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int:
-    """The HTTP status that an error carries; 0 where it carries none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")

@@ -1,4 +1,4 @@
-"""Open objects as Arrow reads them: a footer here, a part of a column there, and nothing in between."""
+"""Open objects as Arrow reads them: only the footer and the parts that are needed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-#: Footers that are remembered by the process; each is some kilobytes.
+#: Footers kept by the process; some kilobytes each.
 _REMEMBERED = 8192
 
 
 class ObjectFile(io.RawIOBase):
-    """An open object; a part that does not come is fetched again."""
+    """An open object; a failed read is repeated."""
 
     def __init__(self, opened: Any, retried: Callable[[Callable[[], Any]], Any]) -> None:  # noqa: ANN401 - a driver's
         self._opened = opened
@@ -34,11 +34,11 @@ class ObjectFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next byte comes from."""
+        """Position of the next byte."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere; nothing is fetched."""
+        """Set the position; nothing is fetched."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         self._place = max(0, start + offset)
         return self._place
@@ -58,39 +58,39 @@ class ObjectFile(io.RawIOBase):
         return found
 
     def close(self) -> None:
-        """Nothing of it is open."""
+        """Nothing to release."""
         self._opened.close()
         super().close()
 
 
 class ObjectHandler(pafs.FSSpecHandler):  # type: ignore[misc] # pyarrow ships no complete type information
-    """Arrow's way to our open files."""
+    """Gives Arrow our open files."""
 
     def __init__(self, driver: Any, open_one: Callable[[str], ObjectFile]) -> None:  # noqa: ANN401 - a driver's
         super().__init__(driver)
         self._open_one = open_one
 
     def open_input_file(self, path: str) -> pa.PythonFile:
-        """For reading here and there."""
+        """A file for random access."""
         return pa.PythonFile(self._open_one(path), mode="r")
 
 
 class Footers:
-    """Footers that were read, the last ones asked for; shared by all lakes of the process."""
+    """Cache of the footers used last, shared by all lakes of the process."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, pq.FileMetaData] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: str) -> pq.FileMetaData | None:
-        """A footer that was kept."""
+        """A kept footer."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def keep(self, key: str, footer: pq.FileMetaData) -> None:
-        """Keep a footer; the one that nobody has asked for longest goes."""
+        """Keep a footer; the least recently used one is dropped."""
         with self._lock:
             self._kept[key] = footer
             while len(self._kept) > _REMEMBERED:

@@ -1,10 +1,10 @@
 """Files as objects of S3, Google Cloud Storage or Azure, through fsspec's drivers (docs/object-storage.md).
 
-A file is put by one upload, which all three stores make visible as a whole or not at all; nothing unfinished is ever
-listed. What is seen is what the store has at this moment: no driver keeps a listing. Credentials and endpoint are the
-store's own affair (`AWS_…`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`); nothing here reads them.
+A file is written by one upload, which all three stores make visible wholly or not at all. No driver caches listings, so
+reads see the store's present state. Drivers read credentials and endpoint from the environment (`AWS_…`,
+`GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`).
 
-A store that does not answer is asked again for a minute; one that refuses us is not.
+A store that does not answer is asked again for a minute; one that refuses access is not.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
-#: Scheme of a URL → the extra that brings its driver.
+#: Scheme of a URL → the extra with its driver.
 EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure"}
-#: Seconds in which one request has to be answered, and bytes a second that an upload or download makes at least.
+#: Seconds within which a request must be answered, and the slowest accepted transfer in bytes per second.
 _ANSWERED_WITHIN = 10.0
 _SLOWEST = 100_000
-#: Requests that are under way at once when many files are looked at.
+#: Concurrent requests when many files are examined.
 _AT_ONCE = 16
-#: The end of a file that is fetched for its footer: large enough for all but the largest.
+#: Bytes fetched at a file's end for its footer; enough for all but the largest.
 _TAIL = 65_536
 _FOOTER_END = 8
-#: S3's driver has five tries of its own, and its library another five: this one place counts tries.
+#: S3's driver would retry five times, and its library another five; retries are made here only.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 10}}
 }
@@ -59,19 +59,19 @@ Info = dict[str, Any]
 
 
 class ObjectStorage:
-    """A bucket or container, or a part of one."""
+    """A bucket or container, or a prefix in one."""
 
     is_local = False
 
     def __init__(self, url: str, *, deadline: OutageDeadline | None = None) -> None:
-        """Point at a root such as `s3://bucket/prefix`; nothing is sent yet.
+        """Nothing is sent yet.
 
         Raises:
             LakeError: for a scheme that is not one of `EXTRAS`, or when its driver is not installed.
         """
         self._scheme = url.partition("://")[0]
         if self._scheme not in EXTRAS:
-            raise LakeError(f"{self._scheme}:// is no store that days can be landed in; use {', '.join(EXTRAS)}")
+            raise LakeError(f"{self._scheme}:// is not a supported store; use {', '.join(EXTRAS)}")
         options = {"use_listings_cache": False, **_OPTIONS.get(self._scheme, {})}
         try:
             driver = fsspec.get_filesystem_class(self._scheme)
@@ -96,35 +96,35 @@ class ObjectStorage:
             self._ask(lambda driver: driver._pipe_file(self._key(path), content), len(content))  # noqa: SLF001
         except OSError as error:
             raise UnwritableLakeError(
-                f"cannot write {path} ({error}); mend what the store names, then run it again: nothing landed was "
+                f"cannot write {path} ({error}); fix what the store reports, then run it again: nothing landed was "
                 "touched"
             ) from error
         return len(content)
 
     def remove(self, path: LakePath) -> None:
-        """Delete an object; a store does not mind whether it is there."""
+        """Delete an object; stores do not report a missing one."""
         try:
             self._ask(lambda driver: driver._rm_file(self._key(path)))  # noqa: SLF001
         except FileNotFoundError:
             return
         except OSError as error:
-            raise UnwritableLakeError(f"cannot remove {path} ({error}); mend its rights") from error
+            raise UnwritableLakeError(f"cannot remove {path} ({error}); fix its permissions") from error
 
     def version(self, path: LakePath) -> str | None:
-        """The store's own tag of the object, or where it has none the time of the last change; and the size."""
+        """The object's tag, or else its modification time, and its size."""
         info = self._info(path)
         return None if info is None else _tag(info)
 
     def size(self, path: LakePath) -> int:
-        """Bytes of the object."""
+        """Size in bytes."""
         return int(self._there(path)["size"])
 
     def content(self, path: LakePath) -> bytes:
-        """All of it, in one request."""
+        """The whole object, in one request."""
         return self._range(path, None, None)
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
-        """From the object's end; remembered for as long as the object is the same."""
+        """Read from the object's end; cached per version of the object."""
         info = self._there(path)
         key = f"{path} {_tag(info)}"
         footer = FOOTERS.get(key)
@@ -139,37 +139,37 @@ class ObjectStorage:
         return footer
 
     def opened(self, path: LakePath) -> Readable:
-        """A file of which only what is asked for is fetched."""
+        """A file that fetches only what is read."""
         return pa.PythonFile(self._open(self._key(path)), mode="r")
 
     def dataset(
         self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
-        """Objects that Arrow reads through here: footers, then the parts of columns and row groups that are needed."""
+        """The objects, read by Arrow through this class: footers, then only the needed columns and row groups."""
         store = pafs.PyFileSystem(ObjectHandler(self._driver, self._open))
         keys = [self._key(path) for path in paths]
         return dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store)
 
     def below(self, folder: LakePath) -> list[str]:
-        """Objects whose names begin with the folder's, in one request for a thousand of them."""
+        """Objects with the folder's prefix; a request per thousand of them."""
         start = f"{self._key(folder)}/"
         return [name.removeprefix(start) for name in self._list(folder)]
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Some at once: a store answers many as fast as one."""
+        """Concurrently: a store answers many requests as fast as one."""
         if self._listed is not None or len(items) <= 1:
             return [look(item) for item in items]
         with ThreadPoolExecutor(min(_AT_ONCE, len(items)), "lake") as pool:
             return list(pool.map(look, items))
 
     def snapshot(self) -> ObjectStorage:
-        """What is there, and which version of it, comes from one listing for each asset, made when it is needed."""
+        """A copy that lists each asset once, when needed, and takes existence and versions from that."""
         snapshot = copy(self)
         snapshot._listed = {}  # noqa: SLF001 - a copy of our own
         return snapshot
 
     def hurry(self) -> None:
-        """A request that is under way is given some seconds more, and none is repeated for long."""
+        """A running request gets a few more seconds, and retries end soon."""
         self._deadline.hurry()
         self._answered_within = HURRIED_DEADLINE
 
@@ -183,7 +183,7 @@ class ObjectStorage:
         self.put(path, lambda file: file.write(said))
         try:
             if self.content(path) != said:
-                raise UnwritableLakeError(f"{path} was written and comes back with other bytes; look at the store")
+                raise UnwritableLakeError(f"{path} was written and read back with different bytes; check the store")
             if not any(name.endswith(path.name) for name in self._list(path.parent)):
                 raise UnwritableLakeError(f"{path} was written and is not listed; give the credentials list rights")
         except OSError as error:
@@ -193,10 +193,10 @@ class ObjectStorage:
 
     @cached_property
     def _driver(self) -> AsyncFileSystem:
-        """The driver, connected; without a request.
+        """The connected driver; no request is made.
 
         Raises:
-            LakeError: when it cannot be configured, or would send data in the clear to another machine.
+            LakeError: when it cannot be configured, or would send data unencrypted to another machine.
         """
         try:
             driver: Any = self._place.fs
@@ -207,15 +207,15 @@ class ObjectStorage:
             ) from error
         if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
             raise LakeError(
-                f"{self.root}: the endpoint is plain http on another machine, where names and plates would go in the "
-                "clear; use https (AWS_ENDPOINT_URL_S3)"
+                f"{self.root}: the endpoint is plain http on another machine, where names and plates would be sent "
+                "unencrypted; use https (AWS_ENDPOINT_URL_S3)"
             )
         if self._scheme == "s3":
             driver.retries = 1
         return driver
 
     def _key(self, path: LakePath) -> str:
-        """Bucket and name, as drivers write it."""
+        """Bucket and name, in the driver's form."""
         return self._strip(str(path))
 
     def _there(self, path: LakePath) -> Info:
@@ -225,7 +225,7 @@ class ObjectStorage:
         return info
 
     def _info(self, path: LakePath) -> Info | None:
-        """What the store says of an object; `None` where there is none."""
+        """The store's information about an object; `None` if there is none."""
         if self._listed is not None:
             folder = self.root / str(path).removeprefix(f"{self.root}/").partition("/")[0]
             return self._list(folder).get(self._key(path))
@@ -236,14 +236,14 @@ class ObjectStorage:
         return info if info["type"] == "file" else None
 
     def _list(self, folder: LakePath) -> dict[str, Info]:
-        """Every object of a folder, by its key; in a snapshot, as it was when it was first asked for."""
+        """Every object of a folder by its key; a snapshot keeps the first answer."""
         key = self._key(folder)
         if self._listed is not None and key in self._listed:
             return self._listed[key]
         try:
             found = self._ask(lambda driver: driver._find(key, detail=True))  # noqa: SLF001
         except FileNotFoundError as error:
-            raise UnreachableLakeError(f"{folder} cannot be listed ({error}); name a bucket that is there") from error
+            raise UnreachableLakeError(f"{folder} cannot be listed ({error}); name an existing bucket") from error
         except OSError as error:
             raise UnreachableLakeError(f"{folder} cannot be listed ({error})") from error
         listed: dict[str, Info] = {name: info for name, info in dict(found).items() if info["type"] == "file"}
@@ -260,12 +260,12 @@ class ObjectStorage:
         return content
 
     def _open(self, key: str) -> ObjectFile:
-        """A file as the driver opens it: S3's then insists on one version from the first byte to the last."""
+        """A file opened by the driver, which on S3 insists on one version from the first byte to the last."""
         opened = self._retried(lambda: self._driver.open(key, "rb", cache_type="none"))
         return ObjectFile(opened, self._retried)
 
     def _ask(self, call: Callable[[Any], Coroutine[Any, Any, R]], size: int = 0) -> R:
-        """The answer to one request, which is given up when it takes too long; asked again while the store is away."""
+        """The answer to one request with a time limit; repeated while the store is away."""
 
         def once() -> R:
             started = time.monotonic()
@@ -276,22 +276,22 @@ class ObjectStorage:
                         raise TimeoutError(f"no answer within {self._answered_within:g} s")
                 return future.result()
             finally:
-                future.cancel()  # whoever gives up must not be overtaken by what he has given up
+                future.cancel()  # a late answer must not arrive after we gave up
 
         return self._retried(once)
 
     def _retried(self, once: Callable[[], R]) -> R:
-        """Do something until the store answers.
+        """Run a request until the store answers.
 
         Raises:
-            FileNotFoundError: when the object, or the bucket, is not there.
-            UnreachableLakeError: when the store stays away, or refuses us.
-            OSError: for any other failure, in words that may be shown.
+            FileNotFoundError: when the object or the bucket does not exist.
+            UnreachableLakeError: when the store stays away, or refuses access.
+            OSError: for any other failure, with a message that is safe to show.
         """
         return self._deadline.retry(once, self._outage)
 
     def _outage(self, error: Exception) -> Exception | None:
-        """What to say when the store stays away; any other trouble is raised in the lake's words."""
+        """The error to raise if the store stays away; any other trouble is raised here."""
         if isinstance(error, LakeError):
             return None
         said, trouble = said_by(error), trouble_of(error)
@@ -301,7 +301,7 @@ class ObjectStorage:
             raise FileNotFoundError(said) from error
         if trouble is Trouble.REFUSED:
             raise UnreachableLakeError(
-                f"{self.root} refuses us ({said}); give the credentials the rights to list, get, put and delete there: "
+                f"{self.root} refuses access ({said}); give the credentials the rights to list, get, put and delete: "
                 "docs/object-storage.md. Nothing landed was touched"
             ) from error
         if trouble is Trouble.REPLACED:
@@ -311,13 +311,13 @@ class ObjectStorage:
         if not self._deadline.is_away:
             logger.warning("%s does not answer (%s). Waiting until it does", self.root, said)
         return UnreachableLakeError(
-            f"{self.root} does not answer ({said}); look at the network and the store, then run it again: nothing "
+            f"{self.root} does not answer ({said}); check the network and the store, then run it again: nothing "
             "landed was touched"
         )
 
 
 def _tag(info: Info) -> str:
-    """A version of an object: its tag, which changes with its bytes, or the time of its last change; and its size."""
+    """Identifies a version of an object: its tag or modification time, and its size."""
     names = ("ETag", "etag", "generation", "LastModified", "last_modified", "updated", "mtime")
     tag = next((str(info[name]) for name in names if info.get(name)), "")
     return f"{tag}-{info['size']}".replace('"', "")

@@ -1,4 +1,4 @@
-"""Which files of a mart have to be made again, and what they are made of.
+"""Find out which files of a mart have to be computed again.
 
-Belongs here: inputs, digests and the comparison with what a file was made of.
+Belongs here: the inputs of a mart, and their comparison with those that a file was computed from.
 """

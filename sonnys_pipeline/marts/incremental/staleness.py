@@ -1,4 +1,4 @@
-"""Which files of a mart are not what they would be if they were computed now."""
+"""Find the files of a mart that would change if they were computed now."""
 
 import json
 from collections.abc import Iterable
@@ -7,72 +7,71 @@ from dataclasses import dataclass
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, INPUTS, MartInputs, Recipe
-from sonnys_pipeline.quality.invariants import unsound
+from sonnys_pipeline.quality.invariants import violations
 
 
 @dataclass(frozen=True)
 class Stale:
-    """Days to compute again, and what kept a day from being judged, in sentences."""
+    """Days to compute again, and problems that prevented a decision, in sentences."""
 
     days: tuple[str, ...]
     problems: tuple[str, ...] = ()
 
 
 def stale_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[str]) -> Stale:
-    """Days whose rows are landed and whose mart is not there, or was computed from other rows.
+    """Landed days whose mart does not exist, or was computed from other rows.
 
-    A newer file with the same rows makes nothing stale; neither does a row that another business day counts. A day
-    whose inputs cannot be read, or would not pass the blocking checks, is left alone: landing it again is the remedy,
-    and makes it a candidate again.
+    Newer files with the same rows, or changed rows of other business days, make no file stale. Days whose inputs cannot
+    be read, or would fail the blocking checks, are left out; landing them again is the remedy.
     """
     stale: list[str] = []
-    doubtful: list[str] = []
+    undecided: list[str] = []
     problems: list[str] = []
     for day, partitions in inputs.landed_for(recipe, days).items():
         if not partitions:
             continue
-        kept = _kept(lake, recipe.asset, day)
-        remembered = json.loads(kept.get(INPUTS, "{}"))
+        metadata = _metadata(lake, recipe.asset, day)
+        recorded = json.loads(metadata.get(INPUTS, "{}"))
         try:
-            if not kept or remembered.get("version") != recipe.version:
+            if not metadata or recorded.get("version") != recipe.version:
                 stale.append(day)
-            elif not inputs.is_as_remembered(recipe, partitions, remembered):
-                doubtful.append(day)
+            elif not inputs.are_unchanged(recipe, partitions, recorded):
+                undecided.append(day)
         except UnreachableLakeError:
             raise
         except (LakeError, OSError) as error:
             problems.append(f"{recipe.asset} {day}: {error}")
-    for days_together in _readable(inputs, recipe, doubtful, problems):
+    for days_together in _readable(inputs, recipe, undecided, problems):
         now = inputs.digests(recipe, days_together)
-        stale += [day for day in days_together if now[day] != _kept(lake, recipe.asset, day).get(INPUT_DIGEST)]
+        stale += [day for day in days_together if now[day] != _metadata(lake, recipe.asset, day).get(INPUT_DIGEST)]
     sound = _sound(lake, inputs, recipe, stale, problems)
     return Stale(tuple(sorted(sound)), tuple(problems))
 
 
 def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[str]:
-    """Days of whose partitions the blocking checks would let all through, whether a run has checked them or not."""
+    """Days whose partitions would all pass the blocking checks, whether or not a run has checked them."""
     partitions = inputs.landed_for(recipe, days)
     read = sorted({key for keys in partitions.values() for key in keys})
     bad: set[str] = set()
     try:
-        found = unsound(lake, read, inputs.timezone) if read else {}
+        found = violations(lake, read, inputs.timezone) if read else {}
     except UnreachableLakeError:
         raise
     except LakeError:
         found = {}
         for key in read:
             try:
-                found |= unsound(lake, [key], inputs.timezone)
+                found |= violations(lake, [key], inputs.timezone)
             except LakeError as error:
                 found[key] = [str(error)]
-    for key, said in found.items():
+    for key, violated in found.items():
         bad.add(key)
-        problems.append(f"{recipe.asset}: nothing is computed from {key}: {'; '.join(said)}")
+        problems.append(f"{recipe.asset}: nothing is computed from {key}: {'; '.join(violated)}")
     return [day for day in days if bad.isdisjoint(partitions[day])]
 
 
 def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[list[str]]:
-    """Days in one lot, or, where a file among them cannot be read, one by one without it."""
+    """All days as one list; if a file cannot be read, each readable day as a list of its own."""
     if not days:
         return []
     try:
@@ -87,11 +86,11 @@ def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: lis
     return [days]
 
 
-def _kept(lake: Lake, asset: str, day: str) -> dict[str, str]:
-    """What a mart's file says of itself; nothing where it is not there, or damaged."""
+def _metadata(lake: Lake, asset: str, day: str) -> dict[str, str]:
+    """Metadata of a mart's file; empty if it does not exist or is damaged."""
     try:
         return lake.metadata(asset, day) if lake.has(asset, day) else {}
-    except UnreachableLakeError:  # nobody knows what it says
+    except UnreachableLakeError:
         raise
     except LakeError:
         return {}

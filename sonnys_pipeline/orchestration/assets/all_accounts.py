@@ -52,7 +52,7 @@ class AccountsChanged(Outdated):
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return "The mart of an account counts other rows than those that were put together, or there is no file yet"
+        return "An account's mart changed since this file was computed, or there is no file yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """As `changed_days` finds them.
@@ -95,7 +95,7 @@ def _across_asset(
     @dg.asset(
         key=ALL.key(asset),
         group_name=ALL_ACCOUNTS,
-        description=f"`{asset}` of all accounts, the account in a first column. {table.description}",
+        description=f"`{asset}` of all accounts, with the account in the first column. {table.description}",
         kinds={"parquet"},
         io_manager_key="lake_io",
         partitions_def=partitions,
@@ -139,7 +139,7 @@ def across_checks() -> Sequence[dg.AssetChecksDefinition]:
 def _accounts_complete(asset: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=ALL.key(asset))
     def accounts_complete(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Every account that had begun by then has the day landed; none is left out."""
+        """Every account whose first partition is not later has the day landed."""
         try:
             landed = ALL.workspace(lake).lake
             days = days_of(context, landed, asset)

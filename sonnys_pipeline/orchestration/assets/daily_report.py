@@ -16,7 +16,7 @@ from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.report.build import Report
-from sonnys_pipeline.report.daily import ASSET, Page, has_figures, land_report, made_beside, make_report
+from sonnys_pipeline.report.daily import ASSET, Page, has_figures, inputs_digest_of, land_report, make_report
 from sonnys_pipeline.report.markdown import report_as_markdown
 from sonnys_pipeline.runtime.quoting import printable
 
@@ -38,7 +38,7 @@ class MartChanged(Outdated):
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return "The mart counts other rows than when the page was made, or there is no page yet"
+        return "The mart changed since this page was made, or there is no page yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """Days with the digest of their mart's inputs."""
@@ -48,7 +48,7 @@ class MartChanged(Outdated):
                 marts[day] = _mart_digest(lake, day)
             except LakeError as error:
                 warn(str(error))
-        return {day: digest for day, digest in marts.items() if digest and digest != made_beside(lake, day)}
+        return {day: digest for day, digest in marts.items() if digest and digest != inputs_digest_of(lake, day)}
 
 
 def report_asset(
@@ -73,10 +73,10 @@ def report_asset(
         automation_condition=follow_the_marts(follows_in, account),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The morning report: one page that needs nothing else, on a phone, a desktop or paper.
+        """The morning report: one self-contained page for phone, desktop or paper.
 
-        Cars, sales, memberships and conversion against last week, sites, hours, tenders, discounts, voids, and what a
-        reader should know before believing them.
+        Cars, sales, memberships and conversion compared with last week, sites, hours, tenders, discounts, voids, and
+        problems with the data.
         """
         try:
             landed_in = account.workspace(lake).lake
@@ -91,7 +91,7 @@ def report_asset(
                     made_at=now,
                     account=account.name,
                 )
-                page = land_report(landed_in, report, beside=beside)
+                page = land_report(landed_in, report, inputs_digest=beside)
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day)
                 for caveat in report.caveats:
                     if caveat.severity == "error":

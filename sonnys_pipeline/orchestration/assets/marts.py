@@ -66,8 +66,8 @@ class KpiTable:
 
 
 _STATUS = (
-    " How each definition is known is said with its column. Days are the site's own. A figure that nobody can know is "
-    "null, and the column `unknown` says why."
+    " Each column's description says how far its definition was checked. Days are in the site's local time. A figure "
+    "is null if the API did not send a field that it needs; the column `unknown` says which."
 )
 KPI_TABLES = (
     KpiTable(
@@ -94,7 +94,7 @@ KPI_TABLES = (
     KpiTable(
         Recipe("site_hour_kpis", "2", by_site_day=True),
         site_hour_kpis,
-        "Per site, business day and hour of the site's own clocks: cars per hour, and sales." + _STATUS,
+        "Per site, business day and hour (in the site's local time): cars and sales." + _STATUS,
         kpi_columns.SITE_HOUR_KPIS,
         kpi_columns.SITE_HOUR_KPIS_LINEAGE,
         ("cars", "sales"),
@@ -156,7 +156,7 @@ def _mart_asset(
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
             # other way about.
             digests = inputs.digests(table.recipe, days)
-            remembered = {day: inputs.remembered(table.recipe, keys) for day, keys in read_from.items()}
+            remembered = {day: inputs.recorded_inputs(table.recipe, keys) for day, keys in read_from.items()}
             mart = inputs.count(table.function, days)
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))

@@ -41,8 +41,8 @@ def states_asset(
     @dg.asset(
         key=account.key(STATES),
         description=(
-            "Per transaction: customer, plan flags, status and total, as the API's list version-2 has them. Live load "
-            "jobs leave these out. One request for 100 rows, spent when the day is landed."
+            "Per transaction: customer, plan flags, status and total from the API's list version-2, because live load "
+            "jobs leave these out. Costs one request per 100 rows when the day is landed."
         ),
         group_name=group,
         kinds={"parquet"},

@@ -45,7 +45,7 @@ def landing_assets(
     def transactions(
         context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
     ) -> dg.MaterializeResult[Any]:
-        """Every transaction of every site on one day: complete, once each, one Parquet file a day."""
+        """All transactions of all sites, complete and without duplicates; one Parquet file a day."""
         landed: MaterializationRecorder | None = None
         try:
             with account.workspace(lake, sonnys) as workspace:
@@ -77,7 +77,7 @@ def landing_assets(
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The operator's sites, virtual (e-commerce) ones included, with their time zones."""
+        """The operator's sites, including virtual (e-commerce) ones, with their time zones."""
         try:
             with account.workspace(lake, sonnys) as workspace:
                 found = workspace.client.sites.list()

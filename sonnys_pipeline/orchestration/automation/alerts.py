@@ -77,14 +77,14 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
         name="alerts",
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A message when runs have failed or their checks have found something new: to the log, and to "
-        "SONNYS_WEBHOOK_URL where it is set.",
+        description="Reports failed runs and new findings of checks to the log, and to SONNYS_WEBHOOK_URL if it is "
+        "set.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if context.cursor is None:
             # What ended before anybody listened is history, not news.
             begin = _Place(_last_event(context.instance), _last_failed_backfill(context.instance))
-            return dg.SensorResult(skip_reason="listening from now on", cursor=str(begin))
+            return dg.SensorResult(skip_reason="will report runs that end from now on", cursor=str(begin))
         try:
             deliver = (open_delivery or _webhook)()
         except SettingsError as error:
@@ -103,7 +103,7 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
                 break
             except DeliveryError as error:
                 if place.attempts + 1 < _MOST_ATTEMPTS:
-                    context.log.warning("not told yet, tried again at the next look: %s", error)
+                    context.log.warning("not delivered yet, will try again: %s", error)
                     place.attempts += 1
                     return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=str(place))
                 # One message that the other side will never take must not hold up all that come after it.
@@ -163,7 +163,7 @@ def webhook(url: str) -> Deliver:
 
 def _told(things: int) -> str:
     """Said of a look, since a sensor without runs to ask for has to give a reason."""
-    return {0: "nothing to tell", 1: "1 thing told"}.get(things, f"{things} things told in one message")
+    return {0: "nothing to report", 1: "1 message sent"}.get(things, f"{things} messages sent as one")
 
 
 def _webhook() -> Deliver | None:

@@ -88,7 +88,7 @@ class InputsChanged(Outdated):
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return "Landed rows are others than those that the file was computed from, or there is no file yet"
+        return "Input rows changed since this file was computed, or there is no file yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """As `stale_days` finds them, with the state of the landed files.
@@ -135,6 +135,6 @@ def marts_sensor(target: dg.AssetSelection, account: Account = ONLY) -> dg.Senso
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=_INTERVAL,
         use_user_code_server=True,
-        description="Computes tables and marts again for exactly the days whose rows have changed; nothing for a day "
-        f"that was read again and is the same.{account.of}",
+        description="Recomputes tables and marts for days whose rows changed; days that were read again without "
+        f"changes are left alone.{account.of}",
     )

@@ -39,7 +39,7 @@ def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[
         return None
     head = f"{_what(run)} {_STATUS.get(run.status, str(run.status.value).lower())}"
     if run.tags.get(WILL_RETRY_TAG) == "true":
-        head += "; it is tried again by itself"
+        head += "; Dagster will retry it"
     where = f"Run {run.run_id[:8]}: /runs/{run.run_id}"
     body = printable_lines("\n".join([*failures, *checks]))
     room = _MESSAGE - len(head) - len(where)
@@ -110,7 +110,7 @@ def backfill_message(backfill: PartitionBackfill) -> str:
     """What a person should know of a backfill that Dagster gave up without a run that would tell."""
     said = " ".join((backfill.error.message if backfill.error else "no reason was given").split())
     where = f"/runs/b/{backfill.backfill_id}"
-    return f"Backfill {backfill.backfill_id} was given up by Dagster; launch it again\n- {_cut(said, _PART)}\n{where}"
+    return f"Dagster gave up backfill {backfill.backfill_id}; launch it again\n- {_cut(said, _PART)}\n{where}"
 
 
 def together(messages: Sequence[str]) -> str:
@@ -127,7 +127,7 @@ def _problems(evaluation: dg.AssetCheckEvaluation) -> str:
     if evaluation.description:
         return evaluation.description
     problems = evaluation.metadata.get("problems")
-    return json.dumps(problems.value) if problems is not None else "it says no more"
+    return json.dumps(problems.value) if problems is not None else "no description"
 
 
 def _events(

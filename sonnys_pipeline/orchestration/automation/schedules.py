@@ -38,7 +38,7 @@ def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         account.named("daily_transactions"),
         selection=downstream | dg.AssetSelection.assets(account.key("sites")),
-        description="Land one or more days of transactions, check them, and compute what stands downstream."
+        description="Land one or more days of transactions, check them, and compute the downstream tables."
         + account.of,
     )
 
@@ -48,8 +48,7 @@ def watch_job(checks: Sequence[dg.AssetChecksDefinition], account: Account = ONL
     return dg.define_asset_job(
         account.named("watch"),
         selection=dg.AssetSelection.checks(*checks),
-        description="Is yesterday landed, and is a day that is not landed about to leave the API? Spends no request."
-        + account.of,
+        description="Check that all days are landed before the API deletes them. Sends no requests." + account.of,
     )
 
 
@@ -61,8 +60,7 @@ def reconcile_with_api_job(
         account.named("reconcile_with_api"),
         selection=dg.AssetSelection.checks(*checks),
         config={"ops": {check.node_def.name: {"config": {"enabled": True}} for check in checks}},
-        description="Compare a landed day, chosen by chance, with the API's own lists. Two requests for 100 rows."
-        + account.of,
+        description="Compare a random landed day with the API's lists; costs two requests per 100 rows." + account.of,
     )
 
 
@@ -83,8 +81,8 @@ def schedules(
         job=job,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=partitions.timezone,
-        description=f"Every morning: yesterday, the {REREAD_DAYS - 1} days before it once more, and days that a "
-        "transaction has left for another day.",
+        description=f"Every morning: land yesterday, and read again the {REREAD_DAYS - 1} days before it and days from "
+        "which a transaction has moved to another day.",
     )
     def daily_transactions_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Ask for one run over the last days that are over, and one for each day that kept what has moved (KT-02)."""
@@ -112,6 +110,6 @@ def schedules(
         execution_timezone=partitions.timezone,
         # On by itself: what it guards against is that nobody has switched something on.
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Several times a day: is yesterday landed, and is an unlanded day about to leave the API?",
+        description="Several times a day: check that all days are landed before the API deletes them.",
     )
     return [daily_transactions_schedule, watch_schedule]

@@ -1,4 +1,4 @@
-"""Dagster asset checks: what must hold of assets, and how an evaluation says it.
+"""Dagster asset checks.
 
 Belongs here: which check runs when, blocking or warning. Does not belong here: the rules (`quality/`).
 """

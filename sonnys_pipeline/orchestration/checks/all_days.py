@@ -28,7 +28,7 @@ from sonnys_pipeline.quality.rules import STATUS_UNKNOWN, status_is_known, unset
 
 _ASSET = "transactions"
 WATCH = "landing_watch"
-_ALL_DAYS = "all days, whichever ones the run is about"
+_ALL_DAYS = "all days, not only those of the run"
 #: How long the morning's run may take before yesterday counts as missing.
 GRACE = timedelta(hours=2)
 #: Days in which rows that are not settled are looked for.
@@ -40,7 +40,9 @@ _NAMED = 10
 class Watch(dg.Config):
     """How early to speak of a day that is about to be lost."""
 
-    days: int = Field(default=14, ge=1, description="Warn this many days before a day that is not landed is lost.")
+    days: int = Field(
+        default=14, ge=1, description="Warn this many days before the API deletes a day that is not landed."
+    )
 
 
 def watch_checks(
@@ -55,11 +57,13 @@ def watch_checks(
         name=account.named(WATCH),
         specs=[
             dg.AssetCheckSpec(
-                "freshness", asset=asset, description="Days not landed up to yesterday, two hours after it is due."
+                "freshness",
+                asset=asset,
+                description="All days up to yesterday are landed, two hours after the morning run.",
             ),
-            dg.AssetCheckSpec("ageing", asset=asset, description="Days about to leave the API."),
-            dg.AssetCheckSpec("settled", asset=asset, description="Transactions unsettled a week after their day."),
-            dg.AssetCheckSpec("one_day_each", asset=asset, description="Transactions that stand in several days."),
+            dg.AssetCheckSpec("ageing", asset=asset, description="No missing day is about to be deleted from the API."),
+            dg.AssetCheckSpec("settled", asset=asset, description="No transaction is unsettled a week after its day."),
+            dg.AssetCheckSpec("one_day_each", asset=asset, description="Each transaction is landed in one day only."),
         ],
         can_subset=True,
     )
@@ -95,11 +99,11 @@ def _freshness(
     if expected < start:
         said = f"no day is due before {start}"
     elif not missing:
-        said = f"{expected} is landed, and every day since {first}"
+        said = f"all days from {first} to {expected} are landed"
     elif missing == [expected.isoformat()]:
         said = (
-            f"{expected} is not landed for all sites (latest: {latest}); see why its run failed or did not start "
-            "(schedule off? daemon down? `sonnys doctor` tells), then materialize it"
+            f"{expected} is not landed for all sites (latest: {latest}); find out why its run failed or did not "
+            "start (is the schedule on and the daemon running? try `sonnys doctor`), then materialize it"
         )
     else:
         said = (
@@ -123,13 +127,13 @@ def _ageing(
     end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
     leaving = not_landed(lake, max(oldest, partitions.start.date()), end)
     inside = [day for day in missing_inside(lake, partitions.start.date()) if day not in leaving]
-    said = f"no day is lost within {ahead} days"
+    said = f"no missing day will be deleted from the API within {ahead} days"
     if leaving:
         named = f"{', '.join(leaving[:_NAMED])}{' …' if len(leaving) > _NAMED else ''}"
         which = "1 day is" if len(leaving) == 1 else f"{len(leaving)} days are"
         said = (
-            f"{which} not landed for all sites and will leave the API within {ahead} days: {named}. Backfill now: "
-            f"the API forgets the first on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
+            f"{which} not landed for all sites and will be deleted from the API within {ahead} days: {named}. Backfill "
+            f"now: the first one will be deleted on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
         )
     if inside:
         said = f"{said}; not landed between the first and the last landed day: {spans(inside)}: {backfill(inside)}"
@@ -164,8 +168,8 @@ def _settled(
         bad = [day for day in there if look(landed_rows(lake, [day])).count] if found.count else []
         blind = [day for day in there if not status_is_known(landed_rows(lake, [day]))]
     except duckdb.Error as error:
-        raise LakeError(f"landed transactions cannot be read ({error}); materialize what is damaged again") from error
-    said = f"nothing of the last {LOOK_BACK} days is unsettled for longer than a week"
+        raise LakeError(f"landed transactions cannot be read ({error}); materialize the damaged days again") from error
+    said = f"no transaction of the last {LOOK_BACK} days has been unsettled for more than a week"
     if bad:
         said = f"{'; '.join(found.problems)}: read {', '.join(sorted(bad))} again"
     if blind:
@@ -198,7 +202,7 @@ def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
         check_name="one_day_each",
         passed=not moved,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=described(moved) if moved else "no transaction stands in several days",
+        description=described(moved) if moved else "each transaction is landed in one day only",
         metadata={
             ABOUT: _ALL_DAYS,
             "days": sorted({day for one in moved for day in one.stale}),

@@ -22,17 +22,17 @@ from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
 _ASSET = "transactions"
 RECONCILE_WITH_API = "transactions_reconcile_with_api"
 _DESCRIBED = {
-    "same_ids_as_listed": "The API's own list of a day has the same ids as the landed day. Off unless switched on.",
-    "washes_agree": "Rows that are counted as washes beside the API's own list of washes. Off unless switched on.",
+    "same_ids_as_listed": "The API lists the same ids for a day as are landed. Off by default: it sends requests.",
+    "washes_agree": "The API's list of washes has the same ids as our washes. Off by default: it sends requests.",
 }
-_GOOD = {"same_ids_as_listed": "the API lists the same ids", "washes_agree": "the same washes as the API's"}
+_GOOD = {"same_ids_as_listed": "the API lists the same ids", "washes_agree": "the API lists the same washes"}
 
 
 class BesideTheApi(dg.Config):
     """Whether requests are spent, and on how many days: one for every 100 rows of a day, and as many for washes."""
 
-    enabled: bool = Field(default=False, description="Ask the API. One request for every 100 rows and check.")
-    days: int = Field(default=1, ge=1, description="How many days of a run are looked at, chosen by chance.")
+    enabled: bool = Field(default=False, description="Run the check; it costs one request per 100 rows.")
+    days: int = Field(default=1, ge=1, description="Number of days of the run to check, chosen at random.")
 
 
 def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
@@ -49,7 +49,9 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
         context: dg.AssetCheckExecutionContext, config: BesideTheApi, sonnys: SonnysResource, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
         if not config.enabled:
-            context.log.info("off: the API is not asked; see the module's documentation for how to switch it on")
+            context.log.info(
+                "skipped, because it is off; switch it on in the run's configuration, or run the job reconcile_with_api"
+            )
             return
         try:
             with account.workspace(lake, sonnys) as workspace:

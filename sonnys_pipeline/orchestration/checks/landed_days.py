@@ -16,24 +16,24 @@ def landing_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetC
 
     @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def complete_and_unique(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Ids that are repeated, in a day or across the days of a run; rows of each day against the API's own total."""
+        """Ids are unique across the days of the run, and each day has as many rows as the API promised."""
         try:
             landed = account.workspace(lake).lake
             found = incomplete_or_repeated(landed, days_of(context, landed))
         except EXPECTED as error:
             raise as_failure(error) from error
-        good = "ids unique, rows as the API promised"
+        good = "ids are unique, and the rows are as many as the API promised"
         return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
 
     @dg.asset_check(asset=account.key("transactions"), blocking=True)
     def inside_the_day(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Rows completed on another day than their own, which lasts from one local midnight to the next."""
+        """All rows were completed on their day, from one local midnight to the next."""
         try:
             landed = account.workspace(lake).lake
             found = outside(landed, days_of(context, landed), timezone)
         except EXPECTED as error:
             raise as_failure(error) from error
-        good = "no row of another day"
+        good = "no row belongs to another day"
         return evaluation(context, context.check_specs[0].key, found, dg.AssetCheckSeverity.ERROR, good=good)
 
     return [complete_and_unique, inside_the_day]

@@ -17,7 +17,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
 
     @dg.asset_check(asset=account.key("site_day_kpis"))
     def every_site_counted(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """The days of all sites are counted; none lacks a partition that it reaches into."""
+        """The business day of every site is counted; all the partitions that it needs are landed."""
         try:
             landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")
@@ -29,7 +29,7 @@ def mart_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
 
     @dg.asset_check(asset=account.key("site_day_kpis"))
     def every_figure_known(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> dg.AssetCheckResult:
-        """Every figure of every site's day is known; where a field is nowhere to be had, the figure is null."""
+        """No figure is null; a figure is null if the API did not send a field that it needs."""
         try:
             landed = account.workspace(lake).lake
             days = days_of(context, landed, "site_day_kpis")

@@ -34,14 +34,14 @@ _ASSET = "transactions"
 _BY_ROW: Mapping[str, tuple[str, str]] = {
     "tenders_add_up": ("Tenders of a transaction add up to its total.", "tenders add up to totals"),
     "items_add_up": (
-        "Items of a ticket, voided ones aside, add up to its total; overpayments are counted, and are no problem.",
+        "Items of a ticket (without voided ones) add up to its total; overpayments are noted, but no problem.",
         "items add up to totals",
     ),
     "plausible_amounts": ("No amount is too large to be money.", "every amount is plausible"),
-    "known_values": ("Types, statuses and tenders are ones that the API documents.", "no unknown value"),
+    "known_values": ("The API documents all types, statuses and tenders in the rows.", "no unknown value"),
 }
 _BY_DAY: Mapping[str, tuple[str, str]] = {
-    "usual_volume": ("As many rows as on this weekday in the last weeks.", "as many rows as usual"),
+    "usual_volume": ("The number of rows is usual for this weekday.", "the number of rows is usual"),
     "all_sites": ("The day is landed for all sites.", "landed for all sites"),
 }
 
@@ -135,6 +135,6 @@ def absent_sites(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
     for day in days:
         sites = landed_sites(lake, day)
         found[day] = [] if sites is None else [
-            f"landed for {', '.join(sorted(sites))} only; materialize the day without a site for the others"
+            f"landed for {', '.join(sorted(sites))} only; materialize the day for all sites"
         ]  # fmt: skip
     return found

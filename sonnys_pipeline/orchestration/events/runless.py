@@ -20,7 +20,7 @@ from sonnys_pipeline.orchestration.assets.transaction_states import states_metad
 from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata
 from sonnys_pipeline.runtime.quoting import sentence
 
-_REMEDY = "mend its storage and type: sonnys backfill reconcile"
+_REMEDY = "fix its storage, then run: sonnys backfill reconcile"
 #: How much of Dagster's own words is quoted, in characters.
 _QUOTED = 300
 #: Of the only account; others have keys of their own.

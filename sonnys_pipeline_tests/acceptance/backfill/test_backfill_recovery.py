@@ -84,7 +84,7 @@ def test_it_is_named_and_nothing_is_done_unasked(site: Site, killed: str) -> Non
     assert refused.exit_code == 2
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"Error: job {killed} was interrupted: its process is gone, {len(landed)} of {len(DAYS)} ")
-    assert "--recover resume, restart or cancel" in line
+    assert "--recover resume (or restart, or cancel)" in line
 
     assert len(site.simulator.log) == seen
     assert completed(site, killed) == landed

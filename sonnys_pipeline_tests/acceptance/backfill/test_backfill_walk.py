@@ -83,7 +83,7 @@ def test_a_signal_stops_with_a_checkpoint(site: Site, start: Start, tmp_path: Pa
     assert (document["status"], document["success"], document["failed"]) == ("paused", False, 0)
     assert 3 <= document["successful"] == len(DAYS) - document["pending"] < len(DAYS)
     assert number.name in document["stopped"]
-    assert f"Go on with: sonnys backfill resume {job}" in running.stderr.read_text()
+    assert f"Continue with: sonnys backfill resume {job}" in running.stderr.read_text()
     with ledger(site) as jobs:
         kept = jobs.get_job(job)
     assert (kept.status, kept.lease_owner, kept.successful_days) == (JobStatus.PAUSED, None, document["successful"])

@@ -59,7 +59,7 @@ def test_for_people_each_step_names_the_next(desk: Desk) -> None:
     approve, run = [line.split()[2:] for line in said.splitlines() if line.startswith("  sonnys backfill")]
     assert approve[0] == "approve"
     assert all(day in said for day in FIVE)
-    assert "a day begins at midnight in UTC" in said
+    assert "days begin at midnight in UTC" in said
     assert desk.asks("status", "latest")["job_id"] == approve[1]
     assert desk.asks("status", approve[1][:12])["job_id"] == approve[1]
 
@@ -68,7 +68,7 @@ def test_for_people_each_step_names_the_next(desk: Desk) -> None:
 
     ended = desk.types(*run)
     assert "5 of 5 days landed: the job is completed." in ended.stdout
-    assert "The bill" in ended.stdout
+    assert "Cost" in ended.stdout
     assert "5 of 5 days" in ended.stderr
     job = run[1]
     assert "5 landed" in desk.types("status", job).stdout

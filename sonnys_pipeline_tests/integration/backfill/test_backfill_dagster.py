@@ -121,7 +121,7 @@ def test_reconcile_reports_exactly_what_is_missing(
     with monkeypatch.context() as away:
         away.delenv("DAGSTER_HOME")
         ended = desk.types("run", desk.approved(FIVE[2:]))
-        assert "Set it and type: sonnys backfill reconcile" in ended.stderr
+        assert "Set it, then run: sonnys backfill reconcile" in ended.stderr
     assert days_of(materializations(instance)) == dict.fromkeys(FIVE[:2], 1)
 
     said = desk.asks("reconcile")
@@ -131,7 +131,7 @@ def test_reconcile_reports_exactly_what_is_missing(
     assert days_of(found) == dict.fromkeys(FIVE, 1)
     assert {told(record)["dagster/partition_row_count"] for record in found} == {ROWS}
     assert {told(record)["pages"] for record in found} == {3}
-    assert "5 landed days and was told of 0 more" in desk.types("reconcile").stderr
+    assert "5 landed days; 0 more were reported" in desk.types("reconcile").stderr
 
 
 def test_a_process_killed_between_landing_and_event(

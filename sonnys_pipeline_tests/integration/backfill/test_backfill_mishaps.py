@@ -119,14 +119,14 @@ def test_dagsters_storage_breaking_does_not_cost_the_bill(
     assert document["success"]
     (problem,) = document["dagster"]["problems"]
     assert "file is not a database" in problem
-    assert problem.endswith("type: sonnys backfill reconcile")
+    assert problem.endswith("run: sonnys backfill reconcile")
 
 
 def test_an_empty_site_is_no_site(desk: Desk) -> None:
     """`--site ''` is a slip of a script, and would read every site."""
     said = desk.types("preview", "--start", THREE[0], "--end", THREE[0], "--site", "", exit_code=2).stderr
 
-    assert said == "Error: --site is empty: leave it out for every site\n"
+    assert said == "Error: --site is empty; leave it out to load all sites\n"
 
 
 def test_an_unreadable_env_file_is_named(desk: Desk) -> None:
@@ -185,5 +185,5 @@ def test_a_ledger_that_is_deleted_in_mid_run_ends_it(desk: Desk, monkeypatch: py
     monkeypatch.setattr(job_run, "land_day", land_and_lose)
     ended = desk.types("run", job, exit_code=1)
 
-    assert "was deleted, or replaced, while it was in use" in ended.stderr
+    assert "was deleted or replaced while it was in use" in ended.stderr
     assert "Traceback" not in ended.stderr

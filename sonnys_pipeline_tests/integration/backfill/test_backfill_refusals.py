@@ -154,8 +154,8 @@ def test_notes_in_the_csv_are_its_owners_business(desk: Desk, tmp_path: Path) ->
         (["--start", FIVE[0], "--end", days_ago(0)], f"{days_ago(0)} is not over yet in UTC"),
         (["--start", days_ago(-2), "--end", days_ago(-3)], f"{days_ago(-2)} is not over yet in UTC"),
         (["--start", "2015-01-01", "--end", "2015-01-31"], "the API keeps six months: ask for days from"),
-        (["--start", FIVE[0]], "name the days"),
-        ([], "name the days"),
+        (["--start", FIVE[0]], "no days given"),
+        ([], "no days given"),
     ],
     ids=["reversed", "American", "without dashes", "no such day", "today", "future", "too old", "no end", "nothing"],
 )
@@ -200,9 +200,9 @@ def test_a_csv_that_cannot_be_used(desk: Desk, tmp_path: Path, content: bytes, s
     [
         (["--from-csv", "nowhere.csv"], "is not there"),
         (["--from-csv", "."], "is not a file"),
-        (["--from-csv", "days.csv", "--start", FIVE[0]], "--from-csv names the days by itself"),
-        (["--from-csv", "days.csv", "--start", FIVE[0], "--end", FIVE[1]], "--from-csv names the days by itself"),
-        (["--from-csv", "days.csv", "--site", "MAIN"], "--from-csv names the sites, too"),
+        (["--from-csv", "days.csv", "--start", FIVE[0]], "--from-csv already gives the days"),
+        (["--from-csv", "days.csv", "--start", FIVE[0], "--end", FIVE[1]], "--from-csv already gives the days"),
+        (["--from-csv", "days.csv", "--site", "MAIN"], "--from-csv already gives the sites"),
     ],
     ids=["missing", "folder", "with --start", "with a span", "with --site"],
 )
@@ -232,7 +232,7 @@ def test_a_site_that_the_api_does_not_know(desk: Desk) -> None:
     result = desk.types("preview", "--start", FIVE[0], "--end", FIVE[-1], "--site", "NOWHERE", exit_code=2)
 
     (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: the site is not known to the API, or not yours")
+    assert line.startswith("Error: the API does not know the site, or the key may not read it")
     assert (result.stdout, desk.requests - asked, desk.everything()) == ("", 1, before)
 
 

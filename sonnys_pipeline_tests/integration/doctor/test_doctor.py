@@ -38,7 +38,7 @@ def test_where_all_is_well_it_says_so_and_spends_one_request(healthy, diagnose, 
     assert report.in_state("ok") == set(ALL) - {"Dagster daemon"}
     assert report.in_state("warning") == {"Dagster daemon"}
     assert "sites" in report.of("API")[1]
-    assert "20 requests in 15 s; 1 of them in use" in report.of("request budget")[1]
+    assert "20 requests in 15 s; 1 of them used now" in report.of("request budget")[1]
     assert simulator.stats().requests == 1
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]  # nothing stays of the probe
 
@@ -91,7 +91,7 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
         ({"API_KEY": "wrong"}, {"API"}, "API", "403 BadClientCredentialsError", "copy SONNYS_API_ID"),
         ({"API_ID": "live", "API_KEY": "l"}, {"API"}, "API", "MismatchCredentials", "sandbox"),
         ({"API_ID": "poor", "API_KEY": "p"}, {"API"}, "API", "NotAuthorizedError", "license"),
-        ({"SITE_CODE": "NOWHERE"}, {"site"}, "site", "NOWHERE", "leave it out"),
+        ({"SITE_CODE": "NOWHERE"}, {"site"}, "site", "NOWHERE", "remove it to read all sites"),
         ({"BASE_URL": "http://127.0.0.1:9/v1"}, {"API"}, "API", "Connection refused", "check SONNYS_BASE_URL"),
         ({"BASE_URL": "http://api.test/v1"}, {"settings"}, "settings", "in the clear", "correct it"),
         ({"RATE_LIMIT": "20"}, {"settings"}, "settings", "SONNYS_RATE_LIMIT", ".env.example"),

@@ -48,7 +48,7 @@ def test_interrupted_jobs_are_counted_and_can_be_resumed(healthy, diagnose, tmp_
 
     state, detail, remedy = report.of("ledger")
     assert (report.exit_code, state) == (0, "warning")
-    assert "2 jobs say running" in detail
+    assert "2 jobs are marked as running" in detail
     assert f"sonnys backfill resume {made[0].id}" in remedy
     assert "run 01234567 from failure" in remedy
 
@@ -76,7 +76,7 @@ def test_an_open_state_folder_is_closed_and_told(healthy, diagnose, tmp_path):
 
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert (first[0], second[0]) == ("ok", "ok")
-    assert "was open to others, and is closed now" in first[1]
+    assert "was open to other users, and is private now" in first[1]
     assert "open to others" not in second[1]
 
 
@@ -108,7 +108,7 @@ def test_an_env_file_beside_it_is_read_and_compared(healthy, diagnose, tmp_path,
         ("{tmp}/broken", "cannot be opened (ParserError", "dagster.yaml"),
         ("{tmp}/unknown", 'unexpected config entry "nonsense"', "dagster.yaml"),
         ("{tmp}/elsewhere", "cannot be opened", "install the package"),
-        ("{tmp}/damaged", "file is not a database", "mend the storage"),
+        ("{tmp}/damaged", "file is not a database", "fix the storage"),
     ],
 )
 def test_an_instance_that_cannot_be_opened_says_why(healthy, diagnose, tmp_path, monkeypatch, home, said, remedy):

@@ -102,7 +102,7 @@ def test_a_site_that_appears_between_plan_and_run_is_read_and_named(
     assert chain.run([DAY]).success
     assert landed_sites(chain.lake, DAY) is None
     assert chain.landed([DAY]) == chain.expected([DAY])
-    assert f"{DAY}: the API lists sites that were not there before, and they are read: {new}" in caplog.text
+    assert f"{DAY}: the API lists new sites, which are read too: {new}" in caplog.text
     with chain.ledger() as jobs:
         remembered = jobs.knowledge.recall(chain.settings().api_id_digest, SITES)
     assert remembered is not None

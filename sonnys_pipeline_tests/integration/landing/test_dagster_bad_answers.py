@@ -125,7 +125,7 @@ def test_a_lake_below_a_file_names_the_place(pipeline, monkeypatch, tmp_path):
 
     assert str(tmp_path / "file" / "lake") in failure
     assert "Not a directory" in failure
-    assert "mend the rights" in failure
+    assert "fix the permissions" in failure
     assert (tmp_path / "file").read_text() == "in the way"
 
 

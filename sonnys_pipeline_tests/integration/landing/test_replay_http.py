@@ -81,7 +81,7 @@ def test_days_without_an_archive_are_named(landed: Desk) -> None:
     assert document["unchanged"] == [DAYS[0], *DAYS[2:]]
     assert contents(landed.lake) == before
     said = CliRunner().invoke(main, ["replay", "--start", days_ago(8), "--end", DAYS[-1]], prog_name="sonnys")
-    assert f"Not archived, and as they were: {days_ago(8)}, {DAYS[1]}." in said.stdout
+    assert f"Not archived, so unchanged: {days_ago(8)}, {DAYS[1]}." in said.stdout
 
 
 def test_one_sites_read_is_replayed_with_the_others(landed: Desk) -> None:

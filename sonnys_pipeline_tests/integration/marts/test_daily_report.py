@@ -9,7 +9,7 @@ import pytest
 
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.resources import LakeResource
-from sonnys_pipeline.report.daily import made_beside
+from sonnys_pipeline.report.daily import inputs_digest_of
 
 DAYS = ("2026-03-09", "2026-03-12")
 EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
@@ -192,7 +192,7 @@ def test_a_damaged_mart_keeps_no_other_report_from_following(landed):
 
     assert Daemon(landed).tick() == ["2026-03-10", "2026-03-12"]
     assert landed.run("daily_report", days="2026-03-11").success
-    assert made_beside(landed.lake, "2026-03-11") == ""
+    assert inputs_digest_of(landed.lake, "2026-03-11") == ""
 
 
 def test_the_lake_of_a_resource_is_the_one_that_is_read(landed, tmp_path):

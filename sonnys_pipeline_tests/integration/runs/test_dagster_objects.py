@@ -155,14 +155,14 @@ def test_the_command_line_works_on_it(landed, monkeypatch: pytest.MonkeyPatch, t
     landed.lake.remove("transactions", EACH[0])
     replayed = run(main, ["replay"])
     assert replayed.exit_code == 0, replayed.output
-    assert "1 written, 3 as they were" in replayed.stdout
+    assert "1 written, 3 unchanged" in replayed.stdout
     assert {day: landed.lake.stamp("transactions", day) for day in EACH} == before
     assert list((tmp_path / "state" / "locks").iterdir())
     doctor = run(main, ["doctor"])
-    assert f"{landed.lake.root} takes, gives back, lists and deletes objects" in " ".join(doctor.stdout.split())
+    assert f"{landed.lake.root}: objects can be written, read, listed and deleted" in " ".join(doctor.stdout.split())
     assert PASSWORD not in doctor.output
     offline = run(main, ["doctor", "--offline"])
-    assert "not asked (--offline)" in offline.stdout
+    assert "skipped (--offline)" in offline.stdout
 
 
 def test_doctor_tells_what_a_store_refuses(landed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,4 +173,4 @@ def test_doctor_tells_what_a_store_refuses(landed, monkeypatch: pytest.MonkeyPat
     said = " ".join(found.stdout.split())
     assert "no-such-bucket-here" in said
     assert "bucket does not exist" in said
-    assert "mend what the store names" in said
+    assert "fix what the store reports" in said

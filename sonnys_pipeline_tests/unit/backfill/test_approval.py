@@ -36,7 +36,10 @@ def test_a_locked_mode_is_not_switched() -> None:
     session = SessionModeManager()
     session.lock()
     assert session.is_locked
-    with pytest.raises(ValueError, match="a job executes in mode confirm: switch to auto when it has ended"):
+    with pytest.raises(
+        ValueError,
+        match="the mode cannot change to auto while a job executes in mode confirm; try again when it has ended",
+    ):
         session.set_mode(JobMode.AUTO)
     assert session.mode is JobMode.CONFIRM
     session.unlock()

@@ -120,7 +120,7 @@ def test_a_job_whose_executor_has_died_is_taken_up(jobs: JobService, make: MakeE
     result = make().execute(job_id)
     assert (result.success, result.processed) == (True, 3)
     assert log(jobs, job_id) == [
-        ("running", ""), ("paused", "its executor is gone"), ("running", ""), ("completed", "")
+        ("running", ""), ("paused", "its executor is no longer running"), ("running", ""), ("completed", "")
     ]  # fmt: skip
     assert jobs.get_rows(job_id)[0].attempts == 2
 

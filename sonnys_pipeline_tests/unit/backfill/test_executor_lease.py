@@ -152,7 +152,7 @@ def test_what_the_ledger_refuses_a_robbed_run_is_no_defect(jobs: JobService, mak
 
     def robbed(_: DayRequest) -> int:
         steal(jobs, job_id, executor)
-        raise LedgerError("a hash without the intent to submit it")
+        raise LedgerError("a hash was recorded without the intent to submit it")
 
     job_id = create(jobs)
     executor = make(robbed)
@@ -163,10 +163,10 @@ def test_what_the_ledger_refuses_its_holder_is_a_defect(jobs: JobService, make: 
     """With the lease still held, the error comes out, after the job was paused with it."""
 
     def mistaken(_: DayRequest) -> int:
-        raise LedgerError("a hash without the intent to submit it")
+        raise LedgerError("a hash was recorded without the intent to submit it")
 
     job_id = create(jobs)
     with pytest.raises(LedgerError, match="without the intent"):
         make(mistaken).execute(job_id)
-    assert log(jobs, job_id)[-1] == ("paused", "LedgerError: a hash without the intent to submit it")
+    assert log(jobs, job_id)[-1] == ("paused", "LedgerError: a hash was recorded without the intent to submit it")
     assert_free(jobs, job_id)

@@ -135,7 +135,7 @@ def test_the_mode_is_locked_while_it_executes(jobs: JobService, make: MakeExecut
     refused = []
 
     def switch(_: object) -> None:
-        with pytest.raises(ValueError, match="a job executes in mode confirm"):
+        with pytest.raises(ValueError, match="while a job executes in mode confirm"):
             session.set_mode(JobMode.AUTO)
         with pytest.raises(JobModeLockedError):
             jobs.plans.set_mode(job_id, JobMode.AUTO)
@@ -163,5 +163,5 @@ def test_a_mode_that_is_switched_at_the_last_moment_counts(
         return real(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(jobs.leases, "acquire", switched_before)
-    with pytest.raises(LedgerError, match="no plan that could be approved"):
+    with pytest.raises(LedgerError, match="no plan to approve"):
         make().execute(job_id)

@@ -85,7 +85,9 @@ def test_a_plan_that_was_changed_in_the_ledger_is_refused() -> None:
     """A day more, a smaller bill, or an account: the fingerprint tells, and the message what to do."""
     kept = json.loads(PLAN.content)
     kept["rows"][0]["rows"] = 1
-    with pytest.raises(PlanDriftError, match=f"job-1 is not what its fingerprint {PLAN.fingerprint[:12]}.*new preview"):
+    with pytest.raises(
+        PlanDriftError, match=f"job-1 does not match its fingerprint {PLAN.fingerprint[:12]}.*new preview"
+    ):
         Plan.read(record_of(PLAN, content=json.dumps(kept)))
 
 
@@ -157,7 +159,7 @@ def test_a_site_that_is_new_is_read_and_one_that_is_gone_is_not_passed_over(rows
     more = replace(OF_TWO_SITES, sites=("main", "EAST", "NEW"))
     assert differences(plan, more, rows_of(specs(1))) == []
     less = replace(OF_TWO_SITES, sites=("MAIN",))
-    assert differences(plan, less, rows_of(specs(1))) == ["sites are no longer listed: EAST"]
+    assert differences(plan, less, rows_of(specs(1))) == ["the API no longer lists these sites: EAST"]
     assert plan.fingerprint != replace(plan, scope=more).fingerprint
 
 
@@ -227,5 +229,5 @@ def test_confirm_runs_what_was_approved(job: Job) -> None:
 @pytest.mark.parametrize("record", [record_of(PLAN), APPROVED])
 def test_what_has_changed_runs_in_no_mode(job: Job, mode: JobMode, record: PlanRecord) -> None:
     """Approved or not, asked or not: what runs is what was previewed; all that changed is said."""
-    with pytest.raises(PlanDriftError, match=f"job {job.id} is not what was planned: this; that.*new preview"):
+    with pytest.raises(PlanDriftError, match=f"job {job.id} has changed since it was planned: this; that.*new preview"):
         refuse_unapproved(job, record, mode, ["this", "that"])

@@ -146,8 +146,8 @@ def test_days_that_are_too_old_are_skipped_rows(desk: Desk) -> None:
     job_id, plan = desk.ask(Request(days_between("2025-09-19", "2025-09-22")))
     assert job_id is not None
     assert [(row.day, row.status, row.error_message) for row in desk.ledger.get_rows(job_id)] == [
-        ("2025-09-19", RowStatus.SKIPPED, f"older than the API keeps (from {FIRST_KEPT} on)"),
-        ("2025-09-20", RowStatus.SKIPPED, f"older than the API keeps (from {FIRST_KEPT} on)"),
+        ("2025-09-19", RowStatus.SKIPPED, f"the API no longer has this day; it keeps days from {FIRST_KEPT} on"),
+        ("2025-09-20", RowStatus.SKIPPED, f"the API no longer has this day; it keeps days from {FIRST_KEPT} on"),
         ("2025-09-21", RowStatus.PENDING, None),
         ("2025-09-22", RowStatus.PENDING, None),
     ]
@@ -244,7 +244,7 @@ def test_days_between_are_all_of_them() -> None:
 @pytest.mark.parametrize(
     ("start", "end", "said"),
     [
-        ("2026-01-02", "2026-01-01", "the dates are reversed: 2026-01-02 lies after 2026-01-01"),
+        ("2026-01-02", "2026-01-01", "the dates are reversed: 2026-01-02 is after 2026-01-01"),
         ("2026-02-30", "2026-03-01", "'2026-02-30' is not a day; write YYYY-MM-DD"),
         ("2026-01-01", "20260102", "'20260102' is not a day; write YYYY-MM-DD"),
         ("yesterday", "2026-01-01", "'yesterday' is not a day"),

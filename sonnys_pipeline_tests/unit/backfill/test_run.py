@@ -131,7 +131,7 @@ def test_what_a_run_learned_of_job_times_is_remembered(begin: Callable[..., Run]
 def test_fail_fast_ends_at_the_first_failing_day(begin: Callable[..., Run]) -> None:
     """What is landed stays; the days after it are not begun, and the loader is closed."""
     run = begin(5, failing(3))
-    assert run.work_off() == "2026-01-03 failed (JobFailedError), and the run fails fast"
+    assert run.work_off() == "2026-01-03 failed (JobFailedError); the run stops at its first failed day"
     assert run.states == "ccfpp"
     failed = run.rows[2]
     assert (failed.error_code, failed.requests, failed.path) == ("JobFailedError", 2, None)
@@ -165,7 +165,7 @@ def test_continue_goes_on_until_most_days_fail(begin: Callable[..., Run], bad: t
 def test_refused_credentials_end_every_run(begin: Callable[..., Run], on_error: OnError) -> None:
     """Each other day would fail, too."""
     run = begin(3, failing(1, error=AuthError(403, "BadClientCredentialsError", ())), on_error)
-    assert run.work_off() == "2026-01-01: the API refuses the credentials; every other day would fail, too"
+    assert run.work_off() == "2026-01-01: the API refuses the credentials; every other day would fail too"
     assert run.states == "fpp"
 
 

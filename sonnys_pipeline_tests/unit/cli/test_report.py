@@ -3,9 +3,10 @@
 import json
 import webbrowser
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
@@ -126,7 +127,7 @@ def test_a_day_that_is_not_over_names_no_command(land: Land):
     result = run("--date", f"{datetime.now(UTC):%Y-%m-%d}")
 
     assert result.exit_code == 1
-    assert "is not over; try again then" in result.stderr
+    assert "is not over; try again afterwards" in result.stderr
     assert "dagster" not in result.stderr
 
 
@@ -157,7 +158,7 @@ def test_without_a_browser_the_page_is_still_made(land: Land, monkeypatch: pytes
     result = run("--open")
 
     assert result.exit_code == 0
-    assert "no browser on this machine" in result.stderr
+    assert "has no browser" in result.stderr
     assert Path(result.stdout.strip()).exists()
 
 
@@ -186,3 +187,29 @@ def test_a_day_long_ago_is_refused(land: Land, day: str, with_rows: bool):
     assert result.exit_code in {1, 2}
     (line,) = result.stderr.splitlines()
     assert day in line
+
+
+@pytest.mark.parametrize(
+    ("start", "days_ago", "said"),
+    [
+        ("2000-01-01", 100, "land it first: dagster asset materialize -m sonnys_pipeline.definitions --select"),
+        (f"{datetime.now(UTC).date() - timedelta(days=50)}", 100, "Partitions begin at SONNYS_START_DATE"),
+        ("2000-01-01", 400, "The API only keeps days from"),
+    ],
+)
+def test_a_day_before_the_landed_ones_names_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, days_ago: int, said: str
+):
+    """The command that lands it, or what is in its way: the first partition, or what the API keeps."""
+    monkeypatch.setenv("SONNYS_START_DATE", start)
+    today = datetime.now(UTC).date()
+    Lake(tmp_path / "data").land(
+        "transactions", pa.table({"id": ["1"]}), partition=f"{today - timedelta(days=10)}", metadata={}
+    )
+
+    result = run("--date", f"{today - timedelta(days=days_ago)}")
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert f"the first landed day is {today - timedelta(days=10)}" in line
+    assert said in line

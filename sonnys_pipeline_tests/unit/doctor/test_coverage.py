@@ -64,7 +64,7 @@ def test_days_that_the_api_has_forgotten_have_another_remedy(lake: Lake) -> None
     land(lake, 2, 6)
     found = check_landed_days(lake, START, kept_from=date(2026, 3, 5))
     assert found.remedy.startswith("sonnys backfill preview --start 2026-03-05 --end 2026-03-05 --missing-only; ")
-    assert "the API has forgotten 2026-03-03 … 2026-03-04: restore them" in found.remedy
+    assert "the API no longer has 2026-03-03 … 2026-03-04: restore them" in found.remedy
 
 
 def test_days_in_words() -> None:

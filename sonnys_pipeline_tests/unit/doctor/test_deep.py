@@ -53,7 +53,7 @@ def test_rows_without_a_job_are_found(settings: Settings) -> None:
     """As somebody leaves them who deletes by hand."""
     with closing(sqlite3.connect(settings.state_dir / "ledger.sqlite")) as opened, opened:
         opened.execute(f"DELETE FROM {jobs.name}")  # noqa: S608 - our own name
-    assert "belongs to none of" in check_ledger_pages(settings).detail
+    assert "refers to a missing row of" in check_ledger_pages(settings).detail
 
 
 def test_whole_files_are_fine(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_an_env_file_that_cannot_be_read_leaves_the_environment(monkeypatch: pyt
         ("SONNYS_TIMEZONE=\n", 0o600, {"SONNYS_TIMEZONE": "UTC"}, State.WARNING, "SONNYS_TIMEZONE"),
         ("SONNYS_API_KEY=old\n", 0o600, {"SONNYS_API_KEY": "new"}, State.WARNING, "SONNYS_API_KEY"),
         ("HOME=y\n", 0o644, {"HOME": "x"}, State.OK, "agrees"),
-        ("SONNYS_API_KEY=k\n", 0o644, {}, State.WARNING, "everybody may read it"),
+        ("SONNYS_API_KEY=k\n", 0o644, {}, State.WARNING, "every user may read it"),
         ("SONNYS_API_KEY=k\n", 0o640, {}, State.OK, "agrees"),
         ("SONNYS_API_KEY=\n", 0o644, {}, State.OK, "agrees"),
     ],
@@ -138,7 +138,7 @@ def test_a_budget_tells_what_others_have_taken(tmp_path: Path) -> None:
     with settings.open_budget() as other:
         other.acquire()
         other.acquire()
-        assert "20 requests in 15 s; 2 of them in use" in check_budget(settings).detail
+        assert "20 requests in 15 s; 2 of them used now" in check_budget(settings).detail
         assert check_budget(settings) == check_budget(settings)
 
 
@@ -180,7 +180,7 @@ def test_jobs_of_living_executors_are_not_interrupted(tmp_path: Path) -> None:
         ledger.update_status(dead.id, JobStatus.RUNNING, by="test")
     found = check_ledger(settings)
     assert found.state is State.WARNING
-    assert "1 job says running but its executor is gone" in found.detail
+    assert "1 job is marked as running, but its process is gone" in found.detail
     assert found.remedy == f"sonnys backfill resume {dead.id}"
 
 
@@ -192,7 +192,7 @@ def test_a_state_folder_that_is_open_is_closed(tmp_path: Path, mode: int) -> Non
     folder.chmod(mode)
     found = check_state_folder(Settings(state_dir=folder))
     assert (found.state, folder.stat().st_mode & 0o777) == (State.OK, 0o700)
-    assert ("closed now" in found.detail) == (mode != 0o700)
+    assert ("private now" in found.detail) == (mode != 0o700)
 
 
 def test_a_state_folder_of_somebody_else_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +214,10 @@ def test_a_state_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("landed_with", "said", "remedy"),
     [
-        ({"timezone": "UTC"}, "begins at midnight in UTC, and SONNYS_TIMEZONE is America/Denver", "--rezone"),
-        ({"account": "another"}, "was landed with another SONNYS_API_ID", "SONNYS_DATA_URL of its own"),
+        ({"timezone": "UTC"}, "begins at midnight in UTC, but SONNYS_TIMEZONE is America/Denver", "--rezone"),
+        ({"account": "another"}, "was landed with another SONNYS_API_ID", "set another SONNYS_DATA_URL"),
         ({"site_code": "MAIN", "timezone": "UTC"}, "SONNYS_SITE_CODE and SONNYS_TIMEZONE", "put SONNYS_SITE_CODE"),
-        ({}, "2, 2026-11-01 … 2026-11-02, of this account and time zone", ""),
+        ({}, "2 landed days, 2026-11-01 … 2026-11-02, of this account and time zone", ""),
     ],
     ids=["zone", "account", "site and zone", "the same"],
 )
@@ -243,7 +243,7 @@ def test_the_lake_is_written_and_left_as_it_was(tmp_path: Path) -> None:
     """A file is put in its place and taken away again; what is landed stays."""
     (tmp_path / "transactions").mkdir()
     found = check_lake(tmp_path, free_bytes=lambda _: 12_340_000_000)
-    assert found == Finding("lake", State.OK, f"{tmp_path} takes files; 12.3 GB free")
+    assert found == Finding("lake", State.OK, f"{tmp_path} is writable; 12.3 GB free")
     assert (tmp_path / "transactions").is_dir()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

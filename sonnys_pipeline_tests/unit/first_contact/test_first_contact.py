@@ -251,7 +251,7 @@ def test_load_jobs_that_this_key_refuses_are_refused_before_a_request(jobs: JobS
 def test_doctor_says_how_old_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its own age; nothing known is no problem."""
     settings = Settings(api_id=SecretStr("id"), api_key=SecretStr("key"), state_dir=tmp_path / "state")
-    assert "not made yet" in check_first_contact(settings).detail
+    assert "not done yet" in check_first_contact(settings).detail
     with open_ledger(f"sqlite:///{settings.state_dir / 'ledger.sqlite'}") as opened:
         opened.knowledge.remember(settings.api_id_digest, JOB_SECONDS, 3.25)
         opened.knowledge.remember(settings.api_id_digest, LISTS_NEED_SITE, False)

@@ -109,7 +109,7 @@ def test_types_that_cannot_be_one_are_refused(lake: Lake, first: pa.Array, secon
     lake.land("own", pa.table({"id": [2], "x": second}), partition=DAYS[1])
 
     for read in FORMS.values():
-        with pytest.raises(LakeError, match=f"column x {kinds}.*land one of the two days again") as refused:
+        with pytest.raises(LakeError, match=f"column x {kinds}.*land the day with the wrong type again") as refused:
             read(lake)
         assert all(str(lake.path("own", day)) in str(refused.value) for day in DAYS)
         assert "\n" not in str(refused.value)

@@ -152,7 +152,7 @@ def test_an_interruption_leaves_the_old_day(
 def test_an_unwritable_root_is_named(tmp_path: Path) -> None:
     """A root that lies below a file cannot be made: the error names it and the remedy."""
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(UnwritableLakeError, match=r"cannot write .*taken.*mend the rights"):
+    with pytest.raises(UnwritableLakeError, match=r"cannot write .*taken.*fix the permissions"):
         Lake(tmp_path / "taken" / "data").land(ASSET, OLD, partition=DAY)
 
 

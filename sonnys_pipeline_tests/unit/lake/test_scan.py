@@ -159,7 +159,7 @@ def test_what_a_file_does_not_have_is_named(lake):
         scan(lake, "transactions", DAYS, columns=["id", "nonsense"])
     with pytest.raises(LakeError, match="none of the columns location_code, site, code"):
         scan(lake, "plain", sites=["A"])
-    with pytest.raises(LakeError, match="names no site"):
+    with pytest.raises(LakeError, match="`sites` is empty"):
         scan(lake, "transactions", DAYS, sites=[])
 
 
@@ -189,7 +189,7 @@ def test_damage_behind_an_intact_footer_is_an_error_of_the_lake(lake):
     content[4:200] = bytes(196)
     path.write_bytes(content)
 
-    with pytest.raises(LakeError, match="materialize what is damaged again"):
+    with pytest.raises(LakeError, match="materialize the damaged days again"):
         scan(lake, "transactions", DAYS).table()
 
 

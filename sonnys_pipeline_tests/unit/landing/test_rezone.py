@@ -109,7 +109,7 @@ def test_a_day_that_was_read_anew_since_is_not_cut_back(lake: Lake, make_row: Ma
     rezone.rezone(lake, CHICAGO, KEEP)
     rows = [make_row("900:1", completeDate="2026-11-01T12:00:00.000Z")]
     land_day(lake, read_day(rows, number=1, day=Day.of("2026-11-01", CHICAGO)), source=SOURCE)
-    with pytest.raises(NotRezonableError, match=r"2026-11-01.*parts of it were read again since days were cut"):
+    with pytest.raises(NotRezonableError, match=r"2026-11-01.*parts of it were read again since the last rezone"):
         rezone.rezone(lake, "UTC", KEEP)
     assert lake.metadata(ASSET, "2026-10-31")["timezone"] == CHICAGO
 
@@ -189,6 +189,6 @@ def test_one_site_alone_is_not_cut(lake: Lake, make_row: MakeRow) -> None:
     """A day that was read for one site once more has pages of two kinds."""
     rows = [make_row("900:1", completeDate="2026-11-01T12:00:00.000Z", locationCode="MAIN")]
     land_day(lake, read_day(rows, site="MAIN", number=1, day=Day.of("2026-11-01")), source=SOURCE)
-    with pytest.raises(NotRezonableError, match="2026-11-01: it was read as a whole, and one site once more"):
+    with pytest.raises(NotRezonableError, match="2026-11-01: one of its sites was read again after the whole day"):
         rezone.rezone(lake, CHICAGO, KEEP)
     assert json.loads(lake.metadata(ASSET, "2026-11-01")["windows"])[0]["site"] is None

@@ -104,7 +104,7 @@ def test_another_source_does_not_replace_a_day(
     before, other = path.read_bytes(), loaded_day(day=Day.of("2026-03-10", zone))
     with pytest.raises(OtherSourceError) as caught:
         land_day(lake, other, source=source)
-    another_zone = ("sonnys replay --rezone", "put SONNYS_TIMEZONE back")
+    another_zone = ("sonnys replay --rezone", "restore SONNYS_TIMEZONE")
     remedies = another_zone if zone != "UTC" else ("SONNYS_DATA_URL of its own", f"delete {path}")
     for part in ("transactions 2026-03-10", differing, *remedies):
         assert part in str(caught.value)

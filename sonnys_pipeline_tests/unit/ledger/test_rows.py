@@ -73,7 +73,7 @@ def test_a_job_that_has_ended_takes_no_rows(ledger: JobService) -> None:
     """It would be completed with days to read."""
     job = ledger.create_job("x")
     ledger.update_status(job.id, JobStatus.CANCELLED, by="me")
-    with pytest.raises(ClosedJobError, match="is cancelled and takes no more rows"):
+    with pytest.raises(ClosedJobError, match="is cancelled and accepts no more rows"):
         ledger.create_rows(job.id, specs(1))
 
 
@@ -182,7 +182,7 @@ def test_rows_are_found_by_status_and_page(ledger: JobService) -> None:
     assert [row.position for row in ledger.get_rows(job.id, RowStatus.COMPLETED)] == [0]
     assert [row.position for row in ledger.get_rows(job.id, limit=2, offset=3)] == [3, 4]
     assert [row.position for row in ledger.get_pending_rows(job.id, limit=1, offset=2)] == [5]
-    with pytest.raises(ValueError, match="count from 0"):
+    with pytest.raises(ValueError, match="must be 0 or more"):
         ledger.get_rows(job.id, limit=-1)
 
 

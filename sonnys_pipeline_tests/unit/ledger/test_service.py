@@ -68,7 +68,7 @@ def test_a_job_and_its_rows_come_at_once_or_not_at_all(ledger: JobService) -> No
     job = ledger.create_job("x", rows=specs(3))
     assert job.total_days == 3
     assert [row.day for row in ledger.get_rows(job.id)] == ["2026-01-01", "2026-01-02", "2026-01-03"]
-    with pytest.raises(DuplicateRowError, match="2026-01-02 stands twice"):
+    with pytest.raises(DuplicateRowError, match="2026-01-02 is listed twice"):
         ledger.create_job("y", rows=[*specs(2), RowSpec("2026-01-02")])
     assert ledger.find_job("y") is None
     assert len(ledger.list_jobs()) == 1
@@ -121,7 +121,7 @@ def test_a_job_is_found_by_what_a_person_types(ledger: JobService) -> None:
     assert ledger.find_job_id(first.id) == first.id
     assert ledger.find_job_id(second.id[:alone]) == second.id
     assert ledger.find_job_id("latest") == second.id
-    with pytest.raises(AmbiguousJobError, match=f"beginning of {dagsters.id}, {second.id}, {first.id}: write more"):
+    with pytest.raises(AmbiguousJobError, match=f"several jobs: {dagsters.id}, {second.id}, {first.id}; type"):
         ledger.find_job_id(first.id[:8])
     for unknown in ("", "nothing", "%", "_", first.id + "0"):
         with pytest.raises(UnknownJobError):
@@ -287,7 +287,7 @@ def test_a_word_that_this_version_does_not_know_raises(ledger: JobService, chang
     job = ledger.create_job("x")
     with ledger._store.writing() as connection:
         connection.execute(update(table("sonnys_jobs", *map(column, change))).values(change))
-    with pytest.raises(UnknownStoredValueError, match="'hibernating' where a Job"):
+    with pytest.raises(UnknownStoredValueError, match="'hibernating' instead of a Job"):
         ledger.get_job(job.id)
 
 
@@ -296,7 +296,7 @@ def test_a_damaged_list_of_hashes_raises(ledger: JobService) -> None:
     job = ledger.create_job("x", rows=specs(1))
     with ledger._store.writing() as connection:
         connection.exec_driver_sql("UPDATE sonnys_job_rows SET job_hashes = '\"abc\"'")
-    with pytest.raises(UnknownStoredValueError, match="'abc' where a list"):
+    with pytest.raises(UnknownStoredValueError, match="'abc' instead of a list"):
         ledger.get_rows(job.id)
 
 

@@ -88,10 +88,10 @@ def test_the_sentence_names_ids_days_and_what_to_do() -> None:
     """In one line; of many ids the first ones."""
     one = MovedId("876:1001", ("2026-03-10", "2026-03-12"), stale=("2026-03-10",))
     assert described([one]) == (
-        "1 transaction stands in more than one day (876:1001 in 2026-03-10 and 2026-03-12): read 2026-03-10 again"
+        "1 transaction is in more than one day (876:1001 in 2026-03-10 and 2026-03-12): read 2026-03-10 again"
     )
     many = described([one] * 8)
-    assert many.startswith("8 transactions stand in more than one day (")
+    assert many.startswith("8 transactions are in more than one day (")
     assert "; and 3 more): read 2026-03-10 again" in many
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_day_is_named_and_keeps_no_morning_from_its_days(
         moved_ids(lake)
     with caplog.at_level(logging.WARNING):
         assert days_to_read_again(lake, within=DAYS) == []
-    assert "are not looked for" in caplog.text
+    assert "cannot check for transactions that moved" in caplog.text
     assert DAYS[2] in caplog.text
 
 

@@ -16,8 +16,8 @@ def test_the_same_ids_in_any_order() -> None:
 def test_ids_that_only_one_side_has() -> None:
     """Both directions are told apart: a row that we lack, and one that the API no longer lists."""
     assert ids_apart(["1:1", "2:1"], ["2:1", "3:1"]).problems == (
-        "listed by the API and not landed: 1 id: 3:1",
-        "landed and not listed by the API: 1 id: 1:1",
+        "listed by the API but not landed: 1 id: 3:1",
+        "landed but not listed by the API: 1 id: 1:1",
     )
 
 
@@ -33,7 +33,7 @@ def test_washes_on_which_we_disagree() -> None:
     found = wash_disagreements(tickets, ["2:1", "3:1", "9:1"])
     assert (found.checked, found.count) == (4, 3)
     assert found.problems == (
-        "a wash by its items, and not in the API's list: 1 id: 1:1",
+        "a wash by its items, but not in the API's list: 1 id: 1:1",
         "in the API's list of washes, without an unvoided wash item: 1 id: 2:1",
-        "in the API's list of washes, and not landed: 1 id: 9:1",
+        "in the API's list of washes, but not landed: 1 id: 9:1",
     )

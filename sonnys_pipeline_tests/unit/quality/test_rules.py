@@ -218,7 +218,7 @@ def test_what_cannot_be_looked_at_does_not_pass() -> None:
         assert not found.passed
         assert (found.count, found.problems) == (0, ())
         assert found.sentences == [quality.STATUS_UNKNOWN]
-        assert "materialize that for the day" in found.sentences[0]
+        assert "materialize transaction_states for the day" in found.sentences[0]
     assert quality.unknown_values(known).passed
     assert quality.unsettled_rows(known, NOW).ids == ("1:1",)
     assert quality.status_is_known(known)

@@ -34,8 +34,8 @@ def test_a_day_of_half_or_twice_the_rows_is_unusual(rows: int) -> None:
     low, high = found.expected
     [problem] = found.problems
     assert problem == (
-        f"2026-03-10: {rows} rows, where {low} to {high} are usual on a Tuesday (median 802.5 of 8); "
-        "read the day again, or look at what happened"
+        f"2026-03-10: {rows} rows; {low} to {high} are usual on a Tuesday (median 802.5 of 8). "
+        "Read the day again, or find out what happened"
     )
 
 

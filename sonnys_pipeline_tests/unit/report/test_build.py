@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.calendar.business_days import MissingDay
-from sonnys_pipeline.report.build import TOP, beside, build_report
+from sonnys_pipeline.report.build import TOP, build_report, secondary_figures
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.measures import CARS, CONVERSION, SALES, Gap, gaps_of
 from sonnys_pipeline_tests.support.report_marts import MADE_AT, NAMES, SATURDAY, before, history, report, site_day
@@ -77,7 +77,7 @@ def test_a_missing_site_counts_nowhere() -> None:
     assert [(line.name, line.cars) for line in made.hour_lines] == [("Main Street", (40, 60)), ("Mesa Verde", None)]
     assert made.trends["cars"][-1].missing_sites == 1
     assert made.caveats[0] == Caveat(
-        "error", "Mesa Verde is missing on this day: still being read. The totals are without it."
+        "error", "Mesa Verde is missing on this day: still being read. The totals do not include it."
     )
 
 
@@ -88,7 +88,7 @@ def test_a_missing_day_is_never_zero() -> None:
     assert all(figure.value is None for figure in made.figures.values())
     assert all(figure.last_week.base is None for figure in made.figures.values())
     assert made.trends["sales"][-1].value is None
-    assert texts(made.caveats, "error") == ["This day is missing: not loaded. Load it, then report again."]
+    assert texts(made.caveats, "error") == ["This day is missing: not loaded. Load it, then make the report again."]
 
 
 def test_a_landed_day_without_transactions_is_zero() -> None:
@@ -126,7 +126,7 @@ def test_nothing_known_at_all() -> None:
     assert made.sites == ()
     assert made.figures["cars"].value is None
     assert texts(made.caveats, "error") == [
-        "Nothing is known of this day, nor of the days before it: load them, then report again."
+        "There is no data for this day or the days before it. Load them, then make the report again."
     ]
 
 
@@ -137,7 +137,7 @@ def test_sites_are_named_and_in_an_order_that_stays() -> None:
     made = report(rows, hours=(), sites=names)
     assert [line.name for line in made.sites] == ["Online", "Site 2", "Site 10", "X9"]
     assert texts(made.caveats, "info") == [
-        "In the list of sites, but without transactions in 30 days: Closed Site.",
+        "Listed sites without transactions in 30 days: Closed Site.",
     ]
 
 
@@ -262,7 +262,7 @@ def test_what_is_not_known_is_not_zero_and_says_why() -> None:
     assert (main.figures["net_cars"].value, mesa.figures["net_cars"].value) == (100, None)
     assert mesa.voids["unsettled"].unknown == NOT_KNOWN
     assert texts(made.caveats, "warning") == [
-        f"Not known: Mesa Verde: {NOT_KNOWN}. Land the day's transaction_states to know it."
+        f"Not known: Mesa Verde: {NOT_KNOWN}. Materialize transaction_states for this day to get it."
     ]
 
 
@@ -297,7 +297,7 @@ def test_what_is_left_out_is_an_error() -> None:
 def test_what_stands_beside_a_headline_is_what_differs() -> None:
     """Net figures where they differ from the total, overpayments where there are any, conversion in lane."""
     same = report().figures
-    assert [beside(same, measure) for measure in (CARS, SALES, CONVERSION)] == [[], [], []]
+    assert [secondary_figures(same, measure) for measure in (CARS, SALES, CONVERSION)] == [[], [], []]
     changed = {
         ("MAIN", SATURDAY): {
             "net_cars": 97, "net_sales": Decimal("985.50"), "overpayments": Decimal("4.25"),
@@ -305,11 +305,13 @@ def test_what_stands_beside_a_headline_is_what_differs() -> None:
         }
     }  # fmt: skip
     figures = report(history(changed)).figures
-    assert [one.value for one in beside(figures, CARS)] == [197]
-    assert [one.value for one in beside(figures, SALES)] == [Decimal("1985.50"), Decimal("4.25")]
-    assert [one.value for one in beside(figures, CONVERSION)] == [Decimal("0.1")]  # 8 of 80, where 10 of 80 in all
+    assert [one.value for one in secondary_figures(figures, CARS)] == [197]
+    assert [one.value for one in secondary_figures(figures, SALES)] == [Decimal("1985.50"), Decimal("4.25")]
+    assert [one.value for one in secondary_figures(figures, CONVERSION)] == [
+        Decimal("0.1")
+    ]  # 8 of 80, where 10 of 80 in all
     unknown = report(history({("MESA", SATURDAY): UNKNOWN})).figures
-    assert [one.unknown for one in beside(unknown, CARS)] == [NOT_KNOWN]
+    assert [one.unknown for one in secondary_figures(unknown, CARS)] == [NOT_KNOWN]
 
 
 def test_a_mart_that_lacks_a_column_is_refused_by_name() -> None:

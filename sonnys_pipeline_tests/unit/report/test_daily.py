@@ -172,7 +172,7 @@ def test_no_zero_where_nothing_is_known(land: Land):
         assert figure.unknown is not None
         assert figure.unknown.startswith("transaction_status: no row of this day has it")
     assert found.figures["cars"].value
-    assert "Land the day's transaction_states to know it." in said(found, "warning")
+    assert "Materialize transaction_states for this day to get it." in said(found, "warning")
 
 
 def test_states_fill_in_what_rows_lack(land: Land):
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_an_error_of_the_lake(land: Land):
     content[4:2000] = bytes(1996)
     path.write_bytes(content)
 
-    with pytest.raises(LakeError, match="materialize what is damaged again"):
+    with pytest.raises(LakeError, match="materialize the damaged days again"):
         report(lake)
 
 

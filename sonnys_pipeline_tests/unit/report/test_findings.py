@@ -48,8 +48,8 @@ def test_duplicates_are_errors(sound):
 
     assert severity == "error"
     assert text == (
-        "10 transactions are landed more than once, and counted as often. Load the day again: "
-        f"{', '.join(ids[:3])} and 7 more."
+        "10 transactions are landed more than once and counted each time "
+        f"({', '.join(ids[:3])} and 7 more). Load the day again."
     )
 
 
@@ -59,7 +59,7 @@ def test_rows_of_another_day_are_errors(sound):
     stray = rows[0] | {"complete_date": datetime(2026, 3, 21, 0, 0, tzinfo=UTC)}
 
     assert found(sound, [stray, *rows[1:]]) == [
-        ("error", f"1 transaction is landed with a day that it does not lie in. Load the day again: {stray['id']}.")
+        ("error", f"1 transaction is landed in the wrong day ({stray['id']}). Load the day again.")
     ]
 
 
@@ -71,7 +71,7 @@ def test_what_stays_unsettled_is_a_warning(sound):
     assert found(sound, [open_one, *rows[1:]]) == []
     ((severity, text),) = found(sound, [open_one, *rows[1:]], NOW + timedelta(days=10))
     assert severity == "warning"
-    assert text.startswith("1 transaction is still not settled, a week later. Load the day again")
+    assert text.startswith("1 transaction is still not settled after a week (")
 
 
 def test_money_that_does_not_add_up_is_told(sound):
@@ -95,7 +95,7 @@ def test_new_values_of_the_api_are_told(sound):
     new = [row | {"type": "Barter"} for row in rows[:2]]
 
     assert found(sound, [*new, *rows[2:]]) == [
-        ("info", "The API sent something that it does not document, unknown type 'Barter': 2 ids.")
+        ("info", "The API sent a value that it does not document: unknown type 'Barter' (2 ids).")
     ]
 
 
@@ -107,7 +107,7 @@ def test_an_unusual_number_of_rows_is_a_warning(sound, land):
     ((severity, text),) = found(sound, rows)
 
     assert severity == "warning"
-    assert text.startswith("10 transactions on this day, where ")
+    assert text.startswith("10 transactions on this day; ")
     assert "are usual on a Friday" in text
 
 

@@ -117,7 +117,7 @@ def test_the_page_says_what_the_report_says() -> None:
         "Visa $60",
         "\N{MINUS SIGN}$9",
         "Voided items",
-        "each by its site's own clock",
+        "in each site's local time",
         "Made Nov 22, 2026, 2:00 pm UTC",
     ):
         assert said in text, said
@@ -138,10 +138,10 @@ def test_what_is_not_known_is_written_so() -> None:
     assert "Voided transactions not known" in re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert re.search(r"Unsettled\s*not known", re.sub(r"<[^>]+>", " ", html))
     assert f"Not known: {reason}." in text
-    assert text.count("Nothing found") == 0
+    assert text.count("No problems") == 0
     markdown = report_as_markdown(made)
     assert f"| · net cars | not known | {UNKNOWN} | {UNKNOWN} |" in markdown
-    assert "Land the day's transaction\\_states" in markdown
+    assert "Materialize transaction\\_states" in markdown
 
 
 def test_total_and_net_stand_together_where_they_differ() -> None:
@@ -180,13 +180,23 @@ def test_missing_is_written_as_missing() -> None:
     assert "Mesa Verde missing All sites" in text
     assert "Wed, Nov 18 missing" in text
     assert "Error: Mesa Verde is missing on this day" in text
-    assert "All sites that are here" in text
-    assert "Nothing found" not in text
+    assert "All sites with data" in text
+    assert "No problems" not in text
+
+
+def test_a_young_lake_says_once_that_there_is_nothing_to_compare() -> None:
+    """One line in each tile; the legend has no mean where none is drawn."""
+    young = report_as_html(report(history(without=[(site, before(back)) for site in NAMES for back in range(1, 36)])))
+    text = Page(young).text
+    assert text.count("nothing to compare:") == 6
+    assert text.count("nothing to compare") == 6
+    assert "7-day mean" not in text
+    assert "7-day mean" in Page(report_as_html(report())).text
 
 
 def test_a_clean_day_says_so() -> None:
-    """Nothing found is a statement, too."""
-    assert "Nothing found:" in Page(report_as_html(report())).text
+    """No problems is a statement, too."""
+    assert "No problems:" in Page(report_as_html(report())).text
 
 
 def test_comparisons_that_are_not_whole_say_so() -> None:
@@ -301,9 +311,9 @@ def test_the_opening_sentence() -> None:
     """How the day went, and who moved most; a day that is missing says only that."""
     changed = {("MAIN", SATURDAY): {"sales": 1500}, ("MESA", SATURDAY): {"sales": 900}}
     assert headline(report(history(changed))) == (
-        "200 cars and $2,400 in sales; sales are up 20.0% on last Saturday. "
+        "200 cars and $2,400 in sales; sales are up 20.0% from last Saturday. "
         "Strongest: Main Street (+50.0%); weakest: Mesa Verde (\N{MINUS SIGN}10.0%)."
     )
-    assert headline(report(missing=[Gap(SATURDAY)])) == "This day is missing: no site's data is here."
+    assert headline(report(missing=[Gap(SATURDAY)])) == "This day is missing: no site has data."
     part = headline(report(missing=[Gap(SATURDAY, "MESA")]))
     assert part == "100 cars and $1,000 in sales at 1 of 2 sites; sales are level with last Saturday."

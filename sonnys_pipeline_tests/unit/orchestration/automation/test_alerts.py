@@ -74,12 +74,12 @@ def run(instance: dg.DagsterInstance, day: str, *checks: dg.AssetChecksDefinitio
 
 
 def test_a_failed_run_is_told_once(instance):
-    """The message names assets, day, reason, remedy and run; the next look has nothing to tell."""
+    """The message names assets, day, reason, remedy and run; the next look has nothing to report."""
     inbox = Inbox()
     listener = Listener(instance, inbox)
     failed = run(instance, "2026-03-10")
 
-    assert "1 thing told" in listener.look()
+    assert "1 message sent" in listener.look()
     assert "nothing" in listener.look()
 
     (message,) = inbox.messages
@@ -134,7 +134,7 @@ def test_what_was_not_delivered_is_tried_again_in_order(instance):
     assert "not delivered" in listener.look()
     assert "not delivered" in listener.look()
     assert inbox.messages == []
-    assert "2 things told in one message" in listener.look()
+    assert "2 messages sent as one" in listener.look()
 
     (message,) = inbox.messages
     assert 0 < message.index(first.run_id) < message.index(second.run_id)
@@ -203,7 +203,7 @@ def test_without_a_webhook_the_log_is_told(instance, capfd):
     listener = Listener(instance, None)
     run(instance, "2026-03-10")
 
-    assert "1 thing told" in listener.look()
+    assert "1 message sent" in listener.look()
     assert "run it again when the API works" in "".join(capfd.readouterr())
 
 
