@@ -133,7 +133,6 @@ def remove_expired(lake: Lake, keep_days: int, today: date) -> list[str]:
 
 
 def _table(loaded: LoadedDay) -> pa.Table:
-    """The pages of a read, by window and page."""
     return table_of((window.window, window.site or loaded.site, window.raw_pages) for window in loaded.windows)
 
 

@@ -185,7 +185,6 @@ def _overlap(one: Day, other: Day) -> bool:
 
 
 def _land(lake: Lake, day: Day, sources: Sequence[_Source], privacy: Privacy) -> None:
-    """Land a day of the new zone, its archive first."""
     asked = _asked(day, sources)
     pages = [
         _of_windows(archive.read(lake, source.day.key, PAGES)[0], [one for one, its in asked if its is source])
@@ -251,7 +250,6 @@ def _put_aside(lake: Lake, key: str) -> None:
 
 
 def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile) -> None:
-    """Land the known states of a day's rows, if any."""
     found = []
     for source in sources:
         try:

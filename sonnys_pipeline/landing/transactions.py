@@ -274,7 +274,6 @@ def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
 
 
 def _metadata(loaded: LoadedDay, source: Source, privacy: Privacy, sites: str) -> dict[str, str]:
-    """The file's metadata about its making."""
     return {
         "schema_version": str(SCHEMA_VERSION),
         "partition": loaded.day.key,

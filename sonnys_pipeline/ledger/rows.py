@@ -250,7 +250,6 @@ class Rows(LedgerPart):
         return job, self._row(connection, row_id)
 
     def _move(self, connection: Connection, job: Job, row: JobRow, status: RowStatus, values: dict[str, Any]) -> JobRow:
-        """Change a row and its job's counts."""
         allowed = VALID_ROW_TRANSITIONS[row.status]
         if status not in allowed:
             raise InvalidStateTransition(row.status, status, allowed, f"row {row.id} ({row.day}) of job {job.id}")

@@ -1,1 +1,1 @@
-"""The top floor: Dagster's nouns, one file each. The only room that imports Dagster; the work is done below it."""
+"""Dagster's nouns, one file each; the only room that imports Dagster. The work is done in the rooms below."""

@@ -1,4 +1,4 @@
-"""Whose assets these are: the one account of a pipeline, or one of several that share a code location."""
+"""The account of assets: the only one of a pipeline, or one of several in a code location."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,7 @@ from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 
 @dataclass(frozen=True)
 class Account:
-    """One account; without a name, the only one, whose assets stand at the root.
-
-    Attributes:
-        name: as `SONNYS_ACCOUNTS` has it; `None` where that is not set.
-    """
+    """One account; `name` as in `SONNYS_ACCOUNTS`, or `None` for the only one, whose assets have no prefix."""
 
     name: str | None = None
 
@@ -25,20 +21,20 @@ class Account:
         return dg.AssetKey([self.name, asset] if self.name else [asset])
 
     def group(self, usual: str) -> str:
-        """The group of an asset: one for all of an account, else the usual one."""
+        """The group of an asset: one per named account, else the usual one."""
         return self.name or usual
 
     def named(self, usual: str) -> str:
-        """The name of a job, a schedule, a sensor or a step: `north_watch`, or `watch`."""
+        """The name of a job, schedule, sensor or step: `north_watch`, or `watch`."""
         return f"{self.name}_{usual}" if self.name else usual
 
     @property
     def of(self) -> str:
-        """For descriptions: ` Account north.`, or nothing."""
+        """For descriptions: ` Account north.`, or an empty string."""
         return f" Account {self.name}." if self.name else ""
 
     def workspace(self, lake: LakeResource, sonnys: SonnysResource | None = None) -> Workspace:
-        """What its assets, checks and sensors ask; `sonnys` where the API or the ledger is among it.
+        """The workspace of its assets, checks and sensors; `sonnys` is needed for the API or the ledger.
 
         Raises:
             SettingsError: naming what cannot be used.
@@ -48,11 +44,10 @@ class Account:
         return Workspace(sonnys.settings(name, place) if sonnys else Settings.load(name, data_url=place))
 
 
-#: The account of a pipeline that has one.
 ONLY = Account()
 
 
 def account_of(key: dg.AssetKey, accounts: tuple[str, ...]) -> Account:
-    """Whose an asset is, by the prefix of its key; one of another prefix, or of none, stands at the lake's root."""
+    """The account in the prefix of an asset's key; another prefix, or none, means the root of the lake."""
     prefix = key.path[0] if len(key.path) > 1 else None
     return Account(prefix if prefix in accounts else None)

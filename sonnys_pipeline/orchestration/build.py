@@ -1,4 +1,4 @@
-"""`build_defs`: all definitions in one, for the code location, for tests, and for users who add assets."""
+"""`build_defs`: all definitions, for the code location, for tests, and for users who add assets."""
 
 import logging
 import warnings
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Parts:
-    """Definitions, by kind; of one account after the other."""
+    """Definitions by kind, collected over the accounts."""
 
     assets: list[dg.AssetsDefinition] = field(default_factory=list)
     checks: list[dg.AssetChecksDefinition] = field(default_factory=list)
@@ -44,14 +44,11 @@ class _Parts:
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """Everything that Dagster shows; of each account where there are several, and what stands across them.
+    """All definitions: of each account, and across accounts where there are several.
 
     Args:
-        resource_overrides: resources by name (`sonnys`, `lake`, `lake_io`) to be used instead of the default ones.
-        settings: zone and first day of the partitions, and how runs are executed; left out, from the environment.
-
-    Returns:
-        Definitions whose runs execute in one process, unless the settings say otherwise.
+        resource_overrides: resources by name (`sonnys`, `lake`, `lake_io`) that replace the default ones.
+        settings: zone and first day of the partitions, and how runs are executed; by default from the environment.
     """
     settings = settings or Settings.load()
     names = Settings.accounts()
@@ -59,12 +56,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     sonnys = SonnysAccountsResource() if names else SonnysResource()
     resources = {"sonnys": sonnys, "lake": lake, "lake_io": LakeIOManager(lake=lake)}
     resources |= resource_overrides or {}
-    # The conditions look into the same lake as the assets; a stand-in that is no LakeResource has none to look into.
+    # Conditions read the same lake as the assets, unless a stand-in is not a LakeResource.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
     parts = _Parts(sensors=[alerts_sensor()])
     with warnings.catch_warnings():
-        # One run over many partitions, and conditions of our own, are beta in Dagster 1.13; it is what this house is
-        # built on (decision 3), and the warnings would greet every command of every user.
+        # One run over many partitions, and custom conditions, are beta in Dagster 1.13; decision 3 relies on them, and
+        # every command would show the warnings.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
             _add_account(parts, ONLY, daily_partitions(settings), looked_into, with_states=settings.states != "off")
@@ -90,9 +87,9 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
 
 
 def _readable(name: str) -> Settings:
-    """An account's settings, as far as they can be read: what is wrong with one must not keep the others from loading.
+    """An account's settings as far as they can be read, so that the others load.
 
-    Its own steps fail with what is wrong.
+    Its own steps fail with the error.
     """
     settings, wrong = Settings.load_lenient(name)
     if wrong is not None:
@@ -108,7 +105,6 @@ def _add_account(
     *,
     with_states: bool,
 ) -> None:
-    """The assets of one account, their checks, and what runs by itself."""
     follow = following(looked_into, partitions.timezone, account)
     computed = [
         *table_assets(partitions, follow, account),
@@ -132,7 +128,6 @@ def _add_across(
     accounts: Mapping[Account, dg.DailyPartitionsDefinition],
     looked_into: LakeResource,
 ) -> None:
-    """What is put together of all accounts."""
     across = across_assets(partitions, accounts, looked_into)
     parts.assets.extend(across)
     parts.checks.extend(across_checks())

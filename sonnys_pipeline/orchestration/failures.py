@@ -1,4 +1,4 @@
-"""Errors of the floors below, as Dagster shows them: what failed, on which day, what to do about it."""
+"""Errors of the rooms below as Dagster shows them: what failed, on which day, what to do."""
 
 from dataclasses import asdict
 
@@ -25,10 +25,9 @@ from sonnys_pipeline.ledger.errors import LedgerError, LedgerUnavailableError
 from sonnys_pipeline.orchestration.events.metadata import run_metadata
 from sonnys_pipeline.runtime.private_folder import StateUnwritableError
 
-#: What the floors below raise on purpose.
+#: Errors that the rooms below raise on purpose.
 EXPECTED = (SonnysError, LakeError, SettingsError, LedgerError, StateUnwritableError)
-#: What a later attempt of the same run may find healed (BM-02).
-#: By name, as the ledger and the audit keep them.
+#: Names of errors that a retry may not meet again (BM-02), as the ledger and the audit keep them.
 _MAY_HEAL = frozenset(
     kind.__name__
     for kind in (
@@ -37,12 +36,12 @@ _MAY_HEAL = frozenset(
         TotalMovedError,
     )
 )  # fmt: skip
-#: Failed days that a message names.
+#: Failed days named in a message.
 _NAMED_DAYS = 20
 
 
 def as_failure(error: Exception, day: str | None = None) -> dg.Failure:
-    """A failure that names the day and the remedy; personal data and credentials are not in it."""
+    """A failure with day and remedy, without personal data or credentials."""
     metadata: dict[str, dg.MetadataValue] = {"error": dg.MetadataValue.text(type(error).__name__)}
     if day:
         metadata["day"] = dg.MetadataValue.text(day)
@@ -51,7 +50,7 @@ def as_failure(error: Exception, day: str | None = None) -> dg.Failure:
 
 
 def incomplete_run(result: ExecutionResult) -> dg.Failure:
-    """A run that did not land all of its days: names each failed one, why it stopped, and how to go on."""
+    """A run that did not land all of its days: names failed days, why it stopped, and how to continue."""
     lines = [
         f"{failed.day} was not landed: {failed.error}: {failed.message}" for failed in result.failures[:_NAMED_DAYS]
     ]
@@ -68,16 +67,16 @@ def incomplete_run(result: ExecutionResult) -> dg.Failure:
         "failed_days": dg.MetadataValue.json([asdict(failed) for failed in result.failures]),
         "stopped": dg.MetadataValue.text(result.stopped or "after its last day"),
     }
-    # A run that stopped itself, was cancelled or lost its job is not for a retry policy to start again.
+    # A retry policy must not restart a run that stopped itself, was cancelled or lost its job.
     may_heal = not result.stopped and all(failed.error in _MAY_HEAL for failed in result.failures)
     return dg.Failure("\n".join(lines), metadata=metadata, allow_retries=may_heal)
 
 
 def run_failure(error: BaseException) -> BaseException:
-    """What a run fails with in the place of an error of the floors below; any other error as it is.
+    """The failure for an error of the rooms below; any other error unchanged.
 
-    An interrupt becomes a failure, too: left as it is, a retry policy would run a terminated run again; swallowed, it
-    would count as success.
+    An interrupt becomes a failure too: unchanged, a retry policy would run a terminated run again; swallowed, it would
+    count as success.
     """
     if isinstance(error, EXPECTED):
         return as_failure(error)
@@ -91,7 +90,7 @@ def run_failure(error: BaseException) -> BaseException:
 
 
 def is_retried(context: dg.AssetExecutionContext, error: BaseException) -> bool:
-    """Whether the step's retry policy runs it again, in the same run, when it ends with this error."""
+    """Whether the step's retry policy repeats it after this error."""
     step = context.get_step_execution_context()
     policy = step.op_retry_policy
     if policy is None or step.retry_mode.disabled or context.retry_number >= policy.max_retries:

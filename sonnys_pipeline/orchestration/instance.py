@@ -1,4 +1,4 @@
-"""The Dagster instance that `DAGSTER_HOME` names, for commands that run outside of Dagster."""
+"""The Dagster instance of `DAGSTER_HOME`, for commands outside of Dagster."""
 
 import os
 from collections.abc import Sequence
@@ -17,38 +17,31 @@ from sonnys_pipeline.orchestration.services.processes import lost_runs
 from sonnys_pipeline.orchestration.services.ui import CODE_LOCATION
 from sonnys_pipeline.runtime.quoting import sentence
 
-#: Seconds without a heartbeat after which the daemon counts as gone. It beats every 30 s, less often under load.
+#: Seconds without a heartbeat after which the daemon counts as dead; it sends one every 30 s, or later under load.
 DAEMON_SILENCE = 300.0
 _INSTANCE, _DAEMON, _DAYS = "Dagster instance", "Dagster daemon", "recorded days"
-#: Runs that a line names.
+#: Runs named in a line.
 _NAMED = 3
-#: How much of Dagster's own words is quoted, in characters.
+#: Characters quoted of Dagster's messages.
 _QUOTED = 300
 
 
 class InstanceError(Exception):
-    """`DAGSTER_HOME` is set, but no instance can be opened there.
-
-    Attributes:
-        detail: what is wrong, in one line.
-        remedy: what to do about it.
-    """
+    """`DAGSTER_HOME` is set, but no instance can be opened there; `detail` says why, `remedy` what to do."""
 
     def __init__(self, detail: str, remedy: str) -> None:
-        """Build the error; its message is both."""
         self.detail, self.remedy = detail, remedy
         super().__init__(f"{detail}; {remedy}")
 
     def __reduce__(self) -> tuple[type["InstanceError"], tuple[str, str]]:
-        """Keep both parts when the error crosses a process boundary."""
         return type(self), (self.detail, self.remedy)
 
 
 def configured_instance() -> dg.DagsterInstance | None:
-    """The instance that `DAGSTER_HOME` names, to be used as a context manager; `None` where it is not set.
+    """The instance of `DAGSTER_HOME` as a context manager; `None` where it is not set.
 
     Raises:
-        InstanceError: when there is no such folder, the path is relative, or `dagster.yaml` or the storage that it
+        InstanceError: when the directory does not exist, the path is relative, or `dagster.yaml` or the storage that it
             names cannot be used.
     """
     named = os.environ.get("DAGSTER_HOME", "")
@@ -58,15 +51,17 @@ def configured_instance() -> dg.DagsterInstance | None:
     if not home.is_absolute():
         raise InstanceError(f"DAGSTER_HOME: {named} is a relative path", f"write {home.absolute()}")
     if not home.is_dir():
-        raise InstanceError(f"DAGSTER_HOME: {home} is no folder", f"mkdir -p {home}, or let it name another one")
+        raise InstanceError(
+            f"DAGSTER_HOME: {home} is not a directory", f"mkdir -p {home}, or set it to another directory"
+        )
     with ExitStack() as opened:
         try:
             instance = opened.enter_context(dg.DagsterInstance.get())
-            instance.get_runs_count()  # a storage that is not there is noticed at its first use
+            instance.get_runs_count()  # the first use reveals a missing storage
         except Exception as error:
             remedy = f"correct {home / 'dagster.yaml'}; install the package, or fix the storage, that it names"
             if "more than one head" in str(error):
-                remedy = "two processes made this storage at the same moment: docs/operations.md says how to mend it"
+                remedy = "two processes made this storage at the same moment: docs/operations.md says how to repair it"
             raise InstanceError(f"DAGSTER_HOME: {home} cannot be opened ({_reason(error)})", remedy) from error
         opened.pop_all()  # the caller closes it
         return instance
@@ -75,13 +70,9 @@ def configured_instance() -> dg.DagsterInstance | None:
 def instance_findings(
     landed: Sequence[str], in_part: int = 0, now: datetime | None = None, account: str | None = None
 ) -> list[Finding]:
-    """What `sonnys doctor` says about Dagster: the instance, its daemon, and landed days that it does not know.
+    """Findings of `sonnys doctor` about Dagster: the instance, its daemon, and landed days unknown to it.
 
-    Args:
-        landed: days of `transactions` that are landed with all sites.
-        in_part: how many are landed with some sites only.
-        now: aware instant; left out, the present one.
-        account: whose days they are, where there are several accounts.
+    `landed` are the days of `transactions` landed with all sites, `in_part` is the number landed with some sites only.
     """
     try:
         instance = configured_instance()
@@ -104,7 +95,7 @@ def instance_findings(
 
 
 def instance_finding(instance: dg.DagsterInstance) -> Finding:
-    """Whether runs are remembered, and whether one whose process is gone is noticed."""
+    """Whether runs are remembered, and whether a run whose process is gone is noticed."""
     opens = f"{os.environ.get('DAGSTER_HOME', '')}: opens; {instance.get_runs_count()} runs remembered"
     lost = lost_runs(instance)
     if not (instance.run_monitoring_enabled and instance.run_launcher.supports_check_run_worker_health):
@@ -139,10 +130,10 @@ def daemon_finding(instance: dg.DagsterInstance, now: datetime, account: str | N
 
 
 def morning_finding(instance: dg.DagsterInstance, now: datetime, account: str | None = None) -> Finding:
-    """Whether the schedule that lands yesterday is on in the code location that runs.
+    """Whether the schedule that lands yesterday is on in the running code location.
 
-    Dagster keeps a switch for a schedule of a code location by the location's name: one that was switched on under
-    another name does nothing. Which one runs is told by its sensors, which leave a tick every half minute.
+    Dagster keeps the switch under the location's name: one that was switched on under another name has no effect.
+    Sensors show which location runs, since they leave a tick every half minute.
     """
     name = Account(account).named(MORNING)
     running = running_locations(instance, now)
@@ -166,7 +157,7 @@ def morning_finding(instance: dg.DagsterInstance, now: datetime, account: str | 
 
 
 def running_locations(instance: dg.DagsterInstance, now: datetime) -> set[str]:
-    """Names of the code locations whose sensors have ticked of late."""
+    """Names of the code locations whose sensors have ticked recently."""
     since = now.timestamp() - DAEMON_SILENCE
     sensors = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
     ticked = ((state, getattr(state.instigator_data, "last_tick_timestamp", None)) for state in sensors)
@@ -180,9 +171,9 @@ def _location(state: InstigatorState) -> str:
 def recorded_finding(
     instance: dg.DagsterInstance, landed: Sequence[str], in_part: int = 0, account: str | None = None
 ) -> Finding:
-    """Whether Dagster knows of every landed day: one landed by the command line, or by a run that was killed.
+    """Whether Dagster has a materialization of every landed day; the command line or a killed run may leave none.
 
-    Days of which some sites only are landed are observations there, and no materializations.
+    Days landed with some sites only are observations there.
     """
     known = instance.get_materialized_partitions(Account(account).key("transactions"))
     unknown = sorted(set(landed) - known)
@@ -199,11 +190,10 @@ def recorded_finding(
 
 
 def _unknown(why: str) -> list[Finding]:
-    """The findings that need an instance, without one."""
     return [skipped(_DAEMON, why), skipped(_DAYS, why)]
 
 
 def _reason(error: BaseException) -> str:
-    """The kind of an error and the start of what it says: what Dagster would have taken instead fills pages."""
+    """Kind and beginning of an error, without Dagster's pages about what it would have accepted."""
     said = sentence(error).partition(" Expected: ")[0]
     return f"{type(error).__name__}: {said[:_QUOTED]}"

@@ -1,4 +1,4 @@
-"""Landed rows as inputs of assets, in the form that the input is annotated with (DG-05)."""
+"""Landed rows as inputs of assets, in the annotated form (DG-05)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, get_origin
@@ -22,7 +22,7 @@ _FORMS: Mapping[Any, Callable[[Scan], Any]] = {
     pd.DataFrame: Scan.frame,
     duckdb.DuckDBPyRelation: Scan.relation,
 }
-# By name: Polars is an optional part, and whoever annotates with it has imported it.
+# By name: Polars is optional, and code that annotates with it has imported it.
 _POLARS_FORMS: Mapping[str, Callable[[Scan], Any]] = {
     "LazyFrame": Scan.lazy_frame,
     "DataFrame": lambda wanted: wanted.lazy_frame().collect(),
@@ -30,15 +30,14 @@ _POLARS_FORMS: Mapping[str, Callable[[Scan], Any]] = {
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Hands landed files to assets by the type of their input.
+    """Loads landed files by the type of an asset's input.
 
-    - `pandas.DataFrame`, `pyarrow.Table` (also where nothing is annotated), `polars.DataFrame`: rows in memory.
-    - `duckdb.DuckDBPyRelation`, `polars.LazyFrame`: rows are read when they are asked for, those that are needed.
+    - `pandas.DataFrame`, `pyarrow.Table` (the default), `polars.DataFrame`: rows in memory.
+    - `duckdb.DuckDBPyRelation`, `polars.LazyFrame`: only the needed rows are read, when needed.
 
-    One partition or a range comes as one table, whose first column `date` is the partition's day. The input's metadata
-    may narrow it: `columns` (those, `date` aside) and `sites` (codes of the sites whose rows are wanted). Assets land
-    their own files and return a `MaterializeResult`, so nothing is ever written from here. Of several accounts, the
-    input's key says whose rows are wanted: `north/transactions`.
+    One partition or a range is one table whose first column `date` is the partition's day. The input's metadata may
+    give `columns` (besides `date`) and `sites` (codes). Assets write their own files and return a `MaterializeResult`,
+    so nothing is written here. With several accounts the input's key names the account: `north/transactions`.
     """
 
     lake: dg.ResourceDependency[LakeResource]
@@ -47,7 +46,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """Nothing to do: the asset has landed its files.
 
         Raises:
-            dg.Failure: when an asset returns rows, which would otherwise vanish.
+            dg.Failure: when an asset returns rows, which would be lost.
         """
         if obj is not None:
             raise dg.Failure(
@@ -57,12 +56,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
             )
 
     def load_input(self, context: dg.InputContext) -> Any:  # noqa: ANN401 - whatever the input is annotated with
-        """The upstream's rows: those days, columns and sites that are asked for, and no others.
+        """The upstream's rows: only the requested days, columns and sites.
 
         Raises:
-            NotLandedError: naming the days that are not there.
+            NotLandedError: naming the missing days.
             LakeError: when the files have no such columns or sites, or cannot be read.
-            dg.Failure: for an annotation that rows cannot be handed out as, or metadata that is no list of names.
+            dg.Failure: for an unsupported annotation, or metadata that is not a list of names.
         """
         form = form_of(context.dagster_type.typing_type)
         metadata = context.definition_metadata or {}
@@ -77,10 +76,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
 
 def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any annotation may come
-    """How rows become what an input is annotated with; Arrow where it is not annotated.
+    """The conversion of rows to an input's annotation; Arrow without one.
 
     Raises:
-        dg.Failure: for a type that is not on offer.
+        dg.Failure: for an unsupported type.
     """
     kind = get_origin(annotation) or annotation
     form = _FORMS.get(kind)
@@ -94,7 +93,6 @@ def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any ann
 
 
 def _names(metadata: Mapping[str, Any], key: str) -> list[str] | None:
-    """A list of names in an input's metadata; None where it is not given."""
     given = metadata.get(key)
     if given is None:
         return None

@@ -1,8 +1,8 @@
-"""Runs on Celery workers: dagster-celery's launcher, which also notices lost workers, and tells of termination.
+"""Runs on Celery workers: dagster-celery's launcher, extended by detection of lost workers and by termination.
 
-A run is what moves: the whole run is one task, so that its days share a client, and "Terminate" reaches the process at
-work. (dagster-celery's executor makes a task of each step; there a terminated step goes on, and a lost worker is never
-noticed.) `dagster.yaml` names this class, see `deploy/celery/`; with it comes the extra `celery`.
+The whole run is one task, so its days share a client, and "Terminate" reaches the working process. (dagster-celery's
+executor makes a task of each step; a terminated step continues there, and a lost worker is never noticed.)
+`dagster.yaml` names this class, see `deploy/celery/`; it needs the extra `celery`.
 """
 
 import time
@@ -19,15 +19,15 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from sonnys_pipeline.orchestration.services.local_launcher import expect_retry
 
-#: Seconds in which a worker has to answer; it does so at once, beside the run that it executes.
+#: Seconds for a worker to answer; it does so at once, even while it executes a run.
 _ANSWER = 5.0
-#: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which the next run must find
-#: free, and than a worker needs to connect again after its broker was away.
+#: Seconds without a worker that has the run. Longer than the lease of a ledger job (30 s), which must be free for the
+#: next run, and than a worker needs to reconnect after its broker was away.
 SILENCE = 90
 # dagster-celery registers its tasks again at each launch; that is no news for a daemon's log.
 warnings.filterwarnings("ignore", message="Task name '(execute|resume)_job' is already registered")
 
-#: A launch waits a minute for a broker that is away: Dagster would fail the run at the first refusal.
+#: A launch waits a minute for a broker that is away; Dagster would fail the run at once.
 _MINUTE = {"max_retries": 60, "interval_start": 0, "interval_step": 1, "interval_max": 1}
 _PATIENCE = {"task_publish_retry_policy": _MINUTE, "result_backend_transport_options": {"retry_policy": _MINUTE}}
 
@@ -35,8 +35,8 @@ _PATIENCE = {"task_publish_retry_policy": _MINUTE, "result_backend_transport_opt
 class WorkerRunLauncher(CeleryRunLauncher):
     """Sends runs to Celery workers.
 
-    The workers are asked for a run's health, not the result store alone: of a run whose worker was killed, or whose
-    machine is gone, that one says "started" for ever; and it forgets after a day, while a backfill may take longer.
+    The workers are asked about a run, not only the result store, which says "started" for ever if a worker was killed
+    or its machine is gone, and forgets after a day, while a backfill may take longer.
     """
 
     def __init__(
@@ -46,13 +46,12 @@ class WorkerRunLauncher(CeleryRunLauncher):
         config_source: Mapping[str, Any] | None = None,
         **config: Any,  # noqa: ANN401 - Celery's own
     ) -> None:
-        """Begin without a silent run."""
         super().__init__(config_source={**_PATIENCE, **(config_source or {})}, **config)
         self._silence = silence_seconds
         self._silent_since: dict[str, float] = {}
 
     def terminate(self, run_id: str) -> bool:
-        """Ask the process at work for a checkpoint, after the run is marked: it then ends as cancelled, not as failed.
+        """Ask the working process for a checkpoint after marking the run, so that it ends as cancelled.
 
         Returns:
             Whether there was anything to end.
@@ -64,7 +63,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         return bool(super().terminate(run_id))
 
     def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> None:  # noqa: ARG002 - Dagster's signature
-        """Nothing; monitoring asks for it right before it ends a run."""
+        """Nothing; monitoring asks for it just before it ends a run."""
         expect_retry(self._instance, run)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
@@ -91,10 +90,10 @@ class WorkerRunLauncher(CeleryRunLauncher):
         )
 
     def _is_held(self, task: str) -> bool:
-        """Whether a worker says that it executes a task, or is about to: the one that began it, or else any."""
+        """Whether a worker executes a task or has it queued: asks the one that began it, else all."""
         found = self.celery.AsyncResult(task).info
         began = found.get("hostname") if isinstance(found, dict) else None
-        # The one that is asked alone answers at once; for all of them the whole time has to be waited.
+        # A single worker answers at once; asking all of them takes the whole time.
         for asked in [[began], None] if began else [None]:
             inspect = self.celery.control.inspect(destination=asked, timeout=_ANSWER)
             replies: Mapping[str, Mapping[str, Any]] = inspect.query_task(task) or {}
@@ -104,11 +103,11 @@ class WorkerRunLauncher(CeleryRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """What `dagster.yaml` may say."""
+        """The options of `dagster.yaml`."""
         of_celery = cast("dict[str, Any]", super().config_type())
         return of_celery | {"silence_seconds": dg.Field(dg.IntSource, is_required=False, default_value=SILENCE)}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """What Dagster makes of `dagster.yaml`."""
+        """Dagster's constructor."""
         return cls(inst_data=inst_data, **config_value)

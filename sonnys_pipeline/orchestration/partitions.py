@@ -1,4 +1,4 @@
-"""The daily partitions: one key a local day, in the zone and from the date that the settings name."""
+"""The daily partitions: one key per local day, from the start date in the zone of the settings."""
 
 import dagster as dg
 

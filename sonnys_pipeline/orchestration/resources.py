@@ -1,8 +1,8 @@
 """Dagster configuration → plain objects: the client and the lake.
 
-What decides where credentials travel, and where files are written, comes from the environment, or from the code that
-makes the resource. Dagster shows it, and refuses a run whose configuration says otherwise: whoever can launch a run
-could have the key sent to a server of their own.
+Where credentials travel, and where files are written, is decided by the environment or by the code that makes the
+resource. Dagster shows it, and refuses a run configuration that says otherwise: else whoever can launch a run could
+send the key to another server.
 """
 
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from sonnys_pipeline.config.accounts import ALL_ACCOUNTS, NEVER_SHARED, variable
 from sonnys_pipeline.config.settings import Settings, folder_in
 from sonnys_pipeline.lake.dataset import Lake
 
-#: What Dagster shows of a field that code has set; its value may be a secret.
+#: Shown for a field set in code; its value may be a secret.
 _SET_IN_CODE = "set in code"
 
 
 class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
-    """A resource some of whose fields no run configuration can change."""
+    """A resource with fields that no run configuration can change."""
 
     #: Names of these fields.
     fixed: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 - whatever the fields take
-        """Let each of these fields accept one word: where its value comes from, which is what Dagster shows."""
+        """Let each of these fields accept one word: where its value comes from, which Dagster shows."""
         super().__init__(**given)
         whole = self._config_schema.as_field()
         fields, defaults = dict(whole.config_type.fields), dict(whole.default_value)
@@ -42,20 +42,19 @@ class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
         self._state__internal__ = self._state__internal__._replace(config_schema=DefinitionConfigSchema(closed))
 
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
-        """As Dagster calls it with a run's configuration: what is fixed stays as it is."""
+        """Called by Dagster with a run's configuration: fixed fields stay."""
         free = {name: value for name, value in (values or {}).items() if name not in self.fixed}
         return cast("Self", super()._with_updated_values(free))
 
     def process_config_and_initialize(self) -> Self:
-        """Itself: without a run there is no configuration that would change a field."""
+        """Itself: without a run no configuration changes a field."""
         return self
 
     def _variable(self, field: str) -> str:
-        """The variable that a field is read from."""
         return variable(field)
 
     def _given(self, field: str) -> Any:  # noqa: ANN401 - whatever the field takes
-        """A field's value, if code has set it; that of a variable, if code has named one."""
+        """A field's value if code has set it, or that of a variable named by code."""
         value = getattr(self, field)
         return value.get_value() if isinstance(value, dg.EnvVar) else value
 
@@ -107,7 +106,6 @@ class SonnysResource(_OfTheEnvironment):
         return self.settings().open_client()
 
     def __repr__(self) -> str:
-        """The class alone: fields hold credentials."""
         return f"{type(self).__name__}()"
 
     __str__ = __repr__
@@ -123,7 +121,7 @@ class SonnysAccountsResource(SonnysResource):
 class LakeResource(_OfTheEnvironment):
     """Where days are landed: `SONNYS_DATA_URL`, unless code gives `data_url`.
 
-    Of several accounts each has a folder of its name in there, or the place that its own `SONNYS_NORTH__DATA_URL` says.
+    Each of several accounts has a subdirectory of its name, or the place given by `SONNYS_NORTH__DATA_URL`.
     """
 
     fixed: ClassVar[frozenset[str]] = frozenset({"data_url"})

@@ -1,7 +1,7 @@
-"""What a Celery worker runs: `celery -A sonnys_pipeline.orchestration.worker worker --concurrency 1`.
+"""The Celery worker's module: `celery -A sonnys_pipeline.orchestration.worker worker --concurrency 1`.
 
-`dagster-celery worker start` would do the same with this module after `-A`, but hands its signals to nobody and writes
-the broker's password into a file when it is given one in YAML; here it comes from `SONNYS_CELERY_BROKER_URL`.
+`dagster-celery worker start -A` with this module would work too, but does not forward its signals, and writes a broker
+password given in YAML to a file; here it comes from `SONNYS_CELERY_BROKER_URL`.
 """
 
 import os
@@ -17,7 +17,7 @@ from sonnys_pipeline.config.settings import Settings, SettingsError
 
 
 def worker_app(settings: Settings) -> Celery:
-    """The application with its tasks: to execute a run, and to go on with one.
+    """The application with its tasks: to execute and to resume a run.
 
     Raises:
         SettingsError: without a broker.
@@ -32,7 +32,7 @@ def worker_app(settings: Settings) -> Celery:
     config = {
         "broker_connection_retry_on_startup": True,  # a worker may be started before its broker
         "worker_prefetch_multiplier": 1,
-        "worker_disable_prefetch": True,  # a run that waits, waits in the queue, where any worker can take it
+        "worker_disable_prefetch": True,  # a waiting run stays in the queue, where any worker can take it
         "worker_redirect_stdouts": False,  # Dagster keeps what a run prints
         "worker_hijack_root_logger": False,
     }
@@ -44,10 +44,10 @@ def worker_app(settings: Settings) -> Celery:
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # Celery has no types
 def stop_runs(sig: str, how: str, **_: Any) -> None:  # noqa: ANN401 - whatever Celery says besides
-    """On SIGTERM: runs stop with a checkpoint within seconds (BM-04); left alone, a worker would wait for their end.
+    """On SIGTERM, stop runs at a checkpoint within seconds (BM-04); otherwise a worker would wait for their end.
 
-    Ctrl-C reaches them by itself, a second signal would end them without a checkpoint. `celery control shutdown` sends
-    no signal: the worker takes no new run, and leaves when the present one has ended.
+    Ctrl-C reaches them directly; a second signal would end them without a checkpoint. `celery control shutdown`
+    sends no signal: the worker takes no new run, and exits when the present one has ended.
     """
     if sig != "SIGTERM" or how != "Warm":
         return

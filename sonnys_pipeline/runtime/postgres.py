@@ -52,7 +52,6 @@ def advisory_lock_key(name: str) -> int:
 
 
 def _options(application: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Libpq's options that the URL does not set."""
     ours = {**_LIBPQ, "application_name": f"sonnys-pipeline {application}"}
     return {name: value for name, value in ours.items() if name not in given}
 

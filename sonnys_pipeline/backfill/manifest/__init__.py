@@ -1,4 +1,5 @@
-"""A CSV of days that a person hands in, and the results that go back into it (BX-07).
+"""A CSV of requested days, and the results written back into it (BX-07).
 
-Belongs here: reading and writing it letter for letter. Does not belong here: what a plan makes of its days.
+Belongs here: reading and writing it without changing any other character. Does not belong here: what a plan makes of
+it.
 """

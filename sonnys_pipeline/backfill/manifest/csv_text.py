@@ -1,8 +1,8 @@
-"""CSV as its owner wrote it: records and cells kept letter for letter, so that they can be written again unchanged.
+"""CSV with its exact text kept, so that records and cells can be written again unchanged.
 
-The `csv` module gives values and forgets how they were written; here quoting, spaces, blank lines, line ends, BOM and
-bytes that are no UTF-8 stay what they were. Quotes are `"`, doubled inside a quoted cell, and open a cell only at its
-first character, as the `csv` module and spreadsheets have it.
+The `csv` module loses how values were written; here quoting, spaces, blank lines, line ends, BOM and bytes that are not
+UTF-8 stay. Quotes are `"`, doubled inside a quoted cell, and open a cell only at its first character, as in the `csv`
+module and in spreadsheets.
 """
 
 from __future__ import annotations
@@ -15,22 +15,16 @@ from dataclasses import dataclass, field
 DELIMITERS = (",", ";", "\t", "|")
 _BOM = codecs.BOM_UTF8.decode()
 _LINE_END = re.compile(r"\r\n|\r|\n")
-#: Bytes that are no UTF-8, as `surrogateescape` keeps them.
+#: Bytes that are not UTF-8, in `surrogateescape` form.
 _UNDECODED = re.compile("[\udc80-\udcff]")
 #: A first line that tells Excel the delimiter.
 _SEP_LINE = re.compile(r'("?)sep=(.)\1(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 
 class MalformedCsvError(ValueError):
-    """Text that is no CSV, or whose delimiter cannot be told.
-
-    Attributes:
-        line: where, from 1.
-        fault: what is wrong, and what to do.
-    """
+    """Text that is not CSV, or whose delimiter is unclear; `line` from 1, `fault` with the remedy."""
 
     def __init__(self, line: int, fault: str) -> None:
-        """Build the error."""
         super().__init__(line, fault)
         self.line, self.fault = line, fault
 
@@ -40,9 +34,9 @@ class CsvRecord:
     """One record, verbatim.
 
     Attributes:
-        line: its first line in the file, from 1; a quoted cell may run over several.
+        line: its first line in the file, from 1; a quoted cell may span several.
         cells: between the delimiters, quotes included.
-        end: the line end; empty at the end of a file that has none there.
+        end: the line end; may be empty at the end of the file.
     """
 
     line: int
@@ -51,12 +45,12 @@ class CsvRecord:
 
     @property
     def is_blank(self) -> bool:
-        """Whether it is an empty line, or one of spaces."""
+        """Whether it is empty or only spaces."""
         return len(self.cells) == 1 and not self.cells[0].strip(" \t")
 
     @property
     def values(self) -> tuple[str, ...]:
-        """What the cells say, without quotes."""
+        """The cells without quotes."""
         return tuple(map(cell_value, self.cells))
 
 
@@ -65,9 +59,9 @@ class CsvText:
     """A whole file.
 
     Attributes:
-        prefix: BOM and Excel's `sep=` line, where they are.
+        prefix: BOM and Excel's `sep=` line, if present.
         delimiter: one of `DELIMITERS`.
-        records: all of them, blank lines too.
+        records: all of them, blank lines included.
         is_utf8: whether all bytes are UTF-8; others are kept as surrogates.
     """
 
@@ -78,14 +72,10 @@ class CsvText:
 
     @classmethod
     def parse(cls, content: bytes, key_columns: Collection[str]) -> CsvText:
-        """Take a file apart.
+        """Parse a file.
 
-        The delimiter is what a `sep=` line says, or else the one with which the header has one of the key columns. A
-        header of one column has none: a comma it is.
-
-        Args:
-            content: the file.
-            key_columns: lower-case names, one of which the header should have.
+        The delimiter is that of a `sep=` line, else the one that gives the header one of `key_columns` (lower-case
+        names), else a comma.
 
         Raises:
             MalformedCsvError: for a NUL byte, an open quote, text after a closing quote, or two possible delimiters.
@@ -101,24 +91,23 @@ class CsvText:
             prefix += separated[0]
             first_line = 2
             if separated[2] not in DELIMITERS:
-                raise MalformedCsvError(1, f"the delimiter {separated[2]!r} is not read; use a comma, ;, tab or |")
+                raise MalformedCsvError(1, f"the delimiter {separated[2]!r} is not supported; use a comma, ;, tab or |")
         body = text[len(prefix) :]
         delimiter = separated[2] if separated else _delimiter_of(body, key_columns)
         records = tuple(split_records(body, delimiter, first_line))
         return cls(prefix, delimiter, records, is_utf8=not _UNDECODED.search(text))
 
     def to_bytes(self, records: Iterable[CsvRecord]) -> bytes:
-        """The file with these records; with its own ones, what it was parsed from."""
+        """The file with these records; with its own records, the original bytes."""
         parts = [self.prefix]
         for record in records:
             parts += (self.delimiter.join(record.cells), record.end)
         return "".join(parts).encode("utf-8", "surrogateescape")
 
     def cell(self, value: str) -> str:
-        """A value as a new cell: quoted only where it has to be.
+        """A value as a new cell, quoted only if necessary.
 
-        What the file's encoding cannot be trusted to hold (anything but ASCII where it is no UTF-8) is written with a
-        backslash, as Python does.
+        Characters that the file's encoding may not hold (all but ASCII if it is not UTF-8) are escaped as in Python.
         """
         value = value.encode("utf-8" if self.is_utf8 else "ascii", "backslashreplace").decode()
         if any(letter in value for letter in (self.delimiter, '"', "\r", "\n")):
@@ -127,7 +116,7 @@ class CsvText:
 
 
 def cell_value(cell: str) -> str:
-    """What a cell says: without its quotes, with everything else."""
+    """A cell's value: without its quotes, otherwise complete."""
     if not cell.startswith('"'):
         return cell
     inside, _, after = cell[1:].rpartition('"')
@@ -135,7 +124,7 @@ def cell_value(cell: str) -> str:
 
 
 def split_records(text: str, delimiter: str, first_line: int = 1) -> Iterator[CsvRecord]:
-    """The records of a text; joined with delimiters and line ends they are the text again.
+    """The records of a text, which joined are the text again.
 
     Raises:
         MalformedCsvError: for an open quote, and for text after a closing one.
@@ -161,7 +150,6 @@ def split_records(text: str, delimiter: str, first_line: int = 1) -> Iterator[Cs
 
 
 def _cell_end(text: str, position: int, plain: re.Pattern[str], line: int) -> int:
-    """Where a cell ends: at a delimiter, a line end or the end of the text."""
     if text.startswith('"', position):
         close = text.find('"', position + 1)
         while close >= 0 and text.startswith('"', close + 1):
@@ -172,16 +160,13 @@ def _cell_end(text: str, position: int, plain: re.Pattern[str], line: int) -> in
         rest = plain.match(text, position)
         if rest and rest[0].strip(" \t"):
             line += len(_LINE_END.findall(text, opened, close))
-            raise MalformedCsvError(line, "text stands after a closing quote; double the quotes inside a quoted cell")
+            raise MalformedCsvError(line, "there is text after a closing quote; double the quotes inside a quoted cell")
     found = plain.match(text, position)
     return found.end() if found else position
 
 
 def _delimiter_of(body: str, key_columns: Collection[str]) -> str:
-    """The delimiter with which the header has a key column.
-
-    Where none does, the one that gives most columns: whoever looks for the column can then name what is there.
-    """
+    """The delimiter that gives the header a key column, else the one with most columns, for messages."""
     headers: dict[str, tuple[str, ...]] = {}
     faults: list[MalformedCsvError] = []
     for delimiter in DELIMITERS:

@@ -1,8 +1,7 @@
-"""Days as people and spreadsheets write them into a CSV: `2026-11-01`, and `11/1/2026` where it can mean one day only.
+"""Days as people and spreadsheets write them: `2026-11-01`, and `11/1/2026` where it is unambiguous.
 
-Excel shows a date as its machine's language has it and saves it so: month first or day first. One file is written by
-one machine, so the order is the same in all of its cells; a cell such as `11/13/2026` tells which it is. Where no cell
-tells, nothing is guessed.
+Excel saves dates as its machine's language shows them: month first or day first. The order is the same in all cells of
+a file; a cell such as `11/13/2026` shows which it is. Otherwise nothing is guessed.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 
-#: Two numbers and a year, as spreadsheets write a date.
+#: Day, month and year as spreadsheets write them.
 _NUMBERS = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
-#: Longest cell that a message shows in full.
+#: Longest cell shown in full in a message.
 _SHOWN = 40
 
 
 def day_reader(cells: Iterable[str]) -> Callable[[str], str]:
-    """What reads a cell of this column: `YYYY-MM-DD` for it, or a `ValueError` that says what to write.
+    """A reader for the cells of this column: `YYYY-MM-DD`, or a `ValueError` that says what to write.
 
-    Args:
-        cells: the whole column, without spaces around; it tells in which order day and month stand.
+    `cells` is the whole column, stripped; it shows the order of day and month.
     """
     orders = [(_day(cell, month_first=True), _day(cell, month_first=False)) for cell in cells]
     orders = [pair for pair in orders if any(pair)]
@@ -29,7 +27,7 @@ def day_reader(cells: Iterable[str]) -> Callable[[str], str]:
 
     def read(cell: str) -> str:
         if not _NUMBERS.fullmatch(cell):
-            return cell  # ISO, or refused by whoever takes it
+            return cell  # ISO, or refused by the caller
         month_first, day_first = _day(cell, month_first=True), _day(cell, month_first=False)
         if not month_first and not day_first:
             raise ValueError(f"{_shown(cell)} is not a day; write YYYY-MM-DD, such as 2026-11-02")
@@ -40,7 +38,7 @@ def day_reader(cells: Iterable[str]) -> Callable[[str], str]:
         if fits_month_first:
             raise ValueError(
                 f"{_shown(cell)} could be {month_first} or {day_first}, and no other line tells whether the month "
-                "stands first; write YYYY-MM-DD"
+                "comes first; write YYYY-MM-DD"
             )
         raise ValueError(f"{_shown(cell)}: some lines have the month first, and others the day; write YYYY-MM-DD")
 
@@ -48,7 +46,7 @@ def day_reader(cells: Iterable[str]) -> Callable[[str], str]:
 
 
 def _day(cell: str, *, month_first: bool) -> str | None:
-    """The day that a cell means in this order; `None` where it is none."""
+    """The day of a cell in this order; `None` if it is none."""
     match = _NUMBERS.fullmatch(cell)
     if match is None:
         return None

@@ -1,7 +1,7 @@
-"""The manifest of a job made `--from-csv`: the days that a CSV asks for, and the CSV with what became of them (BX-07).
+"""The manifest of a job made `--from-csv`: the requested days of a CSV, and the CSV with their results (BX-07).
 
-The day stands in a column `date` or `day`, the site, where one is asked for, in `site` or `site_code`; all other
-columns are their owner's and stay as they are, letter for letter. Seven columns are ours: `RESULT_COLUMNS`.
+The day is in a column `date` or `day`, an optional site in `site` or `site_code`; all other columns belong to the
+file's owner and are not changed. Seven columns are ours: `RESULT_COLUMNS`.
 """
 
 from __future__ import annotations
@@ -19,42 +19,40 @@ from sonnys_pipeline.backfill.manifest.days import day_reader
 from sonnys_pipeline.ledger.models import JobRow, RowSpec, RowStatus
 from sonnys_pipeline.runtime.quoting import sentence
 
-#: What becomes of a row, in the order of the columns; see `RowResult`.
+#: Results of a row, in column order; see `RowResult`.
 RESULT_COLUMNS = ("status", "rows", "requests", "hashes", "path", "loaded_at", "error")
-#: Their names in a file whose owner has a column of one of these names already.
+#: Used when the owner has a column with one of these names.
 PREFIXED_COLUMNS = tuple(f"sonnys_{name}" for name in RESULT_COLUMNS)
 _DAY_COLUMNS = ("date", "day")
 _SITE_COLUMNS = ("site", "site_code")
-#: What spreadsheets take for the beginning of a formula, in narrow and in wide letters: at the beginning of a cell, and
-#: behind whatever some spreadsheet takes for a delimiter, for the file may be opened in another dialect than its own.
+#: What spreadsheets take for the start of a formula, in narrow and wide letters: at the start of a cell and after any
+#: possible delimiter, since the file may be opened in another dialect.
 _FORMULA = re.compile("((?:^|[,;\t|])[ \"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
-#: Characters of an error that are written; the ledger has all of it.
+#: Characters written of an error; the ledger has all of it.
 _LONGEST_ERROR = 1000
 
-#: Day and site, as in `RowSpec`; the site is `None` for every site.
+#: Day and site, as in `RowSpec`.
 RowKey = tuple[str, str | None]
 
 
 class ManifestError(Exception):
-    """A manifest that cannot be read, used or written; one line with file, line and remedy. The file is unchanged."""
+    """A manifest cannot be read, used or written; one line with file, line and remedy. The file is unchanged."""
 
 
 class ManifestChangedError(ManifestError):
-    """The file is no longer what was read or last written: its owner's version stays, the results are in the ledger."""
+    """The file is not what was read or last written: it is left unchanged, and the results are in the ledger."""
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """What became of one row.
+    """The result of one row.
 
     Attributes:
         status: `completed`, `failed`, `skipped` or `pending`.
-        rows: transactions landed; `None` where nothing was.
-        requests: HTTP requests spent, over all attempts.
-        hashes: load jobs that brought it, in order.
-        path: the file it became; `None` where nothing was landed.
-        loaded_at: when it was landed; `None` where it was not.
-        error: `Code: message`, or why it was skipped; empty where nothing went wrong.
+        rows, path, loaded_at: landed transactions, their file, and when; `None` if not landed.
+        requests: HTTP requests over all attempts.
+        hashes: load jobs that delivered it, in order.
+        error: `Code: message`, or why it was skipped; empty if nothing went wrong.
     """
 
     status: RowStatus
@@ -67,10 +65,10 @@ class RowResult:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """One text a result column, on one line, and none that a spreadsheet would execute, whatever its dialect.
+        """One text per result column, on one line, none of which a spreadsheet would execute in any dialect.
 
-        Error and hashes are the server's words as much as ours: an apostrophe goes before what would be a formula, an
-        error ends after 1000 characters, and what cannot be printed is written with a backslash.
+        Error and hashes may contain text from the server: an apostrophe precedes a possible formula, an error ends
+        after 1000 characters, and unprintable characters are escaped.
         """
         error = sentence(self.error)
         texts = (
@@ -86,7 +84,7 @@ class RowResult:
 
 
 def result_of(row: JobRow) -> RowResult:
-    """What the ledger knows of a row; one that is being read, or was when its executor died, is pending."""
+    """The ledger's result of a row; a running row counts as pending."""
     return RowResult(
         status=RowStatus.PENDING if row.status is RowStatus.RUNNING else row.status,
         rows=row.rows,
@@ -100,28 +98,23 @@ def result_of(row: JobRow) -> RowResult:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A CSV of requested days, as it was when it was read.
-
-    Attributes:
-        path: the file, absolute; a link stays a link.
-        content: its bytes.
-    """
+    """A CSV of requested days as it was read: absolute `path` (a link stays a link) and its bytes."""
 
     path: Path
     content: bytes = field(repr=False)
     _text: CsvText = field(repr=False)
-    _header: int  # which record it is
-    _specs: tuple[RowSpec | None, ...] = field(repr=False)  # one a record; none for blank lines and the header
+    _header: int  # index of its record
+    _specs: tuple[RowSpec | None, ...] = field(repr=False)  # one per record; `None` for blank lines and the header
     _names: tuple[str, ...]
-    _names_at: int | None  # column of the first of them, where the file has them already
+    _names_at: int | None  # column of the first of them, if the file has them
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:
-        """Read a manifest; all of it is checked before anything is made of it.
+        """Read and check a manifest.
 
         Raises:
-            ManifestError: when the file cannot be read, is no CSV, has no days, or has days that stand in it twice, or
-                are neither `YYYY-MM-DD` nor as a spreadsheet writes them (`days.py`).
+            ManifestError: when the file cannot be read, is not CSV, or has no days, duplicate days, or days that are
+                neither `YYYY-MM-DD` nor in a spreadsheet's form (`days.py`).
         """
         path = Path(path).absolute()
         content = _read(path)
@@ -132,8 +125,8 @@ class Manifest:
         header = next((number for number, record in enumerate(text.records) if not record.is_blank), None)
         if header is None:
             raise ManifestError(
-                f"{path}, line 1: the file is empty; write a line with the column name date, and below it a day a "
-                "line. Nothing was changed."
+                f"{path}, line 1: the file is empty; write a line with the column name date, and below it one day "
+                "per line. Nothing was changed."
             )
         names, names_at = _result_columns(path, text.records[header])
         specs = _specs(path, text.records, header)
@@ -141,18 +134,18 @@ class Manifest:
 
     @property
     def requests(self) -> list[RowSpec]:
-        """The rows that are asked for, in the order of the file."""
+        """The requested rows, in the order of the file."""
         return [spec for spec in self._specs if spec]
 
     def line_of(self, spec: RowSpec) -> int:
-        """The line, from 1, that asks for a row."""
+        """The line, from 1, that requests a row."""
         return self._text.records[self._specs.index(spec)].line
 
     def with_results(self, results: Mapping[RowKey, RowResult]) -> bytes:
-        """The file with these results in its result columns, which are put behind the owner's where there are none yet.
+        """The file with these results in its result columns, which are appended if missing.
 
-        Rows without a result keep what stands there, or have empty cells; blank lines stay blank. Results of rows that
-        the file does not have are left out.
+        Rows without a result keep their cells or get empty ones; blank lines stay blank. Results of other rows are left
+        out.
         """
         return self._text.to_bytes(self._with_result(number, results) for number in range(len(self._specs)))
 
@@ -171,18 +164,18 @@ class Manifest:
 
 def _read(path: Path) -> bytes:
     try:
-        # Reading a pipe would take away what a second look is to find, or wait for ever.
+        # Reading a pipe would consume it, or wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ManifestError(f"{path} is not a file; name a CSV file, for the results are written back into it")
+            raise ManifestError(f"{path} is not a file; name a CSV file, since the results are written back to it")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise ManifestError(f"{path} is not there; put it back, or name another one") from error
+        raise ManifestError(f"{path} does not exist; restore it, or name another file") from error
     except OSError as error:
-        raise ManifestError(f"{path} cannot be read ({error.strerror or error}); mend its rights") from error
+        raise ManifestError(f"{path} cannot be read ({error.strerror or error}); fix its permissions") from error
 
 
 def _result_columns(path: Path, header: CsvRecord) -> tuple[tuple[str, ...], int | None]:
-    """What the result columns are called in a file, and where they begin if it has them."""
+    """The names of the result columns in a file, and where they begin if it has them."""
     names = header.values
     for ours in (PREFIXED_COLUMNS, RESULT_COLUMNS):
         for at in range(len(names) - len(ours) + 1):
@@ -194,17 +187,13 @@ def _result_columns(path: Path, header: CsvRecord) -> tuple[tuple[str, ...], int
     if apart := [name for name in PREFIXED_COLUMNS if name in there]:
         raise ManifestError(
             f"{path}, line {header.line}: has {', '.join(apart)}, but not all of {', '.join(PREFIXED_COLUMNS)} side by "
-            "side in this order; put them so, or take them out. Nothing was changed."
+            "side in this order; put them in this order, or remove them. Nothing was changed."
         )
     return PREFIXED_COLUMNS, None
 
 
 def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[RowSpec | None, ...]:
-    """The row that each record asks for.
-
-    Raises:
-        ManifestError: for the first line that is at fault; it says how many more are.
-    """
+    """The row that each record requests; raises `ManifestError` for the first faulty line."""
     width = len(records[header].cells)
     day_column = _column(path, records[header], _DAY_COLUMNS)
     site_column = _column(path, records[header], _SITE_COLUMNS)
@@ -223,7 +212,7 @@ def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[Row
         values = record.values
         if len(values) != width and not record.is_blank:
             faults.append((record.line, _ragged(len(values), width)))
-        elif any(value.strip() for value in values):  # spreadsheets leave rows of empty cells behind
+        elif any(value.strip() for value in values):  # spreadsheets leave rows of empty cells
             try:
                 day = as_day(values[day_column].strip())
                 spec = _spec(day, "" if site_column is None else values[site_column].strip())
@@ -236,18 +225,18 @@ def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[Row
             specs[number] = spec
     if faults:
         line, fault = faults[0]
-        more = f" (lines at fault beside it: {len(faults) - 1})" if len(faults) > 1 else ""
+        more = f" (other faulty lines: {len(faults) - 1})" if len(faults) > 1 else ""
         raise ManifestError(f"{path}, line {line}: {fault}{more}. Nothing was changed.")
     if not lines:
         raise ManifestError(
-            f"{path}, line {records[header].line}: has a header and no days below it; write a day a line. Nothing was "
+            f"{path}, line {records[header].line}: has a header but no days; write one day per line. Nothing was "
             "changed."
         )
     return tuple(specs)
 
 
 def _column(path: Path, header: CsvRecord, wanted: tuple[str, ...]) -> int | None:
-    """Where the one column of these names is, if there is one."""
+    """The index of the only column with one of these names, if any."""
     names = [name.strip().casefold() for name in header.values]
     found = [number for number, name in enumerate(names) if name in wanted]
     if len(found) > 1:
@@ -269,23 +258,21 @@ def _spec(day: str, site: str) -> RowSpec:
 
 def _twice(spec: RowSpec, line: int) -> str:
     site = f" of site {spec.site}" if spec.site else ""
-    return f"{spec.day}{site} stands in line {line} already; take one of the two out"
+    return f"{spec.day}{site} is already in line {line}; remove one of the two"
 
 
 def _ragged(cells: int, width: int) -> str:
     return (
-        f"has {cells} cell{'s' * (cells != 1)} where the header has {width}; add or take out delimiters, and quote a "
+        f"has {cells} cell{'s' * (cells != 1)} where the header has {width}; add or remove delimiters, and quote a "
         "cell that has one inside"
     )
 
 
 def _shown(value: str) -> str:
-    """A cell in a message: quoted, on one line, not too long."""
     return repr(value if len(value) <= 40 else f"{value[:37]}...")
 
 
 def _harmless(text: str) -> str:
-    """A text on one line that no spreadsheet executes."""
     if not text.isprintable():
         text = "".join(
             letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text

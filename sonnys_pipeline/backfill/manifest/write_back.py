@@ -100,12 +100,12 @@ class WriteBack:
                     self._replace(target, content, os.fstat(file.fileno()))
         except FileNotFoundError as error:
             raise ManifestChangedError(
-                f"{path} is no longer there; it was not made anew. Put it back, then run {self._remedy}"
+                f"{path} no longer exists and was not created again. Restore it, then run {self._remedy}"
             ) from error
         except OSError as error:
             raise ManifestError(
-                f"{path} cannot be written ({error.strerror or error}); free space, or mend its rights and those of "
-                f"its folder, then run {self._remedy}"
+                f"{path} cannot be written ({error.strerror or error}); free space, or fix the permissions of it "
+                f"and its folder, then run {self._remedy}"
             ) from error
         self._standing = content
         self._not_before = self._clock() + _REST * (self._clock() - begun)

@@ -253,7 +253,6 @@ class Looks:
         return Outcome.SUCCESS if inside else Outcome.NO_RECORD
 
     def _count(self, first: date, last: date, *, but_last_second: bool = False) -> int | None:
-        """Rows of a span of days, both included; `None` if the API did not tell."""
         start, end = Day.of(first.isoformat(), self.timezone).start, Day.of(last.isoformat(), self.timezone).end
         until = int(end.timestamp()) - (1 if but_last_second else 0)
         span = {"startDate": int(start.timestamp()), "endDate": until}

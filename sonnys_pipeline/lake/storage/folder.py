@@ -304,7 +304,6 @@ def make_folder(folder: Path) -> None:
 
 
 def _remove_if_left(path: Path) -> None:
-    """Remove an unfinished file whose writer is gone."""
     written_by = _UNFINISHED_NAME.fullmatch(path.name)
     if written_by is None:
         return
@@ -337,7 +336,6 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename, or a new directory, durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

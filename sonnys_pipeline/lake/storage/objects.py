@@ -215,7 +215,6 @@ class ObjectStorage:
         return driver
 
     def _key(self, path: LakePath) -> str:
-        """Bucket and name, in the driver's form."""
         return self._strip(str(path))
 
     def _there(self, path: LakePath) -> Info:

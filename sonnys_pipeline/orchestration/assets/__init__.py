@@ -1,4 +1,4 @@
-"""Dagster assets: what is landed and computed.
+"""Dagster assets: landed and computed files.
 
-Belongs here: keys, partitions, dependencies, metadata. Does not belong here: the work itself, a floor below.
+Belongs here: keys, partitions, dependencies, metadata. Does not belong here: the work itself.
 """

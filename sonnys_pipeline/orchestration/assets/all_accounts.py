@@ -39,7 +39,6 @@ class AccountsChanged(Outdated):
     """Business days of which an account's mart counts other rows than when they were put together."""
 
     def __init__(self, asset: str, version: str, lake: LakeResource, accounts: Sequence[str]) -> None:
-        """Compare the marts of these accounts with `all_accounts/{asset}`."""
         super().__init__(lake, ALL)
         self._asset, self._version = asset, version
         self._accounts = accounts

@@ -1,6 +1,6 @@
-"""What stands across accounts is made of: the marts that each account has landed of a business day.
+"""Inputs of assets across accounts: the marts that each account has landed of a business day.
 
-An account whose day is not there is named, never counted as zero. One that had not begun by then is not missed.
+An account without the day is named, never counted as zero. One that had not begun by then is not missed.
 """
 
 import json
@@ -21,14 +21,7 @@ from sonnys_pipeline.orchestration.resources import LakeResource
 
 @dataclass(frozen=True)
 class AccountLake:
-    """Where an account has its marts.
-
-    Attributes:
-        name: the account.
-        lake: its lake; `None` where its settings cannot be used.
-        begins: its first day.
-        problem: what is wrong with its settings, in a sentence.
-    """
+    """An account's marts: its `lake` (`None` if its settings are faulty: `problem` says why), and its first day."""
 
     name: str
     lake: Lake | None
@@ -41,10 +34,10 @@ class DayOfAll:
     """One business day across accounts.
 
     Attributes:
-        rows: of all accounts that have the day, the account in a first column.
-        counted: rows of each of these.
+        rows: of all accounts that have the day, with the account as first column.
+        counted: number of rows by account.
         missing: accounts that lack it, in sentences.
-        metadata: what the file keeps of its making.
+        metadata: of the file.
     """
 
     rows: pa.Table
@@ -54,13 +47,13 @@ class DayOfAll:
 
 
 def with_account(schema: pa.Schema) -> pa.Schema:
-    """A mart's columns, the account before them."""
+    """A mart's columns after the account."""
     said = {b"description": b"The account, as SONNYS_ACCOUNTS names it."}
     return pa.schema([pa.field("account", pa.string(), nullable=False, metadata=said), *schema])
 
 
 def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLake]:
-    """The lakes of accounts, as the settings of each say at this moment."""
+    """The lakes of accounts by their present settings."""
     found = []
     for name in accounts:
         try:
@@ -73,13 +66,6 @@ def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLa
 
 def day_of_all(accounts: Sequence[AccountLake], asset: str, schema: pa.Schema, day: str, version: str) -> DayOfAll:
     """A business day of every account that has it landed.
-
-    Args:
-        accounts: whose.
-        asset: the mart.
-        schema: its columns.
-        day: YYYY-MM-DD.
-        version: of the definition.
 
     Raises:
         NotLandedError: when none has.
@@ -116,13 +102,12 @@ def day_of_all(accounts: Sequence[AccountLake], asset: str, schema: pa.Schema, d
 def changed_days(
     accounts: Sequence[AccountLake], lake: Lake, asset: str, days: Sequence[str], version: str
 ) -> dict[str, str]:
-    """Days that some account counts otherwise than the file across accounts does, with the state of the accounts.
+    """Days whose file differs from some account's present rows, with the state of the accounts.
 
-    A mart that was computed again and counts the same rows changes nothing. Of an account that cannot be looked at
-    nothing is known, so that nothing follows from it.
+    A mart that was computed again with the same rows changes nothing, nor does an account that cannot be read.
 
     Raises:
-        LakeError: when the lake of the accounts' common files cannot be looked into.
+        LakeError: when the lake of the accounts' common files cannot be read.
     """
     landed = {one.name: _landed(one, asset) for one in accounts}
     made = set(lake.partitions(asset))
@@ -157,7 +142,7 @@ def _absent(one: AccountLake) -> str | None:
 
 
 def _digest(one: AccountLake, asset: str, day: str) -> str | None:
-    """Of what an account's mart was computed from; empty where it is not landed, `None` where nobody knows."""
+    """Digest of a mart's inputs; empty where it is not landed, `None` where unknown."""
     if one.lake is None:
         return None
     try:
@@ -183,7 +168,7 @@ def _rows(one: AccountLake, asset: str, schema: pa.Schema, day: str) -> pa.Table
 
 
 def _kept(lake: Lake, asset: str, day: str) -> dict[str, Any]:
-    """What a file across accounts remembers; nothing where it is damaged, so that it is made again."""
+    """Metadata of a file across accounts; empty where it is damaged, so that it is made again."""
     try:
         found: dict[str, Any] = json.loads(lake.metadata(asset, day).get(INPUTS, "{}"))
     except LakeError:

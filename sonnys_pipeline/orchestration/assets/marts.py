@@ -187,7 +187,6 @@ def _figures(table: KpiTable, rows: pa.Table, *, complete: bool) -> Metadata:
 
 
 def _provenance(inputs: MartInputs, partitions: Sequence[str], missing: Sequence[MissingDay]) -> Metadata:
-    """What a day was counted from, and what could not be counted."""
     zones = "each site's own" if inputs.sites_are_landed else "the pipeline's, for all sites: `sites` is not landed"
     found: dict[str, dg.MetadataValue] = {
         "read_from": dg.MetadataValue.text(", ".join(partitions)),

@@ -1,8 +1,8 @@
-"""Failures and failed checks, told to somebody: to the log, and to a webhook where one is set (`SONNYS_WEBHOOK_URL`).
+"""Notifications of failures and failed checks: in the log, and to a webhook if one is set (`SONNYS_WEBHOOK_URL`).
 
-A sensor of our own, not Dagster's for run failures: one look serves failed runs, those that succeeded with a failed
-check, and backfills that ended without a run. What one look finds is one message; what a check has found is told once,
-as long as it finds the same; and what could not be delivered is tried again at the next look instead of being lost.
+A sensor of our own, since Dagster's for run failures does not cover successful runs with a failed check, or backfills
+that ended without a run. One look sends one message; a check's finding is sent once while it stays the same; a message
+that could not be delivered is tried again at the next look.
 """
 
 import json
@@ -25,30 +25,30 @@ from sonnys_pipeline.orchestration.automation.messages import (
 
 #: Seconds between looks.
 _INTERVAL = 30
-#: Runs that one look tells of; the others wait for the next one.
+#: Runs reported per look; the others wait for the next one.
 _MOST_RUNS = 20
-#: Looks at which one message is tried: an hour of them.
+#: Attempts to deliver a message: an hour of them.
 _MOST_ATTEMPTS = 120
 #: Seconds to connect, and to answer.
 _TIMEOUT = (5.0, 10.0)
 
-#: Takes a message to where it is read.
+#: Delivers a message.
 Deliver = Callable[[str], None]
 
 
 class DeliveryError(Exception):
-    """A message was not taken; the address, which is a secret, is not in the error."""
+    """A message was not delivered; the address, which is a secret, is not in the error."""
 
 
 @dataclass
 class _Place:
-    """How far the sensor has come.
+    """The sensor's cursor.
 
     Attributes:
-        event: the last end of a run that was told of, or needed no telling.
-        backfill: instant of the last end of a backfill that was told of, in seconds since 1970.
-        attempts: how often the next message was tried.
-        standing: what each check found when it was last told of, until it passes.
+        event: the last end of a run that was handled.
+        backfill: instant of the last handled end of a backfill, in seconds since 1970.
+        attempts: of the next message.
+        standing: each check's last reported finding, until it passes.
     """
 
     event: int
@@ -58,11 +58,10 @@ class _Place:
 
     @classmethod
     def of(cls, cursor: str) -> Self:
-        """As it was kept."""
+        """From its stored form."""
         return cls(**json.loads(cursor))
 
     def __str__(self) -> str:
-        """As it is kept."""
         return json.dumps(asdict(self))
 
 

@@ -34,7 +34,6 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
     """
 
     def __init__(self, lake: LakeResource, account: Account = ONLY) -> None:
-        """Compare files of this lake, of an account."""
         self._lake = lake
         self._account = account
 
@@ -75,7 +74,6 @@ class InputsChanged(Outdated):
     """Days of a table or mart that were computed from other rows than those that are landed, or not at all."""
 
     def __init__(self, recipe: Recipe, lake: LakeResource, timezone: str, account: Account = ONLY) -> None:
-        """Compare files of `recipe.asset`; `timezone` is the zone of the daily partitions."""
         super().__init__(lake, account)
         self._recipe = recipe
         self._timezone = timezone

@@ -1,4 +1,4 @@
-"""Readable messages: of runs that failed, or whose checks found something, and of backfills: what, why, what to do."""
+"""Readable messages about failed runs, failed checks and backfills: what, why, what to do."""
 
 import json
 import re
@@ -11,10 +11,10 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from sonnys_pipeline.orchestration.checks.evaluations import ABOUT, RANGE
 from sonnys_pipeline.runtime.quoting import printable_lines
 
-#: What begins a call (`@channel`), the address behind a text (`[text](address)`), and a bare address.
+#: The start of a mention (`@channel`), of a link's address (`[text](address)`), and a bare address.
 _CALLS = re.compile(r"@(?=\w)|\](?=\()|:(?=//)")
 _PARTITION = "dagster/partition"
-#: Characters of one part, and of a message as a whole: chat servers cut or refuse what is much longer.
+#: Longest part, and longest message, in characters: chat servers cut or refuse longer ones.
 _PART, _MESSAGE = 1200, 3500
 _STATUS = {
     dg.DagsterRunStatus.FAILURE: "failed",
@@ -24,12 +24,9 @@ _STATUS = {
 
 
 def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[str, str] | None = None) -> str | None:
-    """What a person should know of a run that has ended; `None` where all is well, or nothing is new.
+    """What a person should know about a run that ended; `None` if all is well or nothing is new.
 
-    Args:
-        instance: that remembers the run's events.
-        run: a run that failed, was terminated, or succeeded.
-        known: what each check was told to have found, by its name; told again when it finds something else.
+    `known` has each check's last reported finding by name; another finding is reported again.
     """
     told = known or {}
     found = findings_of(instance, run)
@@ -47,10 +44,10 @@ def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[
 
 
 def for_chat(message: str) -> str:
-    """A message in which a chat server finds no markup: it calls nobody, hides no link and shows no picture.
+    """A message without markup for a chat server: it mentions nobody, hides no link and shows no picture.
 
-    What a run failed with, and what checks found, quotes text that others wrote. `&`, `<` and `>` are escaped as Slack
-    asks for; an `@` that could call somebody, and the address of a link, are broken by a space that has no width.
+    Errors and findings quote foreign text. `&`, `<` and `>` are escaped as Slack requires; an `@` that could mention
+    somebody, and the address of a link, are broken by a zero-width space.
     """
     text = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _CALLS.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
@@ -107,14 +104,14 @@ def findings_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[
 
 
 def backfill_message(backfill: PartitionBackfill) -> str:
-    """What a person should know of a backfill that Dagster gave up without a run that would tell."""
+    """What a person should know about a backfill that Dagster gave up without a run that reports it."""
     said = " ".join((backfill.error.message if backfill.error else "no reason was given").split())
     where = f"/runs/b/{backfill.backfill_id}"
     return f"Dagster gave up backfill {backfill.backfill_id}; launch it again\n- {_cut(said, _PART)}\n{where}"
 
 
 def together(messages: Sequence[str]) -> str:
-    """Several messages as one, not longer than chat servers take; those that find no room are counted."""
+    """Several messages as one, within the length that chat servers accept; omitted ones are counted."""
     text = ""
     for number, message in enumerate(messages):
         if text and len(text) + len(message) > _MESSAGE:

@@ -1,7 +1,7 @@
-"""Jobs, schedules and sensors: which days run by themselves, when, and what is said of it.
+"""Jobs, schedules and sensors: which days run automatically, and when.
 
-On by themselves, as soon as a daemon runs: marts follow landed days, two checks against silent loss look into the lake,
-and failures become messages. None of these spends a request. Off until somebody switches it on: the morning's run.
+On as soon as a daemon runs: marts follow landed days, two checks against silent loss read the lake, and failures become
+messages; none of these spends a request. The morning's run is off until it is switched on.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from sonnys_pipeline.quality.moved import days_to_read_again
 
 #: The schedule that lands yesterday.
 MORNING = "daily_transactions_schedule"
-#: Local hour of the daily run. At six in the morning of any US zone the day before is over in all of them, Hawaii
-#: included, and the rows of late terminals have had time to arrive.
+#: Local hour of the daily run. At six in any US zone the day before is over in all of them, Hawaii included, and rows
+#: of late terminals have had time to arrive.
 DAILY_HOUR = 6
 #: Days read again each morning, yesterday included: rows are edited late, and a row has no modified time (KPIS).
 REREAD_DAYS = 4
-#: Local hours of the look against silent loss; the first one stands right after the morning's run is due.
+#: Local hours of the checks against silent loss; the first is just after the morning's run is due.
 WATCH_HOURS = (8, 12, 16, 20)
 
 
 def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
-    """Land days, check them, and compute what stands downstream; of several accounts, under the account's own prefix.
+    """Land days, check them, and compute downstream assets; under the account's prefix if there are several.
 
-    Dagster runs one kind of days in a job: what stands across accounts has days of its own, and follows by itself.
+    A job has one kind of days in Dagster: assets across accounts have their own, and follow automatically.
     """
     downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
     if account.name:
@@ -44,7 +44,7 @@ def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
 
 
 def watch_job(checks: Sequence[dg.AssetChecksDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
-    """The checks against silent loss, by themselves."""
+    """The checks against silent loss alone."""
     return dg.define_asset_job(
         account.named("watch"),
         selection=dg.AssetSelection.checks(*checks),
@@ -71,7 +71,7 @@ def schedules(
     looked_into: LakeResource,
     account: Account = ONLY,
 ) -> Sequence[dg.ScheduleDefinition]:
-    """The morning's run over the last days, and the look against silent loss several times a day.
+    """The morning's run over the last days, and the checks against silent loss several times a day.
 
     `looked_into` is the lake in which the morning looks for transactions that have moved between days.
     """
@@ -108,7 +108,7 @@ def schedules(
         job=watch,
         cron_schedule=f"0 {','.join(map(str, WATCH_HOURS))} * * *",
         execution_timezone=partitions.timezone,
-        # On by itself: what it guards against is that nobody has switched something on.
+        # On by default: it guards against something else being off.
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Several times a day: check that all days are landed before the API deletes them.",
     )

@@ -1,7 +1,7 @@
-"""Checks of all days: days that are not there, or about to leave the API unread; rows that stay unsettled, or moved.
+"""Checks of all days: missing days, days that the API will soon forget, and rows that stay unsettled or have moved.
 
-They look into the lake alone, at all days and not at those of a run, so they cost nothing and can run at any time. A
-run that lands days takes them along, so that the UI shows how things stand; a message about it does not mention them.
+They read only the lake, all of its days, so they cost no request and can run at any time. A run that lands days
+includes them, so that the UI shows the present state; a message about the run leaves them out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,14 +31,14 @@ WATCH = "landing_watch"
 _ALL_DAYS = "all days, not only those of the run"
 #: How long the morning's run may take before yesterday counts as missing.
 GRACE = timedelta(hours=2)
-#: Days in which rows that are not settled are looked for.
+#: Days in which unsettled rows are searched.
 LOOK_BACK = 30
-#: Days that a description names; the metadata has all.
+#: Days named in a description; the metadata has all.
 _NAMED = 10
 
 
 class Watch(dg.Config):
-    """How early to speak of a day that is about to be lost."""
+    """How early to warn of a day that is about to be lost."""
 
     days: int = Field(
         default=14, ge=1, description="Warn this many days before the API deletes a day that is not landed."
@@ -155,9 +155,9 @@ def _ageing(
 def _settled(
     asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
 ) -> dg.AssetCheckResult:
-    """Whether rows of the last weeks that were not settled when they were read were never read again.
+    """Whether unsettled rows of the last weeks were never read again.
 
-    A run looks at a few days, and none of them is old enough: only a look at all of them finds these.
+    The few days of a run are not old enough; only a look at all days finds these rows.
     """
     newest = last_complete_day(now, partitions.timezone)
     days = [(newest - timedelta(days=back)).isoformat() for back in range(LOOK_BACK)]
@@ -192,9 +192,9 @@ def _settled(
 
 
 def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
-    """Whether each transaction stands in one landed day: one that moved stays in the day that it left until a re-read.
+    """Whether each transaction is in one landed day: one that moved stays in its old day until that is read again.
 
-    Figures of that day are wrong, and those of the days that a run lands are right: so it fails, and blocks nothing.
+    Figures of the old day are wrong, those of the run's days are right: so it fails, and blocks nothing.
     """
     moved = moved_ids(lake)
     return dg.AssetCheckResult(
@@ -213,5 +213,5 @@ def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
 
 
 def _leaves(day: date, oldest: date, moment: datetime) -> str:
-    """Roughly the date on which the API forgets a day: as many days from now as it is younger than the oldest."""
+    """About when the API forgets a day: as many days from now as it is younger than the oldest."""
     return (moment.date() + timedelta(days=(day - oldest).days + 1)).isoformat()

@@ -1,7 +1,7 @@
-"""Checks that ask the API: what its other endpoints say of a landed day. They spend requests, so they are off.
+"""Checks that compare a landed day with other endpoints of the API. They spend requests, so they are off by default.
 
-Switch them on in a run's configuration, `ops: {transactions_reconcile_with_api: {config: {enabled: true}}}`, or run the
-job `reconcile_with_api`, whose configuration has them on. While they are off they say nothing, neither good nor bad.
+Enable them in a run's configuration, `ops: {transactions_reconcile_with_api: {config: {enabled: true}}}`, or run the
+job `reconcile_with_api`. While off they report nothing.
 """
 
 import random
@@ -69,7 +69,7 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
 
 
 def sampled(days: Sequence[str], most: int, *, seed: str) -> list[str]:
-    """Some days of a run, in order; another run chooses others."""
+    """Some days of a run, in order; another seed chooses others."""
     return sorted(random.Random(seed).sample(list(days), min(most, len(days))))  # noqa: S311 - a sample, no secret
 
 

@@ -1,7 +1,7 @@
-"""What a check says of the days of its run: one evaluation a day, and one for the run as a whole.
+"""Results of a check for the days of its run: one evaluation per day, and one for the whole run.
 
-A check's result knows no partition, and a run may have many: so the days are logged one by one, and the result that is
-owed besides sums them up.
+A check's result has no partition, and a run may have many: so the days are logged one by one, and the required result
+sums them up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from sonnys_pipeline.runtime.text import first_few
 
 #: Tags that Dagster gives a run over a range of days.
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-#: In a result's metadata: it is not about the days of its run, so a message about the run leaves it out.
+#: Key in a result's metadata: it is not about the days of its run, so a message about the run leaves it out.
 ABOUT = "about"
-#: Days that a result's description names; its metadata has all.
+#: Days named in a result's description; its metadata has all.
 _NAMED_DAYS = 10
 
 
 def days_of(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str = "transactions") -> Sequence[str]:
-    """The days that a check looks at: those of its run, or all landed ones where it is run by itself in the UI."""
+    """The days to check: those of the run, or all landed ones if the check is run by itself in the UI."""
     if (days := _days_of_run(context)) is not None:
         return days
     first, last = (context.run.tags.get(tag) for tag in RANGE)
@@ -36,19 +36,18 @@ def evaluation(
     good: str,
     notes: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
-    """Log an evaluation a day, and give the run's own; only that one where the check is run by itself in the UI.
+    """Log an evaluation per day and return the run's own; only the latter if the check is run by itself in the UI.
 
-    Such a run is announced without its days, and the run's evaluation takes the place of the announcement, which is
-    older than any evaluation of a day: the UI would show the last day as the result, be it that it passed, and the
-    failed one nowhere.
+    Such a run is announced without its days, and the run's evaluation replaces the announcement, which is older than
+    any evaluation of a day: the UI would show the last day as the result, and a failed one nowhere.
 
     Args:
         context: of the check.
         key: which check.
-        found: what is wrong, in sentences that name ids, by day; a day without problems passes.
+        found: problems by day, in sentences that name ids; a day without problems passes.
         severity: of a failure.
-        good: what to say when every day passes.
-        notes: what was seen in all days together and is no problem; said whether they pass or not.
+        good: the text when every day passes.
+        notes: observations over all days that are not problems; always shown.
     """
     each_day = {} if _is_run_by_itself(context) else found
     for day, problems in each_day.items():

@@ -91,15 +91,15 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
 
 
 def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[str]], Sequence[str]]:
-    """Problems of each day's rows: all days in one reading, and only if there are any, day after day.
+    """Problems of each day's rows: all days in one reading, and only if there are any, day by day.
 
-    A day of which no row has a status does not hide behind others that have it.
+    A day without any status is reported even if other days have them.
 
     Returns:
-        Sentences by day; and what was seen in all days together that is no problem.
+        Sentences by day; and observations over all days that are not problems.
 
     Raises:
-        LakeError: when a file is not there or cannot be read.
+        LakeError: when a file is missing or cannot be read.
     """
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
@@ -116,10 +116,10 @@ def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[
 
 
 def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
-    """Days that have fewer or more rows than their weekday usually has; days that are landed in part tell nothing.
+    """Days with fewer or more rows than usual for their weekday; days landed in part are ignored.
 
     Raises:
-        LakeError: when a file is not there or cannot be read.
+        LakeError: when a file is missing or cannot be read.
     """
     found = volumes(lake, [date.fromisoformat(day) for day in days])
     return {day: list(found[one].problems) if (one := date.fromisoformat(day)) in found else [] for day in days}

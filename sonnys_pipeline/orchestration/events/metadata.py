@@ -107,7 +107,6 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
 
 
 def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> dict[str, dg.MetadataValue]:
-    """The sites that were named, and the API's own count of the day."""
     found: dict[str, dg.MetadataValue] = {}
     if sites:
         found["sites_read"] = dg.MetadataValue.text(", ".join(sites))

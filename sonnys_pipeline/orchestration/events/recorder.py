@@ -107,7 +107,6 @@ class MaterializationRecorder(RunListener):
             return None
 
     def _recorded(self) -> set[str | None]:
-        """Partitions that the runs of this job have recorded."""
         instance, key = self._context.instance, self._context.asset_key
         events = (
             entry.dagster_event

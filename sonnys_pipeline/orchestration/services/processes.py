@@ -93,7 +93,6 @@ class RecordingExecutor(dg.Executor):
     """An executor that first records which process it runs in; everything else is the other executor's."""
 
     def __init__(self, executor: dg.Executor) -> None:
-        """Wrap an executor."""
         self._executor = executor
 
     @property

@@ -45,7 +45,7 @@ class WebGuard:
         self._named = frozenset(host.strip("[]").lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 with the reason, or hand on."""
+        """Answer 403 with the reason, or pass the request on."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return

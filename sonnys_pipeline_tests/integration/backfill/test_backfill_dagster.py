@@ -181,7 +181,7 @@ def test_an_instance_that_cannot_be_opened_does_not_stop_a_run(
 
     ended = desk.types("run", desk.approved(FIVE[:1]))
 
-    assert "nowhere is no folder" in ended.stderr
+    assert "nowhere is not a directory" in ended.stderr
     assert desk.lake.partitions("transactions") == FIVE[:1]
     (line,) = desk.types("reconcile", exit_code=1).stderr.splitlines()
     assert line.startswith("Error: DAGSTER_HOME")

@@ -105,7 +105,7 @@ def test_another_source_does_not_replace_a_day(
     with pytest.raises(OtherSourceError) as caught:
         land_day(lake, other, source=source)
     another_zone = ("sonnys replay --rezone", "restore SONNYS_TIMEZONE")
-    remedies = another_zone if zone != "UTC" else ("SONNYS_DATA_URL of its own", f"delete {path}")
+    remedies = another_zone if zone != "UTC" else ("another SONNYS_DATA_URL", f"delete {path}")
     for part in ("transactions 2026-03-10", differing, *remedies):
         assert part in str(caught.value)
     assert path.read_bytes() == before

@@ -123,7 +123,7 @@ def test_the_delimiter_is_the_one_that_shows_a_key_column(content: str, delimite
         (b"date,x\r\n2026-01-01,\0\r\n", 2, "NUL"),
         ("date;x\r\n2026-01-01;y\r\n".encode("utf-16"), 1, "UTF-16"),
         (b"date,a;date\n", 1, "could be ',' or ';'; say which in a first line of its own: sep=,"),
-        (b"sep=:\ndate:note\n", 1, "':' is not read"),
+        (b"sep=:\ndate:note\n", 1, "':' is not supported"),
         (b'sep=;\ndate;"x\n', 2, "never closes"),
     ],
 )

@@ -68,18 +68,18 @@ def test_what_the_columns_may_be_called(file: Path, names: str) -> None:
     assert [spec.day for spec in read(file, f"{names}\n{row}").requests] == ["2026-11-02"]
 
 
-EMPTY = "the file is empty; write a line with the column name date, and below it a day a line."
-NO_DAYS = "has a header and no days below it; write a day a line."
-WIDTH = "where the header has 2; add or take out delimiters, and quote a cell that has one inside."
+EMPTY = "the file is empty; write a line with the column name date, and below it one day per line."
+NO_DAYS = "has a header but no days; write one day per line."
+WIDTH = "where the header has 2; add or remove delimiters, and quote a cell that has one inside."
 OPEN = "a quote opens here and never closes; close it, or double it to mean itself."
-CLOSED = "text stands after a closing quote; double the quotes inside a quoted cell."
+CLOSED = "there is text after a closing quote; double the quotes inside a quoted cell."
 NUL = "has a NUL byte; save the file as CSV in UTF-8 (not UTF-16, not a workbook)."
-TWICE = "stands in line 2 already; take one of the two out."
+TWICE = "is already in line 2; remove one of the two."
 SITE = "is not a site code; write it as the site list has it, in UTF-8."
 UNNAMED = "no column is named date or day; it has 'when', 'what, now', 'who'. Name the column of the days date."
 APART = (
     "has sonnys_status, but not all of sonnys_status, sonnys_rows, sonnys_requests, sonnys_hashes, sonnys_path, "
-    "sonnys_loaded_at, sonnys_error side by side in this order; put them so, or take them out."
+    "sonnys_loaded_at, sonnys_error side by side in this order; put them in this order, or remove them."
 )
 
 
@@ -146,8 +146,8 @@ def test_days_as_a_spreadsheet_writes_them(file: Path, cells: list[str], days: l
     [
         (["2026-11-05", "11/1/2026", "11/2/2026"], 3, "'11/1/2026' could be 2026-11-01 or 2026-01-11, and no other"),
         (["11/13/2026", "13/11/2026"], 2, "'11/13/2026': some lines have the month first, and others the day"),
-        (["11/13/2026", "11/13/2026"], 3, "2026-11-13 stands in line 2 already"),
-        (["11/13/2026", "2026-11-13"], 3, "2026-11-13 stands in line 2 already"),
+        (["11/13/2026", "11/13/2026"], 3, "2026-11-13 is already in line 2"),
+        (["11/13/2026", "2026-11-13"], 3, "2026-11-13 is already in line 2"),
     ],
     ids=["either", "both", "twice", "twice, two forms"],
 )
@@ -170,9 +170,7 @@ def test_an_empty_day_beside_something_is_refused(file: Path) -> None:
 def test_the_first_fault_is_told_and_the_others_counted(file: Path) -> None:
     """A person should know whether one line is to be mended, or a column."""
     said = refused(file, 'date\n1.1.2026\n2026-01-02\n2026-01-02\n"a\nb"\n')
-    assert said == (
-        "line 2: '1.1.2026' is not a day; write YYYY-MM-DD, such as 2026-11-02 (lines at fault beside it: 2)."
-    )
+    assert said == ("line 2: '1.1.2026' is not a day; write YYYY-MM-DD, such as 2026-11-02 (other faulty lines: 2).")
 
 
 def test_a_long_cell_is_not_told_in_full(file: Path) -> None:
@@ -183,10 +181,10 @@ def test_a_long_cell_is_not_told_in_full(file: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: None, "is not there; put it back, or name another one"),
-        (lambda path: path.mkdir(), "is not a file; name a CSV file, for the results are written back into it"),
-        (os.mkfifo, "is not a file; name a CSV file, for the results are written back into it"),
-        (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links); mend its rights"),
+        (lambda path: None, "does not exist; restore it, or name another file"),
+        (lambda path: path.mkdir(), "is not a file; name a CSV file, since the results are written back to it"),
+        (os.mkfifo, "is not a file; name a CSV file, since the results are written back to it"),
+        (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links); fix its permissions"),
     ],
     ids=["missing", "folder", "pipe", "loop"],
 )

@@ -120,7 +120,7 @@ def test_a_file_that_is_gone_is_not_made_anew(file: Path) -> None:
     results = bound(file)
     file.unlink()
     with pytest.raises(
-        ManifestChangedError, match=r"is no longer there; it was not made anew. Put it back, then run `"
+        ManifestChangedError, match=r"no longer exists and was not created again. Restore it, then run `"
     ):
         results.write({KEYS[0]: DONE})
     assert names(file) == []
@@ -305,7 +305,7 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(
         results.write({KEYS[0]: DONE})
     if isinstance(caught.value, ManifestError):
         assert str(caught.value) == (
-            f"{file} cannot be written (No space left on device); free space, or mend its rights and those of its "
+            f"{file} cannot be written (No space left on device); free space, or fix the permissions of it and its "
             "folder, then run `sonnys backfill write-back job-1`: the results are kept in the ledger"
         )
     assert (file.read_bytes(), names(file)) == (CONTENT, ["days.csv"])

@@ -177,7 +177,7 @@ def test_a_long_outage_is_an_error_with_a_remedy(
         lambda: is_landed(lake, DAY, None),
         lambda: LandedRows(lake).of(DAY, None),
     ):
-        with pytest.raises(UnreachableLakeError, match=r"does not answer .*look at the network.*nothing\s+landed"):
+        with pytest.raises(UnreachableLakeError, match=r"does not answer .*check the network.*nothing\s+landed"):
             act()
     forwarder.accept()
     assert lake.read(ASSET, [DAY])["id"].to_pylist() == ["a", "b"]
@@ -300,5 +300,5 @@ def test_a_missing_driver_names_its_extra(url: str, extra: str, monkeypatch: pyt
 
 def test_an_unknown_store_is_refused() -> None:
     """Rather than taken for a folder."""
-    with pytest.raises(LakeError, match="ftp:// is no store"):
+    with pytest.raises(LakeError, match="ftp:// is not a supported store"):
         Lake("ftp://host/lake")
