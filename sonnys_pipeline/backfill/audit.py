@@ -170,7 +170,6 @@ def requests_of_job(folder: Path, job_id: str) -> int:
     needle, sent = json.dumps(job_id).encode(), 0
     for path in folder.glob("*.ndjson"):
         with path.open("rb") as lines:
-            first = lines.readline()
-        if needle in first:  # each file is of one run, each run of one job
-            sent += 1 + sum(line.endswith(b"\n") for line in lines)
+            if needle in lines.readline():  # each file is of one run, each run of one job
+                sent += 1 + sum(line.endswith(b"\n") for line in lines)
     return sent
