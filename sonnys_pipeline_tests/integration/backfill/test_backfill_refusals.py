@@ -93,7 +93,7 @@ def test_settings_that_changed_before_the_approval(desk: Desk, monkeypatch: pyte
         ("UPDATE sonnys_job_rows SET day = '{other}' WHERE day = '{last}'", "besides {other}; the job lacks {last}"),
         ("DELETE FROM sonnys_job_rows WHERE day = '{last}'", "the job lacks {last}"),
         ("UPDATE sonnys_job_rows SET site = 'MAIN' WHERE day = '{last}'", "has besides {last} of site MAIN"),
-        ("UPDATE sonnys_plans SET content = replace(content, '{last}', '{other}')", "was changed in the ledger"),
+        ("UPDATE sonnys_plans SET content = replace(content, '{last}', '{other}')", "the ledger was changed by hand"),
     ],
     ids=["another day", "a day less", "another site", "another plan"],
 )
