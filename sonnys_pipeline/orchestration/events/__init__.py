@@ -1,4 +1,4 @@
-"""What Dagster is told of landed days, and what its UI shows of them.
+"""What is reported to Dagster about landed days.
 
-Belongs here: materializations and their metadata, for days that a run or the command line has landed.
+Belongs here: materializations and their metadata, for days landed by a run or by the command line.
 """

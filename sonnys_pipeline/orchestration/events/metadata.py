@@ -1,4 +1,4 @@
-"""What Dagster's UI shows of a landed file, of a day of `transactions`, and of a run."""
+"""What Dagster's UI shows about a landed file, a day of `transactions`, and a run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from sonnys_pipeline.report.markdown import escaped
 from sonnys_pipeline.runtime.quoting import word
 
 Metadata = Mapping[str, dg.MetadataValue]
-#: Under this name a day's metadata says what its rows are, whenever and however they were read.
+#: Key in a day's metadata that identifies its rows, however they were read.
 CONTENT_DIGEST = "content_digest"
-#: Stands where a figure is null: nobody can know it, and it is not 0.
+#: Shown for a null figure, which is unknown and not 0.
 NOT_KNOWN = "not known"
 
 
 def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> dict[str, dg.MetadataValue]:
-    """Row count, place, size and columns, under the names that Dagster's UI knows."""
+    """Row count, place, size and columns, under Dagster's names for them."""
     return {
         "dagster/partition_row_count" if partitioned else "dagster/row_count": dg.MetadataValue.int(landed.rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(table.schema)),
@@ -66,7 +66,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
 
 
 def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
-    """A day that an attempt before this one landed: the same, as far as its file and its ledger row tell.
+    """A day that an earlier attempt landed: the same, as far as its file and its ledger row tell.
 
     Raises:
         LakeError: when the file cannot be read.
@@ -118,11 +118,6 @@ def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> di
 
 
 def _digest(lake: Lake, day: str) -> str:
-    """Of the rows in a landed day's file, those of other sites included.
-
-    Raises:
-        LakeError: when it cannot be read.
-    """
     # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
     return content_digest(lake.read("transactions", [day]).drop_columns("date"))
 
@@ -141,7 +136,7 @@ def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:
 def column_metadata(
     schema: pa.Schema, lineage: Mapping[str, Sequence[ColumnSource]], account: Account = ONLY
 ) -> dict[str, dg.MetadataValue]:
-    """What is known of a computed table before it is computed: its columns, and where each comes from."""
+    """The columns of a computed table and their sources, known before it is computed."""
     columns = dg.MetadataValue.table_schema(table_schema(schema))
     return {"dagster/column_schema": columns, **column_lineage(lineage, account)}
 
@@ -160,8 +155,8 @@ def column_lineage(
 def totals(rows: pa.Table, columns: Sequence[str], *, complete: bool = True) -> dict[str, dg.MetadataValue]:
     """Sums of columns over all rows: counts as whole numbers, money in dollars.
 
-    A sum over a figure that is not known is not known: a text, which no plot takes for a number, says of how many rows.
-    Sums of a day that is not `complete` are text, too: in a plot they would look like a bad day.
+    A sum over an unknown figure is a text that says how many rows are unknown, which no plot takes for a number. Sums
+    of a day that is not `complete` are text too: in a plot they would look like a bad day.
     """
     found = {name: _total(rows[name]) for name in columns}
     if complete:
@@ -177,13 +172,13 @@ def _total(column: pa.ChunkedArray) -> dg.MetadataValue:
 
 
 def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
-    """Why figures of some rows of a mart are not known; nothing where all are."""
+    """Why figures of some rows of a mart are unknown; empty if all are known."""
     reasons = reasons_of(rows)
     return {"unknown": dg.MetadataValue.json(reasons)} if reasons else {}
 
 
 def reasons_of(rows: pa.Table) -> list[str]:
-    """What a mart's column `unknown` says, row by row, with site and day; nothing where it has no such column."""
+    """The mart's column `unknown`, row by row, with site and day; empty if there is no such column."""
     if "unknown" not in rows.column_names:
         return []
     told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
@@ -191,7 +186,7 @@ def reasons_of(rows: pa.Table) -> list[str]:
 
 
 def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:
-    """Some columns of a small table, for the UI; the first names the row."""
+    """Some columns of a small table, for the UI; the first one names the row."""
     lines = [f"| {' | '.join(columns).replace('_', ' ')} |", f"|:--{'|--:' * (len(columns) - 1)}|"]
     lines += [f"| {' | '.join(_cell(value) for value in row.values())} |" for row in rows.select(columns).to_pylist()]
     return "\n".join(lines)

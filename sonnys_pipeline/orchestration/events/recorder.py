@@ -1,8 +1,8 @@
-"""Which landed days Dagster is told of, and when: one materialization a day, at the end of its run.
+"""Which landed days are reported to Dagster, and when: one materialization per day, at the end of its run.
 
-A run that succeeds returns its days, and Dagster records every partition of the run, landed by this attempt or by one
-before it. A run that ends early logs the days that are landed and not recorded yet; one that a retry policy goes on
-with logs nothing, since the attempt that ends the run will.
+A run that succeeds returns its days, and Dagster records every partition of the run, landed by this attempt or an
+earlier one. A run that ends early logs the landed days not yet recorded; one that a retry policy continues logs
+nothing, since the last attempt will.
 """
 
 import dagster as dg
@@ -20,15 +20,14 @@ from sonnys_pipeline.orchestration.runs import continued_runs
 
 #: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
 JOB_TAG = "sonnys/job"
-#: Days that the closing table of a run shows.
+#: Days in the table at the end of a run's log.
 _MOST_LINES = 31
 
 
 class MaterializationRecorder(RunListener):
-    """The days of one run's job that are landed, by this attempt or before it."""
+    """The landed days of one run's job, of this attempt or an earlier one."""
 
     def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:
-        """Begin with none; `states` is the asset of their states, recorded here unless this run has it, too."""
         self._context = context
         self._lake = lake
         self._states = states
@@ -44,11 +43,11 @@ class MaterializationRecorder(RunListener):
         self._context.instance.add_run_tags(self._context.run.run_id, {JOB_TAG: job.id})
 
     def progressed(self, progress: Progress) -> None:
-        """A line of the run's log."""
+        """Log a line."""
         self._context.log.info("%s", progress)
 
     def day_landed(self, day: LandedDay) -> None:
-        """Keep what is to be recorded of it."""
+        """Keep what is recorded about it."""
         loaded = day.loaded
         self._fresh[loaded.day.key] = day_metadata(self._lake, day)
         if day.states is not None and self._records_states:
@@ -61,18 +60,18 @@ class MaterializationRecorder(RunListener):
         self._context.log.info("%s: %d rows on %d pages, %d requests", loaded.day.key, *figures)
 
     def add_earlier(self, jobs: JobService) -> None:
-        """What the ledger has as landed: attempts before this one, and a day at whose landing this one was stopped."""
+        """Add landed days of the ledger: of earlier attempts, and a day during whose landing this one was stopped."""
         if self._job_id is not None:
             completed = jobs.get_rows(self._job_id, RowStatus.COMPLETED)
             self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 
     def to_return(self, of_run: Metadata) -> None:
-        """Give each day its metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
+        """Set each day's metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
         for day in [*self._fresh, *self._earlier]:
             self._context.add_asset_metadata({**(self._metadata(day) or {}), **of_run}, partition_key=day)
 
     def summary(self, measures: Measures) -> str:
-        """A table of the days that this attempt has landed, and what the run took; for a person who reads the log."""
+        """A table for the log: the days landed by this attempt, and the run's costs."""
         days = sorted(self._figures.items())
         lines = [f"{'day':10} {'rows':>9} {'pages':>7} {'requests':>9}"]
         if len(days) > _MOST_LINES:
@@ -97,7 +96,7 @@ class MaterializationRecorder(RunListener):
                 )
 
     def _metadata(self, day: str) -> Metadata | None:
-        """What is shown of it; nothing where its file is gone or damaged since, so that it is not landed any more."""
+        """Its metadata; `None` if its file is missing or damaged, so that it is no longer landed."""
         if day in self._fresh:
             return self._fresh[day]
         try:

@@ -1,8 +1,8 @@
-"""Days that were landed outside of a Dagster run, told to Dagster: both doors show one truth (decision 3).
+"""Report days landed outside of a Dagster run to Dagster (decision 3).
 
-A day that `sonnys backfill run` lands becomes a materialization of its partition at once. A day that was landed and
-never recorded, because its process was killed in between, is found by comparing the lake with the instance. A file
-that holds some sites only is no materialization: the partition would look complete. It is recorded as an observation.
+A day that `sonnys backfill run` lands becomes a materialization at once. A day that was landed and not recorded,
+because its process was killed in between, is found by comparing lake and instance. A file with some sites only is
+recorded as an observation, since with a materialization the partition would look complete.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,9 +21,9 @@ from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata
 from sonnys_pipeline.runtime.quoting import sentence
 
 _REMEDY = "fix its storage, then run: sonnys backfill reconcile"
-#: How much of Dagster's own words is quoted, in characters.
+#: Characters quoted of Dagster's messages.
 _QUOTED = 300
-#: Of the only account; others have keys of their own.
+#: Key of the only account; others have their own.
 TRANSACTIONS = ONLY.key("transactions")
 
 
@@ -31,13 +31,12 @@ class RunlessDays(RunListener):
     """Reports landed days to one instance.
 
     Attributes:
-        reported: days that were recorded as materializations.
-        observed: days that were recorded as observations, since some sites only are landed.
-        problems: what kept Dagster from being told, in sentences; nothing of it touches what is landed.
+        reported: days recorded as materializations.
+        observed: days recorded as observations, since only some sites are landed.
+        problems: why days could not be reported, in sentences; landed files are not affected.
     """
 
     def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
-        """Begin with none; `source` names the job or the command in each event, `account` whose lake it is."""
         self._transactions = account.key("transactions")
         self._states = account.key(STATES)
         self._instance = instance
@@ -48,7 +47,7 @@ class RunlessDays(RunListener):
         self.problems: list[str] = []
 
     def day_landed(self, day: LandedDay) -> None:
-        """A day has just been landed."""
+        """Report a day that has just been landed."""
         key = day.loaded.day.key
         # The event is about the file; of one that holds other sites, too, what was read now tells too little.
         whole = day.loaded.site is None
@@ -59,16 +58,13 @@ class RunlessDays(RunListener):
             self._report_states(key)
 
     def add_landed(self, day: str) -> None:
-        """A day's file has just been written, not by a run: what is told of it is what the file itself tells."""
+        """Report a file that was just written outside of a run, by its own metadata."""
         self._report(day, partial(landed_metadata, self._lake, day))
 
     def reconcile(self, days: Iterable[str] | None = None) -> None:
-        """Report each landed day that the instance has no materialization of.
+        """Report each landed day (of `days`, if given) without a materialization.
 
-        A day of some sites is reported unless the newest observation of it is of the file as it is.
-
-        Args:
-            days: which may be reported; left out, all that are landed.
+        A day of some sites is reported unless its newest observation is of the present file.
         """
         try:
             known = self._instance.get_materialized_partitions(self._transactions) | set(self.observed)
@@ -80,7 +76,7 @@ class RunlessDays(RunListener):
             self._report(day, partial(landed_metadata, self._lake, day), unless_observed=True)
 
     def _report(self, day: str, describe: Callable[[], Metadata], *, unless_observed: bool = False) -> None:
-        """One event; what Dagster or its storage cannot take is kept as a problem, and the run goes on."""
+        """Send one event; an error of Dagster or its storage is kept as a problem, and the run continues."""
         try:
             sites = landed_sites(self._lake, day)
             told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
@@ -103,7 +99,7 @@ class RunlessDays(RunListener):
             self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
 
     def _report_states(self, day: str) -> None:
-        """The states of a day; what Dagster cannot take is kept as a problem, as of rows."""
+        """The same for the states of a day."""
         try:
             told = {**states_metadata(self._lake, day), "landed_by": dg.MetadataValue.text(self._source)}
             self._instance.report_runless_asset_event(

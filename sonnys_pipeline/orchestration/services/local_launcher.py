@@ -1,8 +1,8 @@
-"""Runs on one machine: Dagster's default launcher, which also notices runs whose process is gone.
+"""Runs on one machine: Dagster's default launcher, extended by detection of runs whose process is gone.
 
-Without that, a power cut leaves a run at "Started" for ever: the code server that watched its process died with it.
-What stands downstream then waits for the run, and its place in the queue stays taken. `dagster.yaml` names this class,
-see `deploy/`; run monitoring asks it, ends such runs, and run retries start them again.
+Without it, a power cut leaves a run at "Started" for ever, since the code server that watched its process died too;
+downstream assets wait for the run, and its place in the queue stays taken. `dagster.yaml` names this class, see
+`deploy/`; run monitoring uses it to end such runs, and run retries start them again.
 """
 
 import json
@@ -19,12 +19,12 @@ _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def expect_retry(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Mark a run that monitoring is about to end as one that is tried again, if it will be.
+    """Mark a run that monitoring is about to end as retried, if it will be.
 
-    Dagster marks it after it has failed it. A backfill that is looked at in between counts the run as lost, closes, and
-    its runs are not tried again.
+    Dagster marks it only after failing it. A backfill evaluated in between counts the run as lost, closes, and its runs
+    are not retried.
     """
-    if run.status is dg.DagsterRunStatus.CANCELING:  # somebody wants it ended
+    if run.status is dg.DagsterRunStatus.CANCELING:  # a person wants it ended
         return
     if auto_reexecution_should_retry_run(instance, run.with_status(dg.DagsterRunStatus.FAILURE), None):
         instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true"})
@@ -33,16 +33,16 @@ def expect_retry(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 class LocalRunLauncher(DefaultRunLauncher):
     """Starts runs as processes of the code server, and notices those that died with it.
 
-    Runs of `dagster asset materialize` count, too: nobody launched them, and their process is recorded all the same.
+    Runs of `dagster asset materialize` are included, since they record their process too.
     """
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """It does; Dagster's own launcher does not."""
+        """Yes; Dagster's own launcher does not."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Failed when the run's process is gone; a run of which nothing can be said from here is left alone."""
+        """Failed when the run's process is gone; a run whose process is unknown here is left alone."""
         process = RunProcess.of(run)
         is_gone = self._died_early(run) if process is None else process.life() is Life.GONE
         if not is_gone or self._cannot_be_retried_yet(run):

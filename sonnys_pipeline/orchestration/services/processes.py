@@ -1,7 +1,7 @@
-"""Which process executes a run, and whether that process still lives.
+"""Which process executes a run, and whether it is still alive.
 
-A process id alone proves nothing after a restart: ids are used again. So a run remembers its machine, the machine's
-boot, the process id, and when the process was started, and only all of them together are the run's process.
+A process id alone proves nothing after a restart, since ids are reused. So a run records its machine, the machine's
+boot, the process id, and the start of the process; only all of them together identify it.
 """
 
 import json
@@ -25,18 +25,18 @@ from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
 #: The tag of a run that says which process executes it; Dagster's UI does not show it.
 PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}sonnys_process"
-#: Field 22 of /proc/PID/stat, counted behind the program's name: clock ticks between boot and the process's start.
+#: Field 22 of /proc/PID/stat, counted after the program's name: clock ticks between boot and the process's start.
 _START_FIELD = 19
-#: Seconds that two ways of telling an instant may differ by.
+#: Tolerance between two ways of computing an instant, in seconds.
 _CLOCKS = 5.0
 
 
 class Life(StrEnum):
-    """What can be said of a run's process."""
+    """State of a run's process."""
 
     ALIVE = "alive"
     GONE = "gone"
-    ELSEWHERE = "elsewhere"  # on another machine, or recorded by nobody: nothing can be said from here
+    ELSEWHERE = "elsewhere"  # on another machine, or not recorded: unknown here
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class RunProcess:
     """The process that executes a run.
 
     Attributes:
-        run_id: of the run; a retry inherits the tags of the run before it, this one included.
+        run_id: of the run; a retry inherits the tags of the earlier run, this one included.
         host: name of the machine or container.
-        boot: what tells one boot of it from the next; empty where the system does not say.
-        namespace: what tells its process ids from those of another container; empty where the system does not say.
+        boot: identifies its boot; may be empty.
+        namespace: identifies its namespace of process ids; may be empty.
         pid: process id.
-        started: what tells it from another process that was given the same id later.
+        started: identifies the process among those with the same id.
     """
 
     run_id: str
@@ -61,12 +61,12 @@ class RunProcess:
 
     @classmethod
     def this(cls, run_id: str) -> Self:
-        """The present process, as the one that executes a run."""
+        """The present process."""
         return cls(run_id, socket.gethostname(), _boot(), _namespace(), os.getpid(), _started(os.getpid()) or "")
 
     @classmethod
     def of(cls, run: dg.DagsterRun) -> Self | None:
-        """What a run has recorded; `None` where it has not, or not yet."""
+        """What a run has recorded; `None` if it has not, or not yet."""
         try:
             found = cls(**json.loads(run.tags[PROCESS_TAG]))
         except (KeyError, TypeError, ValueError):
@@ -75,11 +75,11 @@ class RunProcess:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What is recorded."""
+        """The run's tags."""
         return {PROCESS_TAG: json.dumps(asdict(self))}
 
     def life(self) -> Life:
-        """Whether it lives, as far as can be told from here."""
+        """Whether it is alive, as far as known here."""
         if self.host != socket.gethostname():
             return Life.ELSEWHERE
         if self.boot != _boot():
@@ -90,19 +90,19 @@ class RunProcess:
 
 
 class RecordingExecutor(dg.Executor):
-    """An executor that first records which process it runs in; everything else is the other executor's."""
+    """An executor that first records its process; everything else is delegated."""
 
     def __init__(self, executor: dg.Executor) -> None:
         self._executor = executor
 
     @property
     def retries(self) -> RetryMode:
-        """As the other one has them."""
+        """Those of the wrapped executor."""
         return self._executor.retries
 
     @property
     def step_dependency_config(self) -> StepDependencyConfig:
-        """As the other one has it."""
+        """That of the wrapped executor."""
         return self._executor.step_dependency_config
 
     def execute(
@@ -129,16 +129,16 @@ def recording(executor: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
 
 
 def lost_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Runs that count as started although their process is gone."""
+    """Started runs whose process is gone."""
     started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     known = ((run, RunProcess.of(run)) for run in started)
     return [run for run, process in known if process is not None and process.life() is Life.GONE]
 
 
 def lives_since(pid: int, instant: float) -> bool:
-    """Whether a process of this machine lives that had this id at an instant, in seconds since 1970.
+    """Whether a living process of this machine had this id at an instant, in seconds since 1970.
 
-    For a run that died before it recorded its process. One that was started later was only given the same id.
+    For a run that died before it recorded its process: a process started later has only reused the id.
     """
     started = _started(pid)
     if started is None:
@@ -160,7 +160,7 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """What tells a process from others of the same id; `None` where there is no such process, or it is a zombie."""
+    """Identifies a process among those with the same id; `None` if there is none, or it is a zombie."""
     if stat := _text(f"/proc/{pid}/stat"):
         fields = stat.rpartition(")")[2].split()  # a program's name may hold blanks and brackets
         return None if fields[0] in "ZX" else fields[_START_FIELD]

@@ -1,16 +1,16 @@
-"""What stands before Dagster's web server: requests of other web pages, and for other names, are refused.
+"""A guard before Dagster's web server: requests of other web pages, and for other host names, are refused.
 
-Dagster's web server has no password, and runs what a GraphQL request says, whoever made a browser send it. A page of
-any site that an operator opens can make the browser send requests to loopback, to a tunnel, or past a proxy that has
-asked for a password before. So this looks at where a request comes from:
+Dagster's web server has no password and executes any GraphQL request. A page of any site that an operator opens can
+make the browser send requests to loopback, to a tunnel, or past a proxy that asked for a password before. So requests
+are checked by origin:
 
-- The name in `Host` must be one that this server goes by: otherwise a name of somebody else's may point here (DNS
-  rebinding), and its pages count as the server's own.
+- `Host` must be a name of this server: otherwise another owner's name may point here (DNS rebinding), and its pages
+  would count as the server's own.
 - `Origin` and `Sec-Fetch-Site`, which pages cannot forge, must be this server's own. Links to pages of the UI are the
   exception, since they change nothing.
-- GraphQL comes in the body of a POST, never in an address, where an image or a link would carry it.
+- GraphQL must be in the body of a POST, not in an address, where an image or a link could carry it.
 
-It protects an operator's browser. It is no password: whoever reaches the server by other means may do everything.
+It protects an operator's browser. It is no password: other ways to reach the server are not restricted.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Names of this machine, for itself.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-#: Anybody may read it, under whatever name: orchestrators ask pods by their address. It holds versions only.
+#: Open under any name: orchestrators probe pods by address. It contains versions only.
 _OPEN = "/server_info"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -32,15 +32,12 @@ _HEADERS = {"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-ori
 
 
 class WebGuard:
-    """ASGI middleware that hands on what the server's own pages send, and programs that are no browsers."""
+    """ASGI middleware that passes requests of the server's own pages, and of programs that are not browsers.
+
+    `hosts` are the server's names besides loopback, without port.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
-        """Guard an application.
-
-        Args:
-            app: what is guarded.
-            hosts: names that it goes by beside those of loopback, without port.
-        """
         self._app = app
         self._named = frozenset(host.strip("[]").lower() for host in hosts)
 
@@ -64,7 +61,7 @@ class WebGuard:
         await self._app(scope, receive, with_headers)
 
     def refusal(self, scope: Scope) -> str:
-        """Why a request is refused, in one line that says what to do; empty when it is not."""
+        """Why a request is refused, in one line with the remedy; empty if it is not."""
         headers, method = Headers(scope=scope), scope.get("method", "")
         if method in _SAFE and scope["path"] == _OPEN:
             return ""
@@ -82,7 +79,7 @@ class WebGuard:
         return ""
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Whether an origin is this server: the very address that was asked, or a name that a proxy stands for."""
+        """Whether an origin is this server: the requested address, or a name served by a proxy."""
         scheme, name, port = _parts(origin)
         if name in self._named:
             return True
@@ -90,7 +87,7 @@ class WebGuard:
 
 
 def _is_link(headers: Mapping[str, str], method: str, kind: str) -> bool:
-    """Whether a person followed a link to a page, which is then shown by itself."""
+    """Whether a person followed a link to a page."""
     goes = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return kind == "http" and method in _SAFE and goes
 
@@ -100,7 +97,7 @@ def _name(host: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str, int | None]:
-    """Scheme, name and port of an address; an empty name where it is none."""
+    """Scheme, name and port of an address; an empty name if it has none."""
     try:
         found = urlsplit(url)
         return found.scheme, (found.hostname or "").rstrip("."), found.port or _PORTS.get(found.scheme)
@@ -109,5 +106,4 @@ def _parts(url: str) -> tuple[str, str, int | None]:
 
 
 def _shown(text: str) -> str:
-    """A header's text as it may be shown: printable, and not long."""
     return repr(text[:100])

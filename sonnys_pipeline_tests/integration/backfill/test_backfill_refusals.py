@@ -198,7 +198,7 @@ def test_a_csv_that_cannot_be_used(desk: Desk, tmp_path: Path, content: bytes, s
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--from-csv", "nowhere.csv"], "is not there"),
+        (["--from-csv", "nowhere.csv"], "does not exist"),
         (["--from-csv", "."], "is not a file"),
         (["--from-csv", "days.csv", "--start", FIVE[0]], "--from-csv already gives the days"),
         (["--from-csv", "days.csv", "--start", FIVE[0], "--end", FIVE[1]], "--from-csv already gives the days"),

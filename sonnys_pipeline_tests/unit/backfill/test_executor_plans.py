@@ -112,7 +112,7 @@ def test_a_manifest_that_is_gone_stops_it(jobs: JobService, make: MakeExecutor, 
     executor.check(job_id)
     path.unlink()
     for way in (executor.check, executor.execute):
-        with pytest.raises(ManifestError, match="is not there"):
+        with pytest.raises(ManifestError, match="does not exist"):
             way(job_id)
     assert_untouched(jobs, job_id, executor)
 

@@ -194,7 +194,7 @@ def test_a_manifest_that_asks_for_other_days_is_told(rows_of: RowsOf, tmp_path: 
     path.write_text("date,note\n2026-01-01,a\n2026-01-02,b\n2026-02-03,c\n")
     assert differences(plan, SCOPE, rows) == [f"{path} has besides 2026-02-03", f"{path} lacks 2026-01-03"]
     path.unlink()
-    with pytest.raises(ManifestError, match="is not there"):
+    with pytest.raises(ManifestError, match="does not exist"):
         differences(plan, SCOPE, rows)
 
 
