@@ -96,7 +96,7 @@ def test_a_path_may_be_any_bytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("backfill", "preview", "--from-csv", "\udcff.csv")
     assert result.exit_code == 2
-    assert "is not there" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_version_is_that_of_the_package():
