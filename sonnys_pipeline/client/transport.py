@@ -86,7 +86,7 @@ class Response:
     where: str = ""
 
     def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
-        """The parsed body, with U+FFFD for invalid characters (`bodies.py`); `ResponseFormatError` if it is not JSON."""
+        """The parsed body, U+FFFD for invalid characters (`bodies.py`); `ResponseFormatError` if it is not JSON."""
         where = f"{self.where}: " if self.where else ""
         content = sanitize(self.content, self.where).content
         try:
