@@ -31,11 +31,7 @@ class SessionModeManager:
         return self._locks > 0
 
     def set_mode(self, mode: JobMode) -> None:
-        """Switch the mode.
-
-        Raises:
-            ValueError: while locked, or for an unknown mode.
-        """
+        """Switch the mode; `ValueError` while locked, or for an unknown mode."""
         wanted = JobMode(mode)
         with self._guard:
             if self._locks:
