@@ -73,10 +73,7 @@ class OffsetSpan:
 
 
 def site_zones(sites: pa.Table, timezone: str) -> list[SiteZone]:
-    """Each site with its zone, or with `timezone` (the pipeline's) if it has no valid one.
-
-    `sites` has the columns `code` and `timezone`.
-    """
+    """Each site (columns `code`, `timezone`) with its zone, or the pipeline's `timezone` if it has no valid one."""
     found: dict[str, SiteZone] = {}
     for row in sites.select(["code", "timezone"]).to_pylist():
         code, own = row["code"] or "", row["timezone"] or ""

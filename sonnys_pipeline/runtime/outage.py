@@ -59,15 +59,10 @@ class OutageDeadline:
         self._away_since = None
 
     def retry(self, ask: Callable[[], R], outage: Callable[[Exception], Exception | None]) -> R:
-        """Ask a store until it answers.
+        """Ask a store until it answers, or has been away for too long.
 
-        Args:
-            ask: one attempt.
-            outage: turns an error of `ask` into the one to raise if the store stays away; returns `None` for an error
-                that is not an outage, which is raised at once. It may raise another one.
-
-        Raises:
-            Exception: what `outage` returned, once the store has been away for too long.
+        `outage` turns an error of `ask` into the one to raise then; for one that is no outage it returns `None`, or
+        raises another one, and that is raised at once.
         """
         while True:
             try:

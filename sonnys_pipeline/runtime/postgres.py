@@ -70,10 +70,7 @@ class Server:
         """Read the URL; nothing is connected yet.
 
         `variable` is the setting's name for errors, `application` what the server shows after `sonnys-pipeline`.
-
-        Raises:
-            DriverMissingError: when psycopg is not installed.
-            ValueError: for a URL that cannot be read; its text is not quoted.
+        Errors as for `open_engine`.
         """
         try:
             import psycopg  # noqa: PLC0415 - an extra
@@ -93,8 +90,7 @@ class Server:
     def ask(self, script: str, values: Mapping[str, str | int]) -> tuple[int, ...]:
         """Send statements in one message; returns the last numbers that come back. `{name}` in the script is a value.
 
-        Raises:
-            psycopg.Error, OSError: when the server does not answer, or with an error; the connection is dropped then.
+        Any of `errors` drops the connection.
         """
         from psycopg import sql  # noqa: PLC0415 - an extra
 
@@ -123,13 +119,9 @@ class Server:
 
 
 def open_engine(url: str, *, variable: str, application: str, poolclass: type[Pool] | None = None) -> Engine:
-    """SQLAlchemy's engine for a database; its URL contains no secrets. Nothing is connected yet.
+    """SQLAlchemy's engine for a database; its URL contains no secrets. Arguments as for `Server`.
 
-    Args:
-        url: `postgresql://user:password@host/database`; `postgresql+psycopg2://` for another driver.
-        variable: the setting's name, for errors.
-        application: what the server shows after `sonnys-pipeline`.
-        poolclass: by default SQLAlchemy's usual pool.
+    `url` may name another driver, as `postgresql+psycopg2://`. Nothing is connected yet.
 
     Raises:
         DriverMissingError: when the driver is not installed.
