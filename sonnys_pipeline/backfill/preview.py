@@ -35,7 +35,7 @@ class Request:
 
 
 def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]:
-    """Every day from `start` to `end`, both included; `RequestedDaysError` for no date, reversed dates, or too many days."""
+    """Every day from `start` to `end`, both included; `RequestedDaysError` for no dates, reversed ones, or too many."""
     first, last = (_date(text) for text in (start, end))
     if last < first:
         raise RequestedDaysError(f"the dates are reversed: {start} is after {end}")

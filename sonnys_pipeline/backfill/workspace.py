@@ -101,7 +101,7 @@ class Workspace(Closing):
         )
 
     def sites(self, *, as_kept: bool = False) -> AccountSites:
-        """The sites whose rows make a day; one request, unless they were listed within the hour. Errors: `account_sites`.
+        """The sites whose rows make a day; one request, unless listed within the hour. Errors: `account_sites`.
 
         `as_kept` takes the kept list whatever its age, and asks only where there is none.
         """
