@@ -181,7 +181,6 @@ class BatchExecutor:
         return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
 
     def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
-        """The deciding mode; a leased job's own mode cannot change."""
         return (self._session or SessionModeManager(job.mode)).locked()
 
     def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:

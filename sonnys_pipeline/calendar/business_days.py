@@ -165,7 +165,6 @@ def _spans_of(name: str, start: datetime, end: datetime) -> Iterator[OffsetSpan]
 
 
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first second of the new offset, by bisection."""
     old = _offset(before, zone)
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))

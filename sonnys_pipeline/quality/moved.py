@@ -69,10 +69,7 @@ def days_to_read_again(lake: Lake, *, within: Collection[str]) -> list[str]:
     """Days with transactions that are also in a day read later, in order; only those in `within`.
 
     The morning schedule loads them with its own days. If a file cannot be read, this logs a warning and returns no
-    days, so that the morning does not fail.
-
-    Raises:
-        UnreachableLakeError: an object store does not answer.
+    days, so that the morning does not fail. `UnreachableLakeError` if an object store does not answer.
     """
     try:
         moved = moved_ids(lake)

@@ -17,10 +17,7 @@ _LONGEST_BACKOFF = 1.0
 
 
 class OutageDeadline:
-    """Says after each failure how long to back off, until the store has been away for too long.
-
-    Safe for use by several threads, which share one store.
-    """
+    """Says after each failure how long to back off, until the store was away for too long; threads may share it."""
 
     def __init__(
         self,

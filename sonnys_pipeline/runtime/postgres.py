@@ -88,10 +88,7 @@ class Server:
         self._connection: psycopg.Connection[Any] | None = None
 
     def ask(self, script: str, values: Mapping[str, str | int]) -> tuple[int, ...]:
-        """Send statements in one message; returns the last numbers that come back. `{name}` in the script is a value.
-
-        Any of `errors` drops the connection.
-        """
+        """Send statements at once; returns the last numbers. `{name}` is a value; an error drops the connection."""
         from psycopg import sql  # noqa: PLC0415 - an extra
 
         query = sql.SQL(script).format(**{name: sql.Literal(value) for name, value in values.items()})
@@ -152,10 +149,7 @@ def open_engine(url: str, *, variable: str, application: str, poolclass: type[Po
 
 
 def limit_transaction(connection: Connection, *, lock: float, statement: float, idle: float) -> None:
-    """Set time-outs of the open transaction, in seconds, 0 for none.
-
-    `lock` limits the wait for a lock, `statement` a whole statement, `idle` the time without one.
-    """
+    """Limit, in seconds (0: no limit), an open transaction's waits for a lock, each statement, and its idle time."""
     limits = {"lock_timeout": lock, "statement_timeout": statement, "idle_in_transaction_session_timeout": idle}
     settings = [func.set_config(name, str(round(1000 * seconds)), true()) for name, seconds in limits.items()]
     connection.execute(select(*settings))

@@ -47,10 +47,7 @@ class WriteBack:
         _remove_leftovers(manifest.path.resolve().parent)
 
     def note(self, results: Mapping[RowKey, RowResult]) -> None:
-        """Write these results now, or with later ones where the file is large; call `flush` at the end.
-
-        What a killed process has noted and not written is in the ledger.
-        """
+        """Write these results now, or with later ones where the file is large; call `flush` at the end."""
         self._results.update(results)
         self._is_behind = True
         if self._clock() >= self._not_before:

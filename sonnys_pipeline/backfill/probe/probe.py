@@ -53,7 +53,6 @@ class History:
         latest: the last day with records; if not proven, records reach at least to it.
         proven: whether both are certain; `reason` says why not.
         oldest_kept: the first day that the API keeps; earlier records are unknown.
-        looks: all requests, in order.
     """
 
     earliest: date | None
@@ -148,7 +147,6 @@ class _Keys:
         return self.start + (key if self.end >= self.start else -key) * _ONE_DAY
 
     def window(self, key: int) -> tuple[date, date]:
-        """The days of a key's window, the older one first."""
         near, far = self.day(key), self.day(min(key + WINDOW_DAYS - 1, self.limit))
         return min(near, far), max(near, far)
 
@@ -167,7 +165,6 @@ class Looks:
     """Asks the API for spans of days, never for a known one and never above the budget.
 
     Attributes:
-        made: every request.
         sites: codes to ask for one by one, where the API refuses to count all sites at once.
         known: spans (first day, last day) with their counts, a row on the following midnight included.
     """
