@@ -10,10 +10,7 @@ from sonnys_pipeline.ledger.models import JobMode
 
 
 class SessionModeManager:
-    """One session's mode, `confirm` at first; safe for use by several threads.
-
-    Locks are counted: with two jobs executing, both must end before the mode can change.
-    """
+    """One session's mode, at first `confirm`; thread-safe. Locks count: the mode stays while any job executes."""
 
     def __init__(self, mode: JobMode = JobMode.CONFIRM) -> None:
         self._mode = JobMode(mode)
@@ -31,11 +28,7 @@ class SessionModeManager:
         return self._locks > 0
 
     def set_mode(self, mode: JobMode) -> None:
-        """Switch the mode.
-
-        Raises:
-            ValueError: while locked, or for an unknown mode.
-        """
+        """Switch the mode; `ValueError` while locked, or for an unknown mode."""
         wanted = JobMode(mode)
         with self._guard:
             if self._locks:

@@ -29,7 +29,6 @@ class DayOutcome:
         outcome: `success`, `no-record` (a day without rows) or `failed`.
         pages: load jobs that made its rows.
         seconds: from its first request to its last answer.
-        path: the landed file.
         error: class name of the error, where it failed.
         list_requests: of its requests, those to list endpoints (count and states).
     """
@@ -57,7 +56,6 @@ class Measures:
         list_requests: of them, to list endpoints (counts and states).
         requests_per_page: per landed page, failures and unready polls included; at least 2.
         p50_seconds, p95_seconds: per succeeded day, from its first request to its last answer.
-        seconds: of the whole run.
         budget_wait: seconds in which only the budget held a request back.
     """
 
@@ -102,11 +100,7 @@ class Measures:
 
 @dataclass
 class Audit:
-    """The audit of one run, as a context manager; writes to `folder` (`{state}/audit`, readable by its owner only).
-
-    Raises:
-        StateUnwritableError: from each method that writes, when a file cannot be written.
-    """
+    """A run's audit, as a context manager; `folder` is for its owner only. `StateUnwritableError` if writing fails."""
 
     folder: Path
     run_id: str

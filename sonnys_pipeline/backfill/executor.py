@@ -51,12 +51,7 @@ UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, 
 
 @dataclass(frozen=True)
 class JobIdentity:
-    """Names a job made without a person.
-
-    Attributes:
-        names: its own name, then the names of jobs it may continue, newest first.
-        command: what asked for the days.
-    """
+    """Names a job made without a person; `names`: its own, then those of jobs it may continue, newest first."""
 
     names: Sequence[str]
     command: str = ""
@@ -122,14 +117,7 @@ class BatchExecutor:
             self._run.stop(self._stop_reason)
 
     def check(self, job_id: str) -> None:
-        """Refuse early what `execute` would refuse.
-
-        Raises:
-            JobLeasedError: another executor runs it.
-            PlanError: not approved, or changed since approval.
-            ManifestError: the CSV it was made from cannot be read.
-            UnknownJobError: no such job.
-        """
+        """Refuse early, with the same errors, what `execute` would refuse."""
         job, now = self._jobs.get_job(job_id), datetime.now(UTC)
         if job.is_leased(now) and not is_gone(job.lease_owner or ""):
             raise JobLeasedError(job_id, job.lease_owner or "another executor", job.lease_until or now)
@@ -174,12 +162,7 @@ class BatchExecutor:
             return result
 
     def load(self, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
-        """Land days (partition keys, in reading order) as a new job, or continue the unfinished job of the same days.
-
-        Raises:
-            JobLeasedError: another executor runs it.
-            BaseException: as `execute`.
-        """
+        """Land days (partition keys, in order) by a new job, or by their unfinished one; errors as for `execute`."""
         return self.execute(self._jobs.together(lambda: self._job_of(days, identity)).id)
 
     def _job_of(self, days: Sequence[str], identity: JobIdentity) -> Job:
@@ -198,18 +181,15 @@ class BatchExecutor:
         return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
 
     def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
-        """The deciding mode; a leased job's own mode cannot change."""
         return (self._session or SessionModeManager(job.mode)).locked()
 
     def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:
-        """Compare the job with its plan. A job without a plan may run in mode `auto` only."""
         changed: list[str] = []
         if record is not None:
             changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job.id))
         refuse_unapproved(job, record, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
-        """Message if another executor now holds the lease, else an empty string."""
         holder = self._jobs.get_job(job_id).lease_owner
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
@@ -233,7 +213,6 @@ class BatchExecutor:
         )
 
     def _take_up(self, job: Job) -> list[JobRow]:
-        """Set the job running and its unfinished rows pending; returns those rows."""
         # Checked before anything changes: an unreachable store is no reason to read a day again.
         completed = [row for row in self._jobs.get_rows(job.id) if row.status is RowStatus.COMPLETED]
         lost = [row for row in completed if not self._is_landed(row)]

@@ -16,7 +16,6 @@ class LandedDay:
 
     Attributes:
         file: of its rows; of its states when a run reads states only.
-        states: `None` where states were not read.
         budget_wait: seconds that the run waited for its budget since the previous landed day.
     """
 

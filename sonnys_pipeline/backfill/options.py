@@ -25,7 +25,6 @@ class ExecutorOptions:
     """How a run behaves.
 
     Attributes:
-        timezone: zone of the days.
         state_dir: holds audit and quarantine.
         source: account and site, kept in each file.
         lease_seconds: how long a silent executor counts as alive.

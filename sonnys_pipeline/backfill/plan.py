@@ -96,10 +96,7 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will cost; `seconds` assumes that no one else uses the budget.
-
-    `lists`: of the requests, those to list endpoints (counts and states).
-    """
+    """What a plan will cost if no one else uses the budget; `lists`: the `requests` to list endpoints."""
 
     rows: int
     pages: int
@@ -113,7 +110,6 @@ class Plan:
     """What was previewed.
 
     Attributes:
-        rows: the days to be read, in order.
         too_old: requested days that the API no longer keeps; they are not read.
         left_out: requested days already landed, where only missing ones were wanted.
         manifest: absolute path of the CSV that asked for them.
@@ -143,11 +139,7 @@ class Plan:
 
     @classmethod
     def read(cls, record: PlanRecord) -> Plan:
-        """The plan kept in the ledger.
-
-        Raises:
-            PlanError: when it cannot be read or does not match its fingerprint.
-        """
+        """The plan kept in the ledger; `PlanError` when it cannot be read or does not match its fingerprint."""
         try:
             kept: dict[str, Any] = json.loads(record.content)
             plan = cls(
@@ -182,15 +174,8 @@ def make_plan(  # a pure function: what it would ask of the world is handed in
 ) -> Plan:
     """Size 20 rows with the API, spread over sites, weekdays and the whole span, and estimate the rest (BX-02).
 
-    Args:
-        requested: days (and sites) in order, each once and over by now.
-        scope: what they are read from and landed in.
-        rate: the request budget.
-        size: transactions of a row, one request; called at most `SAMPLE_ROWS` times.
-        landed_rows: landed transactions of a row, without a request.
-        first_kept: first day that the API still keeps whole; older ones become `too_old`.
-        missing_only: leave out landed days.
-        manifest: the CSV that asked for them.
+    `requested` are days (and sites) in order, each once and over by now. `size` asks for the transactions of a row, at
+    most `SAMPLE_ROWS` times; `landed_rows` makes no request. Days before `first_kept` become `too_old`.
     """
     too_old = [spec for spec in requested if date.fromisoformat(spec.day) < first_kept]
     landed = {spec: landed_rows(spec) for spec in requested if date.fromisoformat(spec.day) >= first_kept}
@@ -279,10 +264,7 @@ def _bill(rows: Collection[PlannedRow], scope: Scope, rate: RequestRate) -> Esti
 
 
 def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
-    """Rows of a day that was not sized: the mean of its site's same weekdays, else of its site, else of all sized days.
-
-    Weekdays differ: a Saturday may have half as much again as a Tuesday.
-    """
+    """Rows of a day not sized: the mean of its site's same weekdays, else of its site, else of all sized days."""
     by_weekday: dict[tuple[str | None, int], list[int]] = defaultdict(list)
     by_site: dict[str | None, list[int]] = defaultdict(list)
     for spec, rows in known.items():
@@ -297,10 +279,7 @@ def estimator(known: dict[RowSpec, int]) -> Callable[[RowSpec], int]:
 
 
 def differences(plan: Plan, scope: Scope, rows: Sequence[JobRow]) -> list[str]:
-    """What would run now but was not planned, or the reverse, in words; empty when nothing changed.
-
-    `scope` is of the present configuration, `rows` are the job's rows in the ledger.
-    """
+    """What would run now, by the present `scope`, but was not planned, or the reverse, in words."""
     found = []
     before, now = asdict(plan.scope), asdict(scope)
     for name, called in _SCOPE_NAMES.items():
@@ -328,12 +307,7 @@ def _named(days: Collection[tuple[str, str | None]]) -> str:
 
 
 def refuse_unapproved(job: Job, record: PlanRecord | None, mode: JobMode, changed: Sequence[str]) -> None:
-    """Refuse a job that changed since it was planned, or lacks the approval that its mode requires (BX-03).
-
-    Raises:
-        NotApprovedError: with the command to type.
-        PlanDriftError: with what changed.
-    """
+    """Refuse a job that changed since it was planned, or lacks the approval that its mode requires (BX-03)."""
     if changed:
         raise PlanDriftError(
             f"job {job.id} has changed since it was planned: {'; '.join(changed)}. Undo the "

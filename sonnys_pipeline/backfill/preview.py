@@ -35,11 +35,7 @@ class Request:
 
 
 def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]:
-    """Every day from `start` to `end`, both included.
-
-    Raises:
-        RequestedDaysError: for an invalid date, reversed dates, or more than `MOST_DAYS` days.
-    """
+    """Every day from `start` to `end`, both included; `RequestedDaysError` for no dates, reversed ones, or too many."""
     first, last = (_date(text) for text in (start, end))
     if last < first:
         raise RequestedDaysError(f"the dates are reversed: {start} is after {end}")
@@ -52,12 +48,9 @@ def days_between(start: str, end: str, site: str | None = None) -> list[RowSpec]
 def preview(
     request: Request, workspace: Workspace, *, command: str, now: datetime | None = None
 ) -> tuple[Job | None, Plan]:
-    """Size and estimate a request and make it a pending job that requires approval.
+    """Size and estimate a request and make it a pending job that requires approval; no job if nothing is to read.
 
     The API gets at most 20 requests. Nothing is kept before everything is checked: an error leaves no job.
-
-    Returns:
-        The job and its plan; no job where nothing is left to read.
 
     Raises:
         RequestedDaysError: a day is not over yet, the API keeps none of them, or it refuses a site named in the CSV.
@@ -114,7 +107,6 @@ def preview(
 
 
 def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
-    """The job with its rows and plan; days that are too old become skipped rows."""
     sites = {spec.site for spec in specs}
     where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)

@@ -82,11 +82,7 @@ class JobRun(LoadObserver):
         self._loader.stop()
 
     def work_off(self) -> str:
-        """Load and land every row; returns why it stopped early, or an empty string.
-
-        Raises:
-            LeaseLostError: when another executor has the job; nothing was changed since.
-        """
+        """Load and land every row; returns why it stopped early, or an empty string."""
         stopped = self._work_off()
         self._remember_job_seconds()
         return stopped
@@ -147,7 +143,6 @@ class JobRun(LoadObserver):
         self._sites = sites_of(sites)
 
     def _requests(self) -> Iterator[DayRequest]:
-        """Days in order, each with the load jobs that an earlier run left alive."""
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)
         for row in self._rows.values():
             known = self._jobs.together(lambda row=row: self._begin(row, lifetime))  # type: ignore[misc] # bound now
@@ -162,7 +157,6 @@ class JobRun(LoadObserver):
             yield DayRequest(day, row.site, live, sites, not self._options.states_only)
 
     def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
-        """Start a row; returns the load jobs that an earlier attempt left."""
         self._jobs.start_row(row.id, owner=self._owner)
         return self._jobs.load_jobs.live(row.id, younger_than=lifetime)
 
@@ -195,11 +189,6 @@ class JobRun(LoadObserver):
         return ""
 
     def _land(self, loaded: LoadedDay) -> tuple[LandedFile, LandedFile | None]:
-        """Land rows and states; returns the file of each.
-
-        Raises:
-            CountDiffersError: when rows are missing by the API's own count; those that came may be landed in part.
-        """
         source, privacy = self._options.source, self._options.privacy
         if not loaded.with_rows:
             if loaded.states is None:

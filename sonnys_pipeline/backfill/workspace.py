@@ -42,11 +42,7 @@ class Workspace(Closing):
 
     @classmethod
     def of(cls, account: str | None = None, **given: Any) -> Self:  # noqa: ANN401 - whatever settings take
-        """The workspace of an account by the environment; keyword arguments take precedence.
-
-        Raises:
-            SettingsError: naming what cannot be used.
-        """
+        """The workspace of an account by the environment; `given` takes precedence. Raises `SettingsError`."""
         return cls(Settings.load(account, **given))
 
     @cached_property
@@ -55,22 +51,13 @@ class Workspace(Closing):
 
         A folder locks its own writers. Writers to an object store are locked where the jobs are kept: by a PostgreSQL
         ledger for all machines, else by files in the state folder, for this machine.
-
-        Raises:
-            SettingsError: for an unknown kind of ledger URL.
-            LakeError: for a store whose driver is not installed.
         """
         url = self.settings.data_url
         return Lake(url, locks=self._locks() if is_url(url) else None)
 
     @cached_property
     def jobs(self) -> JobService:
-        """The ledger.
-
-        Raises:
-            SettingsError: for an unknown kind of URL.
-            LedgerUnavailableError: when the store cannot be reached or written.
-        """
+        """The ledger; `SettingsError` for an unknown kind of URL, `LedgerUnavailableError` if it cannot be written."""
         url = self.settings.ledger_url
         where = url.get_secret_value() if url else f"sqlite:///{self.settings.prepared_state_dir() / 'ledger.sqlite'}"
         try:
@@ -80,11 +67,7 @@ class Workspace(Closing):
 
     @cached_property
     def client(self) -> SonnysClient:
-        """The API, within the shared request budget.
-
-        Raises:
-            SettingsError: without credentials.
-        """
+        """The API, within the shared request budget; `SettingsError` without credentials."""
         return self._opened.enter_context(self.settings.open_client())
 
     @cached_property
@@ -95,11 +78,7 @@ class Workspace(Closing):
 
     @cached_property
     def options(self) -> ExecutorOptions:
-        """How a run behaves by the settings; fail-fast.
-
-        Raises:
-            SettingsError: when the state folder cannot be made.
-        """
+        """How a run behaves by the settings; fail-fast. `SettingsError` when the state folder cannot be made."""
         settings = self.settings
         return ExecutorOptions(
             timezone=settings.timezone,
@@ -122,13 +101,9 @@ class Workspace(Closing):
         )
 
     def sites(self, *, as_kept: bool = False) -> AccountSites:
-        """The sites whose rows make a day; one request, unless they were listed within the hour.
+        """The sites whose rows make a day; one request, unless listed within the hour. Errors: `account_sites`.
 
         `as_kept` takes the kept list whatever its age, and asks only where there is none.
-
-        Raises:
-            NoNamedSiteError: see `account_sites`.
-            SonnysError: when the API refuses, or cannot be reached.
         """
         options = self.options
         return account_sites(self.jobs, self.client, options.source, options.load_by, as_kept=as_kept)

@@ -73,10 +73,7 @@ class OffsetSpan:
 
 
 def site_zones(sites: pa.Table, timezone: str) -> list[SiteZone]:
-    """Each site with its zone, or with `timezone` (the pipeline's) if it has no valid one.
-
-    `sites` has the columns `code` and `timezone`.
-    """
+    """Each site (columns `code`, `timezone`) with its zone, or the pipeline's `timezone` if it has no valid one."""
     found: dict[str, SiteZone] = {}
     for row in sites.select(["code", "timezone"]).to_pylist():
         code, own = row["code"] or "", row["timezone"] or ""
@@ -168,7 +165,6 @@ def _spans_of(name: str, start: datetime, end: datetime) -> Iterator[OffsetSpan]
 
 
 def _change_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The first second of the new offset, by bisection."""
     old = _offset(before, zone)
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))

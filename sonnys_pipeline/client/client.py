@@ -35,11 +35,6 @@ class SonnysClient(Closing):
     with SonnysClient(api_id, api_key) as client:
         rows = client.transactions.load_job(startDate=1762732800, endDate=1762819200)
     ```
-
-    Attributes:
-        transactions: load jobs, lists and details of transactions.
-        sites: the operator's sites.
-        budget: the request budget that every request is counted in.
     """
 
     def __init__(  # one keyword per option, as HTTP clients have it
@@ -146,13 +141,7 @@ class SonnysClient(Closing):
         return Transactions(_Unthrottled(self._transport, self.hash_lifetime))
 
     def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
-        """The only way to the API: budget, exchange, retries (LJ-09).
-
-        Every retry is counted in the budget; a 429 pauses all users of the budget first.
-
-        Raises:
-            APIError: the error of the last attempt.
-        """
+        """The only way to the API: budget, exchange, retries, each counted in the budget (LJ-09)."""
         attempt = 0
         while True:
             try:
@@ -197,10 +186,7 @@ class _Unthrottled:
 
 
 def is_retryable(error: APIError, method: str, path: str) -> bool:
-    """Whether sending the same request again is safe and may succeed (BM-02).
-
-    True for 429, and for 5xx and connection errors of idempotent requests; never for 403, 404 and 422.
-    """
+    """Whether a request may be sent again (BM-02): after 429, and after 5xx or no response if it is idempotent."""
     if isinstance(error, RateLimitError):
         return True  # the API did not process it
     idempotent = method == "GET" or (method, path) in _IDEMPOTENT

@@ -69,9 +69,7 @@ class APIStatusError(APIError):
 
     Attributes:
         type: the API's error type (contract, "Errors"); `None` if the body was not the API's JSON.
-        messages: the API's messages.
         body: the first characters of the body.
-        remedy: what to do about it.
     """
 
     remedy = "See the API's message."

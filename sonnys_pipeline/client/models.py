@@ -179,11 +179,7 @@ _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
 
 
 def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_hash: str | None = None) -> list[ModelT]:
-    """Validate many raw rows at once, in order (LJ-02); `page_hash` is their load job, for the error.
-
-    Raises:
-        UnparsableRowError: for the first invalid row; names its id and the field.
-    """
+    """Raw rows as models, in order (LJ-02); `UnparsableRowError` for the first invalid one, with `page_hash`."""
     adapter = _list_adapters.setdefault(model, TypeAdapter(list[model]))  # type: ignore[valid-type]
     spelled = []
     for row in rows:

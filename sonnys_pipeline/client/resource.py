@@ -14,7 +14,7 @@ from sonnys_pipeline.runtime.quoting import word
 PAGE_SIZE = 100
 #: Limit of `total`: ten times a month of the largest chain.
 MAX_TOTAL = 100_000_000
-#: Error type of an empty result, and of an expired hash.
+#: Error type of an empty result, and of an expired hash (contract, "Errors").
 NO_RESULTS = "EntityNotFoundError"
 
 
@@ -37,11 +37,7 @@ class Resource:
         return unwrap_data(self._client._request(method, path, params=params).json(), f"{method} {path}")  # noqa: SLF001 - LJ-09
 
     def _list_all(self, path: str, key: str, model: type[ListItemT], params: Mapping[str, Any]) -> list[ListItemT]:
-        """Every row of a paged list endpoint, each id once; `offset` is a page number from 1 (contract, "Batch jobs").
-
-        `EntityNotFoundError` means an empty list (contract, "Errors"). Of a row on two pages, the later one counts.
-        Raises `IncompleteResultError` when the rows are not as many as `total` (`count_copies`).
-        """
+        """Every row of a paged list, each id once; `offset` is a page number from 1 (contract, "Batch jobs")."""
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
         limit = parse_whole_number(criteria["limit"], "limit")
@@ -75,10 +71,7 @@ def unwrap_data(answer: object, where: str) -> dict[str, Any]:
 
 
 def read_rows(data: Mapping[str, Any], key: str, where: str, limit: int = PAGE_SIZE) -> list[Any]:
-    """The rows of a response; null rows with a null `total` mean none (contract, L2 and L3).
-
-    `OversizeError` for more than `limit`, `ResponseFormatError` if they are not a list.
-    """
+    """The rows of a response; null rows with a null `total` mean none (contract, L2 and L3)."""
     if key in data and data[key] is None and "total" in data and data["total"] is None:
         return []
     rows: list[Any] = required(data, key, list, where)
@@ -91,7 +84,6 @@ def read_total(data: Mapping[str, Any], rows: Sequence[Any], where: str, limit: 
     """Rows of the whole query, over all pages; `rows` are those of this page, `limit` the most requested.
 
     A null `total` without rows is 0 (contract, L2 and L3); a missing one on a page that is not full is its row count.
-    `ResponseFormatError` for anything else that is not a whole number from 0 to `MAX_TOTAL`.
     """
     if "total" not in data and len(rows) < limit:
         return len(rows)
@@ -112,14 +104,13 @@ def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> 
 
 
 def count_copies(pages: Sequence[Sequence[str]], total: int, content: Callable[[int], object], where: str) -> int:
-    """Check rows against `total`; return how many are copies that `total` counts.
+    """How many rows are copies that `total` counts; `IncompleteResultError` if the rows do not make `total`.
 
     A row may be on two pages when rows arrive in between: then the distinct ids are `total`. The API may also list and
     count a row twice with equal content: then all rows are `total`. Only copies on one page are accepted as such, since
     a row on two pages may hide one that was never read.
 
-    `pages` are ids, page by page; `content` returns the row at a position, counted over all pages. Raises
-    `IncompleteResultError` otherwise; it names the id if two different rows share it.
+    `pages` are ids, page by page; `content` returns the row at a position, counted over all pages.
     """
     first: dict[str, tuple[int, int]] = {}
     repeated: list[tuple[str, int, int]] = []

@@ -1,7 +1,4 @@
-"""Field names on the wire; refuses an object that has one field in two spellings.
-
-Some fields have two spellings in the API. If an object had both, one value would be lost or win unchecked.
-"""
+"""Field names on the wire; an object with one field in two spellings is refused, since one value would be lost."""
 
 from __future__ import annotations
 
@@ -17,17 +14,11 @@ from sonnys_pipeline.client.errors import UnparsableRowError
 
 @dataclass(frozen=True)
 class _Spellings:
-    """Field names of a model.
+    """Field names of a model."""
 
-    Attributes:
-        ours: Python names that the API does not use → the API's name.
-        several: fields with more than one spelling.
-        parts: list fields → model of their objects.
-    """
-
-    ours: Mapping[str, str]
-    several: tuple[tuple[str, ...], ...]
-    parts: Mapping[str, type[BaseModel]]
+    ours: Mapping[str, str]  # Python names that the API does not use → the API's name
+    several: tuple[tuple[str, ...], ...]  # fields with more than one spelling
+    parts: Mapping[str, type[BaseModel]]  # list fields → model of their objects
 
 
 def wire_names(alias: object) -> tuple[str, ...]:
@@ -52,13 +43,10 @@ def _spellings_of(model: type[BaseModel]) -> _Spellings:
 
 
 def normalize_field_names(model: type[BaseModel], row: Any, path: str = "") -> Any:  # noqa: ANN401 - JSON is any type
-    """The object without the null one of two spellings of a field; unchanged if there is nothing to do.
+    """The object without the null one of two spellings of a field; a value that is no object is returned as it is.
 
-    Values that are not objects are returned as they are, for the model to refuse. `path` is the object's dotted path
-    with a dot at its end, for the error.
-
-    Raises:
-        UnparsableRowError: without the row's id; if both spellings have a value, or a name is Python's, not the API's.
+    `path` is its dotted path, with a dot at its end. `UnparsableRowError`, without the row's id, if both spellings have
+    a value, or a name is Python's, not the API's.
     """
     if not isinstance(row, dict):
         return row

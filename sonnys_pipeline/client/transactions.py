@@ -72,12 +72,7 @@ class JobData:
 
     @classmethod
     def read(cls, job_hash: str, data: Mapping[str, Any]) -> JobData:
-        """Read the `data` object of a response.
-
-        Raises:
-            UnknownJobStatusError: for a status other than working, pass and fail.
-            ResponseFormatError: for a passed job without a list of rows, or with an invalid `total`.
-        """
+        """Read a response's `data`; `UnknownJobStatusError` or another `ResponseFormatError` if it does not fit."""
         try:
             said = data.get("status", "")
             status = LoadJobStatus.WORKING if said == _PENDING else LoadJobStatus(said)

@@ -86,10 +86,7 @@ class Response:
     where: str = ""
 
     def json(self) -> Any:  # noqa: ANN401 - JSON is any type until a model has read it
-        """The parsed body, with invalid characters replaced by U+FFFD (`bodies.py`).
-
-        Raises `ResponseFormatError` when it is not JSON, such as a gateway's page with status 200.
-        """
+        """The parsed body, U+FFFD for invalid characters (`bodies.py`); `ResponseFormatError` if it is not JSON."""
         where = f"{self.where}: " if self.where else ""
         content = sanitize(self.content, self.where).content
         try:
@@ -102,10 +99,7 @@ class Response:
 
 
 class HttpTransport:
-    """Sends single requests over pooled connections; thread-safe.
-
-    `server_date` is the `Date` header of the last response of any status; `None` if there was none.
-    """
+    """Sends single requests over pooled connections; thread-safe. `server_date`: the last response's `Date` header."""
 
     def __init__(
         self,
@@ -119,9 +113,6 @@ class HttpTransport:
         """Check URL and headers, without sending anything; arguments as for `SonnysClient`.
 
         Secrets in `headers` are unwrapped only while sending; a whole response may take twice `read_timeout` seconds.
-
-        Raises:
-            ValueError: for an invalid URL, one that would send the credentials unencrypted, or an invalid header.
         """
         self.base_url = checked_base_url(base_url)
         self.server_date: str | None = None
@@ -144,14 +135,7 @@ class HttpTransport:
         self._session.mount("http://", adapter)
 
     def send(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
-        """Send one request and read its response; parameters that are `None` are left out.
-
-        Raises:
-            APITimeoutError: no response in time.
-            APIConnectionError: no connection, a dropped one, a TLS error, or a redirect.
-            APIStatusError: a subclass for each status that is not 200.
-            ResponseFormatError: for a body that is not JSON, or too large (`OversizeError`).
-        """
+        """Send one request and read its response (errors: `errors.py`); parameters that are `None` are left out."""
         headers = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
             for name, value in self._headers.items()
@@ -194,7 +178,6 @@ class HttpTransport:
             raise status_error(answer.status_code, content, self._secrets, quotes_pages=self._quotes_pages)
         content = b"".join(_body(answer, what, deadline, MAX_BYTES))
         if content.removeprefix(BOM_UTF8).lstrip()[:1] not in _JSON_STARTS:
-            # A gateway's page.
             said = quoted(content, self._secrets) if self._quotes_pages else f"{len(content)} bytes, not quoted"
             raise ResponseFormatError(f"{what}: the answer is not JSON: {said}")
         return Response(answer.status_code, content, answer.headers.get("Date"), what)
@@ -205,10 +188,7 @@ class HttpTransport:
 
 
 def checked_base_url(base_url: str) -> str:
-    """The URL without a trailing slash; `ValueError` if credentials must not be sent to it.
-
-    Refused are plain `http` to another machine, a missing host, credentials, a query and a fragment.
-    """
+    """The URL without a trailing slash; `ValueError` if credentials must not be sent to it."""
     if "@" in base_url or "?" in base_url or "#" in base_url:  # first, since a password must not be quoted
         raise ValueError("SONNYS_BASE_URL: leave user, password, query and fragment out of the URL")
     scheme, host = _scheme_and_host(base_url)
@@ -283,10 +263,7 @@ def status_error(
 
 
 def _body(answer: requests.Response, what: str, deadline: float, most: int) -> Iterator[bytes]:
-    """The decompressed body in parts, at most `most` bytes; `APITimeoutError` if it has not ended by `deadline`.
-
-    `OversizeError` for more, compressed or not, or for an unrequested encoding.
-    """
+    """The decompressed body in parts, at most `most` bytes, to be complete by `deadline` (monotonic seconds)."""
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", ""}:
         raise OversizeError(f"{what}: the answer is encoded as {word(encoding)}, which was not asked for")
@@ -315,7 +292,6 @@ def _body(answer: requests.Response, what: str, deadline: float, most: int) -> I
 
 
 def _skip_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stops `requests` from reading `~/.netrc`; the headers already authenticate."""
     return request
 
 

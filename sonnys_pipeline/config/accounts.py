@@ -40,10 +40,7 @@ class AccountsError(ValueError):
 
 
 def variables(env_file: Any = ".env") -> dict[str, str]:  # noqa: ANN401 - whatever pydantic-settings takes
-    """The `SONNYS_` variables that are not empty, by lower-case name; the environment overrides `.env`.
-
-    `OSError` or `UnicodeDecodeError` when `.env` exists and cannot be read.
-    """
+    """The `SONNYS_` variables that are not empty, by lower-case name; the environment overrides `.env`."""
     written = DotEnvSettingsSource(BaseSettings, env_file=env_file).env_vars
     here = {name.lower(): value for name, value in os.environ.items() if value}
     merged = {**{name.lower(): value for name, value in written.items() if value}, **here}
@@ -141,10 +138,7 @@ def refuse_duplicates(environ: Mapping[str, str], accounts: Collection[str], acc
 
 
 def chosen(environ: Mapping[str, str], accounts: Collection[str], asked: str | None = None) -> str | None:
-    """The account that a command works for, from `asked` (its option), else from `SONNYS_ACCOUNT`, else `None`.
-
-    `environ` and `accounts` are as returned by `variables` and `names`; `AccountsError` for an unknown account.
-    """
+    """The account of a command: `asked` (its option), else `SONNYS_ACCOUNT`, or `None`; `AccountsError` if unknown."""
     name, source = (asked, "--account") if asked else (environ.get(ACCOUNT.lower()), ACCOUNT)
     if name is None or name in accounts:
         return name

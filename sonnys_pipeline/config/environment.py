@@ -165,7 +165,6 @@ def _readable_env_file() -> Iterator[None]:
 
 
 def _errors_of(*checks: Callable[[], None]) -> list[AccountsError]:
-    """All errors that the checks raise, so that a user can correct them at once."""
     refused: list[AccountsError] = []
     for check in checks:
         try:

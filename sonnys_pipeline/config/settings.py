@@ -199,12 +199,7 @@ class Settings(EnvironmentSettings):
             )
 
     def open_budget(self) -> RequestBudget:
-        """Open the request budget that all users of this API id share.
-
-        Raises:
-            SettingsError: when its store cannot be used.
-            BudgetUnavailableError: when its server does not answer.
-        """
+        """Open the budget that all users of the API id share; may raise `SettingsError` or `BudgetUnavailableError`."""
         if self.budget_url:
             variable, url = self.variable("budget_url"), self.budget_url.get_secret_value()
         else:

@@ -17,11 +17,7 @@ NAMED_IDS = 20
 
 
 def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
-    """By day, problems: missing rows of those that the API promised, and duplicate ids.
-
-    Raises:
-        LakeError: a file is missing or cannot be read.
-    """
+    """By day, problems: missing rows of those promised, and duplicate ids. `LakeError` if a file cannot be read."""
     rows = {day: lake.rows("transactions", day) for day in days}
     found: dict[str, list[str]] = {day: [] for day in days}
     for day, count in rows.items():
@@ -49,11 +45,7 @@ def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[st
 
 
 def violations(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
-    """All problems by day; days without problems are left out.
-
-    Raises:
-        LakeError: a file is missing or cannot be read.
-    """
+    """All problems by day; days without problems are left out. `LakeError` if a file cannot be read."""
     first, second = incomplete_or_repeated(lake, days), outside(lake, days, timezone)
     return {day: problems for day in days if (problems := first[day] + second[day])}
 

@@ -20,10 +20,8 @@ def ids_apart(landed: Collection[str], listed: Collection[str]) -> Finding:
 def wash_disagreements(transactions: Rows, wash_ids: Collection[str]) -> Finding:
     """Rows on which our `wash` differs from the API's (KPIS: job rows do not carry the API's own list).
 
-    Args:
-        transactions: landed rows of a day, with the columns of `KPI_INPUT`. Our washes have an
-            item of department "Wash" that is not voided.
-        wash_ids: ids of `/transaction/type/wash` for the same `[start, end)`.
+    `transactions` are landed rows of a day, with the columns of `KPI_INPUT`; our washes have an item of department
+    "Wash" that is not voided. `wash_ids` are those of `/transaction/type/wash` for the same `[start, end)`.
     """
     with open_judged(transactions) as connection:
         rows = connection.execute("SELECT id, wash FROM judged").fetchall()

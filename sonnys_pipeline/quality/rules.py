@@ -107,11 +107,7 @@ def duplicate_ids(transactions: Rows) -> Finding:
 
 
 def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Finding:
-    """Rows of one day that were completed outside of `[start, end)`, aware instants.
-
-    Raises:
-        ValueError: an instant has no time zone.
-    """
+    """Rows of one day that were completed outside of `[start, end)`, aware instants (else `ValueError`)."""
     bounds = {"start_us": _epoch_us(start), "end_us": _epoch_us(end)}
     with open_rows(transactions) as connection:
         found = connection.execute(_OUTSIDE, bounds).fetchall()
@@ -134,12 +130,8 @@ def absurd_amounts(transactions: Rows) -> Finding:
 def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
     """Transactions whose tenders do not add up to their total (overpaid and underpaid ones apart).
 
-    A tender's `total` is its amount minus the change. Voided and unsettled transactions are left out, since their total
-    is undefined.
-
-    Args:
-        transactions: landed rows, at least `KPI_INPUT`.
-        tolerance: largest difference, in dollars, that is ignored.
+    `transactions` are landed rows, at least `KPI_INPUT`; `tolerance` is the largest difference ignored, in dollars.
+    Voided and unsettled transactions are left out, since their total is undefined.
     """
     with open_judged(transactions) as connection:
         connection.execute(_FINAL)
@@ -159,11 +151,7 @@ def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -
     The API does not document how the parts of an item add up, and the vendor's example includes tax in `gross`. So a
     total is right if it equals net + tax, gross - discount + tax, or gross, each with or without `additional_fee`.
     Voided and unsettled transactions, and those without items, are left out. A total above all of these that was paid
-    is an overpayment (contract, L9): a note, not a problem.
-
-    Args:
-        transactions: landed rows, at least `KPI_INPUT`.
-        tolerance: largest difference, in dollars, that is ignored.
+    is an overpayment (contract, L9): a note, not a problem. Arguments: `tender_differences`.
     """
     with open_judged(transactions) as connection:
         connection.execute(_FINAL)
@@ -180,10 +168,8 @@ def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -
 def unknown_values(transactions: Rows) -> Finding:
     """Types, statuses, tenders and sub-types that the API does not document; their rows are counted like any other.
 
-    Null is not an unknown value; but if no row has a status, the check does not pass.
-
-    Args:
-        transactions: landed rows, with or without their states; `id`, `type`, `transaction_status`, `tenders`.
+    Null is not an unknown value; but if no row has a status, the check does not pass. `transactions` have, with or
+    without their states, `id`, `type`, `transaction_status`, `tenders`.
     """
     unknown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     with open_rows(transactions) as connection:
@@ -198,14 +184,8 @@ def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta 
     """Transactions that are Incomplete, In-Progress or Suspended long after their day (KPIS).
 
     Only reading the day again shows whether they were settled since. If no row has a status, the check does not pass.
-
-    Args:
-        transactions: landed rows, with or without their states; `id`, `complete_date`, `transaction_status`.
-        now: aware instant.
-        settles_within: age up to which an unsettled transaction is ignored.
-
-    Raises:
-        ValueError: `now` has no time zone.
+    `now` is an aware instant (else `ValueError`); up to the age `settles_within`, transactions are ignored. They have,
+    with or without their states, `id`, `complete_date`, `transaction_status`.
     """
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     with open_rows(transactions) as connection:

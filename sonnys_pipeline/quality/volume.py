@@ -19,10 +19,8 @@ class Volume:
     """A day's row count, compared with earlier days of its weekday.
 
     Attributes:
-        rows: of the day.
         expected: lowest and highest usual number (inclusive); None if too few days are known.
         compared_with: the earlier days, oldest first.
-        problems: one sentence if the day is unusual.
     """
 
     rows: int
@@ -41,16 +39,7 @@ def unusual_volume(day: date, rows: Mapping[date, int], *, weeks: int = 8, width
 
     The usual range is the median ± `width` standard deviations, estimated by the median absolute deviation and at least
     the square root of the median: both are robust against a holiday or a rainy day. 0 rows are unusual if all earlier
-    days have rows.
-
-    Args:
-        day: must be in `rows`.
-        rows: landed rows by day.
-        weeks: weeks to look back.
-        width: in standard deviations.
-
-    Raises:
-        KeyError: the day is not in `rows`.
+    days have rows. `rows` are landed rows by day, those of `day` included (else `KeyError`).
     """
     count = rows[day]
     before = [day - timedelta(weeks=back) for back in range(weeks, 0, -1)]

@@ -17,10 +17,7 @@ _LONGEST_BACKOFF = 1.0
 
 
 class OutageDeadline:
-    """Says after each failure how long to back off, until the store has been away for too long.
-
-    Safe for use by several threads, which share one store.
-    """
+    """Says after each failure how long to back off, until the store was away for too long; threads may share it."""
 
     def __init__(
         self,
@@ -59,15 +56,10 @@ class OutageDeadline:
         self._away_since = None
 
     def retry(self, ask: Callable[[], R], outage: Callable[[Exception], Exception | None]) -> R:
-        """Ask a store until it answers.
+        """Ask a store until it answers, or has been away for too long.
 
-        Args:
-            ask: one attempt.
-            outage: turns an error of `ask` into the one to raise if the store stays away; returns `None` for an error
-                that is not an outage, which is raised at once. It may raise another one.
-
-        Raises:
-            Exception: what `outage` returned, once the store has been away for too long.
+        `outage` turns an error of `ask` into the one to raise then; for one that is no outage it returns `None`, or
+        raises another one, and that is raised at once.
         """
         while True:
             try:

@@ -70,10 +70,7 @@ class Server:
         """Read the URL; nothing is connected yet.
 
         `variable` is the setting's name for errors, `application` what the server shows after `sonnys-pipeline`.
-
-        Raises:
-            DriverMissingError: when psycopg is not installed.
-            ValueError: for a URL that cannot be read; its text is not quoted.
+        Errors as for `open_engine`.
         """
         try:
             import psycopg  # noqa: PLC0415 - an extra
@@ -91,11 +88,7 @@ class Server:
         self._connection: psycopg.Connection[Any] | None = None
 
     def ask(self, script: str, values: Mapping[str, str | int]) -> tuple[int, ...]:
-        """Send statements in one message; returns the last numbers that come back. `{name}` in the script is a value.
-
-        Raises:
-            psycopg.Error, OSError: when the server does not answer, or with an error; the connection is dropped then.
-        """
+        """Send statements at once; returns the last numbers. `{name}` is a value; an error drops the connection."""
         from psycopg import sql  # noqa: PLC0415 - an extra
 
         query = sql.SQL(script).format(**{name: sql.Literal(value) for name, value in values.items()})
@@ -123,13 +116,9 @@ class Server:
 
 
 def open_engine(url: str, *, variable: str, application: str, poolclass: type[Pool] | None = None) -> Engine:
-    """SQLAlchemy's engine for a database; its URL contains no secrets. Nothing is connected yet.
+    """SQLAlchemy's engine for a database; its URL contains no secrets. Arguments as for `Server`.
 
-    Args:
-        url: `postgresql://user:password@host/database`; `postgresql+psycopg2://` for another driver.
-        variable: the setting's name, for errors.
-        application: what the server shows after `sonnys-pipeline`.
-        poolclass: by default SQLAlchemy's usual pool.
+    `url` may name another driver, as `postgresql+psycopg2://`. Nothing is connected yet.
 
     Raises:
         DriverMissingError: when the driver is not installed.
@@ -160,10 +149,7 @@ def open_engine(url: str, *, variable: str, application: str, poolclass: type[Po
 
 
 def limit_transaction(connection: Connection, *, lock: float, statement: float, idle: float) -> None:
-    """Set time-outs of the open transaction, in seconds, 0 for none.
-
-    `lock` limits the wait for a lock, `statement` a whole statement, `idle` the time without one.
-    """
+    """Limit, in seconds (0: no limit), an open transaction's waits for a lock, each statement, and its idle time."""
     limits = {"lock_timeout": lock, "statement_timeout": statement, "idle_in_transaction_session_timeout": idle}
     settings = [func.set_config(name, str(round(1000 * seconds)), true()) for name, seconds in limits.items()]
     connection.execute(select(*settings))

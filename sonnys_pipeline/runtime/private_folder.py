@@ -23,11 +23,8 @@ class ForeignFolderError(OSError):
 def private_folder(folder: Path) -> Path:
     """Make a directory and its missing parents for their owner only; closes an existing one of ours to others.
 
-    A directory of root counts as ours unless it is open to everybody, as volumes of containers are.
-
-    Raises:
-        ForeignFolderError: when it belongs to another user.
-        OSError: when it cannot be made or closed.
+    A directory of root counts as ours unless it is open to everybody, as volumes of containers are. `OSError` when it
+    cannot be made or closed; `ForeignFolderError` when it belongs to another user.
     """
     for one in reversed(list(takewhile(lambda above: not above.exists(), (folder, *folder.parents)))):
         one.mkdir(mode=0o700, exist_ok=True)
@@ -48,9 +45,7 @@ def write_private_file(path: Path, content: str) -> None:
     r"""Write a file for its owner only, atomically; a link at that path is replaced, never followed.
 
     Surrogates, which UTF-8 cannot encode, are written as in JSON, such as `\ud83d`.
-
-    Raises:
-        OSError: when it cannot be written; the old file is unchanged.
+    After an `OSError` the old file is unchanged.
     """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY

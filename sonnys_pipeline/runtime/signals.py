@@ -14,12 +14,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def graceful(stop: Callable[[str], None]) -> Iterator[list[int]]:
-    """Call `stop` on the first signal; end the process on the second.
+    """Call `stop` on the first signal; end the process on the second. Outside of the main thread, signals do as usual.
 
-    In a thread other than the main one, signals keep their usual effect.
-
-    Yields:
-        A list that gets the first signal's number; the exit code is 128 more than that.
+    Yields a list that gets the first signal's number; the exit code is 128 more than that.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -72,13 +72,10 @@ class CsvText:
 
     @classmethod
     def parse(cls, content: bytes, key_columns: Collection[str]) -> CsvText:
-        """Parse a file.
+        """Parse a file; `MalformedCsvError` for a NUL byte, a misplaced quote, or two possible delimiters.
 
         The delimiter is that of a `sep=` line, else the one that gives the header one of `key_columns` (lower-case
         names), else a comma.
-
-        Raises:
-            MalformedCsvError: for a NUL byte, an open quote, text after a closing quote, or two possible delimiters.
         """
         if (nul := content.find(b"\0")) >= 0:
             line = 1 + len(re.findall(rb"\r\n|\r|\n", content[:nul]))
@@ -124,11 +121,7 @@ def cell_value(cell: str) -> str:
 
 
 def split_records(text: str, delimiter: str, first_line: int = 1) -> Iterator[CsvRecord]:
-    """The records of a text, which joined are the text again.
-
-    Raises:
-        MalformedCsvError: for an open quote, and for text after a closing one.
-    """
+    """The records of a text, which joined are the text again; `MalformedCsvError` for a misplaced quote."""
     plain = re.compile(f"[^{re.escape(delimiter)}\r\n]*")
     position, line = 0, first_line
     while position < len(text):

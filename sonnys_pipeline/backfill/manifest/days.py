@@ -46,7 +46,6 @@ def day_reader(cells: Iterable[str]) -> Callable[[str], str]:
 
 
 def _day(cell: str, *, month_first: bool) -> str | None:
-    """The day of a cell in this order; `None` if it is none."""
     match = _NUMBERS.fullmatch(cell)
     if match is None:
         return None

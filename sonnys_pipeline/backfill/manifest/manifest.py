@@ -110,12 +110,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:
-        """Read and check a manifest.
-
-        Raises:
-            ManifestError: when the file cannot be read, is not CSV, or has no days, duplicate days, or days that are
-                neither `YYYY-MM-DD` nor in a spreadsheet's form (`days.py`).
-        """
+        """Read a CSV; `ManifestError` if that fails, or days are missing, repeated or in no known form (`days.py`)."""
         path = Path(path).absolute()
         content = _read(path)
         try:
@@ -175,7 +170,6 @@ def _read(path: Path) -> bytes:
 
 
 def _result_columns(path: Path, header: CsvRecord) -> tuple[tuple[str, ...], int | None]:
-    """The names of the result columns in a file, and where they begin if it has them."""
     names = header.values
     for ours in (PREFIXED_COLUMNS, RESULT_COLUMNS):
         for at in range(len(names) - len(ours) + 1):
@@ -193,7 +187,6 @@ def _result_columns(path: Path, header: CsvRecord) -> tuple[tuple[str, ...], int
 
 
 def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[RowSpec | None, ...]:
-    """The row that each record requests; raises `ManifestError` for the first faulty line."""
     width = len(records[header].cells)
     day_column = _column(path, records[header], _DAY_COLUMNS)
     site_column = _column(path, records[header], _SITE_COLUMNS)
@@ -236,7 +229,6 @@ def _specs(path: Path, records: tuple[CsvRecord, ...], header: int) -> tuple[Row
 
 
 def _column(path: Path, header: CsvRecord, wanted: tuple[str, ...]) -> int | None:
-    """The index of the only column with one of these names, if any."""
     names = [name.strip().casefold() for name in header.values]
     found = [number for number, name in enumerate(names) if name in wanted]
     if len(found) > 1:

@@ -47,24 +47,14 @@ class WriteBack:
         _remove_leftovers(manifest.path.resolve().parent)
 
     def note(self, results: Mapping[RowKey, RowResult]) -> None:
-        """Write these results now, or with later ones where the file is large; call `flush` at the end.
-
-        What a killed process has noted and not written is in the ledger.
-
-        Raises:
-            ManifestError: as `write`.
-        """
+        """Write these results now, or with later ones where the file is large; call `flush` at the end."""
         self._results.update(results)
         self._is_behind = True
         if self._clock() >= self._not_before:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was noted and not yet written.
-
-        Raises:
-            ManifestError: as `write`.
-        """
+        """Write what was noted and not yet written; errors as for `write`."""
         if self._is_behind:
             self.write({})
 
@@ -112,11 +102,7 @@ class WriteBack:
 
     @contextmanager
     def _locked(self, target: Path) -> Iterator[BinaryIO]:
-        """The open file, locked against our other processes.
-
-        The lock is on the file itself, since a lock file would stay in its owner's directory; it ends when the file is
-        closed.
-        """
+        """The open file, under a lock of its own: a lock file would stay in its owner's directory."""
         for _ in range(_LOCK_ATTEMPTS):
             with target.open("rb") as file:
                 locked = _lock(file)

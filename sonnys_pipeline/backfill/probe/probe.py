@@ -49,12 +49,10 @@ class History:
 
     Attributes:
         earliest: the first day with records; if not proven, records go back at least to it, or to the midnight that
-        ends
-            it. `None`: none seen.
+            ends it. `None`: none seen.
         latest: the last day with records; if not proven, records reach at least to it.
         proven: whether both are certain; `reason` says why not.
         oldest_kept: the first day that the API keeps; earlier records are unknown.
-        looks: all requests, in order.
     """
 
     earliest: date | None
@@ -85,19 +83,8 @@ def probe_history(  # options of the verb, clock and pause included
 
     About 15 requests: one for yesterday, about ten to find and prove the first day, one more look at it. If yesterday
     has no records, the last day is searched in the same way.
-
-    Args:
-        client: every request takes a permit of its request budget.
-        now: aware instant.
-        timezone: IANA name of the zone of the days.
-        site: code of one site; `None` for all that the key may see.
-        budget: the most requests, repeated ones included.
-        on_look: called after each request.
-        sleep: waits before a repetition, in seconds.
-
-    Raises:
-        AuthError: the credentials or the site are refused.
-        ValidationError: the API refuses the request, for example for an unknown site.
+    `now` is an aware instant; `site` is the code of one site, `None` for all that the key may see; `budget` limits the
+    requests, repeated ones included. `AuthError` and `ValidationError` end the search.
     """
     oldest, newest = first_kept_day(now, timezone), last_complete_day(now, timezone)
     looks = Looks(client, timezone, site, budget, on_look, sleep)
@@ -154,15 +141,12 @@ class _Keys:
 
     @property
     def limit(self) -> int:
-        """The key of `end`."""
         return abs((self.end - self.start).days)
 
     def day(self, key: int) -> date:
-        """The day of a key."""
         return self.start + (key if self.end >= self.start else -key) * _ONE_DAY
 
     def window(self, key: int) -> tuple[date, date]:
-        """The days of a key's window, the older one first."""
         near, far = self.day(key), self.day(min(key + WINDOW_DAYS - 1, self.limit))
         return min(near, far), max(near, far)
 
@@ -181,7 +165,6 @@ class Looks:
     """Asks the API for spans of days, never for a known one and never above the budget.
 
     Attributes:
-        made: every request.
         sites: codes to ask for one by one, where the API refuses to count all sites at once.
         known: spans (first day, last day) with their counts, a row on the following midnight included.
     """
@@ -197,11 +180,7 @@ class Looks:
     known: list[tuple[date, date, Outcome]] = field(default_factory=list)
 
     def outcome(self, first: date, last: date) -> Outcome:
-        """Whether the span has records, or a row on the midnight that ends it.
-
-        Raises:
-            BudgetSpentError: when that is not known, and no request is left.
-        """
+        """Whether the span has records, or a row on its last midnight; `BudgetSpentError` when no request is left."""
         for start, end, said in self.known:
             if said is Outcome.SUCCESS and first <= start and end <= last:
                 return said
@@ -267,10 +246,7 @@ class Looks:
         return rows
 
     def _ask(self, first: date, last: date, call: Callable[[], int]) -> int | None:
-        """One request, repeated after a temporary error; `None` when that did not help.
-
-        Raises `BudgetSpentError` when no request is left; `AuthError` and `ValidationError` are not repeated.
-        """
+        """One request, repeated after a temporary error; `None` when that did not help."""
         repetitions = min(MOST_REPETITIONS, self.client.max_retries)
         for attempt in range(repetitions + 1):
             if len(self.made) >= self.budget:

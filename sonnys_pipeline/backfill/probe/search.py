@@ -56,8 +56,8 @@ def find_last(
 ) -> SearchResult:
     """Find the furthest of the keys 0 … `limit` that has a record, 0 being the end that is known (BM-10).
 
-    `probe(n)` says whether any of the keys n … n + `width` - 1 (cut off at `limit`) has one. Records may be missing in
-    any pattern. Three steps:
+    `probe(n)` says whether any of the keys n … n + `width` - 1 (cut off at `limit`) has one, or raises
+    `BudgetSpentError`. Records may be missing in any pattern. Three steps:
 
     1. *Gallop*: 0, then `width`, 2·`width`, 4·`width` … ahead, while there are records.
     2. *Bisect* between the furthest success and the nearest no-record beyond it.
@@ -82,17 +82,6 @@ def find_last(
     window ends the search. With w = 1 that is linear in L, and nothing can be better: a lone record can hide anywhere.
     With `gap` given, each gap that galloping ran into costs ceil((`gap`+1)/w) and two logarithms; without such gaps
     it is 2·log2(`last`/w) + log2(w) + ceil((`gap`+1)/w) and a constant.
-
-    Args:
-        probe: asked at most once for each key; it may raise `BudgetSpentError` instead of answering.
-        limit: the furthest key, at least 0.
-        width: keys in one window, at least 1.
-        gap: the longest run of keys without a record before the last one; `None` assumes nothing.
-        budget: the most probes.
-        patience: failed probes in a row after which the search stops.
-
-    Raises:
-        ValueError: for a width or patience below 1, or a negative limit, gap or budget.
     """
     if width < 1 or patience < 1 or limit < 0 or budget < 0 or (gap is not None and gap < 0):
         raise ValueError("a search needs width and patience of at least 1, and a limit, gap and budget of at least 0")
@@ -125,7 +114,6 @@ class _Search:
     failed_in_a_row: int = 0
 
     def run(self) -> None:
-        """All three steps, until the sweep has nothing left to ask."""
         self.ask(0)
         while True:
             self.gallop()
@@ -221,17 +209,11 @@ class _Search:
 def traverse(
     visit: Callable[[int], Outcome], *, start: int, end: int, most: int | None = None, stop_after: int | None = None
 ) -> Iterator[tuple[int, Outcome]]:
-    """Visit keys from `start` to `end`, both included, in either direction (BM-11).
+    """Visit keys from `start` to `end`, both included, in either direction; yields each with its outcome (BM-11).
 
     It ends at `end`, after `most` keys, or after `stop_after` keys in a row without a record, whichever comes first;
     `None` means no such limit. A failed visit may have missed a record: it restarts that count. Keys are visited
     lazily.
-
-    Yields:
-        Each visited key, and its outcome.
-
-    Raises:
-        ValueError: for `most` or `stop_after` below 1.
     """
     if (most is not None and most < 1) or (stop_after is not None and stop_after < 1):
         raise ValueError("a traversal visits at least 1 key, and stops after at least 1 without a record")

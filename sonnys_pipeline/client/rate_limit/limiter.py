@@ -10,9 +10,6 @@ block after the 429: so the 429 is logged too, and all sharers wait for that lon
 
 A server's wall clock may be set. If it was set back, older entries are in the future and say nothing; if it was set
 forward, older entries seem to be over. As all of them were sent by now, a pause of one block from now is enough.
-
-While a store does not answer, nobody gets a permit: callers are told to ask again soon, and after a minute it is an
-error.
 """
 
 from __future__ import annotations
@@ -51,11 +48,7 @@ class RequestRate:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `requests/seconds`.
-
-        Raises:
-            ValueError: for anything else; the message shows the form.
-        """
+        """Read `requests/seconds`; `ValueError`, with the form, for anything else."""
         requests, _, seconds = text.partition("/")
         try:
             return cls(int(requests), float(seconds))
@@ -120,11 +113,7 @@ class RequestBudget(Closing):
         self._threads = threading.Lock()
 
     def try_acquire(self) -> float:
-        """Take a permit if there is one; returns 0.0, or seconds until it is worth asking again.
-
-        Raises:
-            BudgetUnavailableError: when the store has not answered for a minute.
-        """
+        """Take a permit; returns 0.0, or seconds until asking again is worth it. Errors as for `acquire`."""
         with self._threads:
             asked = self._clock()
             try:
@@ -146,11 +135,7 @@ class RequestBudget(Closing):
             return wait
 
     def acquire(self) -> float:
-        """Wait for a permit; returns the seconds waited.
-
-        Raises:
-            BudgetUnavailableError: when the store has not answered for a minute.
-        """
+        """Wait for a permit; returns seconds waited. `BudgetUnavailableError` after a minute without the store."""
         waited = 0.0
         while (pause := self.try_acquire()) > 0:
             self._sleep(pause)
@@ -158,10 +143,7 @@ class RequestBudget(Closing):
         return waited
 
     def cool_down(self) -> None:
-        """After a 429: no sharer of this budget sends for one block from now.
-
-        If the store is away, it is told before the next permit.
-        """
+        """After a 429: no sharer sends for one block from now. A store that is away is told before the next permit."""
         with self._threads:
             try:
                 self._store.cool_down()
@@ -170,11 +152,7 @@ class RequestBudget(Closing):
                 self._owes_cool_down = True
 
     def permits_in_use(self) -> int:
-        """Permits used in the block that ends now, by all sharers.
-
-        Raises:
-            BudgetUnavailableError: when the store does not answer.
-        """
+        """Permits used in the block that ends now, by all sharers; `BudgetUnavailableError` when the store is away."""
         with self._threads:
             return self._store.permits_in_use()
 
@@ -187,13 +165,7 @@ class RequestBudget(Closing):
 
 
 def open_store(url: str, terms: Terms) -> BudgetStore:
-    """The store that a URL names.
-
-    Raises:
-        ValueError: for a store of another kind, a URL that cannot be read, or a driver that is not installed.
-        OSError: when a file or its directory cannot be written.
-        BudgetUnavailableError: when a server cannot be reached.
-    """
+    """The store that a URL names; errors as for `RequestBudget`."""
     scheme, _, rest = url.partition("://")  # not urlsplit: a folder may have # or ? in its name
     if scheme == "memory":
         return open_memory(terms)

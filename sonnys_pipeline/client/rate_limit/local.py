@@ -63,10 +63,7 @@ class LogStore:
         self.departures.close()
 
     def _forget_the_future(self, now: int) -> None:
-        """After the clock was set back: replace the log by one cool-down from now.
-
-        A step smaller than the margin is ignored: it lengthens a wait by no more than that.
-        """
+        """After the clock was set back, by more than the margin: replace the log by one cool-down from now."""
         newest = (self.departures.newest(), self.cool_downs.newest())
         if any(entry is not None and entry > now + self._terms.margin_ms for entry in newest):
             self.departures.flush()
@@ -75,7 +72,6 @@ class LogStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock for one decision; a failing disk or damaged file becomes the budget's error."""
         try:
             with self.departures.locked():
                 yield

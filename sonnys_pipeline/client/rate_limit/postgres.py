@@ -68,12 +68,6 @@ class PostgresStore:
     is_remote = True
 
     def __init__(self, url: str, terms: Terms) -> None:
-        """Connect, and create the table if there is none.
-
-        Raises:
-            ValueError: when the URL cannot be read, or the driver is not installed.
-            BudgetUnavailableError: when the server cannot be reached, or refuses access.
-        """
         self._server = Server(url, variable="SONNYS_BUDGET_URL", application="budget")
         self.where = self._server.where
         self._terms, self._watch = terms, StepWatch(terms.margin_ms)
@@ -113,7 +107,6 @@ class PostgresStore:
         self._server.close()
 
     def _ask(self, script: str, **more: int) -> tuple[int, ...]:
-        """Send statements in one message; returns the last numbers, or raises `BudgetUnavailableError`."""
         try:
             return self._server.ask(script.replace("{clock}", CLOCK), {**self._values, **more})
         except self._server.errors as error:

@@ -60,12 +60,6 @@ class RedisStore:
     is_remote = True
 
     def __init__(self, url: str, terms: Terms) -> None:
-        """Connect.
-
-        Raises:
-            ValueError: when the URL cannot be read, or the driver is not installed.
-            BudgetUnavailableError: when the server cannot be reached, or refuses access.
-        """
         try:
             import redis  # noqa: PLC0415 - an extra
             from redis.backoff import NoBackoff  # noqa: PLC0415 - the same
@@ -126,7 +120,6 @@ class RedisStore:
         self._client.close()
 
     def _ask(self, script: str, *more: str | int) -> tuple[int, ...]:
-        """Run a script; returns its numbers, or raises `BudgetUnavailableError`."""
         text = f"{CLOCK}\n{script.replace('{afterlife}', str(_AFTERLIFE))}"
         arguments = (self._terms.requests, self._terms.block_ms, self._terms.margin_ms, *more)
         try:
