@@ -41,11 +41,7 @@ def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> 
 
 
 def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
-    """A day that has just been landed.
-
-    Raises:
-        LakeError: when its file cannot be read.
-    """
+    """A day that has just been landed."""
     loaded = day.loaded
     return {
         **file_metadata(day.file, loaded.table, partitioned=True),
@@ -66,11 +62,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
 
 
 def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
-    """A day that an attempt before this one landed: the same, as far as its file and its ledger row tell.
-
-    Raises:
-        LakeError: when the file cannot be read.
-    """
+    """A day that an attempt before this one landed: the same, as far as its file and its ledger row tell."""
     return {
         **landed_metadata(lake, row.day),
         "pages": dg.MetadataValue.int(len(row.job_hashes)),
@@ -80,11 +72,7 @@ def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
 
 
 def landed_metadata(lake: Lake, day: str) -> Metadata:
-    """A landed day, as far as its file alone tells.
-
-    Raises:
-        LakeError: when the file cannot be read.
-    """
+    """A landed day, as far as its file alone tells."""
     table = lake.read("transactions", [day]).drop_columns("date")
     metadata = lake.metadata("transactions", day)
     windows = json.loads(metadata["windows"])
@@ -118,11 +106,7 @@ def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> di
 
 
 def _digest(lake: Lake, day: str) -> str:
-    """Of the rows in a landed day's file, those of other sites included.
-
-    Raises:
-        LakeError: when it cannot be read.
-    """
+    """Of the rows in a landed day's file, those of other sites included."""
     # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
     return content_digest(lake.read("transactions", [day]).drop_columns("date"))
 

@@ -28,12 +28,9 @@ TRANSACTIONS = ONLY.key("transactions")
 
 
 class RunlessDays(RunListener):
-    """Reports landed days to one instance.
+    """Reports landed days to one instance; days of some sites only as observations (`observed`).
 
-    Attributes:
-        reported: days that were recorded as materializations.
-        observed: days that were recorded as observations, since some sites only are landed.
-        problems: what kept Dagster from being told, in sentences; nothing of it touches what is landed.
+    `problems` say in sentences what kept Dagster from being told; nothing of it touches what is landed.
     """
 
     def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
@@ -63,12 +60,9 @@ class RunlessDays(RunListener):
         self._report(day, partial(landed_metadata, self._lake, day))
 
     def reconcile(self, days: Iterable[str] | None = None) -> None:
-        """Report each landed day that the instance has no materialization of.
+        """Report each landed day (of `days`, if given) that the instance has no materialization of.
 
         A day of some sites is reported unless the newest observation of it is of the file as it is.
-
-        Args:
-            days: which may be reported; left out, all that are landed.
         """
         try:
             known = self._instance.get_materialized_partitions(self._transactions) | set(self.observed)
@@ -103,7 +97,6 @@ class RunlessDays(RunListener):
             self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
 
     def _report_states(self, day: str) -> None:
-        """The states of a day; what Dagster cannot take is kept as a problem, as of rows."""
         try:
             told = {**states_metadata(self._lake, day), "landed_by": dg.MetadataValue.text(self._source)}
             self._instance.report_runless_asset_event(

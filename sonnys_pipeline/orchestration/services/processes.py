@@ -48,7 +48,6 @@ class RunProcess:
         host: name of the machine or container.
         boot: what tells one boot of it from the next; empty where the system does not say.
         namespace: what tells its process ids from those of another container; empty where the system does not say.
-        pid: process id.
         started: what tells it from another process that was given the same id later.
     """
 

@@ -35,12 +35,7 @@ class WebGuard:
     """ASGI middleware that hands on what the server's own pages send, and programs that are no browsers."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
-        """Guard an application.
-
-        Args:
-            app: what is guarded.
-            hosts: names that it goes by beside those of loopback, without port.
-        """
+        """Guard an application that goes by `hosts`, without port, beside the names of loopback."""
         self._app = app
         self._named = frozenset(host.strip("[]").lower() for host in hosts)
 
