@@ -236,7 +236,7 @@ class JobRow:
 
 @dataclass(frozen=True)
 class RowFigures:
-    """Results and costs of reading a row (JS-04); `requests` and `seconds` of this attempt alone."""
+    """Results and costs of reading a row (JS-04); `requests` and `seconds` are of this attempt alone."""
 
     job_hashes: Sequence[str]
     path: str

@@ -57,7 +57,7 @@ class StatesWindow:
 
 @dataclass(frozen=True)
 class LoadedStates:
-    """The states of a day, each id once; `without_row` states have no row of the day, `rows_without` rows no state."""
+    """The states of a day, each id once; `without_row`: states without a row, `rows_without`: rows without a state."""
 
     windows: tuple[StatesWindow, ...]
     table: pa.Table

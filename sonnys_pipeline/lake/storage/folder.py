@@ -59,7 +59,7 @@ class Storage(Protocol):
         """Whether paths are files of this machine, which any library can open."""
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
-        """Write or replace a file in one step; returns its size in bytes. If it fails, the old file is unchanged."""
+        """Write or replace a file in one step; returns its size in bytes. When it fails, the old file stays."""
 
     def remove(self, path: LakePath) -> None:
         """Remove a file, if it exists."""

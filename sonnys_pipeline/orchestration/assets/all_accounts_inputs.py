@@ -31,7 +31,7 @@ class AccountLake:
 
 @dataclass(frozen=True)
 class DayOfAll:
-    """One business day across accounts: rows with the account first, counted by account; who lacks it, in sentences."""
+    """One business day across accounts; `counted`: rows by account; `missing`: who lacks it, in sentences."""
 
     rows: pa.Table
     counted: dict[str, int]

@@ -65,7 +65,7 @@ class _Place:
 
 
 def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> dg.SensorDefinition:
-    """Tells once of each run that ended badly or whose checks found something new; `open_delivery` replaces the webhook."""
+    """Tells once of each run that failed or whose checks found something new; `open_delivery` replaces the webhook."""
 
     @dg.sensor(
         name="alerts",
