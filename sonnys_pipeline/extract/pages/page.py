@@ -69,7 +69,7 @@ def parse_page(job_hash: str, body: bytes | SanitizedBody) -> PageRows | JobData
     """Validate a response of `get-job-data` and turn a passed job's rows into columns (LJ-02).
 
     Returns the unparsed response if the job has not passed. A `bytes` body is sanitized first. Raises
-    UnparsableRowError for the first row that does not fit, ResponseFormatError for a response that violates the contract.
+    UnparsableRowError for the first row that does not fit, ResponseFormatError for one that violates the contract.
     """
     where = f"load job {job_hash}"
     sanitized = body if isinstance(body, SanitizedBody) else sanitize(body, where)
