@@ -36,10 +36,7 @@ class Completion:
         self._most_counts = max_counts
 
     def advance(self, day: DayWork) -> bool:
-        """Process the responses and add the next requests; return whether the day is complete.
-
-        Raises `RowOfTwoSitesError` when two sites disagree about a row.
-        """
+        """Process responses, add the next requests; return whether the day is complete. Raises RowOfTwoSitesError."""
         while day.has_rows and day.is_answered:
             if self._options.proof and day.proof is None and day.request.with_rows:
                 self._check_count(day)
@@ -97,7 +94,6 @@ class Completion:
             day.lists = [CountWork(day, window, site) for site in sites for window in windows]
 
     def _on_difference(self, day: DayWork, differing: Mapping[CountWork, int]) -> None:
-        """The count differs: try the next explanation."""
         day.missing = sum(differing.values())
         moved = [work.site for work in differing if work.site is not None]
         if moved or not day.request.sites:

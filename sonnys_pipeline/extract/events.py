@@ -23,10 +23,8 @@ class Attempt:
     """One request and its outcome, for the audit (BM-08).
 
     Attributes:
-        day: partition key.
         window: ISO interval.
         operation: `submit`, `poll`, `count`, `states` or `sites`.
-        attempt: attempt number, from 1.
         outcome: `submitted`, `working`, `pass`, `counted`, `listed`, or the name of an error.
         sent_at: aware UTC; `seconds` is the time until the response.
     """

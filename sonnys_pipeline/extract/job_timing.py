@@ -48,10 +48,7 @@ class JobTimes:
 
 
 def first_guess(poll_interval: float, remembered: float | None) -> float:
-    """Seconds after which the first load job of a run is polled.
-
-    `remembered` is the time that load jobs last took, in seconds; invalid values mean unknown.
-    """
+    """Seconds after which a run's first load job is polled; `remembered`: seconds that they last took, if valid."""
     if isinstance(remembered, int | float) and 0 < remembered < float("inf"):
         return _REMEMBERED * remembered
     return poll_interval

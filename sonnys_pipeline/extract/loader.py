@@ -53,17 +53,8 @@ class Loader:
     ) -> None:
         """Bind to an API, a budget and a worker pool.
 
-        Args:
-            api: sends single requests, without waiting or retries.
-            budget: shared request budget.
-            pool: runs requests in the background.
-            options: durations and limits.
-            observer: callbacks.
-            breaker: stops sending to a failing API; default one whose first pause is a block of the budget.
-            reader: reads pages; default one that keeps personal data and no raw pages.
-            clock: monotonic seconds.
-            now: aware UTC.
-            jitter: a random number in [0, 1).
+        By default the breaker's first pause is a block of the budget, and the reader keeps personal data and no raw
+        pages. `clock` gives monotonic seconds, `now` aware UTC, `jitter` a random number in [0, 1).
         """
         self._api = api
         self._budget = budget

@@ -42,15 +42,9 @@ class Sent:
 
 @dataclass
 class ResponseHandler:
-    """Processes responses, one after the other.
+    """Processes responses, one after the other; `on_end` is called with each day that is complete or has failed.
 
-    Attributes:
-        breaker: tells an API failure from a bad request.
-        keeps_pages: whether days carry their raw pages.
-        on_end: called with each day that is complete or has failed.
-        clock: monotonic seconds.
-        now: aware UTC.
-        jitter: a random number in [0, 1).
+    `clock` gives monotonic seconds, `now` aware UTC, `jitter` a random number in [0, 1).
     """
 
     schedule: Schedule

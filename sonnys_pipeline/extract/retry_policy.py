@@ -43,12 +43,8 @@ def recovery_action(
 ) -> RecoveryAction:
     """Choose what to do about an error.
 
-    Args:
-        error: what went wrong.
-        polling: whether the request was a poll.
-        expired: whether the hash was older than its 20 minutes.
-        first_page: whether it was page 1, the only one of an empty window.
-        seen_before: whether this job has failed or been lost before, or was given a failed hash again.
+    `expired`: the hash was older than its 20 minutes; `first_page`: it was page 1, the only one of an empty window;
+    `seen_before`: the job has failed or been lost before, or was given a failed hash again.
     """
     match error:
         case UnknownJobStatusError() | UnparsableRowError() | RedirectedError():

@@ -52,7 +52,6 @@ class PageJob:
     """One page of a window or of a list.
 
     Attributes:
-        work: the window or list request that it belongs to.
         page: page number from 1.
         suspect_hash: a failed or lost hash; getting it again means that the API has cached the failure.
         submitted_at: clock reading of the POST.
@@ -117,11 +116,7 @@ class WindowWork:
         return criteria(self.window, self.site)
 
     def add_page(self, job: PageJob, rows: PageRows) -> bool:
-        """Store a page; False if its `total` differs from the window's, so that the pages do not belong together.
-
-        Raises:
-            IncompleteResultError: when the page, or the complete window, has other rows than `total` promises.
-        """
+        """Store a page; False if its `total` is not the window's. Raises IncompleteResultError if its rows differ."""
         job.state = JobState.DONE
         self.rows[job.page] = rows
         if self.total is None:

@@ -58,11 +58,7 @@ class ThreadWorkerPool:
         self._answers: queue.SimpleQueue[CallResult[object] | None] = queue.SimpleQueue()
 
     def start(self, key: object, call: Callable[[], object]) -> None:
-        """Hand the call to a thread; beyond the limit it waits for one to become free.
-
-        Raises:
-            RuntimeError: after `close`.
-        """
+        """Hand the call to a thread; beyond the limit it waits for a free one. Raises RuntimeError after `close`."""
         if self._closed:
             raise RuntimeError("this worker pool is closed; create one for each load")
         with self._lock:

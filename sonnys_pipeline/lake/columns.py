@@ -17,12 +17,9 @@ from sonnys_pipeline.lake.storage.folder import LakePath
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of several files.
+    """The columns of several files, in order of first appearance.
 
-    Attributes:
-        schema: all columns, in order of first appearance.
-        common: names of the columns that every file has.
-        alike: whether all files have the same columns and types in the same order.
+    `common` are names that every file has; `alike`: whether all have the same columns and types in the same order.
     """
 
     schema: pa.Schema
@@ -31,11 +28,7 @@ class Columns:
 
     @classmethod
     def of(cls, paths: Sequence[LakePath], schemas: Sequence[pa.Schema]) -> Columns:
-        """Merge the columns of one or more files.
-
-        Raises:
-            LakeError: two files have a column in incompatible types; it names both, and the remedy.
-        """
+        """Merge the columns of one or more files. Raises LakeError, naming two files whose types do not fit."""
         kinds: list[tuple[LakePath, pa.Schema]] = []  # usually one for all days
         for path, schema in zip(paths, schemas, strict=True):
             if not any(schema.equals(known) for _, known in kinds):
@@ -52,11 +45,7 @@ class Columns:
 
 
 def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
-    """Concatenate the rows of several files; `paths` are for error messages.
-
-    Raises:
-        LakeError: as `Columns.of`, or a value does not fit into the common type.
-    """
+    """Concatenate rows of several files; `paths` are for messages. Raises LakeError if types or values do not fit."""
     columns = Columns.of(paths, [table.schema for table in tables])
     if columns.alike:
         return pa.concat_tables(tables)

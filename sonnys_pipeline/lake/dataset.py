@@ -45,12 +45,7 @@ class LandedFile:
 
 
 class Lake:
-    """Parquet datasets below one root, one for each asset.
-
-    Attributes:
-        root: the folder, or the URL of an object store.
-        storage: reads and writes files there.
-    """
+    """Parquet datasets below one root (a folder, or the URL of an object store), one for each asset."""
 
     def __init__(self, root: str | os.PathLike[str], *, locks: Locks | None = None) -> None:
         """Nothing is read or created yet.
@@ -77,11 +72,7 @@ class Lake:
         return self.version(asset, partition) is not None
 
     def version(self, asset: str, partition: str | None = None) -> str | None:
-        """Version of a landed file, without reading it; None if it is not landed.
-
-        Raises:
-            LakeError: it cannot be examined.
-        """
+        """Version of a landed file, without reading it; None if not landed. Raises LakeError if it is unreadable."""
         with self._readable(asset, partition) as path:
             return self.storage.version(path)
 
@@ -142,32 +133,20 @@ class Lake:
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str) -> LakePath:
-        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`.
-
-        Raises:
-            UnwritableLakeError: it cannot be written; the old one stays.
-        """
+        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`. Raises UnwritableLakeError."""
         path = self.path(asset, partition).with_name(name)
         self.storage.put(path, lambda file: file.write(text.encode()))
         return path
 
     def page(self, asset: str, name: str, *, partition: str) -> bytes | None:
-        """Content of a page; None if there is none or it cannot be read.
-
-        Raises:
-            UnreachableLakeError: the store does not answer.
-        """
+        """Content of a page; None if there is none or it cannot be read. Raises UnreachableLakeError."""
         try:
             return self.storage.content(self.path(asset, partition).with_name(name))
         except OSError:
             return None
 
     def refuse_vanishing(self, asset: str, table: pa.Table, partition: str | None = None) -> None:
-        """The check of `land(may_empty=False)`, to be made before.
-
-        Raises:
-            RowsWouldVanishError: rows are landed and the table has none.
-        """
+        """The check of `land(may_empty=False)`, to be made before. Raises RowsWouldVanishError."""
         path = self.path(asset, partition)
         if table.num_rows == 0 and self.has(asset, partition) and (landed := self.rows(asset, partition)):
             raise RowsWouldVanishError(
@@ -176,11 +155,7 @@ class Lake:
             )
 
     def remove(self, asset: str, partition: str) -> None:
-        """Remove a day's file if it exists, and its folder if it is then empty.
-
-        Raises:
-            UnwritableLakeError: it cannot be removed.
-        """
+        """Remove a day's file if it exists, and its folder if that is then empty. Raises UnwritableLakeError."""
         self.storage.remove(self.path(asset, partition))
 
     @contextlib.contextmanager
@@ -334,11 +309,7 @@ def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """The storage for a folder, or for the URL of an object store.
-
-    Raises:
-        LakeError: the kind of store is unknown, or its driver is not installed.
-    """
+    """The storage of a folder, or of an object store's URL. Raises LakeError for an unknown kind or driver."""
     if not isinstance(root, str) or not is_url(root):
         return FolderStorage(root)
     from sonnys_pipeline.lake.storage.objects import ObjectStorage  # noqa: PLC0415 - a folder needs no fsspec

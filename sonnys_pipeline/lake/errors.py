@@ -1,14 +1,4 @@
-"""Errors of the lake.
-
-```
-LakeError
-├── UnwritableLakeError       full disk, missing permissions, a file in place of a directory
-│   └── UnreachableLakeError  an object store does not answer, or refuses the credentials
-├── RowsWouldVanishError      a re-read would replace landed rows by nothing (decision 5)
-├── OtherSourceError          a landed day comes from another account, site or time zone
-└── NotLandedError            a requested file is not landed
-```
-"""
+"""Errors of the lake."""
 
 
 class LakeError(Exception):
@@ -16,7 +6,7 @@ class LakeError(Exception):
 
 
 class UnwritableLakeError(LakeError):
-    """The lake cannot be written; no partial file remains."""
+    """The lake cannot be written (disk full, no permission, a file in a directory's place); no partial file remains."""
 
 
 class UnreachableLakeError(UnwritableLakeError):
@@ -24,7 +14,7 @@ class UnreachableLakeError(UnwritableLakeError):
 
 
 class RowsWouldVanishError(LakeError):
-    """An empty table would replace landed rows."""
+    """An empty table would replace landed rows (decision 5)."""
 
 
 class OtherSourceError(LakeError):

@@ -11,15 +11,9 @@ from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 
 
 def landed_rows(lake: Lake, days: Sequence[str], with_states: Collection[str] | None = None) -> Rows:
-    """The rows of landed days, read lazily; a row's missing flags and status come from its state.
+    """The rows of landed days (YYYY-MM-DD), read lazily; a row's missing flags and status come from its state.
 
-    Args:
-        lake: the lake.
-        days: landed days, as YYYY-MM-DD.
-        with_states: days whose states are read. Default: all whose states are landed now.
-
-    Raises:
-        LakeError: a file cannot be read, or files have incompatible types.
+    `with_states`: days whose states are read (default: all landed ones). Raises LakeError if a file cannot be read.
     """
     known = [day for day in days if (lake.has(STATES, day) if with_states is None else day in with_states)]
     if not known:

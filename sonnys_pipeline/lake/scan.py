@@ -42,8 +42,6 @@ class Scan:
     """Selected rows of one asset; each method returns them in another form, with the same columns.
 
     Attributes:
-        storage: reads the files.
-        folder: the asset's.
         files: in the order of the rows.
         stored: the columns of the files, without `date`.
         columns: of the result, in order; the first one of a partitioned asset is `date`, the partition's day.
@@ -69,22 +67,14 @@ class Scan:
             return rows.replace_schema_metadata(None)
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a pandas frame; nullable flags always have the type `boolean`.
-
-        Raises:
-            LakeError: a file cannot be read.
-        """
+        """The rows as a pandas frame; nullable flags always have the type `boolean`. Raises LakeError as `table`."""
         table = self.table()
         frame: pd.DataFrame = table.to_pandas()
         flags = [field.name for field in table.schema if pa.types.is_boolean(field.type) and field.nullable]
         return frame.astype(dict.fromkeys(flags, "boolean"))
 
     def relation(self) -> duckdb.DuckDBPyRelation:
-        """A lazy DuckDB relation, in a database of its own that shows instants in UTC.
-
-        Raises:
-            LakeError: a file cannot be read.
-        """
+        """A lazy DuckDB relation, in a database of its own that shows instants in UTC. Raises LakeError as `table`."""
         with self._readable():
             connection = duckdb.connect(config=_OFFLINE)
             connection.execute("SET TimeZone = 'UTC'")

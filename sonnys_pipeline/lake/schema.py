@@ -28,10 +28,7 @@ _SCALARS: dict[object, pa.DataType] = {
 
 
 def arrow_schema(model: type[ApiModel]) -> pa.Schema:
-    """Columns of a model, in its field order, with `extra` last.
-
-    Optional fields are nullable; an all-null column keeps its type.
-    """
+    """Columns of a model in its field order, `extra` last; optional ones are nullable and keep their type when null."""
     return pa.schema([*_fields(model), pa.field(EXTRA_COLUMN, pa.string())])
 
 

@@ -21,21 +21,12 @@ def sites_in(metadata: Mapping[str, str]) -> frozenset[str] | None:
 
 
 def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
-    """Codes of the sites landed for a day; None for all sites.
-
-    Raises:
-        NotLandedError: the day is not landed.
-        LakeError: its file cannot be read.
-    """
+    """Codes of the sites landed for a day; None for all sites. Raises NotLandedError, or LakeError if unreadable."""
     return sites_in(lake.metadata(ASSET, day))
 
 
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
-    """Whether a day (of one site, or of all) is landed in a readable file.
-
-    Raises:
-        UnreachableLakeError: the store does not answer.
-    """
+    """Whether a day (of one site, or of all) is landed in a readable file. Raises UnreachableLakeError."""
     try:
         sites = landed_sites(lake, day)
     except UnreachableLakeError:
@@ -75,11 +66,7 @@ class LandedRows:
 
 
 def promised_rows(metadata: Mapping[str, str]) -> int:
-    """Rows that a file must have by the API's totals, minus those replaced by later reads.
-
-    Raises:
-        LakeError: the file's metadata has no totals; it was not written by this package.
-    """
+    """Rows that a file must have by the API's totals, minus those replaced since. Raises LakeError without totals."""
     if "windows" not in metadata:
         raise LakeError(f"a file of {ASSET} has no totals in its metadata; load its day again")
     windows = json.loads(metadata["windows"])

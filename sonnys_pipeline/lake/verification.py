@@ -24,11 +24,7 @@ _TRIES = 3
 def damaged_files(lake: Lake) -> Iterator[tuple[LakePath, str]]:
     """The damaged Parquet files of all assets, each with the reason in one line.
 
-    Files that are replaced or removed meanwhile do not count.
-
-    Raises:
-        UnreachableLakeError: an object store does not answer.
-        OSError: the folder cannot be listed.
+    Files that are replaced or removed meanwhile do not count. Raises UnreachableLakeError; for a folder, OSError.
     """
     for name in sorted(lake.storage.below(lake.root)):
         if name.endswith(".parquet") and not any(part.startswith(".") for part in name.split("/")):

@@ -116,11 +116,7 @@ def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> N
 
 
 def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:
-    """What a list means for load jobs.
-
-    Raises:
-        NoNamedSiteError: when none of several sites has a code; a single site need not be named.
-    """
+    """What a list means for load jobs. Raises NoNamedSiteError when none of several sites has a code."""
     codes, unnamed = named_codes(listed), unnamed_sites(listed)
     if not codes and len(unnamed) > 1:
         raise NoNamedSiteError(
@@ -141,11 +137,7 @@ class SpanCounter:
         self._by_site = knows(jobs, api_id_digest, LISTS_NEED_SITE)
 
     def count(self, span: Mapping[str, int], site: str | None = None) -> int:
-        """Rows of a span, of one site or of all; one request, or one per site.
-
-        Raises:
-            SonnysError: when the API refuses, or cannot be reached.
-        """
+        """Rows of a span, of one site or of all; one request, or one per site. Raises SonnysError."""
         count = self._client.transactions.count
         if site is not None:
             return count(**span, site=site)

@@ -51,16 +51,8 @@ SCHEMA = pa.schema(
 def keep_pages(lake: Lake, loaded: LoadedDay, metadata: Mapping[str, str], landed: Mapping[str, str] | None) -> None:
     """Archive the pages of a day that is about to be landed; those of one site join those of the others.
 
-    If the pages of the other sites are missing, none are kept: a day cannot be made of half of its pages.
-
-    Args:
-        lake: where.
-        loaded: the read, with its pages.
-        metadata: of the day's file to be written.
-        landed: metadata of the file that one site's rows join; `None` where the read makes the whole file.
-
-    Raises:
-        UnwritableLakeError: when the disk refuses it.
+    If the pages of the other sites are missing, none are kept: a day cannot be made of half of its pages. `metadata` is
+    of the file to be written; `landed` of the file that one site's rows join, if the read does not make the whole file.
     """
     day, pages = loaded.day.key, _table(loaded)
     if landed is not None:
@@ -74,22 +66,13 @@ def keep_pages(lake: Lake, loaded: LoadedDay, metadata: Mapping[str, str], lande
 
 
 def write(lake: Lake, day: str, pages: pa.Table, metadata: Mapping[str, str], archive: str = ARCHIVE) -> None:
-    """Replace a day's archive.
-
-    Raises:
-        UnwritableLakeError: when the disk refuses it.
-    """
+    """Replace a day's archive."""
     of_the_pages = {name: value for name, value in metadata.items() if name not in _OF_THE_DAY_ALONE}
     lake.land(archive, pages, partition=day, metadata=of_the_pages)
 
 
 def read(lake: Lake, day: str, archive: str = ARCHIVE) -> tuple[pa.Table, dict[str, str]]:
-    """A day's archived pages in reading order, and their metadata.
-
-    Raises:
-        NotLandedError: when there are none.
-        LakeError: when they cannot be read.
-    """
+    """A day's archived pages in reading order, and metadata. Raises NotLandedError, or LakeError if unreadable."""
     path, metadata = lake.path(archive, day), lake.metadata(archive, day)
     if lacking := sorted(_NEEDED_FACTS - metadata.keys()):
         raise LakeError(f"{path} does not say how it was made ({', '.join(lacking)}); read the day again")
@@ -100,11 +83,7 @@ def read(lake: Lake, day: str, archive: str = ARCHIVE) -> tuple[pa.Table, dict[s
 
 
 def forget_pages(lake: Lake, day: str) -> None:
-    """Remove the archive of an earlier read after a day was landed without keeping its pages.
-
-    Raises:
-        UnwritableLakeError: when it cannot be removed.
-    """
+    """Remove the archive of an earlier read after a day was landed without keeping its pages."""
     lake.remove(ARCHIVE, day)
 
 

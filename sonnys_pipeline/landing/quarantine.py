@@ -11,11 +11,7 @@ from sonnys_pipeline.runtime.private_folder import private_folder, writable_stat
 
 
 def set_aside(folder: Path, key: str, error: UnparsableRowError) -> Path:
-    """Save the raw page as JSON with id, field and reason, readable by its owner only; returns the file.
-
-    Raises:
-        StateUnwritableError: when it cannot be written.
-    """
+    """Save the raw page as JSON with id, field and reason, readable by its owner only; returns the file."""
     # The hash comes from the server; it must not choose the directory.
     path = folder / f"{key}-{re.sub(r'[^A-Za-z0-9_-]', '_', error.page_hash or 'page')}.json"
     content = {

@@ -50,13 +50,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class ReplayedDay:
-    """The result for one day.
-
-    Attributes:
-        pages: read from its archive.
-        error: class name of the error, if it failed.
-        message: of the error; for a missing day, what to do.
-    """
+    """The result for one day; `message` is of the error or, for a missing day, what to do."""
 
     day: str
     outcome: Outcome

@@ -49,7 +49,6 @@ class Rezoned:
 
     Attributes:
         before: zones of the days before.
-        landed: days written.
         unchanged: days already landed in the new zone.
         to_read: days of the new zone that are no longer landed, since only part of their pages exist.
     """
@@ -71,13 +70,9 @@ class _Source:
 
 
 def rezone(lake: Lake, timezone: str, privacy: Privacy, *, on_day: Callable[[str], None] = lambda _: None) -> Rezoned:
-    """Cut every landed day again.
+    """Cut every landed day again, at the midnights of `timezone`; `on_day` is called with each day written.
 
-    Args:
-        lake: holds days and archives.
-        timezone: the zone at whose midnights days begin.
-        privacy: the present policy on personal data; pages must have been kept under it.
-        on_day: called with each day written.
+    Pages must have been kept under `privacy`, the present policy on personal data.
 
     Raises:
         NotRezonableError: naming the days whose pages are missing, and why; nothing was changed.

@@ -22,11 +22,7 @@ FRESH_FOR = timedelta(days=1)
 
 
 def land_sites(lake: Lake, sites: Sequence[Site], listed_at: datetime) -> LandedFile:
-    """Land a list of sites.
-
-    Raises:
-        UnwritableLakeError: when the disk refuses it.
-    """
+    """Land a list of sites."""
     table = to_table(sites, arrow_schema(Site))
     with lake.writing(ASSET):
         return lake.land(ASSET, table, metadata={"loaded_at": listed_at.isoformat()})

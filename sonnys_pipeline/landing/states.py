@@ -30,12 +30,7 @@ class StatesNotReadError(LakeError):
 
 
 def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy) -> LandedFile:
-    """Land the states of a day, sorted by id.
-
-    Raises:
-        StatesNotReadError: when the day came without states.
-        UnwritableLakeError: when the disk refuses it.
-    """
+    """Land the states of a day, sorted by id. Raises StatesNotReadError when the day came without states."""
     day, states = loaded.day.key, loaded.states
     if states is None:
         raise StatesNotReadError(f"{STATES} {day}: {loaded.states_note or 'not read'}")
@@ -63,23 +58,14 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
 
 
 def write(lake: Lake, day: str, table: pa.Table, metadata: Mapping[str, str]) -> LandedFile:
-    """Write a day's states.
-
-    Raises:
-        UnwritableLakeError: when the disk refuses it.
-    """
+    """Write a day's states."""
     # Always in the same order: a replay takes them from the archive and must make the same bytes.
     in_order = dict(sorted({**metadata, "rows": str(table.num_rows)}.items()))
     return lake.land(STATES, table, partition=day, metadata=in_order)
 
 
 def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
-    """The states of a day, from their archived pages.
-
-    Raises:
-        LakeError: when the archive does not say how it was made.
-        APIError: when a page no longer parses.
-    """
+    """The states of a day, from their archived pages. Raises APIError when a page no longer parses."""
     windows = []
     for asked in json.loads(kept["windows"]):
         window = Window(datetime.fromisoformat(asked["start"]), datetime.fromisoformat(asked["end"]))
@@ -92,11 +78,7 @@ def made_of(pages: pa.Table, kept: Mapping[str, str]) -> pa.Table:
 
 
 def landed_metadata(lake: Lake, day: str) -> dict[str, str]:
-    """Metadata of a day's states; empty if they are not landed or unreadable.
-
-    Raises:
-        UnreachableLakeError: when the store does not answer.
-    """
+    """Metadata of a day's states; empty if they are not landed or unreadable. Raises UnreachableLakeError."""
     try:
         return lake.metadata(STATES, day)
     except UnreachableLakeError:

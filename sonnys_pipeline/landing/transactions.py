@@ -60,16 +60,10 @@ def land_day(
     """Land a complete day, sorted by site and time; a day without rows is a file with the columns and no rows.
 
     Rows of one site replace that site's rows; those of others stay. A file that holds some sites only says so
-    (`landed_sites`) until all sites of the account have been read. Pages, if there are any, go into the archive.
+    (`landed_sites`) until each of `account_sites`, the codes of all sites of the account, has been read. Pages, if any,
+    go into the archive. `privacy` is the policy under which the day was loaded; default: data as received.
 
     If the count differs, the sites that were read are landed as some of the day's sites, unless a whole day is landed.
-
-    Args:
-        lake: where.
-        loaded: the day.
-        source: whose rows they are.
-        privacy: the policy under which it was loaded; by default personal data is as received.
-        account_sites: codes of all sites of the account; a file with each of them is whole.
 
     Raises:
         CountDiffersError: when rows are missing by the API's own count.
@@ -118,12 +112,7 @@ def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
 
 
 def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
-    """Write a day's file, its rows in order.
-
-    Raises:
-        RowsWouldVanishError: when landed rows would be replaced by none.
-        UnwritableLakeError: when the disk refuses it.
-    """
+    """Write a day's file, its rows in order. Raises RowsWouldVanishError when they would be replaced by none."""
     metadata = {**file.metadata, "rows": str(file.table.num_rows)}
     return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=False)
 
@@ -134,11 +123,7 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
-    """Refuse early a day that landing would refuse.
-
-    Raises:
-        OtherSourceError: when the landed day is of another account, site or time zone.
-    """
+    """Refuse early a day that landing would refuse with OtherSourceError."""
     asked = {"account": source.api_id_digest, "site_code": source.site_code, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
 
@@ -183,11 +168,7 @@ def _refuse_other_policy(day: str, landed: Mapping[str, str], metadata: Mapping[
 
 
 def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
-    """The file of a day of which nothing is landed.
-
-    Raises:
-        LakeError: when rows of other sites came than the requested one.
-    """
+    """The file of a day of which nothing is landed. Raises LakeError for rows of sites that were not requested."""
     site = loaded.site
     if site is None:
         is_short = loaded.proof is not None and loaded.proof.missing != 0
@@ -211,13 +192,9 @@ def _of_site(rows: pa.Table, code: str) -> pa.Array:
 def beside_other_sites(
     landed: DayFile, read: DayFile, loaded: LoadedDay, account_sites: Collection[str] = ()
 ) -> DayFile:  # fmt: skip
-    """One site's rows joined with a file's rows of the other sites.
+    """One site's rows (`read`) joined with a file's rows of the other sites.
 
-    Args:
-        landed: the file.
-        read: the site's rows alone.
-        loaded: the read of the site.
-        account_sites: codes of all sites of the account; with each of them the file is whole.
+    With each of `account_sites`, the codes of all sites of the account, the file is whole.
 
     Raises:
         RowsWouldVanishError: when the file has rows of the site, and the read has none.

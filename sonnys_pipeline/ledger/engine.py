@@ -78,13 +78,7 @@ def describe(url: URL) -> str:
 
 
 def open_engine(url: str) -> Engine:
-    """Open a ledger's URL and create or migrate its schema; see `open_ledger` for the URLs.
-
-    Raises:
-        ValueError: for a URL of another kind; its text is not quoted, as it may hold a password.
-        LedgerUnavailableError: when the store cannot be reached or written.
-        LedgerVersionError: when the ledger is newer than this code.
-    """
+    """Open a ledger's URL and create or migrate its schema, as `open_ledger`; errors do not quote it (passwords)."""
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] == "sqlite" and rest.startswith("/") and rest[1:] not in {"", ":memory:"}:
         return _open_sqlite(Path(rest[1:]))  # not make_url: a folder may have ? in its name

@@ -1,24 +1,5 @@
 """The ledger's errors (JS-01…JS-07).
 
-```
-LedgerError
-├── LedgerUnavailableError    the store cannot be reached, read or written
-├── LedgerVersionError        the ledger was written by a newer version of this package
-├── UnknownStoredValueError   a stored value that this version does not know
-├── UnknownJobError           no such job
-├── AmbiguousJobError         several jobs have ids with this beginning
-├── UnknownRowError           no such row
-├── DuplicateRowError         a day (and site) twice in one job
-├── ClosedJobError            rows for a job that has ended
-├── InvalidStateTransition    a status that cannot follow the present one
-├── PlanError                 a plan that cannot be kept or approved
-│   ├── NotApprovedError      a job without the approval that it requires
-│   └── PlanDriftError        what would run is not what was planned
-├── JobModeLockedError        the mode of a job that is being executed
-├── JobLeasedError            another executor holds the job
-└── LeaseLostError            the caller no longer holds the lease
-```
-
 No error holds a store's URL, which may contain a password; `where` is host and database, or a file.
 """
 

@@ -78,11 +78,7 @@ class LoadJobs(LedgerPart):
 
     @retried
     def note_submitting(self, row_id: int, window: Window, page: int, site: str | None = None) -> None:
-        """Record the intent to POST; an earlier hash of the same page is forgotten, as the loader gave it up.
-
-        Raises:
-            UnknownRowError: when there is no such row.
-        """
+        """Record the intent to POST; an earlier hash of the same page is forgotten, as the loader gave it up."""
         intent = {**_key(row_id, window, page, site), "instant": self._store.now()}
         with self._store.writing() as connection:
             if not connection.execute(_INTEND_AGAIN, intent).rowcount:
@@ -93,12 +89,7 @@ class LoadJobs(LedgerPart):
 
     @retried
     def note_submitted(self, row_id: int, window: Window, page: int, job_hash: str, site: str | None = None) -> None:
-        """Record the hash from the answer.
-
-        Raises:
-            LedgerError: when no intent is recorded, a mistake of the caller.
-            ValueError: for an empty hash.
-        """
+        """Record the hash from the answer. Raises LedgerError without an intent, ValueError for an empty hash."""
         if not job_hash:
             raise ValueError("an empty hash names no load job")
         values = {**_key(row_id, window, page, site), "hash": job_hash, "instant": self._store.now()}
@@ -109,19 +100,13 @@ class LoadJobs(LedgerPart):
                 )
 
     def live(self, row_id: int, *, younger_than: timedelta) -> list[LoadJobRecord]:
-        """Load jobs with a known hash and a small enough age, by window and page.
-
-        Age counts from before the POST, so a hash is never older than assumed.
-        """
+        """Load jobs with a known hash, by window and page; their age counts from before the POST."""
         born_after = self._store.now() - younger_than
         return [record for record in self.of(row_id) if record.job_hash and record.submitting_at > born_after]
 
     @retried
     def of(self, row_id: int) -> list[LoadJobRecord]:
-        """All load jobs of a row by window and page, including old ones and those without a hash.
-
-        Without a hash, the POST may or may not have arrived, and may have cost a request.
-        """
+        """All load jobs of a row, by window and page. Without a hash, the POST may or may not have arrived."""
         query = (
             select(load_jobs)
             .where(load_jobs.c.row_id == row_id)

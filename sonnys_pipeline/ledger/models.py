@@ -131,11 +131,7 @@ class JobMode(StrEnum):
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A row to create: a day (`YYYY-MM-DD`) of one site, or with `None` of all sites in one read.
-
-    Raises:
-        ValueError: for an invalid day or an empty site.
-    """
+    """A row to create: a day (`YYYY-MM-DD`) of one site, or with `None` of all sites in one read."""
 
     day: str
     site: str | None = None
@@ -158,7 +154,6 @@ class Job:
 
     Attributes:
         id: unique; begins with the instant of creation, so that ids sort by age.
-        name: need not be unique.
         original_command: what was typed, or the Dagster run.
         total_days: its rows, one per day and site.
         processed_days: completed, failed and skipped ones.
@@ -166,7 +161,6 @@ class Job:
         error_message: the same in words, with the remedy.
         started_at: first execution.
         completed_at: when it ended; `None` while it is resumed.
-        account: its account, where there are several.
     """
 
     id: str
@@ -211,8 +205,6 @@ class JobRow:
     Attributes:
         id: unique in the ledger, never reused.
         position: place in the job, from 0.
-        site: `None` for all sites.
-        checksum: of day and site, see `RowSpec`.
         attempts: how often it was started.
         rows, path: landed transactions and their file; `None` until it is completed.
         requests, seconds: HTTP requests and time, over all attempts.
@@ -244,13 +236,7 @@ class JobRow:
 
 @dataclass(frozen=True)
 class RowFigures:
-    """Results and costs of reading a row (JS-04).
-
-    Attributes:
-        job_hashes: load jobs that delivered it, in order.
-        rows: transactions in the file, 0 for an empty day.
-        requests, seconds: of this attempt; the ledger adds them to those of earlier ones.
-    """
+    """Results and costs of reading a row (JS-04); `requests` and `seconds` are of this attempt alone."""
 
     job_hashes: Sequence[str]
     path: str
@@ -304,13 +290,7 @@ class Transition:
 class JobSummary:
     """A job's figures, aggregated from its rows by one database query (JS-05).
 
-    Attributes:
-        pending_days: not yet started, or reopened.
-        processed_days: completed, failed or skipped.
-        attempts: starts of rows.
-        rows: landed transactions.
-        requests: HTTP requests.
-        seconds: sum over rows, also where rows were read at the same time.
+    `rows` are landed transactions; `seconds` are summed over rows, also where these were read at the same time.
     """
 
     job: Job

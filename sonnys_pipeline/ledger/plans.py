@@ -15,11 +15,7 @@ class Plans(LedgerPart):
 
     @retried
     def save(self, job_id: str, *, fingerprint: str, content: str) -> PlanRecord:
-        """Store a job's plan; a job has one, which never changes.
-
-        Raises:
-            PlanError: when the job has a plan, or is no longer pending.
-        """
+        """Store a job's plan, which never changes. Raises PlanError if the job has one, or is no longer pending."""
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)
             known = connection.execute(select(plans.c.job_id).where(plans.c.job_id == job_id)).one_or_none()
@@ -64,12 +60,7 @@ class Plans(LedgerPart):
 
     @retried
     def set_mode(self, job_id: str, mode: JobMode) -> Job:
-        """Change whether the job's plan needs approval.
-
-        Raises:
-            JobModeLockedError: while an executor holds the job.
-            ValueError: for an unknown mode.
-        """
+        """Change whether the job's plan needs approval. Raises JobModeLockedError while an executor holds the job."""
         mode = JobMode(mode)
         with self._store.writing() as connection:
             job = self._store.job(connection, job_id, lock=True)

@@ -62,11 +62,7 @@ class Rows(LedgerPart):
     def get_rows(
         self, job_id: str, status: RowStatus | None = None, limit: int | None = None, offset: int = 0
     ) -> list[JobRow]:
-        """Rows of a job in order; all, or those of one status.
-
-        Raises:
-            ValueError: for a negative limit or offset, or an unknown status.
-        """
+        """Rows of a job in order; all, or those of one status. Raises ValueError for a negative limit or offset."""
         check_paging(limit, offset)
         query = select(job_rows).where(job_rows.c.job_id == job_id).order_by(job_rows.c.position)
         if status is not None:
@@ -169,9 +165,6 @@ class Rows(LedgerPart):
         """Set rows back to pending: failed ones for a resume, running ones after a crash, all for a restart.
 
         Their errors stay until they are started again, their load jobs until they are continued. Returns how many.
-
-        Raises:
-            LeaseLostError: when `owner` does not hold the job.
         """
         with self._store.writing() as connection:
             check_owner(self._store.job(connection, job_id, lock=True), owner)

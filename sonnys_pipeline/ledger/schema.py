@@ -39,11 +39,7 @@ VERSION_TABLE = "sonnys_ledger_version"
 
 
 def aware_utc(instant: datetime) -> datetime:
-    """The same instant in UTC.
-
-    Raises:
-        ValueError: for a naive datetime.
-    """
+    """The same instant in UTC. Raises ValueError for a naive datetime."""
     if instant.utcoffset() is None:
         raise ValueError(f"{instant!r} has no time zone; the ledger takes aware datetimes, such as datetime.now(UTC)")
     return instant.astimezone(UTC)
@@ -81,11 +77,7 @@ class StrictEnum(TypeDecorator[StrEnum]):
         return None if value is None else self.kind(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - the base's signature
-        """The member.
-
-        Raises:
-            UnknownStoredValueError: when none has this text.
-        """
+        """The member. Raises UnknownStoredValueError when none has this text."""
         if value is None:
             return None
         try:
@@ -124,11 +116,7 @@ class StringTuple(TypeDecorator[tuple[str, ...]]):
         return list(value or ())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...]:  # noqa: ANN401, ARG002 - JSON may be anything
-        """The tuple.
-
-        Raises:
-            UnknownStoredValueError: when it is not a list of strings.
-        """
+        """The tuple. Raises UnknownStoredValueError when it is not a list of strings."""
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise UnknownStoredValueError(f"the ledger holds {value!r} instead of a list of hashes")
         return tuple(value)

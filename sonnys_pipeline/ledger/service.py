@@ -191,11 +191,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def list_jobs(self, status: JobStatus | None = None, limit: int = 50, offset: int = 0) -> list[Job]:
-        """Jobs, newest first; all, or those of one status (JS-01).
-
-        Raises:
-            ValueError: for a negative limit or offset, or an unknown status.
-        """
+        """Jobs, newest first; all, or those of one status (JS-01). Raises ValueError for a negative limit or offset."""
         check_paging(limit, offset)
         query = (
             select(*JOB_COLUMNS).where(self._store.ours()).order_by(jobs.c.number.desc()).limit(limit).offset(offset)
@@ -207,11 +203,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def delete_job(self, job_id: str) -> None:
-        """Delete a job with its rows, load jobs and audit log (JS-01); landed files stay.
-
-        Raises:
-            JobLeasedError: while an executor holds it.
-        """
+        """Delete a job, its rows, load jobs and audit log (JS-01); landed files stay. Raises JobLeasedError."""
         with self._store.writing() as connection:
             now = self._store.now()
             job = self._store.job(connection, job_id, lock=True)
@@ -250,11 +242,7 @@ class JobService(LedgerPart, Closing):
 
     @retried
     def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
-        """Record an error of the job as a whole (JS-03), independent of its status.
-
-        Raises:
-            LeaseLostError: when `owner` is given and does not hold the job.
-        """
+        """Record an error of the job as a whole (JS-03), whatever its status. Raises LeaseLostError."""
         with self._store.writing() as connection:
             check_owner(self._store.job(connection, job_id, lock=True), owner)
             changed = update(jobs).where(jobs.c.id == job_id).values(error_code=code, error_message=message)

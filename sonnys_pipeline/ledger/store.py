@@ -41,10 +41,7 @@ def utc_now() -> datetime:
 
 
 class LedgerStore:
-    """An open database with the ledger's tables, a clock, and the account whose jobs are visible; thread-safe.
-
-    It owns the engine, waits up to a minute for a server (`deadline`), and hides jobs of other accounts.
-    """
+    """An open database with the ledger's tables, a clock, and the account whose jobs are visible; thread-safe."""
 
     def __init__(
         self,
@@ -73,21 +70,13 @@ class LedgerStore:
         return aware_utc(self._clock())
 
     def retry(self, transact: Callable[[], R]) -> R:
-        """Run a transaction, again when the server was away before it was committed.
-
-        Raises:
-            LedgerUnavailableError: when the server stays away, or the store fails otherwise.
-        """
+        """Run a transaction, again when the server was away before it was committed."""
         if self._shared_connection is not None:  # the shared transaction is repeated as a whole
             return transact()
         return self.deadline.retry(transact, self._outage)
 
     def together(self, act: Callable[[], R]) -> R:
-        """Run the calls of `act` as one transaction, all or nothing; after an outage `act` is called again.
-
-        Raises:
-            LedgerUnavailableError: when the server stays away, or the store fails otherwise.
-        """
+        """Run the calls of `act` as one transaction, all or nothing; after an outage `act` is called again."""
 
         def transact() -> R:
             with self.writing() as connection:
@@ -154,9 +143,6 @@ class LedgerStore:
         Its mark is written again. If it exists, that is refused; while the transaction is under way, this waits for its
         end; if it succeeds, the transaction can never be committed. (Transaction numbers cannot tell: PostgreSQL may
         reuse some after a crash.)
-
-        Raises:
-            LedgerUnavailableError: when the server stays away.
         """
         again = postgresql.insert(commits).values(mark=mark, at=utc_now()).on_conflict_do_nothing()
 
@@ -175,9 +161,6 @@ class LedgerStore:
         """A job; `lock` keeps other writers from it and its rows until the transaction ends.
 
         Every change of a job locks its line first, so that no two writers wait for each other.
-
-        Raises:
-            UnknownJobError: when there is none.
         """
         query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self.ours())
         found = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
@@ -214,20 +197,12 @@ def as_job(line: RowMapping) -> Job:
 
 
 def check_owner(job: Job, owner: str | None) -> None:
-    """Refuse a change by an executor that does not hold the job; `None` is not checked.
-
-    Raises:
-        LeaseLostError: when another executor, or none, holds it.
-    """
+    """Refuse a change by an executor that does not hold the job (LeaseLostError); `None` is not checked."""
     if owner is not None and job.lease_owner != owner:
         raise LeaseLostError(job.id, owner, job.lease_owner)
 
 
 def check_paging(limit: int | None, offset: int) -> None:
-    """Refuse values that a database might take for "all".
-
-    Raises:
-        ValueError: for a negative limit or offset.
-    """
+    """Refuse values that a database might take for "all" (ValueError)."""
     if (limit is not None and limit < 0) or offset < 0:
         raise ValueError(f"limit and offset must be 0 or more, not {limit} and {offset}")

@@ -34,11 +34,7 @@ class Account:
         return f" Account {self.name}." if self.name else ""
 
     def workspace(self, lake: LakeResource, sonnys: SonnysResource | None = None) -> Workspace:
-        """The workspace of its assets, checks and sensors; `sonnys` is needed for the API or the ledger.
-
-        Raises:
-            SettingsError: naming what cannot be used.
-        """
+        """The workspace of its assets, checks and sensors; `sonnys` is needed for the API or the ledger."""
         place = lake.place(self.name)
         name = None if self.name == ALL_ACCOUNTS else self.name
         return Workspace(sonnys.settings(name, place) if sonnys else Settings.load(name, data_url=place))

@@ -87,10 +87,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
 
 
 def _readable(name: str) -> Settings:
-    """An account's settings as far as they can be read, so that the others load.
-
-    Its own steps fail with the error.
-    """
+    """An account's settings as far as they can be read, so that the others load; its own steps fail with the error."""
     settings, wrong = Settings.load_lenient(name)
     if wrong is not None:
         logger.warning("Account %s: %s", name, wrong)

@@ -38,12 +38,7 @@ class InstanceError(Exception):
 
 
 def configured_instance() -> dg.DagsterInstance | None:
-    """The instance of `DAGSTER_HOME` as a context manager; `None` where it is not set.
-
-    Raises:
-        InstanceError: when the directory does not exist, the path is relative, or `dagster.yaml` or the storage that it
-            names cannot be used.
-    """
+    """The instance of `DAGSTER_HOME` as a context manager; `None` where it is not set. Raises InstanceError."""
     named = os.environ.get("DAGSTER_HOME", "")
     if not named:
         return None

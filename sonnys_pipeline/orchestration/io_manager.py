@@ -43,11 +43,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     lake: dg.ResourceDependency[LakeResource]
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Nothing to do: the asset has landed its files.
-
-        Raises:
-            dg.Failure: when an asset returns rows, which would be lost.
-        """
+        """Nothing to do: the asset has landed its files. Raises dg.Failure for returned rows, which would be lost."""
         if obj is not None:
             raise dg.Failure(
                 f"{context.asset_key.to_user_string()} returned a {type(obj).__name__}; land it with "
@@ -76,11 +72,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
 
 def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any annotation may come
-    """The conversion of rows to an input's annotation; Arrow without one.
-
-    Raises:
-        dg.Failure: for an unsupported type.
-    """
+    """The conversion of rows to an input's annotation; Arrow without one. Raises dg.Failure for an unsupported type."""
     kind = get_origin(annotation) or annotation
     form = _FORMS.get(kind)
     if form is None and getattr(kind, "__module__", "").partition(".")[0] == "polars":

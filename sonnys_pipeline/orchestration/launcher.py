@@ -51,11 +51,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
         self._silent_since: dict[str, float] = {}
 
     def terminate(self, run_id: str) -> bool:
-        """Ask the working process for a checkpoint after marking the run, so that it ends as cancelled.
-
-        Returns:
-            Whether there was anything to end.
-        """
+        """Mark the run, then ask its process for a checkpoint, so that it ends as cancelled; False if none is left."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished or DAGSTER_CELERY_TASK_ID_TAG not in run.tags:
             return False

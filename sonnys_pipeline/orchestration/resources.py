@@ -98,11 +98,7 @@ class SonnysResource(_OfTheEnvironment):
         return Settings.load(account, **given, data_url=data_url)
 
     def open_client(self) -> SonnysClient:
-        """A client to be used as a context manager.
-
-        Raises:
-            SettingsError: without credentials.
-        """
+        """A client to be used as a context manager. Raises SettingsError without credentials."""
         return self.settings().open_client()
 
     def __repr__(self) -> str:
@@ -129,20 +125,12 @@ class LakeResource(_OfTheEnvironment):
     data_url: str | None = Field(default=None, description="A folder, or the URL of an object store.")
 
     def open_lake(self, account: str | None = None) -> Lake:
-        """The lake at its root; of an account, or of what stands across all of them, by that name.
-
-        Raises:
-            SettingsError: for a store that cannot be landed in, or an account that there is not.
-        """
+        """The lake at its root; of an account, or of what stands across all, by that name. Raises SettingsError."""
         place = self.place(account)
         return Workspace.of(None if place else account, data_url=place).lake
 
     def place(self, account: str | None = None) -> str | None:
-        """Where an account's days are landed, if that is not what its own settings say.
-
-        Raises:
-            SettingsError: for a place that nothing can be landed in.
-        """
+        """Where an account's days are landed, if that is not what its own settings say. Raises SettingsError."""
         data_url = self._given("data_url")
         if account and (account == ALL_ACCOUNTS or data_url is not None):
             return folder_in(Settings.load(data_url=data_url).data_url, account)

@@ -17,11 +17,7 @@ from sonnys_pipeline.config.settings import Settings, SettingsError
 
 
 def worker_app(settings: Settings) -> Celery:
-    """The application with its tasks: to execute and to resume a run.
-
-    Raises:
-        SettingsError: without a broker.
-    """
+    """The application with its tasks: to execute and to resume a run. Raises SettingsError without a broker."""
     if settings.celery_broker_url is None:
         raise SettingsError(
             "SONNYS_CELERY_BROKER_URL not set: name the Redis that web server and daemon use, such as "

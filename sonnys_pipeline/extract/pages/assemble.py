@@ -123,7 +123,6 @@ class LoadedDay:
         seconds: from first request to last response.
         site: the only requested site, `None` for all.
         has_raw_pages: whether raw pages are kept; an empty window may have none.
-        proof: the API's own count of the day; `None` if not requested.
         states: states of the rows from `version-2`; `None` if not read, and then `states_note` may say why.
         list_requests: of `requests`, those to list endpoints for count and states.
         with_rows: whether rows were requested; else only the states.
@@ -186,9 +185,7 @@ class LoadedDay:
 def complete_window(window: Window, pages: Sequence[PageRows], site: str | None = None) -> LoadedWindow:
     """Combine pages; of an id on two pages the later row wins, copies are dropped (`count_copies`).
 
-    Raises:
-        IncompleteResultError: when the rows are not as many as every page's `total`.
-        RowsOutsideWindowError: when a row is neither inside the window nor on its end.
+    Raises IncompleteResultError when `total` promises other rows, and RowsOutsideWindowError.
     """
     table = pa.concat_tables([page.table for page in pages]) if pages else TRANSACTIONS.empty_table()
     last = {row_id: position for position, row_id in enumerate(row_id for page in pages for row_id in page.ids)}

@@ -120,11 +120,7 @@ class _Reader:
         return _Column(field.name, places, not field.nullable, is_instant, field.type, part, largest)
 
     def columns(self, structs: pa.StructArray) -> list[pa.Array]:
-        """The columns in the order of the lake's schema.
-
-        Raises:
-            _DoubtfulError: for unknown fields and for missing required ones.
-        """
+        """Columns in the order of the lake's schema. Raises _DoubtfulError for unknown and for missing fields."""
         if structs.type.num_fields != len(self.wire):
             raise _DoubtfulError("a field that no model knows")
         children = structs.flatten()

@@ -23,12 +23,7 @@ class PageReader:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def read(self, api: LoadJobApi, job_hash: str, params: Mapping[str, Any]) -> PageRows | JobData:
-        """Poll a job once; its page, or its status if it has not passed.
-
-        Raises:
-            JobFailedError: when the API says `fail`; `params` are its criteria.
-            ResponseFormatError: for a response or a row that violates the contract.
-        """
+        """Poll a job once; its page, or its status if not passed. Raises JobFailedError or ResponseFormatError."""
         body = api.get_job_body(job_hash)
         where = f"load job {job_hash}"
         sanitized = sanitize(body, where)

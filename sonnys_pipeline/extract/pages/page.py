@@ -53,7 +53,6 @@ class PageRows:
         table: the rows, schema `TRANSACTIONS`; unset text may be `""` until `complete_window`.
         ids: their ids, in the same order.
         unknown_fields: fields that no model knows, counted.
-        raw: the raw page, if it is kept.
         replaced_text: places where U+FFFD replaces an invalid character.
     """
 
@@ -69,11 +68,8 @@ class PageRows:
 def parse_page(job_hash: str, body: bytes | SanitizedBody) -> PageRows | JobData:
     """Validate a response of `get-job-data` and turn a passed job's rows into columns (LJ-02).
 
-    Returns the unparsed response if the job has not passed. A `bytes` body is sanitized first.
-
-    Raises:
-        UnparsableRowError: for the first row that does not fit.
-        ResponseFormatError: for a response that violates the contract.
+    Returns the unparsed response if the job has not passed. A `bytes` body is sanitized first. Raises
+    UnparsableRowError for the first row that does not fit, ResponseFormatError for one that violates the contract.
     """
     where = f"load job {job_hash}"
     sanitized = body if isinstance(body, SanitizedBody) else sanitize(body, where)

@@ -101,10 +101,7 @@ class Privacy:
         """A response of `get-job-data` under this policy; unchanged with `KEEP`.
 
         Unknown fields keep their name and become null. Values of a wrong type keep only the type, so that the models
-        still refuse them. `where` names the response for the error.
-
-        Raises:
-            ResponseFormatError: when it is not JSON; the body is not quoted.
+        still refuse them. ResponseFormatError names `where`, and does not quote a body that is not JSON.
         """
         return self._apply(body, "data", self._rows, where)
 
@@ -183,11 +180,7 @@ def _hmac(key: bytes, text: str) -> str:
 
 
 def _object_of(model: type[ApiModel], personal: _Transform) -> _Transform:
-    """Transforms objects of a model, by every spelling of its fields.
-
-    Raises:
-        TypeError: for a text field in neither `PERSONAL` nor `IMPERSONAL`, so that no new one is missed.
-    """
+    """Transforms objects of a model, by every spelling of its fields. Raises TypeError for a text field in no list."""
     fields: dict[str, _Transform] = {}
     for name, info in model.model_fields.items():
         element = _element(info.annotation)
@@ -254,6 +247,5 @@ def is_text(annotation: object) -> bool:
 
 
 def _element(annotation: object) -> type[ApiModel] | None:
-    """The model of a list's elements; `None` for other annotations."""
     element = next(iter(get_args(annotation)), None) if get_origin(annotation) is list else None
     return element if isinstance(element, type) and issubclass(element, ApiModel) else None

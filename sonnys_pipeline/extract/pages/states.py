@@ -57,13 +57,7 @@ class StatesWindow:
 
 @dataclass(frozen=True)
 class LoadedStates:
-    """The states of a day.
-
-    Attributes:
-        table: `TRANSACTION_STATES`, each id once.
-        without_row: states without a row of the day.
-        rows_without: rows of the day without a state.
-    """
+    """The states of a day, each id once; `without_row`: states without a row, `rows_without`: rows without a state."""
 
     windows: tuple[StatesWindow, ...]
     table: pa.Table
@@ -92,12 +86,7 @@ class StatesReader:
 
 
 def parse_states(body: bytes, read_at: datetime) -> StatesPage:
-    """A page's body as columns.
-
-    Raises:
-        UnparsableRowError: for the first row that does not fit `TransactionV2ListItem`.
-        ResponseFormatError: for a response that violates the contract.
-    """
+    """A page's body as columns. Raises UnparsableRowError for the first row that does not fit, ResponseFormatError."""
     data = unwrap_data(Response(200, body, where=_WHERE).json(), _WHERE)
     raw = read_rows(data, "transactions", _WHERE)
     items = parse_rows(TransactionV2ListItem, raw)
@@ -118,11 +107,7 @@ def parse_states(body: bytes, read_at: datetime) -> StatesPage:
 
 
 def complete_states(window: Window, site: str | None, pages: Sequence[StatesPage]) -> StatesWindow:
-    """Combine pages; of an id on two pages the later row wins.
-
-    Raises:
-        IncompleteResultError: when the rows are not as many as every page's `total` (`count_copies`).
-    """
+    """Combine pages; of an id on two pages the later row wins. Raises IncompleteResultError as `count_copies`."""
     table = pa.concat_tables([page.table for page in pages]) if pages else _PAGE.empty_table()
     ids = [page.table["transaction_id"].to_pylist() for page in pages]
     states = table.drop_columns("read_at")  # differs between copies on two pages

@@ -26,11 +26,7 @@ class Locks(Protocol):
     """Locks by name, each held by one writer; they are freed when it dies."""
 
     def holding(self, name: str) -> AbstractContextManager[None]:
-        """Hold a lock inside a `with` block.
-
-        Raises:
-            UnwritableLakeError: when it cannot be acquired.
-        """
+        """Hold a lock inside a `with` block. Raises UnwritableLakeError if it cannot be acquired."""
 
     def hurry(self) -> None:
         """Stop waiting for a server that is away, since the run is to end; safe to call from a signal handler."""

@@ -29,11 +29,7 @@ class PostgresLocks:
     """Locks by name, of one lake; safe for use by several threads."""
 
     def __init__(self, url: str, lake: str, *, deadline: OutageDeadline | None = None) -> None:
-        """Nothing is connected yet; the server may be away for a minute unless `deadline` says otherwise.
-
-        Raises:
-            ValueError: for a URL that cannot be read, whose text is not quoted, or when no driver is installed.
-        """
+        """Nothing is connected yet. Raises ValueError for an unreadable URL (not quoted), or without a driver."""
         self._lake = lake
         # A connection per lock: locks are rare, and an idle connection may be closed from outside.
         self._engine = postgres.open_engine(
@@ -46,11 +42,7 @@ class PostgresLocks:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Hold a lock inside a `with` block; a server that goes away meanwhile has freed it.
-
-        Raises:
-            UnwritableLakeError: when it cannot be acquired.
-        """
+        """Hold a lock; a server that goes away meanwhile has freed it. Raises UnwritableLakeError without the lock."""
         key = postgres.advisory_lock_key(f"lake {self._lake} {name}")
         connection, held = self._deadline.retry(lambda: self._locked(key), lambda error: self._outage(name, error))
         with held:

@@ -59,11 +59,7 @@ class Storage(Protocol):
         """Whether paths are files of this machine, which any library can open."""
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
-        """Write or replace a file in one step; returns its size in bytes.
-
-        Raises:
-            UnwritableLakeError: when it cannot be written; the old file is unchanged.
-        """
+        """Write or replace a file in one step; returns its size in bytes. When it fails, the old file stays."""
 
     def remove(self, path: LakePath) -> None:
         """Remove a file, if it exists."""
@@ -86,10 +82,7 @@ class Storage(Protocol):
     def dataset(
         self, paths: Sequence[LakePath], folder: LakePath, schema: pa.Schema, *, by_day: bool = False
     ) -> ds.Dataset:
-        """Parquet files of an asset's `folder` as one dataset, in the order of `paths`; rows are read when needed.
-
-        `by_day` adds a first column `date`, the partition's day.
-        """
+        """A lazy dataset of an asset's files, in the order of `paths`; `by_day` adds the day as first column `date`."""
 
     def below(self, folder: LakePath) -> list[str]:
         """Relative paths of all files below a folder, unordered; none if it does not exist."""
@@ -101,11 +94,7 @@ class Storage(Protocol):
         """The storage as it is now, for many reads: an object store then uses listings."""
 
     def probe(self) -> None:
-        """Test all rights that a lake needs: write a file, read it back, list and remove it.
-
-        Raises:
-            UnwritableLakeError: when one of these fails; the message says which, why, and what to do.
-        """
+        """Test all rights that a lake needs: write a file, read it back, list and remove it. Errors say what to do."""
 
     def hurry(self) -> None:
         """Stop waiting for a store that is away, since the run is to end; safe to call from a signal handler."""
@@ -260,11 +249,7 @@ def dataset_of(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a directory of the lake and its missing parents, durably, for owner and group only.
-
-    Raises:
-        OSError: when one cannot be made.
-    """
+    """Make a directory of the lake and its missing parents, durably, for owner and group only."""
     missing = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
     for one in reversed(missing):
         one.mkdir(mode=0o750, exist_ok=True)

@@ -64,11 +64,7 @@ class ObjectStorage:
     is_local = False
 
     def __init__(self, url: str, *, deadline: OutageDeadline | None = None) -> None:
-        """Nothing is sent yet.
-
-        Raises:
-            LakeError: for a scheme that is not one of `EXTRAS`, or when its driver is not installed.
-        """
+        """Nothing is sent yet. Raises LakeError for a scheme that is not one of `EXTRAS`, or without its driver."""
         self._scheme = url.partition("://")[0]
         if self._scheme not in EXTRAS:
             raise LakeError(f"{self._scheme}:// is not a supported store; use {', '.join(EXTRAS)}")
@@ -174,11 +170,7 @@ class ObjectStorage:
         self._answered_within = HURRIED_DEADLINE
 
     def probe(self) -> None:
-        """Write an object, read it back, find it in a listing, and remove it: the rights that a lake needs.
-
-        Raises:
-            UnwritableLakeError: when one of these fails; the message says which, and why.
-        """
+        """Write an object, read it back, find it in a listing, and remove it. The error says which failed, and why."""
         path, said = self.root / ".probes" / f"{secrets.token_hex(8)}.txt", b"sonnys doctor\n"
         self.put(path, lambda file: file.write(said))
         try:
@@ -193,11 +185,7 @@ class ObjectStorage:
 
     @cached_property
     def _driver(self) -> AsyncFileSystem:
-        """The connected driver; no request is made.
-
-        Raises:
-            LakeError: when it cannot be configured, or would send data unencrypted to another machine.
-        """
+        """The connected driver, without a request. Raises LakeError if it would send data to others unencrypted."""
         try:
             driver: Any = self._place.fs
             endpoint = urlsplit(str(driver.s3.meta.endpoint_url) if self._scheme == "s3" else "")
@@ -224,7 +212,6 @@ class ObjectStorage:
         return info
 
     def _info(self, path: LakePath) -> Info | None:
-        """The store's information about an object; `None` if there is none."""
         if self._listed is not None:
             folder = self.root / str(path).removeprefix(f"{self.root}/").partition("/")[0]
             return self._list(folder).get(self._key(path))
@@ -280,13 +267,7 @@ class ObjectStorage:
         return self._retried(once)
 
     def _retried(self, once: Callable[[], R]) -> R:
-        """Run a request until the store answers.
-
-        Raises:
-            FileNotFoundError: when the object or the bucket does not exist.
-            UnreachableLakeError: when the store stays away, or refuses access.
-            OSError: for any other failure, with a message that is safe to show.
-        """
+        """Run a request until the store answers; other failures become OSErrors whose messages are safe to show."""
         return self._deadline.retry(once, self._outage)
 
     def _outage(self, error: Exception) -> Exception | None:

@@ -54,11 +54,7 @@ class AccountsChanged(Outdated):
         return "An account's mart changed since this file was computed, or there is no file yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
-        """As `changed_days` finds them.
-
-        Raises:
-            LakeError: when the lake cannot be looked into.
-        """
+        """As `changed_days` finds them."""
         found = account_lakes(self._accounts, self._lake)
         for one in found:
             if one.problem:
@@ -71,13 +67,7 @@ def across_assets(
     accounts: Mapping[Account, dg.DailyPartitionsDefinition],
     follows_in: LakeResource,
 ) -> Sequence[dg.AssetsDefinition]:
-    """The tables across accounts.
-
-    Args:
-        partitions: theirs.
-        accounts: each with its own partitions.
-        follows_in: the lake in which the accounts' marts are looked at.
-    """
+    """The tables across accounts; `follows_in` is the lake in which the accounts' marts are looked at."""
     return [_across_asset(table, partitions, accounts, follows_in) for table in _TABLES]
 
 

@@ -31,14 +31,7 @@ class AccountLake:
 
 @dataclass(frozen=True)
 class DayOfAll:
-    """One business day across accounts.
-
-    Attributes:
-        rows: of all accounts that have the day, with the account as first column.
-        counted: number of rows by account.
-        missing: accounts that lack it, in sentences.
-        metadata: of the file.
-    """
+    """One business day across accounts; `counted`: rows by account; `missing`: who lacks it, in sentences."""
 
     rows: pa.Table
     counted: dict[str, int]
@@ -65,11 +58,7 @@ def account_lakes(accounts: Sequence[str], lake: LakeResource) -> list[AccountLa
 
 
 def day_of_all(accounts: Sequence[AccountLake], asset: str, schema: pa.Schema, day: str, version: str) -> DayOfAll:
-    """A business day of every account that has it landed.
-
-    Raises:
-        NotLandedError: when none has.
-    """
+    """A business day of every account that has it landed. Raises NotLandedError when none has."""
     tables, counted, missing = [], {}, []
     # Before the rows: a mart that is computed in between then makes the file outdated, and never the other way about.
     digests = {one.name: _digest(one, asset, day) for one in accounts}
@@ -105,9 +94,6 @@ def changed_days(
     """Days whose file differs from some account's present rows, with the state of the accounts.
 
     A mart that was computed again with the same rows changes nothing, nor does an account that cannot be read.
-
-    Raises:
-        LakeError: when the lake of the accounts' common files cannot be read.
     """
     landed = {one.name: _landed(one, asset) for one in accounts}
     made = set(lake.partitions(asset))
@@ -154,11 +140,7 @@ def _digest(one: AccountLake, asset: str, day: str) -> str | None:
 
 
 def _rows(one: AccountLake, asset: str, schema: pa.Schema, day: str) -> pa.Table | None:
-    """An account's mart of a day; nothing where it is not landed.
-
-    Raises:
-        LakeError: when it is there and cannot be read, or has other columns.
-    """
+    """An account's mart of a day; nothing where it is not landed."""
     if one.lake is None:
         return None
     try:

@@ -127,11 +127,7 @@ def report_metadata(report: Report, page: Page) -> Metadata:
 
 
 def _mart_digest(lake: Lake, day: str) -> str:
-    """Of what the day's mart was computed from; empty where it is not there.
-
-    Raises:
-        LakeError: when its file cannot be read.
-    """
+    """Of what the day's mart was computed from; empty where it is not there."""
     return lake.metadata(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.has(_FOLLOWS, day) else ""
 
 

@@ -21,15 +21,7 @@ TABLES_GROUP = "tables"
 
 @dataclass(frozen=True)
 class FlatTable:
-    """One of the three.
-
-    Attributes:
-        recipe: name, and version of the definition: raise it when rows or columns become others.
-        function: makes it from the files of a day.
-        schema: its columns.
-        lineage: where these come from.
-        totals: columns whose sums the UI shows.
-    """
+    """One of the three; raise its recipe's version when rows or columns become others. The UI sums up `totals`."""
 
     recipe: Recipe
     function: Callable[[Rows], pa.Table]

@@ -44,16 +44,9 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class KpiTable:
-    """One of the three.
+    """One of the three; raise the version of its `recipe` when figures become others.
 
-    Attributes:
-        recipe: name, and version of the definition: raise it when figures become others.
-        function: counts business days.
-        description: what Dagster says of it.
-        schema: its columns.
-        lineage: where these come from.
-        totals: columns whose sums the UI shows.
-        shown: columns that the UI shows site by site; none for a table with many rows a site.
+    The UI shows sums of `totals`, and `shown` site by site; that is empty for a table with many rows a site.
     """
 
     recipe: Recipe

@@ -72,11 +72,7 @@ def states_asset(
 
 
 def is_current(lake: Lake, day: str) -> bool:
-    """Whether a day's states were read with its rows, or after them; days whose rows carry them need no more.
-
-    Raises:
-        NotLandedError: when the day's rows are not landed.
-    """
+    """Whether a day's states were read with its rows, or after them; days whose rows carry them need no more."""
     rows = lake.metadata(ROWS, day)
     states = landed_metadata(lake, day)
     if "loaded_at" in states:
@@ -93,11 +89,7 @@ def is_current(lake: Lake, day: str) -> bool:
 
 
 def states_metadata(lake: Lake, day: str) -> Metadata:
-    """What is shown of a day's states.
-
-    Raises:
-        NotLandedError: when they are not landed.
-    """
+    """What is shown of a day's states."""
     table, metadata = lake.read(STATES, [day]).drop_columns("date"), lake.metadata(STATES, day)
     file = LandedFile(lake.path(STATES, day), table.num_rows, lake.size(STATES, day))
     shown: dict[str, dg.MetadataValue] = {
@@ -110,11 +102,7 @@ def states_metadata(lake: Lake, day: str) -> Metadata:
 
 
 def _read(context: dg.AssetExecutionContext, workspace: Workspace, days: Sequence[str]) -> None:
-    """Read the states of landed days, and land them.
-
-    Raises:
-        dg.Failure: when some could not be read.
-    """
+    """Read the states of landed days, and land them."""
     if absent := [day for day in days if not workspace.lake.has(ROWS, day)]:
         raise NotLandedError(f"{ROWS}: not landed: {', '.join(absent)}; materialize it first")
     options = replace(workspace.options, on_error=OnError.CONTINUE, states_only=True)

@@ -58,7 +58,6 @@ class _Place:
 
     @classmethod
     def of(cls, cursor: str) -> Self:
-        """From its stored form."""
         return cls(**json.loads(cursor))
 
     def __str__(self) -> str:
@@ -66,11 +65,7 @@ class _Place:
 
 
 def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> dg.SensorDefinition:
-    """Tells of each run that ended badly, or whose checks found something new, once.
-
-    Args:
-        open_delivery: gives what takes messages beside the log, or `None`; left out, the webhook of the settings.
-    """
+    """Tells once of each run that failed or whose checks found something new; `open_delivery` replaces the webhook."""
 
     @dg.sensor(
         name="alerts",

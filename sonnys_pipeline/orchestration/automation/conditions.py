@@ -44,11 +44,7 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
 
     @abstractmethod
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
-        """Days to make again, each with what tells this state of its inputs from another.
-
-        Raises:
-            LakeError: when nothing can be said of any day.
-        """
+        """Days to make again, each with what tells this state of its inputs from another. Raises LakeError."""
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """Those of the candidates; what cannot be read is logged, and no reason to make anything."""
@@ -89,11 +85,7 @@ class InputsChanged(Outdated):
         return "Input rows changed since this file was computed, or there is no file yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
-        """As `stale_days` finds them, with the state of the landed files.
-
-        Raises:
-            LakeError: when the site list, or a file that has just been there, cannot be read.
-        """
+        """As `stale_days` finds them, with the state of the landed files."""
         inputs = MartInputs(lake, self._timezone)
         found = stale_days(lake, inputs, self._recipe, days)
         for problem in found.problems:

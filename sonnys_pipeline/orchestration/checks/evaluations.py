@@ -41,13 +41,8 @@ def evaluation(
     Such a run is announced without its days, and the run's evaluation replaces the announcement, which is older than
     any evaluation of a day: the UI would show the last day as the result, and a failed one nowhere.
 
-    Args:
-        context: of the check.
-        key: which check.
-        found: problems by day, in sentences that name ids; a day without problems passes.
-        severity: of a failure.
-        good: the text when every day passes.
-        notes: observations over all days that are not problems; always shown.
+    `found` has the problems by day, in sentences that name ids; a day without any passes. `good` is the text when every
+    day passes. `notes` are observations over all days that are not problems; they are always shown.
     """
     each_day = {} if _is_run_by_itself(context) else found
     for day, problems in each_day.items():

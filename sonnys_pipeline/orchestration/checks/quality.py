@@ -91,15 +91,9 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
 
 
 def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[str]], Sequence[str]]:
-    """Problems of each day's rows: all days in one reading, and only if there are any, day by day.
+    """Problems of each day's rows in sentences, and notes: all days in one reading, then day by day if there are any.
 
     A day without any status is reported even if other days have them.
-
-    Returns:
-        Sentences by day; and observations over all days that are not problems.
-
-    Raises:
-        LakeError: when a file is missing or cannot be read.
     """
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
@@ -116,21 +110,13 @@ def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[
 
 
 def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
-    """Days with fewer or more rows than usual for their weekday; days landed in part are ignored.
-
-    Raises:
-        LakeError: when a file is missing or cannot be read.
-    """
+    """Days with fewer or more rows than usual for their weekday; days landed in part are ignored."""
     found = volumes(lake, [date.fromisoformat(day) for day in days])
     return {day: list(found[one].problems) if (one := date.fromisoformat(day)) in found else [] for day in days}
 
 
 def absent_sites(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
-    """Days that are landed for some sites only.
-
-    Raises:
-        LakeError: when a file is not there or cannot be read.
-    """
+    """Days that are landed for some sites only."""
     found: dict[str, list[str]] = {}
     for day in days:
         sites = landed_sites(lake, day)

@@ -41,11 +41,7 @@ def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> 
 
 
 def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
-    """A day that has just been landed.
-
-    Raises:
-        LakeError: when its file cannot be read.
-    """
+    """A day that has just been landed."""
     loaded = day.loaded
     return {
         **file_metadata(day.file, loaded.table, partitioned=True),
@@ -80,11 +76,7 @@ def earlier_day_metadata(lake: Lake, row: JobRow) -> Metadata:
 
 
 def landed_metadata(lake: Lake, day: str) -> Metadata:
-    """A landed day, as far as its file alone tells.
-
-    Raises:
-        LakeError: when the file cannot be read.
-    """
+    """A landed day, as far as its file alone tells."""
     table = lake.read("transactions", [day]).drop_columns("date")
     metadata = lake.metadata("transactions", day)
     windows = json.loads(metadata["windows"])

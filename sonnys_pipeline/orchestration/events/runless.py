@@ -28,7 +28,7 @@ TRANSACTIONS = ONLY.key("transactions")
 
 
 class RunlessDays(RunListener):
-    """Reports landed days to one instance.
+    """Reports landed days to one instance; days of some sites only as observations (`observed`).
 
     Attributes:
         reported: days recorded as materializations.

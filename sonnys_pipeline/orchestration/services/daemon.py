@@ -34,11 +34,7 @@ def wait_for_code_servers(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
-    """Wait until every code server of a workspace serves; those that the daemon starts itself need no waiting.
-
-    Returns:
-        Names of the code locations whose server does not serve after all.
-    """
+    """Wait until every code server that is not the daemon's own serves; names of the locations that do not."""
     waiting = {origin.location_name: origin for origin in origins if isinstance(origin, GrpcServerCodeLocationOrigin)}
     deadline = now() + seconds
     while waiting := {name: origin for name, origin in waiting.items() if not _serves(origin)}:

@@ -28,15 +28,10 @@ def serve(
 ) -> int:
     """Run both on loopback until a signal comes or one of them ends.
 
-    Args:
-        folder: where they work; Dagster reads a `.env` there, and a `workspace.yaml` that names definitions.
-        environment: theirs; `DAGSTER_HOME` in it names the instance.
-        port: of the web server.
-        read_only: nothing can be launched or switched in the UI.
-        allowed_hosts: names by which browsers reach the web server beside loopback, through a proxy.
+    They work in `folder`, where Dagster reads `.env` and `workspace.yaml`; `DAGSTER_HOME` in `environment` names the
+    instance. With `read_only` nothing can be launched or switched. Browsers may use `allowed_hosts`, through a proxy.
 
-    Returns:
-        The exit code to leave with: 0 when a signal asked for the end, else that of the process that ended.
+    Returns the exit code to leave with: 0 when a signal asked for the end, else that of the process that ended.
     """
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
         instance.get_runs_count()  # makes the storage: two processes that make it at once break it
