@@ -234,7 +234,12 @@ def plan_days(case: str, sites: int, days: int, *, a_row_a_site: bool) -> Planne
 def _client() -> SonnysClient:
     """Answers how many rows a day has, without a network; all else that is asked of it here is its budget's rate."""
     counting = SimpleNamespace(count=lambda **_: 400_000)
-    return cast("SonnysClient", SimpleNamespace(transactions=counting, budget=SimpleNamespace(rate=RequestRate())))
+    return cast(
+        "SonnysClient",
+        SimpleNamespace(
+            transactions=counting, budget=SimpleNamespace(rate=RequestRate()), base_url="http://127.0.0.1/v1"
+        ),
+    )
 
 
 def land_small_day(lake: Lake, key: str, sites: int) -> None:

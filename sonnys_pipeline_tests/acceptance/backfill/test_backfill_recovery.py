@@ -183,7 +183,7 @@ def test_at_a_terminal_it_asks_and_follows_the_answer(site: Site, killed: str) -
     landed, seen = completed(site, killed), len(site.simulator.log)
     terminal = Terminal(site, "run", killed)
 
-    terminal.read_until("What now?")
+    terminal.read_until("What to do?")
     for choice in ("resume   read what is missing", "restart  read every day again", "cancel   give it up"):
         assert choice in terminal.shown
     assert len(site.simulator.log) == seen

@@ -142,7 +142,7 @@ def test_a_process_killed_between_landing_and_event(
     class Killed(BaseException):
         """Nothing catches it, as nothing catches SIGKILL."""
 
-    add = RunlessDays.add
+    add = RunlessDays.day_landed
 
     def die_at_the_third(self: RunlessDays, day: Any) -> None:
         if day.loaded.day.key == FIVE[2]:
@@ -151,7 +151,7 @@ def test_a_process_killed_between_landing_and_event(
 
     job = desk.approved(FIVE)
     with monkeypatch.context() as dying:
-        dying.setattr(RunlessDays, "add", die_at_the_third)
+        dying.setattr(RunlessDays, "day_landed", die_at_the_third)
         with pytest.raises(Killed):
             desk.types("run", job)
     assert desk.lake.partitions("transactions") == FIVE[:3]

@@ -158,7 +158,7 @@ def test_sites_that_were_not_sized_are_named(open_desk: Callable[..., Desk]) -> 
 
     said = desk.types("preview", "--from-csv", csv).stdout
 
-    assert re.search("whether the API knows .*: no day of them was sized", " ".join(said.split()))
+    assert re.search("unchecked .*: no request was sent for these sites", " ".join(said.split()))
 
 
 def test_a_site_that_the_api_does_not_know_is_told_with_its_line(desk: Desk) -> None:

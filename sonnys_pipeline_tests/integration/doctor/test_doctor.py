@@ -107,7 +107,7 @@ def test_without_anything_set_it_looks_at_the_rest(monkeypatch, tmp_path, diagno
         ),
         ({"BUDGET_URL": "mysql://me:hunter2@host"}, {"request budget"}, "request budget", "not a budget", "sqlite"),
         ({"LEDGER_URL": "sqlite:///folder"}, {"ledger"}, "ledger", "cannot be used", "SONNYS_LEDGER_URL"),
-        ({"LEDGER_URL": "sqlite:///garbage"}, {"ledger"}, "ledger", "not a database", "Look at"),
+        ({"LEDGER_URL": "sqlite:///garbage"}, {"ledger"}, "ledger", "not a database", "Check"),
         ({"LEDGER_URL": "mysql://me:hunter2@host/x"}, {"ledger"}, "ledger", "not a ledger", "postgresql://user"),
         (
             {"STATE_DIR": "file/below"},

@@ -88,7 +88,7 @@ def test_the_bound_is_said_before_anything_is_sent(open_api: Open) -> None:
     """The first line; then a line for each request, and a table with what each answer means."""
     open_api()
     result = run()
-    assert "within 24 requests" in result.stderr.splitlines()[0]
+    assert "24 requests at most" in result.stderr.splitlines()[0]
     assert sum(" of 24 at most " in line for line in result.stderr.splitlines()) <= 24
     assert "Must a load job name its" in " ".join(result.stdout.split())
     assert "what it means" in result.stdout

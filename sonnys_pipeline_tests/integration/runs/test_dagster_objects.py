@@ -151,12 +151,12 @@ def test_the_command_line_works_on_it(landed, monkeypatch: pytest.MonkeyPatch, t
     reported = run(main, ["report", "--date", "2026-03-12"])
     assert reported.exit_code == 0, reported.output
     assert f"{landed.lake.root}/daily_report/date=2026-03-12/report.html" in reported.stdout
-    before = {day: landed.lake.stamp("transactions", day) for day in EACH}
+    before = {day: landed.lake.version("transactions", day) for day in EACH}
     landed.lake.remove("transactions", EACH[0])
     replayed = run(main, ["replay"])
     assert replayed.exit_code == 0, replayed.output
     assert "1 written, 3 unchanged" in replayed.stdout
-    assert {day: landed.lake.stamp("transactions", day) for day in EACH} == before
+    assert {day: landed.lake.version("transactions", day) for day in EACH} == before
     assert list((tmp_path / "state" / "locks").iterdir())
     doctor = run(main, ["doctor"])
     assert f"{landed.lake.root}: objects can be written, read, listed and deleted" in " ".join(doctor.stdout.split())
