@@ -184,7 +184,7 @@ def test_at_a_terminal_it_asks_and_follows_the_answer(site: Site, killed: str) -
     terminal = Terminal(site, "run", killed)
 
     terminal.read_until("What to do?")
-    for choice in ("resume   load the missing days", "restart  read every day again", "cancel   give it up"):
+    for choice in ("resume   load the missing days", "restart  load all days again", "cancel   end the job"):
         assert choice in terminal.shown
     assert len(site.simulator.log) == seen
     terminal.type("whatever")
