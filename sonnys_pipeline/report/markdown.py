@@ -52,7 +52,9 @@ def headline(report: Report) -> str:
         amount = formatting.change(sales.last_week).lstrip("+±−")  # noqa: RUF001 - the signs that `formatting` writes
         text += f"; sales are {word} {last}" if word == "level with" else f"; sales are {word} {amount} from {last}"
         if sales.last_week.is_partial:
-            text += f" at the {sales.last_week.sites} sites that can be compared"
+            sites = sales.last_week.sites
+            text += " at the one site" if sites == 1 else f" at the {sites} sites"
+            text += " that can be compared"
     return f"{text}.{_movers(report)}"
 
 

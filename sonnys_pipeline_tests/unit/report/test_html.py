@@ -317,3 +317,5 @@ def test_the_opening_sentence() -> None:
     assert headline(report(missing=[Gap(SATURDAY)])) == "This day is missing: no site has data."
     part = headline(report(missing=[Gap(SATURDAY, "MESA")]))
     assert part == "100 cars and $1,000 in sales at 1 of 2 sites; sales are level with last Saturday."
+    young = headline(report(history(changed), missing=[Gap(before(7), "MESA")]))
+    assert "sales are up 50.0% from last Saturday at the one site that can be compared." in young
