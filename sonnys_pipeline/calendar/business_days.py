@@ -16,8 +16,6 @@ import pyarrow as pa
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _STRIDE = timedelta(hours=6)
-#: Local days further apart never overlap: zones differ by 26 hours at most.
-_REACH = 2
 
 
 @dataclass(frozen=True)

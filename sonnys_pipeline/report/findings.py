@@ -67,10 +67,6 @@ def _said(found: Finding, severity: Severity, what: str, remedy: str = "") -> It
     yield Caveat(severity, f"{who} {what} ({first_few(found.ids, _NAMED, total=found.count)}).{remedy}")
 
 
-def _they(found: Finding) -> str:
-    return "it does" if found.count == 1 else "they do"
-
-
 def _volume(lake: Lake, day: date) -> Iterator[Caveat]:
     found = volumes(lake, [day]).get(day)
     if found is not None and found.expected and not found.passed:

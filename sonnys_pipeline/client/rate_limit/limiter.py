@@ -143,7 +143,7 @@ class RequestBudget(Closing):
         return waited
 
     def cool_down(self) -> None:
-        """After a 429: no sharer sends for one block from now. A store that is away is told before the next permit."""
+        """After a 429: no sharer sends for one block from now. A store that is away gets it before the next permit."""
         with self._threads:
             try:
                 self._store.cool_down()
