@@ -1,0 +1,264 @@
+"""One look at the day so far: read what is new, at the least requests, and replace the file (KT-04)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.client import APIError, RateLimitError, SonnysError, ValidationError
+from sonnys_pipeline.client.rate_limit.share import BudgetShare
+from sonnys_pipeline.client.site_codes import fold
+from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, FailedDay, LoadingStoppedError
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.pages.fetch import PageReader
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool, WorkerPool
+from sonnys_pipeline.lake.dataset import LandedFile
+from sonnys_pipeline.landing.account_sites import knows
+from sonnys_pipeline.landing.sites import ensure_sites
+from sonnys_pipeline.today.accuracy import with_accuracy, with_shown
+from sonnys_pipeline.today.chain import Chain
+from sonnys_pipeline.today.file import (
+    ASSET,
+    TodayFile,
+    land_today,
+    new_rows,
+    of_the_day,
+    read_to_continue,
+    with_read,
+)
+from sonnys_pipeline.today.plan import EVERY, OVERLAP, SiteSpan, allowance, spans, within
+from sonnys_pipeline.today.state import ALL_SITES, SiteRead
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 8
+#: A look that takes longer than so many of its intervals ends with what it has.
+_MOST_INTERVALS = 2
+
+
+@dataclass(frozen=True)
+class LookResult:
+    """What came of a look.
+
+    Attributes:
+        file: as it is now.
+        landed: the file that was written; `None` if nothing could be read, and the old one stays.
+        sites: how many are up to date by it.
+        new_rows: rows that were not held before.
+        requests: sent, retries included.
+        problems: what could not be read, in sentences.
+    """
+
+    file: TodayFile
+    landed: LandedFile | None
+    sites: int
+    new_rows: int
+    requests: int
+    problems: tuple[str, ...]
+
+
+class Looker:
+    """Looks at an account's day so far; one look at a time.
+
+    Args:
+        workspace: of the account, open.
+        now: aware UTC.
+        sleep, clock: seconds; the clock is monotonic.
+        pool: makes the workers that send requests.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        pool: Callable[[], WorkerPool] = lambda: ThreadWorkerPool(_THREADS),
+    ) -> None:
+        self.workspace = workspace
+        self.every = workspace.settings.today_every or EVERY
+        self._now = now
+        self._clock = clock
+        self._pool = pool
+        self._share = BudgetShare(workspace.client.budget, workspace.settings.today_share, sleep=sleep, clock=clock)
+        self._requests = 0
+
+    def is_due(self, file: TodayFile) -> bool:
+        """Whether the last look is longer ago than the interval between looks."""
+        looked_at = file.state.looked_at
+        return looked_at is None or (self._now() - looked_at).total_seconds() >= self.every
+
+    def look(self) -> LookResult:
+        """Read what is new and replace the file; a site that cannot be read keeps its rows and is a problem.
+
+        Raises:
+            LakeError: the file cannot be written, or landed files cannot be read; the file stays as it was.
+            LedgerError: the ledger cannot be used.
+            NoNamedSiteError: load jobs cannot name any of the account's sites.
+            SettingsError: the settings cannot be used.
+        """
+        now, self._requests = self._now(), 0
+        file = read_to_continue(self.workspace)
+        try:
+            sites = self.workspace.sites()
+            self._ensure_sites(now)
+        except SonnysError as error:
+            return self._failed(file, [str(error)])
+        chain = Chain.at(now, self.workspace.lake, self.workspace.options.timezone)
+        codes: Sequence[str | None] = sites.codes or (None,)
+        # Where one load job reads all sites, its span begins with the first site's day.
+        usual = chain.usual if sites.codes else chain.first_start()
+        planned = spans(codes, chain.days, usual, file.state, file.instants(), now)
+        if self._nothing_is_new(planned, file):
+            return self._land(now, [], planned, [])
+        since = file.state.looked_at or min((span.start for span in planned), default=now)
+        seconds = max(self.every, (now - since).total_seconds())
+        most = allowance(self._share.rate, self.workspace.settings.today_share, seconds)
+        chosen = list(within(planned, most))
+        unchanged = [span for span in chosen if span.quiet and self._count(span.params, span.site) == span.held]
+        read, problems = self._read([span for span in chosen if span not in unchanged])
+        if problems and not read and not unchanged:
+            return self._failed(file, problems)
+        return self._land(now, read, unchanged, problems)
+
+    def _ensure_sites(self, now: datetime) -> None:
+        workspace = self.workspace
+        ensure_sites(workspace.lake, workspace.jobs, workspace.client, workspace.options.source, now)
+
+    def _nothing_is_new(self, planned: Sequence[SiteSpan], file: TodayFile) -> bool:
+        """Whether all sites were quiet, and one count over all of them finds no row that is not held."""
+        read_until = [span.as_of for span in planned if span.quiet and span.as_of is not None]
+        if len(read_until) < max(2, len(planned)) or self._lists_need_site():
+            return False
+        start, end = min(read_until) - OVERLAP, planned[0].end
+        held = sum(start <= at for at in file.instants()[ALL_SITES])
+        return self._count({"startDate": int(start.timestamp()), "endDate": int(end.timestamp())}) == held
+
+    def _lists_need_site(self) -> bool:
+        workspace = self.workspace
+        return knows(workspace.jobs, workspace.options.source.api_id_digest, LISTS_NEED_SITE)
+
+    def _count(self, span: dict[str, int], site: str | None = None) -> int | None:
+        """Rows of a span by the API's count, one request; `None` if it could not be asked."""
+        named = {} if site is None else {"site": site}
+        try:
+            self._share.acquire()
+            self._requests += 1
+            return self.workspace.client.unthrottled().count(**span, **named)
+        except RateLimitError:
+            self._share.cool_down()
+        except ValidationError as refused:
+            if site is None and refused.concerns_site:
+                digest = self.workspace.options.source.api_id_digest
+                self.workspace.jobs.knowledge.remember(digest, LISTS_NEED_SITE, True)
+        except SonnysError as error:
+            logger.warning("the rows since the last look could not be counted, so they are read: %s", error)
+        return None
+
+    def _read(self, chosen: Sequence[SiteSpan]) -> tuple[list[tuple[SiteSpan, pa.Table]], list[str]]:
+        """The rows of spans, and what went wrong."""
+        by_site = {span.site: span for span in chosen}
+        read: list[tuple[SiteSpan, pa.Table]] = []
+        problems: list[str] = []
+        if not chosen:
+            return read, problems
+        loader = self._make_loader()
+        timer = threading.Timer(self.every * _MOST_INTERVALS, loader.stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            for outcome in loader.load(span.request for span in chosen):
+                if isinstance(outcome, LoadedDay):
+                    span = by_site[next(iter(outcome.sites), None)]
+                    read.append((span, outcome.table))
+                else:
+                    problems.append(_problem(outcome))
+        except LoadingStoppedError as error:
+            problems.append(str(error))
+        finally:
+            timer.cancel()
+            self._requests += loader.requests
+        return read, problems
+
+    def _make_loader(self) -> Loader:
+        workspace, options = self.workspace, self.workspace.options
+        known = workspace.jobs.knowledge.recall(options.source.api_id_digest, JOB_SECONDS)
+        return Loader(
+            workspace.client.unthrottled(),
+            self._share,
+            self._pool(),
+            replace(
+                options.loader,
+                in_order=False,
+                proof=False,
+                states="off",
+                job_seconds=None if known is None else known.content,
+            ),
+            reader=PageReader(options.privacy),
+            clock=self._clock,
+            now=self._now,
+        )
+
+    def _land(
+        self,
+        now: datetime,
+        read: Sequence[tuple[SiteSpan, pa.Table]],
+        unchanged: Sequence[SiteSpan],
+        problems: Sequence[str],
+    ) -> LookResult:
+        workspace = self.workspace
+        chain = Chain.at(now, workspace.lake, workspace.options.timezone)
+        with workspace.lake.writing(ASSET):
+            # Read again: another process may have looked meanwhile. What it knows later than this look stays.
+            file = read_to_continue(workspace)
+            news = [(span, rows) for span, rows in read if not _is_known_later(file, span)]
+            table, sites = file.rows, dict(file.state.sites)
+            for span, rows in news:
+                quiet = not new_rows(table, [rows]) and span.as_of is not None
+                table = with_read(table, span, rows)
+                sites[span.key] = SiteRead(business_date=span.day.business_date, as_of=span.end, quiet=quiet)
+            for span in unchanged:
+                if not _is_known_later(file, span):
+                    sites[span.key] = sites[span.key].model_copy(update={"as_of": span.end})
+            found = new_rows(file.rows, [rows for _, rows in news])
+            state = with_accuracy(file.state, workspace.lake, chain)
+            state = state.model_copy(
+                update={
+                    "looked_at": now,
+                    "requests": self._requests,
+                    "problems": tuple(problems),
+                    "sites": {key: one for key, one in sites.items() if key == ALL_SITES or _is_kept(key, chain)},
+                }
+            )
+            made = TodayFile(of_the_day(table, chain.days, chain.usual), state)
+            made = replace(made, state=with_shown(made, chain))
+            landed = land_today(workspace, made)
+        return LookResult(made, landed, len(news) + len(unchanged), found, self._requests, tuple(problems))
+
+    def _failed(self, file: TodayFile, problems: Sequence[str]) -> LookResult:
+        return LookResult(file, None, 0, 0, self._requests, tuple(dict.fromkeys(problems)))
+
+
+def _is_known_later(file: TodayFile, span: SiteSpan) -> bool:
+    known = file.state.sites.get(span.key)
+    return known is not None and known.as_of >= span.end
+
+
+def _is_kept(key: str, chain: Chain) -> bool:
+    """Sites that left the list are forgotten with their day."""
+    return not chain.days or key in {fold(code) for code in chain.days}
+
+
+def _problem(failed: FailedDay) -> str:
+    site = ", ".join(failed.request.sites) or "all sites"
+    error: APIError = failed.error
+    return f"{site}: {type(error).__name__}: {error}"
