@@ -52,7 +52,8 @@ def read_today(lake: Lake) -> TodayFile:
     """The file as it is; `NOTHING` where there is none. Raises LakeError if it cannot be read."""
     try:
         metadata = lake.metadata(ASSET)
-        return TodayFile(lake.read(ASSET), TodayState.model_validate_json(metadata[_STATE]))
+        rows = lake.read(ASSET).replace_schema_metadata(None)  # else the next file would keep this state beside its own
+        return TodayFile(rows, TodayState.model_validate_json(metadata[_STATE]))
     except NotLandedError:
         return NOTHING
     except (KeyError, ValidationError) as error:
