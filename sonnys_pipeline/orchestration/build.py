@@ -14,9 +14,11 @@ from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
-from sonnys_pipeline.orchestration.assets.transactions import landing_assets
+from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
+from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
 from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
@@ -64,12 +66,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         # every command would show the warnings.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
-            _add_account(parts, ONLY, daily_partitions(settings), looked_into, with_states=settings.states != "off")
+            _add_account(parts, ONLY, daily_partitions(settings), looked_into, settings)
         else:
             read = {Account(name): _readable(name) for name in names}
             accounts = {account: daily_partitions(its) for account, its in read.items()}
             for account, partitions in accounts.items():
-                _add_account(parts, account, partitions, looked_into, with_states=read[account].states != "off")
+                _add_account(parts, account, partitions, looked_into, read[account])
             first = min(its.start_date for its in read.values())
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
@@ -99,8 +101,7 @@ def _add_account(
     account: Account,
     partitions: dg.DailyPartitionsDefinition,
     looked_into: LakeResource,
-    *,
-    with_states: bool,
+    settings: Settings,
 ) -> None:
     follow = following(looked_into, partitions.timezone, account)
     computed = [
@@ -111,12 +112,17 @@ def _add_account(
     watched = watch_checks(partitions, account=account)
     beside = api_checks(partitions.timezone, account)
     job, watch = daily_job(account), watch_job(watched, account)
-    parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])
+    parts.assets.extend([*landing_assets(partitions, account, with_states=settings.states != "off"), *computed])
     parts.checks.extend(landing_checks(partitions.timezone, account))
     parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
     parts.jobs.extend([job, watch, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+    if settings.today_every is not None:
+        look = look_job(account)
+        parts.assets.append(today_asset(LANDING_GROUP, account))
+        parts.jobs.append(look)
+        parts.sensors.append(looks_sensor(look, settings.today_every, account))
 
 
 def _add_across(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.client import APIError, RateLimitError, SonnysError, ValidationError
+from sonnys_pipeline.client import RateLimitError, SonnysError, ValidationError
 from sonnys_pipeline.client.rate_limit.share import BudgetShare
 from sonnys_pipeline.client.site_codes import fold
-from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, FailedDay, LoadingStoppedError
+from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadingStoppedError
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.fetch import PageReader
@@ -39,6 +40,9 @@ from sonnys_pipeline.today.state import ALL_SITES, SiteRead
 
 logger = logging.getLogger(__name__)
 
+#: By site (empty for all of them), the error that kept it from being read.
+Failures: TypeAlias = Mapping[str, SonnysError]
+
 _THREADS = 8
 #: A look that takes longer than so many of its intervals ends with what it has.
 _MOST_INTERVALS = 2
@@ -55,6 +59,7 @@ class LookResult:
         new_rows: rows that were not held before.
         requests: sent, retries included.
         problems: what could not be read, in sentences.
+        errors: names of the errors behind them.
     """
 
     file: TodayFile
@@ -63,6 +68,7 @@ class LookResult:
     new_rows: int
     requests: int
     problems: tuple[str, ...]
+    errors: frozenset[str]
 
 
 class Looker:
@@ -112,23 +118,23 @@ class Looker:
             sites = self.workspace.sites()
             self._ensure_sites(now)
         except SonnysError as error:
-            return self._failed(file, [str(error)])
+            return self._failed(file, {"": error})
         chain = Chain.at(now, self.workspace.lake, self.workspace.options.timezone)
         codes: Sequence[str | None] = sites.codes or (None,)
         # Where one load job reads all sites, its span begins with the first site's day.
         usual = chain.usual if sites.codes else chain.first_start()
         planned = spans(codes, chain.days, usual, file.state, file.instants(), now)
         if self._nothing_is_new(planned, file):
-            return self._land(now, [], planned, [])
+            return self._land(now, [], planned, {})
         since = file.state.looked_at or min((span.start for span in planned), default=now)
         seconds = max(self.every, (now - since).total_seconds())
         most = allowance(self._share.rate, self.workspace.settings.today_share, seconds)
         chosen = list(within(planned, most))
         unchanged = [span for span in chosen if span.quiet and self._count(span.params, span.site) == span.held]
-        read, problems = self._read([span for span in chosen if span not in unchanged])
-        if problems and not read and not unchanged:
-            return self._failed(file, problems)
-        return self._land(now, read, unchanged, problems)
+        read, failed = self._read([span for span in chosen if span not in unchanged])
+        if failed and not read and not unchanged:
+            return self._failed(file, failed)
+        return self._land(now, read, unchanged, failed)
 
     def _ensure_sites(self, now: datetime) -> None:
         workspace = self.workspace
@@ -164,13 +170,13 @@ class Looker:
             logger.warning("the rows since the last look could not be counted, so they are read: %s", error)
         return None
 
-    def _read(self, chosen: Sequence[SiteSpan]) -> tuple[list[tuple[SiteSpan, pa.Table]], list[str]]:
+    def _read(self, chosen: Sequence[SiteSpan]) -> tuple[list[tuple[SiteSpan, pa.Table]], Failures]:
         """The rows of spans, and what went wrong."""
         by_site = {span.site: span for span in chosen}
         read: list[tuple[SiteSpan, pa.Table]] = []
-        problems: list[str] = []
+        failed: dict[str, SonnysError] = {}
         if not chosen:
-            return read, problems
+            return read, failed
         loader = self._make_loader()
         timer = threading.Timer(self.every * _MOST_INTERVALS, loader.stop)
         timer.daemon = True
@@ -181,13 +187,13 @@ class Looker:
                     span = by_site[next(iter(outcome.sites), None)]
                     read.append((span, outcome.table))
                 else:
-                    problems.append(_problem(outcome))
+                    failed[", ".join(outcome.request.sites)] = outcome.error
         except LoadingStoppedError as error:
-            problems.append(str(error))
+            failed[""] = error
         finally:
             timer.cancel()
             self._requests += loader.requests
-        return read, problems
+        return read, failed
 
     def _make_loader(self) -> Loader:
         workspace, options = self.workspace, self.workspace.options
@@ -213,9 +219,9 @@ class Looker:
         now: datetime,
         read: Sequence[tuple[SiteSpan, pa.Table]],
         unchanged: Sequence[SiteSpan],
-        problems: Sequence[str],
+        failed: Failures,
     ) -> LookResult:
-        workspace = self.workspace
+        workspace, problems = self.workspace, _sentences(failed)
         chain = Chain.at(now, workspace.lake, workspace.options.timezone)
         with workspace.lake.writing(ASSET):
             # Read again: another process may have looked meanwhile. What it knows later than this look stays.
@@ -235,17 +241,20 @@ class Looker:
                 update={
                     "looked_at": now,
                     "requests": self._requests,
-                    "problems": tuple(problems),
+                    "problems": problems,
                     "sites": {key: one for key, one in sites.items() if key == ALL_SITES or _is_kept(key, chain)},
                 }
             )
             made = TodayFile(of_the_day(table, chain.days, chain.usual), state)
             made = replace(made, state=with_shown(made, chain))
             landed = land_today(workspace, made)
-        return LookResult(made, landed, len(news) + len(unchanged), found, self._requests, tuple(problems))
+        return LookResult(
+            made, landed, len(news) + len(unchanged), found, self._requests, problems, _names(failed.values())
+        )
 
-    def _failed(self, file: TodayFile, problems: Sequence[str]) -> LookResult:
-        return LookResult(file, None, 0, 0, self._requests, tuple(dict.fromkeys(problems)))
+    def _failed(self, file: TodayFile, failed: Failures) -> LookResult:
+        """Nothing could be read: the file stays as it is, and the next look begins where this one did."""
+        return LookResult(file, None, 0, 0, self._requests, _sentences(failed), _names(failed.values()))
 
 
 def _is_known_later(file: TodayFile, span: SiteSpan) -> bool:
@@ -258,7 +267,9 @@ def _is_kept(key: str, chain: Chain) -> bool:
     return not chain.days or key in {fold(code) for code in chain.days}
 
 
-def _problem(failed: FailedDay) -> str:
-    site = ", ".join(failed.request.sites) or "all sites"
-    error: APIError = failed.error
-    return f"{site}: {type(error).__name__}: {error}"
+def _sentences(failed: Failures) -> tuple[str, ...]:
+    return tuple(f"{site}: {error}" if site else str(error) for site, error in failed.items())
+
+
+def _names(errors: Iterable[SonnysError]) -> frozenset[str]:
+    return frozenset(type(error).__name__ for error in errors)

@@ -14,13 +14,15 @@ from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.charts import HEIGHT, WIDTH, nice_ceiling
 from sonnys_pipeline.report.daily import ASSET as REPORTS
 from sonnys_pipeline.report.html import template
-from sonnys_pipeline.report.measures import CARS, SALES, Unit
+from sonnys_pipeline.report.measures import CARS, MEMBER_WASHES, NEW_MEMBERSHIPS, SALES, Unit
 from sonnys_pipeline.today.figures import MEASURES, Line, Today
 from sonnys_pipeline.today.state import Accuracy
 
 PAGE = "today.html"
 #: Seconds after which the page loads itself again.
 _RELOAD = 60
+#: Labels of columns, where a card has room for more.
+_SHORT = {MEMBER_WASHES.key: "Members", NEW_MEMBERSHIPS.key: "New"}
 _LEFT, _RIGHT, _TOP, _FLOOR = 36, 359, 8, 128
 
 
@@ -35,6 +37,7 @@ def today_as_html(today: Today, *, every: float) -> str:
         today=today,
         lead=lead(today),
         cards=MEASURES,
+        columns=[(measure, _SHORT.get(measure.key, measure.label)) for measure in MEASURES],
         chart=hours_chart(today.hours),
         accuracy=[(one, *_off(one)) for one in reversed(today.state.accuracy[-14:])],
         same_time=same_time(today),
@@ -93,9 +96,11 @@ def _percent(shown: Decimal, landed: Decimal) -> str:
 
 
 def hours_chart(hours: Mapping[int, Line]) -> Markup:
-    """Cars of each hour as bars, those of the week before as a line across each, as inline SVG."""
+    """Cars of each hour, from the first one with cars, as bars; those of the week before as a line across each."""
     before = {hour: line.change(CARS).base for hour, line in hours.items()}
-    cars = {hour: line.value(CARS) or Decimal(0) for hour, line in hours.items()}
+    busy = [hour for hour, line in hours.items() if line.value(CARS) or before[hour]]
+    span = range(min(busy, default=0), max(busy, default=-1) + 1)
+    cars = {hour: hours[hour].value(CARS) or Decimal(0) for hour in span}
     top = nice_ceiling(max([Decimal(0), *cars.values(), *(one for one in before.values() if one is not None)]))
     svg = Element("svg", {"class": "chart", "viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img"})
     told = ", ".join(f"{formatting.hour(hour)} {formatting.count(count)}" for hour, count in cars.items())
@@ -106,8 +111,8 @@ def hours_chart(hours: Mapping[int, Line]) -> Markup:
         place = {"x": str(_LEFT - 4), "y": f"{y + Decimal('3.5'):.1f}", "text-anchor": "end"}
         SubElement(svg, "text", {**place, "class": "tick"}).text = formatting.compact(top * part, Unit.COUNT)
     SubElement(svg, "line", {**_level(Decimal(_LEFT), Decimal(_RIGHT), Decimal(_FLOOR)), "class": "floor"})
-    step = Decimal(_RIGHT - _LEFT) / max(1, len(hours))
-    for at, hour in enumerate(hours):
+    step = Decimal(_RIGHT - _LEFT) / max(1, len(cars))
+    for at, hour in enumerate(cars):
         left, y = _LEFT + step * at, _height(cars[hour], top)
         shape = {"x": f"{left + step * Decimal('0.14'):.1f}", "y": f"{y:.1f}", "height": f"{_FLOOR - y:.1f}"}
         bar = SubElement(svg, "rect", {**shape, "width": f"{step * Decimal('0.72'):.1f}", "class": "bar now"})
@@ -118,7 +123,7 @@ def hours_chart(hours: Mapping[int, Line]) -> Markup:
         if base is not None:
             ends = left + step * Decimal("0.04"), left + step * Decimal("0.96")
             SubElement(svg, "line", {**_level(*ends, _height(base, top)), "class": "mean"})
-        if len(hours) <= 12 or hour % 3 == 0:
+        if len(cars) <= 8 or hour % 2 == 0:
             place = {"x": f"{left + step / 2:.1f}", "y": str(_FLOOR + 14), "text-anchor": "middle", "class": "tick"}
             SubElement(svg, "text", place).text = formatting.hour(hour)
     return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - ElementTree escapes every text and attribute

@@ -35,22 +35,20 @@ class BudgetShare:
         self._share = share
         self._sleep = sleep
         self._clock = clock
+        self._block = self.rate.seconds + self.rate.arrival_margin
+        self._last = float("-inf")
         self._own: deque[float] = deque()  # departures of the last block
 
     def try_acquire(self) -> float:
         """As `RequestBudget.try_acquire`: 0.0 with a permit, else seconds until asking again is worth it."""
-        now = self._clock()
-        if self._own:
-            per_request = self.rate.seconds / self.rate.requests
-            pause = self._own[-1] + per_request / ALONE - now
-            if pause > 0:
-                return pause
-            pause = self._own[-1] + per_request / self._share - now
-            if pause > 0 and self._others_send(now):
-                # Looked at again within the block: the others may have ended by then.
-                return min(pause, per_request)
+        now, per_request = self._clock(), self._block / self.rate.requests
+        if (pause := self._last + per_request / ALONE - now) > 0:
+            return pause
+        if (pause := self._last + per_request / self._share - now) > 0 and self._others_send(now):
+            return min(pause, per_request)  # the others may end within the block
         wait = self._budget.try_acquire()
         if wait == 0:
+            self._last = now
             self._own.append(now)
         return wait
 
@@ -64,10 +62,9 @@ class BudgetShare:
         self._budget.cool_down()
 
     def _others_send(self, now: float) -> bool:
-        while len(self._own) > 1 and self._own[0] + self.rate.seconds + self.rate.arrival_margin <= now:
+        while self._own and self._own[0] + self._block <= now:
             self._own.popleft()
-        oldest_is_over = self._own[0] + self.rate.seconds + self.rate.arrival_margin <= now
         try:
-            return self._budget.permits_in_use() > len(self._own) - oldest_is_over
+            return self._budget.permits_in_use() > len(self._own)
         except BudgetUnavailableError:
             return True
