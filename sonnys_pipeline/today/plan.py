@@ -28,7 +28,7 @@ from sonnys_pipeline.today.state import ALL_SITES, TodayState
 #: Seconds between looks, unless `SONNYS_TODAY_EVERY` says otherwise.
 EVERY = 600.0
 #: What each span reads again at least, for rows that come late.
-OVERLAP = timedelta(minutes=30)
+OVERLAP = timedelta(minutes=15)
 #: Known rows that a span reads again at most beyond that; the rest of the page is for new ones.
 PAGE_ROOM = 70
 #: The API refuses a span that ends in its future, and its clock need not be ours.

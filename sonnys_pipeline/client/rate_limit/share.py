@@ -14,7 +14,7 @@ ALONE = 0.5
 
 
 class BudgetShare:
-    """Permits of a budget, at the pace of a part of it: `share` while others send, `ALONE` while nobody does.
+    """Permits of a budget, so many a block: the `share` of it while others send, `ALONE` of it while nobody does.
 
     Every permit comes from the budget itself, so that the API's limit holds for all together. Whether others send is
     seen in the budget's own log: permits of the last block that were not taken here. Programs outside the log are not
@@ -29,26 +29,27 @@ class BudgetShare:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`share` is a fraction of the budget; `sleep` and `clock` (monotonic) are in seconds."""
+        """`share` is a fraction, one request a block at least; `sleep` and `clock` (monotonic) are in seconds."""
         self.rate = budget.rate
         self._budget = budget
-        self._share = share
         self._sleep = sleep
         self._clock = clock
         self._block = self.rate.seconds + self.rate.arrival_margin
-        self._last = float("-inf")
+        self._most_beside = max(1, int(share * self.rate.requests))
+        self._most_alone = max(self._most_beside, int(ALONE * self.rate.requests))
         self._own: deque[float] = deque()  # departures of the last block
 
     def try_acquire(self) -> float:
         """As `RequestBudget.try_acquire`: 0.0 with a permit, else seconds until asking again is worth it."""
-        now, per_request = self._clock(), self._block / self.rate.requests
-        if (pause := self._last + per_request / ALONE - now) > 0:
-            return pause
-        if (pause := self._last + per_request / self._share - now) > 0 and self._others_send(now):
-            return min(pause, per_request)  # the others may end within the block
+        now = self._clock()
+        while self._own and self._own[0] + self._block <= now:
+            self._own.popleft()
+        most = self._most_beside if self._others_send() else self._most_alone
+        if len(self._own) >= most:
+            # Others may end before a place of the share is free again.
+            return min(self._own[-most] + self._block - now, self._block / 4)
         wait = self._budget.try_acquire()
         if wait == 0:
-            self._last = now
             self._own.append(now)
         return wait
 
@@ -61,9 +62,7 @@ class BudgetShare:
         """After a 429: no sharer of the budget sends for one block."""
         self._budget.cool_down()
 
-    def _others_send(self, now: float) -> bool:
-        while self._own and self._own[0] + self._block <= now:
-            self._own.popleft()
+    def _others_send(self) -> bool:
         try:
             return self._budget.permits_in_use() > len(self._own)
         except BudgetUnavailableError:

@@ -48,6 +48,7 @@ def test_the_first_look_reads_the_day_so_far(watch: Open) -> None:
     one.land("2026-03-13")
     f = one.figures()
     print(f.as_of, f.business_date)
-    for s in f.sites: print(s)
+    for s in f.sites:
+        print(s)
     print(f.total)
     assert 0

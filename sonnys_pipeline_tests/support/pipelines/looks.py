@@ -51,9 +51,7 @@ class Watch:
 
     def figures(self) -> Today:
         """The figures of the file."""
-        return figures_of(
-            self.file(), self.workspace.lake, timezone=self.workspace.settings.timezone, now=self.now()
-        )
+        return figures_of(self.file(), self.workspace.lake, timezone=self.workspace.settings.timezone, now=self.now())
 
     def land(self, *days: str) -> None:
         """Land days as the morning does."""

@@ -83,7 +83,12 @@ class Scene:
 def test_a_day_of_looks_beside_a_backfill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """20 sites, every ten minutes: within 5 % of the budget, and the backfill loses no more than that."""
     import os, time
-    days, rows, hours = int(os.environ.get("DAYS", 12)), int(os.environ.get("ROWS", 120)), float(os.environ.get("HOURS", 1))
+
+    days, rows, hours = (
+        int(os.environ.get("DAYS", 12)),
+        int(os.environ.get("ROWS", 120)),
+        float(os.environ.get("HOURS", 1)),
+    )
     alone = Scene(tmp_path / "alone", rows, monkeypatch)
     t = time.time()
     alone.clock.run(lambda: alone.backfill(days))
