@@ -13,7 +13,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 from sonnys_pipeline.lake.storage.objects import ObjectStorage
 from sonnys_pipeline.lake.transactions import LandedRows, is_landed
 from sonnys_pipeline.marts.digests import content_digest
