@@ -92,12 +92,12 @@ def _table(figures: Today, problems: tuple[str, ...] = ()) -> RenderableType:
 
     from sonnys_pipeline.report import formatting
     from sonnys_pipeline.today.figures import MEASURES
-    from sonnys_pipeline.today.page import how_far_off, lead, same_time
+    from sonnys_pipeline.today.page import how_far_off, lead, same_time, short_label
 
     table = Table(title=f"{formatting.long_day(figures.business_date)}, so far", title_justify="left", expand=False)
-    table.add_column("Site")
-    for measure in MEASURES:
-        table.add_column(measure.label, justify="right", no_wrap=True)
+    table.add_column("Site", no_wrap=True)
+    for measure in MEASURES:  # in a narrow terminal the change goes below its figure
+        table.add_column(short_label(measure), justify="right")
     table.add_column("As of", justify="right", no_wrap=True)
     for site in figures.sites:
         end = formatting.clock(site.as_of) if site.as_of else site.reason

@@ -44,8 +44,9 @@ logger = logging.getLogger(__name__)
 Failures: TypeAlias = Mapping[str, SonnysError]
 
 _THREADS = 8
-#: A look that takes longer than so many of its intervals ends with what it has.
+#: A look that takes longer than so many of its intervals, and so many seconds, ends with what it has.
 _MOST_INTERVALS = 2
+_DEADLINE = 120.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ class Looker:
         if not chosen:
             return read, failed
         loader = self._make_loader()
-        timer = threading.Timer(self.every * _MOST_INTERVALS, loader.stop)
+        deadline = max(_DEADLINE, self.every * _MOST_INTERVALS)
+        timer = threading.Timer(deadline, loader.stop)
         timer.daemon = True
         timer.start()
         try:
@@ -193,6 +195,9 @@ class Looker:
         finally:
             timer.cancel()
             self._requests += loader.requests
+        if left := len(chosen) - len(read) - len([site for site in failed if site or None in by_site]):
+            late = f"{left} sites were not read within {deadline:.0f} s; the next look reads them first"
+            failed.setdefault("", LoadingStoppedError(late))
         return read, failed
 
     def _make_loader(self) -> Loader:

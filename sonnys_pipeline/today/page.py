@@ -14,7 +14,7 @@ from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.charts import HEIGHT, WIDTH, nice_ceiling
 from sonnys_pipeline.report.daily import ASSET as REPORTS
 from sonnys_pipeline.report.html import template
-from sonnys_pipeline.report.measures import CARS, MEMBER_WASHES, NEW_MEMBERSHIPS, SALES, Unit
+from sonnys_pipeline.report.measures import CARS, MEMBER_WASHES, NEW_MEMBERSHIPS, SALES, Measure, Unit
 from sonnys_pipeline.today.figures import MEASURES, Line, Today
 from sonnys_pipeline.today.state import Accuracy
 
@@ -37,7 +37,7 @@ def today_as_html(today: Today, *, every: float) -> str:
         today=today,
         lead=lead(today),
         cards=MEASURES,
-        columns=[(measure, _SHORT.get(measure.key, measure.label)) for measure in MEASURES],
+        columns=[(measure, short_label(measure)) for measure in MEASURES],
         chart=hours_chart(today.hours),
         accuracy=[(one, *_off(one)) for one in reversed(today.state.accuracy[-14:])],
         same_time=same_time(today),
@@ -63,6 +63,11 @@ def lead(today: Today) -> str:
     if change.is_partial:
         text += f" at the {change.sites} {'site' if change.sites == 1 else 'sites'} that can be compared"
     return f"{text}."
+
+
+def short_label(measure: Measure) -> str:
+    """The label of a column."""
+    return _SHORT.get(measure.key, measure.label)
 
 
 def same_time(today: Today) -> str:
