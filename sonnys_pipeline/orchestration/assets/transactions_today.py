@@ -55,7 +55,7 @@ def today_asset(group: str, account: Account = ONLY) -> dg.AssetsDefinition:
                     result.file,
                     workspace.lake,
                     timezone=settings.timezone,
-                    now=datetime.now(UTC),
+                    now=_now(),
                     account=account.name,
                 )
                 page = land_page(workspace.lake, figures, every=looker.every)
@@ -76,10 +76,14 @@ def today_asset(group: str, account: Account = ONLY) -> dg.AssetsDefinition:
     return transactions_today
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _finding(figures: Today, result: LookResult, every: float) -> str:
     """What is wrong for longer than an hour; empty if nothing is."""
     late = timedelta(seconds=max(_LATE, 3 * every))
-    if not result.problems or (figures.as_of is not None and datetime.now(UTC) - figures.as_of < late):
+    if not result.problems or (figures.as_of is not None and _now() - figures.as_of < late):
         return ""
     since = f"since {formatting.moment(figures.as_of)}" if figures.as_of else "yet"
     return f"not all sites could be read {since} ({', '.join(sorted(result.errors))}); looks go on"
