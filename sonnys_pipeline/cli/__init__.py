@@ -21,7 +21,7 @@ from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulate import demo, simulate
-from sonnys_pipeline.cli.today import today
+from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.

@@ -1,6 +1,5 @@
 """KT-04: `sonnys today`: what it prints, when it looks, which code it ends with; and the page that it writes."""
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sonnys_pipeline.cli import main
+from sonnys_pipeline.cli.today_so_far import command
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, days_ago
-
-#: The module, whose name in its package is the verb's.
-command = importlib.import_module("sonnys_pipeline.cli.today")
 
 
 @pytest.fixture
