@@ -84,7 +84,12 @@ class SiteToday:
 
 @dataclass(frozen=True)
 class Today:
-    """The day so far. `as_of` is that of the site read longest ago, in the pipeline's zone; `None` without a site."""
+    """The day so far.
+
+    Attributes:
+        as_of: of the site that was read longest ago, in the pipeline's zone; `None` if none was read.
+        problems: what the last look could not read, in sentences.
+    """
 
     account: str | None
     business_date: date
@@ -93,6 +98,7 @@ class Today:
     total: Line
     hours: Mapping[int, Line]
     state: TodayState
+    problems: tuple[str, ...] = ()
 
     @property
     def without_figures(self) -> tuple[SiteToday, ...]:
@@ -100,7 +106,15 @@ class Today:
         return tuple(site for site in self.sites if site.as_of is None)
 
 
-def figures_of(file: TodayFile, lake: Lake, *, timezone: str, now: datetime, account: str | None = None) -> Today:
+def figures_of(
+    file: TodayFile,
+    lake: Lake,
+    *,
+    timezone: str,
+    now: datetime,
+    account: str | None = None,
+    problems: tuple[str, ...] = (),
+) -> Today:
     """The figures of the file, counted as the marts count.
 
     Args:
@@ -109,6 +123,7 @@ def figures_of(file: TodayFile, lake: Lake, *, timezone: str, now: datetime, acc
         timezone: of the daily partitions.
         now: aware; decides which business day is the present one.
         account: the account's name, if there are several.
+        problems: what the last look could not read.
 
     Raises:
         LakeError: landed files cannot be read.
@@ -133,6 +148,7 @@ def figures_of(file: TodayFile, lake: Lake, *, timezone: str, now: datetime, acc
             for hour in _span(hour for site in sites for hour in site.hours)
         },
         state=file.state,
+        problems=problems,
     )
 
 

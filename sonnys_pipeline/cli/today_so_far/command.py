@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -30,12 +29,13 @@ def today(once: bool, as_json: bool) -> None:
     from sonnys_pipeline.report.daily import ASSET as REPORTS
     from sonnys_pipeline.today.look import Looker
     from sonnys_pipeline.today.page import PAGE
+    from sonnys_pipeline.today.update import update
 
     screen = Screen(highlight=False)
     with one_line_errors(), open_workspace() as workspace:
         looker = Looker(workspace)
         with messages.status("Looking at the day so far …"):  # nothing where there is no terminal
-            figures, problems = _refresh(looker)
+            figures, _ = update(looker, if_due=True)
         messages.print(f"page: {workspace.lake.path(REPORTS).with_name(PAGE)}")
         if as_json:
             print_json(document(figures))
@@ -43,31 +43,12 @@ def today(once: bool, as_json: bool) -> None:
             screen.print(table(figures))
         else:
             _follow(looker, screen, figures)
-        for problem in problems:
+        for problem in figures.problems:
             messages.print(f"warning: {problem}")
         if figures.as_of is None:
             refuse("no site could be read yet; run `sonnys doctor`, or try again later", FAILED)
-        if problems:
+        if figures.problems:
             refuse(f"the last look could not read everything; shown as of {figures.as_of:%H:%M}", FAILED)
-
-
-def _refresh(looker: Looker) -> tuple[Today, tuple[str, ...]]:
-    """Look if a look is due; the figures, and what could not be read."""
-    from sonnys_pipeline.today.figures import figures_of
-    from sonnys_pipeline.today.file import read_to_continue
-    from sonnys_pipeline.today.page import land_page
-
-    workspace, settings = looker.workspace, looker.workspace.settings
-    file = read_to_continue(workspace)
-    problems = file.state.problems
-    if looked := looker.is_due(file):
-        result = looker.look()
-        file, problems = result.file, result.problems
-    now = datetime.now(UTC)
-    figures = figures_of(file, workspace.lake, timezone=settings.timezone, now=now, account=settings.account_name)
-    if looked:
-        land_page(workspace.lake, figures, every=looker.every)
-    return figures, problems
 
 
 def _follow(looker: Looker, screen: Screen, figures: Today) -> None:
@@ -75,9 +56,10 @@ def _follow(looker: Looker, screen: Screen, figures: Today) -> None:
     from rich.live import Live
 
     from sonnys_pipeline.cli.today_so_far.output import table
+    from sonnys_pipeline.today.update import update
 
     with Live(table(figures), console=screen, auto_refresh=False) as live:
         while True:
             time.sleep(_REFRESH)
-            figures, problems = _refresh(looker)
-            live.update(table(figures, problems), refresh=True)
+            figures, _ = update(looker, if_due=True)
+            live.update(table(figures), refresh=True)

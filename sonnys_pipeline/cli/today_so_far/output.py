@@ -17,7 +17,7 @@ from sonnys_pipeline.today.state import Accuracy
 _STYLES = {"up": "green", "down": "red"}
 
 
-def table(figures: Today, problems: tuple[str, ...] = ()) -> RenderableType:
+def table(figures: Today) -> RenderableType:
     """The figures of all sites in a table, with what to know of them."""
     shown = Table(title=f"{formatting.long_day(figures.business_date)}, so far", title_justify="left", expand=False)
     shown.add_column("Site", no_wrap=True)
@@ -34,7 +34,7 @@ def table(figures: Today, problems: tuple[str, ...] = ()) -> RenderableType:
     notes = [f"Changes are relative to {same_time(figures)}."]
     notes += [f"Not compared at some sites: {reason}." for reason in reasons]
     notes += [f"{how_far_off(one)}." for one in _last_accuracy(figures)]
-    notes += [f"Not up to date: {problem}" for problem in problems]
+    notes += [f"Not up to date: {problem}" for problem in figures.problems]
     return Group(Text(lead(figures)), shown, *map(Text, notes))
 
 
@@ -63,7 +63,7 @@ def document(figures: Today) -> dict[str, Any]:
         "requests": state.requests,
         "total": _line(figures.total),
         "sites": [_site(site) for site in figures.sites],
-        "problems": list(state.problems),
+        "problems": list(figures.problems),
         "accuracy": [one.model_dump(mode="json") for one in state.accuracy],
     }
 

@@ -10,12 +10,14 @@ from sonnys_pipeline.orchestration.events.metadata import file_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.report import formatting
+from sonnys_pipeline.report.daily import ASSET as REPORTS
 from sonnys_pipeline.report.measures import CARS, SALES
 from sonnys_pipeline.runtime.quoting import printable
-from sonnys_pipeline.today.figures import Today, figures_of
+from sonnys_pipeline.today.figures import Today
 from sonnys_pipeline.today.file import ASSET
 from sonnys_pipeline.today.look import Looker, LookResult
-from sonnys_pipeline.today.page import how_far_off, land_page, lead
+from sonnys_pipeline.today.page import PAGE, how_far_off, lead
+from sonnys_pipeline.today.update import update
 
 CHECK = "is_up_to_date"
 #: Seconds for which looks may fail before that is a finding.
@@ -49,19 +51,12 @@ def today_asset(group: str, account: Account = ONLY) -> dg.AssetsDefinition:
         try:
             with account.workspace(lake, sonnys) as workspace:
                 looker = Looker(workspace)
-                result = looker.look()
-                settings = workspace.settings
-                figures = figures_of(
-                    result.file,
-                    workspace.lake,
-                    timezone=settings.timezone,
-                    now=_now(),
-                    account=account.name,
-                )
-                page = land_page(workspace.lake, figures, every=looker.every)
+                figures, result = update(looker, now=_now)
+                page = workspace.lake.path(REPORTS).with_name(PAGE)
         except EXPECTED as error:
             yield _check(key, str(error))
             return
+        assert result is not None  # noqa: S101 - it was asked for
         if result.landed is not None:
             metadata = {
                 **file_metadata(result.landed, result.file.rows, partitioned=False),
