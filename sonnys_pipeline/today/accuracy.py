@@ -38,7 +38,7 @@ def with_shown(file: TodayFile, chain: Chain) -> TodayState:
     kept = {(one.site, one.business_date): one for one in file.state.shown}
     for code, hours in by_site.items():
         read, day = file.state.of_site(fold(code)), chain.day(code)
-        if read is None or read.business_date != day.business_date:
+        if read is None or not read.covers(day):
             continue
         before = kept.get((code, day.business_date))
         evening = before.evening if before is not None else None

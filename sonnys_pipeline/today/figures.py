@@ -196,7 +196,7 @@ def _site(
 
 def _read_until(state: TodayState, chain: Chain, code: str) -> datetime | None:
     known = state.of_site(fold(code))
-    return known.as_of if known is not None and known.business_date == chain.day(code).business_date else None
+    return known.as_of if known is not None and known.covers(chain.day(code)) else None
 
 
 def _week_before(at: datetime, zone: ZoneInfo) -> datetime:

@@ -104,6 +104,21 @@ def with_read(rows: pa.Table, span: SiteSpan, read: pa.Table) -> pa.Table:
     return pa.concat_tables([rows.filter(pc.invert(replaced)), read])
 
 
+def device_of(row_id: str) -> str:
+    """The sales device in an id, `<transaction>:<sales device>` (contract, L16)."""
+    return row_id.rpartition(":")[2]
+
+
+def devices_of(rows: pa.Table, known: Mapping[str, str]) -> dict[str, str]:
+    """The site of each sales device, by what is known and by rows; empty for a device of two sites."""
+    found = dict(known)
+    for row_id, code in zip(rows["id"].to_pylist(), rows["location_code"].to_pylist(), strict=True):
+        device, site = device_of(row_id), fold(code)
+        if found.setdefault(device, site) != site:
+            found[device] = ""
+    return found
+
+
 def of_the_day(rows: pa.Table, days: Mapping[str, SiteDay], usual: SiteDay) -> pa.Table:
     """The rows of each site's present business day; `days` by folded code, `usual` for a site without one."""
     codes = pc.utf8_lower(rows["location_code"]).combine_chunks().dictionary_encode()

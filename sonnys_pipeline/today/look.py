@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import RateLimitError, SonnysError, ValidationError
 from sonnys_pipeline.client.rate_limit.share import BudgetShare
 from sonnys_pipeline.client.site_codes import fold
+from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadingStoppedError
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
@@ -29,6 +30,8 @@ from sonnys_pipeline.today.chain import Chain
 from sonnys_pipeline.today.file import (
     ASSET,
     TodayFile,
+    device_of,
+    devices_of,
     land_today,
     new_rows,
     of_the_day,
@@ -40,6 +43,7 @@ from sonnys_pipeline.today.state import ALL_SITES, SiteRead
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 #: By site (empty for all of them), the error that kept it from being read.
 Failures: TypeAlias = Mapping[str, SonnysError]
 
@@ -125,13 +129,14 @@ class Looker:
         # Where one load job reads all sites, its span begins with the first site's day.
         usual = chain.usual if sites.codes else chain.first_start()
         planned = spans(codes, chain.days, usual, file.state, file.instants(), now)
-        if self._nothing_is_new(planned, file):
-            return self._land(now, [], planned, {})
         since = file.state.looked_at or min((span.start for span in planned), default=now)
         seconds = max(self.every, (now - since).total_seconds())
         most = allowance(self._share.rate, self.workspace.settings.today_share, seconds)
-        chosen = list(within(planned, most))
-        unchanged = [span for span in chosen if span.quiet and self._count(span.params, span.site) == span.held]
+        news = self._sites_with_news(planned, file)
+        unchanged = [] if news is None else [span for span in planned if span.key not in news]
+        chosen = list(within([span for span in planned if span not in unchanged], most))
+        if news is None:
+            unchanged = [span for span in chosen if span.quiet and self._count(span) == span.held]
         read, failed = self._read([span for span in chosen if span not in unchanged])
         if failed and not read and not unchanged:
             return self._failed(file, failed)
@@ -141,34 +146,48 @@ class Looker:
         workspace = self.workspace
         ensure_sites(workspace.lake, workspace.jobs, workspace.client, workspace.options.source, now)
 
-    def _nothing_is_new(self, planned: Sequence[SiteSpan], file: TodayFile) -> bool:
-        """Whether all sites were quiet, and one count over all of them finds no row that is not held."""
-        read_until = [span.as_of for span in planned if span.quiet and span.as_of is not None]
-        if len(read_until) < max(2, len(planned)) or self._lists_need_site():
-            return False
-        start, end = min(read_until) - OVERLAP, planned[0].end
-        held = sum(start <= at for at in file.instants()[ALL_SITES])
-        return self._count({"startDate": int(start.timestamp()), "endDate": int(end.timestamp())}) == held
+    def _sites_with_news(self, planned: Sequence[SiteSpan], file: TodayFile) -> set[str] | None:
+        """Keys of the sites that have rows which are not held, by one list over all of them.
+
+        `None` if that is not known: it is not asked unless most sites were quiet, lists need a site on this key, there
+        are more than 100 rows, or one is of a device that was not seen before.
+        """
+        quiet = [span for span in planned if span.quiet]
+        if len(quiet) < 2 or 2 * len(quiet) < len(planned) or self._lists_need_site():
+            return None
+        start = min(span.as_of or span.start for span in planned) - OVERLAP
+        whole = {"startDate": int(start.timestamp()), "endDate": int(planned[0].end.timestamp())}
+        listed = self._ask(lambda api: api.list_page(**whole), names_site=False)
+        if listed is None or listed[1] != len(listed[0]):
+            return None
+        held = set(file.rows["id"].to_pylist())
+        unknown = {row.trans_id for row in listed[0]} - held
+        sites = {file.state.devices.get(device_of(row_id), "") for row_id in unknown}
+        return None if "" in sites else sites
 
     def _lists_need_site(self) -> bool:
         workspace = self.workspace
         return knows(workspace.jobs, workspace.options.source.api_id_digest, LISTS_NEED_SITE)
 
-    def _count(self, span: dict[str, int], site: str | None = None) -> int | None:
-        """Rows of a span by the API's count, one request; `None` if it could not be asked."""
-        named = {} if site is None else {"site": site}
+    def _count(self, span: SiteSpan) -> int | None:
+        """Rows of a span by the API's count; `None` if it could not be asked."""
+        named = {} if span.site is None else {"site": span.site}
+        return self._ask(lambda api: api.count(**span.params, **named), names_site=bool(named))
+
+    def _ask(self, question: Callable[[Transactions], Answer], *, names_site: bool) -> Answer | None:
+        """One request to a list; `None` if it failed, since a load job will tell."""
         try:
             self._share.acquire()
             self._requests += 1
-            return self.workspace.client.unthrottled().count(**span, **named)
+            return question(self.workspace.client.unthrottled())
         except RateLimitError:
             self._share.cool_down()
         except ValidationError as refused:
-            if site is None and refused.concerns_site:
+            if not names_site and refused.concerns_site:
                 digest = self.workspace.options.source.api_id_digest
                 self.workspace.jobs.knowledge.remember(digest, LISTS_NEED_SITE, True)
         except SonnysError as error:
-            logger.warning("the rows since the last look could not be counted, so they are read: %s", error)
+            logger.warning("what is new since the last look could not be listed, so it is read: %s", error)
         return None
 
     def _read(self, chosen: Sequence[SiteSpan]) -> tuple[list[tuple[SiteSpan, pa.Table]], Failures]:
@@ -236,10 +255,11 @@ class Looker:
             for span, rows in news:
                 quiet = not new_rows(table, [rows]) and span.as_of is not None
                 table = with_read(table, span, rows)
-                sites[span.key] = SiteRead(business_date=span.day.business_date, as_of=span.end, quiet=quiet)
+                since = span.day.start if span.as_of is None else sites[span.key].since
+                sites[span.key] = SiteRead(since=since, as_of=span.end, quiet=quiet)
             for span in unchanged:
                 if not _is_known_later(file, span):
-                    sites[span.key] = sites[span.key].model_copy(update={"as_of": span.end})
+                    sites[span.key] = sites[span.key].model_copy(update={"as_of": span.end, "quiet": True})
             found = new_rows(file.rows, [rows for _, rows in news])
             state = with_accuracy(file.state, workspace.lake, chain)
             state = state.model_copy(
@@ -247,6 +267,7 @@ class Looker:
                     "looked_at": now,
                     "requests": self._requests,
                     "problems": problems,
+                    "devices": devices_of(table, state.devices),
                     "sites": {key: one for key, one in sites.items() if key == ALL_SITES or _is_kept(key, chain)},
                 }
             )

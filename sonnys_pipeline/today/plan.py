@@ -2,11 +2,12 @@
 
 A load job names one site on keys of several sites, and costs two requests for a page of 100 rows, full or not. So:
 - a site's span reaches back as far as one page has room for, which finds late rows for nothing;
-- a site where the last look found nothing is counted first, at one request instead of two; while all sites are like
-  that, at night, one count over all of them does;
+- while most sites are quiet (the last look found nothing new there), at night, one list over all of them tells which
+  have news, by the sales device in the ids; the others are not read;
+- where that is not possible, a quiet site is counted first, at one request instead of two;
 - a look never plans more than its share of what the budget has held since the look before. If not every site fits, the
   sites that were read longest ago come first.
-Lists cannot replace load jobs: they have no items, so no cars.
+Lists cannot replace load jobs: they have neither items, so no cars, nor the site.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class SiteSpan:
 
     @property
     def params(self) -> dict[str, int]:
-        """`startDate` and `endDate` of the whole span, for lists."""
+        """`startDate` and `endDate` of the span, for lists."""
         return {"startDate": int(self.start.timestamp()), "endDate": int(self.end.timestamp())}
 
 
@@ -106,7 +107,7 @@ def spans(
         day = usual if code is None else days.get(fold(code), usual)
         key = ALL_SITES if code is None else fold(code)
         known = state.sites.get(key)
-        as_of = known.as_of if known is not None and known.business_date == day.business_date else None
+        as_of = known.as_of if known is not None and known.covers(day) else None
         instants = held.get(key, ())
         start = day.start if as_of is None else max(day.start, _begin(as_of, instants))
         if start < end:

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from sonnys_pipeline.calendar.business_days import SiteDay
+
 #: Stands for all sites where load jobs name none.
 ALL_SITES = "*"
 #: Local hour until which "how far off was it in the evening" is measured.
@@ -46,14 +48,18 @@ class SiteRead(_Kept):
     """How far a site is read.
 
     Attributes:
-        business_date: the site's own day, whose rows are in the file.
-        as_of: every row completed before this instant that the API had then is in the file.
+        since, as_of: every row completed in `[since, as_of)` that the API had at the last look is in the file, if it
+            belongs to the site's present business day.
         quiet: whether the last look found no new row, so that the next one counts before it reads.
     """
 
-    business_date: date
+    since: datetime
     as_of: datetime
     quiet: bool = False
+
+    def covers(self, day: SiteDay) -> bool:
+        """Whether a business day is read from its begin."""
+        return self.since <= day.start < self.as_of
 
 
 class Shown(_Kept):
@@ -87,6 +93,8 @@ class TodayState(_Kept):
         requests: what it cost.
         problems: sites that it could not read, in sentences.
         sites: by folded code, or `ALL_SITES`.
+        devices: the site (folded code) of each sales device, whose number ends the ids of its rows (contract, L16);
+            empty for a device that was seen at two sites.
         shown: of days that are not landed yet.
         accuracy: of the last days, the newest last.
     """
@@ -95,6 +103,7 @@ class TodayState(_Kept):
     requests: int = 0
     problems: tuple[str, ...] = ()
     sites: dict[str, SiteRead] = {}
+    devices: dict[str, str] = {}
     shown: tuple[Shown, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
 

@@ -37,7 +37,7 @@ def day_so_far(lake: Lake, *, without: str = "", problems: tuple[str, ...] = (),
     rows, read = [], {}
     for code in [spec.code for spec in world().sites if spec.code and spec.code != without]:
         rows += world().rows(chain.day(code).start, end - timedelta(milliseconds=1), code)
-        read[fold(code)] = SiteRead(business_date=chain.day(code).business_date, as_of=end)
+        read[fold(code)] = SiteRead(since=chain.day(code).start, as_of=end)
     table = to_table(parse_rows(TransactionJobItem, rows), TRANSACTIONS)
     state = TodayState(looked_at=now, requests=6, sites=read, accuracy=OFF)
     return figures_of(TodayFile(table, state), lake, timezone="UTC", now=now, problems=problems)

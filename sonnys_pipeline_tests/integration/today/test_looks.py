@@ -110,7 +110,7 @@ def test_a_quiet_night_costs_one_request_a_look(watch: Open, lists_need_site: bo
 
 
 def test_the_first_row_after_a_quiet_time_is_found(watch: Open) -> None:
-    """By the count; only its site is read then."""
+    """By one list over all sites; only the site of the row's sales device is read then."""
     one = watch(now=QUIET)
     one.look()
     one.wait(minutes=3)
@@ -120,7 +120,7 @@ def test_the_first_row_after_a_quiet_time_is_found(watch: Open) -> None:
     one.requests()
     one.look()
     assert row in one.ids()
-    assert one.requests() == {"list": 4, "submit": 1, "poll": 1}
+    assert one.requests() == {"list": 1, "submit": 1, "poll": 1}
 
 
 def test_a_missed_look_is_made_good_by_the_next(watch: Open) -> None:
@@ -178,16 +178,17 @@ def test_a_crash_while_the_file_is_written_loses_nothing(watch: Open, monkeypatc
     assert complete(one)
 
 
-def test_each_site_changes_its_day_at_its_own_midnight(watch: Open) -> None:
+@pytest.mark.parametrize("load_by", ["site", "all"])
+def test_each_site_changes_its_day_at_its_own_midnight(watch: Open, load_by: str) -> None:
     """At 00:20 in Chicago New York and Chicago have begun anew, while Los Angeles goes on."""
-    one = watch(now=MIDNIGHT + timedelta(hours=23))
-    one.look()
-    one.go_to(MIDNIGHT + timedelta(hours=24, minutes=20))
-    one.look()
-    days = {key: str(read.business_date) for key, read in one.file().state.sites.items()}
-    assert days == {"harbor": "2026-03-21", "main": "2026-03-21", "sunset": "2026-03-20"}
     day = timedelta(days=1)
-    starts = {"MAIN": MIDNIGHT + day, "Harbor": MIDNIGHTS["Harbor"] + day, "SUNSET": MIDNIGHTS["SUNSET"]}
+    one = watch({"load_by": load_by}, now=MIDNIGHT + timedelta(hours=23), api="documented")
+    one.look()
+    one.go_to(MIDNIGHT + day + timedelta(minutes=20))
+    one.look()
+    days = {site.code: str(site.business_date) for site in one.figures().sites if site.as_of is not None}
+    assert days == {"HARBOR": "2026-03-21", "MAIN": "2026-03-21", "SUNSET": "2026-03-20"}
+    starts = {"MAIN": MIDNIGHT + day, "HARBOR": MIDNIGHTS["Harbor"] + day, "SUNSET": MIDNIGHTS["SUNSET"]}
     assert one.ids() == sorted(row for site, start in starts.items() for row in one.expected(start, site))
 
 

@@ -56,7 +56,8 @@ class Watch:
     def land(self, *days: str) -> None:
         """Land days as the morning does."""
         executor = BatchExecutor(self.workspace, replace(self.workspace.options, on_error=OnError.CONTINUE))
-        assert executor.load(days, JobIdentity([f"the morning of {self.now()}"])).success
+        result = executor.load(days, JobIdentity([f"the morning of {self.now()}"]))
+        assert result.success, result.failures
 
     def ids(self) -> list[str]:
         """The ids in the file, repeated ones included."""

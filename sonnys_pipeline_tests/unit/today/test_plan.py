@@ -1,6 +1,6 @@
 """KT-04: what a look reads of each site, in which order, for how many requests; and the price of it."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,8 +22,8 @@ def planned(state: TodayState | None = None, held=None, codes=("MAIN", "SUNSET")
     return spans(codes, DAYS, MAIN, state or TodayState(), held or {}, now)
 
 
-def read(as_of: datetime, *, quiet: bool = False, day: date = MAIN.business_date) -> SiteRead:
-    return SiteRead(business_date=day, as_of=as_of, quiet=quiet)
+def read(as_of: datetime, *, quiet: bool = False) -> SiteRead:
+    return SiteRead(since=as_of - timedelta(days=1), as_of=as_of, quiet=quiet)
 
 
 def every(seconds: float, count: int, until: datetime) -> list[datetime]:
@@ -71,7 +71,7 @@ def test_a_missed_look_is_made_good() -> None:
 
 def test_another_business_day_begins_anew() -> None:
     """What was read of the day before says nothing of this one."""
-    state = TodayState(sites={"main": read(MAIN.start - timedelta(hours=2), day=date(2026, 3, 19), quiet=True)})
+    state = TodayState(sites={"main": read(MAIN.start - timedelta(hours=2), quiet=True)})
     (main,) = planned(state, codes=["MAIN"])
     assert (main.start, main.as_of, main.quiet) == (MAIN.start, None, False)
 
