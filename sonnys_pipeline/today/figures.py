@@ -87,6 +87,7 @@ class Today:
     """The day so far.
 
     Attributes:
+        business_date: that of most sites.
         as_of: of the site that was read longest ago, in the pipeline's zone; `None` if none was read.
         problems: what the last look could not read, in sentences.
     """
@@ -99,6 +100,11 @@ class Today:
     hours: Mapping[int, Line]
     state: TodayState
     problems: tuple[str, ...] = ()
+
+    @property
+    def is_one_day(self) -> bool:
+        """Whether all sites have the same business day; some are a day ahead after midnight."""
+        return {site.business_date for site in self.sites} <= {self.business_date}
 
     @property
     def without_figures(self) -> tuple[SiteToday, ...]:
@@ -139,7 +145,7 @@ def figures_of(
     dates = [chain.day(code).business_date for code in codes]
     return Today(
         account=account,
-        business_date=max(dates, default=chain.usual.business_date),
+        business_date=max(dates, key=dates.count, default=chain.usual.business_date),
         as_of=min(instants).astimezone(ZoneInfo(timezone)) if instants else None,
         sites=sites,
         total=_total([site.line for site in sites]),

@@ -71,7 +71,9 @@ def short_label(measure: Measure) -> str:
 
 
 def same_time(today: Today) -> str:
-    """What the figures are compared with: `last Friday by this time`."""
+    """What the figures are compared with: `last Friday by this time`, or of no weekday where sites have two."""
+    if not today.is_one_day:
+        return "a week before by this time"
     return f"last {formatting.weekday(today.business_date)} by this time"
 
 

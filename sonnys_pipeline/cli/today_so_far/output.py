@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +20,12 @@ _STYLES = {"up": "green", "down": "red"}
 
 def table(figures: Today) -> RenderableType:
     """The figures of all sites in a table, with what to know of them."""
-    shown = Table(title=f"{formatting.long_day(figures.business_date)}, so far", title_justify="left", expand=False)
+    shown = Table(
+        title=f"{formatting.long_day(figures.business_date)}, so far",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     shown.add_column("Site", no_wrap=True)
     for measure in MEASURES:  # in a narrow terminal the change goes below its figure
         shown.add_column(short_label(measure), justify="right")

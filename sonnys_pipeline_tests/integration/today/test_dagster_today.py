@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -35,7 +36,6 @@ def test_nothing_is_declared_without_the_setting(pipeline: Pipeline) -> None:
     """Looking costs requests, so nobody looks unless it was asked for."""
     defs = build_defs()
     assert KEY not in defs.resolve_asset_graph().get_all_asset_keys()
-    assert not defs.resolve_asset_graph().has(KEY)
     assert "looks_at_today" not in {sensor.name for sensor in defs.sensors or ()}
 
 
@@ -114,3 +114,17 @@ def test_the_sensor_looks_every_ten_minutes_one_at_a_time(today: Pipeline, monke
     today.instance.report_run_canceled(run)
     asked, after = ask(cursor)
     assert (asked, after) == (1, str(clock))
+
+
+def test_each_account_is_looked_at_if_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Under its prefix; the setting may be one account's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SONNYS_ACCOUNTS", "north,south")
+    for name in ("NORTH", "SOUTH"):
+        monkeypatch.setenv(f"SONNYS_{name}__API_ID", name)
+        monkeypatch.setenv(f"SONNYS_{name}__API_KEY", f"key of {name}")
+    monkeypatch.setenv("SONNYS_NORTH__TODAY_EVERY", "900")
+    defs = build_defs()
+    assert [sensor.name for sensor in defs.sensors or () if "looks" in sensor.name] == ["north_looks_at_today"]
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert {key for key in keys if key.endswith("transactions_today")} == {"north/transactions_today"}

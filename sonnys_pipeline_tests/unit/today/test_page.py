@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.report.formatting import count, dollars
@@ -79,3 +80,15 @@ def test_the_chart_has_a_bar_for_each_hour_with_cars(land: Land) -> None:
     busy = [hour for hour, line in today.hours.items() if line.value(CARS)]
     assert html.count('class="bar now"') == max(busy) - min(busy) + 1
     assert html.count('class="mean"') == max(busy) - min(busy) + 1
+
+
+def test_around_midnight_sites_have_two_days(land: Land) -> None:
+    """At 00:30 in Chicago Los Angeles is a day behind: the page is named for the day of most, and compares with none."""
+    today = day_so_far(land(14), now=datetime(2026, 3, 21, 5, 30, tzinfo=UTC))
+    days = {site.code: str(site.business_date) for site in today.sites}
+    assert days == {"HARBOR": "2026-03-21", "MAIN": "2026-03-21", "SUNSET": "2026-03-20"}
+    assert str(today.business_date) == "2026-03-21"
+    html = text_of(today_as_html(today, every=600))
+    assert "Saturday, March 21, 2026" in html
+    assert "Changes are relative to a week before by this time" in html
+    assert "last Saturday" not in html

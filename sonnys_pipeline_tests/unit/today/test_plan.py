@@ -1,6 +1,8 @@
 """KT-04: what a look reads of each site, in which order, for how many requests; and the price of it."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +139,14 @@ def test_the_price_for_chains_of_all_sizes() -> None:
     }
     assert [round(one.of_budget * 100, 1) for one in found.values()] == [0.2, 3.0, 2.8, 3.0]
     assert (price(500, share=0.14).a_look, price(500, share=0.14).minutes) == (112, 90)
+
+
+def test_the_guide_states_the_price() -> None:
+    """Each row of the table in docs/today.md is what the function computes."""
+    guide = (Path(__file__).parents[3] / "docs" / "today.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+)(?:, `SONNYS_TODAY_SHARE=([\d.]+)`)? \| (.*) \|$", guide, re.MULTILINE)
+    assert [row[0] for row in rows] == ["1", "20", "150", "500", "500"]
+    for count, share, stated in rows:
+        one = price(int(count), share=float(share or 0.05))
+        often = "cannot keep up" if one.minutes is None else f"{one.minutes:g} minutes"
+        assert stated == f"{one.a_look} | {one.a_day:,} | {one.of_budget * 100:.1f} % | {often}"
