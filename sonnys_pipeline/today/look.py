@@ -15,7 +15,6 @@ import pyarrow as pa
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import RateLimitError, SonnysError, ValidationError
 from sonnys_pipeline.client.rate_limit.share import BudgetShare
-from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadingStoppedError
 from sonnys_pipeline.extract.loader import Loader
@@ -39,7 +38,7 @@ from sonnys_pipeline.today.file import (
     with_read,
 )
 from sonnys_pipeline.today.plan import EVERY, OVERLAP, SiteSpan, allowance, spans, within
-from sonnys_pipeline.today.state import ALL_SITES, SiteRead
+from sonnys_pipeline.today.state import SiteRead
 
 logger = logging.getLogger(__name__)
 
@@ -133,14 +132,14 @@ class Looker:
         seconds = max(self.every, (now - since).total_seconds())
         most = allowance(self._share.rate, self.workspace.settings.today_share, seconds)
         news = self._sites_with_news(planned, file)
-        unchanged = [] if news is None else [span for span in planned if span.key not in news]
+        unchanged = [] if news is None else [span for span in planned if span.as_of and span.key not in news]
         chosen = list(within([span for span in planned if span not in unchanged], most))
         if news is None:
             unchanged = [span for span in chosen if span.quiet and self._count(span) == span.held]
         read, failed = self._read([span for span in chosen if span not in unchanged])
         if failed and not read and not unchanged:
             return self._failed(file, failed)
-        return self._land(now, read, unchanged, failed)
+        return self._land(now, planned, read, unchanged, failed)
 
     def _ensure_sites(self, now: datetime) -> None:
         workspace = self.workspace
@@ -241,6 +240,7 @@ class Looker:
     def _land(
         self,
         now: datetime,
+        planned: Sequence[SiteSpan],
         read: Sequence[tuple[SiteSpan, pa.Table]],
         unchanged: Sequence[SiteSpan],
         failed: Failures,
@@ -268,7 +268,8 @@ class Looker:
                     "requests": self._requests,
                     "problems": problems,
                     "devices": devices_of(table, state.devices),
-                    "sites": {key: one for key, one in sites.items() if key == ALL_SITES or _is_kept(key, chain)},
+                    # Sites that have left the list are forgotten.
+                    "sites": {key: one for key, one in sites.items() if key in {span.key for span in planned}},
                 }
             )
             made = TodayFile(of_the_day(table, chain.days, chain.usual), state)
@@ -286,11 +287,6 @@ class Looker:
 def _is_known_later(file: TodayFile, span: SiteSpan) -> bool:
     known = file.state.sites.get(span.key)
     return known is not None and known.as_of >= span.end
-
-
-def _is_kept(key: str, chain: Chain) -> bool:
-    """Sites that left the list are forgotten with their day."""
-    return not chain.days or key in {fold(code) for code in chain.days}
 
 
 def _sentences(failed: Failures) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from sonnys_pipeline.client import Site
 from sonnys_pipeline.extract.events import LISTS_NEED_SITE
 from sonnys_pipeline.lake.errors import UnwritableLakeError
-from sonnys_pipeline.landing.account_sites import knows
+from sonnys_pipeline.landing.account_sites import keep_sites, knows
 from sonnys_pipeline.simulator import Faults, Simulator
 from sonnys_pipeline.today.file import ASSET
 from sonnys_pipeline.today.state import ALL_SITES
@@ -121,6 +122,27 @@ def test_the_first_row_after_a_quiet_time_is_found(watch: Open) -> None:
     one.look()
     assert row in one.ids()
     assert one.requests() == {"list": 1, "submit": 1, "poll": 1}
+
+
+def test_a_site_that_opens_is_read_from_its_first_look_on(watch: Open) -> None:
+    """Also in a quiet time, when one list tells of the others."""
+    one = watch(now=QUIET)
+    one.look()
+    one.wait(minutes=3)
+    one.look()
+    opened = Site(code="NEW", name="New", timezone=CHICAGO)
+    keep_sites(
+        one.workspace.jobs,
+        one.workspace.options.source.api_id_digest,
+        [*one.workspace.client.sites.list(), opened],
+    )
+    one.wait(minutes=3)
+    one.requests()
+    result = one.look()
+    assert one.requests() == {"list": 1, "submit": 1}
+    assert result.sites == 3
+    assert result.errors == {"ValidationError"}  # of the new site, which the simulator does not have
+    assert complete(one)
 
 
 def test_a_missed_look_is_made_good_by_the_next(watch: Open) -> None:

@@ -83,7 +83,7 @@ def test_the_chart_has_a_bar_for_each_hour_with_cars(land: Land) -> None:
 
 
 def test_around_midnight_sites_have_two_days(land: Land) -> None:
-    """At 00:30 in Chicago Los Angeles is a day behind: the page is named for the day of most, and compares with none."""
+    """At 00:30 in Chicago Los Angeles is a day behind: the page has the date of most sites, and names no weekday."""
     today = day_so_far(land(14), now=datetime(2026, 3, 21, 5, 30, tzinfo=UTC))
     days = {site.code: str(site.business_date) for site in today.sites}
     assert days == {"HARBOR": "2026-03-21", "MAIN": "2026-03-21", "SUNSET": "2026-03-20"}
