@@ -12,10 +12,9 @@ import pyarrow as pa
 from sonnys_pipeline.calendar.business_days import SiteDay, partitions_needed, site_days_at
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.landing.sites import ASSET as SITES
+from sonnys_pipeline.marts.incremental.inputs import SITES
 
-_COLUMNS = ("code", "name", "timezone")
-_NONE = pa.table({name: pa.array([], pa.string()) for name in _COLUMNS})
+_NONE = pa.table({name: pa.array([], pa.string()) for name in ("code", "name", "timezone")})
 _ANY = pa.table({"code": [""], "timezone": pa.nulls(1, pa.string())})
 
 
@@ -24,7 +23,7 @@ class Chain:
     """The listed sites and their business days at an instant.
 
     Attributes:
-        sites: columns `code`, `name`, `timezone`; empty if the list is not landed.
+        sites: rows of `sites`; empty if the list is not landed.
         timezone: of the pipeline; sites without a zone follow it.
         days: each site's business day, by folded code.
         usual: that of a site that is not listed.
@@ -38,7 +37,7 @@ class Chain:
     @classmethod
     def at(cls, now: datetime, lake: Lake, timezone: str) -> Chain:
         """The chain at an aware instant, by the landed list. Raises LakeError if it cannot be read."""
-        sites = lake.read(SITES, columns=_COLUMNS) if lake.has(SITES) else _NONE
+        sites = lake.read(SITES) if lake.has(SITES) else _NONE
         days = {fold(code): day for code, day in site_days_at(now, sites, timezone).items()}
         return cls(sites, timezone, days, site_days_at(now, _ANY, timezone)[""])
 

@@ -137,7 +137,8 @@ def figures_of(
     chain = Chain.at(now, lake, timezone)
     today = _by_site(hours_so_far(file, chain))
     names = {row["code"] or "": row["name"] for row in chain.sites.to_pylist()}
-    codes = sorted({*(code for code in names if code), *today}, key=lambda code: natural(names.get(code) or code))
+    present = {code for code in names if code and fold(code) in chain.days}
+    codes = sorted({*present, *today}, key=lambda code: natural(names.get(code) or code))
     read = {code: _read_until(file.state, chain, code) for code in codes}
     before = _Before(lake, chain, {code: at for code, at in read.items() if at is not None})
     sites = tuple(_site(code, names.get(code) or code or "No site code", chain, read, today, before) for code in codes)
