@@ -95,7 +95,7 @@ def partitions_needed(business_dates: Iterable[date], sites: pa.Table, timezone:
 
 def site_days_at(now: datetime, sites: pa.Table, timezone: str = "UTC") -> dict[str, SiteDay]:
     """The business day that each site has at an aware instant, by its code; arguments as for `site_zones`."""
-    dates = [now.astimezone(UTC).date() + shift * _DAY for shift in (-1, 0, 1)]
+    dates = [now.date() + shift * _DAY for shift in range(-2, 3)]  # zones are up to 26 hours apart
     return {day.site: day for day in partitions_needed(dates, sites, timezone) if day.start <= now < day.end}
 
 
