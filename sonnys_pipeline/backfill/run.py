@@ -154,7 +154,7 @@ class JobRun(LoadObserver):
             ]
             sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
             day = Day.of(row.day, self._options.timezone)
-            yield DayRequest(day, row.site, live, sites, not self._options.states_only)
+            yield DayRequest(day, row.site, live, sites, "states" if self._options.states_only else "rows")
 
     def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
         self._jobs.start_row(row.id, owner=self._owner)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -13,8 +15,13 @@ from sonnys_pipeline.backfill.plan import Plan, Scope, differences
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.extract.protocols import Budget
 from sonnys_pipeline.extract.scheduler import LoaderOptions
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.locks.postgres import PostgresLocks
@@ -27,6 +34,9 @@ from sonnys_pipeline.runtime.closing import Closing
 from sonnys_pipeline.runtime.postgres import is_postgres
 
 logger = logging.getLogger(__name__)
+
+#: Concurrent requests; the API may be slow to answer a whole block of them.
+_THREADS = 32
 
 
 class Workspace(Closing):
@@ -98,6 +108,29 @@ class Workspace(Closing):
             archive_days=settings.archive_days,
             load_by=LoadBy(settings.load_by),
             lands_sites=True,
+        )
+
+    def loader(
+        self,
+        options: ExecutorOptions,
+        observer: LoadObserver,
+        clock: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
+    ) -> Loader:
+        """A loader that starts with what is known of the API; `budget` replaces the client's, on which it must draw."""
+        known = self.jobs.knowledge.recall_all(options.source.api_id_digest)
+        return Loader(
+            self.client.unthrottled(),
+            budget or self.client.budget,
+            ThreadWorkerPool(_THREADS),
+            replace(
+                options.loader,
+                lists_need_site=LISTS_NEED_SITE in known and known[LISTS_NEED_SITE].content is True,
+                job_seconds=known[JOB_SECONDS].content if JOB_SECONDS in known else None,
+            ),
+            observer=observer,
+            reader=PageReader(options.privacy, options.keeps_pages),
+            clock=clock,
         )
 
     def sites(self, *, as_kept: bool = False) -> AccountSites:

@@ -125,7 +125,8 @@ class LoadedDay:
         has_raw_pages: whether raw pages are kept; an empty window may have none.
         states: states of the rows from `version-2`; `None` if not read, and then `states_note` may say why.
         list_requests: of `requests`, those to list endpoints for count and states.
-        with_rows: whether rows were requested; else only the states.
+        with_rows: whether rows were requested; else only the states or counts.
+        counts: rows of each site (`None`: of all sites) according to the list endpoint, if only these were requested.
     """
 
     day: Day
@@ -141,6 +142,7 @@ class LoadedDay:
     states_note: str = ""
     list_requests: int = 0
     with_rows: bool = True
+    counts: Mapping[str | None, int] | None = None
 
     @property
     def sites(self) -> tuple[str, ...]:
