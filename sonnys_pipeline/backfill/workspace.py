@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
@@ -48,6 +49,8 @@ class Workspace(Closing):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: Present instant, aware UTC: when rows were read and days were verified.
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._opened = ExitStack()
 
     @classmethod
@@ -131,6 +134,7 @@ class Workspace(Closing):
             observer=observer,
             reader=PageReader(options.privacy, options.keeps_pages),
             clock=clock,
+            now=self.now,
         )
 
     def sites(self, *, as_kept: bool = False) -> AccountSites:

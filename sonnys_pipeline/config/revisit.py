@@ -33,7 +33,7 @@ class Look(StrEnum):
     FULL = "full"
     """Read every row again: finds every change, at two requests for 100 rows and more."""
     STATES = "states"
-    """`version-2`: finds rows that came, went or moved, other totals, statuses and customers; a request for 100 rows."""
+    """`version-2`: finds rows that came, went or moved, other totals, statuses, customers; a request for 100 rows."""
     COUNT = "count"
     """The list's total: finds days with more or fewer rows; one request a day."""
 

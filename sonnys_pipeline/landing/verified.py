@@ -43,7 +43,7 @@ class Result(StrEnum):
     DIFFERENT = "different"
     """It differs, and was not read again."""
     DISAGREES = "disagrees"
-    """It was read again, and the API's lists still differ from what its load jobs give."""
+    """It was read again twice, and the API's lists still differ from what its load jobs give."""
 
     @property
     def is_good(self) -> bool:
@@ -84,9 +84,17 @@ class Verifications:
         return max(found, key=lambda line: line.verified_at, default=None)
 
     def complete_as_of(self, day: str) -> Verification | None:
-        """The newest look, unless that found a difference which was not repaired: then the day is not known complete."""
-        last = self.last(day)
-        return last if last is not None and last.result.is_good else None
+        """The newest good look; None while a difference is neither repaired nor gone, or if the day is unknown."""
+        if any(self._is_open(line) for look in Look if (line := self._lines.get((day, look))) is not None):
+            return None
+        return self.last(day)
+
+    def _is_open(self, line: Verification) -> bool:
+        """Whether a look found a difference, and no later one as thorough saw it gone."""
+        if line.result.is_good:
+            return False
+        later = self.last(line.day, line.look.satisfied_by)
+        return later is None or later.verified_at <= line.verified_at or not later.result.is_good
 
 
 def loaded_times(lake: Lake, days: Sequence[str]) -> dict[str, datetime]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import ASSET
@@ -53,9 +54,7 @@ class Difference:
 
     def __str__(self) -> str:
         parts = [_named("added", self.added), _named("removed", self.removed)]
-        parts += [
-            _named(f"other {name}" if name != "other fields" else name, ids) for name, ids in self.changed.items()
-        ]
+        parts += [_named(f"{name} changed", ids) for name, ids in self.changed.items()]
         if self.counted is not None:
             parts.append(f"the API counts {self.counted:,} rows, {self.rows:,} are landed")
         return "; ".join(filter(None, parts))
@@ -81,6 +80,17 @@ def known_rows(lake: Lake, day: str, *, with_customers: bool = True) -> dict[str
             state is not None,
         )
     return known
+
+
+def known_of(lake: Lake, privacy: Privacy, day: str) -> dict[str, KnownRow]:
+    """As `known_rows`, with customers if they are landed under the present policy on personal data."""
+    return known_rows(lake, day, with_customers=privacy.matches_metadata(lake.metadata(ASSET, day)))
+
+
+def day_differs(lake: Lake, privacy: Privacy, day: str, listed: pa.Table) -> Difference:
+    """A landed day and its list, of schema `TRANSACTION_STATES`. Raises LakeError if a file cannot be read."""
+    with_customers = privacy.matches_metadata(lake.metadata(ASSET, day))
+    return compare_list(known_rows(lake, day, with_customers=with_customers), listed, with_customers=with_customers)
 
 
 def compare_count(rows: int, counted: int, tolerated: int = 0) -> Difference:
