@@ -50,7 +50,7 @@ class SweepPlan:
 
     Attributes:
         looks: days to look at, in order.
-        landed: landed days in the span.
+        landed: all landed days that the API keeps: a row of a planned day may have moved to any of them.
         skipped: days that cannot be compared, each with the reason.
         looked_at: the looks of the days before this sweep.
     """
@@ -90,9 +90,9 @@ def plan_sweep(
     """
     settings, lake, now = workspace.settings, workspace.lake.snapshot(), workspace.now()
     timezone = workspace.options.timezone
-    first = max(start, first_kept_day(now, timezone)).isoformat()
-    last = min(end, last_complete_day(now, timezone)).isoformat()
-    days = [day for day in lake.partitions(ASSET) if first <= day <= last]
+    oldest, newest = first_kept_day(now, timezone).isoformat(), last_complete_day(now, timezone).isoformat()
+    landed = [day for day in lake.partitions(ASSET) if oldest <= day <= newest]
+    days = [day for day in landed if start.isoformat() <= day <= end.isoformat()]
     files: dict[str, Mapping[str, str]] = {}
     skipped = {}
     for day in days:
@@ -123,7 +123,7 @@ def plan_sweep(
         looks.append(
             PlannedLook(Day.of(day, timezone), look, rows, on_end, requests, looked_at.last(day, look.satisfied_by))
         )
-    return SweepPlan(tuple(looks), tuple(days), skipped, looked_at)
+    return SweepPlan(tuple(looks), tuple(landed), skipped, looked_at)
 
 
 def spans(looks: Sequence[PlannedLook]) -> list[list[PlannedLook]]:

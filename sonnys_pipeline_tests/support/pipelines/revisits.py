@@ -26,9 +26,7 @@ from sonnys_pipeline.revisit.verify import Sweep
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline.simulator.api.lists import detail, summary_v2
 
-#: The day after the last one that is over.
-TODAY = date(2026, 6, 30)
-#: In the morning: the present at the start.
+#: The present at the start.
 MORNING = datetime(2026, 6, 30, 12, tzinfo=UTC)
 
 
@@ -110,13 +108,13 @@ class Revisits:
         return self.simulator.world.rows(start, start + timedelta(days=1) - timedelta(milliseconds=1))
 
     def sweep(
-        self, by: Look | None = None, *, repair: bool = True, start: date = date(2026, 1, 1), end: date = TODAY
+        self, by: Look | None = None, *, repair: bool = True, start: date = date(2026, 1, 1), end: date | None = None
     ) -> SweepResult:
         """A sweep, and what it found."""
         # Between two sweeps there is more time than the API keeps the answers to the same question.
         self.simulator.state.cached_lists.clear()
         self.simulator.state.jobs.clear()
-        plan = plan_sweep(self.workspace, start, max(end, self.today), by=by)
+        plan = plan_sweep(self.workspace, start, end or self.today, by=by)
         return Sweep(self.workspace).run(plan, repair=repair)
 
     def next_day(self) -> None:
