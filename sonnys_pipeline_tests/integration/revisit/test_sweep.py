@@ -44,10 +44,8 @@ def results(found: SweepResult) -> dict[str, Result]:
 
 def test_sixty_days_unchanged_cost_a_request_a_day_or_a_hundred_rows(landed: Revisits) -> None:
     """KT-01: counts: 1 request a day; version-2: at most 1.02 requests for 100 rows; no day is written."""
-    files = {
-        day: landed.workspace.lake.version("transactions", day)
-        for day in landed.workspace.lake.partitions("transactions")
-    }
+    lake = landed.workspace.lake
+    files = {day: lake.version("transactions", day) for day in lake.partitions("transactions")}
     landed.workspace.sites()
     landed.simulator.state.log.clear()
     counted = landed.sweep(Look.COUNT)
