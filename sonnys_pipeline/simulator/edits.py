@@ -19,7 +19,7 @@ class Edit(StrEnum):
     VOID = "void"
     """It is voided: status `Voided`, items voided, total 0."""
     STATUS = "status"
-    """It is re-opened: status `In-Progress`, the same total."""
+    """It is re-opened: status `Recalled`, the same total."""
     CUSTOMER = "customer"
     """It belongs to another customer."""
     TENDER = "tender"
@@ -91,7 +91,7 @@ def _voided(row: Row) -> Row:
 
 
 def _reopened(row: Row) -> Row:
-    return {**row, "transactionStatus": "In-Progress"}
+    return {**row, "transactionStatus": "Recalled"}
 
 
 def _of_another_customer(row: Row) -> Row:

@@ -78,7 +78,7 @@ class Faults(BaseModel):
     Edits, at once and until `reset`: rows per UTC date (`World.edit_rows`, `Edit`):
         edited_rows: cost one dollar more.
         voided_rows: are voided; their total is 0.
-        reopened_rows: get the status `In-Progress`; their total stays.
+        reopened_rows: get the status `Recalled`; their total stays.
         customer_rows: belong to another customer.
         repaid_rows: are paid otherwise, which no list shows.
         deleted_rows: are gone.

@@ -24,7 +24,7 @@ from sonnys_pipeline.revisit.result import SweepResult
 from sonnys_pipeline.revisit.sweep import plan_sweep
 from sonnys_pipeline.revisit.verify import Sweep
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline.simulator.api.lists import detail, summary_v2
+from sonnys_pipeline.simulator.api.lists import as_of, detail, summary_v2from sonnys_pipeline.simulator.world.chain import epoch_ms
 
 #: The present at the start.
 MORNING = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -104,8 +104,10 @@ class Revisits:
 
     def rows(self, day: str) -> Sequence[dict[str, Any]]:
         """The rows that the API has of a day."""
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        return self.simulator.world.rows(start, start + timedelta(days=1) - timedelta(milliseconds=1))
+        start = epoch_ms(datetime.fromisoformat(day).replace(tzinfo=UTC))
+        codes = frozenset(site.code for site in self.simulator.world.all_sites)
+        entries = self.simulator.world.window(start, start + 86_400_000 - 1, codes)
+        return as_of(entries, self.workspace.now())
 
     def sweep(
         self, by: Look | None = None, *, repair: bool = True, start: date = date(2026, 1, 1), end: date | None = None
