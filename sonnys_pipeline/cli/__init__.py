@@ -22,6 +22,7 @@ from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.simulate import demo, simulate
 from sonnys_pipeline.cli.ui import ui
+from sonnys_pipeline.cli.verify import verify
 
 #: Options that take a path.
 _PATHS = frozenset({"--from-csv", "--folder"})
@@ -64,5 +65,5 @@ def main() -> None:
     """Load all Sonny's BackOffice transactions into Parquet files that you own."""
 
 
-for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, verify, report, replay):
     main.add_command(_verb)

@@ -85,9 +85,12 @@ class Verifications:
 
     def complete_as_of(self, day: str) -> Verification | None:
         """The newest good look; None while a difference is neither repaired nor gone, or if the day is unknown."""
-        if any(self._is_open(line) for look in Look if (line := self._lines.get((day, look))) is not None):
-            return None
-        return self.last(day)
+        return None if self.open_difference(day) else self.last(day)
+
+    def open_difference(self, day: str) -> Look | None:
+        """The most thorough look that found a difference which is neither repaired nor gone."""
+        lines = (self._lines.get((day, look)) for look in Look)
+        return next((line.look for line in lines if line is not None and self._is_open(line)), None)
 
     def _is_open(self, line: Verification) -> bool:
         """Whether a look found a difference, and no later one as thorough saw it gone."""

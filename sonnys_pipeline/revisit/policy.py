@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client.resource import PAGE_SIZE
 from sonnys_pipeline.config.revisit import Look, RevisitPolicy, age_of
+from sonnys_pipeline.extract.events import LISTS_NEED_SITE
+from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.landing.account_sites import knows
 from sonnys_pipeline.landing.verified import Verifications
 
 #: Requests for a page of a load job: the submission and one poll.
 _PER_PAGE = 2
+#: Landed days that tell sites and rows, for the price.
+_SAMPLE = 7
 #: Days that the API keeps, for the price.
 _KEPT = 183
 
@@ -21,15 +27,17 @@ def due_look(policy: RevisitPolicy, day: str, today: date, looks: Verifications,
     """The look that a landed day is due for; `today` is the local date of the pipeline's `timezone`.
 
     A rule of two looks a week divides a day's ages into slots of 3.5 days. A day is due if none of its looks that are
-    as thorough fell into the present slot, or if the last one found a difference that was not repaired. So a sweep that
+    as thorough fell into the present slot, or as long as a difference is neither repaired nor gone. So a sweep that
     did not run is made up for by the next one, and days of neighbouring ages are due on different mornings.
     """
     age = age_of(day, today)
     rule = policy.rule_for(age)
     if rule is None:
         return None
+    if (found_by := looks.open_difference(day)) is not None:
+        return min(rule.look, found_by, key=tuple(Look).index)
     last = looks.last(day, rule.look.satisfied_by)
-    if last is None or not last.result.is_good:
+    if last is None:
         return rule.look
     then = age_of(day, last.verified_at.astimezone(ZoneInfo(timezone)).date())
     return rule.look if rule.slot(age) > rule.slot(then) else None
@@ -47,6 +55,23 @@ class Price:
     def total(self) -> int:
         """All of them, rounded up."""
         return math.ceil(self.full + self.states + self.count)
+
+
+def price_of_account(workspace: Workspace) -> Price:
+    """What the policy costs an account with the sites and rows of its last landed days; zeros without any.
+
+    Raises LakeError if a file cannot be read.
+    """
+    lake = workspace.lake
+    days = lake.partitions(ASSET)[-_SAMPLE:]
+    if not days:
+        return Price(0, 0, 0)
+    codes = lake.read(ASSET, days, ["location_code"])["location_code"].unique()
+    if not len(codes):
+        return Price(0, 0, 0)
+    rows = sum(lake.rows(ASSET, day) for day in days) // (len(days) * len(codes))
+    needs = knows(workspace.jobs, workspace.options.source.api_id_digest, LISTS_NEED_SITE)
+    return price(workspace.settings.revisit, len(codes), rows, lists_need_site=needs)
 
 
 def price(policy: RevisitPolicy, sites: int, rows: int, *, lists_need_site: bool = False) -> Price:

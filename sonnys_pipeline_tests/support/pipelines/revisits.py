@@ -24,7 +24,8 @@ from sonnys_pipeline.revisit.result import SweepResult
 from sonnys_pipeline.revisit.sweep import plan_sweep
 from sonnys_pipeline.revisit.verify import Sweep
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline.simulator.api.lists import as_of, detail, summary_v2from sonnys_pipeline.simulator.world.chain import epoch_ms
+from sonnys_pipeline.simulator.api.lists import as_of, detail, summary_v2
+from sonnys_pipeline.simulator.world.chain import epoch_ms
 
 #: The present at the start.
 MORNING = datetime(2026, 6, 30, 12, tzinfo=UTC)

@@ -55,6 +55,9 @@ def test_a_difference_that_was_not_repaired_stays_due() -> None:
     """KT-02: until a later look finds it gone."""
     assert due(10, looked(Look.STATES, 0, Result.DIFFERENT)) is Look.STATES
     assert due(10, looked(Look.STATES, 0, Result.REPAIRED)) is None
+    assert due(3, looked(Look.FULL, 0), looked(Look.STATES, -1, Result.DIFFERENT)) is Look.FULL
+    assert due(3, looked(Look.FULL, -2), looked(Look.STATES, -1, Result.DIFFERENT)) is None
+    assert due(99, looked(Look.STATES, 1, Result.DIFFERENT), looked(Look.COUNT, 0)) is Look.STATES
 
 
 def test_a_missed_sweep_is_made_up_for() -> None:
