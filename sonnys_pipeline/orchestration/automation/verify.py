@@ -17,7 +17,7 @@ from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.metadata import landed_metadata
-from sonnys_pipeline.orchestration.failures import EXPECTED, run_failure
+from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.revisit.result import Looked, SweepResult
 from sonnys_pipeline.revisit.sweep import plan_sweep

@@ -1,5 +1,6 @@
 """KT-01: which look a landed day is due for, and what a policy costs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ TODAY = date(2026, 6, 30)
 def due(age: int, *looks: Verification, policy: RevisitPolicy = POLICY) -> Look | None:
     """The look that a day of an age is due for after these."""
     day = (TODAY - timedelta(days=age)).isoformat()
-    return due_look(policy, day, TODAY, Verifications({(day, one.look): one for one in looks}), "UTC")
+    return due_look(policy, day, TODAY, Verifications({(day, one.look): replace(one, day=day) for one in looks}), "UTC")
 
 
 def looked(look: Look, days_ago: int, result: Result = Result.SAME) -> Verification:
