@@ -136,7 +136,7 @@ def test_only_what_makes_numbers_wrong_blocks():
 
 
 def test_what_runs_by_itself_spends_no_request():
-    """With a daemon marts follow, checks watch, failures are told; the morning's run and the sweep wait for a person."""
+    """With a daemon marts follow, checks watch, failures are told; morning's run and sweep wait for a person."""
     defs = build_defs()
 
     on = {sensor.name for sensor in defs.sensors if sensor.default_status is dg.DefaultSensorStatus.RUNNING}
