@@ -84,6 +84,11 @@ class Mornings:
     swept: list[int] = field(default_factory=list)
     repairs: list[int] = field(default_factory=list)
 
+    @property
+    def broken(self) -> list[Made]:
+        """Edits that were not found within the policy's promise."""
+        return [made for made in self.edits if made.promise and not 0 < made.hours <= made.promise * 24]
+
     def morning(self) -> None:
         """Land yesterday and read three days again, then sweep; say what that found."""
         revisits = self.revisits
@@ -170,17 +175,15 @@ def unchanged(revisits: Revisits, out: Console) -> dict[Look, float]:
     return found
 
 
-def ten_mornings(revisits: Revisits, out: Console, *, seed: int = 4) -> Mornings:
-    """Edits of every kind at every age, spread over ten mornings."""
-    draw = random.Random(seed)  # noqa: S311 - a sample, no secret
-    plan = [(kind, age) for kind in (*(edit.value for edit in Edit), LATE) for age in AGES]
-    draw.shuffle(plan)
+def edited_mornings(revisits: Revisits, ages: Sequence[int] = AGES, count: int = MORNINGS) -> Mornings:
+    """Edits of every kind at each of these ages, spread over so many mornings, and the mornings after them."""
+    plan = [(kind, age) for kind in (*(edit.value for edit in Edit), LATE) for age in ages]
+    random.Random(4).shuffle(plan)  # noqa: S311 - a sample, no secret
     mornings = Mornings(revisits)
-    for number in range(MORNINGS + MORNINGS_AFTER):
+    for number in range(count + MORNINGS_AFTER):
         mornings.morning()
-        if number < MORNINGS:
-            mornings.edit(plan[number::MORNINGS])
-    _show(mornings, out)
+        if number < count:
+            mornings.edit(plan[number::count])
     return mornings
 
 
@@ -198,9 +201,8 @@ def _show(mornings: Mornings, out: Console) -> None:
                 f"{min(hours):.0f}-{max(hours):.0f}" if hours else "", f"{min(spent)}-{max(spent)}" if spent else "",
             )  # fmt: skip
     out.print(table)
-    broken = [made for made in mornings.edits if made.promise and not 0 < made.hours <= made.promise * 24]
-    out.print(f"promises kept: {sum(made.promise is not None for made in mornings.edits) - len(broken)}, "
-              f"broken: {len(broken)} {[(one.kind, one.age, one.hours) for one in broken]}")  # fmt: skip
+    kept = sum(made.promise is not None for made in mornings.edits) - len(mornings.broken)
+    out.print(f"promises kept: {kept}, broken: {[(one.kind, one.age, one.hours) for one in mornings.broken]}")
     mean = [sum(each) / len(each) for each in (mornings.read, mornings.swept, mornings.repairs)]
     out.print(f"requests a morning: run {mean[0]:,.0f}, sweep {mean[1]:,.0f} more, repairs {mean[2]:,.0f} more")
     policy = mornings.revisits.workspace.settings.revisit
@@ -216,7 +218,9 @@ def show(out: Console, *, quick: bool = False) -> tuple[dict[Look, float], Morni
         revisits = Revisits.open(simulator, Path(folder))
         with revisits.workspace:
             revisits.place([revisits.day(age) for age in range(DAYS, 0, -1)])
-            return unchanged(revisits, out), ten_mornings(revisits, out)
+            each, mornings = unchanged(revisits, out), edited_mornings(revisits)
+            _show(mornings, out)
+            return each, mornings
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """KT-01: which look a landed day is due for, and what a policy costs."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,16 @@ def test_the_price_is_that_of_each_look() -> None:
     by_site = price(POLICY, 20, 820, lists_need_site=True)
     assert by_site.count == pytest.approx(20 * 148 / 7)
     assert by_site.states == pytest.approx(31 * 20 * 9 / 3.5)
+
+
+def test_the_documents_tell_the_price_of_the_policies() -> None:
+    """KT-01: docs/operations.md: for 1, 20, 150 and 500 sites of 800 rows, as `price` computes it."""
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    for sites in (1, 20, 150, 500):
+        one = price(POLICY, sites, 800)
+        assert f"| {sites} | {one.full:,.0f} | {one.states:,.0f} | {one.count:,.0f} | {one.total:,} |" in text
+    told = re.findall(r"^\| `(\d[^`]+)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
+    assert DEFAULT in [policy for policy, *_ in told]
+    for policy, *prices in told:
+        computed = [f"{price(RevisitPolicy.parse(policy), sites, 800).total:,}" for sites in (1, 20, 150, 500)]
+        assert prices == computed, policy
