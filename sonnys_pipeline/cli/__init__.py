@@ -20,9 +20,9 @@ from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
+from sonnys_pipeline.cli.revisit.command import verify
 from sonnys_pipeline.cli.simulate import demo, simulate
 from sonnys_pipeline.cli.ui import ui
-from sonnys_pipeline.cli.verify import verify
 
 #: Options that take a path.
 _PATHS = frozenset({"--from-csv", "--folder"})

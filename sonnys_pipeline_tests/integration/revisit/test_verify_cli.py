@@ -54,7 +54,7 @@ def edit(desk: Desk, day: str, kind: Edit = Edit.TOTAL) -> str:
 
 
 def test_a_difference_is_told_with_its_remedy_and_repaired_on_request(desk: Desk) -> None:
-    """KT-02: exit code 1 while days differ and were not repaired, 0 afterwards; the faces of DESIGN."""
+    """KT-02: exit code 1 while days differ and were not repaired, 0 afterwards."""
     row_id = edit(desk, DAYS[1])
     told = asks(desk, "--start", DAYS[0], "--end", DAYS[-1], "--by", "states", exit_code=1)
     assert told.keys() >= KEYS
