@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
 from sonnys_pipeline.landing.transactions import Source
-from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.ledger.models import JobRow, Knowledge
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.runtime.closing import Closing
 from sonnys_pipeline.runtime.postgres import is_postgres
@@ -117,11 +117,12 @@ class Workspace(Closing):
         self,
         options: ExecutorOptions,
         observer: LoadObserver,
-        clock: Callable[[], float] = time.monotonic,
+        known: Mapping[str, Knowledge],
+        *,
         budget: Budget | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Loader:
-        """A loader that starts with what is known of the API; `budget` replaces the client's, on which it must draw."""
-        known = self.jobs.knowledge.recall_all(options.source.api_id_digest)
+        """A loader that starts with what is `known` of the API; a `budget` must draw on the client's, its default."""
         return Loader(
             self.client.unthrottled(),
             budget or self.client.budget,
@@ -163,7 +164,7 @@ class Workspace(Closing):
             loader.states,
         )
 
-    def changes(self, plan: Plan, rows: list[JobRow]) -> list[str]:
+    def changes(self, plan: Plan, rows: Sequence[JobRow]) -> list[str]:
         """What would run now but was not planned, in sentences (BX-03).
 
         Sites are requested last: that may cost a request, and another account has another list. A site that is new

@@ -91,8 +91,9 @@ class LookReader:
         loader = self._workspace.loader(
             replace(options, keeps_pages=False, loader=loader_options),
             _Observer(self._workspace),
-            self._clock,
-            YieldingBudget(self._workspace.client.budget, self._clock),
+            self._workspace.jobs.knowledge.recall_all(options.source.api_id_digest),
+            budget=YieldingBudget(self._workspace.client.budget, self._clock),
+            clock=self._clock,
         )
         self._loader = loader
         try:

@@ -36,7 +36,7 @@ def verify(start: str | None, end: str | None, by: str | None, repair: bool, is_
     were not repaired. An interrupted sweep goes on with the days that it has not looked at.
     """
     from sonnys_pipeline.cli.backfill.commands import command_line, one_line_errors
-    from sonnys_pipeline.cli.report_to_dagster import report_to_dagster
+    from sonnys_pipeline.cli.report_to_dagster import dagster_document, report_to_dagster
     from sonnys_pipeline.config.revisit import Look
     from sonnys_pipeline.revisit.resume import Unfinished
     from sonnys_pipeline.revisit.sweep import plan_sweep
