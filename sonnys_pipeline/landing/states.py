@@ -21,7 +21,9 @@ from sonnys_pipeline.extract.pages.states import StatesWindow, complete_states, 
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.lake.transactions import ASSET as ROWS
 from sonnys_pipeline.landing import archive
+from sonnys_pipeline.landing.changes import Reread, changed_states, record
 from sonnys_pipeline.landing.transactions import Source
 
 
@@ -47,14 +49,26 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
     }
     pages = archive.table_of((window.window, window.site, window.raw_pages) for window in states.windows)
     table = states.table
-    with lake.writing(archive.LOCK):
+    with lake.together() as group:
         if loaded.site is not None:
-            table, pages, metadata = _beside_others(lake, loaded, table, pages, metadata)
+            table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
+        _record_changes(group, loaded, table, metadata)
         if loaded.has_raw_pages and pages is not None:
-            archive.write(lake, day, pages, metadata, archive.STATES_ARCHIVE)
+            archive.write(group, day, pages, metadata, archive.STATES_ARCHIVE)
         else:
-            lake.remove(archive.STATES_ARCHIVE, day)
-        return write(lake, day, table, metadata)
+            group.remove(archive.STATES_ARCHIVE, day)
+        return write(group, day, table, metadata)
+
+
+def _record_changes(lake: Lake, loaded: LoadedDay, table: pa.Table, metadata: Mapping[str, str]) -> None:
+    """Record what differs from the landed states in `transaction_changes`."""
+    day = loaded.day.key
+    before = landed_metadata(lake, day)
+    if not before or not lake.has(ROWS, day):
+        return
+    read = Reread(loaded, before, metadata)
+    old, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ROWS, [day])
+    record(lake, changed_states(old, table, rows, read), read)
 
 
 def write(lake: Lake, day: str, table: pa.Table, metadata: Mapping[str, str]) -> LandedFile:
