@@ -87,10 +87,11 @@ class Lake:
 
     def version(self, asset: str, partition: str | None = None) -> str | None:
         """Version of a landed file, without reading it; None if not landed. Raises LakeError if it is unreadable."""
-        if self._journal(asset).removes(self.storage, self.path(asset, partition)):
+        try:
+            with self._readable(asset, partition) as path:
+                return self.storage.version(path)
+        except NotLandedError:  # removed by a commit that is being finished
             return None
-        with self._readable(asset, partition) as path:
-            return self.storage.version(path)
 
     def size(self, asset: str, partition: str | None = None) -> int:
         """Size of a landed file in bytes. Raises NotLandedError if it does not exist."""

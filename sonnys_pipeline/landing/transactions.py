@@ -94,12 +94,14 @@ def land_day(
             beside = landed or _read(group, day)
             _refuse_other_policy(day, beside.metadata, file.metadata)
             file = beside_other_sites(beside, file, loaded, account_sites)
-        group.refuse_vanishing(ASSET, file.table, day)
+        may_empty = landed is not None and accounted_for(loaded, landed.table)
+        if not may_empty:
+            group.refuse_vanishing(ASSET, file.table, day)
         if landed is not None:
             _record_changes(group, landed, file, loaded)
         if loaded.has_raw_pages:
             keep_pages(group, loaded, file.metadata, beside.metadata if beside else None)
-        done = write(group, day, file)
+        done = write(group, day, file, may_empty=may_empty)
         if not loaded.has_raw_pages:
             forget_pages(group, day)
     if is_short:
@@ -147,10 +149,15 @@ def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
     )
 
 
-def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
+def write(lake: Lake, day: str, file: DayFile, *, may_empty: bool = False) -> LandedFile:
     """Write a day's file, its rows in order. Raises RowsWouldVanishError when they would be replaced by none."""
     metadata = {**file.metadata, "rows": str(file.table.num_rows)}
-    return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=False)
+    return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=may_empty)
+
+
+def accounted_for(loaded: LoadedDay, rows: pa.Table) -> bool:
+    """Whether the API said of each of these rows that it has moved or is deleted."""
+    return set(rows["id"].to_pylist()) <= {*loaded.moved, *loaded.deleted}
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -240,7 +247,8 @@ def beside_other_sites(
     assert site is not None  # noqa: S101 - the callers read one site
     others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
     replaced = landed.table.num_rows - others.num_rows
-    if replaced and not loaded.table.num_rows:
+    mine = landed.table.filter(_of_site(landed.table, site))
+    if replaced and not loaded.table.num_rows and not accounted_for(loaded, mine):
         raise RowsWouldVanishError(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
             "site really has none, load the day without a site."

@@ -41,10 +41,6 @@ class Journal:
     commit: str = ""
     staged: Mapping[str, str | None] = field(default_factory=dict)
 
-    def removes(self, storage: Storage, path: LakePath) -> bool:
-        """Whether the commit removes a file that is perhaps still there."""
-        return bool(self.staged) and self.staged.get(_name(storage, path), "") is None
-
 
 def read_journal(storage: Storage) -> Journal:
     """The last commit. Raises LakeError if the journal is damaged."""

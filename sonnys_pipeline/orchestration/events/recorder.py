@@ -49,7 +49,13 @@ class MaterializationRecorder(RunListener):
     def day_landed(self, day: LandedDay) -> None:
         """Keep what is recorded about it."""
         loaded = day.loaded
-        self._fresh[loaded.day.key] = day_metadata(self._lake, day)
+        if day.extra:  # not a partition of this run, which could not return it
+            told = day_metadata(self._lake, day)
+            self._context.log_event(
+                dg.AssetMaterialization(self._context.asset_key, partition=loaded.day.key, metadata=told)
+            )
+        else:
+            self._fresh[loaded.day.key] = day_metadata(self._lake, day)
         if day.states is not None and self._records_states:
             told = states_metadata(self._lake, loaded.day.key)
             self._context.log_event(
