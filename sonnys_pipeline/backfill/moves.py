@@ -99,8 +99,9 @@ class ExtraDays(LoadObserver):
 class HeldDays:
     """The days of a run that are landed together with others."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, options: ExecutorOptions) -> None:
         self._workspace = workspace
+        self._options = options
         self._lake = workspace.lake
         self._held: list[HeldDay] = []
         self._asked: dict[str, tuple[str, str] | None] = {}  # id → its day and site now, None: deleted
@@ -115,15 +116,15 @@ class HeldDays:
         is_short = loaded.proof is not None and loaded.proof.missing != 0
         if not loaded.with_rows or is_short:
             return False
-        refuse_other_source(self._lake, loaded.day.key, self._workspace.options.source, loaded.day.timezone)
+        refuse_other_source(self._lake, loaded.day.key, self._options.source, loaded.day.timezone)
         gone, elsewhere = _differences(self._lake, loaded)
-        is_lost = not loaded.table.num_rows and len(gone) > _MOST_ASKED
-        if is_lost or not (gone or elsewhere):
+        # An empty read is refused where rows are landed; the API is not asked for each of them.
+        if not loaded.table.num_rows or not (gone or elsewhere):
             return False
         self._held.append(HeldDay(loaded, gone, elsewhere))
         return True
 
-    def requests(self, sites: AccountSites, options: ExecutorOptions) -> list[DayRequest]:
+    def requests(self, sites: AccountSites) -> list[DayRequest]:
         """Other days to read, after asking the API for rows that are gone. Each is read once in a run."""
         wanted: dict[_Key, HeldDay] = {}
         for one in self._held:
@@ -136,8 +137,8 @@ class HeldDays:
                 one.others.add(day)
                 self._refuse_contradiction(one, day)
                 if not any(held.covers(day, site) for held in self._held):
-                    wanted.setdefault(self._key(day, site, sites, options), one)
-        oldest = first_kept_day(datetime.now(UTC), options.timezone).isoformat()
+                    wanted.setdefault(self._key(day, site, sites), one)
+        oldest = first_kept_day(datetime.now(UTC), self._options.timezone).isoformat()
         made = []
         for key, one in wanted.items():
             if key in self._tried:
@@ -146,7 +147,7 @@ class HeldDays:
             if key[0] < oldest or len(self._tried) > _MOST_EXTRA:
                 logger.warning("%s is not read again, although rows moved between it and %s", key[0], one.key)
                 continue
-            made.append(day_request(*key, sites, options))
+            made.append(day_request(*key, sites, self._options))
         return made
 
     def add_extra(self, outcome: LoadedDay | FailedDay) -> None:
@@ -235,7 +236,7 @@ class HeldDays:
         zone = ZoneInfo(one.loaded.day.timezone)
         self._asked[row_id] = found.complete_date.astimezone(zone).date().isoformat(), found.location_code
 
-    def _key(self, day: str, site: str, sites: AccountSites, options: ExecutorOptions) -> _Key:
+    def _key(self, day: str, site: str, sites: AccountSites) -> _Key:
         """The site alone, where its rows can join those of the landed day; else the whole day."""
         try:
             metadata = self._lake.metadata(ASSET, day)
@@ -243,7 +244,7 @@ class HeldDays:
             raise
         except LakeError:  # damaged: reading the whole day repairs it
             return day, None
-        alone = is_in(site, sites.codes) and "windows" in metadata and options.privacy.matches_metadata(metadata)
+        alone = is_in(site, sites.codes) and "windows" in metadata and self._options.privacy.matches_metadata(metadata)
         return day, sites.spelt(site) if alone and len(sites.codes) > 1 else None
 
 

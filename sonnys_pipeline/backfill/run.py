@@ -78,7 +78,7 @@ class JobRun(LoadObserver):
         self._budget_wait = 0.0
         self._earlier_loaders: list[Loader] = []
         self._make_loader = setup.make_loader
-        self._held = HeldDays(workspace)
+        self._held = HeldDays(workspace, setup.options)
         self._loader = setup.make_loader(self)
 
     def stop(self, reason: str) -> None:
@@ -109,7 +109,7 @@ class JobRun(LoadObserver):
         """Read the other days of moved rows, and land both as one; returns why it stopped early, or an empty string."""
         try:
             for _ in range(_ROUNDS):
-                requests = self._held.requests(self._sites, self._options)
+                requests = self._held.requests(self._sites)
                 if not requests or self._stop_reason:
                     break
                 self._earlier_loaders.append(self._loader)
