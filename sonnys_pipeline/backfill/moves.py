@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.backfill.options import ExecutorOptions
@@ -105,7 +104,7 @@ class HeldDays:
         self._lake = workspace.lake
         self._held: list[HeldDay] = []
         self._asked: dict[str, tuple[str, str] | None] = {}  # id → its day and site now, None: deleted
-        self._tried: dict[_Key, str] = {}  # extra day → why it was not read, if it was not
+        self._tried: set[_Key] = set()  # extra days
         self.requests_sent = 0
 
     def holds(self, loaded: LoadedDay) -> bool:
@@ -138,12 +137,12 @@ class HeldDays:
                 self._refuse_contradiction(one, day)
                 if not any(held.covers(day, site) for held in self._held):
                     wanted.setdefault(self._key(day, site, sites), one)
-        oldest = first_kept_day(datetime.now(UTC), self._options.timezone).isoformat()
         made = []
         for key, one in wanted.items():
             if key in self._tried:
                 continue
-            self._tried[key] = ""
+            self._tried.add(key)
+            oldest = first_kept_day(one.loaded.loaded_at, self._options.timezone).isoformat()
             if key[0] < oldest or len(self._tried) > _MOST_EXTRA:
                 logger.warning("%s is not read again, although rows moved between it and %s", key[0], one.key)
                 continue
