@@ -45,6 +45,10 @@ def moved_ids(lake: Lake, days: Collection[str] | None = None) -> list[MovedId]:
 
     Reads only the ids of all landed days: 0.7 s for 180 days of 5,000 rows. `LakeError` if a day cannot be read.
     """
+    return lake.consistently(lambda: _moved_ids(lake, days))
+
+
+def _moved_ids(lake: Lake, days: Collection[str] | None) -> list[MovedId]:
     landed = lake.partitions(ASSET)
     asked = landed if days is None else sorted(set(days) & set(landed))
     if not asked or len(landed) == 1:
