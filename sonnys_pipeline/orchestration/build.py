@@ -21,6 +21,7 @@ from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconc
 from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.checks.api import api_checks
+from sonnys_pipeline.orchestration.checks.changes import changes_check
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
@@ -113,7 +114,7 @@ def _add_account(
     job, watch = daily_job(account), watch_job(watched, account)
     parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])
     parts.checks.extend(landing_checks(partitions.timezone, account))
-    parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
+    parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account), changes_check(account)])
     parts.jobs.extend([job, watch, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
