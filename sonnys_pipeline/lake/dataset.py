@@ -16,11 +16,10 @@ from datetime import date
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from sonnys_pipeline.lake.columns import Columns, as_one
+from sonnys_pipeline.lake.columns import Columns, as_one, without_day
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
@@ -139,7 +138,7 @@ class Lake:
         if not may_empty:
             self.refuse_vanishing(asset, table, partition)
         if partition is not None and DAY in table.column_names:
-            table = _without_day(asset, table, partition)
+            table = without_day(table, partition, f"{asset} {partition}")
         prefixed = {f"{_METADATA_PREFIX}{name}": value for name, value in (metadata or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         size = self.storage.put(
@@ -393,13 +392,3 @@ class Lake:
             return current_place(self.storage, journal, path)
         except FileNotFoundError:
             return path
-
-
-def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
-    days = pc.unique(table[DAY]).to_pylist()
-    if days not in ([], [date.fromisoformat(partition)]):
-        raise LakeError(
-            f"{asset} {partition}: the column {DAY} has days other than the partition's; rename the column, or land "
-            "the rows of each day in its own partition"
-        )
-    return table.drop_columns(DAY)

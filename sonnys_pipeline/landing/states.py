@@ -18,6 +18,7 @@ from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.extract.pages.states import StatesWindow, complete_states, join_states, parse_states
+from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
@@ -117,7 +118,7 @@ def _beside_others(
     day, site = loaded.day.key, fold(loaded.site)
     try:
         landed, before = (
-            lake.read(STATES, [day]).drop_columns("date").cast(TRANSACTION_STATES),
+            lake.read(STATES, [day]).drop_columns("date"),
             lake.metadata(STATES, day),
         )
     except NotLandedError:
@@ -125,7 +126,8 @@ def _beside_others(
     others = landed.filter(
         pc.invert(pc.is_in(landed["transaction_id"], value_set=table["transaction_id"].combine_chunks()))
     )
-    joined = pa.concat_tables([others, table]).sort_by("transaction_id")
+    path = lake.path(STATES, day)
+    joined = as_one([table, others], [path, path]).sort_by("transaction_id")
     rest: Sequence[dict[str, Any]] = [
         one for one in json.loads(before.get("windows", "[]")) if fold(one["site"]) != site
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from sonnys_pipeline.client.site_codes import fold, is_in
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION
@@ -273,7 +275,9 @@ def beside_other_sites(
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
     }
-    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.metadata, **joined})
+    # By name: the landed rows may be of a version with fewer columns.
+    table = as_one([loaded.table, others], [Path(f"the new read of {day}"), Path(f"the landed {day}")])
+    return DayFile(table, {**read.metadata, **joined})
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:
