@@ -129,9 +129,8 @@ def _record_changes(lake: Lake, landed: DayFile, file: DayFile, loaded: LoadedDa
     """Record what the read found changed. Raises RowsWouldVanishError for rows that are gone without proof."""
     read = Reread(loaded, landed.metadata, file.metadata)
     if gone := unproven(landed.table, file.table, read):
-        many = "1 landed row is" if len(gone) == 1 else f"{len(gone):,} landed rows are"
         raise RowsWouldVanishError(
-            f"{ASSET} {loaded.day.key}: {many} not in the new read ({first_few(gone, _NAMED)}), and the API's own "
+            f"{ASSET} {loaded.day.key}: landed rows are not in the new read ({first_few(gone, _NAMED)}), and the API's own "
             "count was not compared; the day stays. Read it again with SONNYS_PROOF=count"
         )
     record(lake, changed_rows(landed.table, file.table, read), read)

@@ -156,7 +156,7 @@ def test_a_replay_tells_nothing(lake: Lake, rows: list[Row]) -> None:
 def test_a_row_that_is_gone_without_proof_stays(lake: Lake, rows: list[Row], proof: CountProof | None) -> None:
     """The error names it and what to do; the API's answer for the id is a proof, too."""
     land(lake, rows)
-    with pytest.raises(RowsWouldVanishError, match=rf"1 landed row is not in the new read \({rows[0]['id']}\).*PROOF"):
+    with pytest.raises(RowsWouldVanishError, match=rf"landed rows are not in the new read \({rows[0]['id']}\).*PROOF"):
         land(lake, rows[1:], number=1, proof=proof)
     assert (lake.rows(ASSET, KEY), told(lake)) == (4, [])
     land(lake, rows[1:], number=1, proof=proof, deleted=frozenset({rows[0]["id"]}))
