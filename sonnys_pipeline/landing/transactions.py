@@ -130,8 +130,8 @@ def _record_changes(lake: Lake, landed: DayFile, file: DayFile, loaded: LoadedDa
     read = Reread(loaded, landed.metadata, file.metadata)
     if gone := unproven(landed.table, file.table, read):
         raise RowsWouldVanishError(
-            f"{ASSET} {loaded.day.key}: landed rows are not in the new read ({first_few(gone, _NAMED)}), and the API's own "
-            "count was not compared; the day stays. Read it again with SONNYS_PROOF=count"
+            f"{ASSET} {loaded.day.key}: landed rows are not in the new read ({first_few(gone, _NAMED)}), and the API's "
+            "own count was not compared; the day stays. Read it again with SONNYS_PROOF=count"
         )
     record(lake, changed_rows(landed.table, file.table, read), read)
 
