@@ -16,6 +16,7 @@ from sonnys_pipeline.quality import rules as quality
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.volume import Volume, unusual_volume
 from sonnys_pipeline.report.caveats import Caveat, Severity
+from sonnys_pipeline.report.formatting import dollars
 from sonnys_pipeline.runtime.text import first_few
 
 #: Ids named in one sentence; the asset checks name more.
@@ -69,10 +70,10 @@ def _removed(lake: Lake, days: Sequence[date]) -> Iterator[Caveat]:
     newest = {row["transaction_id"]: row for row in changes.sort_by("first_seen").to_pylist() if row["day"] in days}
     gone = {row_id: row for row_id, row in newest.items() if row["change"] == Change.REMOVED}
     if gone:
-        dollars = sum(Decimal(row["old"] or 0) for row in gone.values())
+        total = dollars(sum((Decimal(row["old"] or 0) for row in gone.values()), Decimal(0)), 2)
         who = "1 transaction was" if len(gone) == 1 else f"{len(gone):,} transactions were"
         ids = first_few(sorted(gone), _NAMED, total=len(gone))
-        yield Caveat("info", f"{who} deleted from the API after being landed: {ids}; {dollars:,.2f} dollars in total.")
+        yield Caveat("info", f"{who} deleted from the API after being landed: {ids}; {total} in total.")
 
 
 def _said(found: Finding, severity: Severity, what: str, remedy: str = "") -> Iterator[Caveat]:

@@ -16,6 +16,7 @@ from sonnys_pipeline.quality.invariants import violations
 from sonnys_pipeline.quality.moved import moved_ids
 from sonnys_pipeline.simulator import Faults, Simulator
 from sonnys_pipeline.simulator.edits import Edit
+from sonnys_pipeline_tests.integration.conftest import Pipeline
 from sonnys_pipeline_tests.support.pipelines.executors import Bench, bench_in, day_start
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -36,7 +37,10 @@ def bench(
 
 def land(bench: Bench, *days: str, found_by: str = "re-read") -> ExecutionResult:
     executor: BatchExecutor = bench.executor()
-    executor._options = replace(executor._options, found_by=dict.fromkeys(days, found_by))
+    options = executor._options
+    executor._options = replace(
+        options, found_by=dict.fromkeys(days, found_by), loader=replace(options.loader, proof=True, states="auto")
+    )
     bench.simulator.state.jobs.clear()  # else the API would answer with what it has kept
     bench.simulator.state.cached_lists.clear()
     bench.landed.clear()
@@ -120,6 +124,38 @@ def test_a_day_whose_other_day_cannot_be_read_stays(bench: Bench) -> None:
     bench.simulator.set_faults(Faults(moved_rows={left: 1}, moved_by_days=9))
     assert land(bench, day(0)).success
     assert agree(bench, day(0), day(9))
+
+
+def test_statuses_and_customers_of_live_rows_are_told_too(bench: Bench) -> None:
+    """Live rows lack them (contract, L4): what changes in their states is a change of the row."""
+    land(bench, day(1))
+    voided, moved_on = edit(bench, day(1), Edit.VOID), edit(bench, day(1), Edit.CUSTOMER)
+    assert land(bench, day(1), found_by="states").success
+    changes = landed_changes(bench.lake).to_pylist()
+    assert {(row["transaction_id"], row["field"]) for row in changes} == {
+        *((voided, field) for field in ("total", "tenders", "items", "transaction_status")), (moved_on, "customer_id"),
+    }  # fmt: skip
+    assert {row["site"] for row in changes} == {bench.simulator.world.sites[0].code}
+    (status,) = (row for row in changes if row["field"] == "transaction_status")
+    assert (status["old"], status["new"], status["found_by"]) == ("Completed", "Voided", "states")
+    assert land(bench, day(1)).success
+    assert landed_changes(bench.lake).num_rows == len(changes)
+
+
+def test_dagster_is_told_of_the_other_day(open_pipeline: Callable[..., Pipeline]) -> None:
+    """A day that a run read besides has a materialization of its own, although it is none of the run's partitions."""
+    pipeline = open_pipeline(now=NOON)
+    assert pipeline.run("transactions", days=(day(4), day(3))).success
+    start = day_start(day(4))
+    pipeline.simulator.world.edit_rows(start, start + timedelta(days=1), 1, edit=Edit.MOVE, by=timedelta(days=3))
+    pipeline.simulator.state.jobs.clear()
+    pipeline.simulator.state.cached_lists.clear()
+    assert pipeline.run("transactions", days=day(1)).success
+    told = [record.partition_key for record in pipeline.materializations("transactions")]
+    assert sorted(told) == sorted([day(4), day(3), day(1), day(4)])
+    assert pipeline.landed_ids(day(4), day(1)) == sorted(
+        [*pipeline.expected_ids(day(4)), *pipeline.expected_ids(day(1))]
+    )
 
 
 def test_a_run_that_is_killed_while_it_lands_two_days_is_finished_by_the_next(
