@@ -67,6 +67,12 @@ def make_report(
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
+    return lake.consistently(
+        lambda: _report(lake, business_date, timezone=timezone, made_at=made_at, account=account)
+    )  # fmt: skip
+
+
+def _report(lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None) -> Report:
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake, account)
     days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, JobIdentity
-from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.listener import LandedDay, Listeners, RunListener
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.ledger.models import RowSpec
@@ -36,8 +36,10 @@ class Repair:
     ) -> None:
         self._workspace = workspace
         self._lists = lists
-        options = replace(workspace.options, on_error=OnError.CONTINUE)
-        self._executor = BatchExecutor(workspace, options, listener=listener, clock=clock)
+        self._moves = _Moves()
+        self._listener = Listeners([*([listener] if listener else []), self._moves])
+        self._clock = clock
+        self._executor: BatchExecutor | None = None
         self.requests = 0
         self.failed: dict[str, str] = {}
         self.stopped = ""
@@ -45,7 +47,13 @@ class Repair:
     def stop(self, reason: str) -> None:
         """End soon, at a checkpoint; safe to call from a signal handler."""
         self.stopped = self.stopped or reason
-        self._executor.stop(reason)
+        if self._executor is not None:
+            self._executor.stop(reason)
+
+    @property
+    def moved(self) -> Mapping[str, tuple[str, ...]]:
+        """The other days of rows that have moved, by the day that was read again; some were read for that reason."""
+        return {day: tuple(sorted(others)) for day, others in self._moves.others.items()}
 
     def run(self, differing: Sequence[Looked]) -> dict[str, bool]:
         """Read differing days again; tells of each day that was, whether it agrees with its list now.
@@ -54,10 +62,11 @@ class Repair:
         and SonnysError.
         """
         specs = [spec for one in sorted(differing, key=lambda one: one.day) for spec in self._specs(one)]
-        done = self._land(specs)
+        found_by = {one.day: one.look.value for one in differing}
+        done = self._land(specs, found_by)
         in_part = {spec.day for spec in specs if spec.site is not None}
         if again := [day for day in done if day in in_part and not self._agrees(day)]:
-            landed = self._land([RowSpec(day) for day in again])
+            landed = self._land([RowSpec(day) for day in again], found_by)
             done = [day for day in done if day not in again or day in landed]
         return {day: self._agrees(day) for day in done}
 
@@ -65,16 +74,17 @@ class Repair:
         """The differing sites of a day, or the whole day if one is not known or most of them differ."""
         sites = one.difference.sites
         all_sites = self._workspace.sites(as_kept=True).codes
-        # A moved row may be of a site that has no other difference.
-        if not sites or "" in sites or one.moved or not all_sites or 2 * len(sites) > len(all_sites):
+        if not sites or "" in sites or not all_sites or 2 * len(sites) > len(all_sites):
             return [RowSpec(one.day)]
         return [RowSpec(one.day, site) for site in sorted(sites)]
 
-    def _land(self, specs: Sequence[RowSpec]) -> list[str]:
+    def _land(self, specs: Sequence[RowSpec], found_by: Mapping[str, str]) -> list[str]:
         """Read days again; returns those of which all that was asked for is landed."""
         if not specs or self.stopped:
             return []
         days = sorted({spec.day for spec in specs})
+        options = replace(self._workspace.options, on_error=OnError.CONTINUE, found_by=found_by)
+        self._executor = BatchExecutor(self._workspace, options, listener=self._listener, clock=self._clock)
         result = self._executor.load(
             specs,
             JobIdentity(
@@ -93,6 +103,18 @@ class Repair:
         """Whether the landed day is what its list said, as far as there is one; no request is sent."""
         listed = self._lists.get(day)
         return listed is None or not day_differs(self._workspace.lake, self._workspace.privacy, day, listed)
+
+
+class _Moves(RunListener):
+    """Keeps between which days rows have moved."""
+
+    def __init__(self) -> None:
+        self.others: dict[str, set[str]] = {}
+
+    def day_landed(self, day: LandedDay) -> None:
+        """Keep the other days of its rows."""
+        if day.loaded.moved:
+            self.others.setdefault(day.loaded.day.key, set()).update(day.loaded.moved.values())
 
 
 def _undone(result: ExecutionResult, specs: Sequence[RowSpec]) -> dict[str, str]:

@@ -50,7 +50,7 @@ class SweepPlan:
 
     Attributes:
         looks: days to look at, in order.
-        landed: all landed days that the API keeps: a row of a planned day may have moved to any of them.
+        landed: all landed days that the API keeps.
         skipped: days that cannot be compared, each with the reason.
         looked_at: the looks of the days before this sweep.
     """

@@ -15,7 +15,6 @@ from sonnys_pipeline.extract.events import LoadingStoppedError
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.landing.verified import Result, Verification, record
 from sonnys_pipeline.revisit.looks import Difference, compare_count, compare_rows, day_differs, known_of
-from sonnys_pipeline.revisit.moves import moves_between
 from sonnys_pipeline.revisit.reading import LookReader
 from sonnys_pipeline.revisit.repair import Repair
 from sonnys_pipeline.revisit.result import Looked, SweepResult
@@ -65,11 +64,8 @@ class Sweep:
             LedgerError: a repair cannot be kept in the ledger.
         """
         self._plan = plan
-        moves = 0
         try:
             self._look()
-            if not self._stop_reason:
-                moves = self._follow_moves()
         except LoadingStoppedError as error:
             self._stop_reason = str(error)
         finally:
@@ -79,7 +75,7 @@ class Sweep:
             looked=tuple(self._looked[day] for day in sorted(self._looked)),
             repaired=tuple(repaired),
             failed={**self._reader.failed, **self._repair.failed},
-            requests=self._reader.requests + moves + self._repair.requests,
+            requests=self._reader.requests + self._repair.requests,
             repair_requests=self._repair.requests,
             stopped=self._stop_reason or self._repair.stopped,
         )
@@ -138,18 +134,6 @@ class Sweep:
     def _different(self) -> list[Looked]:
         return [one for one in self._looked.values() if one.result is Result.DIFFERENT]
 
-    def _follow_moves(self) -> int:
-        """Mark the other day of each row that has moved; returns the requests spent."""
-        pairs, requests = moves_between(self._workspace, self._different())
-        landed = set(self._plan.landed) - set(self._plan.skipped)
-        for day, other in pairs:
-            for one, its in ((day, other), (other, day)):
-                if one in landed:
-                    known = self._looked.get(one) or Looked(one, self._looked[day].look, self._now())
-                    moved = tuple(sorted({*known.moved, its}))
-                    self._note(replace(known, moved=moved, result=Result.DIFFERENT))
-        return requests
-
     def _read_again(self) -> list[str]:
         agrees = self._repair.run(self._different())
         for day, is_same in agrees.items():
@@ -161,8 +145,15 @@ class Sweep:
                 if self._was_found(looked, Result.DIFFERENT):
                     looked = replace(looked, result=Result.DISAGREES)
             self._note(looked)
+        read = set(agrees)
+        for day, others in self._repair.moved.items():
+            # A day that was read because a row moved between it and a differing one has no look of its own.
+            look = next(self._looked[one].look for one in (day, *others) if one in self._looked)
+            known = self._looked.get(day) or Looked(day, look, self._now(), result=Result.REPAIRED)
+            self._note(replace(known, moved=others))
+            read.add(day)
         self._keep()
-        return sorted(agrees)
+        return sorted(read)
 
     def _note(self, looked: Looked) -> None:
         self._looked[looked.day] = self._unkept[looked.day] = looked

@@ -245,7 +245,9 @@ def test_every_asset_has_an_owner_and_tags_and_transactions_a_deadline():
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
     assert spends == {"transactions", "transaction_states", "sites"}
-    assert personal == {"transactions", "transaction_states", "line_items", "tenders", "discounts"}
+    assert personal == {
+        "transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts",
+    }  # fmt: skip
     assert found["transactions"].freshness_policy is not None
 
 
