@@ -41,9 +41,9 @@ def landing_assets(
     with_states: bool = True,
     looks: Looks | None = None,
 ) -> Sequence[dg.AssetsDefinition]:
-    """The assets that spend requests, and what they find changed, of an account; `with_states` unless SONNYS_STATES=off.
+    """The assets that spend requests, and what they find changed, of an account.
 
-    `looks`: the ages at which landed days are looked at.
+    `with_states` unless SONNYS_STATES=off; `looks` are the ages at which landed days are looked at.
     """
 
     @dg.asset(

@@ -14,6 +14,7 @@ from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.states import STATES
+from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.metadata import landed_metadata
@@ -107,8 +108,10 @@ class _Recorder(RunListener):
         self._states = account.key(STATES)
 
     def day_landed(self, day: LandedDay) -> None:
-        """Record it at once: a run that is killed keeps what it landed."""
+        """Record it at once: a run that is killed keeps what it landed. Days of some sites only are not whole."""
         key = day.loaded.day.key
+        if landed_sites(self._lake, key) is not None:
+            return
         told = {**landed_metadata(self._lake, key), "landed_by": dg.MetadataValue.text(VERIFY)}
         self._context.log_event(dg.AssetMaterialization(self._rows, partition=key, metadata=told))
         if day.states is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sonnys_pipeline.config.revisit import Look
+from sonnys_pipeline.lake.changes import landed_changes
 from sonnys_pipeline.landing.verified import Result, verifications
 from sonnys_pipeline.revisit.result import SweepResult
 from sonnys_pipeline.revisit.sweep import plan_sweep
@@ -87,6 +88,8 @@ def test_an_edit_is_found_and_its_site_alone_is_read_again(landed: Revisits, kin
         assert all("site=Harbor" in query for query in read)
     assert landed.differing([day]) == []
     assert landed.workspace.lake.metadata("transactions", day)["sites"] == "null"
+    changes = landed_changes(landed.workspace.lake).to_pylist()
+    assert {row["found_by"] for row in changes if row["transaction_id"] == row_id} == {by.value}
     assert landed.sweep(Look.FULL, start=date.fromisoformat(day), end=date.fromisoformat(day)).different == []
 
 
@@ -109,7 +112,7 @@ def test_a_moved_row_takes_its_other_day_along(landed: Revisits) -> None:
         row_id = edit(landed, from_age, Edit.MOVE, to_age=to_age)
         found = landed.sweep(Look.STATES, start=seen, end=seen)
         assert (found.different, found.repaired) == (both, tuple(both))
-        assert all(row_id in one.note or "moved to or from" in one.note for one in found.looked)
+        assert all("moved to or from" in one.note for one in found.looked)
         days = [day for day in both if row_id in lake.read("transactions", [day], ["id"])["id"].to_pylist()]
         assert days == [landed.day(to_age)]
         assert landed.differing(both) == []
