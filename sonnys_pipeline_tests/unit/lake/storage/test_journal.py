@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 import pytest
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
