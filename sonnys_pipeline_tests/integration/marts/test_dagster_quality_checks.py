@@ -251,7 +251,7 @@ def test_a_missing_yesterday_is_noticed(landed, now, fresh):
 
 def test_days_about_to_leave_the_api_are_named_in_time(landed):
     """Two weeks before the API forgets them: the days that are not landed, and until when they are there."""
-    assert watched(landed, datetime(2026, 8, 14, 12, tzinfo=UTC))["ageing"].passed is True
+    assert watched(landed, datetime(2026, 8, 14, 12, tzinfo=UTC))["ageing"].metadata["days"].value == []
     found = watched(landed, datetime(2026, 8, 27, 12, tzinfo=UTC))["ageing"]
 
     assert not found.passed
@@ -272,6 +272,19 @@ def test_a_hole_in_the_landed_range_is_never_green(landed):
         assert "2026-03-11" in found[name].description
         command = "sonnys backfill preview --start 2026-03-11 --end 2026-03-11 --missing-only"
         assert command in found[name].description
+
+
+def test_mornings_without_a_daemon_are_never_green(landed):
+    """KT-03: nine days after the last landed one: both checks name them; a missing yesterday alone is not old yet."""
+    missing = [f"2026-03-{day}" for day in range(13, 22)]
+
+    found = watched(landed, datetime(2026, 3, 22, 12, tzinfo=UTC))
+
+    assert found["freshness"].metadata["missing"].value == missing
+    assert found["ageing"].metadata["missing"].value == missing[:-1]
+    assert not found["freshness"].passed
+    assert not found["ageing"].passed
+    assert watched(landed, datetime(2026, 3, 14, 12, tzinfo=UTC))["ageing"].passed
 
 
 def test_a_row_that_stands_in_two_days_is_named(landed):
