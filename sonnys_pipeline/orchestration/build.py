@@ -59,7 +59,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     resources |= resource_overrides or {}
     # Conditions read the same lake as the assets, unless a stand-in is not a LakeResource.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
-    parts = _Parts(sensors=[alerts_sensor()])
+    parts = _Parts(sensors=[alerts_sensor(timezone=settings.timezone)])
     with warnings.catch_warnings():
         # One run over many partitions, and custom conditions, are beta in Dagster 1.13; decision 3 relies on them, and
         # every command would show the warnings.

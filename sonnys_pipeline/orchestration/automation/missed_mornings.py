@@ -28,7 +28,6 @@ from sonnys_pipeline.orchestration.automation.mornings import (
     MORNING,
     Morning,
     Span,
-    run_request,
 )
 from sonnys_pipeline.orchestration.failures import EXPECTED
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -140,7 +139,7 @@ def missed_mornings_sensor(
             place = replace(place, pauses=place.pauses + 1)
         place = replace(place, missing=missing, tries=place.tries + 1, asked_at=moment.timestamp(), idle_since=None)
         key = f"{span[0]}...{span[1]} after {morning.yesterday}, try {place.tries}"
-        return dg.SensorResult([run_request(span, morning.yesterday, key)], cursor=_cursor(place))
+        return dg.SensorResult([morning.request(span, key)], cursor=_cursor(place))
 
     return missed_mornings
 

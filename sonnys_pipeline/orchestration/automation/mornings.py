@@ -16,6 +16,8 @@ from sonnys_pipeline.orchestration.checks.evaluations import RANGE
 MORNING, MISSED = "daily_transactions_schedule", "missed_mornings"
 #: Tag of a morning's runs: yesterday, as the morning saw it.
 MORNING_TAG = "sonnys/morning"
+#: Tag of those runs after whose success nothing is missing any more.
+LANDS_ALL_TAG = "sonnys/lands_all_missing"
 #: Days read again each morning, yesterday included: rows are edited late, and a row has no modified time (KPIS).
 REREAD_DAYS = 4
 #: Days up to yesterday of which the missing ones are landed without a person. The checks name older ones.
@@ -70,6 +72,13 @@ class Morning:
                 found.append((day, day))
         return found
 
+    def request(self, span: Span, key: str) -> dg.RunRequest:
+        """One run over consecutive days."""
+        tags = {**dict(zip(RANGE, map(str, span), strict=True)), MORNING_TAG: str(self.yesterday)}
+        if all(span[0] <= day <= span[1] for day in self.missing):
+            tags[LANDS_ALL_TAG] = "true"
+        return dg.RunRequest(run_key=key, tags=tags)
+
     def with_reread(self, span: Span, lake: Lake, due: datetime) -> Span:
         """A missing span; one with yesterday is extended to the days that were to be read again and were not.
 
@@ -86,12 +95,6 @@ class Morning:
 def first_again(yesterday: date, start: date) -> date:
     """First of the days that are read in full each morning."""
     return max(yesterday - (REREAD_DAYS - 1) * _DAY, start)
-
-
-def run_request(span: Span, yesterday: date, key: str) -> dg.RunRequest:
-    """One run over consecutive days."""
-    days = dict(zip(RANGE, map(str, span), strict=True))
-    return dg.RunRequest(run_key=key, tags={**days, MORNING_TAG: str(yesterday)})
 
 
 def _is_read_since(lake: Lake, day: date, due: datetime) -> bool:

@@ -21,7 +21,6 @@ from sonnys_pipeline.orchestration.automation.mornings import (
     MORNING,
     REREAD_DAYS,
     Morning,
-    run_request,
 )
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.quality.moved import days_to_read_again
@@ -96,17 +95,18 @@ def schedules(
             return dg.SkipReason(f"no day is over yet since {start}")
         kept = first_kept_day(moment, partitions.timezone)
         lake = account.workspace(looked_into).lake.snapshot()
-        span = Morning.of(lake, yesterday, start=start, kept_from=kept).span
+        morning = Morning.of(lake, yesterday, start=start, kept_from=kept)
+        span = morning.span
         if busy := run_on_its_way(context.instance, account, job.name, span):
             return dg.SkipReason(
                 f"run {busy.run_id[:8]} is on its way; {account.named(MISSED)} asks for what is missing after it"
             )
         first, last = span
-        morning = run_request(span, yesterday, key=f"{first}...{last}")
         oldest = max(kept, start)
         before = [(oldest + timedelta(days=number)).isoformat() for number in range((first - oldest).days)]
         again = days_to_read_again(lake, within=before)
-        return [morning, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
+        requests = [morning.request(span, f"{first}...{last}")]
+        return [*requests, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
 
     watch_schedule = dg.ScheduleDefinition(
         name=account.named("watch_schedule"),
