@@ -248,6 +248,14 @@ class Lake:
             if name.startswith(_METADATA_PREFIX)
         }
 
+    def filled(self, asset: str, partition: str | None = None) -> frozenset[str]:
+        """Columns with a value in any row, from a file's footer; parts of lists are named like `items.sku`."""
+        footer = self._metadata(asset, partition)
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+        found = [one for one in columns if one.statistics is None or one.statistics.num_values]
+        return frozenset(one.path_in_schema.replace(".list.element", "") for one in found)
+
     def columns(self, asset: str, partitions: Sequence[str | None]) -> Columns:
         """The columns of landed files, from their footers.
 

@@ -92,7 +92,8 @@ class Standing:
         seen = {day for day in before if not day or first is None or last is None or first <= day <= last}
         digests = {day: hashlib.sha256(text.encode()).hexdigest()[:12] for day, text in result.problems.items()}
         found = {day: (digest, before[day][1] if day in before else today) for day, digest in digests.items()}
-        is_new = any(before.get(day, ("", ""))[0] != digest for day, digest in digests.items())
+        # The same problem on another day, such as a field that the API has renamed, is no news.
+        is_new = not set(digests.values()) <= {digest for digest, _ in before.values()}
         if now := {day: known for day, known in before.items() if day not in seen} | found:
             self.checks[result.name] = now
         else:

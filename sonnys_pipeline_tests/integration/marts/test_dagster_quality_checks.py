@@ -16,6 +16,7 @@ from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.simulator import Faults
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -68,12 +69,13 @@ def said(result, name: str) -> tuple[dict[str, bool], dg.AssetCheckEvaluation]:
 
 
 def test_good_days_pass_every_check(landed):
-    """Five checks speak of each day and of the run; none spends a request, and those that would say nothing."""
+    """These checks speak of each day and of the run; none spends a request, and those that would say nothing."""
     before = landed.simulator.stats().requests
     result = landed.run(selection=dg.AssetSelection.checks_for_assets("transactions"), days=DAYS)
 
     assert result.success
-    for name in ("tenders_add_up", "items_add_up", "known_values", "usual_volume", "all_sites"):
+    for name in ("tenders_add_up", "items_add_up", "known_values", "usual_volume", "all_sites", "known_fields",
+                 "filled_columns"):  # fmt: skip
         by_day, whole = said(result, name)
         assert by_day == dict.fromkeys(EACH, True), (name, whole.description)
         assert whole.passed
@@ -202,6 +204,25 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
         by_day, whole = said(bad, name)
         assert by_day == {"2026-03-10": True, "2026-03-11": False, "2026-03-12": True}
         assert row_id in whole.description
+
+
+@pytest.mark.parametrize(("api", "unknown"), [("documented", ["status"]), ("live", [])])
+def test_a_renamed_field_is_noticed(open_pipeline, api, unknown):
+    """DG-02: `transactionStatus` becomes `status`: in the rows it is unknown, in `version-2` it is missing."""
+    days = [f"2026-03-{day}" for day in range(10, 14)]
+    pipeline = open_pipeline(api=api)
+    assert pipeline.run("transactions", days=(days[0], days[2])).success
+    pipeline.simulator.set_faults(Faults(renamed_fields={"transactionStatus": "status"}))
+
+    result = pipeline.run("transactions", days=days[3])
+
+    assert result.success
+    _, filled = said(result, "filled_columns")
+    _, known = said(result, "known_fields")
+    assert not filled.passed
+    assert "2026-03-13: null in every row, and filled on the days before: transaction_status" in filled.description
+    assert known.passed is (not unknown)
+    assert all(name in known.description for name in unknown)
 
 
 def test_the_job_reconcile_with_api_is_switched_on(landed):
