@@ -49,9 +49,10 @@ class _Place:
     Attributes:
         due: when the morning was due, in ISO 8601; empty before the first one.
         done: whether nothing is missing any more.
-        missing: days that were missing when it last asked, in ISO 8601.
+        missing: days that were missing at the last look, in ISO 8601.
         tries: runs asked for this morning.
         pauses: pauses since a run last landed something.
+        progress: whether a run has landed something since it last asked.
         asked_at: when it last asked for a run.
         idle_since: when it first saw that no run is on its way; null while there is one.
     """
@@ -61,6 +62,7 @@ class _Place:
     missing: tuple[str, ...] = ()
     tries: int = 0
     pauses: int = 0
+    progress: bool = False
     asked_at: float | None = None
     idle_since: float | None = None
 
@@ -70,9 +72,26 @@ class _Place:
         found = cls(**json.loads(cursor)) if cursor else cls()
         return found if found.due == due.isoformat() else cls(due.isoformat())
 
+    def looked_at(self, morning: Morning) -> Self:
+        """The place after a look; pauses begin anew when one of its runs has landed some of the days."""
+        missing = tuple(map(str, morning.missing))
+        progress = self.progress or (self.tries > 0 and set(missing) < set(self.missing))
+        return replace(self, missing=missing, progress=progress, pauses=0 if progress else self.pauses)
+
+    def asked(self, moment: datetime) -> Self:
+        """The place after asking for a run."""
+        pauses = self.pauses + (not self.progress)
+        asked = replace(self, tries=self.tries + 1, pauses=pauses, progress=False, idle_since=None)
+        return replace(asked, asked_at=moment.timestamp())
+
     def next_at(self, account: Account) -> float:
-        """When to ask again; a pause is at least as long as the last run, so that retries leave half of the budget."""
+        """When to ask again: at once after progress, else after a pause.
+
+        A pause is at least as long as the last run, so that retries leave half of the budget to others.
+        """
         assert self.idle_since is not None  # noqa: S101 - set by the caller
+        if self.progress:
+            return self.idle_since
         pause = float(PAUSES[min(self.pauses, len(PAUSES) - 1)])
         if account.name:
             chance = random.Random(f"{account.name} {self.due} {self.tries}").random()  # noqa: S311 - no secret
@@ -110,18 +129,13 @@ def missed_mornings_sensor(
             return _skip(reason, place)
         try:
             lake = account.workspace(looked_into).lake.snapshot()
+            kept_from = first_kept_day(moment, partitions.timezone)
             morning = Morning.of(
-                lake,
-                due.date() - timedelta(days=1),
-                start=partitions.start.date(),
-                kept_from=first_kept_day(moment, partitions.timezone),
+                lake, due.date() - timedelta(days=1), start=partitions.start.date(), kept_from=kept_from
             )
             if not morning.missing:
                 return _skip("nothing is missing", replace(place, done=True))
-            missing = tuple(map(str, morning.missing))
-            # The last run has landed some of them: go on at once.
-            go_on = place.tries > 0 and set(missing) < set(place.missing)
-            place = replace(place, pauses=0) if go_on else place
+            place = place.looked_at(morning)
             found = morning.missing_spans()
             # Another span after each failure: a day that the API refuses must not hold up the others.
             span = morning.with_reread(found[place.pauses % len(found)], lake, due)
@@ -131,13 +145,11 @@ def missed_mornings_sensor(
             return _skip(f"run {busy.run_id[:8]} is on its way", replace(place, idle_since=None))
         if _is_terminated(context.instance, job.name, due, span):
             return _skip("this morning's run was terminated by a person; the next morning asks again", place)
-        if not go_on:
-            place = replace(place, idle_since=place.idle_since or moment.timestamp())
-            if moment.timestamp() < (then := place.next_at(account)):
-                at = datetime.fromtimestamp(then, due.tzinfo).isoformat(timespec="seconds")
-                return _skip(f"missing: {spans(missing)}; asks for a run at {at}", place)
-            place = replace(place, pauses=place.pauses + 1)
-        place = replace(place, missing=missing, tries=place.tries + 1, asked_at=moment.timestamp(), idle_since=None)
+        place = replace(place, idle_since=place.idle_since or moment.timestamp())
+        if moment.timestamp() < (then := place.next_at(account)):
+            at = datetime.fromtimestamp(then, due.tzinfo).isoformat(timespec="seconds")
+            return _skip(f"missing: {spans(place.missing)}; asks for a run at {at}", place)
+        place = place.asked(moment)
         key = f"{span[0]}...{span[1]} after {morning.yesterday}, try {place.tries}"
         return dg.SensorResult([morning.request(span, key)], cursor=_cursor(place))
 
