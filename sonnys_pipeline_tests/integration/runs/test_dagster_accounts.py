@@ -60,7 +60,8 @@ def test_what_dagster_shows(chains):
         f"{name}_{schedule}" for name in NAMES for schedule in ("daily_transactions_schedule", "watch_schedule")
     }
     assert {one.name for one in defs.sensors} == {
-        "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize"
+        "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize",
+        "north_missed_mornings", "south_missed_mornings",
     }  # fmt: skip
     for name in NAMES:
         job = defs.resolve_job_def(f"{name}_daily_transactions")
