@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.storage.folder import LakePath
+from sonnys_pipeline.lake.storage.folder import DAY, LakePath
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ class Columns:
         return cls(pa.schema(fields), common, alike=False)
 
 
+def filled_columns(footer: pq.FileMetaData) -> frozenset[str]:
+    """Columns with a value in any row of a file; parts of lists are named like `items.sku`."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    found = [one for one in columns if one.statistics is None or one.statistics.num_values]
+    return frozenset(one.path_in_schema.replace(".list.element", "") for one in found)
+
+
 def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
     """Concatenate rows of several files; `paths` are for messages. Raises LakeError if types or values do not fit."""
     columns = Columns.of(paths, [table.schema for table in tables])
@@ -56,6 +67,17 @@ def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
             f"{paths[0]} and the files after it cannot be read as one table ({error}); land the days with "
             "different types again"
         ) from error
+
+
+def without_day(table: pa.Table, partition: str, where: str) -> pa.Table:
+    """Rows without the column `date`, which readers get from the path. Raises LakeError if it has other days."""
+    days = pc.unique(table[DAY]).to_pylist()
+    if days not in ([], [date.fromisoformat(partition)]):
+        raise LakeError(
+            f"{where}: the column {DAY} has days other than the partition's; rename the column, or land the rows of "
+            "each day in its own partition"
+        )
+    return table.drop_columns(DAY)
 
 
 def _disagreement(kinds: Sequence[tuple[LakePath, pa.Schema]]) -> str:

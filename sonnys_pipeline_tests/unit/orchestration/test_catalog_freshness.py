@@ -50,9 +50,11 @@ def test_whatever_a_morning_makes_has_a_deadline():
     """Landed days, tables, marts and pages by noon in the zone of the partitions; the sites within a day and a bit."""
     found = policies()
 
-    assert all(policy is not None for policy in found.values())
     daily = {name for name, policy in found.items() if policy == found["transactions"]}
-    assert daily == found.keys() - {"sites"}
+    assert daily >= {"transactions", "transaction_states", "line_items", "site_day_kpis", "daily_report"}
+    assert found["sites"] == dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(hours=26))
+    # What is written when there is something to write is never late.
+    assert {name for name, policy in found.items() if policy is None} == found.keys() - daily - {"sites"}
     assert found["transactions"] == dg.FreshnessPolicy.cron("0 12 * * *", timedelta(hours=6), "America/Chicago")
 
 
