@@ -1,9 +1,10 @@
 """KPIS, DG-03: `sonnys report`: which day it takes, what it prints and where, what it refuses and with which code."""
 
+import importlib
 import json
 import webbrowser
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +34,17 @@ def run(*arguments: str) -> Typed:
     return CliRunner().invoke(main, ["report", *arguments], prog_name="sonnys")
 
 
+def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    """Let the command run at a moment."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return moment.astimezone(tz)
+
+    monkeypatch.setattr(importlib.import_module("sonnys_pipeline.cli.report"), "datetime", Clock)
+
+
 def test_the_default_is_the_last_whole_day(land: Land):
     """Standard output is the page's path and nothing else; what it says in a sentence is on standard error."""
     lake = land(10)
@@ -44,6 +56,27 @@ def test_the_default_is_the_last_whole_day(land: Land):
     assert path == lake.root / "daily_report" / "date=2026-03-20" / "report.html"
     assert path.exists()
     assert "cars and $" in result.stderr
+
+
+def test_a_morning_whose_day_is_not_landed_says_so(land: Land, monkeypatch: pytest.MonkeyPatch):
+    """KT-03: terminal, document and page say which day is missing, why, and that this is the day before."""
+    lake = land(10)
+
+    at(monkeypatch, datetime(2026, 3, 23, 9, tzinfo=UTC))
+    result, document = run(), json.loads(run("--json").stdout)
+
+    said = (
+        "Saturday, 2026-03-21 is missing: the transactions of 2026-03-22 are not landed. This is the report of "
+        "2026-03-20, the last complete day."
+    )
+    assert f"error: {said}" in result.stderr
+    assert document["findings"][0]["severity"] == "error"
+    assert document["findings"][0]["text"].startswith(said)
+    assert said in Path(result.stdout.strip()).read_text()
+    assert "is missing: the tran" not in run("--date", "2026-03-18").stderr
+    at(monkeypatch, datetime(2026, 3, 22, 9, tzinfo=UTC))
+    assert "is missing: the tran" not in run().stderr  # the 21st ends in today's partition
+    assert lake.partitions("transactions")[-1] == "2026-03-21"
 
 
 def test_a_day_that_is_asked_for(land: Land):
