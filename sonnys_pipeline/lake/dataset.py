@@ -150,7 +150,7 @@ class Lake:
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str | None) -> LakePath:
-        """Write a page atomically, as UTF-8, beside a day's file or the asset's only one. Raises UnwritableLakeError."""
+        """Write a page atomically, as UTF-8, beside a day's file or an asset's only one. Raises UnwritableLakeError."""
         path = self.path(asset, partition).with_name(name)
         self.storage.put(path, lambda file: file.write(text.encode()))
         return path
