@@ -83,10 +83,11 @@ def _print_late_edits(*, as_json: bool) -> None:
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.changes import landed_changes
     from sonnys_pipeline.lake.errors import LakeError
-    from sonnys_pipeline.quality.late_edits import late_edits
+    from sonnys_pipeline.quality.late_edits import Looks, late_edits
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
-        found = late_edits(landed_changes(open_workspace().lake))
+        workspace = open_workspace()
+        found = late_edits(landed_changes(workspace.lake), Looks.of(workspace.settings.revisit))
     if not as_json:
         click.echo("\n".join(found.sentences))
         return

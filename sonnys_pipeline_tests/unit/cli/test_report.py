@@ -14,9 +14,11 @@ from click.testing import Result as Typed
 
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.revisit import Look
+from sonnys_pipeline.lake.changes import CHANGES
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.verified import Result, Verification, record
 from sonnys_pipeline_tests.support.tickets import without_v2
+from sonnys_pipeline_tests.unit.quality.test_late_edits import changes
 
 Land = Callable[..., Lake]
 
@@ -265,3 +267,22 @@ def test_the_page_says_since_when_the_day_is_complete(land: Land):
     page = Path(run().stdout.strip()).read_text()
     assert "complete as of" not in page
     assert "Rows of 2026-03-21 differ from the API" in page
+
+
+def test_late_edits_are_told_as_text_and_as_json(tmp_path: Path) -> None:
+    """KT-02: how late edits come, by which look they were found, and which policy fits; no page is written."""
+    lake = Lake(tmp_path / "data")
+    assert run("--late-edits").output == "no landed transaction was found changed so far\n"
+    lake.land(CHANGES, changes(("1:1", 30.0, "states", "edited", "total")), partition="2026-03-12")
+    assert run("--late-edits").stdout.splitlines()[1:] == ["found by: states 1", "the policy fits"]
+    document = json.loads(run("--late-edits", "--json").stdout)
+    assert document == {
+        "changed": 1,
+        "p50_hours": 30.0,
+        "p95_hours": 30.0,
+        "last_hours": 30.0,
+        "found_by": {"states": 1},
+        "later_than_looked_for": [],
+        "recommended_days": {"full": 4, "states": 35, "count": 183},
+    }
+    assert not (tmp_path / "data" / "daily_report").exists()
