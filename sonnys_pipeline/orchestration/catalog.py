@@ -7,8 +7,8 @@ from datetime import timedelta
 import dagster as dg
 import pyarrow as pa
 
-from sonnys_pipeline.client import Site
-from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema
+from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.landing.site_versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
 OWNER = "team:sonnys-pipeline"
@@ -48,6 +48,13 @@ LANDED_COLUMNS = {
     "code": "Code of the site, as in transactions.location_code; empty for a virtual one.",
     "name": "Name of the site.",
     "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
+    "site": "Key of the site, which stays when its code changes.",
+    "spellings": "All ways in which lists have written the code.",
+    "valid_from": "First business day that this row holds for; null: always.",
+    "valid_to": "First business day that this row no longer holds for; null: it is current.",
+    "is_current": "Whether this row is of the present list.",
+    "because": "Why this row began: a list, landed rows, or a person.",
+    "listed_timezone": "Time zone in the newest list, which a person may have corrected.",
     "transaction_id": "Key of the transaction (transactions.id).",
     "read_at": "When this was read from the API, in UTC.",
     "extra": "Fields that the API has added since, as JSON; null if there are none.",
@@ -97,7 +104,7 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
         "requests": "spends" if name in _ASKS_THE_API else "none",
         "personal_data": "by_policy" if name in _PERSONAL else "none",
     }
-    columns = {"transactions": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
+    columns = {"transactions": TRANSACTIONS, "sites": SITES}.get(name)
     more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     if name != "transactions":

@@ -88,7 +88,7 @@ def _table_asset(
                 # Day after day, so that a range takes no more memory than its largest day. Digests come before the
                 # rows: a file that is replaced in between then makes the table stale, and never the other way about.
                 kept = metadata_of(
-                    inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, [day])
+                    inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, day, [day])
                 )  # fmt: skip
                 rows = table.function(inputs.rows(table.recipe, [day]))
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)

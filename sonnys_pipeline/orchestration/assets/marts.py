@@ -149,7 +149,7 @@ def _mart_asset(
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
             # other way about.
             digests = inputs.digests(table.recipe, days)
-            remembered = {day: inputs.recorded_inputs(table.recipe, keys) for day, keys in read_from.items()}
+            remembered = {day: inputs.recorded_inputs(table.recipe, day, keys) for day, keys in read_from.items()}
             mart = inputs.count(table.function, days)
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))

@@ -12,8 +12,6 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, JobIdentity
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.client import Site
-from sonnys_pipeline.lake.schema import arrow_schema, to_table
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.landing.sites import land_sites
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
@@ -77,12 +75,15 @@ def landing_assets(
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The operator's sites, including virtual (e-commerce) ones, with their time zones."""
+        """Every site that was ever listed, virtual (e-commerce) ones too: name, code and time zone by validity.
+
+        Rows with `is_current` are the present list.
+        """
         try:
             with account.workspace(lake, sonnys) as workspace:
-                found = workspace.client.sites.list()
-                landed = land_sites(workspace.lake, found, datetime.now(UTC))
-            table = to_table(found, arrow_schema(Site))
+                narrowed = bool(workspace.settings.site_code)
+                landed = land_sites(workspace.lake, workspace.client.sites.list(), datetime.now(UTC), narrowed=narrowed)
+                table = workspace.lake.read("sites")
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))

@@ -15,7 +15,8 @@ from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-OLD, NEW = [Site(code="OLD", name="Old")], [Site(code="A", name="A", timezone="America/Chicago"), Site(name="Office")]
+NEW = [Site(code="A", name="A", timezone="America/Chicago"), Site(name="Office")]
+OLD = NEW[:1]
 
 
 class FakeClient:
@@ -67,7 +68,7 @@ def test_the_list_that_named_the_load_jobs_is_landed(lake: Lake, jobs: JobServic
 
 def test_a_list_that_is_old_is_landed_anew(lake: Lake, jobs: JobService) -> None:
     land_sites(lake, OLD, NOW - timedelta(hours=23))
-    assert ensure(lake, jobs, FakeClient()) == ["OLD"]
+    assert ensure(lake, jobs, FakeClient()) == ["A"]
     land_sites(lake, OLD, NOW - timedelta(hours=25))
     assert ensure(lake, jobs, FakeClient()) == ["A", None]
 
@@ -75,7 +76,7 @@ def test_a_list_that_is_old_is_landed_anew(lake: Lake, jobs: JobService) -> None
 def test_a_list_of_one_site_takes_no_other_lists_place(lake: Lake, jobs: JobService) -> None:
     """`SONNYS_SITE_CODE` narrows the API's answer, and not what is known of the others."""
     land_sites(lake, OLD, NOW - timedelta(days=9))
-    assert ensure(lake, jobs, FakeClient(), is_narrowed=True) == ["OLD"]
+    assert ensure(lake, jobs, FakeClient(), is_narrowed=True) == ["A"]
     assert jobs.knowledge.recall("digest", "sites") is None
 
 
