@@ -97,6 +97,15 @@ class SiteHistory:
         """Folded codes that a site has had."""
         return frozenset(name for one in self._versions.get(key, ()) for name in one.names)
 
+    def codes_on(self, day: date) -> dict[str, str]:
+        """Folded code of any time → the code that its site has on a day; of sites that have had more than one."""
+        found: dict[str, str] = {}
+        for key, versions in self._versions.items():
+            if len({one.code for one in versions}) > 1:
+                code = self.nearest(key, day).code
+                found |= {name: code for one in versions for name in one.names}
+        return found
+
     def epoch(self, day: date) -> int:
         """A number that is the same for days with the same valid versions."""
         return bisect_right(self._edges, day)

@@ -8,6 +8,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -84,7 +85,9 @@ class World:
             unlisted_site=unlisted_site_rows > 0,
         )
         self.sites = tuple(site for site in self.all_sites if site.is_listed)
+        self._first_list = self.sites
         self._by_code = {site.code.casefold(): site for site in self.all_sites}
+        self._new_codes: dict[str, str] = {}
         self._history = History(
             seed,
             self.all_sites,
@@ -113,7 +116,7 @@ class World:
         `ValueError` for naive datetimes, `KeyError` for an unknown site.
         """
         chosen = self.all_sites if site is None else (self.site(site),)
-        codes = frozenset(spec.code for spec in chosen)
+        codes = frozenset(self._new_codes.get(spec.code, spec.code) for spec in chosen)
         return [entry[2] for entry in self.window(epoch_ms(start), epoch_ms(end), codes)]
 
     def day(self, site: str, local_date: date) -> Sequence[Row]:
@@ -122,7 +125,8 @@ class World:
         start = datetime(local_date.year, local_date.month, local_date.day, tzinfo=zone)
         tomorrow = local_date + timedelta(days=1)
         end = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
-        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self.site(site).code}))
+        code = self.site(site).code
+        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self._new_codes.get(code, code)}))
         return [entry[2] for entry in entries]
 
     def window(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
@@ -146,11 +150,11 @@ class World:
             return None
         with self._lock:
             if late := self._late.get(transaction_id):
-                return (late[0], late[1], self._edited.get(late[1], late[2]))
+                return self._with_new_code((late[0], late[1], self._edited.get(late[1], late[2])))
             day = day_of_sequence(int(sequence))
             for epoch, known_id, row in self._site_day(self.all_sites[int(site_id) - 1], day):
                 if known_id == transaction_id:
-                    return (epoch, known_id, self._edited.get(known_id, row))
+                    return self._with_new_code((epoch, known_id, self._edited.get(known_id, row)))
         return None
 
     def add_late_rows(self, at: datetime, count: int = 1, site: str | None = None) -> Sequence[str]:
@@ -183,11 +187,27 @@ class World:
             self._forget_windows()
         return edited
 
+    def list_sites(self, sites: Iterable[SiteSpec]) -> None:
+        """Replace what `/site/list` lists; rows stay as they are. Sites may have other names, zones and numbers."""
+        with self._lock:
+            self.sites = tuple(sites)
+
+    def rename_site(self, code: str, new_code: str) -> None:
+        """Give a site another code, in the list and in all rows. `KeyError` for an unknown site."""
+        with self._lock:
+            old = self.site(code)
+            self._new_codes[old.code] = new_code
+            self._by_code[new_code.casefold()] = old
+            self.sites = tuple(replace(one, code=new_code) if one.code == code else one for one in self.sites)
+            self._forget_windows()
+
     def forget_edits(self) -> None:
-        """Undo all late and edited rows."""
+        """Undo all late and edited rows, and changes of sites."""
         with self._lock:
             self._late.clear()
             self._edited.clear()
+            self._new_codes.clear()
+            self.sites = self._first_list
             self._forget_windows()
 
     def _forget_windows(self) -> None:
@@ -198,19 +218,27 @@ class World:
         start, end = utc(max(start_ms, 0)), utc(min(end_ms, _LAST_MS))
         entries: list[Entry] = []
         for site in self.all_sites:
-            if site.code not in codes or not site.has_rows:
+            if self._new_codes.get(site.code, site.code) not in codes or not site.has_rows:
                 continue
             for day in self._history.days(site, start, end):
                 known = self._site_day(site, day)
                 low = bisect_left(known, start_ms, key=_entry_ms)
                 entries += known[low : bisect_right(known, end_ms, key=_entry_ms)]
         for late in self._late.values():
-            if start_ms <= late[0] <= end_ms and late[2]["locationCode"] in codes:
+            code = late[2]["locationCode"]
+            if start_ms <= late[0] <= end_ms and self._new_codes.get(code, code) in codes:
                 entries.append(late)
         if self._edited:
             entries = [(ms, row_id, self._edited.get(row_id, row)) for ms, row_id, row in entries]
+        if self._new_codes:
+            entries = [self._with_new_code(entry) for entry in entries]
         entries.sort()
         return entries
+
+    def _with_new_code(self, entry: Entry) -> Entry:
+        epoch, row_id, row = entry
+        code = self._new_codes.get(row["locationCode"])
+        return entry if code is None else (epoch, row_id, {**row, "locationCode": code})
 
     def _site_day(self, site: SiteSpec, day: date) -> Sequence[Entry]:
         """Rows of one site and day: a local day, or a UTC day with `rows_per_day`."""
