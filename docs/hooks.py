@@ -30,17 +30,8 @@ PAGES = {
 TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 #: Groups of assets in the order in which a day flows through them.
 FLOW = ("landing", "tables", "marts", "reports")
-#: Packages and modules whose public names users may rely on, in the order of the page.
-PUBLIC = (
-    "sonnys_pipeline.client",
-    "sonnys_pipeline.lake.dataset",
-    "sonnys_pipeline.lake.scan",
-    "sonnys_pipeline.orchestration.build",
-    "sonnys_pipeline.orchestration.partitions",
-    "sonnys_pipeline.orchestration.resources",
-    "sonnys_pipeline.orchestration.io_manager",
-    "sonnys_pipeline.config.settings",
-)
+#: Packages whose public names users may rely on, in the order of the page.
+PUBLIC = ("sonnys_pipeline.client", "sonnys_pipeline.lake", "sonnys_pipeline.orchestration")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

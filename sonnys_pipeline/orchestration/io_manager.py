@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.lake.scan import Scan, scan
+from sonnys_pipeline.lake.scans import Scan, scan
 from sonnys_pipeline.orchestration.account import account_of
 from sonnys_pipeline.orchestration.resources import LakeResource
 

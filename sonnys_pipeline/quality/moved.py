@@ -15,7 +15,7 @@ import duckdb
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.runtime.text import first_few
 

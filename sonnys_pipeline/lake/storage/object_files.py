@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -73,6 +74,37 @@ class ObjectHandler(pafs.FSSpecHandler):  # type: ignore[misc] # pyarrow ships n
     def open_input_file(self, path: str) -> pa.PythonFile:
         """A file for random access."""
         return pa.PythonFile(self._open_one(path), mode="r")
+
+
+class ObjectDataset(ds.FileSystemDataset):  # type: ignore[misc] # as above
+    """A dataset whose files Python reads, safe for DuckDB.
+
+    pyarrow's `Scanner.to_reader` starts the scan and keeps Python's lock: it may wait for a thread of Arrow that waits
+    for the lock to read a file, and the process hangs for ever. `to_batches` releases the lock.
+    """
+
+    @classmethod
+    def of(cls, dataset: ds.FileSystemDataset) -> ObjectDataset:
+        """The same files."""
+        return cls(list(dataset.get_fragments()), dataset.schema, dataset.format, dataset.filesystem)
+
+    def scanner(self, **options: Any) -> ds.Scanner:  # noqa: ANN401 - pyarrow's
+        """As pyarrow's, with a safe `to_reader`."""
+        return _Scanner(super().scanner(**options))
+
+
+class _Scanner:
+    def __init__(self, scanner: ds.Scanner) -> None:
+        self._scanner = scanner
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a scanner has
+        return getattr(self._scanner, name)
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self._scanner.projected_schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        yield from self._scanner.to_batches()
 
 
 class Footers:

@@ -33,7 +33,7 @@ from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
-from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectFile, ObjectHandler
+from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
 from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE, OutageDeadline
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class ObjectStorage:
         """The objects, read by Arrow through this class: footers, then only the needed columns and row groups."""
         store = pafs.PyFileSystem(ObjectHandler(self._driver, self._open))
         keys = [self._key(path) for path in paths]
-        return dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store)
+        return ObjectDataset.of(dataset_of(keys, self._key(folder), schema, by_day=by_day, filesystem=store))
 
     def below(self, folder: LakePath) -> list[str]:
         """Objects with the folder's prefix; a request per thousand of them."""

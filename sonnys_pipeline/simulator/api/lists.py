@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from sonnys_pipeline.simulator.world.catalog import SiteSpec
-from sonnys_pipeline.simulator.world.history import Entry
+from sonnys_pipeline.simulator.world.history import EPOCH, Entry
 from sonnys_pipeline.simulator.world.row_parts import Row
-from sonnys_pipeline.simulator.world.transactions import V2_FIELDS
+from sonnys_pipeline.simulator.world.transactions import UNFINISHED, V2_FIELDS
+
+_SETTLED_WITHIN_DAYS = 3
+
+
+def as_of(entries: Iterable[Entry], now: datetime) -> list[Row]:
+    """The rows as the API shows them at `now`: an unfinished ticket is completed one to three days after its sale."""
+    return [
+        {**row, "transactionStatus": "Completed"}
+        if row.get("transactionStatus") in UNFINISHED and now - EPOCH >= timedelta(milliseconds=ms) + _settling(row_id)
+        else row
+        for ms, row_id, row in entries
+    ]
+
+
+def _settling(row_id: str) -> timedelta:
+    return timedelta(days=1 + zlib.crc32(row_id.encode()) % _SETTLED_WITHIN_DAYS)
 
 
 def summary(row: Row) -> Row:

@@ -252,7 +252,8 @@ class ApiServer:
         if not entries and self._state.injector.faults.empty_list_as_404:
             raise ApiError("EntityNotFoundError")
         first = (criteria.page - 1) * criteria.limit
-        rows = [shape(row) for _, _, row in entries[first : first + criteria.limit]]
+        shown = lists.as_of(entries[first : first + criteria.limit], self._state.clock.now())
+        rows = [shape(row) for row in shown]
         place = {"page": criteria.page, "limit": criteria.limit, "total": len(entries)}
         return list_answer("transactions", rows, **place, live=self._state.live)
 

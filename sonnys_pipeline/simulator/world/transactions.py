@@ -49,6 +49,9 @@ from sonnys_pipeline.simulator.world.row_parts import (
 V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionStatus")
 """Fields of `get-job-data` and `version-2` only, which live rows often lack."""
 
+UNFINISHED = ("Incomplete", "Suspended", "In-Progress")
+"""Status of tickets that are completed later."""
+
 MEMBERS_PER_SITE = 1500
 _ONLINE_SHARE = 0.3
 """Of plan sales and prepaid sales."""
@@ -249,7 +252,7 @@ class TransactionWriter:
 
     def _unfinished_wash(self) -> _Ticket:
         ticket = self._retail_wash()
-        ticket.status = ("Incomplete", "Suspended", "In-Progress")[int(self._draw() * 3)]
+        ticket.status = UNFINISHED[int(self._draw() * 3)]
         return ticket
 
     def _plan_sale(self) -> _Ticket:

@@ -12,7 +12,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.locks.files import FileLocks
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 from sonnys_pipeline.lake.sql import open_rows
 
 DAYS = ["2026-03-10", "2026-03-11"]

@@ -13,7 +13,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 from sonnys_pipeline.lake.storage.objects import ObjectStorage
 from sonnys_pipeline.lake.transactions import LandedRows, is_landed
 from sonnys_pipeline.marts.digests import content_digest
@@ -84,6 +84,22 @@ def test_one_column_of_one_site_is_a_fraction_of_the_file(counted: tuple[Lake, F
         seen.forget()
         assert form(scan(lake, ASSET, [DAY], columns=["id"], sites=["S9"])) == 4000
         assert 0 < seen.bytes_sent_back < size / 4
+
+
+def test_duckdb_waits_for_no_file_with_pythons_lock(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RB-01: DuckDB holds the lock while it asks for a reader, so that must not wait for files, which need the lock."""
+    days = ["2026-03-10", "2026-03-11"]
+    for day in days:
+        lake.land(ASSET, OLD, partition=day)
+    opened: list[str] = []
+    open_one = ObjectStorage._open
+    monkeypatch.setattr(ObjectStorage, "_open", lambda self, key: opened.append(key) or open_one(self, key))
+    files = lake.files(ASSET, days)
+
+    reader = files.scanner(columns=["id"], filter=None).to_reader()
+    assert opened == []
+    assert reader.read_all()["id"].to_pylist() == ["a", "b", "a", "b"]
+    assert len(opened) == len(days)
 
 
 def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:

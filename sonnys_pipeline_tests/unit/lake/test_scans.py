@@ -12,7 +12,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-from sonnys_pipeline.lake.scan import scan
+from sonnys_pipeline.lake.scans import scan
 
 DAYS = ["2026-03-11", "2026-03-10"]
 
