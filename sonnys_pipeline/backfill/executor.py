@@ -31,7 +31,7 @@ from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.archive import remove_expired
-from sonnys_pipeline.landing.sites import ensure_sites
+from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, PlanRecord, RowSpec, RowStatus
@@ -235,7 +235,7 @@ class BatchExecutor:
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
             return bool(landed_metadata(self._workspace.lake, row.day))
-        return is_landed(self._workspace.lake, row.day, row.site)
+        return is_landed(self._workspace.lake, row.day, row.site or self._options.source.site_code or None)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""

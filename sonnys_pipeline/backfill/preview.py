@@ -94,7 +94,7 @@ def preview(
         scope,
         workspace.client.budget.rate,
         size=size,
-        landed_rows=lambda spec: landed.of(spec.day, spec.site),
+        landed_rows=lambda spec: landed.of(spec.day, spec.site or scope.site_code or None),
         first_kept=first_kept,
         missing_only=request.missing_only,
         manifest=request.manifest.path if request.manifest else None,

@@ -184,6 +184,13 @@ def midnight(day: date, timezone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
+def names_listed(sites: pa.Table) -> tuple[frozenset[str], ...]:
+    """The folded codes that each site of the present list has or had; without sites that have no code."""
+    versions = _versions_in(sites)
+    current = dict.fromkeys(one.key for one in versions if one.valid_to == date.max and one.code)
+    return tuple(frozenset(name for one in versions if one.key == key for name in one.names) for key in current)
+
+
 def columns_of_sites(names: Sequence[str]) -> list[str]:
     """The columns of `sites` that a history is made of, of those that a file has."""
     return [name for name in ("site", "code", "timezone", "spellings", "valid_from", "valid_to") if name in names]

@@ -17,7 +17,7 @@ from sonnys_pipeline.client import Site, SonnysClient, ValidationError
 from sonnys_pipeline.client.site_codes import fold, named_codes, unnamed_sites
 from sonnys_pipeline.extract.events import LISTS_NEED_SITE, LOAD_JOB_NEEDS_SITE
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
-from sonnys_pipeline.landing.site_merge import refuse_shorter
+from sonnys_pipeline.landing.sites.merge import refuse_shorter
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
 

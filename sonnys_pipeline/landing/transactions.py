@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +18,10 @@ from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVa
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
+from sonnys_pipeline.landing.unread_sites import unread_rows
 
 #: Metadata that identify the source of a file's rows.
-_SOURCE_METADATA = ("account", "site_code", "timezone")
+_SOURCE_METADATA = ("account", "timezone")
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
 
 
@@ -59,22 +60,24 @@ def land_day(
 ) -> LandedFile:
     """Land a complete day, sorted by site and time; a day without rows is a file with the columns and no rows.
 
-    Rows of one site replace that site's rows; those of others stay. A file that holds some sites only says so
-    (`landed_sites`) until each of `account_sites`, the codes of all sites of the account, has been read. Pages, if any,
-    go into the archive. `privacy` is the policy under which the day was loaded; default: data as received.
+    Rows of one site, or of SONNYS_SITE_CODE, replace that site's rows; those of others stay, and those of sites that a
+    read of the whole day has not asked for. A file that holds some sites only says so (`landed_sites`) until each of
+    `account_sites`, the codes of all sites of the account, has been read. Pages, if any, go into the archive. `privacy`
+    is the policy under which the day was loaded; default: data as received.
 
     If the count differs, the sites that were read are landed as some of the day's sites, unless a whole day is landed.
 
     Raises:
         CountDiffersError: when rows are missing by the API's own count.
-        OtherSourceError: when the landed day is of another account, site or time zone, or when one site's rows would
+        OtherSourceError: when the landed day is of another account or time zone, or when one site's rows would
             join rows of another policy on personal data.
         RowsWouldVanishError: when landed rows would be replaced by none.
         LakeError: when one site's rows would join a file that cannot be read or does not say how it was made, or when
             rows of other sites came.
         UnwritableLakeError: when the disk refuses it.
     """
-    day = loaded.day.key
+    day, loaded = loaded.day.key, of_source(loaded, source)
+    account_sites = () if source.site_code else account_sites
     with lake.writing(ASSET):  # what is read here must be unchanged when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(lake, day, file.metadata)
@@ -82,10 +85,12 @@ def land_day(
         if is_short and (not loaded.sites or is_landed(lake, day, None)):
             raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
         landed = None
-        if loaded.site is not None and lake.has(ASSET, day):
+        # No read without a site can repair a damaged day under SONNYS_SITE_CODE, so this one does.
+        if loaded.site is not None and lake.has(ASSET, day) and not (source.site_code and _is_damaged(lake, day)):
             landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day))
             _refuse_other_policy(day, landed.metadata, file.metadata)
             file = beside_other_sites(landed, file, loaded, account_sites)
+        file = keep_unread_sites(lake, file, loaded)
         lake.refuse_vanishing(ASSET, file.table, day)
         if loaded.has_raw_pages:
             keep_pages(lake, loaded, file.metadata, landed.metadata if landed else None)
@@ -95,6 +100,33 @@ def land_day(
     if is_short:
         raise _count_differs(loaded, f"the {len(loaded.sites)} sites that were read are landed, not the whole day")
     return done
+
+
+def _is_damaged(lake: Lake, day: str) -> bool:
+    try:
+        lake.metadata(ASSET, day)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return True
+    return False
+
+
+def keep_unread_sites(lake: Lake, file: DayFile, loaded: LoadedDay) -> DayFile:
+    """The file with the landed rows of sites that were not asked for (`unread_sites.py`)."""
+    unread = unread_rows(lake, loaded, file.table)
+    if unread is None:
+        return file
+    rows, metadata = unread
+    windows = [*json.loads(metadata["windows"]), *json.loads(file.metadata["windows"])]
+    superseded = int(metadata["superseded"]) + int(file.metadata["superseded"])
+    joined = {"windows": json.dumps(windows), "superseded": str(superseded)}
+    return DayFile(pa.concat_tables([rows.cast(file.table.schema), file.table]), {**file.metadata, **joined})
+
+
+def of_source(loaded: LoadedDay, source: Source) -> LoadedDay:
+    """A day that was read under SONNYS_SITE_CODE is one of that site, as if the site had been asked for."""
+    return replace(loaded, site=loaded.site or source.site_code or None)
 
 
 def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
@@ -124,7 +156,7 @@ def in_order(table: pa.Table) -> pa.Table:
 
 def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
     """Refuse early a day that landing would refuse with OtherSourceError."""
-    asked = {"account": source.api_id_digest, "site_code": source.site_code, "timezone": timezone}
+    asked = {"account": source.api_id_digest, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
 
 
@@ -226,6 +258,7 @@ def beside_other_sites(
             sites = None
     joined = {
         "sites": json.dumps(sites),
+        "site_code": metadata.get("site_code", "") if sites else "",
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
     }

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.landing.site_versions import SITES
+from sonnys_pipeline.landing.sites.versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
 OWNER = "team:sonnys-pipeline"

@@ -25,7 +25,7 @@ from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
-from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.lake.transactions import is_whole, landed_sites
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
 from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
@@ -155,7 +155,7 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
+    landed = {day for day in _landed_days(lake) if is_whole(lake, day.isoformat())}
     sites, _ = _sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)

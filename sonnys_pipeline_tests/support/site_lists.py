@@ -13,7 +13,7 @@ from sonnys_pipeline.client import Site
 from sonnys_pipeline.client.models import TransactionJobItem, parse_rows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
-from sonnys_pipeline.landing.sites import land_sites
+from sonnys_pipeline.landing.sites.history import land_sites
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, metadata_of
 from sonnys_pipeline.marts.incremental.staleness import stale_days
 from sonnys_pipeline.marts.kpis import site_day_kpis

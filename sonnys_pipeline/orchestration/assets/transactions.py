@@ -13,7 +13,7 @@ from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, Jo
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.lake.states import STATES
-from sonnys_pipeline.landing.sites import land_sites
+from sonnys_pipeline.landing.sites.history import land_sites
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_asset

@@ -10,7 +10,7 @@ import pytest
 from sonnys_pipeline.client import APIConnectionError, Site, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.account_sites import keep_sites
-from sonnys_pipeline.landing.sites import ensure_sites, land_sites
+from sonnys_pipeline.landing.sites.history import ensure_sites, land_sites
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 

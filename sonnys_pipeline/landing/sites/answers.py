@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 from sonnys_pipeline.calendar.site_history import is_zone
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.client.site_codes import fold
-from sonnys_pipeline.landing.site_evidence import LandedEvidence
-from sonnys_pipeline.landing.site_merge import SiteMerge
-from sonnys_pipeline.landing.site_versions import SAID, Version, new_version
-from sonnys_pipeline.landing.sites import LandedSites
+from sonnys_pipeline.landing.sites.evidence import LandedEvidence
+from sonnys_pipeline.landing.sites.history import LandedSites
+from sonnys_pipeline.landing.sites.merge import SiteMerge
+from sonnys_pipeline.landing.sites.versions import SAID, Version, new_version
 
 
 class UnknownSiteError(ValueError):

@@ -13,9 +13,9 @@ from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, RowsWouldVanishError
 from sonnys_pipeline.landing.account_sites import SITES as LIST
 from sonnys_pipeline.landing.account_sites import keep_sites
-from sonnys_pipeline.landing.site_evidence import LandedEvidence
-from sonnys_pipeline.landing.site_merge import SiteMerge
-from sonnys_pipeline.landing.site_versions import Version, table_of, versions_of
+from sonnys_pipeline.landing.sites.evidence import LandedEvidence
+from sonnys_pipeline.landing.sites.merge import SiteMerge
+from sonnys_pipeline.landing.sites.versions import Version, table_of, versions_of
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
 

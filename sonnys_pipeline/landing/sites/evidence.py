@@ -1,4 +1,4 @@
-"""What landed rows say of sites (`site_merge.Evidence`)."""
+"""What landed rows say of sites (`merge.Evidence`)."""
 
 from __future__ import annotations
 

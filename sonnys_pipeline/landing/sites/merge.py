@@ -1,7 +1,7 @@
 """A newly read list joined with the history of the sites.
 
 No list changes what past business days are counted with: a new site begins, one that is no longer listed ends, and
-a changed code, name or zone is a new version. Only a person changes the past (`site_answers.py`), and rows do: they
+a changed code, name or zone is a new version. Only a person changes the past (`answers.py`), and rows do: they
 show since when a site has been there, and that two codes are one site.
 """
 
@@ -17,7 +17,7 @@ from sonnys_pipeline.calendar.site_history import is_zone
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
-from sonnys_pipeline.landing.site_versions import SAID, Version, in_one_list, new_version, with_spellings
+from sonnys_pipeline.landing.sites.versions import SAID, Version, in_one_list, new_version, with_spellings
 from sonnys_pipeline.runtime.text import first_few
 
 #: Sites of a list that may be gone from the next one: a single one, or a quarter.
