@@ -33,6 +33,7 @@ from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
+from sonnys_pipeline.landing.transactions import refuse_other_zone
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
@@ -131,12 +132,15 @@ class BatchExecutor:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
             PlanError: not approved, or changed since approval; nothing was done (BX-03).
+            OtherSourceError: days of another time zone are landed beside its days; nothing was done.
             ManifestError: the CSV it was made from cannot be read; nothing was done.
             UnknownJobError: no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
         with self._lease(job_id) as (job, record), self._locked_mode(job) as mode:
             self._refuse_unapproved(job, record, mode)
+            days = [row.day for row in self._jobs.get_rows(job.id)]
+            refuse_other_zone(self._workspace.lake, days, self._options.timezone)
             sites = self._workspace.sites()
             self._listener.job_began(job)
             rows = self._take_up(job)

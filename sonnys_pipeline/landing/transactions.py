@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -158,6 +158,40 @@ def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> 
     """Refuse early a day that landing would refuse with OtherSourceError."""
     asked = {"account": source.api_id_digest, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
+
+
+def refuse_other_zone(lake: Lake, days: Sequence[str], timezone: str) -> None:
+    """Refuse to land days beside days that begin at the midnights of another zone: hours would be lost or doubled.
+
+    Asked are these days if they are landed, their neighbours, and the first and the last landed day.
+
+    Raises:
+        OtherSourceError: naming both zones and the remedies.
+    """
+    landed = lake.partitions(ASSET)
+    if not landed or not days:
+        return
+    before = [key for key in landed if key < min(days)][-1:]
+    after = [key for key in landed if key > max(days)][:1]
+    asked = [*dict.fromkeys([landed[0], *before, *(key for key in landed if key in set(days)), *after, landed[-1]])]
+    zones = zip(asked, lake.storage.each(lambda key: _zone(lake, key), asked), strict=True)
+    other = next(((key, zone) for key, zone in zones if zone not in {None, timezone}), None)
+    if other:
+        raise OtherSourceError(
+            f"{ASSET} {other[0]}: this landed day begins at midnight in {other[1]}, and SONNYS_TIMEZONE is {timezone}: "
+            "beside each other, days of two zones lose or double hours, so nothing is read. Cut all landed days at "
+            f"this zone's midnights with `sonnys replay --rezone`, or set SONNYS_TIMEZONE={other[1]} again"
+        )
+
+
+def _zone(lake: Lake, day: str) -> str | None:
+    """Zone of a landed day; None if it does not say, or is damaged."""
+    try:
+        return lake.metadata(ASSET, day).get("timezone")
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return None
 
 
 def _refuse_other_source(lake: Lake, key: str, metadata: Mapping[str, str]) -> None:
