@@ -24,6 +24,7 @@ from sonnys_pipeline.orchestration.checks.api import api_checks
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
+from sonnys_pipeline.orchestration.checks.sites import site_checks
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
 from sonnys_pipeline.orchestration.io_manager import LakeIOManager
 from sonnys_pipeline.orchestration.partitions import daily_partitions
@@ -108,7 +109,7 @@ def _add_account(
         *mart_assets(partitions, follow, account),
         report_asset(partitions, looked_into, account),
     ]
-    watched = watch_checks(partitions, account=account)
+    watched = [*watch_checks(partitions, account=account), *site_checks(account)]
     beside = api_checks(partitions.timezone, account)
     job, watch = daily_job(account), watch_job(watched, account)
     parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])

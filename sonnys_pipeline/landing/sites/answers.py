@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.calendar.site_history import is_zone
 from sonnys_pipeline.client import Site
@@ -52,7 +53,7 @@ def zone_of_site(
     if not own:
         row = evidence.first_row({fold(code)}, date.max)
         site = Site(code=code, name=code, timezone=timezone)
-        begin = since or (row.date() if row else now.date())
+        begin = since or (row or now).astimezone(ZoneInfo(timezone)).date()
         version = new_version(site, begin, f"{SAID} on {now:%Y-%m-%d}", {one.site for one in landed.versions})
         return replace(landed, versions=(*landed.versions, replace(version, listed_timezone=None)))
     key = own[-1].site
