@@ -90,6 +90,7 @@ class SiteMerge:
         self._evidence = evidence
         self._different = set(different)
         self._changes: list[str] = []
+        self._why: dict[str, str] = {}
 
     def merge(self, listed: Sequence[Site], *, narrowed: bool = False, accepted: bool = False) -> Merged:
         """The history after a list.
@@ -129,13 +130,14 @@ class SiteMerge:
         """Key in the list → known key: by code, then by number, name or rows."""
         found: dict[str, str] = {}
 
-        def match(keys: Iterable[str], is_same: Callable[[Version, str], bool]) -> None:
+        def match(keys: Iterable[str], is_same: Callable[[Version, str], bool], why: str = "") -> None:
             for one in lists:
                 if one.site in found:
                     continue
                 same = [key for key in keys if key not in found.values() and is_same(one, key)]
                 if len(same) == 1:
                     found[one.site] = same[0]
+                    self._why[same[0]] = why
 
         def has_number(one: Version, key: str) -> bool:
             number = one.listed.site_id
@@ -147,9 +149,9 @@ class SiteMerge:
             return bool(name) and len(alike) == 1 and fold(self._sites[key][-1].listed.name) == name
 
         match(current, lambda one, key: bool(one.names & self._sites[key][-1].names))
-        match(current, has_number)
-        match(current, has_name)
-        match(current, lambda one, key: self._is_one_site(self._names(key), one.names))
+        match(current, has_number, ", with the same number")
+        match(current, has_name, ", with the same name")
+        match(current, lambda one, key: self._is_one_site(self._names(key), one.names), ", with the same terminals")
         gone = [key for key in self._sites if key not in current]
         match(gone, lambda one, key: bool(one.names & self._names(key)))
         return found
@@ -185,7 +187,7 @@ class SiteMerge:
         if new.site_id is not None and last.listed.site_id is None:
             self._sites[key][-1] = last.changed(site_id=new.site_id)
         if not last.names & listed.names:
-            self._renew(key, today, f"code {last.label} changed to {new.code or 'none'}", code=new.code)
+            self._renew(key, today, f"code {last.label} changed to {new.code or 'none'}{self._why[key]}", code=new.code)
             self._sites[key][-1] = replace(self._sites[key][-1], spellings=listed.spellings)
         if new.name and new.name != last.listed.name:
             self._renew(key, today, f"name changed from {last.listed.name!r} to {new.name!r}", name=new.name)
@@ -215,7 +217,7 @@ class SiteMerge:
         """Begin a new version; one that has not begun yet is replaced."""
         last = self._sites[key][-1]
         if last.valid_from is not None and last.valid_from >= begin:
-            self._sites[key][-1] = last.changed(because, **fields)
+            self._sites[key][-1] = last.changed(f"{last.because}; {because}", **fields)
         else:
             self._sites[key][-1] = replace(last, valid_to=begin)
             self._sites[key].append(replace(last, valid_from=begin, valid_to=None).changed(because, **fields))

@@ -107,7 +107,7 @@ def test_a_code_that_changes_is_one_site(chain: ListedChain) -> None:
     assert chain.figures() == before
     rows = [row for row in chain.lake.read("sites").to_pylist() if row["site"] == "sunset"]
     assert [(row["code"], row["is_current"]) for row in rows] == [("SUNSET", False), ("SUNSET2", True)]
-    assert rows[1]["because"] == "code SUNSET changed to SUNSET2"
+    assert rows[1]["because"] == "code SUNSET changed to SUNSET2, with the same number"
 
 
 def test_a_zone_that_changes_in_the_list_holds_from_the_next_day_on(chain: ListedChain) -> None:
