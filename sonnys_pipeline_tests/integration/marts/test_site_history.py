@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, missing_site_days
+from sonnys_pipeline.report.daily import make_report
 from sonnys_pipeline.simulator.world.chain import World
 from sonnys_pipeline_tests.integration.marts.test_kpis_world import day_figures
 from sonnys_pipeline_tests.support.site_lists import DATES, DAYS, PARTITIONS, RECIPE, ListedChain, listed_site, zoned
@@ -184,3 +185,41 @@ def test_an_old_file_is_one_list_that_holds_for_all_the_past(chain: ListedChain)
     assert chain.figures() == before
     assert chain.lake.read("sites")["valid_from"].null_count == 3
     assert [listed_site(one).code for one in chain.world.sites] == chain.lake.read("sites")["code"].to_pylist()
+
+
+def test_a_report_compares_a_renamed_site_with_itself(chain: ListedChain) -> None:
+    """By the code that it had on the report's day; there are not two sites, one without a past."""
+    made_at = chain.at + timedelta(days=3)
+    before = make_report(chain.lake, DATES[10], timezone="UTC", made_at=made_at)
+    chain.world.rename_site("SUNSET", "SUNSET2")
+    chain.at = datetime(2026, 3, 11, 6, tzinfo=UTC)
+    chain.read_list(days_later=0)
+    after = make_report(chain.lake, DATES[10], timezone="UTC", made_at=made_at)
+    assert sorted(site.code for site in after.sites) == ["Harbor", "MAIN", "SUNSET2"]
+    assert {one.name: one.figures for one in after.sites} == {one.name: one.figures for one in before.sites}
+    assert after.figures == before.figures
+
+
+def test_a_report_does_not_compare_a_new_site_with_days_before_it(open_chain: Callable[..., ListedChain]) -> None:
+    """k: they counted as 0, so the chain had grown by a site's sales; one that has left is named."""
+    chain = open_chain(opened={"SUNSET": DATES[8]})
+    everyone = chain.world.sites
+    chain.world.list_sites(everyone[:2])
+    chain.land_days()
+    chain.read_list()
+    chain.world.list_sites(everyone)
+    chain.land_days(PARTITIONS[7:])
+    chain.read_list()
+    report = make_report(chain.lake, DATES[10], timezone="UTC", made_at=chain.at)
+    [sunset] = [site for site in report.sites if site.code == "SUNSET"]
+    assert sunset.figures["sales"].value
+    assert sunset.figures["sales"].last_week.base is None
+    against = report.figures["sales"].last_week
+    assert (against.sites, against.of_sites) == (2, 3)
+    old = [site for site in report.sites if site.code != "SUNSET"]
+    assert against.base == sum(site.figures["sales"].last_week.base or 0 for site in old)
+    assert not any("earlier day" in caveat.text and "SUNSET" in caveat.text for caveat in report.caveats)
+    chain.world.list_sites(everyone[1:])
+    chain.read_list()
+    later = make_report(chain.lake, date(2026, 3, 14), timezone="UTC", made_at=chain.at)
+    assert later.missing_sites == ()
