@@ -129,7 +129,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert all(check.asset_key.to_user_string() == "transactions" for check in checks if check.blocking)
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
-        "washes_agree", "freshness", "ageing", "one_day_each", "every_site_counted", "every_figure_known",
+        "washes_agree", "freshness", "ageing", "one_day_each", "every_site_counted", "every_figure_known", "site_list",
         "plausible_amounts",
     }  # fmt: skip
     assert all(check.description for check in checks)
