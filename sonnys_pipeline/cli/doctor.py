@@ -106,6 +106,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
             ("start_date", "timezone", "data_url"),
         ),
         ("landed days", partial(_check_landed_days, lake, settings), ("start_date", "timezone", "data_url")),
+        ("sites", partial(_check_sites, lake), ("data_url",)),
     ):
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
     if deep:
@@ -154,6 +155,13 @@ def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
     if lake is None:
         return skipped("landed days", "the lake was not checked")
     return check_landed_days(lake, settings.start_date, first_kept_day(utc_now(), settings.timezone))
+
+
+def _check_sites(lake: Lake | None) -> Finding:
+    from sonnys_pipeline.doctor.machine import skipped
+    from sonnys_pipeline.doctor.sites import check_sites
+
+    return skipped("sites", "the lake was not checked") if lake is None else check_sites(lake)
 
 
 def _check_lake(url: str, offline: bool) -> Finding:

@@ -10,6 +10,8 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
+from sonnys_pipeline.landing.sites.answers import zone_of_site
+from sonnys_pipeline.landing.sites.history import change_sites
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, missing_site_days
 from sonnys_pipeline.report.daily import make_report
 from sonnys_pipeline.simulator.world.chain import World
@@ -223,3 +225,18 @@ def test_a_report_does_not_compare_a_new_site_with_days_before_it(open_chain: Ca
     chain.read_list()
     later = make_report(chain.lake, date(2026, 3, 14), timezone="UTC", made_at=chain.at)
     assert later.missing_sites == ()
+
+
+def test_a_zone_that_a_person_confirms_moves_the_figures_and_the_history_says_so(chain: ListedChain) -> None:
+    """From the day that was said, and no other site; the second count has the same."""
+    since = DATES[6]
+    change_sites(chain.lake, lambda landed, rows: zone_of_site(landed, rows, "MAIN", "Asia/Tokyo", since))
+    before = chain.figures()
+    stale = chain.follow()
+    assert set(stale) <= set(DAYS[5:])
+    figures = chain.figures()
+    assert {key for key in figures if figures[key] != before[key]} <= {("MAIN", day) for day in DATES[5:]}
+    tokyo = expected(chain, {"MAIN": "Asia/Tokyo"})
+    later = {key for key in figures if key[0] == "MAIN" and key[1] >= since}
+    assert {key: figures[key]["transactions"] for key in later} == {key: tokyo[key]["transactions"] for key in later}
+    assert "said by a person" in chain.lake.read("sites")["because"].to_pylist()[1]

@@ -144,7 +144,7 @@ def test_what_runs_by_itself_spends_no_request():
     running = dg.DefaultScheduleStatus.RUNNING
     assert [schedule.name for schedule in defs.schedules if schedule.default_status is running] == ["watch_schedule"]
     watch = defs.resolve_job_def("watch")
-    assert [node.name for node in watch.nodes] == ["landing_watch"]
+    assert {node.name for node in watch.nodes} == {"landing_watch", "sites_site_list"}
 
 
 @pytest.mark.parametrize("name", TABLES + MARTS)
