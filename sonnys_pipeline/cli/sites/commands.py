@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,16 @@ from rich.table import Table
 from sonnys_pipeline.cli.account import account_option, open_workspace
 from sonnys_pipeline.cli.output import (
     FAILED,
-    WRONG_USAGE,
     Screen,
     WholeHelpGroup,
     json_option,
     messages,
     print_json,
     refuse,
-    refusing,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sonnys_pipeline.landing.sites.evidence import LandedEvidence
     from sonnys_pipeline.landing.sites.history import LandedSites
@@ -40,9 +37,10 @@ def sites() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show each site's code, name and time zone by validity, and what has to be answered."""
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
     from sonnys_pipeline.landing.sites.history import landed_sites_of
 
-    with _one_line_errors():
+    with one_line_errors():
         _print(landed_sites_of(open_workspace().lake), as_json=as_json)
 
 
@@ -52,10 +50,11 @@ def show(as_json: bool) -> None:
 @json_option
 def read(accept_shorter: bool, as_json: bool) -> None:
     """Read the list from the API now (one request) and join it with the history."""
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
     from sonnys_pipeline.landing.account_sites import keep_sites
     from sonnys_pipeline.landing.sites.history import land_sites, landed_sites_of
 
-    with _one_line_errors(), open_workspace() as workspace:
+    with one_line_errors(), open_workspace() as workspace:
         listed, narrowed = workspace.client.sites.list(), bool(workspace.settings.site_code)
         land_sites(workspace.lake, listed, datetime.now(UTC), narrowed=narrowed, accepted=accept_shorter)
         if not narrowed:
@@ -105,23 +104,15 @@ def zone(code: str, timezone: str, since: str | None, as_json: bool) -> None:
 
 
 def _change(change: Callable[[LandedSites, LandedEvidence], LandedSites], *, as_json: bool) -> None:
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
     from sonnys_pipeline.landing.sites.history import change_sites
 
-    with _one_line_errors():
+    with one_line_errors():
         changed = change_sites(open_workspace().lake, change)
     _print(changed, as_json=as_json)
     messages.print(
         "Marts follow with the next look of the sensor, or: dagster asset materialize --select site_day_kpis"
     )
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    from sonnys_pipeline.cli.backfill.commands import one_line_errors
-    from sonnys_pipeline.landing.sites.answers import UnknownSiteError
-
-    with one_line_errors(), refusing({UnknownSiteError: WRONG_USAGE}):
-        yield
 
 
 def _print(landed: LandedSites, *, as_json: bool) -> None:
