@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
+from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.lake.transactions import ASSET
 
 #: Landed days in which terminals are compared.
@@ -24,15 +26,14 @@ class LandedEvidence:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._firsts: dict[str, dict[str, datetime]] = {}
 
     def first_row(self, names: Collection[str], before: date) -> datetime | None:
         """As in `Evidence`; reads all days before. Raises LakeError."""
         # The partition of `before` holds rows of the day before where zones differ.
         for key in [day for day in self._days if day <= before.isoformat()]:
-            rows = self._lake.read(ASSET, [key], ["location_code", "complete_date"])
-            if (own := rows.filter(_is_of(rows["location_code"], names))).num_rows:
-                first: datetime = pc.min(own["complete_date"]).as_py()
-                return first
+            if found := [first for name, first in self._first_of(key).items() if name in names]:
+                return min(found)
         return None
 
     def unread_since(self, names: Collection[str], today: date) -> date:
@@ -50,6 +51,25 @@ class LandedEvidence:
         others = {one for name, found in self._terminals.items() if name not in {*old, *new} for one in found}
         return bool(common) and common.isdisjoint(others)
 
+    def _first_of(self, day: str) -> dict[str, datetime]:
+        """Instant of the first row of each folded code in a day; read once for all sites."""
+        if day not in self._firsts:
+            rows = self._read(day, ["location_code", "complete_date"])
+            firsts = rows.group_by("location_code").aggregate([("complete_date", "min")]).sort_by("complete_date_min")
+            self._firsts[day] = {
+                fold(row["location_code"]): row["complete_date_min"] for row in reversed(firsts.to_pylist())
+            }
+        return self._firsts[day]
+
+    def _read(self, day: str, columns: list[str]) -> pa.Table:
+        """Rows of a landed day; none if its file is damaged: another check tells."""
+        try:
+            return self._lake.read(ASSET, [day], columns)
+        except UnreachableLakeError:
+            raise
+        except LakeError:
+            return TRANSACTIONS.empty_table().select(columns)
+
     @cached_property
     def _days(self) -> list[str]:
         return self._lake.partitions(ASSET)
@@ -59,13 +79,9 @@ class LandedEvidence:
         """Terminals by folded code, in the last landed days."""
         found: dict[str, set[str]] = defaultdict(set)
         for key in self._days[-_DAYS:]:
-            rows = self._lake.read(ASSET, [key], ["id", "location_code"])
+            rows = self._read(key, ["id", "location_code"])
             terminals = pc.replace_substring_regex(rows["id"], r"^[^:]*:?", "")
             pairs = pa.table({"code": rows["location_code"], "terminal": terminals}).group_by(["code", "terminal"])
             for row in pairs.aggregate([]).to_pylist():
                 found[fold(row["code"])].add(row["terminal"])
         return found
-
-
-def _is_of(codes: pa.ChunkedArray, names: Collection[str]) -> pa.ChunkedArray:
-    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(codes)), pa.array(sorted(names), pa.string()))
