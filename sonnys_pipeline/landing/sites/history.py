@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sonnys_pipeline.client import APIError, Site, SonnysClient
@@ -14,7 +14,7 @@ from sonnys_pipeline.lake.errors import LakeError, RowsWouldVanishError
 from sonnys_pipeline.landing.account_sites import SITES as LIST
 from sonnys_pipeline.landing.account_sites import keep_sites
 from sonnys_pipeline.landing.sites.evidence import LandedEvidence
-from sonnys_pipeline.landing.sites.merge import SiteMerge
+from sonnys_pipeline.landing.sites.merge import Merged, SiteMerge
 from sonnys_pipeline.landing.sites.versions import Version, table_of, versions_of
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
@@ -91,11 +91,25 @@ def land_sites(
         if narrowed and known.versions:  # it says nothing of the other sites
             listed_at = known.listed_at or listed_at
         landed = _write(lake, LandedSites(merged.versions, known.different, merged.questions, "", listed_at))
-    for change in merged.changes:
-        logger.warning("sites: %s", change)
-    for old, new in merged.questions:
-        logger.warning("sites: %s", LandedSites(questions=((old, new),)).problems[0])
+    _log(merged)
     return landed
+
+
+def review_sites(lake: Lake) -> None:
+    """Look again at new sites after rows have landed (`SiteMerge.review`). Raises LakeError."""
+    with lake.writing(ASSET):
+        known = landed_sites_of(lake)
+        if all(version.valid_from is None for version in known.versions):
+            return
+        at = known.listed_at or datetime.now(UTC)
+        merged = SiteMerge(known.versions, at, LandedEvidence(lake), known.different).review()
+        _write(lake, replace(known, versions=merged.versions, questions=merged.questions))
+    _log(merged)
+
+
+def _log(merged: Merged) -> None:
+    for change in [*merged.changes, *LandedSites(questions=merged.questions).problems]:
+        logger.warning("sites: %s", change)
 
 
 def change_sites(lake: Lake, change: Callable[[LandedSites, LandedEvidence], LandedSites]) -> LandedSites:
@@ -115,7 +129,7 @@ def ensure_sites(
 ) -> None:
     """Land a missing list, or one older than a day: the ledger's list where that is newer, else by one request.
 
-    The ledger's list is joined again even if it is not newer: rows that have landed since may say more of new sites.
+    A list that is fresh is looked at again, too: rows that have landed since may say more of new sites.
     A list of one site (`SONNYS_SITE_CODE`) is read only if no list is landed. Errors are only logged, since the days
     are landed; the report names what it lacks.
     """
@@ -130,6 +144,7 @@ def ensure_sites(
             land_sites(lake, [Site.model_validate(site) for site in kept.content], kept.learned_at)
             return
         if landed.versions and now - listed_at < FRESH_FOR:
+            review_sites(lake)
             return
         listed = client.sites.list()
         land_sites(lake, listed, now, narrowed=is_narrowed)

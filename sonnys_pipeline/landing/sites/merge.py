@@ -117,6 +117,10 @@ class SiteMerge:
         if not narrowed:
             for key in gone:
                 self._end(key)
+        return self.review()
+
+    def review(self) -> Merged:
+        """The history after rows have landed: since when new sites have been there, and which codes are one site."""
         self._extend()
         questions = self._join_or_ask()
         return Merged(self.versions, tuple(self._changes), questions)

@@ -1,14 +1,15 @@
 """LV-01: whoever lands days lands the list of sites, too, where it is missing or old."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from sonnys_pipeline.client import APIConnectionError, Site, SonnysClient
+from sonnys_pipeline.client import APIConnectionError, Site, SonnysClient, TransactionJobItem
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.landing.account_sites import keep_sites
 from sonnys_pipeline.landing.sites.history import ensure_sites, land_sites
 from sonnys_pipeline.landing.transactions import Source
@@ -86,3 +87,16 @@ def test_an_api_that_is_away_costs_the_list_only(
     """The days of the run are landed; the log says what to type."""
     assert ensure(lake, jobs, FakeClient(answers=False)) == []
     assert "dg launch --assets sites" in caplog.text
+
+
+def test_rows_that_land_after_the_list_say_since_when_a_new_site_is_there(
+    lake: Lake, jobs: JobService, make_item: Callable[..., TransactionJobItem]
+) -> None:
+    """The asset `sites` may be made before the days of the same morning."""
+    land_sites(lake, OLD, NOW - timedelta(days=9))
+    new = Site(code="B", name="Birch", timezone="America/Chicago")
+    land_sites(lake, [*OLD, new], NOW - timedelta(hours=1))
+    item = make_item("1:1", locationCode="B", completeDate="2026-03-08T18:00:00Z")
+    lake.land("transactions", to_table([item], TRANSACTIONS), partition="2026-03-08")
+    ensure(lake, jobs, FakeClient())
+    assert lake.read("sites")["valid_from"].to_pylist() == [None, date(2026, 3, 8)]
