@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -29,10 +30,14 @@ _FIRST_YEAR = 2000
 @click.command()
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The business day.  [default: the last complete one]")
 @click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
+@click.option("--late-edits", is_flag=True, help="Print instead how late landed transactions were edited.")
 @account_option
 @json_option
-def report(day: str | None, open_it: bool, as_json: bool) -> None:
+def report(day: str | None, open_it: bool, late_edits: bool, as_json: bool) -> None:
     """Write the morning report of a day as one HTML page and print its path."""
+    if late_edits:
+        _print_late_edits(as_json=as_json)
+        return
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.errors import LakeError, NotLandedError
     from sonnys_pipeline.report.daily import has_figures, land_report, make_report
@@ -65,6 +70,31 @@ def report(day: str | None, open_it: bool, as_json: bool) -> None:
         click.echo(page.path)
     if open_it:
         _open(page.path)
+
+
+def _print_late_edits(*, as_json: bool) -> None:
+    """How late edits come, by `transaction_changes`, and which policy fits."""
+    from sonnys_pipeline.config.settings import SettingsError
+    from sonnys_pipeline.lake.changes import landed_changes
+    from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.quality.late_edits import late_edits
+
+    with refusing({SettingsError: FAILED, LakeError: FAILED}):
+        found = late_edits(landed_changes(open_workspace().lake))
+    if not as_json:
+        click.echo("\n".join(found.sentences))
+        return
+    print_json(
+        {
+            "changed": found.changed,
+            "p50_hours": found.p50_hours,
+            "p95_hours": found.p95_hours,
+            "last_hours": found.last_hours,
+            "found_by": dict(found.by_look),
+            "later_than_looked_for": [one.id for one in found.too_late],
+            "recommended_days": asdict(found.recommended),
+        }
+    )
 
 
 def _business_date(given: str | None, today: date) -> date | None:

@@ -90,7 +90,8 @@ class Slice:
 class Report:
     """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 in each site's local time.
 
-    `account` names the chain if there are several.
+    `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last proven to be
+    what the API has, if that is known.
     """
 
     business_date: date
@@ -110,6 +111,7 @@ class Report:
     transactions: int
     caveats: tuple[Caveat, ...]
     account: str | None = None
+    complete_as_of: datetime | None = None
 
     @property
     def last_week(self) -> date:

@@ -26,6 +26,7 @@ from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import is_whole, landed_sites
+from sonnys_pipeline.landing.verified import verifications
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
 from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
@@ -69,6 +70,12 @@ def make_report(
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
+    return lake.consistently(
+        lambda: _report(lake, business_date, timezone=timezone, made_at=made_at, account=account)
+    )  # fmt: skip
+
+
+def _report(lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None) -> Report:
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake, account)
     history = SiteHistory(sites, timezone)
@@ -92,14 +99,15 @@ def make_report(
     site_days, hours, tenders, discounts = (
         _with_codes(table, code_of) for table in (mart.table, hours, tenders, discounts)
     )
-    return build_report(
+    as_of, differing = _verified(lake, of_the_day, timezone)
+    report = build_report(
         business_date,
         site_days=site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
         sites=_named(sites, business_date),
-        findings=findings,
+        findings=[*findings, *differing],
         missing=[
             *_whole_days(days, landed),
             *(replace(gap, site=code_of.get(fold(gap.site), gap.site)) for gap in missing),
@@ -108,6 +116,7 @@ def make_report(
         made_at=made_at,
         account=account,
     )
+    return replace(report, complete_as_of=as_of)
 
 
 def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
@@ -180,6 +189,16 @@ def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]
         f"it: dagster asset materialize -m sonnys_pipeline.definitions --select {asset}"
     )
     return _NO_SITES, (Caveat("warning", text),)
+
+
+def _verified(lake: Lake, landed: Collection[date], timezone: str) -> tuple[datetime | None, list[Caveat]]:
+    """Since when all of these days are complete, if that is known, and those that differ from the API unrepaired."""
+    days = [day.isoformat() for day in sorted(landed)]
+    looks = verifications(lake, timezone, days)
+    differing = [day for day in days if looks.open_difference(day)]
+    text = f"Rows of {', '.join(differing)} differ from the API's: read them again with sonnys verify --repair."
+    last = [verified.verified_at for day in days if (verified := looks.complete_as_of(day)) is not None]
+    return (min(last) if len(last) == len(days) else None), [Caveat("warning", text)] if differing else []
 
 
 def _rows(lake: Lake, days: Collection[date]) -> Rows:
