@@ -48,7 +48,8 @@ def test_a_site_that_leaves_keeps_rows_and_states_of_days_that_are_read_again(ch
     before, figures, states = chain.landed(DAYS), counted(chain), chain.with_states(DAYS)
     world = chain.simulator.world
     world.list_sites(world.sites[:2])
-    assert chain.run(DAYS, proof="off").success
+    result = chain.run(DAYS, proof="off")
+    assert result.success, result.failures
     assert chain.landed(DAYS) == before
     assert chain.with_states(DAYS) == states
     assert counted(chain) == figures
