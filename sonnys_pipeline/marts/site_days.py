@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -137,7 +137,14 @@ class DaysWanted:
     timezone: str = "UTC"
 
 
-def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, schema: pa.Schema) -> Mart:
+def count_days(
+    transactions: Rows,
+    days: DaysWanted,
+    counted: str,
+    result: str,
+    schema: pa.Schema,
+    tables: Mapping[str, pa.Table] | None = None,
+) -> Mart:
     """Run a mart's two queries over the complete days.
 
     Args:
@@ -147,6 +154,7 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
         result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
             (rows in no figure) and `hours` (of a clock's day).
         schema: of the result.
+        tables: other tables that the queries use, by name.
     """
     history = SiteHistory(days.sites, days.timezone)
     needed = partitions_needed(days.business_dates, history, days.timezone)
@@ -158,6 +166,8 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
         return Mart(schema.empty_table(), tuple(missing))
     with open_judged(transactions) as connection:
         _register_days(connection, history, days, [*needed, *complete], complete, pipeline_days)
+        for name, table in (tables or {}).items():
+            connection.register(name, table)
         connection.execute(_PLACED)
         connection.execute("CREATE TEMP VIEW placed AS SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
         connection.execute(_LEFT_OUT)

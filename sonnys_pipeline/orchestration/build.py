@@ -14,9 +14,12 @@ from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
-from sonnys_pipeline.orchestration.assets.transactions import landing_assets
+from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
+from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
+from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
 from sonnys_pipeline.orchestration.automation.verify import verify_job, verify_schedule
 from sonnys_pipeline.orchestration.catalog import in_catalog
@@ -63,7 +66,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     resources |= resource_overrides or {}
     # Conditions read the same lake as the assets, unless a stand-in is not a LakeResource.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
-    parts = _Parts(sensors=[alerts_sensor()])
+    parts = _Parts(sensors=[alerts_sensor(timezone=settings.timezone)])
     with warnings.catch_warnings():
         # One run over many partitions, and custom conditions, are beta in Dagster 1.13; decision 3 relies on them, and
         # every command would show the warnings.
@@ -131,6 +134,12 @@ def _add_account(
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+    parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
+    if settings.today_every is not None:
+        look = look_job(account)
+        parts.assets.append(today_asset(LANDING_GROUP, account))
+        parts.jobs.append(look)
+        parts.sensors.append(looks_sensor(look, settings.today_every, account))
 
 
 def _add_across(

@@ -179,7 +179,7 @@ def build_report(  # one table each of what the report is made of
     listed = sites.select(["code", "name", "timezone"]).to_pylist()
     names = {row["code"] or "": row["name"] for row in listed}
     zones = {row["code"] or "": row["timezone"] for row in listed}
-    codes = sorted(book.active_sites(days), key=lambda code: _natural(_name(names, code)))
+    codes = sorted(book.active_sites(days), key=lambda code: natural(_name(names, code)))
     lines = tuple(_site_line(book, code, _name(names, code), business_date) for code in codes)
     known = book.known(codes, business_date)
     sums = book.certain(known, business_date)
@@ -231,7 +231,7 @@ def _name(names: Mapping[str, str], code: str) -> str:
     return names.get(code) or code or "No site code"
 
 
-def _natural(name: str) -> list[Any]:
+def natural(name: str) -> list[Any]:
     """Sort key that puts Site 2 before Site 10; text and numbers alternate, so that only like parts are compared."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"([0-9]+)", name)]
 

@@ -34,6 +34,7 @@ from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.measures import CARS, NOT_THERE, Gap, gaps_of
+from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
 PAGE = "report.html"
@@ -41,6 +42,10 @@ PAGE = "report.html"
 _NOTE_BYTES = 200
 _SITES = "sites"
 _DAY = timedelta(days=1)
+#: Days that a business day may end after its date, by the pipeline's clock.
+_FARTHEST = 4
+#: Days named in one sentence.
+_NAMED = 5
 #: An empty list of sites.
 _NO_SITES = pa.table({name: pa.array([], pa.string()) for name in ("code", "name", "timezone")})
 
@@ -54,7 +59,13 @@ class Page:
 
 
 def make_report(
-    lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None = None
+    lake: Lake,
+    business_date: date,
+    *,
+    timezone: str,
+    made_at: datetime,
+    account: str | None = None,
+    instead_of: date | None = None,
 ) -> Report:
     """The report of a business day; it names what is not landed.
 
@@ -64,6 +75,7 @@ def make_report(
         timezone: IANA name of the zone of the daily partitions.
         made_at: now, aware.
         account: name of the account for the title, if there are several.
+        instead_of: the later day that a reader expects and that is not complete; the report says what it lacks.
 
     Raises:
         NotLandedError: no row of the day is landed.
@@ -71,11 +83,13 @@ def make_report(
     """
     lake = lake.snapshot()
     return lake.consistently(
-        lambda: _report(lake, business_date, timezone=timezone, made_at=made_at, account=account)
-    )  # fmt: skip
+        lambda: _report(lake, business_date, timezone=timezone, made_at=made_at, account=account, instead_of=instead_of)
+    )
 
 
-def _report(lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None) -> Report:
+def _report(
+    lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None, instead_of: date | None
+) -> Report:
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake, account)
     history = SiteHistory(sites, timezone)
@@ -99,6 +113,10 @@ def _report(lake: Lake, business_date: date, *, timezone: str, made_at: datetime
     site_days, hours, tenders, discounts = (
         _with_codes(table, code_of) for table in (mart.table, hours, tenders, discounts)
     )
+    if instead_of is not None:
+        until = max(_partitions_of(instead_of, sites, timezone))
+        since = [business_date + number * _DAY for number in range((until - business_date).days + 1)]
+        findings.insert(0, _instead(business_date, instead_of, [day for day in since if day not in landed]))
     as_of, differing = _verified(lake, of_the_day, timezone)
     report = build_report(
         business_date,
@@ -168,6 +186,28 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
     sites, _ = _sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)
+
+
+def last_due_day(lake: Lake, timezone: str, through: date) -> date:
+    """The latest business day that is complete once partitions are landed through a day.
+
+    Raises:
+        LakeError: the list of sites cannot be read.
+    """
+    sites, _ = _sites(lake, None)
+    days = (through - back * _DAY for back in range(_FARTHEST))
+    return next((day for day in days if max(_partitions_of(day, sites, timezone)) <= through), through)
+
+
+def _instead(shown: date, expected: date, lacking: Sequence[date]) -> Caveat:
+    """What a reader of the last complete day's report should know first (KT-03)."""
+    days = first_few([day.isoformat() for day in lacking], _NAMED)
+    why = f"the transactions of {days} are not landed" if lacking else "not all of its sites are landed"
+    return Caveat(
+        "error",
+        f"{expected:%A, %Y-%m-%d} is missing: {why}. This is the report of {shown}, the last complete day. The "
+        "morning's schedule, when it is on, lands missing days by itself; `sonnys doctor` says what is in the way.",
+    )
 
 
 def _partitions_of(business_date: date, sites: pa.Table, timezone: str) -> frozenset[date]:

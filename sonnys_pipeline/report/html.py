@@ -19,7 +19,7 @@ HEAT_LEVELS = 5
 
 def report_as_html(report: Report) -> str:
     """The page, to be written as UTF-8; names are escaped, and its Content-Security-Policy forbids all loading."""
-    return _template().render(
+    return template("report.html.j2").render(
         report=report,
         headline=headline(report),
         trends=[
@@ -60,7 +60,8 @@ def _formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A template of this room, with the functions that all of them use."""
     environment = Environment(
         loader=PackageLoader("sonnys_pipeline.report"),
         autoescape=True,
@@ -71,4 +72,4 @@ def _template() -> Template:
     environment.globals.update(
         fmt=formatting, measures=measures, secondary_figures=secondary_figures, heat_level=heat_level, tone=tone
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

@@ -1,7 +1,8 @@
 """`daily_report`: the morning report of a business day as one HTML page, with its headline numbers in Dagster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
+from sonnys_pipeline.orchestration.events.kept import days_to_make
 from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -80,7 +82,7 @@ def report_asset(
         """
         try:
             landed_in = account.workspace(lake).lake
-            for day in context.partition_keys:
+            for day in days_to_make(context, account, partial(_unchanged_pages, landed_in)):
                 # Before the rows are read: a mart that is computed in between then makes the page outdated.
                 beside = _beside(landed_in, day)
                 now = datetime.now(ZoneInfo(partitions.timezone))
@@ -124,6 +126,11 @@ def report_metadata(report: Report, page: Page) -> Metadata:
         "missing_sites": dg.MetadataValue.int(len(report.missing_sites)),
         "has_figures": dg.MetadataValue.bool(has_figures(report)),
     }
+
+
+def _unchanged_pages(lake: Lake, days: Iterable[str]) -> list[str]:
+    """Days whose page was made beside the mart as it is."""
+    return [day for day in days if (digest := _beside(lake, day)) and digest == inputs_digest_of(lake, day)]
 
 
 def _mart_digest(lake: Lake, day: str) -> str:
