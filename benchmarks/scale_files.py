@@ -291,7 +291,7 @@ def look_at_files(sites: int, days: int) -> FilesFigures:
         for at, (key, partitions) in enumerate(read_from.items()):
             rows = mart.table.slice(at * len(mart.table) // days, len(mart.table) // days)
             rows = rows.set_column(1, "business_date", pa.repeat(pa.scalar(date.fromisoformat(key)), len(rows)))
-            metadata = metadata_of("", inputs.recorded_inputs(table.recipe, partitions))
+            metadata = metadata_of("", inputs.recorded_inputs(table.recipe, key, partitions))
             lake.land(table.recipe.asset, rows, partition=key, metadata=metadata)
         started = time.perf_counter()
         found = stale_days(lake, MartInputs(lake, "UTC"), table.recipe, keys)

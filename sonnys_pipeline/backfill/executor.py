@@ -30,8 +30,9 @@ from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.archive import remove_expired
-from sonnys_pipeline.landing.sites import ensure_sites
+from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
+from sonnys_pipeline.landing.transactions import refuse_other_zone
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, Knowledge, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
@@ -138,6 +139,7 @@ class BatchExecutor:
             JobLeasedError: another executor runs it.
             InvalidStateTransition: it is completed or cancelled.
             PlanError: not approved, or changed since approval; nothing was done (BX-03).
+            OtherSourceError: days of another time zone are landed beside its days; nothing was done.
             ManifestError: the CSV it was made from cannot be read; nothing was done.
             UnknownJobError: no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
@@ -149,6 +151,8 @@ class BatchExecutor:
         with self._lease(find) as held, self._locked_mode(held.job) as mode:
             job, job_id = held.job, held.job.id
             self._refuse_unapproved(job, held.plan, held.rows, mode)
+            days = [row.day for row in held.rows]
+            refuse_other_zone(self._workspace.lake, days, self._options.timezone)
             sites = self._workspace.sites()
             self._listener.job_began(job)
             rows = self._take_up(held)
@@ -237,7 +241,7 @@ class BatchExecutor:
     def _is_landed(self, row: JobRow) -> bool:
         if self._options.states_only:
             return bool(landed_metadata(self._workspace.lake, row.day))
-        return is_landed(self._workspace.lake, row.day, row.site)
+        return is_landed(self._workspace.lake, row.day, row.site or self._options.source.site_code or None)
 
     def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""

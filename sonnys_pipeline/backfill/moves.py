@@ -264,15 +264,14 @@ def _differences(lake: Lake, loaded: LoadedDay) -> tuple[frozenset[str], dict[st
     try:
         if lake.has(ASSET, day):
             rows = lake.read(ASSET, [day], ["id", "location_code"])
-            sites, site = sites_in(lake.metadata(ASSET, day)), loaded.site
+            sites = sites_in(lake.metadata(ASSET, day))
+            asked = {fold(loaded.site)} if loaded.site is not None else {fold(code) for code in loaded.sites}
             pairs = list(zip(rows["id"].to_pylist(), rows["location_code"].to_pylist(), strict=True))
             landed = {row_id for row_id, _ in pairs}
             gone = frozenset(
                 row_id
                 for row_id, code in pairs
-                if row_id not in ids
-                and (site is None or fold(code) == fold(site))
-                and (sites is None or is_in(code, sites))
+                if row_id not in ids and (not asked or fold(code) in asked) and (sites is None or is_in(code, sites))
             )
         return gone, landed_elsewhere(lake, ids - landed, day)
     except UnreachableLakeError:

@@ -13,7 +13,7 @@ from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_
 from sonnys_pipeline.client import AuthError, ValidationError
 from sonnys_pipeline.lake.transactions import LandedRows
 from sonnys_pipeline.landing.account_sites import SpanCounter
-from sonnys_pipeline.landing.transactions import Source, refuse_other_source
+from sonnys_pipeline.landing.transactions import Source, refuse_other_source, refuse_other_zone
 from sonnys_pipeline.ledger.models import Job, JobMode, RowSpec
 from sonnys_pipeline.ledger.service import JobService
 
@@ -69,6 +69,7 @@ def preview(
     source = Source(scope.account, scope.site_code)
     for day in dict.fromkeys(spec.day for spec in request.rows):
         refuse_other_source(lake, day, source, scope.timezone)
+    refuse_other_zone(lake, [spec.day for spec in request.rows], scope.timezone)
 
     # After the days are checked, since it may cost a request.
     scope = workspace.scope(workspace.sites())
@@ -94,7 +95,7 @@ def preview(
         scope,
         workspace.client.budget.rate,
         size=size,
-        landed_rows=lambda spec: landed.of(spec.day, spec.site),
+        landed_rows=lambda spec: landed.of(spec.day, spec.site or scope.site_code or None),
         first_kept=first_kept,
         missing_only=request.missing_only,
         manifest=request.manifest.path if request.manifest else None,

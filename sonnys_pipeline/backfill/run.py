@@ -194,8 +194,7 @@ class JobRun(LoadObserver):
     def sites_appeared(self, day: str, sites: Sequence[Site], new: Sequence[str]) -> None:
         """Read the new sites too, in days that start from now on."""
         logger.warning("%s: the API lists new sites, which are read too: %s", day, ", ".join(new))
-        keep_sites(self._jobs, self._options.source.api_id_digest, sites)
-        self._sites = sites_of(sites)
+        self._sites = sites_of(keep_sites(self._jobs, self._options.source.api_id_digest, sites))
 
     def _requests(self) -> Iterator[DayRequest]:
         lifetime = timedelta(seconds=self._options.loader.hash_lifetime)

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, is_zone, midnight
+
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _STRIDE = timedelta(hours=6)
-
-
-@dataclass(frozen=True)
-class SiteZone:
-    """A site and the zone of its business days.
-
-    Attributes:
-        site: its code; empty for the e-commerce site, as in `location_code`.
-        timezone: IANA name of its zone.
-        is_physical: whether it has a code and a zone of its own. Days without rows count as 0 for physical sites and
-            are omitted for others.
-    """
-
-    site: str
-    timezone: str
-    is_physical: bool
+#: Why the rows of a site are in no figure.
+ZONE_UNKNOWN = "its rows are not counted, since its time zone is not known"
 
 
 @dataclass(frozen=True)
@@ -45,17 +33,20 @@ class SiteDay:
     start: datetime
     end: datetime
     partitions: tuple[date, ...]
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class MissingDay:
-    """A business day that is not counted because some of its partitions are not landed."""
+    """A business day that is not counted: some of its partitions are not `missing`, or the site's zone is not known."""
 
     site: str
     business_date: date
     missing: tuple[date, ...]
 
     def __str__(self) -> str:
+        if not self.missing:
+            return f"{self.site} {self.business_date}: {ZONE_UNKNOWN}; {zone_remedy(self.site)}"
         days = ", ".join(day.isoformat() for day in self.missing)
         return f"{self.site or '(no code)'} {self.business_date}: transactions not landed: {days}; materialize first"
 
@@ -70,27 +61,32 @@ class OffsetSpan:
     offset: timedelta
 
 
+def zone_remedy(site: str) -> str:
+    """How a person makes the zone of a site known."""
+    return f"land `sites` when the API lists it, or say so: sonnys sites zone {site} ZONE"
+
+
 def site_zones(sites: pa.Table, timezone: str) -> list[SiteZone]:
-    """Each site (columns `code`, `timezone`) with its zone, or the pipeline's `timezone` if it has no valid one."""
-    found: dict[str, SiteZone] = {}
-    for row in sites.select(["code", "timezone"]).to_pylist():
-        code, own = row["code"] or "", row["timezone"] or ""
-        usable = own if _is_zone(own) else None
-        if code not in found or (usable and not found[code].is_physical and code):
-            found[code] = SiteZone(code, usable or timezone, bool(code and usable))
-    return [found[code] for code in sorted(found)]
+    """Each current site (`SiteHistory`) with its zone, or the pipeline's `timezone` if it has no valid one."""
+    return list(SiteHistory(sites, timezone).on(date.max - _DAY))
 
 
 def sites_without_zone(sites: pa.Table) -> list[str]:
     """Codes of sites with an unknown zone; their days follow the pipeline's zone."""
     rows = sites.select(["code", "timezone"]).to_pylist()
-    return sorted(row["code"] or "" for row in rows if row["timezone"] and not _is_zone(row["timezone"]))
+    return sorted({row["code"] or "" for row in rows if row["timezone"] and not is_zone(row["timezone"])})
 
 
-def partitions_needed(business_dates: Iterable[date], sites: pa.Table, timezone: str = "UTC") -> list[SiteDay]:
-    """The partitions needed to count each site's business days, by date and site; arguments as for `site_zones`."""
-    zones = site_zones(sites, timezone)
-    return [_site_day(zone, day, timezone) for day in sorted(set(business_dates)) for zone in zones]
+def partitions_needed(
+    business_dates: Iterable[date], sites: pa.Table | SiteHistory, timezone: str = "UTC"
+) -> list[SiteDay]:
+    """The partitions needed to count each site's business days, by date and site; arguments as for `SiteHistory`."""
+    history = sites if isinstance(sites, SiteHistory) else SiteHistory(sites, timezone)
+    return [
+        site_day(site, day, history.end_zone(site, day), timezone)
+        for day in sorted(set(business_dates))
+        for site in history.on(day)
+    ]
 
 
 def site_days_at(now: datetime, sites: pa.Table, timezone: str = "UTC") -> dict[str, SiteDay]:
@@ -133,25 +129,13 @@ def local_hours(day: SiteDay) -> dict[int, int]:
     return minutes
 
 
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, invalid, or a directory of zones
-        return False
-    return bool(name)
-
-
-def _site_day(site: SiteZone, day: date, timezone: str) -> SiteDay:
-    zone, pipeline = ZoneInfo(site.timezone), ZoneInfo(timezone)
-    start, end = _midnight(day, zone), _midnight(day + _DAY, zone)
+def site_day(site: SiteZone, day: date, end_zone: str, timezone: str) -> SiteDay:
+    """A site's business day, which ends at midnight of `end_zone`, and its partitions in the pipeline's `timezone`."""
+    pipeline = ZoneInfo(timezone)
+    start, end = midnight(day, site.timezone), midnight(day + _DAY, end_zone)
     first, last = start.astimezone(pipeline).date(), (end - _TICK).astimezone(pipeline).date()
     partitions = tuple(first + timedelta(days=shift) for shift in range((last - first).days + 1))
-    return SiteDay(site.site, day, site.timezone, site.is_physical, start, end, partitions)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """First instant of a day, in UTC, also where clocks skip midnight."""
-    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+    return SiteDay(site.site, day, site.timezone, site.is_physical, start, end, partitions, site.key)
 
 
 def _spans_of(name: str, start: datetime, end: datetime) -> Iterator[OffsetSpan]:

@@ -22,6 +22,7 @@ from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report import report
 from sonnys_pipeline.cli.revisit.command import verify
 from sonnys_pipeline.cli.simulate import demo, simulate
+from sonnys_pipeline.cli.sites.commands import sites
 from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
@@ -66,5 +67,18 @@ def main() -> None:
     """Load all Sonny's BackOffice transactions into Parquet files that you own."""
 
 
-for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, verify, report, today, replay):
+for _verb in (
+    demo,
+    simulate,
+    doctor,
+    first_contact,
+    ui,
+    probe,
+    backfill,
+    verify,
+    report,
+    today,
+    replay,
+    sites,
+):
     main.add_command(_verb)

@@ -106,6 +106,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
             ("start_date", "timezone", "data_url"),
         ),
         ("landed days", partial(_check_landed_days, lake, settings), ("start_date", "timezone", "data_url")),
+        ("sites", partial(_check_sites, lake), ("data_url",)),
     ):
         yield guarded(subject, check, read.lacking(*needed) or (no_days if "data_url" in needed[1:] else ""))
     if deep:
@@ -157,6 +158,13 @@ def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
     now = utc_now()
     kept_from, through = first_kept_day(now, settings.timezone), last_expected_day(now, settings.timezone)
     return check_landed_days(lake, settings.start_date, kept_from=kept_from, through=through)
+
+
+def _check_sites(lake: Lake | None) -> Finding:
+    from sonnys_pipeline.doctor.machine import skipped
+    from sonnys_pipeline.doctor.sites import check_sites
+
+    return skipped("sites", "the lake was not checked") if lake is None else check_sites(lake)
 
 
 def _check_lake(url: str, offline: bool) -> Finding:

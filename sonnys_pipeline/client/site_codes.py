@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from sonnys_pipeline.client.models import Site
+from sonnys_pipeline.runtime.text import fold
 
-
-def fold(code: str | None) -> str:
-    """A code for comparison, equal for every spelling of one site."""
-    return (code or "").strip().lower()
+__all__ = ["fold", "is_in", "named_codes", "unnamed_sites"]
 
 
 def is_in(code: str | None, codes: Collection[str]) -> bool:

@@ -270,32 +270,32 @@ def check_object_lake(url: str) -> Finding:
 
 
 def check_landed_days(settings: Settings, lake: Lake | None, landed: Sequence[str]) -> Finding:
-    """Whether landed days have the configured account, site code and time zone; otherwise every run is refused."""
+    """Whether all landed days have the configured account and time zone; otherwise every run is refused."""
     subject = "source"
     if lake is None or not landed:
         return Finding(subject, State.OK, "no day is landed yet")
-    asked = {"account": settings.api_id_digest, "site_code": settings.site_code or "", "timezone": settings.timezone}
-    if not settings.api_id.get_secret_value():
-        del asked["account"]
-    variables = {"account": "api_id", "site_code": "site_code", "timezone": "timezone"}
-    # The oldest and the newest day are enough to notice a changed setting.
-    for day in dict.fromkeys((landed[0], landed[-1])):
-        try:
-            metadata = lake.metadata(ASSET, day)
-        except LakeError as error:
-            return Finding(subject, State.PROBLEM, str(error), "check all files with: sonnys doctor --deep")
-        differing = [name for name, value in asked.items() if metadata.get(name, value) != value]
-        if differing == ["timezone"]:
-            return Finding(
-                subject,
-                State.PROBLEM,
-                f"{day} begins at midnight in {metadata['timezone']}, but SONNYS_TIMEZONE is {settings.timezone}",
-                f"set SONNYS_TIMEZONE={metadata['timezone']}, or move the rows to the new days: sonnys replay --rezone",
-            )
-        if differing:
-            named = " and ".join(settings.variable(variables[name]) for name in differing)
+    try:
+        found = dict(zip(landed, lake.storage.each(lambda day: lake.metadata(ASSET, day), landed), strict=True))
+    except LakeError as error:
+        return Finding(subject, State.PROBLEM, str(error), "check all files with: sonnys doctor --deep")
+    if settings.api_id.get_secret_value():
+        account = settings.api_id_digest
+        others = [day for day, metadata in found.items() if metadata.get("account", account) != account]
+        if others:
+            named = settings.variable("api_id")
             remedy = f"put {named} back, or set another SONNYS_DATA_URL for this configuration"
-            return Finding(subject, State.PROBLEM, f"{day} was landed with another {named}", remedy)
+            return Finding(subject, State.PROBLEM, f"{others[0]} was landed with another {named}", remedy)
+    zones: dict[str, list[str]] = {}
+    for day, metadata in found.items():
+        zones.setdefault(metadata.get("timezone", settings.timezone), []).append(day)
+    if others_zones := {zone: days for zone, days in zones.items() if zone != settings.timezone}:
+        zone, days = next(iter(others_zones.items()))
+        many = f"{days[0]} begins" if len(days) == 1 else f"{len(days):,} landed days ({days[0]} … {days[-1]}) begin"
+        remedy = f"set SONNYS_TIMEZONE={zone}, or move the rows to the new days: sonnys replay --rezone"
+        if len(zones) > 1:
+            remedy = "move all rows to the days of one zone: sonnys replay --rezone"
+        detail = f"{many} at midnight in {zone}, but SONNYS_TIMEZONE is {settings.timezone}"
+        return Finding(subject, State.PROBLEM, detail, remedy)
     return Finding(
         subject, State.OK, f"{len(landed):,} landed days, {landed[0]} … {landed[-1]}, of this account and time zone"
     )

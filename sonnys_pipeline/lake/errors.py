@@ -18,7 +18,7 @@ class RowsWouldVanishError(LakeError):
 
 
 class OtherSourceError(LakeError):
-    """A landed day of another account, site or time zone would be replaced."""
+    """A landed day of another account or time zone would be replaced, or have a neighbour of another zone."""
 
 
 class NotLandedError(LakeError):

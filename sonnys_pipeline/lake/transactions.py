@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 import pyarrow.compute as pc
 
+from sonnys_pipeline.calendar.site_history import names_listed
 from sonnys_pipeline.client.site_codes import fold, is_in
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 
 ASSET = "transactions"
+_SITES = "sites"
 #: Metadata of a day of which a site was read again alone: when its other rows were read at the latest.
 WHOLE_READ_AT = "whole_read_at"
 
 
 def sites_in(metadata: Mapping[str, str]) -> frozenset[str] | None:
-    """Codes of the sites in a file, from its metadata; None for all sites."""
+    """Codes of the sites in a file, from its metadata; None for all sites.
+
+    A file that was read under SONNYS_SITE_CODE has that site, also if it is from before it said so.
+    """
     sites = json.loads(metadata.get("sites", "null"))
+    if sites is None and metadata.get("site_code"):
+        return frozenset({metadata["site_code"]})
     return None if sites is None else frozenset(sites)
 
 
@@ -27,15 +35,38 @@ def landed_sites(lake: Lake, day: str) -> frozenset[str] | None:
     return sites_in(lake.metadata(ASSET, day))
 
 
+def is_whole(lake: Lake, day: str) -> bool:
+    """Whether a day is landed for all sites, or for all that `sites` lists now: SONNYS_SITE_CODE makes them one.
+
+    Raises NotLandedError, or LakeError if a file is unreadable.
+    """
+    sites = landed_sites(lake, day)
+    if sites is None:
+        return True
+    version = lake.version(_SITES)
+    if version is None:
+        return False
+    read = frozenset(map(fold, sites))
+    return all(names & read for names in _listed_names(str(lake.root), version))
+
+
 def is_landed(lake: Lake, day: str, site: str | None) -> bool:
     """Whether a day (of one site, or of all) is landed in a readable file. Raises UnreachableLakeError."""
     try:
+        if site is None:
+            return is_whole(lake, day)
         sites = landed_sites(lake, day)
     except UnreachableLakeError:
         raise
     except LakeError:
         return False
-    return sites is None or (site is not None and is_in(site, sites))
+    return sites is None or is_in(site, sites)
+
+
+@lru_cache(maxsize=64)
+def _listed_names(root: str, version: str) -> tuple[frozenset[str], ...]:  # noqa: ARG001 - part of the key
+    """The folded codes of each site that is listed now."""
+    return names_listed(Lake(root).read(_SITES))
 
 
 class LandedRows:
@@ -56,7 +87,9 @@ class LandedRows:
             except LakeError as error:
                 self._landed[day] = error
         sites = self._landed[day]
-        if isinstance(sites, LakeError) or not (sites is None or (site is not None and is_in(site, sites))):
+        if isinstance(sites, LakeError):
+            return None
+        if not (sites is None or (is_whole(self._lake, day) if site is None else is_in(site, sites))):
             return None
         if site is None:
             return self._lake.rows(ASSET, day)

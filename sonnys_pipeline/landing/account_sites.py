@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sonnys_pipeline.client import Site, SonnysClient, ValidationError
 from sonnys_pipeline.client.site_codes import fold, named_codes, unnamed_sites
 from sonnys_pipeline.extract.events import LISTS_NEED_SITE, LOAD_JOB_NEEDS_SITE
+from sonnys_pipeline.lake.errors import RowsWouldVanishError
+from sonnys_pipeline.landing.sites.merge import refuse_shorter
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.service import JobService
 
@@ -102,17 +105,47 @@ def account_sites(
     if kept is not None and (as_kept or timedelta(0) <= now - kept.learned_at < LIST_LIFETIME):
         return sites_of([Site.model_validate(site) for site in kept.content], kept.learned_at)
     listed = client.sites.list()
+    taken = _taken(kept.content if kept else [], listed)
+    if kept is not None and taken is not listed:
+        return sites_of(taken, kept.learned_at)
     found = sites_of(listed, now)
     keep_sites(jobs, source.api_id_digest, listed)
     return found
 
 
-def keep_sites(jobs: JobService, api_id_digest: str, sites: Sequence[Site]) -> None:
-    """Store a new list."""
+def keep_sites(
+    jobs: JobService, api_id_digest: str, sites: Sequence[Site], *, accepted: bool = False
+) -> Sequence[Site]:
+    """Store a new list and return it; the kept one stays and is returned if the new one is empty or much shorter.
+
+    `accepted`: a person has said that the new list is complete.
+    """
+    kept = jobs.knowledge.recall(api_id_digest, SITES)
+    if kept is not None and not accepted and (taken := _taken(kept.content, sites)) is not sites:
+        return taken
     wire = [
         {"siteID": site.site_id, "code": site.code, "name": site.name, "timezone": site.timezone} for site in sites
     ]  # fmt: skip
     jobs.knowledge.remember(api_id_digest, SITES, wire)
+    return sites
+
+
+def _taken(kept: Sequence[Mapping[str, Any]], listed: Sequence[Site]) -> Sequence[Site]:
+    """The new list; the kept one, with a warning, if the new one lacks much of it."""
+    before = [Site.model_validate(site) for site in kept]
+    there = {mark for site in listed for mark in _marks(site)}
+    try:
+        refuse_shorter([site.code or site.name for site in before if not _marks(site) & there], len(before))
+    except RowsWouldVanishError as refused:
+        logger.warning("%s", refused)
+        return before
+    return listed
+
+
+def _marks(site: Site) -> set[tuple[str, Any]]:
+    """What tells that an entry of another list is the same site: code, number or name."""
+    marks = {("code", fold(site.code)), ("number", site.site_id), ("name", fold(site.name))}
+    return {mark for mark in marks if mark[1]}
 
 
 def sites_of(listed: Sequence[Site], listed_at: datetime | None = None) -> AccountSites:

@@ -9,9 +9,11 @@ archive, a complete read that a replay lands. An archive older than its day is r
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +24,7 @@ from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.page import RawPage
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
+from sonnys_pipeline.landing.unread_sites import unread_windows
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,13 @@ def keep_pages(lake: Lake, loaded: LoadedDay, metadata: Mapping[str, str], lande
         others = _other_sites(lake, loaded, landed)
         if others is None:
             logger.warning("%s: the pages of its other sites are not archived, so it cannot be replayed", day)
+            lake.remove(ARCHIVE, day)
+            return
+        pages = pa.concat_tables([others, pages])
+    elif unread := unread_windows(loaded, metadata):
+        others = _pages_of(lake, day, unread)
+        if others is None:
+            logger.warning("%s: the pages of sites that are no longer read are missing: it cannot be replayed", day)
             lake.remove(ARCHIVE, day)
             return
         pages = pa.concat_tables([others, pages])
@@ -124,6 +134,19 @@ def table_of(windows: Iterable[tuple[Window, str | None, Sequence[RawPage]]]) ->
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA)
+
+
+def _pages_of(lake: Lake, day: str, windows: Sequence[Mapping[str, Any]]) -> pa.Table | None:
+    """The archived pages of windows; `None` if they are not there."""
+    try:
+        pages, metadata = read(lake, day)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return None
+    if any(window not in json.loads(metadata["windows"]) for window in windows):
+        return None
+    return pages.filter(pc.is_in(pages["site"], value_set=pa.array([one["site"] for one in windows], pa.string())))
 
 
 def _other_sites(lake: Lake, loaded: LoadedDay, landed: Mapping[str, str]) -> pa.Table | None:

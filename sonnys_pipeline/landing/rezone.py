@@ -25,7 +25,7 @@ from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
-from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.lake.transactions import ASSET, sites_in
 from sonnys_pipeline.landing import archive
 from sonnys_pipeline.landing import states as landing_states
 from sonnys_pipeline.landing.replay import made_of
@@ -112,6 +112,7 @@ def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Sourc
     sources: dict[str, _Source] = {}
     present: set[str] = set()
     lacking: dict[str, str] = {}
+    read_of = {sites_in(lake.metadata(ASSET, key)) for key in lake.partitions(ASSET)}
     for key in lake.partitions(PAGES):
         metadata = lake.metadata(PAGES, key)
         if metadata["timezone"] != timezone:
@@ -133,6 +134,8 @@ def _inventory(lake: Lake, timezone: str, privacy: Privacy) -> tuple[list[_Sourc
             continue
         if why := _why_not(metadata, landed, privacy):
             lacking[key] = why
+        elif len(read_of) > 1 and sites_in(metadata) is not None:
+            lacking[key] = "only some of its sites are landed"
         else:
             sources[key] = _Source(Day.of(key, metadata["timezone"]), archive.ARCHIVE, metadata)
     ordered = sorted(sources.values(), key=lambda source: source.day.start)
@@ -147,8 +150,6 @@ def _why_not(metadata: Mapping[str, str], landed: Mapping[str, str], privacy: Pr
         return "its archive is older than the day"
     if not privacy.matches_metadata(metadata):
         return f"its pages were kept under SONNYS_PII={metadata['pii']}; replay it first"
-    if metadata.get("sites", "null") != "null":
-        return "only some of its sites are landed"
     asked = {window["site"] for window in json.loads(metadata["windows"])}
     if None in asked and len(asked) > 1:
         return "one of its sites was read again after the whole day"

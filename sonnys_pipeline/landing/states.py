@@ -25,7 +25,8 @@ from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.transactions import ASSET as ROWS
 from sonnys_pipeline.landing import archive
 from sonnys_pipeline.landing.changes import Reread, changed_states, record
-from sonnys_pipeline.landing.transactions import Source
+from sonnys_pipeline.landing.transactions import Source, of_source
+from sonnys_pipeline.landing.unread_sites import unread_states
 
 
 class StatesNotReadError(LakeError):
@@ -34,6 +35,7 @@ class StatesNotReadError(LakeError):
 
 def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Privacy) -> LandedFile:
     """Land the states of a day, sorted by id. Raises StatesNotReadError when the day came without states."""
+    loaded = of_source(loaded, source)
     day, states = loaded.day.key, loaded.states
     if states is None:
         raise StatesNotReadError(f"{STATES} {day}: {loaded.states_note or 'not read'}")
@@ -48,11 +50,16 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
         "loaded_at": loaded.loaded_at.isoformat(),
         **privacy.metadata,
     }
-    pages = archive.table_of((window.window, window.site, window.raw_pages) for window in states.windows)
+    pages: pa.Table | None = archive.table_of(
+        (window.window, window.site, window.raw_pages) for window in states.windows
+    )
     table = states.table
     with lake.together() as group:
         if loaded.site is not None:
             table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
+        elif (unread := unread_states(group, loaded, table)) is not None:
+            table = pa.concat_tables([unread, table]).sort_by("transaction_id")
+            pages = None  # they have no pages of these states
         _record_changes(group, loaded, table, metadata)
         if loaded.has_raw_pages and pages is not None:
             archive.write(group, day, pages, metadata, archive.STATES_ARCHIVE)

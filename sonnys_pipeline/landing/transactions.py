@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, WHOLE_READ_AT, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
 from sonnys_pipeline.landing.changes import Reread, changed_rows, record, unproven
+from sonnys_pipeline.landing.unread_sites import unread_rows
 from sonnys_pipeline.runtime.text import first_few
 
 #: Metadata that identify the source of a file's rows.
-_SOURCE_METADATA = ("account", "site_code", "timezone")
+_SOURCE_METADATA = ("account", "timezone")
 #: Ids named in one message.
 _NAMED = 5
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
@@ -65,9 +66,10 @@ def land_day(
 ) -> LandedFile:
     """Land a complete day, sorted by site and time; a day without rows is a file with the columns and no rows.
 
-    Rows of one site replace that site's rows; those of others stay. A file that holds some sites only says so
-    (`landed_sites`) until each of `account_sites`, the codes of all sites of the account, has been read. Pages, if any,
-    go into the archive. `privacy` is the policy under which the day was loaded; default: data as received.
+    Rows of one site, or of SONNYS_SITE_CODE, replace that site's rows; those of others stay, and those of sites that a
+    read of the whole day has not asked for. A file that holds some sites only says so (`landed_sites`) until each of
+    `account_sites`, the codes of all sites of the account, has been read. Pages, if any, go into the archive. `privacy`
+    is the policy under which the day was loaded; default: data as received.
 
     A day that was landed before: what changed is recorded in `transaction_changes`, as one with the day. Rows that are
     gone need the API's count, or its answer for each of them, as proof.
@@ -76,14 +78,15 @@ def land_day(
 
     Raises:
         CountDiffersError: when rows are missing by the API's own count.
-        OtherSourceError: when the landed day is of another account, site or time zone, or when one site's rows would
+        OtherSourceError: when the landed day is of another account or time zone, or when one site's rows would
             join rows of another policy on personal data.
         RowsWouldVanishError: when landed rows would be replaced by none, or are gone without proof.
         LakeError: when one site's rows would join a file that cannot be read or does not say how it was made, or when
             rows of other sites came.
         UnwritableLakeError: when the disk refuses it.
     """
-    day = loaded.day.key
+    day, loaded = loaded.day.key, of_source(loaded, source)
+    account_sites = () if source.site_code else account_sites
     with lake.together() as group:  # what is read here must be unchanged when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(group, day, file.metadata)
@@ -92,10 +95,12 @@ def land_day(
             raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
         landed = _landed(group, day)
         beside = None
-        if loaded.site is not None and group.has(ASSET, day):
+        # No read without a site can repair a damaged day under SONNYS_SITE_CODE, so this one does.
+        if loaded.site is not None and group.has(ASSET, day) and (landed or not source.site_code):
             beside = landed or _read(group, day)
             _refuse_other_policy(day, beside.metadata, file.metadata)
             file = beside_other_sites(beside, file, loaded, account_sites)
+        file = keep_unread_sites(group, file, loaded)
         may_empty = landed is not None and accounted_for(loaded, landed.table)
         if not may_empty:
             group.refuse_vanishing(ASSET, file.table, day)
@@ -136,6 +141,23 @@ def _record_changes(lake: Lake, landed: DayFile, file: DayFile, loaded: LoadedDa
     record(lake, changed_rows(landed.table, file.table, read), read)
 
 
+def keep_unread_sites(lake: Lake, file: DayFile, loaded: LoadedDay) -> DayFile:
+    """The file with the landed rows of sites that were not asked for (`unread_sites.py`)."""
+    unread = unread_rows(lake, loaded, file.table)
+    if unread is None:
+        return file
+    rows, metadata = unread
+    windows = [*json.loads(metadata["windows"]), *json.loads(file.metadata["windows"])]
+    superseded = int(metadata["superseded"]) + int(file.metadata["superseded"])
+    joined = {"windows": json.dumps(windows), "superseded": str(superseded)}
+    return DayFile(pa.concat_tables([rows.cast(file.table.schema), file.table]), {**file.metadata, **joined})
+
+
+def of_source(loaded: LoadedDay, source: Source) -> LoadedDay:
+    """A day that was read under SONNYS_SITE_CODE is one of that site, as if the site had been asked for."""
+    return replace(loaded, site=loaded.site or source.site_code or None)
+
+
 def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
     proof = loaded.proof
     assert proof is not None  # noqa: S101 - asked before
@@ -168,8 +190,42 @@ def in_order(table: pa.Table) -> pa.Table:
 
 def refuse_other_source(lake: Lake, key: str, source: Source, timezone: str) -> None:
     """Refuse early a day that landing would refuse with OtherSourceError."""
-    asked = {"account": source.api_id_digest, "site_code": source.site_code, "timezone": timezone}
+    asked = {"account": source.api_id_digest, "timezone": timezone}
     _refuse_other_source(lake, key, asked)
+
+
+def refuse_other_zone(lake: Lake, days: Sequence[str], timezone: str) -> None:
+    """Refuse to land days beside days that begin at the midnights of another zone: hours would be lost or doubled.
+
+    Asked are these days if they are landed, their neighbours, and the first and the last landed day.
+
+    Raises:
+        OtherSourceError: naming both zones and the remedies.
+    """
+    landed = lake.partitions(ASSET)
+    if not landed or not days:
+        return
+    before = [key for key in landed if key < min(days)][-1:]
+    after = [key for key in landed if key > max(days)][:1]
+    asked = [*dict.fromkeys([landed[0], *before, *(key for key in landed if key in set(days)), *after, landed[-1]])]
+    zones = zip(asked, lake.storage.each(lambda key: _zone(lake, key), asked), strict=True)
+    other = next(((key, zone) for key, zone in zones if zone not in {None, timezone}), None)
+    if other:
+        raise OtherSourceError(
+            f"{ASSET} {other[0]}: this landed day begins at midnight in {other[1]}, and SONNYS_TIMEZONE is {timezone}: "
+            "beside each other, days of two zones lose or double hours, so nothing is read. Cut all landed days at "
+            f"this zone's midnights with `sonnys replay --rezone`, or set SONNYS_TIMEZONE={other[1]} again"
+        )
+
+
+def _zone(lake: Lake, day: str) -> str | None:
+    """Zone of a landed day; None if it does not say, or is damaged."""
+    try:
+        return lake.metadata(ASSET, day).get("timezone")
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return None
 
 
 def _refuse_other_source(lake: Lake, key: str, metadata: Mapping[str, str]) -> None:
@@ -271,6 +327,7 @@ def beside_other_sites(
             sites = None
     joined = {
         "sites": json.dumps(sites),
+        "site_code": metadata.get("site_code", "") if sites else "",
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
         WHOLE_READ_AT: metadata.get(WHOLE_READ_AT, metadata.get("loaded_at", read.metadata["loaded_at"])),

@@ -158,10 +158,7 @@ _SITE_HOUR_KPIS = """
         coalesce(counted.cars, 0) AS cars,
         coalesce(counted.sales, 0) AS sales
     FROM shown
-    CROSS JOIN pipeline
-    LEFT JOIN listed USING (site)
-    JOIN hours
-        ON hours.business_date = shown.business_date AND hours.timezone = coalesce(listed.timezone, pipeline.timezone)
+    JOIN hours ON hours.business_date = shown.business_date AND hours.clock = shown.clock
     LEFT JOIN counted
         ON counted.site = shown.site AND counted.business_date = shown.business_date AND counted.hour = hours.hour
     ORDER BY shown.site, shown.business_date, hours.hour
@@ -186,15 +183,15 @@ def site_day_kpis(
 
     Args:
         transactions: rows of the landed partitions, at least `KPI_INPUT`. A duplicate id counts twice; checks find it.
-        sites: rows of `sites`; the columns `code` and `timezone`.
+        sites: rows of `sites`: the columns that `calendar.site_history` reads.
         business_dates: site-local days.
         landed: daily partitions that `transactions` come from.
         timezone: IANA name of the zone of these partitions.
 
     Returns:
         `SITE_DAY_KPIS` by site and date. A physical site has a row for each complete day, with zeros if it was closed;
-        e-commerce sites, and sites that are not in `sites`, have one if they have transactions. Incomplete days are in
-        `missing`.
+        e-commerce sites, and sites before they were listed or after they have left, have one if they have
+        transactions. Incomplete days, and rows of sites that are not in `sites`, are in `missing`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _SITE_DAYS, _SITE_DAY_KPIS, SITE_DAY_KPIS)

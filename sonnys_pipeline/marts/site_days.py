@@ -17,26 +17,37 @@ from sonnys_pipeline.calendar.business_days import (
     local_hours,
     offset_spans,
     partitions_needed,
+    site_day,
 )
+from sonnys_pipeline.calendar.site_history import SiteHistory, SiteSpan
 from sonnys_pipeline.lake.sql import Rows, open_judged
 from sonnys_pipeline.marts.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
+_FOREVER = 2**62
 
 # `landed_rows` has all rows; those with an amount out of range are in no figure (`unknown.py`).
-# The offsets are joined in, so that DuckDB needs no zone data; rows stream through two hash joins with small tables.
+# Spans and offsets are joined in, so that DuckDB needs no zone data; rows stream through two hash joins with small
+# tables. A row's site and zone are those of its business day. Where the zone of a site changes, the new zone's midnight
+# ends the day before, hence `last_date`.
 _PLACED = """
     CREATE TEMP VIEW landed_rows AS
     SELECT
         judged.*,
-        location_code AS site,
-        CAST(make_timestamp(epoch_us(complete_date) + offset_us) AS DATE) AS business_date,
+        coalesce(spans.site, location_code) AS site,
+        least(
+            CAST(make_timestamp(epoch_us(complete_date) + offset_us) AS DATE),
+            coalesce(spans.last_date, DATE '9999-12-31')
+        ) AS business_date,
         CAST(hour(make_timestamp(epoch_us(complete_date) + offset_us)) AS INTEGER) AS local_hour
     FROM judged
     CROSS JOIN pipeline
-    LEFT JOIN listed ON listed.site = location_code
+    LEFT JOIN spans
+        ON spans.name = lower(trim(location_code))
+        AND epoch_us(complete_date) >= spans.start_us
+        AND epoch_us(complete_date) < spans.end_us
     JOIN offsets
-        ON offsets.timezone = coalesce(listed.timezone, pipeline.timezone)
+        ON offsets.timezone = coalesce(spans.timezone, pipeline.timezone)
         AND epoch_us(complete_date) >= offsets.start_us
         AND epoch_us(complete_date) < offsets.end_us
 """
@@ -53,28 +64,58 @@ _LEFT_OUT = f"""
     GROUP BY site, business_date
 """  # noqa: S608 - a number of this house
 
-# Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Sites that are
-# not listed follow the pipeline's days.
-_SHOWN = """
-    CREATE TEMP VIEW shown AS
-    WITH with_rows AS (
-        SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
-    )
-    SELECT site, business_date FROM complete WHERE is_physical
-    UNION
-    SELECT site, business_date FROM with_rows SEMI JOIN complete USING (site, business_date)
-    UNION
-    SELECT site, business_date
-    FROM with_rows ANTI JOIN listed USING (site) SEMI JOIN pipeline_days USING (business_date)
+_WITH_ROWS = """
+    CREATE TEMP TABLE with_rows AS
+    SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
 """
 
-_COMPLETE = pa.schema([("site", pa.string()), ("business_date", pa.date32()), ("is_physical", pa.bool_())])
-_LISTED = pa.schema([("site", pa.string()), ("timezone", pa.string())])
+# Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Rows that name
+# no site, and those of all sites as long as no list is landed, follow the pipeline's days.
+_SHOWN = """
+    CREATE TEMP TABLE shown AS
+    SELECT site, business_date, clock FROM complete WHERE is_physical
+    UNION
+    SELECT site, business_date, clock FROM with_rows JOIN complete USING (site, business_date)
+    UNION
+    SELECT site, business_date, clock
+    FROM with_rows ANTI JOIN known ON known.name = lower(trim(with_rows.site))
+    JOIN pipeline_days USING (business_date)
+    CROSS JOIN pipeline
+    WHERE site = '' OR NOT pipeline.has_list
+"""
+
+_WITHOUT_ZONE = """
+    SELECT site, business_date
+    FROM with_rows ANTI JOIN known ON known.name = lower(trim(with_rows.site))
+    SEMI JOIN pipeline_days USING (business_date)
+    CROSS JOIN pipeline
+    WHERE site <> '' AND pipeline.has_list
+    ORDER BY ALL
+"""
+
+_SITE_DAYS = pa.schema(
+    [
+        ("site", pa.string()),
+        ("business_date", pa.date32()),
+        ("is_physical", pa.bool_()),
+        ("clock", pa.string()),
+    ]
+)
+_SPANS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("site", pa.string()),
+        ("timezone", pa.string()),
+        ("start_us", pa.int64()),
+        ("end_us", pa.int64()),
+        ("last_date", pa.date32()),
+    ]
+)
 _OFFSETS = pa.schema(
     [("timezone", pa.string()), ("start_us", pa.int64()), ("end_us", pa.int64()), ("offset_us", pa.int64())]
 )
 _HOURS = pa.schema(
-    [("timezone", pa.string()), ("business_date", pa.date32()), ("hour", pa.int32()), ("minutes", pa.int32())]
+    [("clock", pa.string()), ("business_date", pa.date32()), ("hour", pa.int32()), ("minutes", pa.int32())]
 )
 
 
@@ -110,51 +151,75 @@ def count_days(
         transactions: rows of the landed partitions.
         days: the days to count.
         counted: query that groups the view `placed`, at least by `site` and `business_date`.
-        result: query that makes the mart from `counted`, `shown` (its site days), `left_out` (rows in no figure) and
-            `hours`.
+        result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
+            (rows in no figure) and `hours` (of a clock's day).
         schema: of the result.
         tables: other tables that the queries use, by name.
     """
-    needed = partitions_needed(days.business_dates, days.sites, days.timezone)
+    history = SiteHistory(days.sites, days.timezone)
+    needed = partitions_needed(days.business_dates, history, days.timezone)
     complete, missing = complete_days(needed, days.landed)
-    # For sites that are not listed, the business day is the partition itself.
+    complete += _days_of_others(history, days)
+    # Of rows without a site, the business day is the partition itself.
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return Mart(schema.empty_table(), tuple(missing))
     with open_judged(transactions) as connection:
-        _register_days(connection, days, needed, complete, pipeline_days)
+        _register_days(connection, history, days, [*needed, *complete], complete, pipeline_days)
         for name, table in (tables or {}).items():
             connection.register(name, table)
         connection.execute(_PLACED)
         connection.execute("CREATE TEMP VIEW placed AS SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
         connection.execute(_LEFT_OUT)
         connection.execute("CREATE TEMP TABLE counted AS " + counted)
+        connection.execute(_WITH_ROWS)
         connection.execute(_SHOWN)
+        missing += [MissingDay(site, day, ()) for site, day in connection.execute(_WITHOUT_ZONE).fetchall()]
         table = connection.sql(result).to_arrow_table().select(schema.names).cast(schema)
     return Mart(table, tuple(missing))
 
 
+def _days_of_others(history: SiteHistory, days: DaysWanted) -> list[SiteDay]:
+    """Complete days of sites before they were listed, or after they have left: shown if there are rows."""
+    others = [
+        site_day(site, day, site.timezone, days.timezone)
+        for day in days.business_dates
+        for site in history.others_on(day)
+    ]
+    return complete_days(others, days.landed)[0]
+
+
 def _register_days(
     connection: duckdb.DuckDBPyConnection,
+    history: SiteHistory,
     days: DaysWanted,
-    needed: Sequence[SiteDay],
+    considered: Sequence[SiteDay],
     complete: Sequence[SiteDay],
     pipeline_days: Sequence[date],
 ) -> None:
     own_days = partitions_needed(pipeline_days, _LONE_SITE, days.timezone)
-    listed = {day.site: day.timezone for day in needed}
+    site_spans = history.spans()
     spans = offset_spans(
-        {days.timezone, *listed.values()},
-        min(day.start for day in [*needed, *own_days]),
-        max(day.end for day in [*needed, *own_days]),
+        {days.timezone, *(span.timezone for span in site_spans)},
+        min(day.start for day in [*considered, *own_days]),
+        max(day.end for day in [*considered, *own_days]),
+    )
+    pipeline = pa.table(
+        {"timezone": [days.timezone], "clock": [_PIPELINE_CLOCK], "has_list": [days.sites.num_rows > 0]}
     )
     tables = {
-        "complete": _table(_COMPLETE, ((day.site, day.business_date, day.is_physical) for day in complete)),
-        "listed": _table(_LISTED, listed.items()),
-        "pipeline": _table(pa.schema([("timezone", pa.string())]), [(days.timezone,)]),
+        "complete": _table(
+            _SITE_DAYS, ((day.site, day.business_date, day.is_physical, _clock(day)) for day in complete)
+        ),
+        "spans": _table(_SPANS, (_span_row(span) for span in site_spans)),
+        "known": pa.table({"name": pa.array(sorted(history.names), pa.string())}),
+        "pipeline": pipeline,
         "pipeline_days": _table(pa.schema([("business_date", pa.date32())]), ((day,) for day in pipeline_days)),
         "offsets": _table(_OFFSETS, (_offset_row(span) for span in spans)),
-        "hours": _table(_HOURS, _hour_rows([*complete, *own_days])),
+        "hours": _table(
+            _HOURS,
+            _hour_rows([*((_clock(day), day) for day in complete), *((_PIPELINE_CLOCK, day) for day in own_days)]),
+        ),
     }
     for name, table in tables.items():
         connection.register(name, table)
@@ -162,13 +227,25 @@ def _register_days(
 
 #: Stands for any site without a zone of its own.
 _LONE_SITE = pa.table({"code": pa.array([""]), "timezone": pa.nulls(1, pa.string())})
+_PIPELINE_CLOCK = ""
 
 
-def _hour_rows(days: Iterable[SiteDay]) -> Iterable[tuple[str, date, int, int]]:
-    of_zone = {(day.timezone, day.business_date): day for day in days}
-    for (timezone, business_date), day in of_zone.items():
+def _clock(day: SiteDay) -> str:
+    """The same for days whose hours are the same, beside the date: zone and length."""
+    return f"{day.timezone} {(day.end - day.start) // timedelta(minutes=15)}"
+
+
+def _hour_rows(days: Iterable[tuple[str, SiteDay]]) -> Iterable[tuple[str, date, int, int]]:
+    of_clock = {(clock, day.business_date): day for clock, day in days}
+    for (clock, business_date), day in of_clock.items():
         for hour, minutes in local_hours(day).items():
-            yield timezone, business_date, hour, minutes
+            yield clock, business_date, hour, minutes
+
+
+def _span_row(span: SiteSpan) -> tuple[str, str, str, int, int, date]:
+    start = -_FOREVER if span.start is None else _epoch_us(span.start)
+    end = _FOREVER if span.end is None else _epoch_us(span.end)
+    return span.name, span.site, span.timezone, start, end, span.last_date
 
 
 def _offset_row(span: OffsetSpan) -> tuple[str, int, int, int]:

@@ -29,6 +29,7 @@ from sonnys_pipeline.orchestration.checks.changes import changes_check
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
+from sonnys_pipeline.orchestration.checks.sites import site_checks
 from sonnys_pipeline.orchestration.checks.verified import verified_checks
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
 from sonnys_pipeline.orchestration.io_manager import LakeIOManager
@@ -115,7 +116,11 @@ def _add_account(
         *mart_assets(partitions, follow, account),
         report_asset(partitions, looked_into, account),
     ]
-    watched = [*watch_checks(partitions, account=account), *verified_checks(partitions.timezone, account)]
+    watched = [
+        *watch_checks(partitions, account=account),
+        *verified_checks(partitions.timezone, account),
+        *site_checks(account),
+    ]
     beside = api_checks(partitions.timezone, account)
     job, watch, verify = daily_job(account), watch_job(watched, account), verify_job(account)
     parts.assets.extend(

@@ -8,8 +8,8 @@ import dagster as dg
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
-from sonnys_pipeline.client import Site
-from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema
+from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.landing.sites.versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
 OWNER = "team:sonnys-pipeline"
@@ -62,10 +62,16 @@ LANDED_COLUMNS = {
     "code": "Code of the site, as in transactions.location_code; empty for a virtual one.",
     "name": "Name of the site.",
     "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
+    "spellings": "All ways in which lists have written the code.",
+    "valid_from": "First business day that this row holds for; null: always.",
+    "valid_to": "First business day that this row no longer holds for; null: it is current.",
+    "is_current": "Whether this row is of the present list.",
+    "because": "Why this row began: a list, landed rows, or a person.",
+    "listed_timezone": "Time zone in the newest list, which a person may have corrected.",
     "transaction_id": "Key of the transaction (transactions.id).",
     "read_at": "When this was read from the API, in UTC.",
     "day": "Day (partition) of the row that changed.",
-    "site": "Code of the site (sites.code).",
+    "site": "Code of the site (sites.code); in sites its key, which stays when the code changes.",
     "change": "added, removed, moved_in, moved_out (from or to other_day) or edited.",
     "field": "What was edited; of a row that came or went its total, of one that moved its completion.",
     "old": "Value before, as text; lists as JSON without personal fields; null if there was none.",
@@ -124,7 +130,7 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
         "requests": "spends" if name in _ASKS_THE_API else "none",
         "personal_data": "by_policy" if name in _PERSONAL else "none",
     }
-    columns = {"transactions": TRANSACTIONS, "transactions_today": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
+    columns = {"transactions": TRANSACTIONS, "transactions_today": TRANSACTIONS, "sites": SITES}.get(name)
     more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)

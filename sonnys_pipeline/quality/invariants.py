@@ -39,11 +39,17 @@ def _incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[s
 
 
 def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:
-    """By day, problems: rows completed on another day. Raises LakeError if a file is missing or cannot be read."""
+    """By day, problems: rows completed on another day, or a day of another zone.
+
+    Raises LakeError if a file is missing or cannot be read.
+    """
     found = {}
     for key in days:
         lake.rows("transactions", key)  # its error names the file
-        day = Day.of(key, timezone)
+        day, zone = Day.of(key, timezone), lake.metadata("transactions", key).get("timezone", timezone)
+        if zone != timezone:
+            found[key] = [f"it begins at midnight in {zone}, not in {timezone}: see sonnys replay --rezone"]
+            continue
         found[key] = list(outside_the_day(lake.files("transactions", [key]), day.start, day.end).problems)
     return found
 

@@ -20,6 +20,7 @@ from sonnys_pipeline.report.measures import (
     HEADLINES,
     MEMBER_SHARE,
     NEW_MEMBERSHIPS,
+    NOT_THERE,
     SALES,
     SECONDARY,
     SUMMED,
@@ -130,7 +131,7 @@ class Report:
     @property
     def missing_sites(self) -> tuple[SiteLine, ...]:
         """Sites that are missing on the report's day."""
-        return tuple(site for site in self.sites if site.gap is not None)
+        return tuple(site for site in self.sites if site.gap not in {None, NOT_THERE})
 
 
 def build_report(  # one table each of what the report is made of
@@ -271,7 +272,8 @@ def secondary_figures(figures: Mapping[str, Figure], headline: Measure) -> Seque
 
 def _trend(book: DayBook, measure: Measure, codes: Sequence[str], days: Sequence[date]) -> tuple[TrendDay, ...]:
     def whole(day: date) -> Decimal | None:
-        return measure.of(book.sums(codes, day)) if codes and len(book.known(codes, day)) == len(codes) else None
+        there = book.there(codes, day)
+        return measure.of(book.sums(there, day)) if there and len(book.known(there, day)) == len(there) else None
 
     earlier = [days[0] - timedelta(days=back) for back in range(6, 0, -1)]
     wholes = {day: whole(day) for day in (*earlier, *days)}
@@ -281,7 +283,7 @@ def _trend(book: DayBook, measure: Measure, codes: Sequence[str], days: Sequence
         week = [value for back in range(7) if (value := wholes[day - timedelta(days=back)]) is not None]
         mean = sum(week, Decimal(0)) / len(week) if len(week) >= _MEAN_NEEDS else None
         value = measure.of(book.sums(known, day)) if known else None
-        trend.append(TrendDay(day, value, len(codes) - len(known), mean))
+        trend.append(TrendDay(day, value, len(book.there(codes, day)) - len(known), mean))
     return tuple(trend)
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sonnys_pipeline.marts.unknown import FROM_STATES, LEFT_OUT
 from sonnys_pipeline.report import formatting
-from sonnys_pipeline.report.measures import DayBook
+from sonnys_pipeline.report.measures import NOT_THERE, DayBook
 from sonnys_pipeline.runtime.text import first_few
 
 Severity = Literal["error", "warning", "info"]
@@ -57,6 +57,7 @@ def caveats_of(book: DayBook, chain: Chain, days: Sequence[date], made_at: datet
     known = book.known(chain.codes, day)
     unsettled = book.sums(known, day)["unsettled_transactions"]
     yield from _absent(book, chain, day)
+    yield from _left(book, chain, day)
     yield from _running(chain, known, day, made_at)
     if unsettled is not None:
         yield from _unsettled(int(unsettled))
@@ -74,7 +75,7 @@ def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
         return
     reasons: dict[str, list[str]] = {}
     for code in chain.codes:
-        if reason := book.gap(code, day):
+        if (reason := book.gap(code, day)) and reason != NOT_THERE:
             reasons.setdefault(reason, []).append(chain.names[code])
     for reason, names in reasons.items():
         if len(names) == len(chain.codes):
@@ -82,6 +83,12 @@ def _absent(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
         else:
             who = f"{_some(names)} {'is' if len(names) == 1 else 'are'} missing on this day"
             yield Caveat("error", f"{who}: {reason}. The totals do not include {'it' if len(names) == 1 else 'them'}.")
+
+
+def _left(book: DayBook, chain: Chain, day: date) -> Iterable[Caveat]:
+    left = [chain.names[code] for code in chain.codes if book.gap(code, day) == NOT_THERE]
+    if left:
+        yield Caveat("info", f"No longer listed by the API, so not in this day: {_some(left)}.")
 
 
 def _running(chain: Chain, known: Sequence[str], day: date, made_at: datetime) -> Iterable[Caveat]:
@@ -136,7 +143,7 @@ def _silent(book: DayBook, chain: Chain, known: Sequence[str], day: date) -> Ite
 
 
 def _gaps_in_trend(book: DayBook, codes: Sequence[str], days: Sequence[date]) -> Iterable[Caveat]:
-    gaps = [day for day in days if len(book.known(codes, day)) < len(codes)]
+    gaps = [day for day in days if len(book.known(codes, day)) < len(book.there(codes, day))]
     if gaps:
         what = "1 earlier day is" if len(gaps) == 1 else f"{len(gaps)} earlier days are"
         yield Caveat("info", f"{what} missing or incomplete: {_some([formatting.short_day(day) for day in gaps])}.")

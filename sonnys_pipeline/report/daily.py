@@ -7,22 +7,25 @@ no mart, and no figure is older than the rows. 36 days of 20 sites (600,000 rows
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.business_days import SiteDay, partitions_needed
+from sonnys_pipeline.calendar.site_history import SiteHistory
+from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
-from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.lake.transactions import is_whole, landed_sites
 from sonnys_pipeline.landing.verified import verifications
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
@@ -30,7 +33,7 @@ from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
-from sonnys_pipeline.report.measures import CARS, Gap, gaps_of
+from sonnys_pipeline.report.measures import CARS, NOT_THERE, Gap, gaps_of
 from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
@@ -89,20 +92,27 @@ def _report(
 ) -> Report:
     landed = _landed_days(lake)
     sites, unlisted = _sites(lake, account)
+    history = SiteHistory(sites, timezone)
     days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]
-    needed = partitions_needed(days, sites, timezone)
+    needed = partitions_needed(days, history, timezone)
     of_the_day = landed & _partitions_of(business_date, sites, timezone)
     if not of_the_day:
         raise NotLandedError(f"{TRANSACTIONS}: not landed: {business_date}; materialize it first")
-    history = _rows(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
+    all_rows = _rows(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
     day = _rows(lake, of_the_day)
     with _readable(lake):
-        mart = site_day_kpis(history, sites, days, landed=landed, timezone=timezone)
+        mart = site_day_kpis(all_rows, sites, days, landed=landed, timezone=timezone)
         hours, tenders, discounts = (
             count(day, sites, [business_date], landed=landed, timezone=timezone).table
             for count in (site_hour_kpis, tender_mix, discount_mix)
         )
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
+    missing = [*gaps_of(mart.missing), *_sites_not_read(lake, history, needed, landed)]
+    # A site is shown by the code that it had on the day of the report, so that it is compared with itself.
+    code_of = history.codes_on(business_date)
+    site_days, hours, tenders, discounts = (
+        _with_codes(table, code_of) for table in (mart.table, hours, tenders, discounts)
+    )
     if instead_of is not None:
         until = max(_partitions_of(instead_of, sites, timezone))
         since = [business_date + number * _DAY for number in range((until - business_date).days + 1)]
@@ -110,13 +120,17 @@ def _report(
     as_of, differing = _verified(lake, of_the_day, timezone)
     report = build_report(
         business_date,
-        site_days=mart.table,
+        site_days=site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
-        sites=sites,
+        sites=_named(sites, business_date),
         findings=[*findings, *differing],
-        missing=[*_whole_days(days, landed), *gaps_of(mart.missing), *_sites_not_read(lake, needed, landed)],
+        missing=[
+            *_whole_days(days, landed),
+            *(replace(gap, site=code_of.get(fold(gap.site), gap.site)) for gap in missing),
+            *_not_there(history, days, site_days),
+        ],
         made_at=made_at,
         account=account,
     )
@@ -168,7 +182,7 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
+    landed = {day for day in _landed_days(lake) if is_whole(lake, day.isoformat())}
     sites, _ = _sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)
@@ -208,7 +222,7 @@ def _landed_days(lake: Lake) -> frozenset[date]:
 def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
     """The list of sites; empty, with a caveat, if it is not landed."""
     if lake.has(_SITES):
-        return lake.read(_SITES, columns=["code", "name", "timezone"]), ()
+        return lake.read(_SITES), ()
     asset = f"{account}/{_SITES}" if account else _SITES
     text = (
         "The list of sites is not landed, so sites have no names and their days follow the pipeline's time zone. Land "
@@ -238,14 +252,45 @@ def _whole_days(days: Iterable[date], landed: Collection[date]) -> Iterator[Gap]
             yield Gap(day, None, f"transactions of {day} are not landed")
 
 
-def _sites_not_read(lake: Lake, needed: Iterable[SiteDay], landed: Collection[date]) -> Iterator[Gap]:
+def _sites_not_read(
+    lake: Lake, history: SiteHistory, needed: Iterable[SiteDay], landed: Collection[date]
+) -> Iterator[Gap]:
     """Site days missing from a landed partition: a file may hold the rows of some sites only."""
-    partial = {day: sites for day in landed if (sites := landed_sites(lake, day.isoformat())) is not None}
+    partial = {
+        day: frozenset(map(fold, sites)) for day in landed if (sites := landed_sites(lake, day.isoformat())) is not None
+    }
     for one in needed:
-        unread = [day for day in one.partitions if day in partial and one.site not in partial[day]]
+        names = {fold(one.site), *history.names_of(one.key)}
+        unread = [day for day in one.partitions if day in partial and partial[day].isdisjoint(names)]
         if unread:
             keys = ", ".join(day.isoformat() for day in unread)
             yield Gap(one.business_date, one.site, f"its transactions of {keys} are not landed")
+
+
+def _not_there(history: SiteHistory, days: Sequence[date], site_days: pa.Table) -> Iterator[Gap]:
+    """Days before a site was there, or after it had left, unless they have rows: nothing to compare with, and not 0."""
+    counted = set(zip(site_days["site"].to_pylist(), site_days["business_date"].to_pylist(), strict=True))
+    code_of = history.codes_on(days[0])
+    for day in days:
+        for site in history.others_on(day):
+            code = code_of.get(fold(site.site), site.site)
+            if code and (code, day) not in counted:
+                yield Gap(day, code, NOT_THERE)
+
+
+def _with_codes(table: pa.Table, code_of: Mapping[str, str]) -> pa.Table:
+    """A mart's rows, with each site by its code in `code_of`."""
+    codes = [code_of.get(fold(code), code) for code in table["site"].to_pylist()]
+    return table.set_column(table.schema.get_field_index("site"), "site", pa.array(codes, pa.string()))
+
+
+def _named(sites: pa.Table, day: date) -> pa.Table:
+    """Code, name and zone of each site on a day."""
+    if "valid_from" in sites.column_names:
+        first, end = sites["valid_from"], sites["valid_to"]
+        begun = pc.fill_null(pc.less_equal(first, pa.scalar(day)), True)
+        sites = sites.filter(pc.and_(begun, pc.fill_null(pc.greater(end, pa.scalar(day)), True)))
+    return sites.select(["code", "name", "timezone"])
 
 
 @contextmanager

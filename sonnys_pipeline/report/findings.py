@@ -11,7 +11,7 @@ from sonnys_pipeline.lake.changes import Change, landed_changes
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
-from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.quality import rules as quality
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.volume import Volume, unusual_volume
@@ -103,6 +103,6 @@ def volumes(lake: Lake, days: Iterable[date]) -> dict[date, Volume]:
     asked = set(days)
     earlier = {day - weeks * 7 * _DAY for day in asked for weeks in range(1, _WEEKS + 1)}
     landed = {day for day in asked | earlier if lake.has(TRANSACTIONS, day.isoformat())}
-    whole = [day for day in sorted(landed) if landed_sites(lake, day.isoformat()) is None]
+    whole = [day for day in sorted(landed) if is_whole(lake, day.isoformat())]
     rows = {day: lake.rows(TRANSACTIONS, day.isoformat()) for day in whole}
     return {day: unusual_volume(day, rows, weeks=_WEEKS) for day in sorted(asked & rows.keys())}

@@ -19,13 +19,15 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from sonnys_pipeline.calendar.business_days import MissingDay
+from sonnys_pipeline.calendar.business_days import ZONE_UNKNOWN, MissingDay, zone_remedy
 from sonnys_pipeline.marts.unknown import SEPARATOR
 
 Sums: TypeAlias = Mapping[str, Decimal | None]
 """Sums of columns of `site_day_kpis`; None if a part of the sum is null."""
 
 _ZERO = Decimal(0)
+#: Reason of a gap: the site has left, or was not there yet; nothing is missing.
+NOT_THERE = "not a site of the chain on this day"
 
 
 class Unit(Enum):
@@ -181,7 +183,9 @@ def gaps_of(missing: Iterable[MissingDay]) -> tuple[Gap, ...]:
         Gap(
             day.business_date,
             day.site,
-            f"transactions of {', '.join(lacking.isoformat() for lacking in day.missing)} are not landed",
+            f"transactions of {', '.join(lacking.isoformat() for lacking in day.missing)} are not landed"
+            if day.missing
+            else f"{ZONE_UNKNOWN}: {zone_remedy(day.site)}",
         )
         for day in missing
     )
@@ -212,6 +216,10 @@ class DayBook:
             return reason
         return None if self._first and day >= self._first else "before the first landed day"
 
+    def there(self, sites: Iterable[str], day: date) -> list[str]:
+        """Sites that the chain had on a day, known or not."""
+        return [site for site in sites if self._gaps.get((day, site)) != NOT_THERE]
+
     def known(self, sites: Iterable[str], day: date) -> list[str]:
         """Sites whose day is known."""
         return [site for site in sites if self.gap(site, day) is None]
@@ -220,7 +228,11 @@ class DayBook:
         """Codes of sites with transactions on one of the days, or missing on all of them."""
         wanted = set(days)
         active = {site for (site, day), sums in self._sums.items() if day in wanted and sums["transactions"]}
-        with_gaps = {site for day, site in self._gaps if site is not None and day in wanted}
+        with_gaps = {
+            site
+            for (day, site), reason in self._gaps.items()
+            if site is not None and day in wanted and reason != NOT_THERE
+        }
         return active | {site for site in with_gaps if all(self.gap(site, day) for day in wanted)}
 
     def sums(self, sites: Iterable[str], day: date) -> Sums:
@@ -264,8 +276,10 @@ class DayBook:
         return Change(measure.unit, value, base, len(both), len(sites))
 
     def _against_mean(self, measure: Measure, sites: Sequence[str], day: date) -> Change:
-        """Only days on which all the sites and all the columns are known count."""
+        """Only days on which all the sites and all the columns are known count; without sites that were not there."""
         earlier = [day - timedelta(weeks=weeks) for weeks in (1, 2, 3, 4)]
+        of_sites = len(sites)
+        sites = [site for site in sites if all(self.there([site], before) for before in earlier)]
         whole = [before for before in earlier if sites and len(self.known(sites, before)) == len(sites)]
         found = [sums for before in whole if measure.is_known(sums := self.sums(sites, before))]
         base, value = None, None
@@ -273,7 +287,7 @@ class DayBook:
             totals = {column: _sum(sums[column] for sums in found) for column in measure.columns}
             base = measure.of({column: None if one is None else one / len(found) for column, one in totals.items()})
             value = measure.of(self.sums(sites, day))
-        return Change(measure.unit, value, base, len(sites), len(sites), len(found), len(earlier))
+        return Change(measure.unit, value, base, len(sites), of_sites, len(found), len(earlier))
 
 
 def _sum(values: Iterable[Decimal | None]) -> Decimal | None:

@@ -15,3 +15,8 @@ def first_few(names: Sequence[str], most: int, *, separator: str = ", ", noun: s
     if more <= 0:
         return named
     return f"{named}{separator.rstrip().rstrip(',')} and {more:,} more{noun and f' {noun}'}"
+
+
+def fold(code: str | None) -> str:
+    """A site code for comparison, equal for every spelling of one site (contract, L7)."""
+    return (code or "").strip().lower()

@@ -78,9 +78,15 @@ class SimulatorState:
         self.injector.set(faults)
         self.amendments.apply(faults)
 
+    def rename_site(self, code: str, new_code: str) -> None:
+        """Give a site another code; the old one is unknown from now on. `KeyError` for an unknown site."""
+        self.world.rename_site(code, new_code)
+        self.access.rename(code, new_code)
+
     def reset(self) -> None:
         """Clear jobs, caches, budget, log, late and edited rows; restore the configured faults; the clock runs on."""
         self.amendments.clear()
+        self.access.know(site.code for site in self.world.all_sites)
         self.jobs.clear()
         self.cached_lists.clear()
         self.budget.clear()

@@ -23,7 +23,7 @@ from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool, WorkerPool
 from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.landing.account_sites import knows
-from sonnys_pipeline.landing.sites import ensure_sites
+from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.today.accuracy import with_accuracy, with_shown
 from sonnys_pipeline.today.chain import Chain
 from sonnys_pipeline.today.file import (

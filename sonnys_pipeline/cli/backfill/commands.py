@@ -26,6 +26,7 @@ from sonnys_pipeline.client import AuthError, SonnysError, ValidationError
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.landing.account_sites import NoNamedSiteError
+from sonnys_pipeline.landing.sites.answers import UnknownSiteError
 from sonnys_pipeline.ledger.errors import (
     AmbiguousJobError,
     InvalidStateTransition,
@@ -48,9 +49,8 @@ def one_line_errors() -> Iterator[None]:
     except (NotApprovedError, PlanDriftError) as error:
         refuse(str(error), NOT_APPROVED)
     except (
-        SettingsError, NoNamedSiteError, RequestedDaysError, ManifestError, UnknownJobError, AmbiguousJobError,
-        InvalidStateTransition,
-        NotInterruptedError, PlanError,
+        SettingsError, NoNamedSiteError, UnknownSiteError, RequestedDaysError, ManifestError, UnknownJobError,
+        AmbiguousJobError, InvalidStateTransition, NotInterruptedError, PlanError,
     ) as error:  # fmt: skip
         refuse(str(error), WRONG_USAGE)
     except (AuthError, ValidationError) as error:

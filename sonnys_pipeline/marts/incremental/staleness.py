@@ -35,7 +35,7 @@ def stale_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[st
         try:
             if not metadata or recorded.get("version") != recipe.version:
                 stale.append(day)
-            elif not inputs.are_unchanged(recipe, partitions, recorded):
+            elif not inputs.are_unchanged(recipe, day, partitions, recorded):
                 undecided.append(day)
         except UnreachableLakeError:
             raise

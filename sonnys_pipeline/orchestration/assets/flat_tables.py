@@ -92,7 +92,7 @@ def _table_asset(
                 # Day after day, so that a range takes no more memory than its largest day. Digests come before the
                 # rows: a file that is replaced in between then makes the table stale, and never the other way about.
                 kept = metadata_of(
-                    inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, [day])
+                    inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, day, [day])
                 )  # fmt: skip
                 rows = landed_in.consistently(lambda day=day: table.function(inputs.rows(table.recipe, [day])))  # type: ignore[misc] # bound now
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)

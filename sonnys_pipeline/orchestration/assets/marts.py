@@ -67,7 +67,7 @@ _STATUS = (
 )
 KPI_TABLES = (
     KpiTable(
-        Recipe("site_day_kpis", "2", by_site_day=True),
+        Recipe("site_day_kpis", "3", by_site_day=True),
         site_day_kpis,
         "Per site and business day: total and net cars, member, retail, free and eligible washes, new memberships, "
         "conversion rate, both also in lane, total and net sales, overpayments, plan and retail sales, average ticket, "
@@ -88,7 +88,7 @@ KPI_TABLES = (
         ("site", "total_cars", "net_cars", "member_washes", "new_memberships", "sales", "net_sales", "average_ticket"),
     ),
     KpiTable(
-        Recipe("site_hour_kpis", "2", by_site_day=True),
+        Recipe("site_hour_kpis", "3", by_site_day=True),
         site_hour_kpis,
         "Per site, business day and hour (in the site's local time): cars and sales." + _STATUS,
         kpi_columns.SITE_HOUR_KPIS,
@@ -96,7 +96,7 @@ KPI_TABLES = (
         ("cars", "sales"),
     ),
     KpiTable(
-        Recipe("membership_daily", "2", by_site_day=True),
+        Recipe("membership_daily", "3", by_site_day=True),
         membership_daily,
         "Per site and business day: new memberships, upgrades, plan sales, recharges, member washes and their share "
         "of cars, conversion rate." + _STATUS,
@@ -152,7 +152,7 @@ def _mart_asset(
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
             # other way about.
             digests = inputs.digests(table.recipe, days)
-            remembered = {day: inputs.recorded_inputs(table.recipe, keys) for day, keys in read_from.items()}
+            remembered = {day: inputs.recorded_inputs(table.recipe, day, keys) for day, keys in read_from.items()}
             mart = inputs.count(table.function, days)
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))

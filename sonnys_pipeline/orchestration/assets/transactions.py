@@ -12,11 +12,12 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, JobIdentity
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.client import Site
 from sonnys_pipeline.extract.pages.assemble import REREAD
-from sonnys_pipeline.lake.schema import arrow_schema, to_table
+from sonnys_pipeline.lake.dataset import LandedFile
+from sonnys_pipeline.lake.errors import RowsWouldVanishError
 from sonnys_pipeline.lake.states import STATES
-from sonnys_pipeline.landing.sites import land_sites
+from sonnys_pipeline.landing.sites.history import ASSET as SITES
+from sonnys_pipeline.landing.sites.history import land_sites
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_changes import changes_asset
@@ -84,19 +85,29 @@ def landing_assets(
 
     # It has no partitions; the policy lets the command line take it along in a run over a range of days.
     @dg.asset(
-        key=account.key("sites"),
+        key=account.key(SITES),
         group_name=account.group(LANDING_GROUP),
         kinds={"parquet"},
         io_manager_key="lake_io",
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def sites(sonnys: SonnysResource, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The operator's sites, including virtual (e-commerce) ones, with their time zones."""
+    def sites(
+        context: dg.AssetExecutionContext, sonnys: SonnysResource, lake: LakeResource
+    ) -> dg.MaterializeResult[Any]:
+        """Every site that was ever listed, virtual (e-commerce) ones too: name, code and time zone by validity.
+
+        Rows with `is_current` are the present list.
+        """
         try:
             with account.workspace(lake, sonnys) as workspace:
-                found = workspace.client.sites.list()
-                landed = land_sites(workspace.lake, found, datetime.now(UTC))
-            table = to_table(found, arrow_schema(Site))
+                landed_in, narrowed = workspace.lake, bool(workspace.settings.site_code)
+                try:
+                    land_sites(landed_in, workspace.client.sites.list(), datetime.now(UTC), narrowed=narrowed)
+                except RowsWouldVanishError as refused:
+                    # The history stays, so what is computed from it goes on; the check `site_list` tells it too.
+                    context.log.warning("%s", refused)
+            table = landed_in.read(SITES)
+            landed = LandedFile(landed_in.path(SITES), table.num_rows, landed_in.size(SITES))
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))

@@ -91,7 +91,7 @@ class InputsChanged(Outdated):
         for problem in found.problems:
             warn(problem)
         landed = inputs.landed_for(self._recipe, found.days)
-        return {day: inputs.state(self._recipe, partitions) for day, partitions in landed.items()}
+        return {day: inputs.state(self._recipe, day, partitions) for day, partitions in landed.items()}
 
 
 def following(

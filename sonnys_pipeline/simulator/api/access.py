@@ -22,7 +22,7 @@ class AccessControl:
 
     def __init__(self, accounts: Iterable[Account], codes: Iterable[str], *, ignore_case: bool = False) -> None:
         self._ignore_case = ignore_case
-        self._codes = {self._key(code): code for code in codes}
+        self.know(codes)
         self._accounts: dict[str, Account] = {}
         for account in accounts:
             if account.api_id in self._accounts:
@@ -30,6 +30,14 @@ class AccessControl:
             if unknown := {code for code in account.sites or () if self._key(code) not in self._codes}:
                 raise ValueError(f"account {account.api_id!r} names sites that do not exist: {sorted(unknown)}")
             self._accounts[account.api_id] = account
+
+    def know(self, codes: Iterable[str]) -> None:
+        """Replace the codes of all sites."""
+        self._codes = {self._key(code): code for code in codes}
+
+    def rename(self, code: str, new_code: str) -> None:
+        """Know a site by another code."""
+        self.know([*(one for one in self._codes.values() if self._key(one) != self._key(code)), new_code])
 
     def authenticate(self, headers: Mapping[str, str]) -> Account:
         """The account of a request's headers; `ApiError` 403 with the contract's type for the reason."""

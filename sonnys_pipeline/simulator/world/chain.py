@@ -6,7 +6,8 @@ import re
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -84,7 +85,9 @@ class World:
             unlisted_site=unlisted_site_rows > 0,
         )
         self.sites = tuple(site for site in self.all_sites if site.is_listed)
+        self._first_list = self.sites
         self._by_code = {site.code.casefold(): site for site in self.all_sites}
+        self._new_codes: dict[str, str] = {}
         self._history = History(
             seed,
             self.all_sites,
@@ -112,7 +115,7 @@ class World:
         `ValueError` for naive datetimes, `KeyError` for an unknown site.
         """
         chosen = self.all_sites if site is None else (self.site(site),)
-        codes = frozenset(spec.code for spec in chosen)
+        codes = frozenset(self._new_codes.get(spec.code, spec.code) for spec in chosen)
         return [entry[2] for entry in self.window(epoch_ms(start), epoch_ms(end), codes)]
 
     def day(self, site: str, local_date: date) -> Sequence[Row]:
@@ -121,7 +124,8 @@ class World:
         start = datetime(local_date.year, local_date.month, local_date.day, tzinfo=zone)
         tomorrow = local_date + timedelta(days=1)
         end = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
-        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self.site(site).code}))
+        code = self.site(site).code
+        entries = self.window(epoch_ms(start), epoch_ms(end) - 1, frozenset({self._new_codes.get(code, code)}))
         return [entry[2] for entry in entries]
 
     def window(self, start_ms: int, end_ms: int, codes: frozenset[str]) -> Sequence[Entry]:
@@ -144,10 +148,14 @@ class World:
         if not _ID.fullmatch(transaction_id) or not 1 <= int(site_id) <= len(self.all_sites):
             return None
         with self._lock:
-            if transaction_id in self._edits:
-                return self._edits.get(transaction_id)
-            entries = self._site_day(self.all_sites[int(site_id) - 1], day_of_sequence(int(sequence)))
-            return next((entry for entry in entries if entry[1] == transaction_id), None)
+            found = self._found(transaction_id, int(sequence), int(site_id))
+            return None if found is None else self._with_new_code(found)
+
+    def _found(self, transaction_id: str, sequence: int, site_id: int) -> Entry | None:
+        if transaction_id in self._edits:
+            return self._edits.get(transaction_id)
+        entries = self._site_day(self.all_sites[site_id - 1], day_of_sequence(sequence))
+        return next((entry for entry in entries if entry[1] == transaction_id), None)
 
     def add_late_rows(self, at: datetime, count: int = 1, site: str | None = None) -> Sequence[str]:
         """Add `count` new rows, one millisecond apart from `at`, at a site (default: the first); returns their ids.
@@ -192,6 +200,23 @@ class World:
             self._forget_windows()
         return edited
 
+    def list_sites(self, sites: Iterable[SiteSpec]) -> None:
+        """Replace what `/site/list` lists; rows stay as they are. Sites may have other names, zones and numbers."""
+        with self._lock:
+            self.sites = tuple(sites)
+
+    def rename_site(self, code: str, new_code: str) -> None:
+        """Give a site another code, in the list and in all rows. `KeyError` for an unknown site.
+
+        Edit rows before, since an edited row keeps the code that it had.
+        """
+        with self._lock:
+            old = self.site(code)
+            self._new_codes[old.code] = new_code
+            self._by_code[new_code.casefold()] = old
+            self.sites = tuple(replace(one, code=new_code) if one.code == code else one for one in self.sites)
+            self._forget_windows()
+
     def edit_row(self, transaction_id: str, edit: Edit, by: timedelta = timedelta(days=1)) -> None:
         """Edit one row, also one that was edited before; `KeyError` if there is none of that id."""
         with self._lock:
@@ -201,9 +226,11 @@ class World:
             self._forget_windows()
 
     def forget_edits(self) -> None:
-        """Undo all late rows and edits."""
+        """Undo all late rows and edits, and changes of sites."""
         with self._lock:
             self._edits.clear()
+            self._new_codes.clear()
+            self.sites = self._first_list
             self._forget_windows()
 
     def _forget_windows(self) -> None:
@@ -214,13 +241,22 @@ class World:
         start, end = utc(max(start_ms, 0)), utc(min(end_ms, _LAST_MS))
         entries: list[Entry] = []
         for site in self.all_sites:
-            if site.code not in codes or not site.has_rows:
+            if self._new_codes.get(site.code, site.code) not in codes or not site.has_rows:
                 continue
             for day in self._history.days(site, start, end):
                 known = self._site_day(site, day)
                 low = bisect_left(known, start_ms, key=_entry_ms)
                 entries += known[low : bisect_right(known, end_ms, key=_entry_ms)]
-        return sorted(self._edits.merged(entries, start_ms, end_ms, codes), key=_sort_key)
+        own = frozenset(site.code for site in self.all_sites if self._new_codes.get(site.code, site.code) in codes)
+        entries = list(self._edits.merged(entries, start_ms, end_ms, own))
+        if self._new_codes:
+            entries = [self._with_new_code(entry) for entry in entries]
+        return sorted(entries, key=_sort_key)
+
+    def _with_new_code(self, entry: Entry) -> Entry:
+        epoch, row_id, row = entry
+        code = self._new_codes.get(row["locationCode"])
+        return entry if code is None else (epoch, row_id, {**row, "locationCode": code})
 
     def _site_day(self, site: SiteSpec, day: date) -> Sequence[Entry]:
         """Rows of one site and day: a local day, or a UTC day with `rows_per_day`."""

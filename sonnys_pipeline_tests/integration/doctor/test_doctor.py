@@ -23,8 +23,8 @@ from sonnys_pipeline_tests.support.pipelines.doctor import API_ID, API_KEY
 
 ALL = [
     "versions", "settings", ".env", "credentials", "TLS", "API", "site", "clock", "time zone", "request budget",
-    "ledger", "first contact", "state folder", "lake", "source", "first partition", "landed days", "Dagster instance",
-    "Dagster daemon", "recorded days",
+    "ledger", "first contact", "state folder", "lake", "source", "first partition", "landed days", "sites",
+    "Dagster instance", "Dagster daemon", "recorded days",
 ]  # fmt: skip
 
 

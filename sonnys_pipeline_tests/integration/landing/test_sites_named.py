@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.lake.transactions import is_landed, landed_sites
 from sonnys_pipeline.simulator import Account, Simulator
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
 from sonnys_pipeline_tests.support.pipelines.sites import DAYS, Chain, sites_of
@@ -65,7 +65,7 @@ def test_a_key_of_several_sites_refuses_a_job_for_all_of_them_once(open_chain: C
 
 
 def test_the_site_of_the_settings_is_in_header_and_load_job(open_chain: Callable[..., Chain]) -> None:
-    """`SONNYS_SITE_CODE`: that site in every load job; the day is whole with it.
+    """`SONNYS_SITE_CODE`: that site in every load job; the day holds it, and is whole as no list has another.
 
     The header goes with it, for a site that no header may name is refused as a header (BadSiteCredentialsError).
     """
@@ -75,7 +75,8 @@ def test_the_site_of_the_settings_is_in_header_and_load_job(open_chain: Callable
     own = [row["id"] for day in DAYS for row in chain.rows_of(day) if row["locationCode"] == "Harbor"]
     assert sorted(chain.landed()) == sorted(own)
     assert set(chain.with_states()) == set(own)
-    assert [landed_sites(chain.lake, day) for day in DAYS] == [None, None]
+    assert [landed_sites(chain.lake, day) for day in DAYS] == [{"Harbor"}, {"Harbor"}]
+    assert [is_landed(chain.lake, day, None) for day in DAYS] == [True, True]
     refused = chain.run(["2026-03-12"], site_code="NOWHERE")
     assert "BadSiteCredentialsError" in refused.failures[0].message
 

@@ -275,7 +275,7 @@ def test_a_file_that_is_gone_is_named_with_its_remedy(settled):
         with pytest.raises(LakeError, match=r"date=2026-03-11.* cannot be read .*materialize it again"):
             inputs.digests(recipe, ["2026-03-11"])
         with pytest.raises(LakeError, match="materialize it again"):
-            inputs.recorded_inputs(recipe, ["2026-03-11"])
+            inputs.recorded_inputs(recipe, "2026-03-11", ["2026-03-11"])
 
 
 def test_a_zone_that_is_put_right_runs_the_days_again(settled):

@@ -211,15 +211,27 @@ def test_a_state_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
     assert check_state_folder(Settings(state_dir=tmp_path / "new")).detail.endswith("mode 700")
 
 
+def test_every_landed_day_is_compared_with_the_zone(tmp_path: Path) -> None:
+    """j: a zone that was set for three mornings and put back left days between two others, and all was green."""
+    settings, lake = Settings(api_id="id", timezone="UTC"), Lake(tmp_path / "data")
+    for number in range(1, 6):
+        zone = "America/Chicago" if number in {2, 3, 4} else "UTC"
+        day = f"2026-11-0{number}"
+        lake.land("transactions", TRANSACTIONS.empty_table(), partition=day, metadata={"timezone": zone})
+    found = check_landed_days(settings, lake, lake.partitions("transactions"))
+    assert found.state is State.PROBLEM
+    assert "3 landed days (2026-11-02 … 2026-11-04) begin at midnight in America/Chicago" in found.detail
+    assert "sonnys replay --rezone" in found.remedy
+
+
 @pytest.mark.parametrize(
     ("landed_with", "said", "remedy"),
     [
         ({"timezone": "UTC"}, "begins at midnight in UTC, but SONNYS_TIMEZONE is America/Denver", "--rezone"),
         ({"account": "another"}, "was landed with another SONNYS_API_ID", "set another SONNYS_DATA_URL"),
-        ({"site_code": "MAIN", "timezone": "UTC"}, "SONNYS_SITE_CODE and SONNYS_TIMEZONE", "put SONNYS_SITE_CODE"),
         ({}, "2 landed days, 2026-11-01 … 2026-11-02, of this account and time zone", ""),
     ],
-    ids=["zone", "account", "site and zone", "the same"],
+    ids=["zone", "account", "the same"],
 )
 def test_landed_days_should_be_of_these_settings(
     tmp_path: Path, landed_with: dict[str, str], said: str, remedy: str

@@ -20,7 +20,7 @@ from sonnys_pipeline.runtime.private_folder import StateUnwritableError
 
 MakeItem = Callable[..., TransactionJobItem]
 DAY = Day.of("2026-03-10")
-SOURCE = Source("0123456789abcdef", "MAIN")
+SOURCE = Source("0123456789abcdef")
 LOADED_AT = datetime(2026, 3, 12, 6, tzinfo=UTC)
 
 
@@ -89,16 +89,14 @@ def test_landed_rows_do_not_vanish(lake: Lake, make_item: MakeItem) -> None:
 @pytest.mark.parametrize(
     ("source", "zone", "differing"),
     [
-        (Source("fedcba9876543210", "MAIN"), "UTC", "account '0123456789abcdef' landed, 'fedcba9876543210' asked for"),
-        (Source("0123456789abcdef", "SUNSET"), "UTC", "site_code 'MAIN' landed, 'SUNSET' asked for"),
-        (Source("0123456789abcdef"), "UTC", "site_code 'MAIN' landed, '(all)' asked for"),
+        (Source("fedcba9876543210"), "UTC", "account '0123456789abcdef' landed, 'fedcba9876543210' asked for"),
         (SOURCE, "America/Chicago", "timezone 'UTC' landed, 'America/Chicago' asked for"),
     ],
 )
 def test_another_source_does_not_replace_a_day(
     lake: Lake, make_item: MakeItem, source: Source, zone: str, differing: str
 ) -> None:
-    """Another account, site or zone on the same lake is refused: which fact differs, and both remedies; the day stays.
+    """Another account or zone on the same lake is refused: which fact differs, and both remedies; the day stays.
 
     Once the file is deleted, it lands.
     """
@@ -168,7 +166,7 @@ def test_the_file_tells_how_it_was_made(lake: Lake, make_item: MakeItem) -> None
         "schema_version": "1",
         "partition": "2026-11-01",
         "account": "0123456789abcdef",
-        "site_code": "MAIN",
+        "site_code": "",
         "timezone": "America/Chicago",
         "rows": "2",
         "sites": "null",

@@ -4,18 +4,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonnys_pipeline.client import TransactionJobItem
+from sonnys_pipeline.client import Site, TransactionJobItem
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, OtherSourceError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import TRANSACTIONS, to_table
 from sonnys_pipeline.lake.transactions import LandedRows, is_landed, landed_sites, promised_rows
+from sonnys_pipeline.landing.sites.history import land_sites
 from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline_tests.unit.landing.test_transactions import loaded_day
 
@@ -40,6 +44,22 @@ class Days:
         found = [item for code, count in counts.items() for item in self.items(code, count)]
         return land_day(self.lake, loaded_day(*found, site=site), source=source)
 
+    def land_by_site(self, **counts: int) -> LandedFile:
+        """Land a read of all sites, one after the other."""
+        return self._land_by_site({code: self.items(code, count) for code, count in counts.items()})
+
+    def rename(self, old: str, new: str, **counts: int) -> None:
+        """Land such a read in which the landed rows of a site have another code."""
+        ids = [one for one, code in ids_of(self.lake) if code == old]
+        renamed = [self._make_item(id_, locationCode=new) for id_ in ids]
+        self._land_by_site({new: renamed, **{code: self.items(code, count) for code, count in counts.items()}})
+
+    def _land_by_site(self, items: dict[str, list[TransactionJobItem]]) -> LandedFile:
+        loaded = [loaded_day(*found, site=code) for code, found in items.items()]
+        windows = tuple(replace(window, site=one.site) for one in loaded for window in one.windows)
+        table = pa.concat_tables([one.table for one in loaded])
+        return land_day(self.lake, replace(loaded[0], site=None, windows=windows, table=table), source=SOURCE)
+
     @property
     def counts(self) -> dict[str, int]:
         codes = self.lake.read("transactions", [KEY])["location_code"].to_pylist()
@@ -62,16 +82,16 @@ def days(tmp_path: Path, make_item: Callable[..., TransactionJobItem]) -> Days:
 def test_one_sites_rows_take_the_place_of_that_sites_rows(days: Days) -> None:
     """In a file of all sites the others stay as they are; it is still one of all sites, and promises what it has."""
     days.land(None, EAST=3, MAIN=2, WEST=4)
-    others = [id_ for id_, code in ids(days.lake) if code != "MAIN"]
+    others = [id_ for id_, code in ids_of(days.lake) if code != "MAIN"]
     assert days.land("MAIN", MAIN=5).rows == 12
     assert days.counts == {"EAST": 3, "MAIN": 5, "WEST": 4}
-    assert [id_ for id_, code in ids(days.lake) if code != "MAIN"] == others
+    assert [id_ for id_, code in ids_of(days.lake) if code != "MAIN"] == others
     assert landed_sites(days.lake, KEY) is None
     assert days.promised == 12
     assert days.lake.metadata("transactions", KEY)["rows"] == "12"
 
 
-def ids(lake: Lake) -> list[tuple[str, str]]:
+def ids_of(lake: Lake) -> list[tuple[str, str]]:
     """Id and site of each row, in the order of the file."""
     table = lake.read("transactions", [KEY], ["id", "location_code"])
     return list(zip(table["id"].to_pylist(), table["location_code"].to_pylist(), strict=True))
@@ -81,7 +101,7 @@ def test_the_file_stays_sorted_and_has_the_same_columns(days: Days) -> None:
     """By site, as a whole day is: readers notice no difference."""
     days.land(None, EAST=2, WEST=2)
     days.land("MAIN", MAIN=2)
-    assert [code for _, code in ids(days.lake)] == ["EAST", "EAST", "MAIN", "MAIN", "WEST", "WEST"]
+    assert [code for _, code in ids_of(days.lake)] == ["EAST", "EAST", "MAIN", "MAIN", "WEST", "WEST"]
     assert days.lake.read("transactions", [KEY]).schema.names == ["date", *TRANSACTIONS.names]
 
 
@@ -194,14 +214,53 @@ def test_a_sites_rows_do_not_vanish(days: Days) -> None:
         assert days.content == before
 
 
-@pytest.mark.parametrize("other", [Source("fedcba9876543210"), Source("0123456789abcdef", "MAIN")])
-def test_another_source_does_not_join(days: Days, other: Source) -> None:
-    """Another account, or another site header: refused, and the file stays."""
+def test_another_source_does_not_join(days: Days) -> None:
+    """Another account: refused, and the file stays."""
     days.land("EAST", EAST=2)
     before = days.content
     with pytest.raises(OtherSourceError):
-        days.land("MAIN", other, MAIN=1)
+        days.land("MAIN", Source("fedcba9876543210"), MAIN=1)
     assert days.content == before
+
+
+def test_a_day_read_under_a_site_code_has_that_site_only(days: Days) -> None:
+    """c: it said all sites, so the others counted 0. Now it is as after `--site`, until all sites are read again."""
+    narrowed = Source(SOURCE.api_id_digest, "MAIN")
+    days.land(None, narrowed, MAIN=2)
+    assert landed_sites(days.lake, KEY) == {"MAIN"}
+    assert [is_landed(days.lake, KEY, site) for site in ("MAIN", "EAST", None)] == [True, False, False]
+    days.land(None, EAST=1, MAIN=3)
+    assert (landed_sites(days.lake, KEY), is_landed(days.lake, KEY, None)) == (None, True)
+    days.land(None, narrowed, MAIN=2)
+    assert (days.counts, days.promised) == ({"EAST": 1, "MAIN": 2}, 3)
+    assert (landed_sites(days.lake, KEY), is_landed(days.lake, KEY, None)) == (None, True)
+
+
+def test_a_lake_of_one_site_has_whole_days(days: Days) -> None:
+    """A lake that has been read under SONNYS_SITE_CODE from the start lacks nothing: its list has that site alone."""
+    land_sites(days.lake, [Site(code="MAIN", name="Main")], datetime(2026, 3, 11, tzinfo=UTC), narrowed=True)
+    days.land(None, Source(SOURCE.api_id_digest, "main"), MAIN=2)
+    assert is_landed(days.lake, KEY, None)
+    land_sites(days.lake, [Site(code="MAIN", name="Main"), Site(code="EAST", name="East")],
+               datetime(2026, 3, 12, tzinfo=UTC))  # fmt: skip
+    assert not is_landed(days.lake, KEY, None)
+
+
+def test_a_damaged_day_of_a_site_code_is_landed_again(days: Days) -> None:
+    """No read without a site is possible then, so this one repairs it."""
+    narrowed = Source(SOURCE.api_id_digest, "MAIN")
+    days.land(None, narrowed, MAIN=2).path.write_bytes(b"PAR1 half a file")
+    assert days.land(None, narrowed, MAIN=2).rows == 2
+
+
+def test_rows_of_a_site_that_is_no_longer_read_stay(days: Days) -> None:
+    """b: a site that leaves the list keeps its days when they are read again; ids under a new code go there."""
+    days.land_by_site(EAST=2, MAIN=2, WEST=1)
+    days.land_by_site(MAIN=3, WEST=1)
+    assert (days.counts, days.promised) == ({"EAST": 2, "MAIN": 3, "WEST": 1}, 6)
+    assert landed_sites(days.lake, KEY) is None
+    days.rename("EAST", "EAST2", MAIN=3)
+    assert (days.counts, days.promised) == ({"EAST2": 2, "MAIN": 3, "WEST": 1}, 6)
 
 
 def test_a_damaged_file_is_joined_by_nobody(days: Days) -> None:
@@ -236,6 +295,7 @@ PROCESS = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from sonnys_pipeline.landing.sites.history import land_sites
 from sonnys_pipeline.landing.transactions import Source, land_day
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.calendar.windows import Day

@@ -53,19 +53,19 @@ def test_the_hour_that_comes_twice_holds_both() -> None:
     assert found == {("MAIN", 1): (120, 2, Decimal(20))}
 
 
-def test_sites_that_are_not_listed_go_by_the_pipelines_clocks() -> None:
+def test_rows_without_a_site_go_by_the_pipelines_clocks() -> None:
     """They have all hours too, on days when they have tickets."""
-    found, table = hours(date(2026, 3, 10), ticket(1, "2026-03-10T17:00:00Z", "UNLISTED"), timezone="Asia/Tokyo")
+    found, table = hours(date(2026, 3, 10), ticket(1, "2026-03-10T17:00:00Z", ""), timezone="Asia/Tokyo")
     assert table.num_rows == 0  # 02:00 of the next day in Tokyo
-    found, table = hours(date(2026, 3, 11), ticket(1, "2026-03-10T17:00:00Z", "UNLISTED"), timezone="Asia/Tokyo")
+    found, table = hours(date(2026, 3, 11), ticket(1, "2026-03-10T17:00:00Z", ""), timezone="Asia/Tokyo")
     assert table.num_rows == 24
-    assert found == {("UNLISTED", 2): (60, 1, Decimal(10))}
+    assert found == {("", 2): (60, 1, Decimal(10))}
 
 
 def test_the_same_days_as_the_daily_table() -> None:
     """Rows of both agree on which site days there are, and which are missing."""
-    day, tickets = date(2026, 3, 10), rows(ticket(1, "2026-03-10T17:00:00Z", "UNLISTED"))
+    day, tickets = date(2026, 3, 10), rows(ticket(1, "2026-03-10T17:00:00Z", ""))
     daily = site_day_kpis(tickets, CHAIN, [day], landed=[day])
     hourly = site_hour_kpis(tickets, CHAIN, [day], landed=[day])
     assert daily.missing == hourly.missing
-    assert daily.table["site"].to_pylist() == ["UNLISTED"] == sorted(set(hourly.table["site"].to_pylist()))
+    assert daily.table["site"].to_pylist() == [""] == sorted(set(hourly.table["site"].to_pylist()))

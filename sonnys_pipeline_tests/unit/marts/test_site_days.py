@@ -293,9 +293,9 @@ def test_closed_days_of_physical_sites_show_as_zero() -> None:
     assert set(row.values()) == {0}
 
 
-@pytest.mark.parametrize("code", ["", "BARE", "UNLISTED"])
+@pytest.mark.parametrize("code", ["", "BARE"])
 def test_sites_without_a_zone_follow_the_pipeline(code: str) -> None:
-    """The online store, a site without a zone, and one that the list does not know: a row where they have tickets."""
+    """The online store, and a site without a zone: a row where they have tickets."""
     listed = with_online_store(sites(MAIN=CHICAGO, BARE=None))
     tickets = rows(ticket(1, EVENING, code), ticket(2, "2026-03-11T06:00:00Z", code))
     found = [

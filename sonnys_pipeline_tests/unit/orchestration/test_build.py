@@ -130,6 +130,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
         "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
+        "site_list",
         "plausible_amounts",
     }  # fmt: skip
     assert all(check.description for check in checks)
@@ -144,7 +145,7 @@ def test_what_runs_by_itself_spends_no_request():
     running = dg.DefaultScheduleStatus.RUNNING
     assert [schedule.name for schedule in defs.schedules if schedule.default_status is running] == ["watch_schedule"]
     watch = defs.resolve_job_def("watch")
-    assert {node.name for node in watch.nodes} == {"landing_watch", "transactions_verified"}
+    assert {node.name for node in watch.nodes} == {"landing_watch", "sites_site_list", "transactions_verified"}
 
 
 @pytest.mark.parametrize("name", TABLES + MARTS)

@@ -361,3 +361,34 @@ def test_caches_stay_bounded_and_answers_right(monkeypatch):
     assert sum(map(len, world._days.values())) <= 1000
     assert sum(map(len, world._windows.values())) <= 1000
     assert utc_day(world, MONDAY) == first
+
+
+def test_a_site_that_is_renamed_has_the_same_rows_under_another_code():
+    """In the list, in spans, by id and in late rows; undone with the other edits."""
+    world = World(seed=7, sites=2, rows_per_day=40)
+    before = utc_day(world, MONDAY)
+    [late] = world.add_late_rows(MONDAY + timedelta(hours=12), 1, "Harbor")
+    world.rename_site("Harbor", "Quay")
+    after = {row["id"]: row for row in utc_day(world, MONDAY)}
+    assert "Quay" in {site.code for site in world.sites}
+    for row in before:
+        code = "Quay" if row["locationCode"] == "Harbor" else row["locationCode"]
+        assert after[row["id"]] == {**row, "locationCode": code}
+    assert after[late]["locationCode"] == "Quay"
+    found = world.find(late)
+    assert found is not None
+    assert found[2]["locationCode"] == "Quay"
+    assert {row["locationCode"] for row in world.rows(MONDAY, MONDAY + timedelta(days=1), "Quay")} == {"Quay"}
+    world.forget_edits()
+    assert utc_day(world, MONDAY) == before
+
+
+def test_a_list_may_be_another_than_the_sites_that_have_rows():
+    """Shorter, empty, or with other zones."""
+    world = World(seed=7, sites=3, rows_per_day=40)
+    before, first = utc_day(world, MONDAY), world.sites
+    world.list_sites(first[:1])
+    assert world.sites == first[:1]
+    assert utc_day(world, MONDAY) == before
+    world.forget_edits()
+    assert world.sites == first
