@@ -1,42 +1,40 @@
 """Make the morning report of one business day from landed `transactions`, states and `sites`, and write its page.
 
-It counts the landed rows with the functions that make the marts, instead of reading the marts: so `sonnys report` needs
-no mart, and no figure is older than the rows. 36 days of 20 sites (600,000 rows) take a few seconds.
+Figures come from `site_day_kpis` where it is fresh, else from the landed rows (`periods/history.py`): `sonnys report`
+needs no mart, and no figure is older than the rows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.calendar.business_days import SiteDay, partitions_needed
+from sonnys_pipeline.calendar.business_days import partitions_needed
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import landed_sites
-from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
+from sonnys_pipeline.marts.kpis import site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
-from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
+from sonnys_pipeline.report.build import Report, build_report
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
-from sonnys_pipeline.report.measures import CARS, Gap, gaps_of
+from sonnys_pipeline.report.inputs import ShownMarts, days_shown
+from sonnys_pipeline.report.measures import CARS
+from sonnys_pipeline.report.periods.history import History, read_history, readable
 
 ASSET = "daily_report"
 PAGE = "report.html"
 #: The digest that `inputs_digest_of` reads is in the last bytes of a page.
 _NOTE_BYTES = 200
 _SITES = "sites"
-_DAY = timedelta(days=1)
 #: An empty list of sites.
 _NO_SITES = pa.table({name: pa.array([], pa.string()) for name in ("code", "name", "timezone")})
 
@@ -50,7 +48,13 @@ class Page:
 
 
 def make_report(
-    lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None = None
+    lake: Lake,
+    business_date: date,
+    *,
+    timezone: str,
+    made_at: datetime,
+    account: str | None = None,
+    history: History | None = None,
 ) -> Report:
     """The report of a business day; it names what is not landed.
 
@@ -60,23 +64,22 @@ def make_report(
         timezone: IANA name of the zone of the daily partitions.
         made_at: now, aware.
         account: name of the account for the title, if there are several.
+        history: of all `days_shown`, from `history_of`. Default: it is read here.
 
     Raises:
         NotLandedError: no row of the day is landed.
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = _landed_days(lake)
-    sites, unlisted = _sites(lake, account)
-    days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]
-    needed = partitions_needed(days, sites, timezone)
+    landed = landed_days(lake)
+    sites, unlisted = listed_sites(lake, account)
     of_the_day = landed & _partitions_of(business_date, sites, timezone)
     if not of_the_day:
         raise NotLandedError(f"{TRANSACTIONS}: not landed: {business_date}; materialize it first")
-    history = _rows(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
-    day = _rows(lake, of_the_day)
-    with _readable(lake):
-        mart = site_day_kpis(history, sites, days, landed=landed, timezone=timezone)
+    if history is None:
+        history = read_history(lake, days_shown(business_date), sites, timezone)
+    day = landed_rows(lake, [key.isoformat() for key in sorted(of_the_day)])
+    with readable(lake):
         hours, tenders, discounts = (
             count(day, sites, [business_date], landed=landed, timezone=timezone).table
             for count in (site_hour_kpis, tender_mix, discount_mix)
@@ -84,16 +87,23 @@ def make_report(
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
     return build_report(
         business_date,
-        site_days=mart.table,
+        site_days=history.site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
         sites=sites,
         findings=findings,
-        missing=[*_whole_days(days, landed), *gaps_of(mart.missing), *_sites_not_read(lake, needed, landed)],
+        missing=history.gaps,
         made_at=made_at,
         account=account,
     )
+
+
+def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:
+    """What the reports of several days show of all days, read once. Raises LakeError."""
+    lake = lake.snapshot()
+    days = {day for business_date in business_dates for day in days_shown(business_date)}
+    return read_history(lake, days, listed_sites(lake, None)[0], timezone)
 
 
 def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
@@ -110,6 +120,19 @@ def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
     html = report_as_html(report) + (f"<!-- made beside {inputs_digest} -->\n" if inputs_digest else "")
     path = lake.land_page(ASSET, PAGE, html, partition=report.business_date.isoformat())
     return Page(path, len(html.encode()))
+
+
+def shown_digest(lake: Lake, business_date: date) -> str:
+    """Digest of what a day's page shows; take it before rows are read. Empty if the day's mart is damaged or absent.
+
+    A page needs no mart; without a digest it counts as outdated once there is one.
+    """
+    try:
+        return ShownMarts(lake.snapshot()).digest(business_date)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return ""
 
 
 def inputs_digest_of(lake: Lake, day: str) -> str:
@@ -130,8 +153,8 @@ def partitions_lacking(lake: Lake, business_date: date, timezone: str) -> list[d
     Raises:
         LakeError: the list of sites cannot be read.
     """
-    sites, _ = _sites(lake, None)
-    return sorted(_partitions_of(business_date, sites, timezone) - _landed_days(lake))
+    sites, _ = listed_sites(lake, None)
+    return sorted(_partitions_of(business_date, sites, timezone) - landed_days(lake))
 
 
 def last_complete_day(lake: Lake, timezone: str) -> date | None:
@@ -141,8 +164,8 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = {day for day in _landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
-    sites, _ = _sites(lake, None)
+    landed = {day for day in landed_days(lake) if landed_sites(lake, day.isoformat()) is None}
+    sites, _ = listed_sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)
 
@@ -152,11 +175,12 @@ def _partitions_of(business_date: date, sites: pa.Table, timezone: str) -> froze
     return frozenset({business_date, *(key for one in needed for key in one.partitions)})
 
 
-def _landed_days(lake: Lake) -> frozenset[date]:
+def landed_days(lake: Lake) -> frozenset[date]:
+    """Landed partitions of `transactions`. Raises UnreachableLakeError."""
     return frozenset(date.fromisoformat(key) for key in lake.partitions(TRANSACTIONS))
 
 
-def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
+def listed_sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
     """The list of sites; empty, with a caveat, if it is not landed."""
     if lake.has(_SITES):
         return lake.read(_SITES, columns=["code", "name", "timezone"]), ()
@@ -166,34 +190,3 @@ def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]
         f"it: dagster asset materialize -m sonnys_pipeline.definitions --select {asset}"
     )
     return _NO_SITES, (Caveat("warning", text),)
-
-
-def _rows(lake: Lake, days: Collection[date]) -> Rows:
-    return landed_rows(lake, [day.isoformat() for day in sorted(days)])
-
-
-def _whole_days(days: Iterable[date], landed: Collection[date]) -> Iterator[Gap]:
-    """Days whose own partition is not landed: no site's day is complete, including unlisted sites."""
-    for day in days:
-        if day not in landed:
-            yield Gap(day, None, f"transactions of {day} are not landed")
-
-
-def _sites_not_read(lake: Lake, needed: Iterable[SiteDay], landed: Collection[date]) -> Iterator[Gap]:
-    """Site days missing from a landed partition: a file may hold the rows of some sites only."""
-    partial = {day: sites for day in landed if (sites := landed_sites(lake, day.isoformat())) is not None}
-    for one in needed:
-        unread = [day for day in one.partitions if day in partial and one.site not in partial[day]]
-        if unread:
-            keys = ", ".join(day.isoformat() for day in unread)
-            yield Gap(one.business_date, one.site, f"its transactions of {keys} are not landed")
-
-
-@contextmanager
-def _readable(lake: Lake) -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.Error, OSError) as error:
-        raise LakeError(
-            f"{lake.root / TRANSACTIONS} cannot be read ({error}); materialize the damaged days again"
-        ) from error

@@ -19,11 +19,11 @@ HEAT_LEVELS = 5
 
 def report_as_html(report: Report) -> str:
     """The page, to be written as UTF-8; names are escaped, and its Content-Security-Policy forbids all loading."""
-    return _template().render(
+    return template("report.html.j2").render(
         report=report,
         headline=headline(report),
         trends=[
-            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *_formatters(measure.unit)))
+            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *formatters(measure.unit)))
             for measure in TRENDS
         ],
         has_mean=any(day.mean is not None for measure in TRENDS for day in report.trends[measure.key]),
@@ -55,12 +55,14 @@ def _voided_sites(report: Report) -> list[tuple[str, list[Figure]]]:
     return sorted(rows, key=lambda row: [-(figure.value or Decimal(0)) for figure in row[1]])[:TOP]
 
 
-def _formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+def formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+    """How a chart writes its values, and those of its scale."""
     return partial(formatting.quantity, unit=unit), partial(formatting.compact, unit=unit)
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A template of a page, with what all pages use."""
     environment = Environment(
         loader=PackageLoader("sonnys_pipeline.report"),
         autoescape=True,
@@ -71,4 +73,4 @@ def _template() -> Template:
     environment.globals.update(
         fmt=formatting, measures=measures, secondary_figures=secondary_figures, heat_level=heat_level, tone=tone
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

@@ -48,6 +48,24 @@ def stale_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[st
     return Stale(tuple(sorted(sound)), tuple(problems))
 
 
+def fresh_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[str]) -> list[str]:
+    """Days whose landed mart was computed from the rows that are landed now, with this version of the recipe.
+
+    A mart that is damaged, or whose inputs cannot be read, is not among them.
+    """
+    fresh = []
+    for day, partitions in inputs.landed_for(recipe, days).items():
+        recorded = json.loads(_metadata(lake, recipe.asset, day).get(INPUTS, "{}")) if partitions else {}
+        try:
+            if recorded.get("version") == recipe.version and inputs.are_unchanged(recipe, partitions, recorded):
+                fresh.append(day)
+        except UnreachableLakeError:
+            raise
+        except LakeError:
+            continue
+    return fresh
+
+
 def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[str]:
     """Days whose partitions would all pass the blocking checks, whether or not a run has checked them."""
     partitions = inputs.landed_for(recipe, days)
