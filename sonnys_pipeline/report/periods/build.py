@@ -166,7 +166,8 @@ def _caveats(spans: SpanBook, period: Period) -> Iterable[Caveat]:
         )  # fmt: skip
         yield Caveat("error", f"{who}: {reason}.{rest} Land the days, then make the page again.")
     known = [site.code for site in period.sites if site.gap is None]
-    yield from _not_compared(spans, period, known)
+    if period.not_compared:
+        yield Caveat("info", f"{period.not_compared}.")
     unsettled = spans.sums(known, span.days)["unsettled_transactions"]
     if unsettled:
         what = "1 transaction is" if unsettled == 1 else f"{int(unsettled):,} transactions are"
@@ -175,15 +176,6 @@ def _caveats(spans: SpanBook, period: Period) -> Iterable[Caveat]:
     for reason in dict.fromkeys(reason for reason, _ in unknown):
         labels = ", ".join(label for found, label in unknown if found == reason)
         yield Caveat("warning", f"Not known: {labels}: {reason}.")
-
-
-def _not_compared(spans: SpanBook, period: Period, known: Sequence[str]) -> Iterable[Caveat]:
-    before = period.span.compared_before[1]
-    lacking = {site.name: gap for site in period.sites if site.code in known and (gap := spans.gap(site.code, before))}
-    if lacking:
-        who = "All sites" if len(lacking) == len(known) else first_few(list(lacking), _NAMED)
-        reason = next(iter(lacking.values()))
-        yield Caveat("info", f"Not compared with the {period.span.kind.value} before: {who}; {reason}.")
 
 
 def headline(report: PeriodReport) -> str:

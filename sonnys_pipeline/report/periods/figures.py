@@ -51,11 +51,15 @@ class PeriodSite:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Figures of a span: of the sites that have all days together, and of each site."""
+    """Figures of a span: of the sites that have all days together, and of each site.
+
+    `not_compared` names sites that have no comparison with the period before, and why; None if there are none.
+    """
 
     span: Span
     figures: Mapping[str, PeriodFigure]
     sites: tuple[PeriodSite, ...]
+    not_compared: str | None = None
 
     @property
     def missing_sites(self) -> tuple[PeriodSite, ...]:
@@ -98,7 +102,17 @@ class SpanBook:
             )
             for code in codes
         )
-        return Period(span, {measure.key: self.figure(measure, codes, span) for measure in MEASURES}, sites)
+        figures = {measure.key: self.figure(measure, codes, span) for measure in MEASURES}
+        return Period(span, figures, sites, self._not_compared(span, sites))
+
+    def _not_compared(self, span: Span, sites: Sequence[PeriodSite]) -> str | None:
+        known = [site for site in sites if site.gap is None]
+        before = span.compared_before[1]
+        lacking = {site.name: gap for site in known if (gap := self.gap(site.code, before))}
+        if not lacking:
+            return None
+        who = "all sites" if len(lacking) == len(known) else first_few(list(lacking), _NAMED)
+        return f"Not compared with the {span.kind.value} before: {who}; {next(iter(lacking.values()))}"
 
     def figure(self, measure: Measure, sites: Sequence[str], span: Span) -> PeriodFigure:
         """A measure over sites and a span, with its comparisons."""
