@@ -11,10 +11,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
@@ -34,7 +35,7 @@ from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
-from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, PlanRecord, RowSpec, RowStatus
+from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, Knowledge, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,16 @@ class ExecutionResult:
     measures: Measures
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A leased job, with its plan, its rows and what is known of the API."""
+
+    job: Job
+    plan: PlanRecord | None
+    rows: Sequence[JobRow]
+    known: Mapping[str, Knowledge]
+
+
 class BatchExecutor:
     """Executes ledger jobs, one at a time, each under a lease (JS-06).
 
@@ -122,7 +133,7 @@ class BatchExecutor:
         if job.is_leased(now) and not is_gone(job.lease_owner or ""):
             raise JobLeasedError(job_id, job.lease_owner or "another executor", job.lease_until or now)
         mode = (self._session or SessionModeManager(job.mode)).mode
-        self._refuse_unapproved(job, self._jobs.plans.get(job_id), mode)
+        self._refuse_unapproved(job, self._jobs.plans.get(job_id), self._jobs.get_rows(job_id), mode)
 
     def execute(self, job_id: str) -> ExecutionResult:
         """Run a job's pending days; a stopped or crashed job continues. A failed day is a result, not an exception.
@@ -135,14 +146,20 @@ class BatchExecutor:
             UnknownJobError: no such job.
             BaseException: an interrupt, or a failure of disk or ledger, after the job was paused or failed with it.
         """
-        with self._lease(job_id) as (job, record), self._locked_mode(job) as mode:
-            self._refuse_unapproved(job, record, mode)
+        return self._execute(lambda: job_id)
+
+    def _execute(self, find: Callable[[], str]) -> ExecutionResult:
+        """Execute the job whose id `find` tells, inside the transaction that leases it."""
+        with self._lease(find) as held, self._locked_mode(held.job) as mode:
+            job, job_id = held.job, held.job.id
+            self._refuse_unapproved(job, held.plan, held.rows, mode)
             sites = self._workspace.sites()
             self._listener.job_began(job)
-            rows = self._take_up(job)
+            rows = self._take_up(held)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
-                setup = RunSetup(self._options, self._listener, self.owner, self._make_loader, self._clock)
+                make_loader = partial(self._make_loader, held.known)
+                setup = RunSetup(self._options, self._listener, self.owner, make_loader, self._clock)
                 run = JobRun(self._workspace, setup, rows, sites, audit)
                 self._run = run
                 if self._stop_reason:  # asked for before there was anything to stop
@@ -163,7 +180,7 @@ class BatchExecutor:
 
     def load(self, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
         """Land days (partition keys, in order) by a new job, or by their unfinished one; errors as for `execute`."""
-        return self.execute(self._jobs.together(lambda: self._job_of(days, identity)).id)
+        return self._execute(lambda: self._job_of(days, identity).id)
 
     def _job_of(self, days: Sequence[str], identity: JobIdentity) -> Job:
         known = next((job for name in identity.names if (job := self._jobs.find_job(name)) is not None), None)
@@ -183,19 +200,16 @@ class BatchExecutor:
     def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
         return (self._session or SessionModeManager(job.mode)).locked()
 
-    def _refuse_unapproved(self, job: Job, record: PlanRecord | None, mode: JobMode) -> None:
-        changed: list[str] = []
-        if record is not None:
-            changed = self._workspace.changes(Plan.read(record), self._jobs.get_rows(job.id))
-        refuse_unapproved(job, record, mode, changed)
+    def _refuse_unapproved(self, job: Job, plan: PlanRecord | None, rows: Sequence[JobRow], mode: JobMode) -> None:
+        changed = [] if plan is None else self._workspace.changes(Plan.read(plan), rows)
+        refuse_unapproved(job, plan, mode, changed)
 
     def _lost_lease(self, job_id: str) -> str:
         holder = self._jobs.get_job(job_id).lease_owner
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
-    def _make_loader(self, observer: LoadObserver) -> Loader:
-        client, digest = self._workspace.client, self._options.source.api_id_digest
-        known = self._jobs.knowledge.recall_all(digest)
+    def _make_loader(self, known: Mapping[str, Knowledge], observer: LoadObserver) -> Loader:
+        client = self._workspace.client
         return Loader(
             client.unthrottled(),
             client.budget,
@@ -212,9 +226,10 @@ class BatchExecutor:
             clock=self._clock,
         )
 
-    def _take_up(self, job: Job) -> list[JobRow]:
+    def _take_up(self, held: _Held) -> list[JobRow]:
+        job = held.job
         # Checked before anything changes: an unreachable store is no reason to read a day again.
-        completed = [row for row in self._jobs.get_rows(job.id) if row.status is RowStatus.COMPLETED]
+        completed = [row for row in held.rows if row.status is RowStatus.COMPLETED]
         lost = [row for row in completed if not self._is_landed(row)]
         for row in lost:
             logger.warning("%s: its landed file is missing or damaged; the day will be read again", row.day)
@@ -241,23 +256,26 @@ class BatchExecutor:
         """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
 
-        def give_back() -> list[JobRow]:
+        def give_back() -> tuple[int, JobStatus]:
             if failures:
                 message = f"{failures[0].day}: {failures[0].message}"
                 self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
             self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
-            return self._jobs.get_pending_rows(job_id)
+            pending = len(self._jobs.get_pending_rows(job_id))
+            if (now := self._jobs.get_job(job_id).status) is JobStatus.CANCELLED:
+                return pending, now
+            ends = status or (JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED)
+            self._jobs.update_status(job_id, ends, by=self.owner, why=reason, owner=self.owner)
+            return pending, ends
 
-        pending: list[JobRow] | None = None
         try:
-            pending = self._jobs.together(give_back)
-            if status is None:
-                status = JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED
-            self._jobs.update_status(job_id, status, by=self.owner, why=reason, owner=self.owner)
+            pending, status = self._jobs.together(give_back)
+            if status is JobStatus.CANCELLED:
+                reason = reason or "the job was cancelled"
         except (LeaseLostError, InvalidStateTransition) as error:
-            # Another executor holds the job, or it was cancelled: keep the status it has now.
-            status = self._jobs.get_job(job_id).status
-            reason = reason or ("the job was cancelled" if status is JobStatus.CANCELLED else str(error))
+            # Another executor holds the job: keep the status it has now.
+            status, pending = self._jobs.get_job(job_id).status, len(self._jobs.get_pending_rows(job_id))
+            reason = reason or str(error)
         measures = run.measures()
         run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
@@ -267,7 +285,7 @@ class BatchExecutor:
             processed=measures.days,
             successful=measures.succeeded,
             failed=measures.failed,
-            pending=len(self._jobs.get_pending_rows(job_id) if pending is None else pending),
+            pending=pending,
             stopped=reason,
             failures=failures,
             measures=measures,
@@ -279,19 +297,25 @@ class BatchExecutor:
             remove_expired(self._workspace.lake, self._options.archive_days, today)
 
     @contextmanager
-    def _lease(self, job_id: str) -> Iterator[tuple[Job, PlanRecord | None]]:
-        """Hold the job's lease, renewed by a heartbeat; yields the job and its plan as read under the lease."""
+    def _lease(self, find: Callable[[], str]) -> Iterator[_Held]:
+        """Hold the lease of the job that `find` tells, renewed by a heartbeat; yields what was read with it."""
         seconds = self._options.lease_seconds
 
-        def acquire() -> tuple[Job, PlanRecord | None]:
+        def acquire() -> _Held:
+            job_id = find()
             holder = self._jobs.get_job(job_id).lease_owner
             if holder is not None and is_gone(holder):
                 # A dead process of this machine: no need to wait until its lease expires.
                 self._jobs.leases.release(job_id, holder)
-            return self._jobs.leases.acquire(job_id, self.owner, seconds), self._jobs.plans.get(job_id)
+            return _Held(
+                self._jobs.leases.acquire(job_id, self.owner, seconds),
+                self._jobs.plans.get(job_id),
+                self._jobs.get_rows(job_id),
+                self._jobs.knowledge.recall_all(self._options.source.api_id_digest),
+            )
 
         held = self._jobs.together(acquire)
-        done = threading.Event()
+        job_id, done = held.job.id, threading.Event()
 
         def beat() -> None:
             while not done.wait(min(seconds / 3, _HEARTBEAT)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -126,7 +127,7 @@ class Workspace(Closing):
             loader.states,
         )
 
-    def changes(self, plan: Plan, rows: list[JobRow]) -> list[str]:
+    def changes(self, plan: Plan, rows: Sequence[JobRow]) -> list[str]:
         """What would run now but was not planned, in sentences (BX-03).
 
         Sites are requested last: that may cost a request, and another account has another list. A site that is new

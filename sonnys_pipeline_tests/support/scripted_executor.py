@@ -1,6 +1,6 @@
 """A loader that follows a script, and days for it to give out: shared by the tests of job runs and of the executor."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from sonnys_pipeline.extract.scheduler import LoaderOptions
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.landing.transactions import Source
-from sonnys_pipeline.ledger.models import JobMode
+from sonnys_pipeline.ledger.models import JobMode, Knowledge
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline_tests.support.workspaces import workspace_of
 from sonnys_pipeline_tests.unit.conftest import specs
@@ -100,7 +100,7 @@ class ScriptedExecutor(BatchExecutor):
     script: Script
     loader: ScriptedLoader
 
-    def _make_loader(self, observer: LoadObserver) -> Loader:
+    def _make_loader(self, known: Mapping[str, Knowledge], observer: LoadObserver) -> Loader:
         self.loader = ScriptedLoader(self.script)
         return self.loader
 

@@ -61,7 +61,7 @@ class MaterializationRecorder(RunListener):
 
     def add_earlier(self, jobs: JobService) -> None:
         """Add landed days of the ledger: of earlier attempts, and a day during whose landing this one was stopped."""
-        if self._job_id is not None:
+        if self._job_id is not None and not self._fresh.keys() >= set(self._context.partition_keys):
             completed = jobs.get_rows(self._job_id, RowStatus.COMPLETED)
             self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 

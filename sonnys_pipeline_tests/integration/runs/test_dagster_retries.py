@@ -3,11 +3,11 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult
+from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, JobIdentity
 from sonnys_pipeline.ledger.models import JobStatus
 from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.simulator import Faults
@@ -30,16 +30,16 @@ OTHERS = [day for day in DAYS if day != DAYS[3]]
 @pytest.fixture
 def after_attempt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Calls something at the end of each attempt, before Dagster hears of it."""
-    execute = BatchExecutor.execute
+    load = BatchExecutor.load
 
     def call(what: Callable[[], None]) -> None:
-        def execute_then_call(self: BatchExecutor, job_id: str) -> ExecutionResult:
+        def load_then_call(self: BatchExecutor, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
             try:
-                return execute(self, job_id)
+                return load(self, days, identity)
             finally:
                 what()
 
-        monkeypatch.setattr(BatchExecutor, "execute", execute_then_call)
+        monkeypatch.setattr(BatchExecutor, "load", load_then_call)
 
     return call
 

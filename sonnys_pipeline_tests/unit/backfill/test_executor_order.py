@@ -1,7 +1,7 @@
 """BX-05, BX-06: a run that fails fast ends as if its days had been read one by one; a resume reads the rest."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, Val
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.ledger.models import JobRow, JobStatus
+from sonnys_pipeline.ledger.models import JobRow, JobStatus, Knowledge
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline_tests.support.scripted_executor import create, options
 from sonnys_pipeline_tests.support.virtual_clock import VirtualApi, VirtualBudget, VirtualClock, VirtualWorkerPool
@@ -51,8 +51,8 @@ class VirtualExecutor(BatchExecutor):
 
     api: UnevenApi
 
-    def _make_loader(self, observer: LoadObserver) -> Loader:
-        real = super()._make_loader(observer)
+    def _make_loader(self, known: Mapping[str, Knowledge], observer: LoadObserver) -> Loader:
+        real = super()._make_loader(known, observer)
         real._pool.close()
         clock = self.api.clock
         return Loader(

@@ -212,7 +212,7 @@ def test_lists_remembered_not_to_need_a_site_do_not_name_one(
     assert SpanCounter(jobs, client, "account", ["MAIN"])._by_site is by_site
     with scripted_executors(jobs, tmp_path) as make:
         executor = make()
-        loader = super(type(executor), executor)._make_loader(None)  # type: ignore[arg-type]
+        loader = super(type(executor), executor)._make_loader(jobs.knowledge.recall_all("account"), None)  # type: ignore[arg-type]
     assert loader._options.lists_need_site is by_site
 
 
@@ -225,7 +225,7 @@ def test_remembered_job_times_are_the_first_guess_of_the_next_run(
         jobs.knowledge.remember("account", JOB_SECONDS, remembered)
     with scripted_executors(jobs, tmp_path) as make:
         executor = make()
-        loader = super(type(executor), executor)._make_loader(None)  # type: ignore[arg-type]
+        loader = super(type(executor), executor)._make_loader(jobs.knowledge.recall_all("account"), None)  # type: ignore[arg-type]
         assert Schedule((), loader._budget.rate, loader._options).times.expected_ready_age == first
         assert loader.job_seconds is None
 
