@@ -21,9 +21,7 @@ from sonnys_pipeline.runtime.quoting import printable
 
 _SUFFIXES = (".csv", ".xlsx")
 #: Characters that begin a formula, also in their full-width forms, which some spreadsheets take for the same.
-_FORMULA = (
-    "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-)
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Number formats of a spreadsheet.
 _FORMATS = {Unit.COUNT: "#,##0", Unit.MONEY: "$#,##0.00", Unit.PRICE: "$#,##0.00", Unit.SHARE: "0.0%"}
 _DATE_FORMAT = "yyyy-mm-dd"
