@@ -143,6 +143,11 @@ def month(day: date) -> str:
     return f"{_MONTHS[day.month - 1]} {day.year}"
 
 
+def short_month(day: date) -> str:
+    """`Nov 2026`."""
+    return f"{_MONTHS[day.month - 1][:3]} {day.year}"
+
+
 def days(first: date, last: date) -> str:
     """`Nov 16 to Nov 21`, or the one day."""
     return short_day(first) if first == last else f"{short_day(first)} to {short_day(last)}"

@@ -28,7 +28,7 @@ def period_as_html(report: PeriodReport) -> str:
         heat=int(max((one for one in cars if one is not None), default=0)),
         chain_heat=int(max((line.values["cars"] or Decimal(0) for line in report.days), default=Decimal(0))),
         day_names=[formatting.day(line.day) for line in report.days],
-        month_names=[formatting.month(line.span.first) for line in report.months],
+        month_names=[formatting.short_month(line.span.first) for line in report.months],
         charts=[(measure, _month_chart(measure, report.months)) for measure in TRENDS],
         definitions=DEFINITIONS,
         statuses=tuple(Status),

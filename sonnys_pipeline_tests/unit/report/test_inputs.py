@@ -1,4 +1,4 @@
-"""KT-02: the digest of a page covers every day that it shows, and nothing that it does not show."""
+"""KPIS: the digest of a page covers every day that it shows, and nothing that it does not show."""
 
 from datetime import date, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""KPIS, KT-02: weeks and months over landed days, beside a second count that shares no code with the product."""
+"""KPIS: weeks and months over landed days, beside a second count that shares no code with the product."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
