@@ -2,47 +2,24 @@
 
 import re
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect
 
-from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.measures import Gap
-from sonnys_pipeline.report.periods.build import build_period_report
-from sonnys_pipeline.report.periods.history import History
 from sonnys_pipeline.report.periods.html import period_as_html
-from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.periods.spans import Kind
 from sonnys_pipeline_tests.support.browser.chromium import DESKTOP
-from sonnys_pipeline_tests.support.report_marts import MADE_AT, SATURDAY, Row, before, history, report, site_day
+from sonnys_pipeline_tests.support.report_marts import SATURDAY, before, history, period_report, report
 
 pytestmark = pytest.mark.browser
 
 PHONE = (390, 844)
+LONG_NAMES = {"MAIN": "Main Street", "MESA": "A site with a name that does not end"}
 #: Of paper, in pixels of a style sheet: A4 less the page's own margins.
 PAPER_WIDTH, PAPER_HEIGHT = 703, 1031
-
-
-def long_history(changed: dict[tuple[str, date], Row]) -> list[Row]:
-    """120 days at two sites."""
-    days = [before(back) for back in range(120)]
-    return [site_day(site, day, **changed.get((site, day), {})) for site in ("MAIN", "MESA") for day in days]
-
-
-def period_page(kind: Kind, file: Path) -> Path:
-    """A month of 31 days with a gap, or a week that is not over, with large numbers."""
-    large = {("MAIN", before(back)): {"total_cars": 1234, "sales": Decimal("23456.78")} for back in range(120)}
-    rows = pa.Table.from_pylist(long_history(large), schema=SITE_DAY_KPIS)
-    gaps = (Gap(before(25), "MESA", "its transactions of 2026-10-27 are not landed"),)
-    span = Span.of(kind, before(35)) if kind is Kind.MONTH else Span.of(kind, SATURDAY, SATURDAY)
-    sites = pa.table({"code": ["MAIN", "MESA"], "name": ["Main Street", "A site with a name that does not end"]})
-    made = build_period_report(span, History(rows, gaps, 0, 120), sites, made_at=MADE_AT)
-    file.write_text(period_as_html(made), encoding="utf-8")
-    return file
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -52,7 +29,8 @@ def test_weeks_and_months_fetch_nothing_and_fit(
     open_view: Callable[..., Page], tmp_path: Path, kind: Kind, size: tuple[int, int], scheme: str
 ) -> None:
     """As the daily page: no request, no sideways scrolling, and on paper no cell is cut off."""
-    path = period_page(kind, tmp_path / "period.html")
+    path = tmp_path / "period.html"
+    path.write_text(period_as_html(period_report(kind, LONG_NAMES)), encoding="utf-8")
     page = open_view(*size, color_scheme=scheme)
 
     assert open_report(page, path) == []
