@@ -26,10 +26,8 @@ from sonnys_pipeline.backfill.plan import Plan, refuse_unapproved
 from sonnys_pipeline.backfill.recovery import is_gone
 from sonnys_pipeline.backfill.run import JobRun, RunSetup
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
-from sonnys_pipeline.extract.pages.fetch import PageReader
-from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.transactions import is_landed
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites import ensure_sites
@@ -40,8 +38,6 @@ from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
 
-#: Concurrent requests; the API may be slow to answer a whole block of them.
-_THREADS = 32
 #: Longest interval between two looks at the ledger, in seconds: cancelling a job from outside takes this long.
 _HEARTBEAT = 3.0
 
@@ -178,24 +174,28 @@ class BatchExecutor:
             self._remove_expired_archives()
             return result
 
-    def load(self, days: Sequence[str], identity: JobIdentity) -> ExecutionResult:
-        """Land days (partition keys, in order) by a new job, or by their unfinished one; errors as for `execute`."""
-        return self._execute(lambda: self._job_of(days, identity).id)
+    def load(self, days: Sequence[str | RowSpec], identity: JobIdentity) -> ExecutionResult:
+        """Land days (partition keys, or days of single sites) by a new job, or by their unfinished one.
 
-    def _job_of(self, days: Sequence[str], identity: JobIdentity) -> Job:
+        Errors as for `execute`.
+        """
+        rows = [day if isinstance(day, RowSpec) else RowSpec(day) for day in days]
+        return self._execute(lambda: self._job_of(rows, identity).id)
+
+    def _job_of(self, rows: Sequence[RowSpec], identity: JobIdentity) -> Job:
         known = next((job for name in identity.names if (job := self._jobs.find_job(name)) is not None), None)
-        if known is not None and known.status in UNFINISHED and self._has_days(known, days):
+        if known is not None and known.status in UNFINISHED and self._has_rows(known, rows):
             return known
         return self._jobs.create_job(
             identity.names[0],
             original_command=identity.command,
             description=identity.description,
             mode=JobMode.AUTO,
-            rows=[RowSpec(day) for day in days],
+            rows=rows,
         )
 
-    def _has_days(self, job: Job, days: Sequence[str]) -> bool:
-        return {row.day for row in self._jobs.get_rows(job.id)} == set(days)
+    def _has_rows(self, job: Job, rows: Sequence[RowSpec]) -> bool:
+        return {(row.day, row.site) for row in self._jobs.get_rows(job.id)} == {(row.day, row.site) for row in rows}
 
     def _locked_mode(self, job: Job) -> AbstractContextManager[JobMode]:
         return (self._session or SessionModeManager(job.mode)).locked()
@@ -209,22 +209,9 @@ class BatchExecutor:
         return "" if holder == self.owner else str(LeaseLostError(job_id, self.owner, holder))
 
     def _make_loader(self, known: Mapping[str, Knowledge], observer: LoadObserver) -> Loader:
-        client = self._workspace.client
-        return Loader(
-            client.unthrottled(),
-            client.budget,
-            ThreadWorkerPool(_THREADS),
-            replace(
-                self._options.loader,
-                # Fail-fast ends as if the days had been read one after the other (BX-05).
-                in_order=self._options.on_error is OnError.FAIL_FAST,
-                lists_need_site=LISTS_NEED_SITE in known and known[LISTS_NEED_SITE].content is True,
-                job_seconds=known[JOB_SECONDS].content if JOB_SECONDS in known else None,
-            ),
-            observer=observer,
-            reader=PageReader(self._options.privacy, self._options.keeps_pages),
-            clock=self._clock,
-        )
+        # Fail-fast ends as if the days had been read one after the other (BX-05).
+        options = replace(self._options.loader, in_order=self._options.on_error is OnError.FAIL_FAST)
+        return self._workspace.loader(replace(self._options, loader=options), observer, known, clock=self._clock)
 
     def _take_up(self, held: _Held) -> list[JobRow]:
         job = held.job

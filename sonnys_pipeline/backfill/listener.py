@@ -17,12 +17,14 @@ class LandedDay:
     Attributes:
         file: of its rows; of its states when a run reads states only.
         budget_wait: seconds that the run waited for its budget since the previous landed day.
+        extra: whether it is none of the run's days, and was read because a row moved between it and one of these.
     """
 
     loaded: LoadedDay
     file: LandedFile
     budget_wait: float
     states: LandedFile | None = None
+    extra: bool = False
 
 
 class RunListener:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,8 @@ class ExecutorOptions:
         archive_days: how many days back archives are kept; `None` for ever.
         lands_sites: whether a missing or old list of sites is landed too.
         states_only: read only what `version-2` has about landed rows.
+        found_by: by which look each day (partition key) was found to need a read: `full`, `states`, `count`, `morning`
+            and so on; kept with what it finds changed.
     """
 
     timezone: str
@@ -48,3 +51,4 @@ class ExecutorOptions:
     load_by: LoadBy = LoadBy.ALL
     lands_sites: bool = False
     states_only: bool = False
+    found_by: Mapping[str, str] = field(default_factory=dict)

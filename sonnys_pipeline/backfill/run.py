@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.moves import ExtraDays, HeldDay, HeldDays, day_request
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.backfill.progress import ProgressReport
 from sonnys_pipeline.backfill.workspace import Workspace
-from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.extract.events import (
     JOB_SECONDS,
@@ -24,10 +24,10 @@ from sonnys_pipeline.extract.events import (
     LoadObserver,
 )
 from sonnys_pipeline.extract.loader import Loader
-from sonnys_pipeline.extract.pages.assemble import LoadedDay
+from sonnys_pipeline.extract.pages.assemble import REREAD, LoadedDay
 from sonnys_pipeline.extract.protocols import DayRequest, LiveJob
 from sonnys_pipeline.extract.state import PageJob
-from sonnys_pipeline.lake.dataset import LandedFile
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.landing.account_sites import AccountSites, keep_sites, sites_of
 from sonnys_pipeline.landing.quarantine import set_aside
@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 #: With `continue`, a run stops when more than this share failed of at least this many days (BM-06).
 _DAYS_SAMPLE = 10
 _FAILED_SHARE = 0.5
+#: How often days are read to follow moved rows: a day that is read may show another move.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class JobRun(LoadObserver):
         self._started = setup.clock()
         self._stop_reason = ""
         self._budget_wait = 0.0
+        self._earlier_loaders: list[Loader] = []
+        self._make_loader = setup.make_loader
+        self._held = HeldDays(workspace, setup.options)
         self._loader = setup.make_loader(self)
 
     def stop(self, reason: str) -> None:
@@ -98,7 +103,53 @@ class JobRun(LoadObserver):
             return str(error)
         finally:
             outcomes.close()  # type: ignore[attr-defined] # a generator, whatever its annotation says
+        return self._stop_reason or self._land_held()
+
+    def _land_held(self) -> str:
+        """Read the other days of moved rows, and land both as one; returns why it stopped early, or an empty string."""
+        try:
+            for _ in range(_ROUNDS):
+                requests = self._held.requests(self._sites)
+                if not requests or self._stop_reason:
+                    break
+                self._earlier_loaders.append(self._loader)
+                self._loader = self._make_loader(ExtraDays(self))
+                for outcome in self._loader.load(iter(requests)):
+                    self._held.add_extra(outcome)
+        except LoadingStoppedError as error:
+            return str(error)
+        for group in [] if self._stop_reason else self._held.groups():
+            if stopped := self._land_group(group):
+                return stopped
         return self._stop_reason
+
+    def _land_group(self, group: Sequence[HeldDay]) -> str:
+        """Land days between which rows moved; readers see all of them or none."""
+        days = [one for one in group if not one.extra]
+        for one in days[:1]:
+            row = self._rows[(one.loaded.day.key, one.loaded.site)]
+            self._jobs.leases.renew(row.job_id, self._owner, self._options.lease_seconds)
+        try:
+            if problem := next((one.problem for one in group if one.problem), None):
+                raise problem
+            with self._lake.together() as lake:
+                landed = [(one, *self._land(one.loaded, lake)) for one in group]
+                if len(group) > 1:
+                    lake.belong_together()
+        except (LakeError, SonnysError) as error:
+            stopped = ""
+            for one in days:
+                loaded = one.loaded
+                row = self._rows[(loaded.day.key, loaded.site)]
+                stopped = self._day_failed(row, error, loaded.requests, loaded.seconds) or stopped
+            return stopped or (str(error) if isinstance(error, UnwritableLakeError) else "")
+        for one, file, states in landed:
+            if one.extra:
+                logger.info("%s was read again, since rows moved between it and a day of this run", one.loaded.day.key)
+                self._listener.day_landed(LandedDay(one.loaded, file, 0.0, states, extra=True))
+            else:
+                self._completed(one.loaded, file, states)
+        return ""
 
     def _remember_job_seconds(self) -> None:
         """The next run starts with this figure; losing it costs a few polls."""
@@ -111,10 +162,14 @@ class JobRun(LoadObserver):
         """The figures so far."""
         return Measures.of(
             self.audit.outcomes,
-            requests=self._loader.requests,
+            requests=sum(loader.requests for loader in self._loaders) + self._held.requests_sent,
             seconds=self._clock() - self._started,
-            budget_wait=self._loader.budget_wait,
+            budget_wait=sum(loader.budget_wait for loader in self._loaders),
         )
+
+    @property
+    def _loaders(self) -> list[Loader]:
+        return [*self._earlier_loaders, self._loader]
 
     def submitting(self, job: PageJob) -> None:
         """Write the intent before anything is sent."""
@@ -129,7 +184,7 @@ class JobRun(LoadObserver):
     def attempted(self, attempt: Attempt) -> None:
         """Write a line of the audit, and a progress report when it is due."""
         self.audit.attempted(attempt)
-        self.report.request_answered(self._loader.requests)
+        self.report.request_answered(sum(loader.requests for loader in self._loaders))
 
     def learned(self, name: str, value: object) -> None:
         """Keep it and log it once."""
@@ -152,9 +207,7 @@ class JobRun(LoadObserver):
                 for one in known
                 if one.job_hash
             ]
-            sites = self._sites.codes if row.site is None else (self._sites.spelt(row.site),)
-            day = Day.of(row.day, self._options.timezone)
-            yield DayRequest(day, row.site, live, sites, not self._options.states_only)
+            yield replace(day_request(row.day, row.site, self._sites, self._options), live_jobs=live)
 
     def _begin(self, row: JobRow, lifetime: timedelta) -> list[LoadJobRecord]:
         self._jobs.start_row(row.id, owner=self._owner)
@@ -164,12 +217,20 @@ class JobRun(LoadObserver):
         row = self._rows[(loaded.day.key, loaded.site)]
         # Checked again just before the file is put in place: never overwrite a successor's newer day.
         self._jobs.leases.renew(row.job_id, self._owner, self._options.lease_seconds)
+        loaded = replace(loaded, found_by=self._options.found_by.get(row.day, REREAD))
         try:
-            file, states = self._land(loaded)
+            if self._held.holds(loaded):
+                return ""  # landed with the other days of its rows
+            file, states = self._land(loaded, self._lake)
         except LakeError as error:
             stopped = self._day_failed(row, error, loaded.requests, loaded.seconds)
             # A disk that refuses this day refuses every other one; any other error concerns this day only.
             return stopped or (f"{row.day}: {error}" if isinstance(error, UnwritableLakeError) else "")
+        self._completed(loaded, file, states)
+        return ""
+
+    def _completed(self, loaded: LoadedDay, file: LandedFile, states: LandedFile | None) -> None:
+        row = self._rows[(loaded.day.key, loaded.site)]
         rows = loaded.table.num_rows  # of this row's site; the file may hold other sites too
         figures = RowFigures(loaded.job_hashes, str(file.path), rows, loaded.requests, loaded.seconds)
         completed = self._jobs.complete_row(row.id, figures, owner=self._owner)
@@ -182,21 +243,21 @@ class JobRun(LoadObserver):
         )  # fmt: skip
         if loaded.states_note:
             logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
-        waited, self._budget_wait = self._loader.budget_wait - self._budget_wait, self._loader.budget_wait
+        total = sum(loader.budget_wait for loader in self._loaders)
+        waited, self._budget_wait = total - self._budget_wait, total
         self._listener.day_landed(LandedDay(loaded, file, waited, states))
         self._listener.row_ended(completed)
         self.report.day_ended(rows=rows, pages=pages, failed=False)
-        return ""
 
-    def _land(self, loaded: LoadedDay) -> tuple[LandedFile, LandedFile | None]:
+    def _land(self, loaded: LoadedDay, lake: Lake) -> tuple[LandedFile, LandedFile | None]:
         source, privacy = self._options.source, self._options.privacy
         if not loaded.with_rows:
             if loaded.states is None:
                 raise StatesNotReadError(f"{loaded.day.key}: {loaded.states_note or 'its states were not read'}")
-            states = land_states(self._lake, loaded, source=source, privacy=privacy)
+            states = land_states(lake, loaded, source=source, privacy=privacy)
             return states, states
-        file = land_day(self._lake, loaded, source=source, privacy=privacy, account_sites=self._sites.codes)
-        return file, land_states(self._lake, loaded, source=source, privacy=privacy) if loaded.states else None
+        file = land_day(lake, loaded, source=source, privacy=privacy, account_sites=self._sites.codes)
+        return file, land_states(lake, loaded, source=source, privacy=privacy) if loaded.states else None
 
     def _failed(self, failed: FailedDay) -> str:
         row = self._rows[(failed.request.day.key, failed.request.site)]

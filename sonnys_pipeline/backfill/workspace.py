@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
@@ -14,20 +16,28 @@ from sonnys_pipeline.backfill.plan import Plan, Scope, differences
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.config.settings import Settings, SettingsError
+from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.extract.protocols import Budget
 from sonnys_pipeline.extract.scheduler import LoaderOptions
+from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
 from sonnys_pipeline.landing.transactions import Source
-from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.ledger.models import JobRow, Knowledge
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.runtime.closing import Closing
 from sonnys_pipeline.runtime.postgres import is_postgres
 
 logger = logging.getLogger(__name__)
+
+#: Concurrent requests; the API may be slow to answer a whole block of them.
+_THREADS = 32
 
 
 class Workspace(Closing):
@@ -39,6 +49,8 @@ class Workspace(Closing):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: Present instant, aware UTC: when rows were read and days were verified.
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._opened = ExitStack()
 
     @classmethod
@@ -99,6 +111,31 @@ class Workspace(Closing):
             archive_days=settings.archive_days,
             load_by=LoadBy(settings.load_by),
             lands_sites=True,
+        )
+
+    def loader(
+        self,
+        options: ExecutorOptions,
+        observer: LoadObserver,
+        known: Mapping[str, Knowledge],
+        *,
+        budget: Budget | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Loader:
+        """A loader that starts with what is `known` of the API; a `budget` must draw on the client's, its default."""
+        return Loader(
+            self.client.unthrottled(),
+            budget or self.client.budget,
+            ThreadWorkerPool(_THREADS),
+            replace(
+                options.loader,
+                lists_need_site=LISTS_NEED_SITE in known and known[LISTS_NEED_SITE].content is True,
+                job_seconds=known[JOB_SECONDS].content if JOB_SECONDS in known else None,
+            ),
+            observer=observer,
+            reader=PageReader(options.privacy, options.keeps_pages),
+            clock=clock,
+            now=self.now,
         )
 
     def sites(self, *, as_kept: bool = False) -> AccountSites:

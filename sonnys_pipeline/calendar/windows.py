@@ -6,10 +6,13 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 #: The longest span of one load job (contract, "Batch jobs").
 LONGEST_WINDOW = timedelta(hours=24)
+#: The longest span of a list request. The API takes 31 days (contract, L10), its document says a month: 28 are both.
+LONGEST_LIST = timedelta(days=28)
 #: How far back the API reaches (contract, "Batch jobs").
 MONTHS_KEPT = 6
 
@@ -18,6 +21,8 @@ MONTHS_KEPT = 6
 class Window:
     """A half-open span `[start, end)` of at most 24 hours, aware UTC, on whole seconds."""
 
+    longest: ClassVar[timedelta] = LONGEST_WINDOW
+
     start: datetime
     end: datetime
 
@@ -25,8 +30,9 @@ class Window:
         for instant in (self.start, self.end):
             if instant.utcoffset() != timedelta(0) or instant.microsecond:
                 raise ValueError(f"a window needs aware UTC instants on whole seconds, not {instant!r}")
-        if not timedelta(0) < self.end - self.start <= LONGEST_WINDOW:
-            raise ValueError(f"a window lasts up to 24 hours, not {self.end - self.start}")
+        if not timedelta(0) < self.end - self.start <= self.longest:
+            hours = self.longest // timedelta(hours=1)
+            raise ValueError(f"a {type(self).__name__.lower()} lasts up to {hours} hours, not {self.end - self.start}")
 
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
@@ -42,6 +48,13 @@ class Window:
         23:59:59.6.
         """
         return {"startDate": int(self.start.timestamp()), "endDate": int(self.end.timestamp())}
+
+
+@dataclass(frozen=True, order=True)
+class Span(Window):
+    """A span of a list request, which may hold several days."""
+
+    longest: ClassVar[timedelta] = LONGEST_LIST
 
 
 @dataclass(frozen=True)

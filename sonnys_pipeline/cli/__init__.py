@@ -20,6 +20,7 @@ from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
+from sonnys_pipeline.cli.revisit.command import verify
 from sonnys_pipeline.cli.simulate import demo, simulate
 from sonnys_pipeline.cli.ui import ui
 
@@ -64,5 +65,5 @@ def main() -> None:
     """Load all Sonny's BackOffice transactions into Parquet files that you own."""
 
 
-for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, verify, report, replay):
     main.add_command(_verb)

@@ -18,6 +18,7 @@ from sonnys_pipeline.client.rate_limit.limiter import api_id_digest
 from sonnys_pipeline.client.transport import checked_base_url, checked_header, is_loopback
 from sonnys_pipeline.config.environment import EnvFileError, EnvironmentSettings, SettingsError
 from sonnys_pipeline.config.key_strength import key_bits
+from sonnys_pipeline.config.revisit import DEFAULT, RevisitPolicy
 from sonnys_pipeline.runtime.private_folder import private_folder
 
 __all__ = ["WEAKEST_PII_KEY", "EnvFileError", "Settings", "SettingsError"]
@@ -114,6 +115,10 @@ def folder_in(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/{name}"
 
 
+def _policy(value: object) -> object:
+    return RevisitPolicy.parse(value) if isinstance(value, str) else value
+
+
 def _rate(value: object) -> object:
     return RequestRate.parse(value) if isinstance(value, str) else value
 
@@ -140,6 +145,7 @@ class Settings(EnvironmentSettings):
         load_by: `site`: each load job names a site, as keys of several sites require; `all`: none does.
         proof: `count`: compare each day's rows with the API's own count.
         states: when to read plan flags and status from `version-2`: if rows lack them, always, or never.
+        revisit: how landed days of each age are looked at again (`revisit.py`).
         most_rows: maximum rows of one site in one window of a day; ten times as many for all sites together.
         pii: keep, hash or drop personal data (docs/personal-data.md).
         pii_key: secret key of the hashes; stored nowhere else.
@@ -169,6 +175,7 @@ class Settings(EnvironmentSettings):
     load_by: Literal["site", "all"] = "site"
     proof: Literal["count", "off"] = "count"
     states: Literal["auto", "on", "off"] = "auto"
+    revisit: Annotated[RevisitPolicy, NoDecode, BeforeValidator(_policy)] = RevisitPolicy.parse(DEFAULT)
     most_rows: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     pii: Literal["keep", "hash", "drop"] = "keep"
     pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None

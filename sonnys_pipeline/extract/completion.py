@@ -38,7 +38,9 @@ class Completion:
     def advance(self, day: DayWork) -> bool:
         """Process responses, add the next requests; return whether the day is complete. Raises RowOfTwoSitesError."""
         while day.has_rows and day.is_answered:
-            if self._options.proof and day.proof is None and day.request.with_rows:
+            if day.request.reads == "count" and day.counts is None:
+                self._count_only(day)
+            elif self._options.proof and day.proof is None and day.request.with_rows:
                 self._check_count(day)
             elif self._wants_states(day):
                 self._read_states(day)
@@ -56,9 +58,9 @@ class Completion:
                 self._observer.learned(LISTS_NEED_SITE, True)
             day.lists = []
             return True
-        if isinstance(work, StatesWork):
+        if isinstance(work, StatesWork) and day.request.with_rows:
             day.states_note = f"version-2 could not be read: {error}"
-        elif isinstance(work, CountWork) and isinstance(error, ValidationError):
+        elif isinstance(work, CountWork) and isinstance(error, ValidationError) and day.request.with_rows:
             day.proof = CountProof(None, day.table.num_rows, note=f"the API refuses to count: {error}")
         else:
             return False
@@ -66,6 +68,17 @@ class Completion:
         return True
 
     # The count.
+
+    def _count_only(self, day: DayWork) -> None:
+        """Request the number of rows, of each site where lists require one."""
+        if asked := [work for work in day.lists if isinstance(work, CountWork)]:
+            day.counts = {}
+            for work in asked:
+                day.counts[work.site] = day.counts.get(work.site, 0) + (work.total or 0)
+            day.lists = []
+        else:
+            windows = day.request.day.windows
+            day.lists = [CountWork(day, window, site) for site in self._list_sites(day) for window in windows]
 
     def _check_count(self, day: DayWork) -> None:
         counts = [work for work in day.lists if isinstance(work, CountWork)]
@@ -148,9 +161,9 @@ class Completion:
     # The states.
 
     def _wants_states(self, day: DayWork) -> bool:
-        if day.states is not None or day.states_note:
+        if day.states is not None or day.states_note or day.request.reads == "count":
             return False
-        if not day.request.with_rows or self._options.states == "on":
+        if day.request.reads == "states" or self._options.states == "on":
             return True
         return self._options.states == "auto" and lacks_states(day.table)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from sonnys_pipeline.calendar.windows import Day, Window
 from sonnys_pipeline.client import RequestRate, Site
+
+#: What is read of a day: its rows by load jobs; or of landed rows their states (`version-2`), or only their number.
+Reads: TypeAlias = Literal["rows", "states", "count"]
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,19 @@ class DayRequest:
         live_jobs: jobs of an earlier run to reuse.
         sites: sites that get load jobs of their own (contract, L1). If empty, one job for `site`, or one for all sites
             together, in fewer pages.
-        with_rows: whether the rows are read; else only counts and states.
+        reads: what is read. States and counts may be of a span of several days, with a `day` that has this one window.
     """
 
     day: Day
     site: str | None = None
     live_jobs: Sequence[LiveJob] = ()
     sites: Sequence[str] = ()
-    with_rows: bool = True
+    reads: Reads = "rows"
+
+    @property
+    def with_rows(self) -> bool:
+        """Whether the rows are read, by load jobs."""
+        return self.reads == "rows"
 
     @property
     def job_sites(self) -> Sequence[str | None]:

@@ -202,6 +202,7 @@ class ResponseHandler:
                 day.states_note,
                 day.list_requests,
                 day.request.with_rows,
+                day.counts,
             )
         except RowOfTwoSitesError as error:
             self._fail(day, error)

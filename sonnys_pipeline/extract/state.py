@@ -198,7 +198,7 @@ class DayWork:
         windows: site by site, in order.
         lists: list requests, added once the rows are loaded (`completion.py`).
         list_requests: of `requests`, those to list endpoints about the day as a whole.
-        proof, states, states_note: see `LoadedDay`.
+        proof, states, states_note, counts: see `LoadedDay`.
         rereads: rereads of sites because the count differs.
         relisted_sites: whether the sites were listed again for that reason.
         missing: rows by which the count differs, while that is examined.
@@ -214,6 +214,7 @@ class DayWork:
     proof: CountProof | None = None
     states: LoadedStates | None = None
     states_note: str = ""
+    counts: dict[str | None, int] | None = None
     rereads: int = 0
     relisted_sites: bool = False
     missing: int = 0

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.storage.folder import LakePath
+from sonnys_pipeline.lake.storage.folder import DAY, LakePath
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,17 @@ def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:
             f"{paths[0]} and the files after it cannot be read as one table ({error}); land the days with "
             "different types again"
         ) from error
+
+
+def without_day(table: pa.Table, partition: str, where: str) -> pa.Table:
+    """Rows without the column `date`, which readers get from the path. Raises LakeError if it has other days."""
+    days = pc.unique(table[DAY]).to_pylist()
+    if days not in ([], [date.fromisoformat(partition)]):
+        raise LakeError(
+            f"{where}: the column {DAY} has days other than the partition's; rename the column, or land the rows of "
+            "each day in its own partition"
+        )
+    return table.drop_columns(DAY)
 
 
 def _disagreement(kinds: Sequence[tuple[LakePath, pa.Schema]]) -> str:

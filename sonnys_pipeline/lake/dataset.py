@@ -9,20 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from sonnys_pipeline.lake.columns import Columns, as_one
+from sonnys_pipeline.lake.columns import Columns, as_one, without_day
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
-from sonnys_pipeline.lake.storage.folder import DAY, FolderStorage, LakePath, Storage, is_url
+from sonnys_pipeline.lake.storage.folder import DAY, LakePath
+from sonnys_pipeline.lake.storage.journal import Group, Journal, current_place, finish, read_journal
+from sonnys_pipeline.lake.storage.opening import open_storage
+
+R = TypeVar("R")
 
 _FILE = "part-0.parquet"
 _PARTITION = "date="
@@ -33,6 +37,12 @@ _LOCKS = ".locks"
 #: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
 #: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
+#: Assets whose files may be replaced as one, under the lock of the first; for others no journal is read.
+_TOGETHER = (
+    "transactions", "transactions_raw", "transaction_states", "transaction_states_raw", "transaction_changes",
+)  # fmt: skip
+#: Reads of several files, each disturbed by a commit, after which a reader gives up.
+_READS = 20
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,9 @@ class Lake:
         self.storage = open_storage(root)
         self.root = self.storage.root
         self._locks = locks or (FileLocks(str(self.root / _LOCKS)) if self.storage.is_local else None)
+        self._group: Group | None = None
+        self._is_snapshot = False
+        self._snapshot_journal: Journal | None = None
 
     def path(self, asset: str, partition: str | None = None) -> LakePath:
         """Path of the file of an asset (and day), landed or not."""
@@ -73,8 +86,11 @@ class Lake:
 
     def version(self, asset: str, partition: str | None = None) -> str | None:
         """Version of a landed file, without reading it; None if not landed. Raises LakeError if it is unreadable."""
-        with self._readable(asset, partition) as path:
-            return self.storage.version(path)
+        try:
+            with self._readable(asset, partition) as path:
+                return self.storage.version(path)
+        except NotLandedError:  # removed by a commit that is being finished
+            return None
 
     def size(self, asset: str, partition: str | None = None) -> int:
         """Size of a landed file in bytes. Raises NotLandedError if it does not exist."""
@@ -85,6 +101,7 @@ class Lake:
         """This lake as it is now, to examine many files: an object store is asked for lists, not for each file."""
         snapshot = copy(self)
         snapshot.storage = self.storage.snapshot()
+        snapshot._is_snapshot = not self.storage.is_local  # noqa: SLF001 - a copy of our own
         return snapshot
 
     def hurry(self) -> None:
@@ -121,7 +138,7 @@ class Lake:
         if not may_empty:
             self.refuse_vanishing(asset, table, partition)
         if partition is not None and DAY in table.column_names:
-            table = _without_day(asset, table, partition)
+            table = without_day(table, partition, f"{asset} {partition}")
         prefixed = {f"{_METADATA_PREFIX}{name}": value for name, value in (metadata or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
         size = self.storage.put(
@@ -171,7 +188,50 @@ class Lake:
                 "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or pass `Lake(..., locks=...)`"
             )
         with self._locks.holding(asset):
+            if asset == _TOGETHER[0]:
+                finish(self.storage)
             yield
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[Lake]:
+        """Hold the write lock of `transactions`; what is landed in the yielded lake is written at the end.
+
+        Readers then see all of it or nothing if `belong_together` was called, else one file after the other. After an
+        exception nothing is written. Inside another `together` it joins that one.
+
+        Raises:
+            UnwritableLakeError: the lock cannot be acquired, or a file cannot be written.
+        """
+        if self._group is not None:
+            yield self
+            return
+        with self.writing(_TOGETHER[0]):
+            staged = copy(self)
+            staged.storage = staged._group = Group(self.storage)  # noqa: SLF001 - a copy of our own
+            yield staged
+            staged._group.commit()  # noqa: SLF001
+
+    def belong_together(self) -> None:
+        """Inside `together`: let readers see all of its files or nothing."""
+        assert self._group is not None  # noqa: S101 - for callers inside `together`
+        self._group.as_one = True
+
+    def consistently(self, read: Callable[[], R]) -> R:
+        """The result of reading several files, of which none was replaced as one with another meanwhile.
+
+        `read` is repeated if files were committed together while it ran. Raises LakeError if that never ends.
+        """
+        for _ in range(_READS):
+            before = self._journal()
+            try:
+                result = read()
+            except Exception:
+                if self._refreshed_journal() == before:
+                    raise
+            else:
+                if self._refreshed_journal().commit == before.commit:
+                    return result
+        raise LakeError(f"files of {self.root} were replaced during each of {_READS} reads; try again later")
 
     def files(self, asset: str, partitions: Sequence[str], *, by_day: bool = False) -> Sequence[LakePath] | ds.Dataset:
         """Landed rows for the marts: paths of local files if their columns are alike, else a dataset of the files.
@@ -185,7 +245,7 @@ class Lake:
             NotLandedError: one of several days is not landed.
             LakeError: a file cannot be read, or files have incompatible types.
         """
-        paths = [self.path(asset, key) for key in partitions]
+        paths = self.current_paths(asset, partitions)
         if not paths or (self.storage.is_local and len(paths) == 1):
             return paths
         columns = self.columns(asset, partitions)
@@ -193,6 +253,11 @@ class Lake:
             return paths
         with self._readable(asset, partitions[0]):
             return self.storage.dataset(paths, self.root / asset, columns.schema, by_day=by_day)
+
+    def current_paths(self, asset: str, partitions: Sequence[str | None]) -> list[LakePath]:
+        """Paths of files to read now; those of a commit that is being finished are staged elsewhere for a moment."""
+        journal = self._journal(asset)
+        return [self._place(journal, self.path(asset, key)) for key in partitions]
 
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
@@ -210,7 +275,9 @@ class Lake:
             NotLandedError: names the days that are not landed.
             LakeError: a file is not readable Parquet, no file has one of the columns, or files have incompatible types.
         """
-        wanted = None if columns is None else list(columns)
+        return self.consistently(lambda: self._read(asset, partitions, None if columns is None else list(columns)))
+
+    def _read(self, asset: str, partitions: Sequence[str] | None, wanted: list[str] | None) -> pa.Table:
         if partitions is not None and (missing := self.missing(asset, partitions)):
             raise NotLandedError(
                 f"{asset}: not landed: {', '.join(missing)}; materialize {'it' if len(missing) == 1 else 'them'} first"
@@ -263,9 +330,13 @@ class Lake:
         """Landed days, in order; other folders, such as `date=backup`, are ignored."""
         with self._readable(asset, None):
             below = [path.split("/") for path in self.storage.below(self.root / asset)]
-        names = [
+        names = {
             path[0].removeprefix(_PARTITION) for path in below if path[0].startswith(_PARTITION) and path[1:] == [_FILE]
-        ]
+        }
+        for path, staged in self._journal(asset).staged.items():
+            if path.startswith(f"{asset}/{_PARTITION}"):
+                name = path.removeprefix(f"{asset}/{_PARTITION}").removesuffix(f"/{_FILE}")
+                names = names - {name} if staged is None else names | {name}
         return sorted(name for name in names if _DAY_NAME.fullmatch(name))
 
     def _metadata(self, asset: str, partition: str | None) -> pq.FileMetaData:
@@ -289,7 +360,7 @@ class Lake:
     def _readable(self, asset: str, partition: str | None) -> Iterator[LakePath]:
         path = self.path(asset, partition)
         try:
-            yield path
+            yield current_place(self.storage, self._journal(asset), path)
         except FileNotFoundError as error:
             raise NotLandedError(f"{asset} {partition or ''}: not landed ({path}); materialize it first") from error
         except (pa.ArrowException, OSError) as error:
@@ -297,21 +368,27 @@ class Lake:
                 f"{path} cannot be read as Parquet ({error}); restore it or materialize it again"
             ) from error
 
+    def _journal(self, asset: str = _TOGETHER[0]) -> Journal:
+        """The last commit; nothing for assets that are not part of one, and inside `together`, which has finished it.
 
-def _without_day(asset: str, table: pa.Table, partition: str) -> pa.Table:
-    days = pc.unique(table[DAY]).to_pylist()
-    if days not in ([], [date.fromisoformat(partition)]):
-        raise LakeError(
-            f"{asset} {partition}: the column {DAY} has days other than the partition's; rename the column, or land "
-            "the rows of each day in its own partition"
-        )
-    return table.drop_columns(DAY)
+        A snapshot of an object store asks once.
+        """
+        if asset not in _TOGETHER or self._group is not None:
+            return Journal()
+        if not self._is_snapshot:
+            return read_journal(self.storage)
+        if self._snapshot_journal is None:
+            self._snapshot_journal = read_journal(self.storage)
+        return self._snapshot_journal
 
+    def _refreshed_journal(self) -> Journal:
+        """The last commit as it is now; an older snapshot is made anew."""
+        if self._is_snapshot and (now := read_journal(self.storage)) != self._snapshot_journal:
+            self._snapshot_journal, self.storage = now, self.storage.snapshot()
+        return self._journal()
 
-def open_storage(root: str | os.PathLike[str]) -> Storage:
-    """The storage of a folder, or of an object store's URL. Raises LakeError for an unknown kind or driver."""
-    if not isinstance(root, str) or not is_url(root):
-        return FolderStorage(root)
-    from sonnys_pipeline.lake.storage.objects import ObjectStorage  # noqa: PLC0415 - a folder needs no fsspec
-
-    return ObjectStorage(root)
+    def _place(self, journal: Journal, path: LakePath) -> LakePath:
+        try:
+            return current_place(self.storage, journal, path)
+        except FileNotFoundError:
+            return path

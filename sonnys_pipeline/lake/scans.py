@@ -161,7 +161,7 @@ def scan(
         LakeError: a file cannot be read, no file has a column, or a file has no sites although some are selected.
     """
     keys: Sequence[str | None] = [None] if partitions is None else list(partitions)
-    files = tuple(lake.path(asset, key) for key in keys)
+    files = tuple(lake.current_paths(asset, keys))
     missing = lake.missing(asset, partitions) if partitions is not None else [""] * (not lake.has(asset))
     _require_landed(asset, missing)
     if not files:

@@ -188,18 +188,39 @@ def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config=_OFFLINE) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, into `--json` documents
         define_money(connection)
-        if isinstance(transactions, WithStates):
-            _register_by_partition(connection, "landed", transactions.transactions)
-            _register_by_partition(connection, "states", transactions.states)
-            connection.execute(_JOINED)
-        elif isinstance(transactions, pa.Table | ds.Dataset):
-            connection.register("transactions", transactions)
-        elif paths := [os.fspath(path) for path in transactions]:
-            # Else the day in the path would become a column `date`; only instants decide on the business day.
-            connection.read_parquet(paths, hive_partitioning=False).create_view("transactions")
-        else:
-            connection.register("transactions", KPI_INPUT.empty_table())
+        _create_transactions(connection, transactions)
         yield connection
+
+
+def _create_transactions(connection: duckdb.DuckDBPyConnection, transactions: Rows) -> None:
+    """The view `transactions`."""
+    if isinstance(transactions, WithStates):
+        _register_by_partition(connection, "rows_of_files", transactions.transactions)
+        _register_by_partition(connection, "states", transactions.states)
+        _add_lacking_columns(connection, "rows_of_files", "landed")
+        connection.execute(_JOINED)
+        return
+    if isinstance(transactions, pa.Table | ds.Dataset):
+        connection.register("rows_of_files", transactions)
+    elif paths := [os.fspath(path) for path in transactions]:
+        # Else the day in the path would become a column `date`; only instants decide on the business day.
+        connection.read_parquet(paths, hive_partitioning=False).create_view("rows_of_files")
+    else:
+        connection.register("rows_of_files", KPI_INPUT.empty_table())
+    _add_lacking_columns(connection, "rows_of_files", "transactions")
+
+
+def _add_lacking_columns(connection: duckdb.DuckDBPyConnection, name: str, view: str) -> None:
+    """A view with nulls in those columns of `KPI_INPUT` that no file has, because all are of an earlier version.
+
+    Tables of a user's own, which have no `complete_date`, are left as they are.
+    """
+    there = set(connection.table(name).columns)
+    is_own = "complete_date" not in there
+    lacking = pa.schema([] if is_own else [field for field in KPI_INPUT if field.name not in there])
+    kinds = connection.from_arrow(lacking.empty_table()).types if len(lacking) else []
+    nulls = [f", CAST(NULL AS {kind}) AS {column}" for column, kind in zip(lacking.names, kinds, strict=True)]
+    connection.execute(f"CREATE TEMP VIEW {view} AS SELECT *{''.join(nulls)} FROM {name}")  # noqa: S608 - our names
 
 
 @contextmanager

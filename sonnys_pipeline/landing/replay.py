@@ -28,6 +28,7 @@ from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.landing import archive
 from sonnys_pipeline.landing import states as landing_states
+from sonnys_pipeline.landing.changes import apply_policy
 from sonnys_pipeline.landing.transactions import (
     DayFile,
     Source,
@@ -67,7 +68,11 @@ class NotReplayableError(LakeError):
 def replay(
     lake: Lake, days: Sequence[str], privacy: Privacy, *, is_stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[ReplayedDay]:
-    """Replay days in order; a failure does not affect the others. `is_stopped` is asked before each day."""
+    """Replay days in order; a failure does not affect the others. `is_stopped` is asked before each day.
+
+    Recorded changes are brought under the policy first. Raises LakeError if they cannot be read or written.
+    """
+    apply_policy(lake, privacy)
     for day in days:
         if is_stopped():
             return

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.extract.pages.pii import Privacy
+from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
@@ -248,13 +249,15 @@ def _land_states(lake: Lake, day: Day, sources: Sequence[_Source], file: DayFile
     found = []
     for source in sources:
         try:
-            found.append(lake.read(STATES_BEFORE, [source.day.key]).drop_columns("date").cast(TRANSACTION_STATES))
+            found.append(lake.read(STATES_BEFORE, [source.day.key]).drop_columns("date"))
         except NotLandedError:
             continue
     if not found:
         lake.remove(STATES, day.key)
         return
-    together = pa.concat_tables(found)
+    together = as_one(
+        [TRANSACTION_STATES.empty_table(), *found], [lake.path(STATES_BEFORE, day.key)] * (len(found) + 1)
+    )
     states = together.filter(pc.is_in(together["transaction_id"], value_set=file.table["id"].combine_chunks()))
     metadata = {name: file.metadata[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at")}
     metadata |= {name: file.metadata[name] for name in ("pii", "pii_key")}

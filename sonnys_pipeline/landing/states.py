@@ -18,10 +18,13 @@ from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.extract.pages.states import StatesWindow, complete_states, join_states, parse_states
+from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.lake.transactions import ASSET as ROWS
 from sonnys_pipeline.landing import archive
+from sonnys_pipeline.landing.changes import Reread, changed_states, record
 from sonnys_pipeline.landing.transactions import Source
 
 
@@ -47,14 +50,26 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
     }
     pages = archive.table_of((window.window, window.site, window.raw_pages) for window in states.windows)
     table = states.table
-    with lake.writing(archive.LOCK):
+    with lake.together() as group:
         if loaded.site is not None:
-            table, pages, metadata = _beside_others(lake, loaded, table, pages, metadata)
+            table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
+        _record_changes(group, loaded, table, metadata)
         if loaded.has_raw_pages and pages is not None:
-            archive.write(lake, day, pages, metadata, archive.STATES_ARCHIVE)
+            archive.write(group, day, pages, metadata, archive.STATES_ARCHIVE)
         else:
-            lake.remove(archive.STATES_ARCHIVE, day)
-        return write(lake, day, table, metadata)
+            group.remove(archive.STATES_ARCHIVE, day)
+        return write(group, day, table, metadata)
+
+
+def _record_changes(lake: Lake, loaded: LoadedDay, table: pa.Table, metadata: Mapping[str, str]) -> None:
+    """Record what differs from the landed states in `transaction_changes`."""
+    day = loaded.day.key
+    before = landed_metadata(lake, day)
+    if not before or not lake.has(ROWS, day):
+        return
+    read = Reread(loaded, before, metadata)
+    old, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ROWS, [day])
+    record(lake, changed_states(old, table, rows, read), read)
 
 
 def write(lake: Lake, day: str, table: pa.Table, metadata: Mapping[str, str]) -> LandedFile:
@@ -103,7 +118,7 @@ def _beside_others(
     day, site = loaded.day.key, fold(loaded.site)
     try:
         landed, before = (
-            lake.read(STATES, [day]).drop_columns("date").cast(TRANSACTION_STATES),
+            lake.read(STATES, [day]).drop_columns("date"),
             lake.metadata(STATES, day),
         )
     except NotLandedError:
@@ -111,7 +126,8 @@ def _beside_others(
     others = landed.filter(
         pc.invert(pc.is_in(landed["transaction_id"], value_set=table["transaction_id"].combine_chunks()))
     )
-    joined = pa.concat_tables([others, table]).sort_by("transaction_id")
+    path = lake.path(STATES, day)
+    joined = as_one([table, others], [path, path]).sort_by("transaction_id")
     rest: Sequence[dict[str, Any]] = [
         one for one in json.loads(before.get("windows", "[]")) if fold(one["site"]) != site
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,14 +14,19 @@ import pyarrow.compute as pc
 from sonnys_pipeline.client.site_codes import fold, is_in
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
+from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
+from sonnys_pipeline.landing.changes import Reread, changed_rows, record, unproven
+from sonnys_pipeline.runtime.text import first_few
 
 #: Metadata that identify the source of a file's rows.
 _SOURCE_METADATA = ("account", "site_code", "timezone")
+#: Ids named in one message.
+_NAMED = 5
 _ORDER = [("location_code", "ascending"), ("complete_date", "ascending"), ("id", "ascending")]
 
 
@@ -63,38 +69,71 @@ def land_day(
     (`landed_sites`) until each of `account_sites`, the codes of all sites of the account, has been read. Pages, if any,
     go into the archive. `privacy` is the policy under which the day was loaded; default: data as received.
 
+    A day that was landed before: what changed is recorded in `transaction_changes`, as one with the day. Rows that are
+    gone need the API's count, or its answer for each of them, as proof.
+
     If the count differs, the sites that were read are landed as some of the day's sites, unless a whole day is landed.
 
     Raises:
         CountDiffersError: when rows are missing by the API's own count.
         OtherSourceError: when the landed day is of another account, site or time zone, or when one site's rows would
             join rows of another policy on personal data.
-        RowsWouldVanishError: when landed rows would be replaced by none.
+        RowsWouldVanishError: when landed rows would be replaced by none, or are gone without proof.
         LakeError: when one site's rows would join a file that cannot be read or does not say how it was made, or when
             rows of other sites came.
         UnwritableLakeError: when the disk refuses it.
     """
     day = loaded.day.key
-    with lake.writing(ASSET):  # what is read here must be unchanged when it is replaced
+    with lake.together() as group:  # what is read here must be unchanged when it is replaced
         file = day_file(loaded, source, privacy or Privacy())
-        _refuse_other_source(lake, day, file.metadata)
+        _refuse_other_source(group, day, file.metadata)
         is_short = loaded.proof is not None and loaded.proof.missing != 0
-        if is_short and (not loaded.sites or is_landed(lake, day, None)):
+        if is_short and (not loaded.sites or is_landed(group, day, None)):
             raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
-        landed = None
-        if loaded.site is not None and lake.has(ASSET, day):
-            landed = DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day))
-            _refuse_other_policy(day, landed.metadata, file.metadata)
-            file = beside_other_sites(landed, file, loaded, account_sites)
-        lake.refuse_vanishing(ASSET, file.table, day)
+        landed = _landed(group, day)
+        beside = None
+        if loaded.site is not None and group.has(ASSET, day):
+            beside = landed or _read(group, day)
+            _refuse_other_policy(day, beside.metadata, file.metadata)
+            file = beside_other_sites(beside, file, loaded, account_sites)
+        may_empty = landed is not None and accounted_for(loaded, landed.table)
+        if not may_empty:
+            group.refuse_vanishing(ASSET, file.table, day)
+        if landed is not None:
+            _record_changes(group, landed, file, loaded)
         if loaded.has_raw_pages:
-            keep_pages(lake, loaded, file.metadata, landed.metadata if landed else None)
-        done = write(lake, day, file)
+            keep_pages(group, loaded, file.metadata, beside.metadata if beside else None)
+        done = write(group, day, file, may_empty=may_empty)
         if not loaded.has_raw_pages:
-            forget_pages(lake, day)
+            forget_pages(group, day)
     if is_short:
         raise _count_differs(loaded, f"the {len(loaded.sites)} sites that were read are landed, not the whole day")
     return done
+
+
+def _landed(lake: Lake, day: str) -> DayFile | None:
+    """The landed day; None if it is not landed, or damaged: landing it again repairs it."""
+    try:
+        return _read(lake, day) if lake.has(ASSET, day) else None
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return None
+
+
+def _read(lake: Lake, day: str) -> DayFile:
+    return DayFile(lake.read(ASSET, [day]).drop_columns("date"), lake.metadata(ASSET, day))
+
+
+def _record_changes(lake: Lake, landed: DayFile, file: DayFile, loaded: LoadedDay) -> None:
+    """Record what the read found changed. Raises RowsWouldVanishError for rows that are gone without proof."""
+    read = Reread(loaded, landed.metadata, file.metadata)
+    if gone := unproven(landed.table, file.table, read):
+        raise RowsWouldVanishError(
+            f"{ASSET} {loaded.day.key}: landed rows are not in the new read ({first_few(gone, _NAMED)}), and the API's "
+            "own count was not compared; the day stays. Read it again with SONNYS_PROOF=count"
+        )
+    record(lake, changed_rows(landed.table, file.table, read), read)
 
 
 def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
@@ -111,10 +150,15 @@ def _count_differs(loaded: LoadedDay, consequence: str) -> CountDiffersError:
     )
 
 
-def write(lake: Lake, day: str, file: DayFile) -> LandedFile:
+def write(lake: Lake, day: str, file: DayFile, *, may_empty: bool = False) -> LandedFile:
     """Write a day's file, its rows in order. Raises RowsWouldVanishError when they would be replaced by none."""
     metadata = {**file.metadata, "rows": str(file.table.num_rows)}
-    return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=False)
+    return lake.land(ASSET, in_order(file.table), partition=day, metadata=metadata, may_empty=may_empty)
+
+
+def accounted_for(loaded: LoadedDay, rows: pa.Table) -> bool:
+    """Whether the API said of each of these rows that it has moved or is deleted."""
+    return set(rows["id"].to_pylist()) <= {*loaded.moved, *loaded.deleted}
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -204,7 +248,8 @@ def beside_other_sites(
     assert site is not None  # noqa: S101 - the callers read one site
     others = landed.table.filter(pc.invert(_of_site(landed.table, site)))
     replaced = landed.table.num_rows - others.num_rows
-    if replaced and not loaded.table.num_rows:
+    mine = landed.table.filter(_of_site(landed.table, site))
+    if replaced and not loaded.table.num_rows and not accounted_for(loaded, mine):
         raise RowsWouldVanishError(
             f"{ASSET} {day}: {replaced} rows of site {site} are landed and the new read has none; they stay. If the "
             "site really has none, load the day without a site."
@@ -229,7 +274,9 @@ def beside_other_sites(
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
     }
-    return DayFile(pa.concat_tables([others.cast(loaded.table.schema), loaded.table]), {**read.metadata, **joined})
+    # By name: the landed rows may be of a version with fewer columns.
+    table = as_one([loaded.table, others], [Path(f"the new read of {day}"), Path(f"the landed {day}")])
+    return DayFile(table, {**read.metadata, **joined})
 
 
 def _windows(loaded: LoadedDay) -> list[dict[str, Any]]:

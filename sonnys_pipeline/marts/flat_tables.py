@@ -129,5 +129,9 @@ def _flat(transactions: Rows, query: str, schema: pa.Schema) -> pa.Table:
     if not isinstance(transactions, pa.Table) and not transactions:
         return schema.empty_table()
     with open_rows(transactions) as connection:
+        table = connection.sql(query).to_arrow_table()
+        for field in schema:
+            if field.name not in table.column_names:  # in no file, because all are of an earlier version
+                table = table.append_column(field, pa.nulls(table.num_rows, field.type))
         # DuckDB returns instants in the session's zone; the cast names them UTC again.
-        return connection.sql(query).to_arrow_table().select(schema.names).cast(schema)
+        return table.select(schema.names).cast(schema)

@@ -18,16 +18,20 @@ from sonnys_pipeline.orchestration.assets.transactions import landing_assets
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
+from sonnys_pipeline.orchestration.automation.verify import verify_job, verify_schedule
 from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.checks.api import api_checks
+from sonnys_pipeline.orchestration.checks.changes import changes_check
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
+from sonnys_pipeline.orchestration.checks.verified import verified_checks
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
 from sonnys_pipeline.orchestration.io_manager import LakeIOManager
 from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysAccountsResource, SonnysResource
+from sonnys_pipeline.quality.late_edits import Looks
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +68,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         # every command would show the warnings.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
-            _add_account(parts, ONLY, daily_partitions(settings), looked_into, with_states=settings.states != "off")
+            _add_account(parts, ONLY, daily_partitions(settings), looked_into, settings)
         else:
             read = {Account(name): _readable(name) for name in names}
             accounts = {account: daily_partitions(its) for account, its in read.items()}
             for account, partitions in accounts.items():
-                _add_account(parts, account, partitions, looked_into, with_states=read[account].states != "off")
+                _add_account(parts, account, partitions, looked_into, read[account])
             first = min(its.start_date for its in read.values())
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
@@ -99,23 +103,28 @@ def _add_account(
     account: Account,
     partitions: dg.DailyPartitionsDefinition,
     looked_into: LakeResource,
-    *,
-    with_states: bool,
+    settings: Settings,
 ) -> None:
+    looks = Looks.of(settings.revisit)
     follow = following(looked_into, partitions.timezone, account)
     computed = [
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
         report_asset(partitions, looked_into, account),
     ]
-    watched = watch_checks(partitions, account=account)
+    watched = [*watch_checks(partitions, account=account), *verified_checks(partitions.timezone, account)]
     beside = api_checks(partitions.timezone, account)
-    job, watch = daily_job(account), watch_job(watched, account)
-    parts.assets.extend([*landing_assets(partitions, account, with_states=with_states), *computed])
+    job, watch, verify = daily_job(account), watch_job(watched, account), verify_job(account)
+    parts.assets.extend(
+        [*landing_assets(partitions, account, with_states=settings.states != "off", looks=looks), *computed]
+    )
     parts.checks.extend(landing_checks(partitions.timezone, account))
-    parts.checks.extend([*quality_checks(account), *beside, *watched, *mart_checks(account)])
-    parts.jobs.extend([job, watch, reconcile_with_api_job(beside, account)])
+    parts.checks.extend(
+        [*quality_checks(account), *beside, *watched, *mart_checks(account), changes_check(account, looks)]
+    )
+    parts.jobs.extend([job, watch, verify, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
+    parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
 
 

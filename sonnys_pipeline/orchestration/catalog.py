@@ -17,7 +17,9 @@ _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
 _ASKS_THE_API = frozenset({"transactions", "transaction_states", "sites"})
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
-_PERSONAL = frozenset({"transactions", "transaction_states", "line_items", "tenders", "discounts"})
+_PERSONAL = frozenset(
+    {"transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts"}
+)
 
 #: Columns as the API sends them, in words.
 LANDED_COLUMNS = {
@@ -50,6 +52,19 @@ LANDED_COLUMNS = {
     "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
     "transaction_id": "Key of the transaction (transactions.id).",
     "read_at": "When this was read from the API, in UTC.",
+    "day": "Day (partition) of the row that changed.",
+    "site": "Code of the site (sites.code).",
+    "change": "added, removed, moved_in, moved_out (from or to other_day) or edited.",
+    "field": "What was edited; of a row that came or went its total, of one that moved its completion.",
+    "old": "Value before, as text; lists as JSON without personal fields; null if there was none.",
+    "new": "Value after, likewise.",
+    "other_day": "Day that a moved row came from or went to.",
+    "first_seen": "When the read that found the change ended, in UTC.",
+    "previous_read_at": "When the landed day was read before, in UTC; the change came in between.",
+    "hours_after_day": "Hours from the end of the day to first_seen.",
+    "found_by": "Look that found it: morning, full, states, count, or re-read for any other read.",
+    "pii": "Policy on personal data of the values: keep, hash or drop.",
+    "pii_key": "Fingerprint of the key of hashed values; empty without one.",
     "extra": "Fields that the API has added since, as JSON; null if there are none.",
 }
 #: How a definition is known, as a column's description begins in the files.

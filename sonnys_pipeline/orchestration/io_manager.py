@@ -61,14 +61,17 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         form = form_of(context.dagster_type.typing_type)
         metadata = context.definition_metadata or {}
-        wanted = scan(
-            account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).workspace(self.lake).lake,
-            context.asset_key.path[-1],
-            context.asset_partition_keys if context.has_asset_partitions else None,
-            columns=_names(metadata, "columns"),
-            sites=_names(metadata, "sites"),
-        )
-        return form(wanted)
+        lake = account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).workspace(self.lake).lake
+        asset = context.asset_key.path[-1]
+        partitions = context.asset_partition_keys if context.has_asset_partitions else None
+        columns, sites = _names(metadata, "columns"), _names(metadata, "sites")
+
+        def load() -> Any:  # noqa: ANN401 - as this method
+            # An asset without partitions may have a file a day, as `transaction_changes`: all of them.
+            days = lake.partitions(asset) if partitions is None and not lake.has(asset) else None
+            return form(scan(lake, asset, partitions or days or partitions, columns=columns, sites=sites))
+
+        return lake.consistently(load)
 
 
 def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any annotation may come

@@ -18,6 +18,10 @@ NAMED_IDS = 20
 
 def incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
     """By day, problems: missing rows of those promised, and duplicate ids. `LakeError` if a file cannot be read."""
+    return lake.consistently(lambda: _incomplete_or_repeated(lake, days))
+
+
+def _incomplete_or_repeated(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
     rows = {day: lake.rows("transactions", day) for day in days}
     found: dict[str, list[str]] = {day: [] for day in days}
     for day, count in rows.items():

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sonnys_pipeline.lake.sql import Rows, open_judged
 from sonnys_pipeline.quality.result import Finding, finding
 
 
-def ids_apart(landed: Collection[str], listed: Collection[str]) -> Finding:
-    """Ids only in the landed day, or only in the API's list of it (`GET /transaction`, same `[start, end)`)."""
-    here, there = set(landed), set(listed)
+def rows_apart(landed: Mapping[str, float], listed: Mapping[str, float]) -> Finding:
+    """Rows that differ between the landed day and the API's list of it (`GET /transaction`, same `[start, end)`).
+
+    Both are totals in dollars by id; they are compared in cents.
+    """
+    here, there = landed.keys(), listed.keys()
     return finding(
         len(here | there),
-        [("listed by the API but not landed", there - here), ("landed but not listed by the API", here - there)],
+        [
+            ("listed by the API but not landed", there - here),
+            ("landed but not listed by the API", here - there),
+            (
+                "landed with another total than the API lists",
+                [row_id for row_id in here & there if round(landed[row_id] * 100) != round(listed[row_id] * 100)],
+            ),
+        ],
     )
 
 

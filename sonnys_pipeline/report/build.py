@@ -86,8 +86,9 @@ class Slice:
 class Report:
     """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 in each site's local time.
 
-    `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
-    compared. `account` names the chain if there are several.
+        `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
+    compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
+    proven to be what the API has, if that is known.
     """
 
     business_date: date
@@ -108,6 +109,7 @@ class Report:
     caveats: tuple[Caveat, ...]
     to_date: tuple[Period, ...]
     account: str | None = None
+    complete_as_of: datetime | None = None
 
     @property
     def last_week(self) -> date:

@@ -7,8 +7,8 @@ needs no mart, and no figure is older than the rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.landing.verified import verifications
 from sonnys_pipeline.marts.kpis import site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
 from sonnys_pipeline.report.build import Report, build_report
@@ -71,6 +72,14 @@ def make_report(
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
+    return lake.consistently(
+        lambda: _report(lake, business_date, history, timezone=timezone, made_at=made_at, account=account)
+    )
+
+
+def _report(  # what `make_report` got, to be read again when days are replaced meanwhile
+    lake: Lake, business_date: date, history: History | None, *, timezone: str, made_at: datetime, account: str | None
+) -> Report:
     landed = landed_days(lake)
     sites, unlisted = listed_sites(lake, account)
     of_the_day = landed & _partitions_of(business_date, sites, timezone)
@@ -85,25 +94,27 @@ def make_report(
             for count in (site_hour_kpis, tender_mix, discount_mix)
         )
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
-    return build_report(
+    as_of, differing = _verified(lake, of_the_day, timezone)
+    report = build_report(
         business_date,
         site_days=history.site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
         sites=sites,
-        findings=findings,
+        findings=[*findings, *differing],
         missing=history.gaps,
         made_at=made_at,
         account=account,
     )
+    return replace(report, complete_as_of=as_of)
 
 
 def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:
     """What the reports of several days show of all days, read once. Raises LakeError."""
     lake = lake.snapshot()
     days = {day for business_date in business_dates for day in days_shown(business_date)}
-    return read_history(lake, days, listed_sites(lake, None)[0], timezone)
+    return lake.consistently(lambda: read_history(lake, days, listed_sites(lake, None)[0], timezone))
 
 
 def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
@@ -190,3 +201,13 @@ def listed_sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Ca
         f"it: dagster asset materialize -m sonnys_pipeline.definitions --select {asset}"
     )
     return _NO_SITES, (Caveat("warning", text),)
+
+
+def _verified(lake: Lake, landed: Collection[date], timezone: str) -> tuple[datetime | None, list[Caveat]]:
+    """Since when all of these days are complete, if that is known, and those that differ from the API unrepaired."""
+    days = [day.isoformat() for day in sorted(landed)]
+    looks = verifications(lake, timezone, days)
+    differing = [day for day in days if looks.open_difference(day)]
+    text = f"Rows of {', '.join(differing)} differ from the API's: read them again with sonnys verify --repair."
+    last = [verified.verified_at for day in days if (verified := looks.complete_as_of(day)) is not None]
+    return (min(last) if len(last) == len(days) else None), [Caveat("warning", text)] if differing else []

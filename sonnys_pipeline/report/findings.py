@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from sonnys_pipeline.calendar.windows import Day
+from sonnys_pipeline.lake.changes import Change, landed_changes
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
@@ -14,6 +16,7 @@ from sonnys_pipeline.quality import rules as quality
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.volume import Volume, unusual_volume
 from sonnys_pipeline.report.caveats import Caveat, Severity
+from sonnys_pipeline.report.formatting import dollars
 from sonnys_pipeline.runtime.text import first_few
 
 #: Ids named in one sentence; the asset checks name more.
@@ -52,12 +55,25 @@ def findings_of(
         yield from _said(strays, "error", "landed in the wrong day", _AGAIN)
     yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled after a week", _AGAIN)
     yield from _volume(lake, business_date)
+    yield from _removed(lake, days)
     yield from _said(quality.tender_differences(rows), "info", "paid with tenders that do not add up to the total")
     yield from _said(quality.line_item_differences(rows), "info", "made of items that do not add up to the total")
     # These problems name the new value ("unknown tender 'Crypto'").
     for problem in quality.unknown_values(rows).problems:
         what, _, ids = problem.partition(": ")
         yield Caveat("info", f"The API sent a value that it does not document: {what} ({ids.partition(':')[0]}).")
+
+
+def _removed(lake: Lake, days: Sequence[date]) -> Iterator[Caveat]:
+    """Transactions that were landed before and that the API has no longer."""
+    changes = landed_changes(lake, since=days[0].isoformat())
+    newest = {row["transaction_id"]: row for row in changes.sort_by("first_seen").to_pylist() if row["day"] in days}
+    gone = {row_id: row for row_id, row in newest.items() if row["change"] == Change.REMOVED}
+    if gone:
+        total = dollars(sum((Decimal(row["old"] or 0) for row in gone.values()), Decimal(0)), 2)
+        who = "1 transaction was" if len(gone) == 1 else f"{len(gone):,} transactions were"
+        ids = first_few(sorted(gone), _NAMED, total=len(gone))
+        yield Caveat("info", f"{who} deleted from the API after being landed: {ids}; {total} in total.")
 
 
 def _said(found: Finding, severity: Severity, what: str, remedy: str = "") -> Iterator[Caveat]:

@@ -1,4 +1,4 @@
-"""Rows that appear or change after the day is over (`Faults.late_rows` and `Faults.edited_rows`)."""
+"""Rows that appear, change, move or go after the day is over (`Faults.late_rows`, `Faults.edited_rows` and others)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 from sonnys_pipeline.simulator.api.criteria import Criteria
+from sonnys_pipeline.simulator.edits import Edit
 from sonnys_pipeline.simulator.faults import Faults
 from sonnys_pipeline.simulator.world.chain import World, epoch_ms
 
@@ -20,9 +21,20 @@ class Amendments:
 
     def apply(self, faults: Faults) -> None:
         """Edit rows and add late ones now, or add these after `late_after_reads` reads of their date."""
-        for day, count in faults.edited_rows.items():
-            start = datetime.combine(day, time(), UTC)
-            self._world.edit_rows(start, start + timedelta(days=1), count)
+        edits = {
+            Edit.TOTAL: faults.edited_rows,
+            Edit.VOID: faults.voided_rows,
+            Edit.STATUS: faults.reopened_rows,
+            Edit.CUSTOMER: faults.customer_rows,
+            Edit.TENDER: faults.repaid_rows,
+            Edit.DELETE: faults.deleted_rows,
+            Edit.MOVE: faults.moved_rows,
+        }
+        by = timedelta(days=faults.moved_by_days)
+        for edit, days in edits.items():
+            for day, count in days.items():
+                start = datetime.combine(day, time(), UTC)
+                self._world.edit_rows(start, start + timedelta(days=1, milliseconds=-1), count, edit=edit, by=by)
         with self._lock:
             self._waiting = {day: (count, faults.late_after_reads) for day, count in faults.late_rows.items()}
             self._add_due_rows()

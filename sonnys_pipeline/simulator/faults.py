@@ -74,7 +74,16 @@ class Faults(BaseModel):
         wash_list_skips: every n-th id is missing from `/transaction/type/wash`; 0 omits none.
         late_rows: rows per date that appear at 12:00 UTC after `late_after_reads`; they stay until `reset`.
         late_after_reads: reads of page 1 (job or list) of that date before they appear.
-        edited_rows: rows per UTC date that cost one dollar more at once, until `reset`.
+
+    Edits, at once and until `reset`: rows per UTC date (`World.edit_rows`, `Edit`):
+        edited_rows: cost one dollar more.
+        voided_rows: are voided; their total is 0.
+        reopened_rows: get the status `Recalled`; their total stays.
+        customer_rows: belong to another customer.
+        repaid_rows: are paid otherwise, which no list shows.
+        deleted_rows: are gone.
+        moved_rows: move to another day.
+        moved_by_days: how many days later; negative: earlier.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,6 +121,13 @@ class Faults(BaseModel):
     late_rows: dict[date, int] = Field(default_factory=dict)
     late_after_reads: int = Field(default=0, ge=0)
     edited_rows: dict[date, int] = Field(default_factory=dict)
+    voided_rows: dict[date, int] = Field(default_factory=dict)
+    reopened_rows: dict[date, int] = Field(default_factory=dict)
+    customer_rows: dict[date, int] = Field(default_factory=dict)
+    repaid_rows: dict[date, int] = Field(default_factory=dict)
+    deleted_rows: dict[date, int] = Field(default_factory=dict)
+    moved_rows: dict[date, int] = Field(default_factory=dict)
+    moved_by_days: int = 1
 
     on: dict[str, Operation] = Field(default_factory=dict)
     """Limits a transport fault to one operation: `{"server_errors": "poll"}`."""

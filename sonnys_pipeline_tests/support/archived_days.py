@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import JobData
-from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
+from sonnys_pipeline.extract.pages.assemble import CountProof, LoadedDay, complete_window, join_windows
 from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.pages.pii import Privacy
 
@@ -54,6 +54,6 @@ def read_day(
             assert not isinstance(read, JobData)
             pages.append(read)
         windows.append(complete_window(window, pages))
-    return LoadedDay(
-        day, tuple(windows), join_windows(windows), loaded_at, 4, 1.0, site=site, has_raw_pages=keeps_pages
-    )
+    table = join_windows(windows)
+    proof = CountProof(table.num_rows, table.num_rows)
+    return LoadedDay(day, tuple(windows), table, loaded_at, 4, 1.0, site=site, has_raw_pages=keeps_pages, proof=proof)

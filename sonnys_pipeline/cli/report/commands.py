@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,10 +39,16 @@ _FIRST_YEAR = 2000
     "--export", metavar="FILE", type=click.Path(path_type=Path), help="Also write its numbers as FILE.csv or FILE.xlsx."
 )
 @click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
+@click.option("--late-edits", is_flag=True, help="Print instead how late landed transactions were edited.")
 @account_option
 @json_option
-def report(day: str | None, kind: str | None, export: Path | None, open_it: bool, as_json: bool) -> None:
+def report(  # one parameter for each option
+    day: str | None, kind: str | None, export: Path | None, open_it: bool, late_edits: bool, as_json: bool
+) -> None:
     """Write the report of a day, a week or a month as one HTML page and print its path."""
+    if late_edits:
+        _print_late_edits(as_json=as_json)
+        return
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.errors import LakeError
     from sonnys_pipeline.report.export.files import ExportError, refuse_other_files, write_tables
@@ -124,6 +130,31 @@ def _make_daily(workspace: Workspace, given: str | None) -> _Made:
         _refuse_without_rows(lake, business_date, settings.timezone, now.date())
     page = land_report(lake, found, inputs_digest=digest)
     return _Made(page, headline(found), found.caveats, daily_document(found, page), lambda: daily_tables(found))
+
+
+def _print_late_edits(*, as_json: bool) -> None:
+    """How late edits come, by `transaction_changes`, and which policy fits."""
+    from sonnys_pipeline.config.settings import SettingsError
+    from sonnys_pipeline.lake.changes import landed_changes
+    from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.quality.late_edits import late_edits
+
+    with refusing({SettingsError: FAILED, LakeError: FAILED}):
+        found = late_edits(landed_changes(open_workspace().lake))
+    if not as_json:
+        click.echo("\n".join(found.sentences))
+        return
+    print_json(
+        {
+            "changed": found.changed,
+            "p50_hours": found.p50_hours,
+            "p95_hours": found.p95_hours,
+            "last_hours": found.last_hours,
+            "found_by": dict(found.by_look),
+            "later_than_looked_for": [one.id for one in found.too_late],
+            "recommended_days": asdict(found.recommended),
+        }
+    )
 
 
 def _business_date(given: str | None, today: date) -> date | None:

@@ -21,6 +21,8 @@ from sonnys_pipeline.lake.schema import TRANSACTIONS
 
 #: The API includes the end and compares whole seconds, so rows may be up to a second later.
 _END_INCLUDED = timedelta(seconds=1)
+#: Why a day was read where nobody says more.
+REREAD = "re-read"
 
 
 class RowOfTwoSitesError(APIError):
@@ -125,7 +127,12 @@ class LoadedDay:
         has_raw_pages: whether raw pages are kept; an empty window may have none.
         states: states of the rows from `version-2`; `None` if not read, and then `states_note` may say why.
         list_requests: of `requests`, those to list endpoints for count and states.
-        with_rows: whether rows were requested; else only the states.
+        with_rows: whether rows were requested; else only the states or counts.
+        counts: rows of each site (`None`: of all sites) according to the list endpoint, if only these were requested.
+        found_by: by which look a landed day was found to need this read: `full`, `states`, `count`, `morning` and so
+            on; for `transaction_changes`.
+        moved: ids that left or came: id → the other day (partition key) that has or had it.
+        deleted: landed ids that the API no longer has.
     """
 
     day: Day
@@ -141,6 +148,10 @@ class LoadedDay:
     states_note: str = ""
     list_requests: int = 0
     with_rows: bool = True
+    counts: Mapping[str | None, int] | None = None
+    found_by: str = REREAD
+    moved: Mapping[str, str] = field(default_factory=dict)
+    deleted: frozenset[str] = frozenset()
 
     @property
     def sites(self) -> tuple[str, ...]:

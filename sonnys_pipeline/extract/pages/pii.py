@@ -80,6 +80,7 @@ class Privacy:
         if policy is Policy.HASH:
             self._known_fingerprints.add(_hmac(key, "key of sonnys-pipeline")[:12])
         personal = partial(_hashed, key) if policy is Policy.HASH else _dropped
+        self._personal: _Transform = _kept if policy is Policy.KEEP else personal
         self._rows = _list_of(_object_of(TransactionJobItem, personal))
         self._states = _list_of(_object_of(TransactionV2ListItem, personal))
 
@@ -87,6 +88,10 @@ class Privacy:
     def metadata(self) -> dict[str, str]:
         """Metadata for files written under this policy."""
         return {"pii": self.policy.value, "pii_key": self.key_fingerprint}
+
+    def apply_to_text(self, text: str) -> str | None:
+        """A personal value under this policy."""
+        return self._personal(text)  # type: ignore[no-any-return] # text, or null
 
     def apply_to_list(self, body: bytes, where: str = "the answer") -> bytes:
         """As `apply`, for a page of `version-2`."""

@@ -45,6 +45,7 @@ class StatesWindow:
     Attributes:
         total: rows that the list promised, including those on the window's end.
         table: `TRANSACTION_STATES`, each id once, cut to `[start, end)`.
+        dates: the `completeDate` of each of its rows.
         raw_pages: its raw pages in page order, if they are kept.
     """
 
@@ -52,6 +53,7 @@ class StatesWindow:
     site: str | None
     total: int
     table: pa.Table
+    dates: pa.ChunkedArray
     raw_pages: tuple[RawPage, ...] = ()
 
 
@@ -119,9 +121,10 @@ def complete_states(window: Window, site: str | None, pages: Sequence[StatesPage
         pc.greater_equal(table["date"], pa.scalar(window.start, kind)),
         pc.less(table["date"], pa.scalar(window.end, kind)),
     )
-    cut = table.filter(inside).select(TRANSACTION_STATES.names).cast(TRANSACTION_STATES)
+    kept = table.filter(inside)
+    cut = kept.select(TRANSACTION_STATES.names).cast(TRANSACTION_STATES)
     raw = tuple(page.raw for page in pages if page.raw is not None)
-    return StatesWindow(window, site, table.num_rows, cut, raw)
+    return StatesWindow(window, site, table.num_rows, cut, kept["date"], raw)
 
 
 def join_states(windows: Sequence[StatesWindow], rows: pa.Table | None = None) -> LoadedStates:

@@ -116,8 +116,8 @@ class ObjectStorage:
         return int(self._there(path)["size"])
 
     def content(self, path: LakePath) -> bytes:
-        """The whole object, in one request."""
-        return self._range(path, None, None)
+        """The whole object, in one request: without a start, S3's driver would ask for the size first."""
+        return self._range(path, 0, None)
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
         """Read from the object's end; cached per version of the object."""

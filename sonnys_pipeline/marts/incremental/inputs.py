@@ -196,14 +196,16 @@ class MartInputs:
         site_days = self._site_days(days)
         wanted = {*days, *(key.isoformat() for day in site_days for key in day.partitions)}
         landed = sorted(wanted & self.partitions)
-        try:
-            mart = function(
-                landed_rows(self._lake, landed, self.states),
-                self.sites,
-                [date.fromisoformat(day) for day in days],
-                landed=[date.fromisoformat(key) for key in landed],
-                timezone=self.timezone,
+        dates = [date.fromisoformat(day) for day in days]
+
+        def counted() -> Mart:
+            rows = landed_rows(self._lake, landed, self.states)
+            return function(
+                rows, self.sites, dates, landed=[date.fromisoformat(key) for key in landed], timezone=self.timezone
             )
+
+        try:
+            mart = self._lake.consistently(counted)
         except duckdb.Error as error:
             raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
         return self._without_unread_sites(mart, site_days, landed)

@@ -90,7 +90,7 @@ def _table_asset(
                 kept = metadata_of(
                     inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, [day])
                 )  # fmt: skip
-                rows = table.function(inputs.rows(table.recipe, [day]))
+                rows = landed_in.consistently(lambda day=day: table.function(inputs.rows(table.recipe, [day])))  # type: ignore[misc] # bound now
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),

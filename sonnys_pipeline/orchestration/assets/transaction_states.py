@@ -84,7 +84,8 @@ def is_current(lake: Lake, day: str) -> bool:
         name: rows[name] for name in ("partition", "account", "site_code", "timezone", "loaded_at", "pii", "pii_key")
     }
     why = "the rows carry their states" if table.num_rows else "the day has no rows"
-    write(lake, day, TRANSACTION_STATES.empty_table(), {**metadata, "windows": "[]", "note": why})
+    with lake.writing(ROWS):
+        write(lake, day, TRANSACTION_STATES.empty_table(), {**metadata, "windows": "[]", "note": why})
     return True
 
 

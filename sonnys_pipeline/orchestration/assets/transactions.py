@@ -1,6 +1,6 @@
 """The landing assets: `transactions` and `sites`, the ones that spend requests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,26 +13,38 @@ from sonnys_pipeline.backfill.executor import BatchExecutor, ExecutionResult, Jo
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import Site
+from sonnys_pipeline.extract.pages.assemble import REREAD
 from sonnys_pipeline.lake.schema import arrow_schema, to_table
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.landing.sites import land_sites
 from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.assets.transaction_changes import changes_asset
 from sonnys_pipeline.orchestration.assets.transaction_states import states_asset
 from sonnys_pipeline.orchestration.events.metadata import file_metadata, run_metadata
 from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_identity, missing_first
+from sonnys_pipeline.quality.late_edits import Looks
 from sonnys_pipeline.runtime.signals import graceful
 
 LANDING_GROUP = "landing"
+#: Dagster's tag of a run that a schedule has asked for.
+_SCHEDULED = "dagster/schedule_name"
 
 
 def landing_assets(
-    partitions: dg.DailyPartitionsDefinition, account: Account = ONLY, *, with_states: bool = True
+    partitions: dg.DailyPartitionsDefinition,
+    account: Account = ONLY,
+    *,
+    with_states: bool = True,
+    looks: Looks | None = None,
 ) -> Sequence[dg.AssetsDefinition]:
-    """The assets that spend requests, of an account; `with_states` unless SONNYS_STATES=off."""
+    """The assets that spend requests, and what they find changed, of an account.
+
+    `with_states` unless SONNYS_STATES=off; `looks` are the ages at which landed days are looked at.
+    """
 
     @dg.asset(
         key=account.key("transactions"),
@@ -51,7 +63,9 @@ def landing_assets(
             with account.workspace(lake, sonnys) as workspace:
                 landed = MaterializationRecorder(context, workspace.lake, account.key(STATES))
                 days = missing_first(workspace.lake, context.partition_keys)
-                result = _load(workspace, days, job_identity(context, days), landed)
+                # A day that the schedule reads again, as opposed to one that a person asked for.
+                found_by = "morning" if _SCHEDULED in context.run.tags else REREAD
+                result = _load(workspace, dict.fromkeys(days, found_by), job_identity(context, days), landed)
             context.log.info("Landed\n%s", landed.summary(result.measures))
             if not result.success:
                 raise incomplete_run(result)  # noqa: TRY301 - what is landed is logged below, whatever ends the run
@@ -88,13 +102,14 @@ def landing_assets(
         return dg.MaterializeResult(metadata=file_metadata(landed, table, partitioned=False))
 
     states = [states_asset(partitions, account.group(LANDING_GROUP), account)] if with_states else []
-    return [transactions, *states, sites]
+    changes = changes_asset(account.group(LANDING_GROUP), account, with_states=with_states, looks=looks)
+    return [transactions, *states, changes, sites]
 
 
 def _load(
-    workspace: Workspace, days: Sequence[str], identity: JobIdentity, landed: MaterializationRecorder
+    workspace: Workspace, days: Mapping[str, str], identity: JobIdentity, landed: MaterializationRecorder
 ) -> ExecutionResult:
-    """Land days; whatever comes of it, `landed` knows all of the job's landed days afterwards.
+    """Land days, each with the look that asks for it; whatever comes of it, `landed` then knows all landed days.
 
     Dagster would raise its interrupt wherever the main thread happens to be, inside DuckDB or between a file and its
     checkpoint, where it is lost or costs a day. So while a job executes, a signal stops it as it does elsewhere.
@@ -102,10 +117,12 @@ def _load(
     Raises:
         DagsterExecutionInterruptedError: when a signal stopped it; one that comes too late for that changes nothing.
     """
-    executor = BatchExecutor(workspace, replace(workspace.options, on_error=OnError.CONTINUE), listener=landed)
+    executor = BatchExecutor(
+        workspace, replace(workspace.options, on_error=OnError.CONTINUE, found_by=days), listener=landed
+    )
     try:
         with graceful(executor.stop) as signals:
-            result = executor.load(days, identity)
+            result = executor.load(list(days), identity)
     except JobLeasedError:
         raise  # nothing was done here, and what the lease's holder lands is the holder's to record
     except BaseException:

@@ -17,15 +17,16 @@ from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
-from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
+from sonnys_pipeline.quality.reconciliation import rows_apart, wash_disagreements
 
 _ASSET = "transactions"
 RECONCILE_WITH_API = "transactions_reconcile_with_api"
 _DESCRIBED = {
-    "same_ids_as_listed": "The API lists the same ids for a day as are landed. Off by default: it sends requests.",
+    "same_ids_as_listed": "The API lists the same ids and totals for a day as are landed. Off by default: it sends "
+    "requests.",
     "washes_agree": "The API's list of washes has the same ids as our washes. Off by default: it sends requests.",
 }
-_GOOD = {"same_ids_as_listed": "the API lists the same ids", "washes_agree": "the API lists the same washes"}
+_GOOD = {"same_ids_as_listed": "the API lists the same ids and totals", "washes_agree": "the API lists the same washes"}
 
 
 class BesideTheApi(dg.Config):
@@ -58,7 +59,7 @@ def api_checks(timezone: str, account: Account = ONLY) -> Sequence[dg.AssetCheck
                 landed = workspace.lake
                 days = sampled(days_of(context, landed), config.days, seed=context.run.run_id)
                 for key in sorted(context.selected_asset_check_keys):
-                    ask = _listed_ids if key.name == "same_ids_as_listed" else _washes
+                    ask = _listed_rows if key.name == "same_ids_as_listed" else _washes
                     found = {day: ask(workspace.client, landed, Day.of(day, timezone)) for day in days}
                     good = _GOOD[key.name]
                     yield evaluation(context, key, found, dg.AssetCheckSeverity.WARN, good=good)
@@ -73,21 +74,24 @@ def sampled(days: Sequence[str], most: int, *, seed: str) -> list[str]:
     return sorted(random.Random(seed).sample(list(days), min(most, len(days))))  # noqa: S311 - a sample, no secret
 
 
-def _listed_ids(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
-    landed = lake.read(_ASSET, [day.key], ["id"])["id"].to_pylist()
+def _listed_rows(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
+    rows = lake.read(_ASSET, [day.key], ["id", "total"])
+    landed = dict(zip(rows["id"].to_pylist(), rows["total"].to_pylist(), strict=True))
     listed: list[TransactionListItem] = []
     for window in day.windows:
         listed += client.transactions.list(**window.params)
-    return list(ids_apart(landed, _ids_of(day, listed)).problems)
+    return list(rows_apart(landed, {row.trans_id: row.total for row in _rows_of(day, listed)}).problems)
 
 
 def _washes(client: SonnysClient, lake: Lake, day: Day) -> list[str]:
     listed: list[TransactionListItem] = []
     for window in day.windows:
         listed += client.transactions.list_by_type("wash", **window.params)
-    return list(wash_disagreements(lake.files(_ASSET, [day.key]), _ids_of(day, listed)).problems)
+    return list(
+        wash_disagreements(lake.files(_ASSET, [day.key]), {row.trans_id for row in _rows_of(day, listed)}).problems
+    )
 
 
-def _ids_of(day: Day, listed: Sequence[TransactionListItem]) -> set[str]:
+def _rows_of(day: Day, listed: Sequence[TransactionListItem]) -> list[TransactionListItem]:
     """Without the row on the next midnight, which the API may list (contract, "Time")."""
-    return {row.trans_id for row in listed if day.start <= row.date < day.end}
+    return [row for row in listed if day.start <= row.date < day.end]

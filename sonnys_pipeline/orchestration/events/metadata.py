@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.backfill.listener import LandedDay
+from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.marts import kpis
@@ -55,6 +56,8 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "replaced_text": dg.MetadataValue.int(loaded.replaced_text),
         "repeats": dg.MetadataValue.int(loaded.repeats),
         "loaded_at": dg.MetadataValue.timestamp(loaded.loaded_at),
+        "verified_at": dg.MetadataValue.timestamp(loaded.loaded_at),
+        "verified_by": dg.MetadataValue.text(Look.FULL.value),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
         **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
@@ -89,6 +92,8 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         ),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
+        "verified_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
+        "verified_by": dg.MetadataValue.text(Look.FULL.value),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),
         **_proof_metadata(

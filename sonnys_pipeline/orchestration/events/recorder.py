@@ -12,10 +12,11 @@ from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.progress import Progress
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.ledger.models import Job, JobRow, RowStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
-from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, earlier_day_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, earlier_day_metadata, landed_metadata
 from sonnys_pipeline.orchestration.runs import continued_runs
 
 #: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
@@ -49,7 +50,14 @@ class MaterializationRecorder(RunListener):
     def day_landed(self, day: LandedDay) -> None:
         """Keep what is recorded about it."""
         loaded = day.loaded
-        self._fresh[loaded.day.key] = day_metadata(self._lake, day)
+        if day.extra:  # not a partition of this run, which could not return it
+            if landed_sites(self._lake, loaded.day.key) is None:
+                told = landed_metadata(self._lake, loaded.day.key)
+                self._context.log_event(
+                    dg.AssetMaterialization(self._context.asset_key, partition=loaded.day.key, metadata=told)
+                )
+        else:
+            self._fresh[loaded.day.key] = day_metadata(self._lake, day)
         if day.states is not None and self._records_states:
             told = states_metadata(self._lake, loaded.day.key)
             self._context.log_event(

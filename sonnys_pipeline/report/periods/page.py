@@ -40,7 +40,7 @@ def make_period_report(
         span = Span.of(kind, day, complete)
     sites, findings = listed_sites(lake, account)
     days = {*span.days_shown, *(day for month in months_shown(span.through) for day in month.days)}
-    history = read_history(lake, days, sites, timezone)
+    history = lake.consistently(lambda: read_history(lake, days, sites, timezone))
     report = build_period_report(span, history, sites, made_at=made_at, findings=findings, account=account)
     if not report.has_figures:
         raise NotLandedError(

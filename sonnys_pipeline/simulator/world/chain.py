@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sonnys_pipeline.simulator.edits import Edit, Edits
 from sonnys_pipeline.simulator.profile import Api
 from sonnys_pipeline.simulator.world.catalog import SiteSpec, chain_sites
 from sonnys_pipeline.simulator.world.history import EPOCH, Entry, History, day_of_sequence, utc
@@ -100,8 +100,7 @@ class World:
         self._day_weight = 0
         self._window_weight = 0
         self._windows: OrderedDict[tuple[int, int, frozenset[str]], Sequence[Entry]] = OrderedDict()
-        self._late: dict[str, Entry] = {}
-        self._edited: dict[str, Row] = {}
+        self._edits = Edits()
 
     def site(self, code: str) -> SiteSpec:
         """The site of that code, in any case; `KeyError` if unknown."""
@@ -145,13 +144,10 @@ class World:
         if not _ID.fullmatch(transaction_id) or not 1 <= int(site_id) <= len(self.all_sites):
             return None
         with self._lock:
-            if late := self._late.get(transaction_id):
-                return (late[0], late[1], self._edited.get(late[1], late[2]))
-            day = day_of_sequence(int(sequence))
-            for epoch, known_id, row in self._site_day(self.all_sites[int(site_id) - 1], day):
-                if known_id == transaction_id:
-                    return (epoch, known_id, self._edited.get(known_id, row))
-        return None
+            if transaction_id in self._edits:
+                return self._edits.get(transaction_id)
+            entries = self._site_day(self.all_sites[int(site_id) - 1], day_of_sequence(int(sequence)))
+            return next((entry for entry in entries if entry[1] == transaction_id), None)
 
     def add_late_rows(self, at: datetime, count: int = 1, site: str | None = None) -> Sequence[str]:
         """Add `count` new rows, one millisecond apart from `at`, at a site (default: the first); returns their ids.
@@ -163,31 +159,51 @@ class World:
         ids = []
         with self._lock:
             for moment in range(first_ms, first_ms + count):
-                late = self._history.write_late_row(spec, moment, len(self._late))
-                self._late[late[1]] = late
+                late = self._history.write_late_row(spec, moment, self._edits.late_count)
+                self._edits.add(late)
                 ids.append(late[1])
             self._forget_windows()
         return ids
 
-    def edit_rows(self, start: datetime, end: datetime, count: int = 1) -> Sequence[str]:
-        """Add a dollar to the first `count` unedited paid sales of a period (item, tender, total); returns the ids."""
+    def edit_rows(  # what, which rows, and how far
+        self,
+        start: datetime,
+        end: datetime,
+        count: int = 1,
+        *,
+        edit: Edit = Edit.TOTAL,
+        by: timedelta = timedelta(days=1),
+        site: str | None = None,
+    ) -> Sequence[str]:
+        """Edit the first `count` paid, completed sales of a period that were not edited before; returns their ids.
+
+        `by`: how far a `MOVE` moves them. `ValueError` for naive datetimes, `KeyError` for an unknown site.
+        """
         edited: list[str] = []
         with self._lock:
-            for row in self.rows(start, end):
+            for row in self.rows(start, end, site):
                 if len(edited) == count:
                     break
-                if row["type"] != "Sale" or row["total"] <= 0 or row["id"] in self._edited:
+                is_usual = row["type"] == "Sale" and row.get("transactionStatus", "Completed") == "Completed"
+                if not is_usual or row["total"] <= 0 or row["id"] in self._edits:
                     continue
-                self._edited[row["id"]] = _plus_one_dollar(row)
+                self._edits.apply((_instant_ms(row), row["id"], row), edit, by)
                 edited.append(row["id"])
             self._forget_windows()
         return edited
 
-    def forget_edits(self) -> None:
-        """Undo all late and edited rows."""
+    def edit_row(self, transaction_id: str, edit: Edit, by: timedelta = timedelta(days=1)) -> None:
+        """Edit one row, also one that was edited before; `KeyError` if there is none of that id."""
         with self._lock:
-            self._late.clear()
-            self._edited.clear()
+            if (entry := self.find(transaction_id)) is None:
+                raise KeyError(transaction_id)
+            self._edits.apply(entry, edit, by)
+            self._forget_windows()
+
+    def forget_edits(self) -> None:
+        """Undo all late rows and edits."""
+        with self._lock:
+            self._edits.clear()
             self._forget_windows()
 
     def _forget_windows(self) -> None:
@@ -204,13 +220,7 @@ class World:
                 known = self._site_day(site, day)
                 low = bisect_left(known, start_ms, key=_entry_ms)
                 entries += known[low : bisect_right(known, end_ms, key=_entry_ms)]
-        for late in self._late.values():
-            if start_ms <= late[0] <= end_ms and late[2]["locationCode"] in codes:
-                entries.append(late)
-        if self._edited:
-            entries = [(ms, row_id, self._edited.get(row_id, row)) for ms, row_id, row in entries]
-        entries.sort()
-        return entries
+        return sorted(self._edits.merged(entries, start_ms, end_ms, codes), key=_sort_key)
 
     def _site_day(self, site: SiteSpec, day: date) -> Sequence[Entry]:
         """Rows of one site and day: a local day, or a UTC day with `rows_per_day`."""
@@ -242,16 +252,9 @@ def _entry_ms(entry: Entry) -> int:
     return entry[0]
 
 
-def _plus_one_dollar(row: Row) -> Row:
-    dearer = copy.deepcopy(row)
-    item = next(item for item in dearer["items"] if not item["isVoided"])
-    parts: Iterable[tuple[Row, str]] = (
-        (dearer, "total"),
-        (item, "gross"),
-        (item, "net"),
-        (dearer["tenders"][0], "amount"),
-        (dearer["tenders"][0], "total"),
-    )
-    for part, name in parts:
-        part[name] = round(part[name] + 1, 2)
-    return dearer
+def _sort_key(entry: Entry) -> tuple[int, str]:
+    return entry[0], entry[1]
+
+
+def _instant_ms(row: Row) -> int:
+    return epoch_ms(datetime.fromisoformat(row["completeDate"]))

@@ -79,7 +79,7 @@ class History:
         entries: list[Entry] = []
         for position, (moment, is_payment) in enumerate(moments, start=1):
             write = writer.payment if is_payment else writer.car
-            row = write(_stamp(moment), _sequence(day, position), _ticket_number(day, position))
+            row = write(stamp(moment), _sequence(day, position), _ticket_number(day, position))
             entries.append((moment, row["id"], row))
         entries.sort()
         return entries
@@ -89,7 +89,7 @@ class History:
         day = utc(moment_ms).date()
         position = _FIRST_LATE_ID + number
         writer = TransactionWriter(site, day_random(self._seed, site, day, f"late {number}"), live=self._live)
-        row = writer.car(_stamp(moment_ms), _sequence(day, position), _ticket_number(day, position))
+        row = writer.car(stamp(moment_ms), _sequence(day, position), _ticket_number(day, position))
         return (moment_ms, row["id"], row)
 
     def _is_open(self, site: SiteSpec, day: date) -> bool:
@@ -138,7 +138,7 @@ def _ticket_number(day: date, position: int) -> int:
     return (day - FIRST_DAY).days * 1_000 + position
 
 
-def _stamp(moment_ms: int) -> str:
+def stamp(moment_ms: int) -> str:
     """The wire form of a time; strftime would cost more than the rest of the row."""
     days, ms = divmod(moment_ms, DAY_MS)
     seconds, ms = divmod(ms, 1000)

@@ -21,6 +21,7 @@ VERBS = [
     ["first-contact"],
     ["report"],
     ["replay"],
+    ["verify"],
     ["backfill", "preview", "--start", "2026-03-10", "--end", "2026-03-10"],
     *(["backfill", verb, "job"] for verb in ("approve", "run", "resume", "cancel", "status", "write-back")),
     ["backfill", "list"],

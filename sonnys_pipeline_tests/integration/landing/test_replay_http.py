@@ -158,18 +158,18 @@ def test_a_run_removes_expired_archives(landed: Desk, monkeypatch: pytest.Monkey
 KILLED = """
 import os, signal, sys
 from sonnys_pipeline.cli import main
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.storage.folder import FolderStorage
 
-land, left = Lake.land, [int(sys.argv.pop())]
+put, left = FolderStorage.put, [int(sys.argv.pop())]
 
-def land_or_die(self, asset, *args, **more):
-    if asset == "transactions":
+def put_or_die(self, path, write):
+    if path.parent.parent.name == "transactions":
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-    return land(self, asset, *args, **more)
+    return put(self, path, write)
 
-Lake.land = land_or_die
+FolderStorage.put = put_or_die
 main(prog_name="sonnys")
 """
 

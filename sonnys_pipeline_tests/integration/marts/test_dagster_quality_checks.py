@@ -204,6 +204,19 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
         assert row_id in whole.description
 
 
+def test_a_landed_day_with_an_old_total_is_named(landed):
+    """KT-02: a row that was edited after its day was landed has the same id; its total is compared too."""
+    start = datetime(2026, 3, 11, tzinfo=UTC)
+    (row_id,) = landed.simulator.world.edit_rows(start, start + timedelta(hours=23))
+    config = {"ops": {"transactions_reconcile_with_api": {"config": {"enabled": True, "days": 3}}}}
+
+    result = landed.run(selection=checks("same_ids_as_listed"), days=DAYS, run_config=config)
+
+    by_day, whole = said(result, "same_ids_as_listed")
+    assert by_day == {"2026-03-10": True, "2026-03-11": False, "2026-03-12": True}
+    assert f"landed with another total than the API lists: 1 id: {row_id}" in whole.description
+
+
 def test_the_job_reconcile_with_api_is_switched_on(landed):
     """Without partitions it takes one landed day, and names it."""
     before = landed.simulator.stats().requests

@@ -54,10 +54,14 @@ def test_what_dagster_shows(chains):
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours} | set(ACROSS)
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
-        f"{name}_{job}" for name in NAMES for job in ("daily_transactions", "watch", "reconcile_with_api")
+        f"{name}_{job}"
+        for name in NAMES
+        for job in ("daily_transactions", "watch", "verify_landed_days", "reconcile_with_api")
     }
     assert {one.name for one in defs.schedules} == {
-        f"{name}_{schedule}" for name in NAMES for schedule in ("daily_transactions_schedule", "watch_schedule")
+        f"{name}_{schedule}"
+        for name in NAMES
+        for schedule in ("daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule")
     }
     assert {one.name for one in defs.sensors} == {
         "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize"

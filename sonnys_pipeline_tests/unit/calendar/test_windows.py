@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonnys_pipeline.calendar.windows import LONGEST_WINDOW, Day, Window, first_kept_day, last_complete_day
+from sonnys_pipeline.calendar.windows import Span as ListSpan
 from sonnys_pipeline.simulator.api.criteria import Span, months_later, read_criteria
 from sonnys_pipeline.simulator.api.errors import ApiError
 
@@ -193,3 +194,15 @@ def test_the_last_complete_day_is_over_and_the_next_one_is_not(now: datetime, zo
     assert day.end <= now < after.end
     assert all(simulator_takes(window, now) for window in day.windows)
     assert not simulator_takes(after.windows[-1], now)
+
+
+def test_a_span_of_a_list_may_hold_28_days() -> None:
+    """KT-01: a month by any reading; a window of load jobs stays a day at most."""
+    start = datetime(2026, 2, 1, tzinfo=UTC)
+    assert ListSpan(start, start + timedelta(days=28)).params["endDate"] == int(
+        (start + timedelta(days=28)).timestamp()
+    )
+    with pytest.raises(ValueError, match="a span lasts up to 672 hours"):
+        ListSpan(start, start + timedelta(days=28, seconds=1))
+    with pytest.raises(ValueError, match="a window lasts up to 24 hours"):
+        Window(start, start + timedelta(days=2))

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from sonnys_pipeline.client import PRODUCTION_URL, BudgetUnavailableError, RequestRate
+from sonnys_pipeline.config.revisit import DEFAULT, RevisitPolicy
 from sonnys_pipeline.config.settings import Settings, SettingsError
 
 PII_KEY = "9d41f0c27b5e48a6b3d2e1f0a9c8b7d6"
@@ -32,6 +33,7 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_LOAD_BY": ("load_by", "site", "all", "all"),
     "SONNYS_PROOF": ("proof", "count", "off", "off"),
     "SONNYS_STATES": ("states", "auto", "on", "on"),
+    "SONNYS_REVISIT": ("revisit", RevisitPolicy.parse(DEFAULT), "off", RevisitPolicy()),
     "SONNYS_PII": ("pii", "keep", "drop", "drop"),
     "SONNYS_PII_KEY": ("pii_key", None, PII_KEY, PII_KEY),
     "SONNYS_ARCHIVE": ("archive", "keep", "off", "off"),
@@ -61,6 +63,8 @@ BAD = [
     ("SONNYS_MAX_RETRIES", "-1"),
     ("SONNYS_MAX_RETRIES", "2.5"),
     ("SONNYS_HASH_LIFETIME", "0"),
+    ("SONNYS_REVISIT", "often"),
+    ("SONNYS_REVISIT", "7 months: count weekly"),
     ("SONNYS_MOST_ROWS", "99"),
     ("SONNYS_MOST_ROWS", "1e99"),
     ("SONNYS_DATA_URL", "ftp://host/lake"),

@@ -299,7 +299,7 @@ def test_states_that_cannot_be_read_do_not_hold_the_rows_up() -> None:
 def test_states_without_rows_are_read_alone() -> None:
     """For days that were landed without them."""
     rules = completion(states="auto")
-    day = DayWork.begin(DayRequest(DAY, sites=("A", "B"), with_rows=False), 0.0)
+    day = DayWork.begin(DayRequest(DAY, sites=("A", "B"), reads="states"), 0.0)
     assert not rules.advance(day)
     assert [type(work) for work in day.lists] == [StatesWork]
     answer(day, state_page("A0:10"))

@@ -346,6 +346,6 @@ def test_a_total_is_bounded_for_each_site():
 def test_days_whose_states_alone_are_wanted_are_read_by_lists_alone():
     """They have no load job whose answer could bring them on: their lists are asked for from the start."""
     scene = Scene(rows_per_day=250, options=LoaderOptions(states="auto"))
-    outcomes = scene.load(DayRequest(Day.of(key), with_rows=False) for key in keys(3))
+    outcomes = scene.load(DayRequest(Day.of(key), reads="states") for key in keys(3))
     assert [outcome.states.table.num_rows for outcome in outcomes] == [250, 250, 250]
     assert scene.api.counts["states"] == scene.api.counts["requests"] == 3 * 3

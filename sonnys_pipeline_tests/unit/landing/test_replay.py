@@ -4,7 +4,7 @@ import copy
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow.compute as pc
 import pytest
@@ -16,6 +16,7 @@ from sonnys_pipeline.client import UnparsableRowError
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import OtherSourceError
+from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.landing import replay as replaying
 from sonnys_pipeline.landing.archive import ARCHIVE
@@ -148,19 +149,18 @@ def test_an_archive_whose_day_was_never_landed_is(
     lake: Lake, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between the two files: the archive holds a complete read, and the replay lands that one."""
-    land_day(lake, read_day(rows[:4]), source=SOURCE)
-    land = Lake.land
+    put = FolderStorage.put
 
-    def killed(self: Lake, asset: str, *args: Any, **more: Any) -> Any:
-        if asset == ASSET:
+    def killed(self: FolderStorage, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
+        if path == lake.path(ASSET, KEY):
             raise KeyboardInterrupt
-        return land(self, asset, *args, **more)
+        return put(self, path, write)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Lake, "land", killed)
+        patched.setattr(FolderStorage, "put", killed)
         with pytest.raises(KeyboardInterrupt):
             land_day(lake, read_day(rows, number=1), source=SOURCE)
-    assert (lake.rows(ASSET, KEY), lake.rows(ARCHIVE, KEY)) == (4, 3)
+    assert (lake.has(ASSET, KEY), lake.rows(ARCHIVE, KEY)) == (False, 3)
     assert replay_day(lake, KEY, KEEP).rows == 7
     land_day(lake, read_day(rows, number=1), source=SOURCE)
     assert replay_day(lake, KEY, KEEP).outcome is Outcome.UNCHANGED

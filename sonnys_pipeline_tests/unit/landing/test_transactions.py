@@ -9,7 +9,7 @@ import pytest
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import TransactionJobItem, UnparsableRowError
-from sonnys_pipeline.extract.pages.assemble import LoadedDay, complete_window, join_windows
+from sonnys_pipeline.extract.pages.assemble import CountProof, LoadedDay, complete_window, join_windows
 from sonnys_pipeline.extract.pages.page import PageRows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import OtherSourceError, RowsWouldVanishError
@@ -36,7 +36,9 @@ def loaded_day(*items: TransactionJobItem, day: Day = DAY, site: str | None = No
         inside = [item for item in items if window.start <= item.complete_date <= window.end]
         page = PageRows(f"hash-{number}", len(inside), to_table(inside, TRANSACTIONS), [item.id for item in inside])
         windows.append(complete_window(window, [page]))
-    return LoadedDay(day, tuple(windows), join_windows(windows), LOADED_AT, requests=4, seconds=2.5, site=site)
+    table = join_windows(windows)
+    proof = CountProof(table.num_rows, table.num_rows)
+    return LoadedDay(day, tuple(windows), table, LOADED_AT, requests=4, seconds=2.5, site=site, proof=proof)
 
 
 def at(clock: str) -> str:

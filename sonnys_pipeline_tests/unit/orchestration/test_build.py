@@ -118,7 +118,7 @@ def test_the_daily_job_covers_landing_and_what_stands_downstream():
         *TABLES,
         *MARTS,
     }
-    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions", "watch"]
+    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions", "watch", "verify_landed_days"]
 
 
 def test_only_what_makes_numbers_wrong_blocks():
@@ -129,14 +129,14 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert all(check.asset_key.to_user_string() == "transactions" for check in checks if check.blocking)
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
-        "washes_agree", "freshness", "ageing", "one_day_each", "every_site_counted", "every_figure_known",
+        "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
         "plausible_amounts",
     }  # fmt: skip
     assert all(check.description for check in checks)
 
 
 def test_what_runs_by_itself_spends_no_request():
-    """With a daemon marts follow, two checks watch, failures are told; the morning's run waits for a person."""
+    """With a daemon marts follow, checks watch, failures are told; morning's run and sweep wait for a person."""
     defs = build_defs()
 
     on = {sensor.name for sensor in defs.sensors if sensor.default_status is dg.DefaultSensorStatus.RUNNING}
@@ -144,7 +144,7 @@ def test_what_runs_by_itself_spends_no_request():
     running = dg.DefaultScheduleStatus.RUNNING
     assert [schedule.name for schedule in defs.schedules if schedule.default_status is running] == ["watch_schedule"]
     watch = defs.resolve_job_def("watch")
-    assert [node.name for node in watch.nodes] == ["landing_watch"]
+    assert {node.name for node in watch.nodes} == {"landing_watch", "transactions_verified"}
 
 
 @pytest.mark.parametrize("name", TABLES + MARTS)
@@ -245,7 +245,9 @@ def test_every_asset_has_an_owner_and_tags_and_transactions_a_deadline():
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
     assert spends == {"transactions", "transaction_states", "sites"}
-    assert personal == {"transactions", "transaction_states", "line_items", "tenders", "discounts"}
+    assert personal == {
+        "transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts",
+    }  # fmt: skip
     assert found["transactions"].freshness_policy is not None
 
 

@@ -1,6 +1,6 @@
 """KPIS, "How sure a definition is": landed rows beside the API's own lists."""
 
-from sonnys_pipeline.quality.reconciliation import ids_apart, wash_disagreements
+from sonnys_pipeline.quality.reconciliation import rows_apart, wash_disagreements
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline_tests.support.tickets import line, rows, ticket
 
@@ -9,15 +9,22 @@ NOON = "2026-03-10T17:00:00Z"
 
 def test_the_same_ids_in_any_order() -> None:
     """No difference; nor on a day without any."""
-    assert ids_apart(["1:1", "2:1"], ["2:1", "1:1"]) == Finding(2)
-    assert ids_apart([], []) == Finding(0)
+    assert rows_apart({"1:1": 1.0, "2:1": 19.99}, {"2:1": 19.990000001, "1:1": 1}) == Finding(2)
+    assert rows_apart({}, {}) == Finding(0)
 
 
 def test_ids_that_only_one_side_has() -> None:
     """Both directions are told apart: a row that we lack, and one that the API no longer lists."""
-    assert ids_apart(["1:1", "2:1"], ["2:1", "3:1"]).problems == (
+    assert rows_apart({"1:1": 1.0, "2:1": 2.0}, {"2:1": 2.0, "3:1": 3.0}).problems == (
         "listed by the API but not landed: 1 id: 3:1",
         "landed but not listed by the API: 1 id: 1:1",
+    )
+
+
+def test_totals_that_differ() -> None:
+    """KT-02: an edited row has the same id and another total: by a cent, it is named."""
+    assert rows_apart({"1:1": 1.0, "2:1": 2.0}, {"1:1": 1.01, "2:1": 2.0}).problems == (
+        "landed with another total than the API lists: 1 id: 1:1",
     )
 
 

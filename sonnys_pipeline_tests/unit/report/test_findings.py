@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from sonnys_pipeline.lake.changes import TRANSACTION_CHANGES
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.report.findings import findings_of, volumes
 
@@ -37,6 +38,27 @@ def test_sound_rows_have_no_findings(sound):
 
     assert len(rows) == 10
     assert found(sound, rows) == []
+
+
+def test_deleted_transactions_are_named(sound):
+    """KT-02: those that were landed and that the API has no longer; one that came back is not."""
+    lake, rows, _ = sound
+    seen = datetime(2026, 3, 22, 6, tzinfo=UTC)
+    change = {
+        "day": DAY, "field": "total", "first_seen": seen, "hours_after_day": 30.0, "found_by": "count", "pii": "keep",
+        "pii_key": "",
+    }  # fmt: skip
+    told = [
+        {**change, "transaction_id": "gone:1", "change": "removed", "old": "12.5"},
+        {**change, "transaction_id": "gone:2", "change": "removed", "old": "7.25"},
+        {**change, "transaction_id": "back:1", "change": "removed", "old": "1.0"},
+        {**change, "transaction_id": "back:1", "change": "added", "new": "1.0", "first_seen": seen + timedelta(days=1)},
+        {**change, "transaction_id": "other:1", "change": "removed", "old": "1.0", "day": date(2026, 3, 1)},
+    ]
+    lake.land("transaction_changes", pa.Table.from_pylist(told, TRANSACTION_CHANGES), partition="2026-03-22")
+    assert found(sound, rows) == [
+        ("info", "2 transactions were deleted from the API after being landed: gone:1, gone:2; $19.75 in total.")
+    ]
 
 
 def test_duplicates_are_errors(sound):

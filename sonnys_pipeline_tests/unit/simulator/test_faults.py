@@ -128,6 +128,22 @@ def test_edited_rows_change_their_total_and_not_their_number():
     assert total(state) == before
 
 
+def test_edits_of_every_kind_hold_for_their_day_until_a_reset():
+    """KT-02: each fault edits rows of its own; the number of rows shows what came, went and moved."""
+    state = SimulatorState(CONFIG)
+    before = list(state.world.rows(MIDNIGHT, MIDNIGHT + timedelta(days=1)))
+    names = ("edited_rows", "voided_rows", "reopened_rows", "customer_rows", "repaid_rows", "deleted_rows")
+    state.set_faults(Faults(**{name: {DAY: 1} for name in names}, moved_rows={DAY: 1}, moved_by_days=-1))
+    after = {row["id"]: row for row in state.world.rows(MIDNIGHT, MIDNIGHT + timedelta(days=1))}
+    gone = [row["id"] for row in before if row["id"] not in after]
+    assert len(gone) == 2
+    assert len([row for row in before if row["id"] in after and row != after[row["id"]]]) == 5
+    moved = {row["id"] for row in state.world.rows(MIDNIGHT - timedelta(days=1), MIDNIGHT)} & set(gone)
+    assert len(moved) == 1
+    state.reset()
+    assert list(state.world.rows(MIDNIGHT, MIDNIGHT + timedelta(days=1))) == before
+
+
 def test_faults_of_the_configuration_hold_from_the_start_and_after_a_reset():
     state = SimulatorState(CONFIG.model_copy(update={"faults": Faults(late_rows={DAY: 1}, server_errors=1)}))
     assert count(state) == 51

@@ -10,10 +10,13 @@ from pathlib import Path
 import openpyxl
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Typed
 
 from sonnys_pipeline.cli import main
+from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.landing.verified import Result, Verification, record
 from sonnys_pipeline_tests.support.tickets import without_v2
 
 Land = Callable[..., Lake]
@@ -26,7 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path / "data"))
 
 
-def run(*arguments: str) -> Result:
+def run(*arguments: str) -> Typed:
     return CliRunner().invoke(main, ["report", *arguments], prog_name="sonnys")
 
 
@@ -309,3 +312,19 @@ def test_a_day_before_the_landed_ones_names_its_remedy(
     (line,) = result.stderr.splitlines()
     assert f"the first landed day is {today - timedelta(days=10)}" in line
     assert said in line
+
+
+def test_the_page_says_since_when_the_day_is_complete(land: Land):
+    """KT-01: complete as of the last look at the day's rows; while they differ from the API, the page warns instead."""
+    lake = land(10)
+    days = ["2026-03-20", "2026-03-21"]  # the business day's partitions
+    moment = datetime(2026, 3, 22, 10, tzinfo=UTC)
+    record(lake, "UTC", [Verification(day, Look.STATES, moment) for day in days])
+
+    page = Path(run().stdout.strip()).read_text()
+    assert "The rows of Mar 20 are complete as of Mar 22, 2026, 10:00 am UTC." in page
+
+    record(lake, "UTC", [Verification(days[1], Look.STATES, moment, Result.DIFFERENT, "1 total changed: 1:1")])
+    page = Path(run().stdout.strip()).read_text()
+    assert "complete as of" not in page
+    assert "Rows of 2026-03-21 differ from the API" in page

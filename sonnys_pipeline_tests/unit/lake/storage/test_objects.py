@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
+from sonnys_pipeline.lake.locks.files import FileLocks
 from sonnys_pipeline.lake.scans import scan
+from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.storage.objects import ObjectStorage
 from sonnys_pipeline.lake.transactions import LandedRows, is_landed
 from sonnys_pipeline.marts.digests import content_digest
@@ -103,7 +106,10 @@ def test_duckdb_waits_for_no_file_with_pythons_lock(lake: Lake, monkeypatch: pyt
 
 
 def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:
-    """What is there, and in which version, is one request for an asset; footers are read once for each version."""
+    """What is there, and in which version, is one request for an asset; footers are read once for each version.
+
+    One more asks for the journal of files that are replaced as one.
+    """
     lake, seen = counted
     days = [f"2026-03-{day:02d}" for day in range(1, 21)]
     for day in days:
@@ -118,10 +124,10 @@ def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:
 
     assert look() == [{"day": day} for day in days]
     assert look() == [{"day": day} for day in days]
-    assert [request.method for request in seen.requests] == ["GET"]
+    assert [request.method for request in seen.requests] == ["GET", "GET"]
     lake.land(ASSET, NEW, partition=days[3], metadata={"day": "other"})
     assert look()[3] == {"day": "other"}
-    assert [request.method for request in seen.requests] == ["GET", "GET"]
+    assert [request.method for request in seen.requests] == ["GET", "GET", "GET"]
 
 
 def test_a_store_counts_as_a_folder_does(lake: Lake, tmp_path: Path) -> None:
@@ -142,6 +148,41 @@ def test_a_file_that_is_replaced_while_it_is_read_is_no_mixture(lake: Lake) -> N
         lake.land(ASSET, NEW, partition=DAY)
         with pytest.raises(OSError, match="replaced while it was read"):
             opened.read(4)
+
+
+def test_days_that_belong_together_are_replaced_as_one(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KT-02: killed after the journal, every reader sees the new rows; the next writer puts them in place."""
+    writer = Lake(str(lake.root), locks=FileLocks(tmp_path))
+    days = [DAY, "2026-03-11"]
+    writer.land(ASSET, OLD, partition=days[0])
+    writer.land(ASSET, NEW, partition=days[1])
+    put, puts = ObjectStorage.put, [0]
+
+    def killed(self: ObjectStorage, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
+        puts[0] += 1
+        if puts[0] > 3:  # two files and the journal
+            raise KeyboardInterrupt
+        return put(self, path, write)
+
+    def move() -> None:
+        with writer.together() as group:
+            group.land(ASSET, OLD.slice(1), partition=days[0])
+            group.land(ASSET, pa.concat_tables([OLD.slice(0, 1), NEW]), partition=days[1])
+            group.belong_together()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectStorage, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            move()
+    for reader in (lake, lake.snapshot()):
+        assert reader.read(ASSET, days)["id"].to_pylist() == ["b", "a", "c"]
+        assert scan(reader, ASSET, days).relation().order("date, id").fetchall()[0][1] == "b"
+        assert reader.rows(ASSET, days[1]) == 2
+    with writer.writing(ASSET):
+        assert sorted(row for row in lake.storage.below(lake.root) if ".staged" in row) == [".staged/journal.json"]
+    assert lake.read(ASSET, days)["id"].to_pylist() == ["b", "a", "c"]
 
 
 def test_without_locks_nobody_joins_rows(lake: Lake) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonnys_pipeline.simulator import World
+from sonnys_pipeline.simulator.edits import Edit
 from sonnys_pipeline.simulator.world.demand import is_closed
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -306,6 +307,49 @@ def test_edited_rows_change_their_total_and_still_add_up():
         found = world.find(row_id)
         assert found is not None
         assert found[2] == after[row_id]
+
+
+@pytest.mark.parametrize("edit", [Edit.VOID, Edit.STATUS, Edit.CUSTOMER, Edit.TENDER])
+def test_an_edited_row_changes_what_the_edit_names_and_adds_up(edit):
+    """KT-02: edits of every kind can be made, of rows of any age, by id or by period."""
+    changed = {
+        Edit.VOID: {"items", "tenders", "total", "transactionStatus"},
+        Edit.STATUS: {"transactionStatus"},
+        Edit.CUSTOMER: {"customerId"},
+        Edit.TENDER: {"tenders"},
+    }
+    world = World(rows_per_day=100)
+    before = {row["id"]: row for row in utc_day(world, MONDAY)}
+    (row_id,) = world.edit_rows(MONDAY, MONDAY + timedelta(hours=23), edit=edit, site="Harbor")
+    after = {row["id"]: row for row in utc_day(world, MONDAY)}
+    assert [one for one in after if after[one] != before[one]] == [row_id]
+    assert {name for name in after[row_id] if after[row_id][name] != before[row_id][name]} == changed[edit]
+    assert after[row_id]["locationCode"] == "Harbor"
+    assert sum(tender["total"] for tender in after[row_id]["tenders"]) == pytest.approx(after[row_id]["total"])
+    world.forget_edits()
+    assert utc_day(world, MONDAY) == list(before.values())
+
+
+def test_deleted_rows_are_gone_and_moved_ones_stand_in_one_day():
+    """KT-02: a late row can be edited too; a deleted one is found nowhere, a moved one in its new day alone."""
+    world = World(rows_per_day=100)
+    tuesday = MONDAY + timedelta(days=1)
+    (late,) = world.add_late_rows(MONDAY + timedelta(hours=12))
+    (deleted,) = world.edit_rows(MONDAY, MONDAY + timedelta(hours=23), edit=Edit.DELETE)
+    world.edit_row(late, Edit.MOVE, timedelta(days=1))
+    monday, rows = utc_day(world, MONDAY), utc_day(world, tuesday)
+    assert {deleted, late}.isdisjoint(row["id"] for row in monday)
+    assert [row["completeDate"] for row in rows] == sorted(row["completeDate"] for row in rows)
+    assert len(monday) == 99
+    assert len(rows) == 101
+    assert world.find(deleted) is None
+    found = world.find(late)
+    assert found is not None
+    assert instant(found[2]) == tuesday + timedelta(hours=12)
+    world.edit_row(late, Edit.DELETE)
+    assert len(utc_day(world, tuesday)) == 100
+    with pytest.raises(KeyError):
+        world.edit_row(late, Edit.TOTAL)
 
 
 def test_caches_stay_bounded_and_answers_right(monkeypatch):

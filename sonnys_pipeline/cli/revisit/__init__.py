@@ -1,0 +1,1 @@
+"""`sonnys verify`. Belongs here: parsing, calling, printing; the work is done in the room `revisit/`."""
