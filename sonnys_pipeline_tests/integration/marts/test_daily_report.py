@@ -180,7 +180,7 @@ def test_pages_follow_the_days_that_they_compare_with(landed):
 
 
 def test_pages_do_not_follow_rows_that_change_no_figure_of_theirs(landed):
-    """A customer's name on the 10th is corrected: the page of the 10th is made again, those that compare with it not."""
+    """A customer's name on the 10th is corrected: its own page is made again, later ones are not."""
     assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
     daemon = Daemon(landed)
     rows = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date")
