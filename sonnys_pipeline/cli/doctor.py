@@ -147,13 +147,16 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
 
 
 def _check_landed_days(lake: Lake | None, settings: Settings) -> Finding:
+    from sonnys_pipeline.calendar.mornings import last_expected_day
     from sonnys_pipeline.calendar.windows import first_kept_day
     from sonnys_pipeline.doctor.coverage import check_landed_days
     from sonnys_pipeline.doctor.machine import skipped, utc_now
 
     if lake is None:
         return skipped("landed days", "the lake was not checked")
-    return check_landed_days(lake, settings.start_date, first_kept_day(utc_now(), settings.timezone))
+    now = utc_now()
+    kept_from, through = first_kept_day(now, settings.timezone), last_expected_day(now, settings.timezone)
+    return check_landed_days(lake, settings.start_date, kept_from=kept_from, through=through)
 
 
 def _check_lake(url: str, offline: bool) -> Finding:

@@ -1,4 +1,4 @@
-"""Find missing days between the first and the last landed one (KT-03)."""
+"""Find missing days from the first landed one up to yesterday (KT-03)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def not_landed(lake: Lake, first: date, end: date) -> list[str]:
     return [day for day in days if day not in landed]
 
 
-def missing_inside(lake: Lake, start: date) -> list[str]:
-    """Days between the first and the last landed one that are not landed for all sites, in order.
+def missing_since_first(lake: Lake, start: date, through: date) -> list[str]:
+    """Days from the first landed one through a day, or the last landed one if that is later, that are not landed.
 
-    Days before `start`, the first partition, are ignored.
+    A day counts as landed with all sites only. Days before `start`, the first partition, are ignored.
 
     Raises:
         UnreachableLakeError: an object store does not answer.
@@ -39,7 +39,7 @@ def missing_inside(lake: Lake, start: date) -> list[str]:
     landed = [day for day in lake.partitions(ASSET) if day >= start.isoformat()]
     if not landed:
         return []
-    return not_landed(lake, date.fromisoformat(landed[0]), date.fromisoformat(landed[-1]) + _DAY)
+    return not_landed(lake, date.fromisoformat(landed[0]), max(date.fromisoformat(landed[-1]), through) + _DAY)
 
 
 def spans(days: Sequence[str]) -> str:
@@ -58,30 +58,34 @@ def backfill(days: Sequence[str]) -> str:
     return f"sonnys backfill preview --start {min(days)} --end {max(days)} --missing-only"
 
 
-def check_landed_days(lake: Lake, start: date, kept_from: date) -> Finding:
-    """Whether all days between the first and the last landed one are landed.
+def remedy_for(missing: Sequence[str], kept_from: date) -> str:
+    """How to land at least one missing day; `kept_from` is the first day that the API still has."""
+    lost = [day for day in missing if day < kept_from.isoformat()]
+    had = [day for day in missing if day not in lost]
+    remedies = [backfill(had)] if had else []
+    if lost:
+        remedies.append(
+            f"the API no longer has {spans(lost)}: restore them from a backup, or set SONNYS_START_DATE after them"
+        )
+    return "; ".join(remedies)
+
+
+def check_landed_days(lake: Lake, start: date, *, kept_from: date, through: date) -> Finding:
+    """Whether all days from the first landed one through the last expected one are landed.
 
     Args:
         lake: the lake.
         start: the first partition.
         kept_from: the first day that the API still has.
+        through: the last day that should have been landed by now.
     """
     subject = "landed days"
     landed = [day for day in lake.partitions(ASSET) if day >= start.isoformat()]
-    missing = missing_inside(lake, start)
     if not landed:
         return Finding(subject, State.OK, f"none since {start}")
+    missing = missing_since_first(lake, start, through)
     reach = f"{len(landed) - len(set(landed) & set(missing))} from {landed[0]} to {landed[-1]}"
     if not missing:
         return Finding(subject, State.OK, f"{reach}, none missing")
-    lost = [day for day in missing if day < kept_from.isoformat()]
-    had = [day for day in missing if day not in lost]
-    remedies = []
-    if had:
-        remedies.append(backfill(had))
-    if lost:
-        remedies.append(
-            f"the API no longer has {spans(lost)}: restore them from a backup, or set SONNYS_START_DATE after them"
-        )
     detail = f"{reach}, not landed for all sites: {spans(missing)}"
-    return Finding(subject, State.WARNING, detail, "; ".join(remedies))
+    return Finding(subject, State.WARNING, detail, remedy_for(missing, kept_from))

@@ -12,6 +12,7 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
@@ -44,6 +45,14 @@ class Columns:
             raise LakeError(_disagreement(kinds)) from error
         fields = [field if field.name in common else field.with_nullable(True) for field in merged]
         return cls(pa.schema(fields), common, alike=False)
+
+
+def filled_columns(footer: pq.FileMetaData) -> frozenset[str]:
+    """Columns with a value in any row of a file; parts of lists are named like `items.sku`."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    found = [one for one in columns if one.statistics is None or one.statistics.num_values]
+    return frozenset(one.path_in_schema.replace(".list.element", "") for one in found)
 
 
 def as_one(tables: Sequence[pa.Table], paths: Sequence[LakePath]) -> pa.Table:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from sonnys_pipeline.lake.columns import Columns, as_one, without_day
+from sonnys_pipeline.lake.columns import Columns, as_one, filled_columns, without_day
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
@@ -314,6 +314,10 @@ class Lake:
             for name, value in decoded.items()
             if name.startswith(_METADATA_PREFIX)
         }
+
+    def filled(self, asset: str, partition: str | None = None) -> frozenset[str]:
+        """Columns with a value in any row, from a file's footer; parts of lists are named like `items.sku`."""
+        return filled_columns(self._metadata(asset, partition))
 
     def columns(self, asset: str, partitions: Sequence[str | None]) -> Columns:
         """The columns of landed files, from their footers.

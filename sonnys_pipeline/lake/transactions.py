@@ -12,6 +12,8 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 
 ASSET = "transactions"
+#: Metadata of a day of which a site was read again alone: when its other rows were read at the latest.
+WHOLE_READ_AT = "whole_read_at"
 
 
 def sites_in(metadata: Mapping[str, str]) -> frozenset[str] | None:

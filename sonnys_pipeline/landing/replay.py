@@ -25,7 +25,7 @@ from sonnys_pipeline.extract.pages.pii import Privacy, privacy_problem
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES
-from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.lake.transactions import ASSET, WHOLE_READ_AT
 from sonnys_pipeline.landing import archive
 from sonnys_pipeline.landing import states as landing_states
 from sonnys_pipeline.landing.changes import apply_policy
@@ -179,7 +179,9 @@ def made_of(pages: pa.Table, kept: Mapping[str, str], source: Source, privacy: P
         for site, loaded in by_site.items():
             alone = read(loaded, site)
             file = beside_other_sites(file, day_file(alone, source, privacy), alone)
-    return DayFile(file.table, {**file.metadata, "proof": kept.get("proof", "null")})
+    metadata = {name: value for name, value in file.metadata.items() if name != WHOLE_READ_AT}
+    as_landed = {name: kept[name] for name in (WHOLE_READ_AT,) if name in kept}
+    return DayFile(file.table, {**metadata, "proof": kept.get("proof", "null"), **as_landed})
 
 
 def _loaded(pages: pa.Table, asked: Mapping[str, Any], day: Day) -> LoadedWindow:

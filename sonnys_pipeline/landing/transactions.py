@@ -18,7 +18,7 @@ from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, OtherSourceError, RowsWouldVanishError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION
-from sonnys_pipeline.lake.transactions import ASSET, is_landed, sites_in
+from sonnys_pipeline.lake.transactions import ASSET, WHOLE_READ_AT, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
 from sonnys_pipeline.landing.changes import Reread, changed_rows, record, unproven
 from sonnys_pipeline.runtime.text import first_few
@@ -273,6 +273,7 @@ def beside_other_sites(
         "sites": json.dumps(sites),
         "windows": json.dumps([*rest, *_windows(loaded)]),
         "superseded": str(superseded),
+        WHOLE_READ_AT: metadata.get(WHOLE_READ_AT, metadata.get("loaded_at", read.metadata["loaded_at"])),
     }
     # By name: the landed rows may be of a version with fewer columns.
     table = as_one([loaded.table, others], [Path(f"the new read of {day}"), Path(f"the landed {day}")])

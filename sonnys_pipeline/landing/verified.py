@@ -1,8 +1,8 @@
 """When each landed day was last compared with the API, by which look, and with which result (KT-01).
 
-Landing a day proves it complete by a full read, so its file's `loaded_at` counts as one. Later looks do not rewrite the
-day's file: they are kept beside it, `{root}/transaction_verifications/part-0.parquet`, the newest line of each day and
-look.
+Landing a day proves it complete by a full read, so the time when its file was read counts as one. Later looks do not
+rewrite the day's file: they are kept beside it, `{root}/transaction_verifications/part-0.parquet`, the newest line of
+each day and look.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import NotLandedError
-from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.lake.transactions import ASSET, WHOLE_READ_AT
 
 #: Name of the file's folder.
 VERIFICATIONS = "transaction_verifications"
@@ -100,19 +100,19 @@ class Verifications:
         return later is None or later.verified_at <= line.verified_at or not later.result.is_good
 
 
-def loaded_times(lake: Lake, days: Sequence[str]) -> dict[str, datetime]:
-    """When landed days were read, as far as their files say. Raises LakeError if one cannot be read."""
-    metadata = lake.storage.each(lambda day: lake.metadata(ASSET, day), days)
-    return {
-        day: datetime.fromisoformat(kept["loaded_at"])
-        for day, kept in zip(days, metadata, strict=True)
-        if "loaded_at" in kept
-    }
+def read_times(files: Mapping[str, Mapping[str, str]]) -> dict[str, datetime]:
+    """When all rows of landed days were last read, by their files' metadata, as far as they say.
+
+    A site that was read again alone does not count: the day's other rows are older.
+    """
+    times = {day: kept.get(WHOLE_READ_AT, kept.get("loaded_at")) for day, kept in files.items()}
+    return {day: datetime.fromisoformat(moment) for day, moment in times.items() if moment is not None}
 
 
 def verifications(lake: Lake, timezone: str, days: Sequence[str]) -> Verifications:
     """The looks at landed days. Raises LakeError if a file cannot be read."""
-    return Verifications.of(lake, timezone, loaded_times(lake, days))
+    metadata = lake.storage.each(lambda day: lake.metadata(ASSET, day), days)
+    return Verifications.of(lake, timezone, read_times(dict(zip(days, metadata, strict=True))))
 
 
 def record(lake: Lake, timezone: str, looks: Iterable[Verification]) -> None:

@@ -17,6 +17,7 @@ from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import landing_assets
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
 from sonnys_pipeline.orchestration.automation.verify import verify_job, verify_schedule
 from sonnys_pipeline.orchestration.catalog import in_catalog
@@ -62,7 +63,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
     resources |= resource_overrides or {}
     # Conditions read the same lake as the assets, unless a stand-in is not a LakeResource.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
-    parts = _Parts(sensors=[alerts_sensor()])
+    parts = _Parts(sensors=[alerts_sensor(timezone=settings.timezone)])
     with warnings.catch_warnings():
         # One run over many partitions, and custom conditions, are beta in Dagster 1.13; decision 3 relies on them, and
         # every command would show the warnings.
@@ -126,6 +127,7 @@ def _add_account(
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+    parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
 
 
 def _add_across(

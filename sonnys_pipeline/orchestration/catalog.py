@@ -7,12 +7,16 @@ from datetime import timedelta
 import dagster as dg
 import pyarrow as pa
 
+from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.client import Site
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema
 from sonnys_pipeline.marts.columns import descriptions_of
 
 OWNER = "team:sonnys-pipeline"
-#: Hours after which a day that nobody has landed is late: a morning's run is due every 24.
+#: Local hour until which a morning's days, and what is computed from them, are expected: the run of 500 sites takes all
+#: morning. A materialization counts from the morning's hour on, so that no backfill of the evening before does.
+_EXPECTED_UNTIL = 12
+#: Time after which the list of sites is old, and very old: each morning reads it.
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
 _ASKS_THE_API = frozenset({"transactions", "transaction_states", "sites"})
@@ -115,10 +119,21 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
     columns = {"transactions": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
     more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
-    if name != "transactions":
-        return described
-    late = dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN)
-    return described.replace_attributes(freshness_policy=late)
+    late = _freshness_policy(spec)
+    return described if late is None else described.replace_attributes(freshness_policy=late)
+
+
+def _freshness_policy(spec: dg.AssetSpec) -> dg.FreshnessPolicy | None:
+    """When Dagster calls an asset late, whichever partition was the last: the check `freshness` names missing days."""
+    days = spec.partitions_def
+    if not isinstance(days, dg.TimeWindowPartitionsDefinition):
+        is_daily = spec.key.path[-1] == "sites"
+        return dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN) if is_daily else None
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"0 {_EXPECTED_UNTIL} * * *",
+        lower_bound_delta=timedelta(hours=_EXPECTED_UNTIL - DAILY_HOUR),
+        timezone=days.timezone,
+    )
 
 
 def _in_words(text: str) -> str:

@@ -12,7 +12,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from sonnys_pipeline.doctor.machine import Finding, State, skipped
 from sonnys_pipeline.orchestration.account import Account
-from sonnys_pipeline.orchestration.automation.schedules import MORNING
+from sonnys_pipeline.orchestration.automation.mornings import MORNING
 from sonnys_pipeline.orchestration.services.processes import lost_runs
 from sonnys_pipeline.orchestration.services.ui import CODE_LOCATION
 from sonnys_pipeline.runtime.quoting import sentence

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
@@ -30,12 +30,18 @@ from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.inputs import ShownMarts, days_shown
 from sonnys_pipeline.report.measures import CARS
 from sonnys_pipeline.report.periods.history import History, read_history, readable
+from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
 PAGE = "report.html"
 #: The digest that `inputs_digest_of` reads is in the last bytes of a page.
 _NOTE_BYTES = 200
 _SITES = "sites"
+_DAY = timedelta(days=1)
+#: Days that a business day may end after its date, by the pipeline's clock.
+_FARTHEST = 4
+#: Days named in one sentence.
+_NAMED = 5
 #: An empty list of sites.
 _NO_SITES = pa.table({name: pa.array([], pa.string()) for name in ("code", "name", "timezone")})
 
@@ -48,7 +54,7 @@ class Page:
     size: int
 
 
-def make_report(
+def make_report(  # what a page may differ by
     lake: Lake,
     business_date: date,
     *,
@@ -56,6 +62,7 @@ def make_report(
     made_at: datetime,
     account: str | None = None,
     history: History | None = None,
+    instead_of: date | None = None,
 ) -> Report:
     """The report of a business day; it names what is not landed.
 
@@ -66,6 +73,7 @@ def make_report(
         made_at: now, aware.
         account: name of the account for the title, if there are several.
         history: of all `days_shown`, from `history_of`. Default: it is read here.
+        instead_of: the later day that a reader expects and that is not complete; the report says what it lacks.
 
     Raises:
         NotLandedError: no row of the day is landed.
@@ -73,12 +81,27 @@ def make_report(
     """
     lake = lake.snapshot()
     return lake.consistently(
-        lambda: _report(lake, business_date, history, timezone=timezone, made_at=made_at, account=account)
+        lambda: _report(
+            lake,
+            business_date,
+            history,
+            timezone=timezone,
+            made_at=made_at,
+            account=account,
+            instead_of=instead_of,
+        )
     )
 
 
 def _report(  # what `make_report` got, to be read again when days are replaced meanwhile
-    lake: Lake, business_date: date, history: History | None, *, timezone: str, made_at: datetime, account: str | None
+    lake: Lake,
+    business_date: date,
+    history: History | None,
+    *,
+    timezone: str,
+    made_at: datetime,
+    account: str | None,
+    instead_of: date | None,
 ) -> Report:
     landed = landed_days(lake)
     sites, unlisted = listed_sites(lake, account)
@@ -94,6 +117,10 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
             for count in (site_hour_kpis, tender_mix, discount_mix)
         )
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
+    if instead_of is not None:
+        until = max(_partitions_of(instead_of, sites, timezone))
+        since = [business_date + number * _DAY for number in range((until - business_date).days + 1)]
+        findings.insert(0, _instead(business_date, instead_of, [day for day in since if day not in landed]))
     as_of, differing = _verified(lake, of_the_day, timezone)
     report = build_report(
         business_date,
@@ -179,6 +206,28 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
     sites, _ = listed_sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)
+
+
+def last_due_day(lake: Lake, timezone: str, through: date) -> date:
+    """The latest business day that is complete once partitions are landed through a day.
+
+    Raises:
+        LakeError: the list of sites cannot be read.
+    """
+    sites, _ = listed_sites(lake, None)
+    days = (through - back * _DAY for back in range(_FARTHEST))
+    return next((day for day in days if max(_partitions_of(day, sites, timezone)) <= through), through)
+
+
+def _instead(shown: date, expected: date, lacking: Sequence[date]) -> Caveat:
+    """What a reader of the last complete day's report should know first (KT-03)."""
+    days = first_few([day.isoformat() for day in lacking], _NAMED)
+    why = f"the transactions of {days} are not landed" if lacking else "not all of its sites are landed"
+    return Caveat(
+        "error",
+        f"{expected:%A, %Y-%m-%d} is missing: {why}. This is the report of {shown}, the last complete day. The "
+        "morning's schedule, when it is on, lands missing days by itself; `sonnys doctor` says what is in the way.",
+    )
 
 
 def _partitions_of(business_date: date, sites: pa.Table, timezone: str) -> frozenset[date]:

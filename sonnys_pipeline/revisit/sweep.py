@@ -18,7 +18,7 @@ from sonnys_pipeline.extract.state import MAX_PAGES
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.transactions import ASSET, sites_in
 from sonnys_pipeline.landing.transactions import refuse_other_source
-from sonnys_pipeline.landing.verified import Verification, Verifications
+from sonnys_pipeline.landing.verified import Verification, Verifications, read_times
 from sonnys_pipeline.revisit.policy import due_look
 
 #: Rows of one list: a change while it is read costs reading it again.
@@ -108,8 +108,7 @@ def plan_sweep(
         own = workspace.options.source.site_code
         if sites is not None and not (own and all(is_in(site, [own]) for site in sites)):
             skipped[day] = f"only {', '.join(sorted(sites))} landed; land the day's other sites first"
-    loaded = {day: datetime.fromisoformat(kept["loaded_at"]) for day, kept in files.items() if "loaded_at" in kept}
-    looked_at = Verifications.of(lake, timezone, loaded)
+    looked_at = Verifications.of(lake, timezone, read_times(files))
     today = now.astimezone(ZoneInfo(timezone)).date()
     looks = []
     for day in days:

@@ -74,6 +74,7 @@ class Faults(BaseModel):
         wash_list_skips: every n-th id is missing from `/transaction/type/wash`; 0 omits none.
         late_rows: rows per date that appear at 12:00 UTC after `late_after_reads`; they stay until `reset`.
         late_after_reads: reads of page 1 (job or list) of that date before they appear.
+        renamed_fields: fields of rows (job and `version-2`) that are sent under another name: `{"old": "new"}`.
 
     Edits, at once and until `reset`: rows per UTC date (`World.edit_rows`, `Edit`):
         edited_rows: cost one dollar more.
@@ -120,6 +121,7 @@ class Faults(BaseModel):
     wash_list_skips: int = Field(default=0, ge=0)
     late_rows: dict[date, int] = Field(default_factory=dict)
     late_after_reads: int = Field(default=0, ge=0)
+    renamed_fields: dict[str, str] = Field(default_factory=dict)
     edited_rows: dict[date, int] = Field(default_factory=dict)
     voided_rows: dict[date, int] = Field(default_factory=dict)
     reopened_rows: dict[date, int] = Field(default_factory=dict)

@@ -116,14 +116,22 @@ def _make_daily(workspace: Workspace, given: str | None) -> _Made:
 
     settings, lake = workspace.settings, workspace.lake
     now = datetime.now(ZoneInfo(settings.timezone))
-    business_date = _business_date(given, now.date())
+    business_date, expected = _business_date(given, now.date()), None
     if business_date is None:
         business_date = _last_day(lake, settings.timezone)
+        expected = _later_day(lake, business_date, settings.timezone, now)
     else:
         _refuse_long_ago(lake, business_date, settings, now)
     digest = shown_digest(lake, business_date)
     try:
-        found = make_report(lake, business_date, timezone=settings.timezone, made_at=now, account=settings.account_name)
+        found = make_report(
+            lake,
+            business_date,
+            timezone=settings.timezone,
+            made_at=now,
+            account=settings.account_name,
+            instead_of=expected,
+        )
     except NotLandedError:
         _refuse_without_rows(lake, business_date, settings.timezone, now.date())
     if not has_figures(found):
@@ -137,10 +145,11 @@ def _print_late_edits(*, as_json: bool) -> None:
     from sonnys_pipeline.config.settings import SettingsError
     from sonnys_pipeline.lake.changes import landed_changes
     from sonnys_pipeline.lake.errors import LakeError
-    from sonnys_pipeline.quality.late_edits import late_edits
+    from sonnys_pipeline.quality.late_edits import Looks, late_edits
 
     with refusing({SettingsError: FAILED, LakeError: FAILED}):
-        found = late_edits(landed_changes(open_workspace().lake))
+        workspace = open_workspace()
+        found = late_edits(landed_changes(workspace.lake), Looks.of(workspace.settings.revisit))
     if not as_json:
         click.echo("\n".join(found.sentences))
         return
@@ -207,6 +216,15 @@ def _last_day(lake: Lake, timezone: str) -> date:
     if day is None:
         refuse(f"no complete business day is landed in {lake.root}; land one first: {_land_it()} YYYY-MM-DD", FAILED)
     return day
+
+
+def _later_day(lake: Lake, day: date, timezone: str, now: datetime) -> date | None:
+    """The business day that should be complete by now, if that is a later one."""
+    from sonnys_pipeline.calendar.windows import last_complete_day
+    from sonnys_pipeline.report.daily import last_due_day
+
+    due = last_due_day(lake, timezone, last_complete_day(now, timezone))
+    return due if due > day else None
 
 
 def _refuse_without_rows(lake: Lake, day: date, timezone: str, today: date) -> NoReturn:

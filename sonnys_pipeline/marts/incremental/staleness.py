@@ -66,6 +66,13 @@ def fresh_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[st
     return fresh
 
 
+def unchanged_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[str]) -> frozenset[str]:
+    """Days whose file would be the same if it were computed now; none if that cannot be decided for all of them."""
+    wanted = frozenset(days)
+    found = stale_days(lake, inputs, recipe, sorted(wanted))
+    return frozenset() if found.problems else wanted.difference(found.days)
+
+
 def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[str]:
     """Days whose partitions would all pass the blocking checks, whether or not a run has checked them."""
     partitions = inputs.landed_for(recipe, days)

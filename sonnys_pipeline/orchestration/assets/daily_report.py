@@ -1,7 +1,8 @@
 """`daily_report`: the morning report of a business day as one HTML page, with its headline numbers in Dagster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
+from sonnys_pipeline.orchestration.events.kept import days_to_make
 from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -90,11 +92,11 @@ def report_asset(
         """
         try:
             landed_in = account.workspace(lake).lake
-            days = [date.fromisoformat(day) for day in context.partition_keys]
             # Before the rows are read: a mart that is computed in between then makes the page outdated.
-            digests = {day: shown_digest(landed_in, day) for day in days}
-            history = history_of(landed_in, days, partitions.timezone)
-            for day in days:
+            made = days_to_make(context, account, partial(_unchanged_pages, landed_in))
+            digests = {day: shown_digest(landed_in, day) for day in map(date.fromisoformat, made)}
+            history = history_of(landed_in, digests, partitions.timezone) if digests else None
+            for day, digest in digests.items():
                 report = make_report(
                     landed_in,
                     day,
@@ -103,7 +105,7 @@ def report_asset(
                     account=account.name,
                     history=history,
                 )
-                page = land_report(landed_in, report, inputs_digest=digests[day])
+                page = land_report(landed_in, report, inputs_digest=digest)
                 context.add_asset_metadata(report_metadata(report, page), partition_key=day.isoformat())
                 for caveat in report.caveats:
                     if caveat.severity == "error":
@@ -136,3 +138,9 @@ def report_metadata(report: Report, page: Page) -> Metadata:
         "missing_sites": dg.MetadataValue.int(len(report.missing_sites)),
         "has_figures": dg.MetadataValue.bool(has_figures(report)),
     }
+
+
+def _unchanged_pages(lake: Lake, days: Iterable[str]) -> list[str]:
+    """Days whose page shows what the marts have now."""
+    digests = {day: shown_digest(lake, date.fromisoformat(day)) for day in days}
+    return [day for day, digest in digests.items() if digest and digest == inputs_digest_of(lake, day)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,9 @@ from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.marts import flat_tables as tables
 from sonnys_pipeline.marts.columns import ColumnSource
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, metadata_of
+from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.kept import days_to_make
 from sonnys_pipeline.orchestration.events.metadata import column_lineage, column_metadata, file_metadata, totals
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -84,7 +87,8 @@ def _table_asset(
             landed_in = account.workspace(lake).lake
             inputs = MartInputs(landed_in, partitions.timezone)
             inputs.require(table.recipe, context.partition_keys)
-            for day in context.partition_keys:
+            same = partial(unchanged_days, landed_in, inputs, table.recipe)
+            for day in days_to_make(context, account, same):
                 # Day after day, so that a range takes no more memory than its largest day. Digests come before the
                 # rows: a file that is replaced in between then makes the table stale, and never the other way about.
                 kept = metadata_of(

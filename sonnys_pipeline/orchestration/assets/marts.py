@@ -7,6 +7,7 @@ them are landed; until then it is left out and named, never counted by half.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -26,10 +27,12 @@ from sonnys_pipeline.marts.incremental.inputs import (
     Recipe,
     metadata_of,
 )
+from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
 from sonnys_pipeline.marts.site_days import Mart
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.kept import days_to_make
 from sonnys_pipeline.orchestration.events.metadata import (
     Metadata,
     column_lineage,
@@ -149,10 +152,10 @@ def _mart_asset(
         metadata=column_metadata(table.schema, table.lineage, account),
     )
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        days = context.partition_keys
         try:
             landed_in = account.workspace(lake).lake
             inputs = MartInputs(landed_in, partitions.timezone)
+            days = days_to_make(context, account, partial(unchanged_days, landed_in, inputs, table.recipe))
             read_from = inputs.require(table.recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the
             # other way about.

@@ -1,46 +1,36 @@
 """Notifications of failures and failed checks: in the log, and to a webhook if one is set (`SONNYS_WEBHOOK_URL`).
 
 A sensor of our own, since Dagster's for run failures does not cover successful runs with a failed check, or backfills
-that ended without a run. One look sends one message; a check's finding is sent once while it stays the same; a message
-that could not be delivered is tried again at the next look.
+that ended without a run. One look sends one message; a message that could not be delivered is tried again at the next
+look. What broke is told once, and once when it is well again (KT-05); what stays open is in one message a day.
 """
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, time
 from typing import Self
+from zoneinfo import ZoneInfo
 
 import dagster as dg
-import requests
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
 from sonnys_pipeline.config.settings import Settings, SettingsError
-from sonnys_pipeline.orchestration.automation.messages import (
-    backfill_message,
-    findings_of,
-    for_chat,
-    message_of,
-    together,
-)
+from sonnys_pipeline.orchestration.automation.delivery import Deliver, DeliveryError, webhook
+from sonnys_pipeline.orchestration.automation.messages import backfill_message, together
+from sonnys_pipeline.orchestration.automation.standing import Standing
 
 #: Seconds between looks.
 _INTERVAL = 30
 #: Runs reported per look; the others wait for the next one.
 _MOST_RUNS = 20
+#: When what is still open is told each day: half an hour after the first check of the day.
+_SUMMARY = time(8, 30)
 #: Attempts to deliver a message: an hour of them.
 _MOST_ATTEMPTS = 120
-#: Seconds to connect, and to answer.
-_TIMEOUT = (5.0, 10.0)
-
-#: Delivers a message.
-Deliver = Callable[[str], None]
 
 
-class DeliveryError(Exception):
-    """A message was not delivered; the address, which is a secret, is not in the error."""
-
-
-@dataclass
+@dataclass(frozen=True)
 class _Place:
     """The sensor's cursor.
 
@@ -48,31 +38,44 @@ class _Place:
         event: the last end of a run that was handled.
         backfill: instant of the last handled end of a backfill, in seconds since 1970.
         attempts: of the next message.
-        standing: each check's last reported finding, until it passes.
+        summary: day of the last summary, `YYYY-MM-DD`.
+        standing: what is broken and was told.
     """
 
     event: int
     backfill: float = 0.0
     attempts: int = 0
-    standing: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
+    standing: Standing = field(default_factory=Standing)
 
     @classmethod
     def of(cls, cursor: str) -> Self:
-        return cls(**json.loads(cursor))
+        found = json.loads(cursor)
+        return cls(**{**found, "standing": Standing(**found["standing"])})
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
 
 
-def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> dg.SensorDefinition:
-    """Tells once of each run that failed or whose checks found something new; `open_delivery` replaces the webhook."""
+def alerts_sensor(
+    open_delivery: Callable[[], Deliver | None] | None = None,
+    timezone: str = "UTC",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dg.SensorDefinition:
+    """Tells what broke or is well again since the last look.
+
+    Args:
+        open_delivery: replaces the webhook.
+        timezone: IANA name of the zone whose mornings have the summary.
+        now: gives an aware instant.
+    """
 
     @dg.sensor(
         name="alerts",
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Reports failed runs and new findings of checks to the log, and to SONNYS_WEBHOOK_URL if it is "
-        "set.",
+        description="Reports what broke and what is well again, once each, and what is still open once a day: to the "
+        "log, and to SONNYS_WEBHOOK_URL if it is set.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if context.cursor is None:
@@ -85,7 +88,7 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
             context.log.warning("messages go to the log only: %s", error)
             deliver = None
         place = _Place.of(context.cursor)
-        news = _news(context.instance, place)
+        news = _news(context.instance, place, now().astimezone(ZoneInfo(timezone)))
         told = 0
         while parts := [text for text, _ in news if text]:
             if not place.attempts:
@@ -98,61 +101,33 @@ def alerts_sensor(open_delivery: Callable[[], Deliver | None] | None = None) -> 
             except DeliveryError as error:
                 if place.attempts + 1 < _MOST_ATTEMPTS:
                     context.log.warning("not delivered yet, will try again: %s", error)
-                    place.attempts += 1
-                    return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=str(place))
+                    again = replace(place, attempts=place.attempts + 1)
+                    return dg.SensorResult(skip_reason=f"not delivered: {error}", cursor=str(again))
                 # One message that the other side will never take must not hold up all that come after it.
                 first = next(number for number, (text, _) in enumerate(news) if text)
                 context.log.warning("given up after %d attempts (%s): %s", _MOST_ATTEMPTS, error, news[first][0])
                 place, news = news[first][1], news[first + 1 :]
-        after = news[-1][1] if news else place
-        after.attempts = 0
+        after = replace(news[-1][1] if news else place, attempts=0)
         return dg.SensorResult(skip_reason=_told(told), cursor=str(after))
 
     return alerts
 
 
-def _news(instance: dg.DagsterInstance, place: _Place) -> list[tuple[str | None, _Place]]:
+def _news(instance: dg.DagsterInstance, place: _Place, now: datetime) -> list[tuple[str | None, _Place]]:
     """What has ended since, each with what is to be told of it, if anything, and the place behind it."""
     found: list[tuple[str | None, _Place]] = []
+    today = now.date().isoformat()
     for storage_id, run in _ended_runs(instance, place.event):
-        standing = dict(place.standing)
-        for check, problem in findings_of(instance, run):
-            if problem is None:
-                standing.pop(check, None)
-            else:
-                standing[check] = problem
-        text = message_of(instance, run, known=place.standing)
-        place = _Place(storage_id, place.backfill, 0, standing)
+        standing, text = place.standing.after(instance, run, today)
+        place = replace(place, event=storage_id, attempts=0, standing=standing)
         found.append((text, place))
     for backfill in _failed_backfills(instance, place.backfill):
-        place = _Place(place.event, backfill.backfill_end_timestamp or place.backfill, 0, place.standing)
+        place = replace(place, backfill=backfill.backfill_end_timestamp or place.backfill, attempts=0)
         found.append((backfill_message(backfill), place))
+    if now.time() >= _SUMMARY and place.summary != today:
+        place = replace(place, summary=today, attempts=0)
+        found.append((place.standing.summary(today), place))
     return found
-
-
-def webhook(url: str) -> Deliver:
-    """Posts `{"text": …}`, as Slack, Mattermost and Teams' workflows take it; redirects are not followed.
-
-    Nothing in the text is markup to them, and nothing of `~/.netrc` goes along: the address alone lets one post.
-    """
-
-    def deliver(message: str) -> None:
-        try:
-            answer = requests.post(
-                url,
-                data=json.dumps({"text": for_chat(message)}).encode(),
-                headers={"Content-Type": "application/json"},
-                timeout=_TIMEOUT,
-                allow_redirects=False,
-                auth=lambda request: request,  # or the library would look into ~/.netrc
-            )
-        except requests.RequestException as error:
-            # Its text would have the address in it.
-            raise DeliveryError(f"the webhook could not be reached ({type(error).__name__})") from None
-        if not 200 <= answer.status_code < 300:
-            raise DeliveryError(f"the webhook answered {answer.status_code}; look at SONNYS_WEBHOOK_URL")
-
-    return deliver
 
 
 def _told(things: int) -> str:

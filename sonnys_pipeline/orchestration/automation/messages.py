@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.execution.backfill import PartitionBackfill
@@ -23,24 +24,24 @@ _STATUS = {
 }
 
 
-def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, known: Mapping[str, str] | None = None) -> str | None:
-    """What a person should know about a run that ended; `None` if all is well or nothing is new.
+def message_of(instance: dg.DagsterInstance, run: dg.DagsterRun, findings: Sequence[str], well: Sequence[str]) -> str:
+    """What a person should know about a run that ended.
 
-    `known` has each check's last reported finding by name; another finding is reported again.
+    Args:
+        instance: where its events are.
+        run: the run.
+        findings: what its checks newly found, in sentences.
+        well: what is well again, in sentences.
     """
-    told = known or {}
-    found = findings_of(instance, run)
-    checks = [f"- {problem}" for name, problem in found if problem is not None and told.get(name) != problem]
-    failures = list(_failures(instance, run))
-    if run.status is dg.DagsterRunStatus.SUCCESS and not checks:
-        return None
-    head = f"{_what(run)} {_STATUS.get(run.status, str(run.status.value).lower())}"
+    is_only_well = run.status is dg.DagsterRunStatus.SUCCESS and not findings
+    status = "succeeded" if is_only_well else _STATUS.get(run.status, str(run.status.value).lower())
+    head = f"{subject_of(run)} {status}"
     if run.tags.get(WILL_RETRY_TAG) == "true":
         head += "; Dagster will retry it"
     where = f"Run {run.run_id[:8]}: /runs/{run.run_id}"
-    body = printable_lines("\n".join([*failures, *checks]))
+    body = printable_lines("\n".join([*_failures(instance, run), *(f"- {line}" for line in (*findings, *well))]))
     room = _MESSAGE - len(head) - len(where)
-    return "\n".join([head, _cut(body, room), where] if body else [head, where])
+    return "\n".join([head, cut(body, room), where] if body else [head, where])
 
 
 def for_chat(message: str) -> str:
@@ -53,20 +54,22 @@ def for_chat(message: str) -> str:
     return _CALLS.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
 
 
-def _what(run: dg.DagsterRun) -> str:
+def subject_of(run: dg.DagsterRun) -> str:
     """The job, or the assets that were chosen by hand, and the days."""
     if not run.job_name.startswith("__"):
         name = run.job_name
     else:
         chosen = sorted(key.to_user_string() for key in run.asset_selection or ())
         name = ", ".join(chosen) or "a run"
-    days = _days(run)
+    first, last = days_of(run)
+    days = first if first == last else f"{first} … {last}"
     return f"{name} of {days}" if days else name
 
 
-def _days(run: dg.DagsterRun) -> str | None:
-    first, last = (run.tags.get(tag) for tag in RANGE)
-    return run.tags.get(_PARTITION) or (f"{first} … {last}" if first != last else first)
+def days_of(run: dg.DagsterRun) -> tuple[str, str] | tuple[None, None]:
+    """First and last day of a run; `None` twice if it has none."""
+    first, last = (run.tags.get(tag) or run.tags.get(_PARTITION) for tag in RANGE)
+    return (first, last) if first is not None and last is not None else (None, None)
 
 
 def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
@@ -77,37 +80,57 @@ def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]
         own = data.user_failure_data.description if data.user_failure_data else None
         said = own or (data.error.message if data.error else "") or "no reason was given"
         found = True
-        yield f"- {event.step_key}: {_cut(said.strip(), _PART)}"
+        yield f"- {event.step_key}: {cut(said.strip(), _PART)}"
     if not found and run.status is dg.DagsterRunStatus.FAILURE:
         for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE):
-            yield f"- {_cut((event.message or 'no reason was given').strip(), _PART)}"
+            yield f"- {cut((event.message or 'no reason was given').strip(), _PART)}"
 
 
-def findings_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[str, str | None]]:
-    """What each check of a run found in the run as a whole, by its name; `None` where it passed.
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check of a run found in the run as a whole.
 
-    Evaluations of single days are a part of that; a check of all days is beside the point of a run over some of them.
+    Attributes:
+        name: asset and check.
+        problems: by day; the key is empty for what is not about single days. Empty if the check passed.
+        text: all of them in a sentence, with the severity.
+        is_about_all_days: whether it looks at all landed days, whatever the days of its run.
     """
-    found: list[tuple[str, str | None]] = []
+
+    name: str
+    problems: Mapping[str, str]
+    text: str
+    is_about_all_days: bool
+
+
+def check_results(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[CheckResult]:
+    """What the checks of a run found; evaluations of single days are a part of that."""
+    found = []
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = event.asset_check_evaluation_data
-        beside_the_point = ABOUT in evaluation.metadata and _days(run) is not None
-        if evaluation.partition is not None or beside_the_point:
+        if evaluation.partition is not None:
             continue
         name = f"{evaluation.asset_key.to_user_string()}.{evaluation.check_name}"
-        if evaluation.passed:
-            found.append((name, None))
-            continue
         kind = "blocking check" if evaluation.blocking else "check"
-        found.append((name, f"{kind} {name} ({evaluation.severity.value}): {_cut(_problems(evaluation), _PART)}"))
+        text = f"{kind} {name} ({evaluation.severity.value}): {cut(_problems(evaluation), _PART)}"
+        problems = {} if evaluation.passed else _problems_by_day(evaluation)
+        found.append(CheckResult(name, problems, text, ABOUT in evaluation.metadata))
     return found
+
+
+def _problems_by_day(evaluation: dg.AssetCheckEvaluation) -> Mapping[str, str]:
+    """As `checks/evaluations.py` writes them; without notes, which change with every run."""
+    value = getattr(evaluation.metadata.get("problems"), "value", None)
+    if isinstance(value, dict) and value:
+        return {str(day): json.dumps(problems) for day, problems in value.items()}
+    return {"": _problems(evaluation)}
 
 
 def backfill_message(backfill: PartitionBackfill) -> str:
     """What a person should know about a backfill that Dagster gave up without a run that reports it."""
     said = " ".join((backfill.error.message if backfill.error else "no reason was given").split())
     where = f"/runs/b/{backfill.backfill_id}"
-    return f"Dagster gave up backfill {backfill.backfill_id}; launch it again\n- {_cut(said, _PART)}\n{where}"
+    return f"Dagster gave up backfill {backfill.backfill_id}; launch it again\n- {cut(said, _PART)}\n{where}"
 
 
 def together(messages: Sequence[str]) -> str:
@@ -134,5 +157,6 @@ def _events(
     return [entry.dagster_event for entry in entries if entry.dagster_event is not None]
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters."""
     return text if len(text) <= most else f"{text[: most - 2]} …"

@@ -11,18 +11,20 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.calendar.windows import first_kept_day
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.automation.in_progress import run_on_its_way
+from sonnys_pipeline.orchestration.automation.mornings import (
+    CATCH_UP_DAYS,
+    MISSED,
+    MORNING,
+    REREAD_DAYS,
+    Morning,
+)
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.quality.moved import days_to_read_again
 
-#: The schedule that lands yesterday.
-MORNING = "daily_transactions_schedule"
-#: Local hour of the daily run. At six in any US zone the day before is over in all of them, Hawaii included, and rows
-#: of late terminals have had time to arrive.
-DAILY_HOUR = 6
-#: Days read again each morning, yesterday included: rows are edited late, and a row has no modified time (KPIS).
-REREAD_DAYS = 4
 #: Local hours of the checks against silent loss; the first is just after the morning's run is due.
 WATCH_HOURS = (8, 12, 16, 20)
 
@@ -81,27 +83,30 @@ def schedules(
         job=job,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=partitions.timezone,
-        description=f"Every morning: land yesterday, and read again the {REREAD_DAYS - 1} days before it and days from "
-        "which a transaction has moved to another day.",
+        description=f"Every morning: land yesterday and missing days of the last {CATCH_UP_DAYS}, and read again the "
+        f"{REREAD_DAYS - 1} days before it and days from which a transaction has moved to another day.",
     )
     def daily_transactions_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Ask for one run over the last days that are over, and one for each day that kept what has moved (KT-02)."""
-        last = context.scheduled_execution_time.astimezone(ZoneInfo(partitions.timezone)).date() - timedelta(days=1)
-        first = max(last - timedelta(days=REREAD_DAYS - 1), partitions.start.date())
-        if last < first:
-            return dg.SkipReason(f"no day is over yet since {first}")
-        morning = dg.RunRequest(
-            run_key=f"{first}...{last}",
-            tags={
-                "dagster/asset_partition_range_start": first.isoformat(),
-                "dagster/asset_partition_range_end": last.isoformat(),
-            },
-        )
-        kept = first_kept_day(context.scheduled_execution_time, partitions.timezone)
-        oldest = max(kept, partitions.start.date())
+        moment = context.scheduled_execution_time
+        yesterday = moment.astimezone(ZoneInfo(partitions.timezone)).date() - timedelta(days=1)
+        start = partitions.start.date()
+        if yesterday < start:
+            return dg.SkipReason(f"no day is over yet since {start}")
+        kept = first_kept_day(moment, partitions.timezone)
+        lake = account.workspace(looked_into).lake.snapshot()
+        morning = Morning.of(lake, yesterday, start=start, kept_from=kept)
+        span = morning.span
+        if busy := run_on_its_way(context.instance, account, job.name, span):
+            return dg.SkipReason(
+                f"run {busy.run_id[:8]} is on its way; {account.named(MISSED)} asks for what is missing after it"
+            )
+        first, last = span
+        oldest = max(kept, start)
         before = [(oldest + timedelta(days=number)).isoformat() for number in range((first - oldest).days)]
-        again = days_to_read_again(account.workspace(looked_into).lake, within=before)
-        return [morning, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
+        again = days_to_read_again(lake, within=before)
+        requests = [morning.request(span, f"{first}...{last}")]
+        return [*requests, *(dg.RunRequest(run_key=f"{day} on {last}", partition_key=day) for day in again)]
 
     watch_schedule = dg.ScheduleDefinition(
         name=account.named("watch_schedule"),

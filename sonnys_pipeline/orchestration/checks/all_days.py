@@ -12,13 +12,13 @@ import dagster as dg
 import duckdb
 from pydantic import Field
 
+from sonnys_pipeline.calendar.mornings import last_expected_day
 from sonnys_pipeline.calendar.windows import first_kept_day, last_complete_day
-from sonnys_pipeline.doctor.coverage import backfill, missing_inside, not_landed, spans
+from sonnys_pipeline.doctor.coverage import missing_since_first, not_landed, remedy_for, spans
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.automation.schedules import DAILY_HOUR
 from sonnys_pipeline.orchestration.checks.evaluations import ABOUT
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -29,12 +29,11 @@ from sonnys_pipeline.quality.rules import STATUS_UNKNOWN, status_is_known, unset
 _ASSET = "transactions"
 WATCH = "landing_watch"
 _ALL_DAYS = "all days, not only those of the run"
-#: How long the morning's run may take before yesterday counts as missing.
-GRACE = timedelta(hours=2)
 #: Days in which unsettled rows are searched.
 LOOK_BACK = 30
 #: Days named in a description; the metadata has all.
 _NAMED = 10
+_DAY = timedelta(days=1)
 
 
 class Watch(dg.Config):
@@ -91,14 +90,14 @@ def _freshness(
     asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime
 ) -> dg.AssetCheckResult:
     """Whether every day is landed from the first landed one to the last whose run is due."""
-    expected = last_complete_day(now - timedelta(hours=DAILY_HOUR) - GRACE, partitions.timezone)
+    expected = last_expected_day(now, partitions.timezone)
     start, landed = partitions.start.date(), lake.partitions(_ASSET)
-    first = min([*(day for day in map(date.fromisoformat, landed) if day >= start), expected])
     latest = max(landed, default="none")
-    missing = [] if expected < start else not_landed(lake, first, expected + timedelta(days=1))
+    missing = [] if expected < start else _missing(lake, start, expected)
     if expected < start:
         said = f"no day is due before {start}"
     elif not missing:
+        first = min([*(day for day in landed if day >= start.isoformat()), expected.isoformat()])
         said = f"all days from {first} to {expected} are landed"
     elif missing == [expected.isoformat()]:
         said = (
@@ -106,9 +105,8 @@ def _freshness(
             "start (is the schedule on and the daemon running? try `sonnys doctor`), then materialize it"
         )
     else:
-        said = (
-            f"not landed for all sites: {spans(missing)} (latest: {latest}); materialize them, or {backfill(missing)}"
-        )
+        remedy = remedy_for(missing, first_kept_day(now, partitions.timezone))
+        said = f"not landed for all sites: {spans(missing)} (latest: {latest}); materialize them, or {remedy}"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="freshness",
@@ -119,6 +117,12 @@ def _freshness(
     )
 
 
+def _missing(lake: Lake, start: date, expected: date) -> list[str]:
+    """Days that are not landed up to the expected one, which is missing too while nothing is landed before it."""
+    found = set(missing_since_first(lake, start, expected)) | set(not_landed(lake, expected, expected + _DAY))
+    return sorted(found)
+
+
 def _ageing(
     asset: dg.AssetKey, lake: Lake, partitions: dg.DailyPartitionsDefinition, now: datetime, ahead: int
 ) -> dg.AssetCheckResult:
@@ -126,7 +130,9 @@ def _ageing(
     oldest = first_kept_day(now, partitions.timezone)
     end = min(oldest + timedelta(days=ahead), last_complete_day(now, partitions.timezone) + timedelta(days=1))
     leaving = not_landed(lake, max(oldest, partitions.start.date()), end)
-    inside = [day for day in missing_inside(lake, partitions.start.date()) if day not in leaving]
+    # Yesterday alone is the business of `freshness`.
+    before = last_expected_day(now, partitions.timezone) - timedelta(days=1)
+    inside = [day for day in missing_since_first(lake, partitions.start.date(), before) if day not in leaving]
     said = f"no missing day will be deleted from the API within {ahead} days"
     if leaving:
         named = f"{', '.join(leaving[:_NAMED])}{' …' if len(leaving) > _NAMED else ''}"
@@ -136,7 +142,7 @@ def _ageing(
             f"now: the first one will be deleted on {_leaves(date.fromisoformat(leaving[0]), oldest, now)}"
         )
     if inside:
-        said = f"{said}; not landed between the first and the last landed day: {spans(inside)}: {backfill(inside)}"
+        said = f"{said}; not landed since the first landed day: {spans(inside)}: {remedy_for(inside, oldest)}"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name="ageing",

@@ -18,6 +18,7 @@ from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.fields import silent_columns, unknown_fields
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.rules import (
     STATUS_UNKNOWN,
@@ -43,6 +44,11 @@ _BY_ROW: Mapping[str, tuple[str, str]] = {
 _BY_DAY: Mapping[str, tuple[str, str]] = {
     "usual_volume": ("The number of rows is usual for this weekday.", "the number of rows is usual"),
     "all_sites": ("The day is landed for all sites.", "landed for all sites"),
+    "known_fields": ("The API sends no field that the pipeline does not know.", "no unknown field"),
+    "filled_columns": (
+        "No column is null in every row that was filled on the days before.",
+        "every column that is usually filled is filled",
+    ),
 }
 
 #: What looks at rows: files in, finding out.
@@ -75,7 +81,12 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
             "plausible_amounts": absurd_amounts,
             "known_values": unknown_values,
         }
-        by_day = {"usual_volume": volume, "all_sites": absent_sites}
+        by_day = {
+            "usual_volume": volume,
+            "all_sites": absent_sites,
+            "known_fields": unknown_fields,
+            "filled_columns": silent_columns,
+        }
         for key in sorted(context.selected_asset_check_keys):
             try:
                 if key.name in looks:

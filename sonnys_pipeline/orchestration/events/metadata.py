@@ -15,6 +15,7 @@ from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.landing.verified import read_times
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.marts import kpis
 from sonnys_pipeline.marts.columns import ColumnSource
@@ -92,7 +93,7 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
         ),
         "sales_total": dg.MetadataValue.float(kpis.sales_total(table)),
         "loaded_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
-        "verified_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
+        "verified_at": dg.MetadataValue.timestamp(read_times({day: metadata})[day]),
         "verified_by": dg.MetadataValue.text(Look.FULL.value),
         "windows": dg.MetadataValue.text(", ".join(f"{window['start']}/{window['end']}" for window in windows)),
         CONTENT_DIGEST: dg.MetadataValue.text(content_digest(table)),

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pydantic_core import to_json
 
 from sonnys_pipeline.simulator.api.criteria import Criteria
-from sonnys_pipeline.simulator.api.lists import as_of, detail
+from sonnys_pipeline.simulator.api.lists import as_of, detail, renamed
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.faults import FaultInjector
 from sonnys_pipeline.simulator.world.chain import World
@@ -198,7 +198,8 @@ class JobBoard:
         first = (page - 1) * limit
         # Job rows of the documented profile have the newer fields.
         shape = detail if self._live else dict
-        rows = [shape(row) for row in as_of(entries[first : first + limit], self._clock.now())]
+        names = self._injector.faults.renamed_fields
+        rows = [renamed(shape(row), names) for row in as_of(entries[first : first + limit], self._clock.now())]
         if not rows:
             return rows, len(entries)
         if page > 1 and take("duplicate_rows"):

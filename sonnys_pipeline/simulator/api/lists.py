@@ -45,6 +45,11 @@ def detail(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in V2_FIELDS}
 
 
+def renamed(row: Row, names: Mapping[str, str]) -> Row:
+    """A row with other names for some fields."""
+    return {names.get(name, name): value for name, value in row.items()} if names else row
+
+
 def sites(listed: Sequence[SiteSpec], *, twice: bool = False, other_case: bool = False) -> Sequence[Row]:
     """Entries of `/site/list`.
 

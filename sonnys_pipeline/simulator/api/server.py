@@ -198,7 +198,8 @@ class ApiServer:
         question = (account.api_id, request.headers.get(SITE_HEADER, ""), request.url.query)
         if (known := cache.get(question, at)) is not None:
             return Answer(200, known, "cached")
-        answer = self._page(criteria, self._entries(criteria), lists.summary_v2)
+        names = self._state.injector.faults.renamed_fields
+        answer = self._page(criteria, self._entries(criteria), lambda row: lists.renamed(lists.summary_v2(row), names))
         cache.put(question, answer.body, at)
         return answer
 

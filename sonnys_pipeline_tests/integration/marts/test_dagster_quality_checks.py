@@ -16,6 +16,7 @@ from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.simulator import Faults
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -68,12 +69,13 @@ def said(result, name: str) -> tuple[dict[str, bool], dg.AssetCheckEvaluation]:
 
 
 def test_good_days_pass_every_check(landed):
-    """Five checks speak of each day and of the run; none spends a request, and those that would say nothing."""
+    """These checks speak of each day and of the run; none spends a request, and those that would say nothing."""
     before = landed.simulator.stats().requests
     result = landed.run(selection=dg.AssetSelection.checks_for_assets("transactions"), days=DAYS)
 
     assert result.success
-    for name in ("tenders_add_up", "items_add_up", "known_values", "usual_volume", "all_sites"):
+    for name in ("tenders_add_up", "items_add_up", "known_values", "usual_volume", "all_sites", "known_fields",
+                 "filled_columns"):  # fmt: skip
         by_day, whole = said(result, name)
         assert by_day == dict.fromkeys(EACH, True), (name, whole.description)
         assert whole.passed
@@ -204,6 +206,25 @@ def test_the_api_is_asked_when_it_is_switched_on(landed):
         assert row_id in whole.description
 
 
+@pytest.mark.parametrize(("api", "unknown"), [("documented", ["status"]), ("live", [])])
+def test_a_renamed_field_is_noticed(open_pipeline, api, unknown):
+    """DG-02: `transactionStatus` becomes `status`: in the rows it is unknown, in `version-2` it is missing."""
+    days = [f"2026-03-{day}" for day in range(10, 14)]
+    pipeline = open_pipeline(api=api)
+    assert pipeline.run("transactions", days=(days[0], days[2])).success
+    pipeline.simulator.set_faults(Faults(renamed_fields={"transactionStatus": "status"}))
+
+    result = pipeline.run("transactions", days=days[3])
+
+    assert result.success
+    _, filled = said(result, "filled_columns")
+    _, known = said(result, "known_fields")
+    assert not filled.passed
+    assert "2026-03-13: null in every row, and filled on the days before: transaction_status" in filled.description
+    assert known.passed is (not unknown)
+    assert all(name in known.description for name in unknown)
+
+
 def test_a_landed_day_with_an_old_total_is_named(landed):
     """KT-02: a row that was edited after its day was landed has the same id; its total is compared too."""
     start = datetime(2026, 3, 11, tzinfo=UTC)
@@ -264,7 +285,7 @@ def test_a_missing_yesterday_is_noticed(landed, now, fresh):
 
 def test_days_about_to_leave_the_api_are_named_in_time(landed):
     """Two weeks before the API forgets them: the days that are not landed, and until when they are there."""
-    assert watched(landed, datetime(2026, 8, 14, 12, tzinfo=UTC))["ageing"].passed is True
+    assert watched(landed, datetime(2026, 8, 14, 12, tzinfo=UTC))["ageing"].metadata["days"].value == []
     found = watched(landed, datetime(2026, 8, 27, 12, tzinfo=UTC))["ageing"]
 
     assert not found.passed
@@ -285,6 +306,19 @@ def test_a_hole_in_the_landed_range_is_never_green(landed):
         assert "2026-03-11" in found[name].description
         command = "sonnys backfill preview --start 2026-03-11 --end 2026-03-11 --missing-only"
         assert command in found[name].description
+
+
+def test_mornings_without_a_daemon_are_never_green(landed):
+    """KT-03: nine days after the last landed one: both checks name them; a missing yesterday alone is not old yet."""
+    missing = [f"2026-03-{day}" for day in range(13, 22)]
+
+    found = watched(landed, datetime(2026, 3, 22, 12, tzinfo=UTC))
+
+    assert found["freshness"].metadata["missing"].value == missing
+    assert found["ageing"].metadata["missing"].value == missing[:-1]
+    assert not found["freshness"].passed
+    assert not found["ageing"].passed
+    assert watched(landed, datetime(2026, 3, 14, 12, tzinfo=UTC))["ageing"].passed
 
 
 def test_a_row_that_stands_in_two_days_is_named(landed):

@@ -83,7 +83,7 @@ def test_a_report_that_is_made_again_has_what_was_landed_since(landed):
     assert landed.run("daily_report", days="2026-03-12").success
 
     assert metadata(landed, "2026-03-12")["has_figures"] is True
-    assert "not landed" not in page(landed, "2026-03-12").partition("Last 30 days")[0]
+    assert "not landed" not in page(landed, "2026-03-12").partition("Week and month to date")[0]
 
 
 def test_a_day_that_is_not_landed_is_named(landed):

@@ -8,6 +8,7 @@ import pytest
 
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.changes import landed_changes
+from sonnys_pipeline.lake.transactions import WHOLE_READ_AT
 from sonnys_pipeline.landing.verified import Result, verifications
 from sonnys_pipeline.revisit.result import SweepResult
 from sonnys_pipeline.revisit.sweep import plan_sweep
@@ -88,6 +89,8 @@ def test_an_edit_is_found_and_its_site_alone_is_read_again(landed: Revisits, kin
         assert all("site=Harbor" in query for query in read)
     assert landed.differing([day]) == []
     assert landed.workspace.lake.metadata("transactions", day)["sites"] == "null"
+    metadata = landed.workspace.lake.metadata("transactions", day)
+    assert metadata[WHOLE_READ_AT] < metadata["loaded_at"], "the other sites were not read again"
     changes = landed_changes(landed.workspace.lake).to_pylist()
     assert {row["found_by"] for row in changes if row["transaction_id"] == row_id} == {by.value}
     assert landed.sweep(Look.FULL, start=date.fromisoformat(day), end=date.fromisoformat(day)).different == []

@@ -64,7 +64,8 @@ def test_what_dagster_shows(chains):
         for schedule in ("daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule")
     }
     assert {one.name for one in defs.sensors} == {
-        "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize"
+        "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize",
+        "north_missed_mornings", "south_missed_mornings",
     }  # fmt: skip
     for name in NAMES:
         job = defs.resolve_job_def(f"{name}_daily_transactions")

@@ -21,17 +21,22 @@ import dagster as dg
 import pyarrow as pa
 import requests
 import yaml
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.execution.backfill import BulkActionStatus
+from dagster._core.scheduler.instigation import ScheduleInstigatorData
 
 from sonnys_pipeline.marts.incremental.inputs import MartInputs
 from sonnys_pipeline.marts.kpis import site_day_kpis
 from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES
+from sonnys_pipeline.orchestration.automation.messages import subject_of
+from sonnys_pipeline.orchestration.automation.mornings import MORNING
 from sonnys_pipeline.orchestration.services.processes import lost_runs
 from sonnys_pipeline_tests.acceptance.conftest import Process, Site, free_port, postgres_storage
 from sonnys_pipeline_tests.support.processes.dagster_dev import BACKFILL
 from sonnys_pipeline_tests.support.servers import PostgresServer
 
 DEPLOYED = Path(__file__).parents[3] / "deploy" / "dagster.yaml"
+SWITCH_ON = """mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) { __typename } }"""
 TABLES = ("line_items", "tenders", "discounts")
 OPEN = ("NOT_STARTED", "QUEUED", "STARTING", "STARTED", "CANCELING")
 #: Seconds until a deployment counts as never well again; several times what it takes on two loaded cores.
@@ -97,14 +102,14 @@ class Plant:
         with dg.DagsterInstance.from_config(str(self.home)) as found:
             yield found
 
-    def switch_on(self) -> None:
-        """Start everything, and wait for nothing."""
+    def switch_on(self, *, daemon: bool = True) -> None:
+        """Start everything, the daemon only if it is wanted, and wait for nothing."""
         workspace = ["--workspace", str(self.home / "workspace.yaml")]
         module = ["--module-name", "sonnys_pipeline.definitions"]
         for command in (
             ["dagster", "code-server", "start", "--host", "127.0.0.1", "--port", str(self._code), *module],
             ["sonnys-webserver", "--host", "127.0.0.1", "--port", str(self._web), *workspace],
-            ["sonnys-daemon", "run", *workspace],
+            *([["sonnys-daemon", "run", *workspace]] if daemon else []),
         ):
             self._processes.append(self._start(command, self._environment))
 
@@ -138,6 +143,24 @@ class Plant:
                 if state not in "ZX" and home in (entry / "environ").read_bytes():
                     found.append(int(entry.name))
         return found
+
+    def schedule_mornings(self, since: datetime) -> bool:
+        """Switch the morning's schedule on as the UI does, as if somebody had done it long ago; whether it is on."""
+        name = {"repositoryLocationName": "sonnys_pipeline.definitions", "repositoryName": "__repository__"}
+        selector = {**name, "scheduleName": MORNING}
+        try:
+            asked = {"query": SWITCH_ON, "variables": {"selector": selector}}
+            answer = requests.post(f"http://127.0.0.1:{self._web}/graphql", json=asked, timeout=60).json()
+            (switched,) = answer["data"].values()
+        except (requests.RequestException, KeyError, TypeError, AttributeError):
+            return False
+        if switched["__typename"] != "ScheduleStateResult":
+            return False
+        with self.instance() as instance:
+            (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+            data = ScheduleInstigatorData(state.instigator_data.cron_schedule, since.timestamp())
+            instance.update_instigator_state(state.with_data(data))
+        return True
 
     def ask_for(self, days: Sequence[str]) -> bool:
         """Launch a backfill of `transactions` as the UI does; whether the web server has taken it."""
@@ -177,9 +200,9 @@ class Plant:
                 return f"{day} is not as the API has it"
         if behind := self.behind(sorted(asked)):
             return f"marts: {behind}"
-        failed = [run.run_id for run in runs if run.status is dg.DagsterRunStatus.FAILURE]
-        told = "\n".join(self._told.messages)
-        if untold := [run_id for run_id in failed if run_id not in told]:
+        failed = {subject_of(run) for run in runs if run.status is dg.DagsterRunStatus.FAILURE}
+        told = "\n".join(self._told.messages)  # once for all retries
+        if untold := [subject for subject in failed if f"{subject} failed" not in told]:
             return f"untold: {untold}"
         return ""
 

@@ -44,6 +44,7 @@ PATCHES: Mapping[str, Callable[[ModuleType], None]] = {
     "dagster._grpc.server": _fork_runs,
     "sonnys_pipeline.orchestration.automation.alerts": _replace(_INTERVAL=4),
     "sonnys_pipeline.orchestration.automation.conditions": _replace(_INTERVAL=4),
+    "sonnys_pipeline.orchestration.automation.missed_mornings": _replace(_INTERVAL=2, PAUSES=(2, 4, 8, 16, 30)),
 }
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import WHOLE_READ_AT
 from sonnys_pipeline.landing.verified import VERIFICATIONS, Result, Verification, record, verifications
 
 DAY = "2026-06-01"
@@ -33,6 +34,15 @@ def test_landing_is_a_full_look(tmp_path: Path) -> None:
     record(lake, "UTC", [look(5, Look.COUNT)])
     assert verifications(lake, "UTC", [DAY]).complete_as_of(DAY) == look(5, Look.COUNT)
     assert verifications(lake, "UTC", []).complete_as_of("2026-06-09") is None
+
+
+def test_a_site_that_was_read_again_alone_is_no_full_look(tmp_path: Path) -> None:
+    """KT-01: the day's other rows are as old as before, so that its next look is not put off."""
+    lake = landed(tmp_path)
+    later = LOADED + timedelta(days=3)
+    kept = {"loaded_at": later.isoformat(), WHOLE_READ_AT: LOADED.isoformat()}
+    lake.land("transactions", pa.table({"id": ["1:1"]}), partition=DAY, metadata=kept)
+    assert verifications(lake, "UTC", [DAY]).complete_as_of(DAY) == look(0, Look.FULL)
 
 
 def test_each_look_replaces_the_one_before_of_its_kind(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """KPIS, DG-03: `sonnys report`: which day it takes, what it prints and where, what it refuses and with which code."""
 
 import csv
+import importlib
 import json
 import webbrowser
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import openpyxl
@@ -15,9 +16,11 @@ from click.testing import Result as Typed
 
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.revisit import Look
+from sonnys_pipeline.lake.changes import CHANGES
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.verified import Result, Verification, record
 from sonnys_pipeline_tests.support.tickets import without_v2
+from sonnys_pipeline_tests.unit.quality.test_late_edits import changes
 
 Land = Callable[..., Lake]
 
@@ -33,6 +36,17 @@ def run(*arguments: str) -> Typed:
     return CliRunner().invoke(main, ["report", *arguments], prog_name="sonnys")
 
 
+def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    """Let the command run at a moment."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return moment.astimezone(tz)
+
+    monkeypatch.setattr(importlib.import_module("sonnys_pipeline.cli.report.commands"), "datetime", Clock)
+
+
 def test_the_default_is_the_last_whole_day(land: Land):
     """Standard output is the page's path and nothing else; what it says in a sentence is on standard error."""
     lake = land(10)
@@ -44,6 +58,27 @@ def test_the_default_is_the_last_whole_day(land: Land):
     assert path == lake.root / "daily_report" / "date=2026-03-20" / "report.html"
     assert path.exists()
     assert "cars and $" in result.stderr
+
+
+def test_a_morning_whose_day_is_not_landed_says_so(land: Land, monkeypatch: pytest.MonkeyPatch):
+    """KT-03: terminal, document and page say which day is missing, why, and that this is the day before."""
+    lake = land(10)
+
+    at(monkeypatch, datetime(2026, 3, 23, 9, tzinfo=UTC))
+    result, document = run(), json.loads(run("--json").stdout)
+
+    said = (
+        "Saturday, 2026-03-21 is missing: the transactions of 2026-03-22 are not landed. This is the report of "
+        "2026-03-20, the last complete day."
+    )
+    assert f"error: {said}" in result.stderr
+    assert document["findings"][0]["severity"] == "error"
+    assert document["findings"][0]["text"].startswith(said)
+    assert said in Path(result.stdout.strip()).read_text()
+    assert "is missing: the tran" not in run("--date", "2026-03-18").stderr
+    at(monkeypatch, datetime(2026, 3, 22, 9, tzinfo=UTC))
+    assert "is missing: the tran" not in run().stderr  # the 21st ends in today's partition
+    assert lake.partitions("transactions")[-1] == "2026-03-21"
 
 
 def test_a_day_that_is_asked_for(land: Land):
@@ -328,3 +363,22 @@ def test_the_page_says_since_when_the_day_is_complete(land: Land):
     page = Path(run().stdout.strip()).read_text()
     assert "complete as of" not in page
     assert "Rows of 2026-03-21 differ from the API" in page
+
+
+def test_late_edits_are_told_as_text_and_as_json(tmp_path: Path) -> None:
+    """KT-02: how late edits come, by which look they were found, and which policy fits; no page is written."""
+    lake = Lake(tmp_path / "data")
+    assert run("--late-edits").output == "no landed transaction was found changed so far\n"
+    lake.land(CHANGES, changes(("1:1", 30.0, "states", "edited", "total")), partition="2026-03-12")
+    assert run("--late-edits").stdout.splitlines()[1:] == ["found by: states 1", "the policy fits"]
+    document = json.loads(run("--late-edits", "--json").stdout)
+    assert document == {
+        "changed": 1,
+        "p50_hours": 30.0,
+        "p95_hours": 30.0,
+        "last_hours": 30.0,
+        "found_by": {"states": 1},
+        "later_than_looked_for": [],
+        "recommended_days": {"full": 4, "states": 35, "count": 183},
+    }
+    assert not (tmp_path / "data" / "daily_report").exists()

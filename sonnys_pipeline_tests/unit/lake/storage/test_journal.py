@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 import pytest
-from sonnys_pipeline.lake.scan import scan
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.scans import scan
 from sonnys_pipeline.lake.sql import WithStates, open_rows
 from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath
 from sonnys_pipeline.lake.storage.journal import STAGED

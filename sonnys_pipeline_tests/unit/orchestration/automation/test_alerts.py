@@ -5,7 +5,9 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -13,8 +15,11 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster_shared.error import SerializableErrorInfo
 
 from sonnys_pipeline.config.settings import Settings, SettingsError
-from sonnys_pipeline.orchestration.automation.alerts import DeliveryError, alerts_sensor, webhook
+from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
+from sonnys_pipeline.orchestration.automation.delivery import DeliveryError, webhook
 from sonnys_pipeline.orchestration.automation.messages import together
+from sonnys_pipeline.orchestration.automation.mornings import LANDS_ALL_TAG, MORNING_TAG
+from sonnys_pipeline.orchestration.checks.evaluations import ABOUT
 
 
 @pytest.fixture
@@ -43,7 +48,8 @@ class Listener:
 
     def __init__(self, instance: dg.DagsterInstance, inbox: Inbox | None) -> None:
         self._instance, self._cursor = instance, None
-        self._sensor = alerts_sensor(lambda: inbox)
+        self.now = datetime(2026, 3, 13, 8, tzinfo=UTC)
+        self._sensor = alerts_sensor(lambda: inbox, now=lambda: self.now)
         self.look()
 
     def look(self) -> str:
@@ -141,7 +147,7 @@ def test_what_was_not_delivered_is_tried_again_in_order(instance):
 
 
 def test_a_finding_that_stays_is_told_once(instance):
-    """The same check finds the same again: no news. It passes, and finds it once more: news."""
+    """KT-05: the same finding again is no news; that it is well again is, once; and so is the next time."""
     inbox, state = Inbox(), {"passed": False}
 
     @dg.asset_check(asset=rows, name="sound")
@@ -149,11 +155,121 @@ def test_a_finding_that_stays_is_told_once(instance):
         return dg.AssetCheckResult(passed=state["passed"], description="2 ids are odd")
 
     listener = Listener(instance, inbox)
-    for passed, told in ((False, 1), (False, 1), (True, 1), (False, 2)):
+    for passed, told in ((False, 1), (False, 1), (True, 2), (True, 2), (False, 3)):
         state["passed"] = passed
         run(instance, "2026-03-12", changing)
         listener.look()
         assert len(inbox.messages) == told
+    assert "succeeded\n- check rows.sound is well again" in inbox.messages[1]
+
+
+def found(by_day: dict[str, list[str]], note: str = "") -> dg.AssetChecksDefinition:
+    """A check that finds this, as those of the pipeline do."""
+
+    @dg.asset_check(asset=rows, name="sound")
+    def by_days() -> dg.AssetCheckResult:
+        problems = dg.MetadataValue.json(by_day)
+        return dg.AssetCheckResult(passed=not by_day, description=f"{by_day}{note}", metadata={"problems": problems})
+
+    return by_days
+
+
+def test_a_finding_about_a_day_is_told_once(instance):
+    """KT-05: notes of the run change, another day is added, a run of other days passes: only the added day is news."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    odd = {"2026-03-11": ["1 id is odd"]}
+    more = {**odd, "2026-03-12": ["2 ids are odd"]}
+
+    for day, check, told in (
+        ("2026-03-11", found(odd, note="; 3 overpayments"), 1),
+        ("2026-03-11", found(odd, note="; 4 overpayments"), 1),
+        ("2026-03-09", found({}), 1),
+        ("2026-03-12", found(more), 2),
+        ("2026-03-12", found({}), 2),
+        ("2026-03-11", found({}), 3),
+    ):
+        run(instance, day, check)
+        listener.look()
+        assert len(inbox.messages) == told, (day, inbox.messages[-1])
+    assert "is well again" in inbox.messages[-1]
+
+
+@dg.job
+def daily_transactions() -> None:
+    """Never executed: its runs end as the tests say."""
+
+
+def morning(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, lands_all: bool = True) -> None:
+    """A run of the morning that ends so."""
+    tags = {MORNING_TAG: "2026-03-12", **({LANDS_ALL_TAG: "true"} if lands_all else {})}
+    started = instance.create_run_for_job(daily_transactions, tags=tags)
+    kind = dg.DagsterEventType.RUN_FAILURE if status is dg.DagsterRunStatus.FAILURE else dg.DagsterEventType.RUN_SUCCESS
+    event = dg.DagsterEvent(kind.value, started.job_name, message="the API was away")
+    instance.report_dagster_event(event, started.run_id)
+
+
+def watch(instance: dg.DagsterInstance, listener: Listener, missing: Sequence[str]) -> None:
+    """The check of missing days, as the watch schedule runs it, and a look."""
+
+    @dg.asset_check(asset=dg.AssetKey("transactions"))
+    def freshness() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=not missing, description=f"missing: {missing}", metadata={ABOUT: "all days"})
+
+    dg.materialize([freshness], instance=instance, selection=dg.AssetSelection.checks(freshness))
+    listener.look()
+
+
+def test_a_morning_that_fails_for_hours_is_told_once(instance):
+    """KT-05: the first failure, not the six retries, nor the check that misses the day; then that it is well again."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    for _ in range(7):
+        morning(instance, dg.DagsterRunStatus.FAILURE)
+        listener.look()
+        watch(instance, listener, ["2026-03-12"])
+    assert len(inbox.messages) == 1
+    assert "daily_transactions failed" in inbox.messages[0]
+    assert "the API was away" in inbox.messages[0]
+
+    morning(instance, dg.DagsterRunStatus.SUCCESS, lands_all=False)  # one of two holes
+    listener.look()
+    assert len(inbox.messages) == 1
+    morning(instance, dg.DagsterRunStatus.SUCCESS)
+    listener.look()
+    watch(instance, listener, [])
+    assert len(inbox.messages) == 2
+    assert "daily_transactions is well again; 7 runs failed since 2026-03-13" in inbox.messages[1]
+
+    watch(instance, listener, ["2026-03-13"])  # missing without a failed run: the daemon was away
+    assert "missing: ['2026-03-13']" in inbox.messages[2]
+
+
+def test_what_stays_open_is_in_one_summary_a_day(instance):
+    """KT-05: from half past eight on, what was told before that day; nothing on days without."""
+    inbox = Inbox()
+    listener = Listener(instance, inbox)
+    run(instance, "2026-03-12", found({"2026-03-12": ["1 id is odd"]}))
+    morning(instance, dg.DagsterRunStatus.FAILURE)
+    listener.look()
+    listener.now += timedelta(hours=1)
+    listener.look()
+    assert len(inbox.messages) == 1
+
+    for hours in (22, 1, 1, 10):  # 07:00, 08:00, 09:00, 19:00
+        listener.now += timedelta(hours=hours)
+        listener.look()
+    assert len(inbox.messages) == 2
+    assert inbox.messages[1].startswith("Still open on 2026-03-14")
+    assert "- daily_transactions has failed since 2026-03-13 (1 run)" in inbox.messages[1]
+    assert "- since 2026-03-13: check rows.sound" in inbox.messages[1]
+
+    run(instance, "2026-03-12", found({}))
+    morning(instance, dg.DagsterRunStatus.SUCCESS)
+    listener.look()
+    listener.now += timedelta(days=1)
+    listener.look()
+    assert len(inbox.messages) == 3
 
 
 def test_a_long_look_is_one_message_that_a_chat_takes(instance):
@@ -215,6 +331,7 @@ def server() -> Iterator[http.server.HTTPServer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.posts.append((self.headers["Content-Type"], json.loads(body)))
+            time.sleep(self.server.seconds)
             self.send_response(int(self.path.rpartition("/")[2]))
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -223,7 +340,7 @@ def server() -> Iterator[http.server.HTTPServer]:
             """Quiet."""
 
     found = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    found.posts = []
+    found.posts, found.seconds = [], 0.0
     thread = threading.Thread(target=found.serve_forever)
     thread.start()
     yield found
@@ -249,6 +366,24 @@ def test_a_message_has_no_markup_of_chats(server):
     assert not re.search(r"[<>]|@\w|\]\(|://", text)
     assert text.startswith("&lt;!channel&gt; &lt;https:")
     assert html.unescape(text).replace("\u200b", "") == told
+
+
+def test_a_slow_answer_is_no_refusal(server):
+    """KT-05: the receiver has the message and answers after the sender's patience: it is not sent again."""
+    server.seconds = 0.3
+
+    webhook(f"http://127.0.0.1:{server.server_port}/200", timeout=(5.0, 0.1))("text")
+
+    assert len(server.posts) == 1
+
+
+def test_a_slow_handshake_is_no_delivery(server):
+    """The library calls it a read timeout too, but it comes before the patience for an answer is over."""
+    server.seconds = 0.3
+    clock = iter([0.0, 0.05])
+
+    with pytest.raises(DeliveryError, match="TLS handshake"):
+        webhook(f"http://127.0.0.1:{server.server_port}/200", timeout=(5.0, 0.1), clock=lambda: next(clock))("text")
 
 
 @pytest.mark.parametrize("status", [302, 404, 503])

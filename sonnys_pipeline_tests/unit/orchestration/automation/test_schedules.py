@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -22,7 +24,10 @@ def evaluate(moment: datetime, start_date: date = date(2026, 1, 1), timezone: st
     """What the schedule says when its tick is due at a moment: a run request, or why none."""
     defs = build_defs(settings=Settings(start_date=start_date, timezone=timezone))
     schedule = daily(defs)
-    with dg.build_schedule_context(scheduled_execution_time=moment) as context:
+    with (
+        dg.instance_for_test() as instance,  # a schedule has none in memory
+        dg.build_schedule_context(instance, scheduled_execution_time=moment) as context,
+    ):
         found = schedule.evaluate_tick(context)
     return found.run_requests[0] if found.run_requests else found.skip_message
 
@@ -86,6 +91,30 @@ def test_every_day_that_it_asks_for_is_a_partition_by_then(moment):
     first, last = days(evaluate(moment))
     assert keys[-4:] == [(date.fromisoformat(first) + timedelta(days=step)).isoformat() for step in range(4)]
     assert keys[-1] == last
+
+
+def test_nine_days_without_a_daemon_are_one_run(tmp_path, monkeypatch):
+    """KT-03: the days after the last landed one, in one run with yesterday."""
+    monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path))
+    Lake(tmp_path).land("transactions", pa.table({"id": ["1"]}), partition="2026-03-10")
+
+    assert days(evaluate(datetime(2026, 3, 20, 6, tzinfo=CHICAGO))) == ("2026-03-11", "2026-03-19")
+
+
+def test_a_morning_does_not_begin_beside_another_run(tmp_path, monkeypatch):
+    """KT-03: yesterday's run still works at six: the schedule says who asks afterwards."""
+    monkeypatch.chdir(tmp_path)
+    defs = build_defs()
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(
+            defs.resolve_job_def("daily_transactions"), status=dg.DagsterRunStatus.STARTED
+        )
+        moment = datetime(2026, 3, 20, 6, tzinfo=UTC)
+        with dg.build_schedule_context(instance, scheduled_execution_time=moment) as context:
+            found = daily(defs).evaluate_tick(context)
+
+    assert not found.run_requests
+    assert f"run {run.run_id[:8]} is on its way; missed_mornings asks" in found.skip_message
 
 
 def test_it_does_not_reach_before_the_first_day():
