@@ -93,6 +93,12 @@ def partitions_needed(business_dates: Iterable[date], sites: pa.Table, timezone:
     return [_site_day(zone, day, timezone) for day in sorted(set(business_dates)) for zone in zones]
 
 
+def site_days_at(now: datetime, sites: pa.Table, timezone: str = "UTC") -> dict[str, SiteDay]:
+    """The business day that each site has at an aware instant, by its code; arguments as for `site_zones`."""
+    dates = [now.date() + shift * _DAY for shift in range(-2, 3)]  # zones are up to 26 hours apart
+    return {day.site: day for day in partitions_needed(dates, sites, timezone) if day.start <= now < day.end}
+
+
 def complete_days(needed: Iterable[SiteDay], landed: Collection[date]) -> tuple[list[SiteDay], list[MissingDay]]:
     """Split days into those whose partitions are all landed, and the others."""
     there = frozenset(landed)

@@ -73,7 +73,7 @@ class Day:
             raise ValueError(f"{key!r} is not a day; write YYYY-MM-DD")
         zone = ZoneInfo(timezone)
         start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
-        return cls(key, timezone, tuple(_split(start, end)))
+        return cls(key, timezone, windows_between(start, end))
 
     @property
     def start(self) -> datetime:
@@ -109,6 +109,11 @@ def last_complete_day(now: datetime, timezone: str) -> date:
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     """First instant of a day, in UTC, also where clocks skip midnight."""
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def windows_between(start: datetime, end: datetime) -> tuple[Window, ...]:
+    """Windows of at most 24 hours from `start` to `end` (aware UTC, whole seconds), without a gap; none if empty."""
+    return tuple(_split(start, end))
 
 
 def _split(start: datetime, end: datetime) -> Iterator[Window]:

@@ -22,6 +22,7 @@ from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
 from sonnys_pipeline.cli.simulate import demo, simulate
+from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
@@ -65,5 +66,5 @@ def main() -> None:
     """Load all Sonny's BackOffice transactions into Parquet files that you own."""
 
 
-for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, verify, report, replay):
+for _verb in (demo, simulate, doctor, first_contact, ui, probe, backfill, verify, report, today, replay):
     main.add_command(_verb)

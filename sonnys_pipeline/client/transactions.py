@@ -190,18 +190,16 @@ class Transactions(Resource):
 
     def count(self, **params: object) -> int:
         """Rows of a span according to the list endpoint, independent of load jobs; one request."""
-        try:
-            data = self._data("GET", _LIST, params={**params, "limit": 1, "offset": 1})
-        except NotFoundError as nothing:
-            if nothing.type == NO_RESULTS:
-                return 0
-            raise
-        where = f"GET {_LIST}"
-        return read_total(data, read_rows(data, "transactions", where), where, limit=1)
+        return self._first_page(params, limit=1)[1]
 
     def list(self, **params: object) -> list[TransactionListItem]:
         """All transactions of a span of at most a month, in short; one request per 100 (LJ-08)."""
         return self._list_all(_LIST, "transactions", TransactionListItem, params)
+
+    def list_page(self, **params: object) -> tuple[Sequence[TransactionListItem], int]:
+        """The first 100 transactions of a span in short, and how many there are; one request."""
+        rows, total = self._first_page(params, limit=PAGE_SIZE)
+        return parse_rows(TransactionListItem, rows), total
 
     def list_body(self, **params: object) -> bytes:
         """Raw body of one page of `list`; one request. An empty result is a `NotFoundError`."""
@@ -226,6 +224,17 @@ class Transactions(Resource):
     def get(self, transaction_id: str) -> Transaction:
         """One transaction in detail; `NotFoundError` if the id is unknown."""
         return parse_rows(Transaction, [self._data("GET", f"{_LIST}/{transaction_id}")])[0]
+
+    def _first_page(self, params: Mapping[str, object], limit: int) -> tuple[Sequence[Any], int]:
+        """Rows of page 1 of the list as they came, and the total."""
+        try:
+            data = self._data("GET", _LIST, params={**params, "limit": limit, "offset": 1})
+        except NotFoundError as nothing:
+            if nothing.type == NO_RESULTS:
+                return (), 0
+            raise
+        rows = read_rows(data, "transactions", f"GET {_LIST}")
+        return rows, read_total(data, rows, f"GET {_LIST}", limit)
 
     def _load_page(self, poll_interval: float, timeout: float, params: Mapping[str, Any]) -> JobPage:
         """Submit and poll one page; LJ-10 tells apart what a 404 means.

@@ -156,6 +156,8 @@ class Settings(EnvironmentSettings):
         webhook_url: URL to which messages about failed runs and checks are posted; secret.
         executor: whether the steps of a run share one process or get one each.
         days_per_run: maximum days per run of a Dagster backfill; default all in one run.
+        today_every: seconds between looks at the day so far (`transactions_today`); not looked at unless set.
+        today_share: the part of the request budget that these looks may take.
         celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
     """
 
@@ -186,6 +188,8 @@ class Settings(EnvironmentSettings):
     webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] | None = None
     executor: Literal["in_process", "multiprocess"] = "in_process"
     days_per_run: Annotated[int, Field(ge=1)] | None = None
+    today_every: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    today_share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
 
     def _use_subdirectories(self, account: str, *, unless: Collection[str]) -> None:

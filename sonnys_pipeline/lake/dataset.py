@@ -149,8 +149,11 @@ class Lake:
         )
         return LandedFile(path, table.num_rows, size)
 
-    def land_page(self, asset: str, name: str, text: str, *, partition: str) -> LakePath:
-        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`. Raises UnwritableLakeError."""
+    def land_page(self, asset: str, name: str, text: str, *, partition: str | None) -> LakePath:
+        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`, or `{root}/{asset}/{name}`.
+
+        Raises UnwritableLakeError.
+        """
         path = self.path(asset, partition).with_name(name)
         self.storage.put(path, lambda file: file.write(text.encode()))
         return path

@@ -59,18 +59,24 @@ _SALES_TOTAL = """
     WHERE NOT coalesce(is_recurring_plan_redemption, is_recurring_redemption) AND NOT is_beyond(total)
 """
 
+#: The counts of `placed` rows that a day and an hour have in common (KPIS).
+MAIN_COUNTS = """
+        count(*) FILTER (WHERE car) AS total_cars,
+        count(*) FILTER (WHERE redemption) AS member_washes,
+        count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
+        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+        sum(dollars) FILTER (WHERE NOT redemption) AS sales,
+"""
+#: Of these.
+ELIGIBLE_WASHES = "total_cars - member_washes - free_washes AS eligible_washes"
+
 _SITE_DAYS = f"""
     SELECT
         site,
         business_date,
-{FIELD_COUNTS}        count(*) FILTER (WHERE car) AS total_cars,
-        count(*) FILTER (WHERE redemption) AS member_washes,
-        count(*) FILTER (WHERE retail_wash) AS retail_washes,
-        count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
-        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
+{FIELD_COUNTS}{MAIN_COUNTS}        count(*) FILTER (WHERE retail_wash) AS retail_washes,
         count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND in_lane) AS new_memberships_in_lane,
         sum(net_cars) AS net_cars,
-        sum(dollars) FILTER (WHERE NOT redemption) AS sales,
         sum(dollars) FILTER (WHERE NOT redemption AND NOT voided) AS net_sales,
         sum(dollars) FILTER (WHERE NOT redemption AND plan_sale) AS plan_sales,
         sum(dollars) FILTER (WHERE retail_wash) AS retail_wash_sales,
@@ -92,7 +98,7 @@ _SITE_DAY_KPIS = f"""
     derived AS (
         SELECT
             *,
-            total_cars - member_washes - free_washes AS eligible_washes,
+            {ELIGIBLE_WASHES},
             sales - plan_sales AS retail_sales
         FROM filled
     ),

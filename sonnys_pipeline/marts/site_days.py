@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -96,7 +96,14 @@ class DaysWanted:
     timezone: str = "UTC"
 
 
-def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, schema: pa.Schema) -> Mart:
+def count_days(
+    transactions: Rows,
+    days: DaysWanted,
+    counted: str,
+    result: str,
+    schema: pa.Schema,
+    tables: Mapping[str, pa.Table] | None = None,
+) -> Mart:
     """Run a mart's two queries over the complete days.
 
     Args:
@@ -106,6 +113,7 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
         result: query that makes the mart from `counted`, `shown` (its site days), `left_out` (rows in no figure) and
             `hours`.
         schema: of the result.
+        tables: other tables that the queries use, by name.
     """
     needed = partitions_needed(days.business_dates, days.sites, days.timezone)
     complete, missing = complete_days(needed, days.landed)
@@ -115,6 +123,8 @@ def count_days(transactions: Rows, days: DaysWanted, counted: str, result: str, 
         return Mart(schema.empty_table(), tuple(missing))
     with open_judged(transactions) as connection:
         _register_days(connection, days, needed, complete, pipeline_days)
+        for name, table in (tables or {}).items():
+            connection.register(name, table)
         connection.execute(_PLACED)
         connection.execute("CREATE TEMP VIEW placed AS SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
         connection.execute(_LEFT_OUT)

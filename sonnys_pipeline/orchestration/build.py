@@ -14,9 +14,11 @@ from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
-from sonnys_pipeline.orchestration.assets.transactions import landing_assets
+from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
+from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
 from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
 from sonnys_pipeline.orchestration.automation.verify import verify_job, verify_schedule
@@ -128,6 +130,11 @@ def _add_account(
     parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
+    if settings.today_every is not None:
+        look = look_job(account)
+        parts.assets.append(today_asset(LANDING_GROUP, account))
+        parts.jobs.append(look)
+        parts.sensors.append(looks_sensor(look, settings.today_every, account))
 
 
 def _add_across(

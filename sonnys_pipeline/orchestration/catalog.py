@@ -19,10 +19,18 @@ _EXPECTED_UNTIL = 12
 #: Time after which the list of sites is old, and very old: each morning reads it.
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
-_ASKS_THE_API = frozenset({"transactions", "transaction_states", "sites"})
+_ASKS_THE_API = frozenset({"transactions", "transactions_today", "transaction_states", "sites"})
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
 _PERSONAL = frozenset(
-    {"transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts"}
+    {
+        "transactions",
+        "transactions_today",
+        "transaction_states",
+        "transaction_changes",
+        "line_items",
+        "tenders",
+        "discounts",
+    }
 )
 
 #: Columns as the API sends them, in words.
@@ -116,7 +124,7 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
         "requests": "spends" if name in _ASKS_THE_API else "none",
         "personal_data": "by_policy" if name in _PERSONAL else "none",
     }
-    columns = {"transactions": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
+    columns = {"transactions": TRANSACTIONS, "transactions_today": TRANSACTIONS, "sites": arrow_schema(Site)}.get(name)
     more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)

@@ -217,7 +217,7 @@ def site_names(sites: pa.Table) -> Mapping[str, str]:
 
 def sorted_by_name(names: Mapping[str, str], codes: Iterable[str]) -> Sequence[str]:
     """Codes in the order of the sites' names, Site 2 before Site 10."""
-    return sorted(codes, key=lambda code: _natural(_name(names, code)))
+    return sorted(codes, key=lambda code: natural(_name(names, code)))
 
 
 def _require(name: str, table: pa.Table, columns: Iterable[str]) -> None:
@@ -240,7 +240,7 @@ def _name(names: Mapping[str, str], code: str) -> str:
     return names.get(code) or code or "No site code"
 
 
-def _natural(name: str) -> list[Any]:
+def natural(name: str) -> list[Any]:
     """Sort key that puts Site 2 before Site 10; text and numbers alternate, so that only like parts are compared."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"([0-9]+)", name)]
 

@@ -160,10 +160,12 @@ def period(kind: str, first: date, last: date) -> str:
 
 def moment(instant: datetime) -> str:
     """`Nov 22, 2026, 6:05 am UTC`, in the instant's own zone."""
-    zone = instant.tzname() or ""
-    half = "am" if instant.hour < 12 else "pm"
-    clock = f"{instant.hour % 12 or 12}:{instant.minute:02d} {half}"
-    return f"{short_day(instant)}, {instant.year}, {clock} {zone}".rstrip()
+    return f"{short_day(instant)}, {instant.year}, {clock(instant)} {instant.tzname() or ''}".rstrip()
+
+
+def clock(instant: datetime) -> str:
+    """`6:05 am`, in the instant's own zone."""
+    return f"{instant.hour % 12 or 12}:{instant.minute:02d} {'am' if instant.hour < 12 else 'pm'}"
 
 
 def hour(hour: int) -> str:

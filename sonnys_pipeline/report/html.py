@@ -62,7 +62,7 @@ def formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
 
 @cache
 def template(name: str) -> Template:
-    """A template of a page, with what all pages use."""
+    """A template of this room, with the functions that all of them use."""
     environment = Environment(
         loader=PackageLoader("sonnys_pipeline.report"),
         autoescape=True,

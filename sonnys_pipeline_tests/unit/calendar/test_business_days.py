@@ -13,6 +13,7 @@ from sonnys_pipeline.calendar.business_days import (
     local_hours,
     offset_spans,
     partitions_needed,
+    site_days_at,
     site_zones,
     sites_without_zone,
 )
@@ -71,6 +72,19 @@ def test_a_site_without_a_zone_follows_the_pipeline() -> None:
         "ODD": (PHOENIX, False),
     }
     assert sites_without_zone(listed) == ["FOLDER", "ODD"]
+
+
+def test_the_day_of_each_site_at_an_instant() -> None:
+    """KT-04: it changes at the site's own midnight, also where that is a day ahead of UTC."""
+    chain = sites(MAIN="America/Chicago", APIA="Pacific/Apia", NONE=None)
+    before = datetime(2026, 3, 20, 4, 59, 59, tzinfo=UTC)
+    assert {code: str(day.business_date) for code, day in site_days_at(before, chain).items()} == {
+        "MAIN": "2026-03-19",
+        "APIA": "2026-03-20",
+        "NONE": "2026-03-20",
+    }
+    after = site_days_at(before + timedelta(seconds=1), chain)
+    assert (str(after["MAIN"].business_date), after["MAIN"].start) == ("2026-03-20", before + timedelta(seconds=1))
 
 
 def test_a_day_is_complete_when_all_its_partitions_are_landed() -> None:

@@ -240,6 +240,19 @@ def test_count_of_a_null_total_is_zero(wired_client: SonnysClient, wire: Any, ro
     assert wired_client.transactions.count() == 0
 
 
+def test_one_page_and_the_total(wired_client: SonnysClient, wire: Any) -> None:
+    """KT-04: the first hundred rows tell whether there are more; nothing found is no row, and 0."""
+    wire.answer(body=page(range(100), 812))
+    wire.answer(404, NOTHING)
+    rows, total = wired_client.transactions.list_page(startDate=1, endDate=2)
+    assert (len(rows), total) == (100, 812)
+    assert wired_client.transactions.list_page() == ([], 0)
+    assert asked(wire)[0] == (
+        "/v1/transaction",
+        {"startDate": ["1"], "endDate": ["2"], "limit": ["100"], "offset": ["1"]},
+    )
+
+
 def test_sites_survive_nulls(wired_client: SonnysClient, wire: Any) -> None:
     """Null for everything that a site may lack hides no other site; nothing found is said as other lists say it."""
     nulls = {"siteID": None, "code": None, "name": None, "timezone": None}

@@ -43,9 +43,13 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_WEBHOOK_URL": ("webhook_url", None, "https://hooks.test/T1", "https://hooks.test/T1"),
     "SONNYS_EXECUTOR": ("executor", "in_process", "multiprocess", "multiprocess"),
     "SONNYS_DAYS_PER_RUN": ("days_per_run", None, "14", 14),
+    "SONNYS_TODAY_EVERY": ("today_every", None, "600", 600.0),
+    "SONNYS_TODAY_SHARE": ("today_share", 0.05, "0.1", 0.1),
     "SONNYS_CELERY_BROKER_URL": ("celery_broker_url", None, "redis://:pw@redis.test/1", "redis://:pw@redis.test/1"),
 }
 BAD = [
+    ("SONNYS_TODAY_EVERY", "0"),
+    ("SONNYS_TODAY_SHARE", "0.6"),
     ("SONNYS_API_ID", "hunter2\n"),
     ("SONNYS_API_KEY", " hunter2"),
     ("SONNYS_API_KEY", "hunter2é"),

@@ -291,11 +291,12 @@ def test_the_template_is_packaged() -> None:
     """What setuptools is told to take along is where the template is."""
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["setuptools"]["package-data"]["sonnys_pipeline.report"] == ["templates/*"]
-    assert {file.name for file in TEMPLATES.iterdir()} >= {
+    assert {file.name for file in TEMPLATES.iterdir()} == {
         "report.css",
         "report.html.j2",
         "period.html.j2",
         "macros.html.j2",
+        "today.html.j2",
     }
 
 
