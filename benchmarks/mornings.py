@@ -50,7 +50,7 @@ _AWAY = Faults(drop_before=-1)
 
 @dataclass
 class Measured:
-    """What a morning took; `landed` is by the clock there."""
+    """What a morning took; `landed`: when the run began that landed the last day."""
 
     case: str
     landed: str = ""

@@ -150,10 +150,7 @@ class Lake:
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str | None) -> LakePath:
-        """Write a page atomically, as UTF-8: `{root}/{asset}/date={partition}/{name}`, or `{root}/{asset}/{name}`.
-
-        Raises UnwritableLakeError.
-        """
+        """Write a page atomically, as UTF-8, beside a day's file or an asset's only one. Raises UnwritableLakeError."""
         path = self.path(asset, partition).with_name(name)
         self.storage.put(path, lambda file: file.write(text.encode()))
         return path
@@ -312,11 +309,8 @@ class Lake:
         """The metadata given to `land`."""
         pairs = self._metadata(asset, partition).metadata or {}
         decoded = {key.decode(): value.decode() for key, value in pairs.items() if key != b"ARROW:schema"}
-        return {
-            name.removeprefix(_METADATA_PREFIX): value
-            for name, value in decoded.items()
-            if name.startswith(_METADATA_PREFIX)
-        }
+        ours = {name: value for name, value in decoded.items() if name.startswith(_METADATA_PREFIX)}
+        return {name.removeprefix(_METADATA_PREFIX): value for name, value in ours.items()}
 
     def filled(self, asset: str, partition: str | None = None) -> frozenset[str]:
         """Columns with a value in any row, from a file's footer; parts of lists are named like `items.sku`."""

@@ -49,8 +49,8 @@ def test_what_dagster_shows(chains):
     made_here = defs.get_repository_def().asset_graph.executable_asset_keys
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs() if spec.key in made_here}
 
-    ours = {"transactions", "transaction_states", "sites", "line_items", "tenders", "discounts", "site_day_kpis",
-            "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
+    ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
+            "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours} | set(ACROSS)
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
