@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +17,8 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline.simulator.api.lists import as_of
+from sonnys_pipeline.simulator.world.chain import epoch_ms
 
 DAYS = ("2026-03-10", "2026-03-11")
 
@@ -68,9 +69,11 @@ class Chain:
         return Lake(self.folder / "data")
 
     def rows_of(self, day: str) -> list[dict[str, Any]]:
-        """What a UTC day has, straight from the simulated world; of sites that no list names, too."""
-        span = Day.of(day)
-        return list(self.simulator.world.rows(span.start, span.end - timedelta(milliseconds=1)))
+        """What a UTC day has now, straight from the simulated world; of sites that no list names, too."""
+        span, world = Day.of(day), self.simulator.world
+        codes = frozenset(site.code for site in world.all_sites)
+        found = world.window(epoch_ms(span.start), epoch_ms(span.end) - 1, codes)
+        return as_of(found, self.simulator.state.clock.now())
 
     def expected(self, days: Sequence[str] = DAYS) -> Counter[str]:
         """Ids of these days, each once."""
