@@ -19,7 +19,7 @@ from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.replay import replay
-from sonnys_pipeline.cli.report import report
+from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
 from sonnys_pipeline.cli.simulate import demo, simulate
 from sonnys_pipeline.cli.sites.commands import sites
@@ -27,7 +27,7 @@ from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
-_PATHS = frozenset({"--from-csv", "--folder"})
+_PATHS = frozenset({"--from-csv", "--folder", "--export"})
 
 
 def _is_text(argument: str) -> bool:

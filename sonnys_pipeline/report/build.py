@@ -14,14 +14,9 @@ import pyarrow as pa
 
 from sonnys_pipeline.report.caveats import Caveat, Chain, caveats_of, ranked
 from sonnys_pipeline.report.measures import (
-    AVERAGE_TICKET,
     CARS,
-    CONVERSION,
     HEADLINES,
-    MEMBER_SHARE,
-    NEW_MEMBERSHIPS,
     NOT_THERE,
-    SALES,
     SECONDARY,
     SUMMED,
     TRENDS,
@@ -31,6 +26,8 @@ from sonnys_pipeline.report.measures import (
     Gap,
     Measure,
 )
+from sonnys_pipeline.report.periods.figures import Period, SpanBook
+from sonnys_pipeline.report.periods.spans import Kind, Span
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -90,8 +87,9 @@ class Slice:
 class Report:
     """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 in each site's local time.
 
-    `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last proven to be
-    what the API has, if that is known.
+        `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
+    compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
+    proven to be what the API has, if that is known.
     """
 
     business_date: date
@@ -110,6 +108,7 @@ class Report:
     voids: Mapping[str, Figure]
     transactions: int
     caveats: tuple[Caveat, ...]
+    to_date: tuple[Period, ...]
     account: str | None = None
     complete_as_of: datetime | None = None
 
@@ -151,8 +150,8 @@ def build_report(  # one table each of what the report is made of
 
     Args:
         business_date: local to each site.
-        site_days: `site_day_kpis` of `HISTORY_DAYS` days up to that one (KPIS, "Figures"). Other days are ignored, here
-            and in the next three.
+        site_days: `site_day_kpis` of the days that the report shows (`inputs.days_shown`; KPIS, "Figures"). Other days
+            are ignored, here and in the next three.
         site_hours: `site_hour_kpis`: `site`, `business_date`, `hour`, `cars`.
         tenders: `tender_mix`: `site`, `business_date`, `tender`, `tender_sub_type`, `total`.
         discounts: `discount_mix`: `site`, `business_date`, `discount_name`, `amount`.
@@ -176,10 +175,10 @@ def build_report(  # one table each of what the report is made of
 
     book = DayBook(site_days, missing)
     days = [business_date - timedelta(days=back) for back in range(TREND_DAYS - 1, -1, -1)]
-    listed = sites.select(["code", "name", "timezone"]).to_pylist()
-    names = {row["code"] or "": row["name"] for row in listed}
-    zones = {row["code"] or "": row["timezone"] for row in listed}
-    codes = sorted(book.active_sites(days), key=lambda code: natural(_name(names, code)))
+    names = site_names(sites)
+    zones = {row["code"] or "": row["timezone"] for row in sites.select(["code", "timezone"]).to_pylist()}
+    codes = sorted_by_name(names, book.active_sites(days))
+    spans = SpanBook(book)
     lines = tuple(_site_line(book, code, _name(names, code), business_date) for code in codes)
     known = book.known(codes, business_date)
     sums = book.certain(known, business_date)
@@ -207,8 +206,19 @@ def build_report(  # one table each of what the report is made of
         voids={measure.key: book.figure(measure, codes, business_date) for measure in VOIDS},
         transactions=int(sums["transactions"]),
         caveats=ranked([*findings, *caveats_of(book, chain, days, made_at)]),
+        to_date=tuple(spans.period(Span.of(kind, business_date, business_date), names, codes) for kind in Kind),
         account=account,
     )
+
+
+def site_names(sites: pa.Table) -> Mapping[str, str]:
+    """Names of the listed sites by code; the e-commerce site has an empty code."""
+    return {row["code"] or "": row["name"] for row in sites.select(["code", "name"]).to_pylist()}
+
+
+def sorted_by_name(names: Mapping[str, str], codes: Iterable[str]) -> Sequence[str]:
+    """Codes in the order of the sites' names, Site 2 before Site 10."""
+    return sorted(codes, key=lambda code: natural(_name(names, code)))
 
 
 def _require(name: str, table: pa.Table, columns: Iterable[str]) -> None:
@@ -237,12 +247,11 @@ def natural(name: str) -> list[Any]:
 
 
 def _site_line(book: DayBook, code: str, name: str, day: date) -> SiteLine:
-    shown = (CARS, SALES, AVERAGE_TICKET, MEMBER_SHARE, NEW_MEMBERSHIPS, CONVERSION, *SECONDARY)
     return SiteLine(
         code=code,
         name=name,
         gap=book.gap(code, day),
-        figures={measure.key: book.figure(measure, [code], day) for measure in shown},
+        figures={measure.key: book.figure(measure, [code], day) for measure in (*HEADLINES, *SECONDARY)},
         voids={measure.key: book.figure(measure, [code], day) for measure in VOIDS},
     )
 

@@ -7,6 +7,8 @@ print and a phone, and they add 60 MB or a JavaScript engine to the installation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -23,6 +25,22 @@ _LEFT, _RIGHT = 36, 359
 Write = Callable[[Decimal], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar; a missing one (`value` is None) is a dashed frame, one that is not whole is hollow.
+
+    `name` and `part` (why it is not whole) are told to readers, `tick` is written below. `kind` is `now`, `same` or
+    empty; `mean` is a point of the line.
+    """
+
+    name: str
+    tick: str
+    value: Decimal | None
+    part: str = ""
+    kind: str = ""
+    mean: Decimal | None = None
+
+
 def trend_chart(label: str, days: Sequence[TrendDay], write: Write, write_scale: Write) -> Markup:
     """One bar a day, and the mean of seven days as a line.
 
@@ -35,24 +53,48 @@ def trend_chart(label: str, days: Sequence[TrendDay], write: Write, write_scale:
         write: formats a value.
         write_scale: formats a value for the scale, in about six characters.
     """
-    values = [day.value for day in days if day.value is not None]
-    top = nice_ceiling(max([Decimal(0), *values]))
+    return bar_chart(describe(label, days, write), [_day_bar(day, days[-1].day) for day in days], write, write_scale)
+
+
+def bar_chart(description: str, bars: Sequence[Bar], write: Write, write_scale: Write) -> Markup:
+    """Bars, with the line of their means; a run of missing ones is one dashed frame. Other arguments: `trend_chart`.
+
+    Args:
+        description: the chart in a sentence, for screen readers.
+        bars: in order; the last one's tick is at the right edge.
+        write: as above.
+        write_scale: as above.
+    """
+    top = nice_ceiling(max([Decimal(0), *(bar.value for bar in bars if bar.value is not None)]))
     svg = Element("svg", {"class": "chart", "viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img"})
-    svg.set("aria-label", describe(label, days, write))
+    svg.set("aria-label", description)
     _scale(svg, top, write_scale)
-    step = Decimal(_RIGHT - _LEFT) / max(1, len(days))
-    for first, last in _gaps(days):
-        _frame(svg, days, first, last, step)
-    for at, day in enumerate(days):
-        _bar(svg, days, at, step, top, write)
-        if day.day.weekday() == days[-1].day.weekday():
+    step = Decimal(_RIGHT - _LEFT) / max(1, len(bars))
+    for first, last in _gaps(bars):
+        _frame(svg, bars, first, last, step)
+    for at, bar in enumerate(bars):
+        _bar(svg, bar, at, step, top, write)
+        if bar.tick:
             middle = _LEFT + step * at + step / 2
             place = {"x": _place(middle), "y": str(_FLOOR + 14), "class": "tick", "text-anchor": "middle"}
-            if at == len(days) - 1:
+            if at == len(bars) - 1:
                 place |= {"x": str(_RIGHT), "text-anchor": "end", "class": "tick now"}
-            SubElement(svg, "text", place).text = formatting.short_day(day.day)
-    _mean_line(svg, days, step, top)
+            SubElement(svg, "text", place).text = bar.tick
+    _mean_line(svg, bars, step, top)
     return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - ElementTree escapes every text and attribute
+
+
+def _day_bar(day: TrendDay, newest: date) -> Bar:
+    same = day.day.weekday() == newest.weekday()
+    sites = f"{day.missing_sites} {'site' if day.missing_sites == 1 else 'sites'} missing" if day.missing_sites else ""
+    return Bar(
+        formatting.day(day.day),
+        formatting.short_day(day.day) if same else "",
+        day.value,
+        sites,
+        "now" if day.day == newest else "same" if same else "",
+        day.mean,
+    )
 
 
 def describe(label: str, days: Sequence[TrendDay], write: Write) -> str:
@@ -97,40 +139,30 @@ def _scale(svg: Element, top: Decimal, write: Write) -> None:
     )
 
 
-def _bar(svg: Element, days: Sequence[TrendDay], at: int, step: Decimal, top: Decimal, write: Write) -> None:
-    day = days[at]
-    if day.value is None:
+def _bar(svg: Element, bar: Bar, at: int, step: Decimal, top: Decimal, write: Write) -> None:
+    if bar.value is None:
         return
-    height = _height(max(Decimal(0), day.value), top)
-    kind = "bar"
-    if day.missing_sites:
-        kind = "bar part"
-        told = f"{write(day.value)}, {day.missing_sites} {'site' if day.missing_sites == 1 else 'sites'} missing"
-    else:
-        told = write(day.value)
-    if at == len(days) - 1:
-        kind += " now"
-    elif day.day.weekday() == days[-1].day.weekday():
-        kind += " same"
+    height = _height(max(Decimal(0), bar.value), top)
     shape = {
         "x": _place(_LEFT + step * at + step * Decimal("0.12")),
         "y": _place(height),
         "width": _place(step * Decimal("0.76")),
         "height": _place(_FLOOR - height),
-        "class": kind,
+        "class": " ".join(filter(None, ("bar", "part" if bar.part else "", bar.kind))),
     }
-    SubElement(SubElement(svg, "rect", shape), "title").text = f"{formatting.day(day.day)}: {told}"
+    told = f"{write(bar.value)}, {bar.part}" if bar.part else write(bar.value)
+    SubElement(SubElement(svg, "rect", shape), "title").text = f"{bar.name}: {told}"
 
 
-def _gaps(days: Sequence[TrendDay]) -> Iterable[tuple[int, int]]:
-    """First and last position of each run of missing days."""
-    missing = [at for at, day in enumerate(days) if day.value is None]
+def _gaps(bars: Sequence[Bar]) -> Iterable[tuple[int, int]]:
+    """First and last position of each run of missing bars."""
+    missing = [at for at, bar in enumerate(bars) if bar.value is None]
     first = [at for at in missing if at - 1 not in missing]
     last = [at for at in missing if at + 1 not in missing]
     return zip(first, last, strict=True)
 
 
-def _frame(svg: Element, days: Sequence[TrendDay], first: int, last: int, step: Decimal) -> None:
+def _frame(svg: Element, bars: Sequence[Bar], first: int, last: int, step: Decimal) -> None:
     shape = {
         "x": _place(_LEFT + step * first + step * Decimal("0.12")),
         "y": str(_TOP),
@@ -138,21 +170,19 @@ def _frame(svg: Element, days: Sequence[TrendDay], first: int, last: int, step: 
         "height": str(_FLOOR - _TOP),
         "class": "gap",
     }
-    period = formatting.day(days[first].day)
-    if last > first:
-        period += f" to {formatting.day(days[last].day)}"
+    period = f"{bars[first].name} to {bars[last].name}" if last > first else bars[first].name
     SubElement(SubElement(svg, "rect", shape), "title").text = f"{period}: missing"
 
 
-def _mean_line(svg: Element, days: Sequence[TrendDay], step: Decimal, top: Decimal) -> None:
-    # The line is interrupted at days without a mean.
+def _mean_line(svg: Element, bars: Sequence[Bar], step: Decimal, top: Decimal) -> None:
+    # The line is interrupted at bars without a mean.
     path, drawing = [], False
-    for at, day in enumerate(days):
-        if day.mean is None:
+    for at, bar in enumerate(bars):
+        if bar.mean is None:
             drawing = False
             continue
         middle = _LEFT + step * at + step / 2
-        path.append(f"{'L' if drawing else 'M'}{_place(middle)} {_place(_height(max(Decimal(0), day.mean), top))}")
+        path.append(f"{'L' if drawing else 'M'}{_place(middle)} {_place(_height(max(Decimal(0), bar.mean), top))}")
         drawing = True
     if path:
         SubElement(svg, "path", {"d": "".join(path), "class": "mean"})

@@ -1,39 +1,36 @@
 """Make the morning report of one business day from landed `transactions`, states and `sites`, and write its page.
 
-It counts the landed rows with the functions that make the marts, instead of reading the marts: so `sonnys report` needs
-no mart, and no figure is older than the rows. 36 days of 20 sites (600,000 rows) take a few seconds.
+Figures come from `site_day_kpis` where it is fresh, else from the landed rows (`periods/history.py`): `sonnys report`
+needs no mart, and no figure is older than the rows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.calendar.business_days import SiteDay, partitions_needed
-from sonnys_pipeline.calendar.site_history import SiteHistory
-from sonnys_pipeline.client.site_codes import fold
+from sonnys_pipeline.calendar.business_days import partitions_needed
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError, NotLandedError
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
-from sonnys_pipeline.lake.transactions import is_whole, landed_sites
+from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.landing.verified import verifications
-from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
+from sonnys_pipeline.marts.kpis import site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
-from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
+from sonnys_pipeline.report.build import Report, build_report
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
-from sonnys_pipeline.report.measures import CARS, NOT_THERE, Gap, gaps_of
+from sonnys_pipeline.report.inputs import ShownMarts, days_shown
+from sonnys_pipeline.report.measures import CARS
+from sonnys_pipeline.report.periods.history import History, read_history, readable, with_codes
 from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
@@ -58,13 +55,14 @@ class Page:
     size: int
 
 
-def make_report(
+def make_report(  # what a page may differ by
     lake: Lake,
     business_date: date,
     *,
     timezone: str,
     made_at: datetime,
     account: str | None = None,
+    history: History | None = None,
     instead_of: date | None = None,
 ) -> Report:
     """The report of a business day; it names what is not landed.
@@ -75,6 +73,7 @@ def make_report(
         timezone: IANA name of the zone of the daily partitions.
         made_at: now, aware.
         account: name of the account for the title, if there are several.
+        history: of all `days_shown`, from `history_of`. Default: it is read here.
         instead_of: the later day that a reader expects and that is not complete; the report says what it lacks.
 
     Raises:
@@ -83,36 +82,45 @@ def make_report(
     """
     lake = lake.snapshot()
     return lake.consistently(
-        lambda: _report(lake, business_date, timezone=timezone, made_at=made_at, account=account, instead_of=instead_of)
+        lambda: _report(
+            lake,
+            business_date,
+            history,
+            timezone=timezone,
+            made_at=made_at,
+            account=account,
+            instead_of=instead_of,
+        )
     )
 
 
-def _report(
-    lake: Lake, business_date: date, *, timezone: str, made_at: datetime, account: str | None, instead_of: date | None
+def _report(  # what `make_report` got, to be read again when days are replaced meanwhile
+    lake: Lake,
+    business_date: date,
+    history: History | None,
+    *,
+    timezone: str,
+    made_at: datetime,
+    account: str | None,
+    instead_of: date | None,
 ) -> Report:
-    landed = _landed_days(lake)
-    sites, unlisted = _sites(lake, account)
-    history = SiteHistory(sites, timezone)
-    days = [business_date - back * _DAY for back in range(HISTORY_DAYS)]
-    needed = partitions_needed(days, history, timezone)
+    landed = landed_days(lake)
+    sites, unlisted = listed_sites(lake, account)
     of_the_day = landed & _partitions_of(business_date, sites, timezone)
     if not of_the_day:
         raise NotLandedError(f"{TRANSACTIONS}: not landed: {business_date}; materialize it first")
-    all_rows = _rows(lake, landed & {*days, *(key for one in needed for key in one.partitions)})
-    day = _rows(lake, of_the_day)
-    with _readable(lake):
-        mart = site_day_kpis(all_rows, sites, days, landed=landed, timezone=timezone)
+    if history is None:
+        history = read_history(lake, days_shown(business_date), sites, timezone)
+    day = landed_rows(lake, [key.isoformat() for key in sorted(of_the_day)])
+    with readable(lake):
         hours, tenders, discounts = (
             count(day, sites, [business_date], landed=landed, timezone=timezone).table
             for count in (site_hour_kpis, tender_mix, discount_mix)
         )
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
-    missing = [*gaps_of(mart.missing), *_sites_not_read(lake, history, needed, landed)]
-    # A site is shown by the code that it had on the day of the report, so that it is compared with itself.
-    code_of = history.codes_on(business_date)
-    site_days, hours, tenders, discounts = (
-        _with_codes(table, code_of) for table in (mart.table, hours, tenders, discounts)
-    )
+    shown = history.as_of(business_date)
+    code_of = history.sites.codes_on(business_date)
+    hours, tenders, discounts = (with_codes(table, code_of) for table in (hours, tenders, discounts))
     if instead_of is not None:
         until = max(_partitions_of(instead_of, sites, timezone))
         since = [business_date + number * _DAY for number in range((until - business_date).days + 1)]
@@ -120,21 +128,24 @@ def _report(
     as_of, differing = _verified(lake, of_the_day, timezone)
     report = build_report(
         business_date,
-        site_days=site_days,
+        site_days=shown.site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
-        sites=_named(sites, business_date),
+        sites=named_on(sites, business_date),
         findings=[*findings, *differing],
-        missing=[
-            *_whole_days(days, landed),
-            *(replace(gap, site=code_of.get(fold(gap.site), gap.site)) for gap in missing),
-            *_not_there(history, days, site_days),
-        ],
+        missing=shown.gaps,
         made_at=made_at,
         account=account,
     )
     return replace(report, complete_as_of=as_of)
+
+
+def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:
+    """What the reports of several days show of all days, read once. Raises LakeError."""
+    lake = lake.snapshot()
+    days = {day for business_date in business_dates for day in days_shown(business_date)}
+    return lake.consistently(lambda: read_history(lake, days, listed_sites(lake, None)[0], timezone))
 
 
 def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
@@ -151,6 +162,19 @@ def land_report(lake: Lake, report: Report, *, inputs_digest: str = "") -> Page:
     html = report_as_html(report) + (f"<!-- made beside {inputs_digest} -->\n" if inputs_digest else "")
     path = lake.land_page(ASSET, PAGE, html, partition=report.business_date.isoformat())
     return Page(path, len(html.encode()))
+
+
+def shown_digest(lake: Lake, business_date: date) -> str:
+    """Digest of what a day's page shows; take it before rows are read. Empty if the day's mart is damaged or absent.
+
+    A page needs no mart; without a digest it counts as outdated once there is one.
+    """
+    try:
+        return ShownMarts(lake.snapshot()).digest(business_date)
+    except UnreachableLakeError:
+        raise
+    except LakeError:
+        return ""
 
 
 def inputs_digest_of(lake: Lake, day: str) -> str:
@@ -171,8 +195,8 @@ def partitions_lacking(lake: Lake, business_date: date, timezone: str) -> list[d
     Raises:
         LakeError: the list of sites cannot be read.
     """
-    sites, _ = _sites(lake, None)
-    return sorted(_partitions_of(business_date, sites, timezone) - _landed_days(lake))
+    sites, _ = listed_sites(lake, None)
+    return sorted(_partitions_of(business_date, sites, timezone) - landed_days(lake))
 
 
 def last_complete_day(lake: Lake, timezone: str) -> date | None:
@@ -182,8 +206,8 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = {day for day in _landed_days(lake) if is_whole(lake, day.isoformat())}
-    sites, _ = _sites(lake, None)
+    landed = {day for day in landed_days(lake) if is_whole(lake, day.isoformat())}
+    sites, _ = listed_sites(lake, None)
     complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
     return next(complete, None)
 
@@ -194,7 +218,7 @@ def last_due_day(lake: Lake, timezone: str, through: date) -> date:
     Raises:
         LakeError: the list of sites cannot be read.
     """
-    sites, _ = _sites(lake, None)
+    sites, _ = listed_sites(lake, None)
     days = (through - back * _DAY for back in range(_FARTHEST))
     return next((day for day in days if max(_partitions_of(day, sites, timezone)) <= through), through)
 
@@ -215,11 +239,12 @@ def _partitions_of(business_date: date, sites: pa.Table, timezone: str) -> froze
     return frozenset({business_date, *(key for one in needed for key in one.partitions)})
 
 
-def _landed_days(lake: Lake) -> frozenset[date]:
+def landed_days(lake: Lake) -> frozenset[date]:
+    """Landed partitions of `transactions`. Raises UnreachableLakeError."""
     return frozenset(date.fromisoformat(key) for key in lake.partitions(TRANSACTIONS))
 
 
-def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
+def listed_sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]:
     """The list of sites; empty, with a caveat, if it is not landed."""
     if lake.has(_SITES):
         return lake.read(_SITES), ()
@@ -231,60 +256,7 @@ def _sites(lake: Lake, account: str | None) -> tuple[pa.Table, Sequence[Caveat]]
     return _NO_SITES, (Caveat("warning", text),)
 
 
-def _verified(lake: Lake, landed: Collection[date], timezone: str) -> tuple[datetime | None, list[Caveat]]:
-    """Since when all of these days are complete, if that is known, and those that differ from the API unrepaired."""
-    days = [day.isoformat() for day in sorted(landed)]
-    looks = verifications(lake, timezone, days)
-    differing = [day for day in days if looks.open_difference(day)]
-    text = f"Rows of {', '.join(differing)} differ from the API's: read them again with sonnys verify --repair."
-    last = [verified.verified_at for day in days if (verified := looks.complete_as_of(day)) is not None]
-    return (min(last) if len(last) == len(days) else None), [Caveat("warning", text)] if differing else []
-
-
-def _rows(lake: Lake, days: Collection[date]) -> Rows:
-    return landed_rows(lake, [day.isoformat() for day in sorted(days)])
-
-
-def _whole_days(days: Iterable[date], landed: Collection[date]) -> Iterator[Gap]:
-    """Days whose own partition is not landed: no site's day is complete, including unlisted sites."""
-    for day in days:
-        if day not in landed:
-            yield Gap(day, None, f"transactions of {day} are not landed")
-
-
-def _sites_not_read(
-    lake: Lake, history: SiteHistory, needed: Iterable[SiteDay], landed: Collection[date]
-) -> Iterator[Gap]:
-    """Site days missing from a landed partition: a file may hold the rows of some sites only."""
-    partial = {
-        day: frozenset(map(fold, sites)) for day in landed if (sites := landed_sites(lake, day.isoformat())) is not None
-    }
-    for one in needed:
-        names = {fold(one.site), *history.names_of(one.key)}
-        unread = [day for day in one.partitions if day in partial and partial[day].isdisjoint(names)]
-        if unread:
-            keys = ", ".join(day.isoformat() for day in unread)
-            yield Gap(one.business_date, one.site, f"its transactions of {keys} are not landed")
-
-
-def _not_there(history: SiteHistory, days: Sequence[date], site_days: pa.Table) -> Iterator[Gap]:
-    """Days before a site was there, or after it had left, unless they have rows: nothing to compare with, and not 0."""
-    counted = set(zip(site_days["site"].to_pylist(), site_days["business_date"].to_pylist(), strict=True))
-    code_of = history.codes_on(days[0])
-    for day in days:
-        for site in history.others_on(day):
-            code = code_of.get(fold(site.site), site.site)
-            if code and (code, day) not in counted:
-                yield Gap(day, code, NOT_THERE)
-
-
-def _with_codes(table: pa.Table, code_of: Mapping[str, str]) -> pa.Table:
-    """A mart's rows, with each site by its code in `code_of`."""
-    codes = [code_of.get(fold(code), code) for code in table["site"].to_pylist()]
-    return table.set_column(table.schema.get_field_index("site"), "site", pa.array(codes, pa.string()))
-
-
-def _named(sites: pa.Table, day: date) -> pa.Table:
+def named_on(sites: pa.Table, day: date) -> pa.Table:
     """Code, name and zone of each site on a day."""
     if "valid_from" in sites.column_names:
         first, end = sites["valid_from"], sites["valid_to"]
@@ -293,11 +265,11 @@ def _named(sites: pa.Table, day: date) -> pa.Table:
     return sites.select(["code", "name", "timezone"])
 
 
-@contextmanager
-def _readable(lake: Lake) -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.Error, OSError) as error:
-        raise LakeError(
-            f"{lake.root / TRANSACTIONS} cannot be read ({error}); materialize the damaged days again"
-        ) from error
+def _verified(lake: Lake, landed: Collection[date], timezone: str) -> tuple[datetime | None, list[Caveat]]:
+    """Since when all of these days are complete, if that is known, and those that differ from the API unrepaired."""
+    days = [day.isoformat() for day in sorted(landed)]
+    looks = verifications(lake, timezone, days)
+    differing = [day for day in days if looks.open_difference(day)]
+    text = f"Rows of {', '.join(differing)} differ from the API's: read them again with sonnys verify --repair."
+    last = [verified.verified_at for day in days if (verified := looks.complete_as_of(day)) is not None]
+    return (min(last) if len(last) == len(days) else None), [Caveat("warning", text)] if differing else []

@@ -138,6 +138,26 @@ def long_day(day: date) -> str:
     return f"{weekday(day)}, {_MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
+def month(day: date) -> str:
+    """`November 2026`."""
+    return f"{_MONTHS[day.month - 1]} {day.year}"
+
+
+def short_month(day: date) -> str:
+    """`Nov 2026`."""
+    return f"{_MONTHS[day.month - 1][:3]} {day.year}"
+
+
+def days(first: date, last: date) -> str:
+    """`Nov 16 to Nov 21`, or the one day."""
+    return short_day(first) if first == last else f"{short_day(first)} to {short_day(last)}"
+
+
+def period(kind: str, first: date, last: date) -> str:
+    """`Week, Nov 16 to Nov 21`; `November, Nov 1 to Nov 21`."""
+    return f"{'Week' if kind == 'week' else _MONTHS[first.month - 1]}, {days(first, last)}"
+
+
 def moment(instant: datetime) -> str:
     """`Nov 22, 2026, 6:05 am UTC`, in the instant's own zone."""
     return f"{short_day(instant)}, {instant.year}, {clock(instant)} {instant.tzname() or ''}".rstrip()

@@ -23,7 +23,7 @@ def report_as_html(report: Report) -> str:
         report=report,
         headline=headline(report),
         trends=[
-            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *_formatters(measure.unit)))
+            (measure, charts.trend_chart(measure.label, report.trends[measure.key], *formatters(measure.unit)))
             for measure in TRENDS
         ],
         has_mean=any(day.mean is not None for measure in TRENDS for day in report.trends[measure.key]),
@@ -55,7 +55,8 @@ def _voided_sites(report: Report) -> list[tuple[str, list[Figure]]]:
     return sorted(rows, key=lambda row: [-(figure.value or Decimal(0)) for figure in row[1]])[:TOP]
 
 
-def _formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+def formatters(unit: measures.Unit) -> tuple[charts.Write, charts.Write]:
+    """How a chart writes its values, and those of its scale."""
     return partial(formatting.quantity, unit=unit), partial(formatting.compact, unit=unit)
 
 

@@ -210,6 +210,11 @@ class DayBook:
         self._gaps = {(gap.business_date, gap.site): gap.reason for gap in missing}
         self._first = min((day for _, day in self._sums), default=None)
 
+    @property
+    def first_day(self) -> date:
+        """The first day of a figure; the last day that a calendar knows if there is none."""
+        return self._first or date.max
+
     def gap(self, site: str, day: date) -> str | None:
         """Why a site's day is missing; None if it is known."""
         if reason := self._gaps.get((day, None)) or self._gaps.get((day, site)):

@@ -41,17 +41,17 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_private_file(path: Path, content: str) -> None:
+def write_private_file(path: Path, content: str | bytes) -> None:
     r"""Write a file for its owner only, atomically; a link at that path is replaced, never followed.
 
-    Surrogates, which UTF-8 cannot encode, are written as in JSON, such as `\ud83d`.
+    Text is written as UTF-8; surrogates, which UTF-8 cannot encode, are written as in JSON, such as `\ud83d`.
     After an `OSError` the old file is unchanged.
     """
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY
     try:
-        with os.fdopen(os.open(beside, flags, 0o600), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(content)
+        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -9,12 +9,35 @@ from playwright.sync_api import Page, expect
 
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.measures import Gap
+from sonnys_pipeline.report.periods.html import period_as_html
+from sonnys_pipeline.report.periods.spans import Kind
 from sonnys_pipeline_tests.support.browser.chromium import DESKTOP
-from sonnys_pipeline_tests.support.report_marts import SATURDAY, before, history, report
+from sonnys_pipeline_tests.support.report_marts import SATURDAY, before, history, period_report, report
 
 pytestmark = pytest.mark.browser
 
 PHONE = (390, 844)
+LONG_NAMES = {"MAIN": "Main Street", "MESA": "A site with a name that does not end"}
+#: Of paper, in pixels of a style sheet: A4 less the page's own margins.
+PAPER_WIDTH, PAPER_HEIGHT = 703, 1031
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_weeks_and_months_fetch_nothing_and_fit(
+    open_view: Callable[..., Page], tmp_path: Path, kind: Kind, size: tuple[int, int], scheme: str
+) -> None:
+    """As the daily page: no request, no sideways scrolling, and on paper no cell is cut off."""
+    path = tmp_path / "period.html"
+    path.write_text(period_as_html(period_report(kind, LONG_NAMES)), encoding="utf-8")
+    page = open_view(*size, color_scheme=scheme)
+
+    assert open_report(page, path) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER_WIDTH, "height": PAPER_HEIGHT})
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER_WIDTH
 
 
 @pytest.fixture
@@ -81,10 +104,6 @@ def test_it_prints_on_white(open_view: Callable[..., Page], path: Path) -> None:
 
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground in {"rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"}
-
-
-#: Of paper, in pixels of a style sheet: A4 less the page's own margins.
-PAPER_WIDTH, PAPER_HEIGHT = 703, 1031
 
 
 def test_paper_has_no_large_gap(open_view: Callable[..., Page], path: Path) -> None:

@@ -7,10 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from sonnys_pipeline.calendar.site_history import SiteHistory
 from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, SITE_DAY_KPIS, SITE_HOUR_KPIS, TENDER_MIX
 from sonnys_pipeline.report.build import HISTORY_DAYS, Report, build_report
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.measures import Gap
+from sonnys_pipeline.report.periods.build import PeriodReport, build_period_report
+from sonnys_pipeline.report.periods.history import History
+from sonnys_pipeline.report.periods.spans import Kind, Span
 
 SATURDAY = date(2026, 11, 21)
 MADE_AT = datetime(2026, 11, 22, 14, tzinfo=UTC)
@@ -107,3 +111,19 @@ def report(
         missing=missing,
         made_at=made_at,
     )  # fmt: skip
+
+
+def period_report(kind: Kind, names: Mapping[str, str] = NAMES) -> PeriodReport:
+    """October with a gap at the second site, or the week of `SATURDAY` up to it; the first site has large numbers."""
+    first, second = names
+    days = [before(back) for back in range(120)]
+    large = {"total_cars": 1234, "sales": Decimal("23456.78")}
+    rows = [site_day(first, day, **large) for day in days] + [site_day(second, day) for day in days]
+    gap = Gap(before(25), second, "its transactions of 2026-10-27 are not landed")
+    sites = SiteHistory(pa.table({"code": list(names), "timezone": ["UTC"] * len(names)}), "UTC")
+    return build_period_report(
+        Span.of(kind, before(35)) if kind is Kind.MONTH else Span.of(kind, SATURDAY, SATURDAY),
+        History(pa.Table.from_pylist(rows, schema=SITE_DAY_KPIS), (gap,), 0, len(days), sites, tuple(days)),
+        pa.table({"code": list(names), "name": list(names.values())}),
+        made_at=MADE_AT,
+    )

@@ -30,6 +30,8 @@ from sonnys_pipeline.marts.site_days import Mart
 TRANSACTIONS, SITES = "transactions", "sites"
 #: Metadata of a mart's file: digest of the counted rows, versions of the input files, missing site days.
 INPUT_DIGEST, INPUTS, MISSING = "input_digest", "inputs", "missing"
+#: Likewise: digest of the mart's own rows and missing site days, for pages that show its figures.
+FIGURES_DIGEST = "figures_digest"
 
 #: A KPI function, such as `kpis.site_day_kpis`.
 CountDays = Callable[..., Mart]
@@ -53,6 +55,10 @@ class Recipe:
     asset: str
     version: str
     by_site_day: bool
+
+
+#: The mart whose figures reports show; raise the version when figures become others.
+SITE_DAY_RECIPE = Recipe("site_day_kpis", "3", by_site_day=True)
 
 
 class MartInputs:
@@ -286,13 +292,16 @@ class MartInputs:
         ))  # fmt: skip
 
 
-def metadata_of(digest: str, inputs: Mapping[str, Any], missing: Iterable[MissingDay] = ()) -> dict[str, str]:
-    """Metadata of a mart's file."""
-    return {
-        INPUT_DIGEST: digest,
-        INPUTS: json.dumps(inputs),
-        MISSING: json.dumps([str(day) for day in missing]),
-    }
+def metadata_of(
+    digest: str, inputs: Mapping[str, Any], missing: Iterable[MissingDay] = (), rows: pa.Table | None = None
+) -> dict[str, str]:
+    """Metadata of a mart's file; `rows` are those of the file, if pages show their figures."""
+    lacking = [str(day) for day in missing]
+    kept = {INPUT_DIGEST: digest, INPUTS: json.dumps(inputs), MISSING: json.dumps(lacking)}
+    if rows is not None:
+        figures = [[str(value) for value in row.values()] for row in rows.to_pylist()]
+        kept[FIGURES_DIGEST] = _digest([figures, lacking])
+    return kept
 
 
 def missing_site_days(lake: Lake, asset: str, day: str) -> list[str]:

@@ -48,6 +48,24 @@ def stale_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[st
     return Stale(tuple(sorted(sound)), tuple(problems))
 
 
+def fresh_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[str]) -> list[str]:
+    """Days whose landed mart was computed from the rows that are landed now, with this version of the recipe.
+
+    A mart that is damaged, or whose inputs cannot be read, is not among them.
+    """
+    fresh = []
+    for day, partitions in inputs.landed_for(recipe, days).items():
+        recorded = json.loads(_metadata(lake, recipe.asset, day).get(INPUTS, "{}")) if partitions else {}
+        try:
+            if recorded.get("version") == recipe.version and inputs.are_unchanged(recipe, day, partitions, recorded):
+                fresh.append(day)
+        except UnreachableLakeError:
+            raise
+        except LakeError:
+            continue
+    return fresh
+
+
 def unchanged_days(lake: Lake, inputs: MartInputs, recipe: Recipe, days: Iterable[str]) -> frozenset[str]:
     """Days whose file would be the same if it were computed now; none if that cannot be decided for all of them."""
     wanted = frozenset(days)

@@ -10,7 +10,6 @@ import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.events.kept import days_to_make
@@ -18,39 +17,48 @@ from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.report.build import Report
-from sonnys_pipeline.report.daily import ASSET, Page, has_figures, inputs_digest_of, land_report, make_report
+from sonnys_pipeline.report.daily import (
+    ASSET,
+    Page,
+    has_figures,
+    history_of,
+    inputs_digest_of,
+    land_report,
+    make_report,
+    shown_digest,
+)
+from sonnys_pipeline.report.inputs import FARTHEST, MART, ShownMarts
 from sonnys_pipeline.report.markdown import report_as_markdown
 from sonnys_pipeline.runtime.quoting import printable
 
 REPORTS_GROUP = "reports"
-#: Reports of these last days are made again when their figures change; older ones when somebody asks for them.
-_FOLLOWED = timedelta(days=4)
-#: The mart whose news are the report's: it is computed again when rows that count toward its day have changed.
-_FOLLOWS = "site_day_kpis"
+#: Reports of these last days are made again when figures that they show change; older ones when somebody asks for them.
+_FOLLOWED = timedelta(days=35)
 
 
-class MartChanged(Outdated):
-    """Days whose mart was computed from other rows than when the page was made, or that have a mart and no page."""
+class ShownFiguresChanged(Outdated):
+    """Days whose page shows other figures than the marts have now, or that have a mart and no page."""
 
     @property
     def name(self) -> str:
         """What the UI calls it."""
-        return "mart_changed"
+        return "shown_figures_changed"
 
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return "The mart changed since this page was made, or there is no page yet"
+        return "Figures that this page shows, also of earlier days, changed since it was made, or there is no page yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
-        """Days with the digest of their mart's inputs."""
-        marts = {}
+        """Days with the digest of what their page shows."""
+        shown = ShownMarts(lake)
+        digests = {}
         for day in days:
             try:
-                marts[day] = _mart_digest(lake, day)
+                digests[day] = shown.digest(date.fromisoformat(day))
             except LakeError as error:
                 warn(str(error))
-        return {day: digest for day, digest in marts.items() if digest and digest != inputs_digest_of(lake, day)}
+        return {day: digest for day, digest in digests.items() if digest and digest != inputs_digest_of(lake, day)}
 
 
 def report_asset(
@@ -60,6 +68,8 @@ def report_asset(
     neighbours = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
+    # A page waits for the marts of all days that it shows, so that it is made once for all of them.
+    shown = dg.TimeWindowPartitionMapping(start_offset=-FARTHEST, allow_nonexistent_upstream_partitions=True)
 
     @dg.asset(
         key=account.key(ASSET),
@@ -70,7 +80,7 @@ def report_asset(
         deps=[
             dg.AssetDep(account.key("transactions"), partition_mapping=neighbours),
             account.key("sites"),
-            account.key(_FOLLOWS),
+            dg.AssetDep(account.key(MART), partition_mapping=shown),
         ],
         automation_condition=follow_the_marts(follows_in, account),
     )
@@ -82,19 +92,21 @@ def report_asset(
         """
         try:
             landed_in = account.workspace(lake).lake
-            for day in days_to_make(context, account, partial(_unchanged_pages, landed_in)):
-                # Before the rows are read: a mart that is computed in between then makes the page outdated.
-                beside = _beside(landed_in, day)
-                now = datetime.now(ZoneInfo(partitions.timezone))
+            # Before the rows are read: a mart that is computed in between then makes the page outdated.
+            made = days_to_make(context, account, partial(_unchanged_pages, landed_in))
+            digests = {day: shown_digest(landed_in, day) for day in map(date.fromisoformat, made)}
+            history = history_of(landed_in, digests, partitions.timezone) if digests else None
+            for day, digest in digests.items():
                 report = make_report(
                     landed_in,
-                    date.fromisoformat(day),
+                    day,
                     timezone=partitions.timezone,
-                    made_at=now,
+                    made_at=datetime.now(ZoneInfo(partitions.timezone)),
                     account=account.name,
+                    history=history,
                 )
-                page = land_report(landed_in, report, inputs_digest=beside)
-                context.add_asset_metadata(report_metadata(report, page), partition_key=day)
+                page = land_report(landed_in, report, inputs_digest=digest)
+                context.add_asset_metadata(report_metadata(report, page), partition_key=day.isoformat())
                 for caveat in report.caveats:
                     if caveat.severity == "error":
                         context.log.warning("%s: %s", day, printable(caveat.text))
@@ -106,9 +118,9 @@ def report_asset(
 
 
 def follow_the_marts(lake: LakeResource, account: Account = ONLY) -> dg.AutomationCondition[dg.AssetKey]:
-    """A report of the last days is made when its mart is there, and again when that counts other rows."""
+    """A report of the last days is made when its mart is there, and again when figures that it shows change."""
     recent = dg.AutomationCondition.in_latest_time_window(_FOLLOWED)
-    return recent & idle_and(MartChanged(lake, account), "follows the marts of the last days")
+    return recent & idle_and(ShownFiguresChanged(lake, account), "follows the marts of the last days")
 
 
 def report_metadata(report: Report, page: Page) -> Metadata:
@@ -129,18 +141,6 @@ def report_metadata(report: Report, page: Page) -> Metadata:
 
 
 def _unchanged_pages(lake: Lake, days: Iterable[str]) -> list[str]:
-    """Days whose page was made beside the mart as it is."""
-    return [day for day in days if (digest := _beside(lake, day)) and digest == inputs_digest_of(lake, day)]
-
-
-def _mart_digest(lake: Lake, day: str) -> str:
-    """Of what the day's mart was computed from; empty where it is not there."""
-    return lake.metadata(_FOLLOWS, day).get(INPUT_DIGEST, "") if lake.has(_FOLLOWS, day) else ""
-
-
-def _beside(lake: Lake, day: str) -> str:
-    """As `_mart_digest`; a page needs no mart, so a damaged one does not keep it from being made."""
-    try:
-        return _mart_digest(lake, day)
-    except LakeError:
-        return ""
+    """Days whose page shows what the marts have now."""
+    digests = {day: shown_digest(lake, date.fromisoformat(day)) for day in days}
+    return [day for day, digest in digests.items() if digest and digest == inputs_digest_of(lake, day)]

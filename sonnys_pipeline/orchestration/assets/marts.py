@@ -18,7 +18,15 @@ from sonnys_pipeline.calendar.business_days import MissingDay, sites_without_zon
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.marts import kpi_columns
 from sonnys_pipeline.marts.columns import ColumnSource
-from sonnys_pipeline.marts.incremental.inputs import SITES, TRANSACTIONS, CountDays, MartInputs, Recipe, metadata_of
+from sonnys_pipeline.marts.incremental.inputs import (
+    SITE_DAY_RECIPE,
+    SITES,
+    TRANSACTIONS,
+    CountDays,
+    MartInputs,
+    Recipe,
+    metadata_of,
+)
 from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
@@ -67,7 +75,7 @@ _STATUS = (
 )
 KPI_TABLES = (
     KpiTable(
-        Recipe("site_day_kpis", "3", by_site_day=True),
+        SITE_DAY_RECIPE,
         site_day_kpis,
         "Per site and business day: total and net cars, member, retail, free and eligible washes, new memberships, "
         "conversion rate, both also in lane, total and net sales, overpayments, plan and retail sales, average ticket, "
@@ -157,7 +165,7 @@ def _mart_asset(
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
                 lacking = [one for one in mart.missing if one.business_date.isoformat() == day]
-                kept = metadata_of(digests[day], remembered[day], lacking)
+                kept = metadata_of(digests[day], remembered[day], lacking, rows)
                 landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
                 metadata = {
                     **file_metadata(landed, rows, partitioned=True),

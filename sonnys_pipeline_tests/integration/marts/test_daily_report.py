@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.orchestration.build import build_defs
@@ -81,7 +83,7 @@ def test_a_report_that_is_made_again_has_what_was_landed_since(landed):
     assert landed.run("daily_report", days="2026-03-12").success
 
     assert metadata(landed, "2026-03-12")["has_figures"] is True
-    assert "not landed" not in page(landed, "2026-03-12").partition("Last 30 days")[0]
+    assert "not landed" not in page(landed, "2026-03-12").partition("Week and month to date")[0]
 
 
 def test_a_day_that_is_not_landed_is_named(landed):
@@ -114,10 +116,11 @@ def test_figures_are_those_of_the_mart(landed):
 
 
 class Daemon:
-    """Evaluates the condition of the report, tick after tick, in the morning of the 14th."""
+    """Evaluates the condition of the report, tick after tick, in the morning of the 14th or of another day."""
 
-    def __init__(self, pipeline) -> None:
+    def __init__(self, pipeline, now: datetime = datetime(2026, 3, 14, 12, tzinfo=UTC)) -> None:
         self._pipeline = pipeline
+        self._now = now
         self._cursor = None
 
     def tick(self) -> list[str]:
@@ -127,7 +130,7 @@ class Daemon:
             self._pipeline.instance,
             asset_selection=dg.AssetSelection.assets("daily_report"),
             cursor=self._cursor,
-            evaluation_time=datetime(2026, 3, 14, 12, tzinfo=UTC),
+            evaluation_time=self._now,
         )
         self._cursor = result.cursor
         return sorted(result.get_requested_partitions(dg.AssetKey("daily_report")))
@@ -142,16 +145,55 @@ def late_row(pipeline, *, hour: int) -> None:
 
 
 def test_reports_follow_the_marts_of_the_last_days_only(landed):
-    """Four days' marts are made: so are three reports. The oldest is not, so a backfill makes no 365 pages."""
+    """Each mart has its report, once; 35 days later the two oldest have none, so a backfill makes no 365 pages."""
     daemon = Daemon(landed)
     assert daemon.tick() == []
 
     assert landed.run("site_day_kpis", days=DAYS).success
 
-    assert daemon.tick() == EACH[1:]
+    assert daemon.tick() == EACH
     assert daemon.tick() == []  # asked for once, whatever becomes of the run
-    assert landed.run("daily_report", days=(EACH[1], EACH[3])).success
+    assert Daemon(landed, datetime(2026, 4, 15, 12, tzinfo=UTC)).tick() == EACH[2:]
+    assert landed.run("daily_report", days=DAYS).success
     assert daemon.tick() == []
+
+
+def test_pages_follow_the_days_that_they_compare_with(landed):
+    """A day is corrected after its pages and later ones were made: they are made anew, together, and no earlier one.
+
+    Before, a page followed its own day only, and went on to compare with the old figure.
+    """
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
+    daemon = Daemon(landed)
+    old = {day: page(landed, day) for day in EACH}
+
+    late_row(landed, hour=18)  # on the 11th
+
+    assert daemon.tick() == EACH[2:]
+    assert landed.run("daily_report", days=(EACH[2], EACH[3])).success
+    assert daemon.tick() == []
+    sales = sum(landed.lake.read("site_day_kpis", ["2026-03-11"])["sales"].to_pylist())
+    shown = f"Wed, Mar 11: ${sales.quantize(Decimal(1), ROUND_HALF_UP):,}"
+    assert shown in page(landed, "2026-03-12")
+    assert shown not in old["2026-03-12"]
+    assert page(landed, EACH[1]) == old[EACH[1]]
+
+
+def test_pages_do_not_follow_rows_that_change_no_figure_of_theirs(landed):
+    """A customer's name on the 10th is corrected: its own page is made again, later ones are not."""
+    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
+    daemon = Daemon(landed)
+    rows = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date")
+    at = rows.column_names.index("customer_name")
+    named = rows.set_column(at, rows.schema.field(at), pa.array(["Corrected"] * len(rows)))
+    landed.lake.land(
+        "transactions", named, partition="2026-03-10", metadata=landed.lake.metadata("transactions", "2026-03-10")
+    )
+
+    assert landed.run("site_day_kpis", days=("2026-03-09", "2026-03-11")).success
+
+    assert "2026-03-10" in (asked := daemon.tick())
+    assert "2026-03-12" not in asked
 
 
 def test_a_report_follows_other_rows_and_no_others(landed):
@@ -164,8 +206,8 @@ def test_a_report_follows_other_rows_and_no_others(landed):
     assert daemon.tick() == []
     late_row(landed, hour=18)
 
-    assert daemon.tick() == ["2026-03-11"]
-    assert landed.run("daily_report", days="2026-03-11").success
+    assert daemon.tick() == EACH[2:]
+    assert landed.run("daily_report", days=(EACH[2], EACH[3])).success
     assert daemon.tick() == []
 
 
@@ -174,23 +216,23 @@ def test_a_mart_that_is_made_while_the_report_is_made_is_followed(landed):
     daemon = Daemon(landed)
     assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
     late_row(landed, hour=18)
-    assert daemon.tick() == ["2026-03-11"]
+    assert daemon.tick() == EACH[2:]
     with dg.DagsterInstance.ephemeral() as elsewhere:
-        assert replace(landed, instance=elsewhere).run("daily_report", days="2026-03-11").success
+        assert replace(landed, instance=elsewhere).run("daily_report", days=(EACH[2], EACH[3])).success
 
     late_row(landed, hour=19)
     landed.instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition="2026-03-11"))
 
-    assert daemon.tick() == ["2026-03-11"]
+    assert daemon.tick() == EACH[2:]
     assert daemon.tick() == []
 
 
 def test_a_damaged_mart_keeps_no_other_report_from_following(landed):
-    """Garbage in one mart's place is logged; the day beside it is asked for, and a page needs no mart."""
+    """Garbage in one mart's place is logged; the days beside it are asked for, and a page needs no mart."""
     assert landed.run("site_day_kpis", days=DAYS).success
     landed.lake.path("site_day_kpis", "2026-03-11").write_bytes(b"not parquet at all")
 
-    assert Daemon(landed).tick() == ["2026-03-10", "2026-03-12"]
+    assert Daemon(landed).tick() == ["2026-03-09", "2026-03-10", "2026-03-12"]
     assert landed.run("daily_report", days="2026-03-11").success
     assert inputs_digest_of(landed.lake, "2026-03-11") == ""
 

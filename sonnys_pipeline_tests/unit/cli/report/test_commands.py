@@ -1,5 +1,6 @@
 """KPIS, DG-03: `sonnys report`: which day it takes, what it prints and where, what it refuses and with which code."""
 
+import csv
 import importlib
 import json
 import webbrowser
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -42,7 +44,7 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
         def now(cls, tz: tzinfo | None = None) -> datetime:
             return moment.astimezone(tz)
 
-    monkeypatch.setattr(importlib.import_module("sonnys_pipeline.cli.report"), "datetime", Clock)
+    monkeypatch.setattr(importlib.import_module("sonnys_pipeline.cli.report.commands"), "datetime", Clock)
 
 
 def test_the_default_is_the_last_whole_day(land: Land):
@@ -107,6 +109,100 @@ def test_json_has_the_headline_numbers(land: Land):
     assert document["sites"] == 4
     assert document["missing_sites"] == []
     assert all({"severity", "text"} == set(finding) for finding in document["findings"])
+
+
+def test_json_has_week_and_month_to_date(land: Land):
+    """More keys beside those of before: the sums up to the day, each site's, and as of when they are compared."""
+    land()
+
+    document = json.loads(run("--json").stdout)
+
+    week, month = document["to_date"]["week"], document["to_date"]["month"]
+    assert (week["first"], week["through"], month["first"]) == ("2026-03-16", "2026-03-20", "2026-03-01")
+    assert week["figures"]["cars"]["value"] == sum(site["figures"]["cars"]["value"] for site in week["sites"])
+    assert week["figures"]["cars"]["before"] > 0
+    assert month["figures"]["sales"]["value"] > week["figures"]["sales"]["value"]
+    assert datetime.fromisoformat(document["compared_as_of"]).tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("option", "asset", "first"), [("--week", "weekly", "2026-03-09"), ("--month", "monthly", "2026-03-01")]
+)
+def test_a_week_or_month_has_a_page_of_its_own(land: Land, option: str, asset: str, first: str):
+    """Of the period with the day; the figures are printed as JSON, too."""
+    lake = land()
+
+    result = run(option, "--date", "2026-03-11", "--json")
+
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["path"] == str(lake.root / f"{asset}_report" / f"date={first}" / "report.html")
+    assert document["bytes"] == Path(document["path"]).stat().st_size
+    assert (document["kind"], document["first"]) == (option.removeprefix("--"), first)
+    assert document["figures"]["cars"]["value"] == sum(day["figures"]["cars"] for day in document["days"])
+    assert document["months"][-1]["first"] == "2026-03-01"
+    assert "cars and $" in result.stderr
+
+
+def test_the_default_week_is_that_of_the_last_whole_day(land: Land):
+    """Up to that day; it and the page's path are printed."""
+    lake = land(14)
+
+    result = run("--week")
+
+    assert result.stdout.strip() == str(lake.root / "weekly_report" / "date=2026-03-16" / "report.html")
+    assert "counted up to Fri, Mar 20" in result.stderr
+
+
+def test_a_period_that_is_not_landed_is_one_line(land: Land):
+    """After and before what is landed: exit code 1, and nothing is written."""
+    lake = land(3)
+
+    for option, day in (("--week", "2026-05-06"), ("--month", "2026-01-06"), ("--week", "1999-01-01")):
+        result = run(option, "--date", day)
+        assert result.exit_code == 1
+        assert len(result.stderr.splitlines()) == 1
+        assert "landed" in result.stderr
+    assert not (lake.root / "weekly_report").exists()
+    assert not (lake.root / "monthly_report").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--week",), ("--month",)])
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_export_writes_what_the_page_shows(land: Land, tmp_path: Path, suffix: str, options: tuple[str, ...]):
+    """Beside the page, for its owner only; the numbers are those of the JSON document."""
+    land(24)  # the whole month up to the 20th
+    path = tmp_path / f"numbers.{suffix}"
+
+    result = run(*options, "--export", str(path), "--json")
+
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["export"] == str(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    cars = document["figures"]["cars"]["value"]
+    if suffix == "csv":
+        (line,) = (
+            line
+            for line in csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+            if (line["table"], line["site"], line["measure"]) == ("Sites", "All sites", "Cars")
+        )
+        assert float(line["value"]) == cars
+    else:
+        *_, last = openpyxl.load_workbook(path)["Sites"].iter_rows(values_only=True)
+        assert last[3:5] == ("All sites", cars)
+
+
+def test_an_export_that_is_neither_is_wrong_usage(land: Land, tmp_path: Path):
+    """Exit code 2 before anything is read or written; a folder that is not there is exit code 1."""
+    lake = land(3)
+
+    result = run("--export", str(tmp_path / "numbers.ods"))
+
+    assert result.exit_code == 2
+    assert "must end in .csv or .xlsx" in result.stderr
+    assert not (lake.root / "daily_report").exists()
+    assert run("--export", str(tmp_path / "nowhere" / "numbers.csv")).exit_code == 1
 
 
 def test_json_has_null_and_the_reason_where_nothing_is_known(land: Land):

@@ -1,10 +1,11 @@
-"""`sonnys report`: the morning report of a business day as one HTML page."""
+"""`sonnys report`: the report of a business day, a week or a month as one HTML page."""
 
 from __future__ import annotations
 
 import webbrowser
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -12,16 +13,19 @@ import click
 
 from sonnys_pipeline.cli.account import account_option, chosen_account, open_workspace
 from sonnys_pipeline.cli.output import FAILED, WRONG_USAGE, json_option, messages, print_json, refuse, refusing
+from sonnys_pipeline.cli.report.documents import daily_document, period_document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from sonnys_pipeline.backfill.workspace import Workspace
     from sonnys_pipeline.config.settings import Settings
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.storage.folder import LakePath
-    from sonnys_pipeline.report.build import Report
+    from sonnys_pipeline.report.caveats import Caveat
     from sonnys_pipeline.report.daily import Page
-    from sonnys_pipeline.report.measures import Figure
+    from sonnys_pipeline.report.export.tables import Table
+    from sonnys_pipeline.report.periods.spans import Kind
 
 #: First year accepted while nothing is landed; far earlier dates overflow `date` arithmetic.
 _FIRST_YEAR = 2000
@@ -29,53 +33,111 @@ _FIRST_YEAR = 2000
 
 @click.command()
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The business day.  [default: the last complete one]")
+@click.option("--week", "kind", flag_value="week", help="The whole week of the day, from Monday to Sunday.")
+@click.option("--month", "kind", flag_value="month", help="The whole month of the day, with the last 13 months.")
+@click.option(
+    "--export", metavar="FILE", type=click.Path(path_type=Path), help="Also write its numbers as FILE.csv or FILE.xlsx."
+)
 @click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @click.option("--late-edits", is_flag=True, help="Print instead how late landed transactions were edited.")
 @account_option
 @json_option
-def report(day: str | None, open_it: bool, late_edits: bool, as_json: bool) -> None:
-    """Write the morning report of a day as one HTML page and print its path."""
+def report(  # one parameter for each option
+    day: str | None, kind: str | None, export: Path | None, open_it: bool, late_edits: bool, as_json: bool
+) -> None:
+    """Write the report of a day, a week or a month as one HTML page and print its path."""
     if late_edits:
         _print_late_edits(as_json=as_json)
         return
     from sonnys_pipeline.config.settings import SettingsError
-    from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-    from sonnys_pipeline.report.daily import has_figures, land_report, make_report
+    from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.report.export.files import ExportError, refuse_other_files, write_tables
+
+    with refusing({SettingsError: FAILED, LakeError: FAILED, ExportError: WRONG_USAGE}):
+        if export is not None:
+            refuse_other_files(export)
+        workspace = open_workspace()
+        made = _make_period(workspace, day, kind) if kind else _make_daily(workspace, day)
+    messages.print(made.headline, markup=False)
+    for caveat in made.caveats:
+        messages.print(f"{caveat.severity}: {caveat.text}", markup=False)
+    document = made.document
+    if export is not None:
+        with refusing({ExportError: FAILED}):
+            write_tables(made.tables(), export)
+        messages.print(f"Written: {export}", markup=False)
+        document = {**document, "export": str(export)}
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(made.page.path)
+    if open_it:
+        _open(made.page.path)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A written page, and what is printed of it; `tables` are computed for an export only."""
+
+    page: Page
+    headline: str
+    caveats: Sequence[Caveat]
+    document: dict[str, Any]
+    tables: Callable[[], Sequence[Table]]
+
+
+def _make_period(workspace: Workspace, day: str | None, kind: str) -> _Made:
+    from sonnys_pipeline.report.export.tables import period_tables
+    from sonnys_pipeline.report.periods.build import headline
+    from sonnys_pipeline.report.periods.page import land_period_report, make_period_report
+    from sonnys_pipeline.report.periods.spans import Kind
+
+    settings, lake = workspace.settings, workspace.lake
+    now = datetime.now(ZoneInfo(settings.timezone))
+    business_date = _business_date(day, now.date()) or _last_day(lake, settings.timezone)
+    _refuse_long_ago(lake, business_date, settings, now, Kind(kind))
+    found = make_period_report(
+        lake,
+        Kind(kind),
+        business_date,
+        timezone=settings.timezone,
+        made_at=now,
+        account=settings.account_name,
+    )
+    page = land_period_report(lake, found)
+    return _Made(page, headline(found), found.caveats, period_document(found, page), lambda: period_tables(found))
+
+
+def _make_daily(workspace: Workspace, given: str | None) -> _Made:
+    from sonnys_pipeline.lake.errors import NotLandedError
+    from sonnys_pipeline.report.daily import has_figures, land_report, make_report, shown_digest
+    from sonnys_pipeline.report.export.tables import daily_tables
     from sonnys_pipeline.report.markdown import headline
 
-    with refusing({SettingsError: FAILED, LakeError: FAILED}):
-        workspace = open_workspace()
-        settings, lake = workspace.settings, workspace.lake
-        now = datetime.now(ZoneInfo(settings.timezone))
-        business_date, expected = _business_date(day, now.date()), None
-        if business_date is None:
-            business_date = _last_day(lake, settings.timezone)
-            expected = _later_day(lake, business_date, settings.timezone, now)
-        else:
-            _refuse_long_ago(lake, business_date, settings, now)
-        try:
-            found = make_report(
-                lake,
-                business_date,
-                timezone=settings.timezone,
-                made_at=now,
-                account=settings.account_name,
-                instead_of=expected,
-            )
-        except NotLandedError:
-            _refuse_without_rows(lake, business_date, settings.timezone, now.date())
-        if not has_figures(found):
-            _refuse_without_rows(lake, business_date, settings.timezone, now.date())
-        page = land_report(lake, found)
-    messages.print(headline(found), markup=False)
-    for caveat in found.caveats:
-        messages.print(f"{caveat.severity}: {caveat.text}", markup=False)
-    if as_json:
-        print_json(_document(found, page))
+    settings, lake = workspace.settings, workspace.lake
+    now = datetime.now(ZoneInfo(settings.timezone))
+    business_date, expected = _business_date(given, now.date()), None
+    if business_date is None:
+        business_date = _last_day(lake, settings.timezone)
+        expected = _later_day(lake, business_date, settings.timezone, now)
     else:
-        click.echo(page.path)
-    if open_it:
-        _open(page.path)
+        _refuse_long_ago(lake, business_date, settings, now)
+    digest = shown_digest(lake, business_date)
+    try:
+        found = make_report(
+            lake,
+            business_date,
+            timezone=settings.timezone,
+            made_at=now,
+            account=settings.account_name,
+            instead_of=expected,
+        )
+    except NotLandedError:
+        _refuse_without_rows(lake, business_date, settings.timezone, now.date())
+    if not has_figures(found):
+        _refuse_without_rows(lake, business_date, settings.timezone, now.date())
+    page = land_report(lake, found, inputs_digest=digest)
+    return _Made(page, headline(found), found.caveats, daily_document(found, page), lambda: daily_tables(found))
 
 
 def _print_late_edits(*, as_json: bool) -> None:
@@ -116,10 +178,13 @@ def _business_date(given: str | None, today: date) -> date | None:
     return day
 
 
-def _refuse_long_ago(lake: Lake, day: date, settings: Settings, now: datetime) -> None:
-    """Refuse a business day more than a day before the first partition: none of its rows can be landed."""
+def _refuse_long_ago(lake: Lake, day: date, settings: Settings, now: datetime, kind: Kind | None = None) -> None:
+    """Refuse a business day, or a week or month, more than a day before the first partition: no row can be landed."""
     from sonnys_pipeline.lake.transactions import ASSET
+    from sonnys_pipeline.report.periods.spans import Span
 
+    if kind is not None and day.year >= _FIRST_YEAR:
+        day = Span.of(kind, day).last
     landed = lake.partitions(ASSET)
     if landed and day < date.fromisoformat(landed[0]) - timedelta(days=1):
         remedy = _remedy_of_long_ago(lake, day, settings, now)
@@ -195,32 +260,3 @@ def _open(path: LakePath) -> None:
         shown = False
     if not shown:
         messages.print(f"This machine has no browser; open {path} on another one.", markup=False)
-
-
-def _document(found: Report, page: Page) -> dict[str, Any]:
-    """The figures for `--json`: money in dollars, shares as fractions, null with a reason if unknown."""
-    return {
-        "account": found.account,
-        "business_date": found.business_date.isoformat(),
-        "path": str(page.path),
-        "bytes": page.size,
-        "figures": {key: _figure(figure) for key, figure in found.figures.items()},
-        "voids": {key: _figure(figure) for key, figure in found.voids.items()},
-        "sites": len(found.sites),
-        "missing_sites": [site.code for site in found.missing_sites],
-        "findings": [{"severity": caveat.severity, "text": caveat.text} for caveat in found.caveats],
-    }
-
-
-def _figure(figure: Figure) -> dict[str, Any]:
-    return {
-        "value": _number(figure.value),
-        "last_week": _number(figure.last_week.base),
-        "four_weeks": _number(figure.four_weeks.base),
-        "weeks": figure.four_weeks.days,
-        "unknown": figure.unknown,
-    }
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - a Decimal, which JSON lacks
-    return None if value is None else float(value)

@@ -1,0 +1,100 @@
+"""The JSON of `sonnys report --json`: money in dollars, shares as fractions, null with a reason if not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sonnys_pipeline.report.build import Report
+    from sonnys_pipeline.report.caveats import Caveat
+    from sonnys_pipeline.report.daily import Page
+    from sonnys_pipeline.report.measures import Figure
+    from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
+    from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
+    from sonnys_pipeline.report.periods.spans import Span
+
+
+def daily_document(found: Report, page: Page) -> dict[str, Any]:
+    """Of a day."""
+    return {
+        "account": found.account,
+        "business_date": found.business_date.isoformat(),
+        "path": str(page.path),
+        "bytes": page.size,
+        "figures": {key: _figure(figure) for key, figure in found.figures.items()},
+        "voids": {key: _figure(figure) for key, figure in found.voids.items()},
+        "sites": len(found.sites),
+        "missing_sites": [site.code for site in found.missing_sites],
+        "findings": _findings(found.caveats),
+        "to_date": {period.span.kind.value: _period(period) for period in found.to_date},
+        "compared_as_of": found.made_at.isoformat(),
+    }
+
+
+def period_document(found: PeriodReport, page: Page) -> dict[str, Any]:
+    """Of a week or month."""
+    return {
+        "account": found.account,
+        "path": str(page.path),
+        "bytes": page.size,
+        **_period(found.period),
+        "days": [{"day": line.day.isoformat(), **_line(line)} for line in found.days],
+        "months": [{**_span(line.span), **_line(line)} for line in found.months],
+        "findings": _findings(found.caveats),
+        "compared_as_of": found.made_at.isoformat(),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "value": _number(figure.value),
+        "last_week": _number(figure.last_week.base),
+        "four_weeks": _number(figure.four_weeks.base),
+        "weeks": figure.four_weeks.days,
+        "unknown": figure.unknown,
+    }
+
+
+def _period(period: Period) -> dict[str, Any]:
+    return {
+        **_span(period.span),
+        "figures": {key: _period_figure(figure) for key, figure in period.figures.items()},
+        "sites": [
+            {
+                "code": site.code,
+                "name": site.name,
+                "missing": site.gap,
+                "figures": {key: _period_figure(figure) for key, figure in site.figures.items()},
+            }
+            for site in period.sites
+        ],
+    }
+
+
+def _period_figure(figure: PeriodFigure) -> dict[str, Any]:
+    return {
+        "value": _number(figure.value),
+        "before": _number(figure.before.base),
+        "four_weeks": _number(figure.four_weeks.base),
+        "unknown": figure.unknown,
+    }
+
+
+def _span(span: Span) -> dict[str, str]:
+    days = {"first": span.first, "last": span.last, "through": span.through}
+    return {"kind": span.kind.value, **{name: day.isoformat() for name, day in days.items()}}
+
+
+def _line(line: DayLine | MonthLine) -> dict[str, Any]:
+    values = {key: _number(value) for key, value in line.values.items()}
+    return {"figures": values, "missing": line.gap, "missing_sites": line.missing_sites}
+
+
+def _findings(caveats: Iterable[Caveat]) -> list[dict[str, str]]:
+    return [{"severity": caveat.severity, "text": caveat.text} for caveat in caveats]
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - a Decimal, which JSON lacks
+    return None if value is None else float(value)

@@ -1,0 +1,156 @@
+"""The values of a report as tables: one for each section of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TypeAlias
+
+from sonnys_pipeline.report.build import Report, SiteLine, Slice
+from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
+from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
+from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+
+Label: TypeAlias = str | date | int
+Value: TypeAlias = Decimal | None
+
+#: Names of an unlisted total of all sites.
+_ALL = "All sites"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`labels` say what the row is about, `values` are its numbers (None: not known), `reason` says why one is None."""
+
+    labels: tuple[Label, ...]
+    values: tuple[Value, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; `labels` name the columns of what a row is about, `values` those of its numbers, with their units."""
+
+    name: str
+    labels: tuple[str, ...]
+    values: tuple[tuple[str, Unit], ...]
+    rows: tuple[Row, ...]
+
+
+def daily_tables(report: Report) -> list[Table]:
+    """The tables of a day's report: money in dollars, shares as fractions, dates as dates."""
+    day = report.business_date
+    of_all = _compared((day, day, "", _ALL), _figures(report))
+    of_sites = (_compared((day, day, site.code, site.name), _figures(site), site.gap) for site in report.sites)
+    hours = tuple((f"{hour:02d}:00", Unit.COUNT) for hour in report.hours)
+    return [
+        Table("Sites", _SITE, _columns((*MEASURES, *VOIDS), _DAILY), (*of_sites, of_all)),
+        *(_period_table(f"{period.span.kind.value.capitalize()} to date", period) for period in report.to_date),
+        Table("Trend", ("from", "to"), tuple((one.label, one.unit) for one in TRENDS), tuple(_trend(report))),
+        Table(
+            "Cars per hour",
+            ("site",),
+            hours,
+            (
+                *(
+                    Row((line.name,), _numbers(line.cars, len(hours)), "" if line.cars is not None else "missing")
+                    for line in report.hour_lines
+                ),
+                Row((_ALL,), _numbers(report.chain_hours, len(hours))),
+            ),
+        ),
+        _slices("Tenders", report.tenders),
+        _slices("Discounts", report.discounts),
+        _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
+    ]
+
+
+def period_tables(report: PeriodReport) -> list[Table]:
+    """The tables of a week's or month's report; units as in `daily_tables`."""
+    plain = tuple((one.label, one.unit) for one in MEASURES)
+    names = {site.code: site.name for site in report.period.sites}
+    days = [
+        _line((line.day, line.day, code, names[code]), line)
+        for code, lines in report.site_days.items()
+        for line in lines
+    ]
+    days += [_line((line.day, line.day, "", _ALL), line) for line in report.days]
+    months = tuple(_line((line.span.first, line.span.through), line) for line in report.months)
+    return [
+        _period_table("Sites", report.period),
+        Table("Days", _SITE, plain, tuple(days)),
+        Table("Months", ("from", "to"), plain, months),
+        _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
+    ]
+
+
+_SITE = ("from", "to", "code", "site")
+_DAILY = ("", " last week", " mean of 4 weeks")
+_PERIOD = ("", " before", " mean of 4 weeks")
+
+
+def _columns(measures: Iterable[Measure], kinds: Sequence[str]) -> tuple[tuple[str, Unit], ...]:
+    return tuple((f"{measure.label}{kind}", measure.unit) for measure in measures for kind in kinds)
+
+
+def _period_table(name: str, period: Period) -> Table:
+    span = period.span
+    of_sites = (
+        _compared((span.first, span.through, site.code, site.name), site.figures.values(), site.gap)
+        for site in period.sites
+    )
+    lacking = f"{len(period.missing_sites)} sites are not included" if period.missing_sites else None
+    of_all = _compared((span.first, span.through, "", _ALL), period.figures.values(), lacking)
+    return Table(name, _SITE, _columns(MEASURES, _PERIOD), (*of_sites, of_all))
+
+
+def _compared(
+    labels: tuple[Label, ...], figures: Iterable[Figure | PeriodFigure], gap: str | None = None
+) -> Row:  # fmt: skip
+    values: list[Value] = []
+    reasons = [gap] if gap else []
+    for figure in figures:
+        before: Change = figure.last_week if isinstance(figure, Figure) else figure.before
+        values += [figure.value, before.base, figure.four_weeks.base]
+        if figure.unknown:
+            reasons.append(f"{figure.measure.label}: {figure.unknown}")
+    return Row(labels, tuple(values), "; ".join(dict.fromkeys(reasons)))
+
+
+def _figures(shown: Report | SiteLine) -> list[Figure]:
+    return [*(shown.figures[one.key] for one in MEASURES), *(shown.voids[one.key] for one in VOIDS)]
+
+
+def _line(labels: tuple[Label, ...], line: DayLine | MonthLine) -> Row:
+    reason = line.gap or (f"{line.missing_sites} sites are not included" if line.missing_sites else "")
+    return Row(labels, tuple(line.values[one.key] for one in MEASURES), reason)
+
+
+def _trend(report: Report) -> Iterable[Row]:
+    for at, first in enumerate(report.trends[TRENDS[0].key]):
+        values = tuple(report.trends[one.key][at].value for one in TRENDS)
+        missing = f"{first.missing_sites} sites are not included" if first.missing_sites else ""
+        yield Row((first.day, first.day), values, "missing" if first.value is None else missing)
+
+
+def _numbers(cars: Sequence[int] | None, hours: int) -> tuple[Value, ...]:
+    return (None,) * hours if cars is None else tuple(map(Decimal, cars))
+
+
+def _slices(name: str, slices: Iterable[Slice]) -> Table:
+    rows = []
+    for whole in slices:
+        rows.append(Row((whole.label, ""), (whole.total, whole.share)))
+        rows += [Row((whole.label, part.label), (part.total, part.share)) for part in whole.parts]
+    return Table(name, ("item", "part"), (("Total", Unit.PRICE), ("Share", Unit.SHARE)), tuple(rows))
+
+
+def _findings(found: Iterable[tuple[str, str]]) -> Table:
+    return Table("Data quality", ("severity", "text"), (), tuple(Row(labels, ()) for labels in found))
+
+
+def labels_of(tables: Iterable[Table]) -> Mapping[str, None]:
+    """All names of label columns, in order."""
+    return {name: None for table in tables for name in table.labels}

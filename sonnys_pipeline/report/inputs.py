@@ -1,0 +1,71 @@
+"""What a daily report is computed from: the days that it shows, and one digest of them all.
+
+A page is outdated when its digest is no longer that of its inputs. The digest is made of the metadata of the marts'
+files, so that no rows are read: for the report's own day of the rows that were counted (tenders, hours and discounts
+are shown, too), for the days that it compares with of their figures only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
+from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
+from sonnys_pipeline.report.build import HISTORY_DAYS
+
+#: The mart with the figures of every day that a report shows.
+MART = SITE_DAY_RECIPE.asset
+#: Most days before a report's own that it can show: two months of 31 days, for the month to date and the one before.
+FARTHEST = 61
+_DAY = timedelta(days=1)
+
+
+def days_shown(business_date: date) -> Sequence[date]:
+    """Days of the figures in a report, in order: trend, four weeks, week and month to date and those before them."""
+    month_before = (business_date.replace(day=1) - _DAY).replace(day=1)
+    first = min(business_date - (HISTORY_DAYS - 1) * _DAY, month_before)
+    return [first + back * _DAY for back in range((business_date - first).days + 1)]
+
+
+class ShownMarts:
+    """Digests of what reports are computed from; each file's metadata is read once.
+
+    Args:
+        lake: the lake as it is now; pass a snapshot to examine many days.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._figures: dict[date, str] = {}
+
+    def digest(self, business_date: date) -> str:
+        """Digest of all that a day's report shows; empty if the mart of the day itself does not exist.
+
+        Raises:
+            LakeError: the metadata of the day's own mart cannot be read.
+        """
+        own = self._metadata(business_date).get(INPUT_DIGEST, "")
+        if not own:
+            return ""
+        earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
+        return hashlib.sha256(json.dumps([own, *earlier]).encode()).hexdigest()[:32]
+
+    def _figures_of(self, day: date) -> str:
+        if day not in self._figures:
+            try:
+                found = self._metadata(day)
+            except UnreachableLakeError:
+                raise
+            except LakeError:
+                found = {FIGURES_DIGEST: "unreadable"}
+            # Marts of earlier versions have no digest of their figures.
+            self._figures[day] = found.get(FIGURES_DIGEST) or found.get(INPUT_DIGEST, "")
+        return self._figures[day]
+
+    def _metadata(self, day: date) -> dict[str, str]:
+        key = day.isoformat()
+        return self._lake.metadata(MART, key) if self._lake.has(MART, key) else {}

@@ -1,0 +1,68 @@
+"""Make the report of a week or month from landed days, and write its page."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import NotLandedError
+from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
+from sonnys_pipeline.report.daily import PAGE, Page, last_complete_day, listed_sites, named_on
+from sonnys_pipeline.report.periods.build import PeriodReport, build_period_report, months_shown
+from sonnys_pipeline.report.periods.history import read_history
+from sonnys_pipeline.report.periods.html import period_as_html
+from sonnys_pipeline.report.periods.spans import Kind, Span
+
+
+def make_period_report(
+    lake: Lake, kind: Kind, day: date, *, timezone: str, made_at: datetime, account: str | None = None
+) -> PeriodReport:
+    """The report of the week or month of a day; it names what is not landed.
+
+    The week or month with the last complete day is counted up to that day, any other one as a whole.
+
+    Args:
+        lake: the lake with `transactions` and `sites`.
+        kind: week or month.
+        day: any business day of it.
+        timezone: IANA name of the zone of the daily partitions.
+        made_at: now, aware.
+        account: name of the account for the title, if there are several.
+
+    Raises:
+        NotLandedError: no day of it is landed.
+        LakeError: a file cannot be read.
+    """
+    lake = lake.snapshot()
+    span = Span.of(kind, day)
+    complete = last_complete_day(lake, timezone)
+    if complete is not None and span.first <= complete < span.last:
+        span = Span.of(kind, day, complete)
+    sites, findings = listed_sites(lake, account)
+    days = {*span.days_shown, *(day for month in months_shown(span.through) for day in month.days)}
+    history = lake.consistently(lambda: read_history(lake, days, sites, timezone))
+    report = build_period_report(
+        span,
+        history.as_of(span.through),
+        named_on(sites, span.through),
+        made_at=made_at,
+        findings=findings,
+        account=account,
+    )
+    if not report.has_figures:
+        raise NotLandedError(
+            f"{TRANSACTIONS}: no day from {span.first} to {span.through} is landed completely; materialize them first"
+        )
+    return report
+
+
+def land_period_report(lake: Lake, report: PeriodReport) -> Page:
+    """Write the page atomically, by its first day: `{root}/weekly_report/date=YYYY-MM-DD/report.html`, or `monthly_`.
+
+    Raises:
+        UnwritableLakeError: the page cannot be written.
+    """
+    html = period_as_html(report)
+    asset = f"{report.span.kind.value}ly_report"
+    path = lake.land_page(asset, PAGE, html, partition=report.span.first.isoformat())
+    return Page(path, len(html.encode()))
