@@ -116,7 +116,7 @@ class HeldDays:
         if not loaded.with_rows or is_short:
             return False
         refuse_other_source(self._lake, loaded.day.key, self._options.source, loaded.day.timezone)
-        gone, elsewhere = _differences(self._lake, loaded)
+        gone, elsewhere = self._differences(loaded)
         # An empty read is refused where rows are landed; the API is not asked for each of them.
         if not loaded.table.num_rows or not (gone or elsewhere):
             return False
@@ -142,8 +142,7 @@ class HeldDays:
             if key in self._tried:
                 continue
             self._tried.add(key)
-            oldest = first_kept_day(one.loaded.loaded_at, self._options.timezone).isoformat()
-            if key[0] < oldest or len(self._tried) > _MOST_EXTRA:
+            if key[0] < self._oldest(one.loaded) or len(self._tried) > _MOST_EXTRA:
                 logger.warning("%s is not read again, although rows moved between it and %s", key[0], one.key)
                 continue
             made.append(day_request(*key, sites, self._options))
@@ -161,7 +160,7 @@ class HeldDays:
                     )
             return
         because = next((one.loaded.found_by for one in self._held if outcome.day.key in one.others), "")
-        gone, elsewhere = _differences(self._lake, outcome)
+        gone, elsewhere = self._differences(outcome)
         loaded = replace(outcome, found_by=because or outcome.found_by)
         self._held.append(HeldDay(loaded, gone, elsewhere, extra=True))
 
@@ -206,6 +205,13 @@ class HeldDays:
                 )
             elif self._lake.has(ASSET, place[0]):
                 yield place
+
+    def _oldest(self, loaded: LoadedDay) -> str:
+        """The first day that the API keeps."""
+        return first_kept_day(loaded.loaded_at, self._options.timezone).isoformat()
+
+    def _differences(self, loaded: LoadedDay) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
+        return _differences(self._lake, loaded, self._oldest(loaded))
 
     def _place_of(self, row_id: str, one: HeldDay) -> tuple[str, str] | None:
         """Day and site of a row that is gone from a day, if known."""
@@ -253,7 +259,7 @@ def day_request(day: str, site: str | None, sites: AccountSites, options: Execut
     return DayRequest(Day.of(day, options.timezone), site, (), codes, "states" if options.states_only else "rows")
 
 
-def _differences(lake: Lake, loaded: LoadedDay) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
+def _differences(lake: Lake, loaded: LoadedDay, oldest: str) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
     """Landed ids that a read lacks, and those of its ids that are new in this day and landed in others.
 
     Damaged files count as not landed, with a warning: they must not keep a day from being landed.
@@ -273,7 +279,7 @@ def _differences(lake: Lake, loaded: LoadedDay) -> tuple[frozenset[str], dict[st
                 for row_id, code in pairs
                 if row_id not in ids and (not asked or fold(code) in asked) and (sites is None or is_in(code, sites))
             )
-        return gone, landed_elsewhere(lake, ids - landed, day)
+        return gone, landed_elsewhere(lake, ids - landed, day, oldest)
     except UnreachableLakeError:
         raise
     except LakeError as error:
