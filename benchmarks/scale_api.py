@@ -71,7 +71,9 @@ class StandInReader(PageReader):
         if body.startswith(b"{"):
             return super().read(_Answered(body), job_hash, params)
         _, rows, total = map(int, body.split())
-        return PageRows(job_hash, total, _rows(params["startDate"], rows), [f"{job_hash}:{n}" for n in range(rows)])
+        ids = [f"{job_hash}:{number}" for number in range(rows)]
+        table = _rows(params["startDate"], rows)
+        return PageRows(job_hash, total, table.set_column(_ID, "id", pa.array(ids, pa.string())), ids)
 
 
 class _Answered:
@@ -99,5 +101,6 @@ def _rows(start: int, count: int) -> pa.Table:
     return _made[start, count]
 
 
+_ID = TRANSACTIONS.get_field_index("id")
 _PLAIN: dict[pa.DataType, Any] = {pa.string(): "x", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 _made: dict[tuple[int, int], pa.Table] = {}

@@ -6,7 +6,7 @@ import gc
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -150,11 +150,12 @@ def one_day(sites: int, rows_a_site: int) -> DayFigures:
         landed = time.perf_counter()
         peak = peak_mib()
         archive = lake.path(ARCHIVE, day.key).stat().st_size
+        codes = loaded.table["location_code"].unique().to_pylist()
         del loaded
         gc.collect()
         counting = time.perf_counter()
         dates = [date.fromisoformat(day.key)]
-        mart = site_day_kpis([file.path], _sites(sites, ("UTC",)), dates, landed=dates, timezone="UTC")
+        mart = site_day_kpis([file.path], _sites(codes, ("UTC",)), dates, landed=dates, timezone="UTC")
         assert sum(mart.table["transactions"].to_pylist()) == rows
         counted = time.perf_counter() - counting
     return DayFigures(
@@ -179,9 +180,9 @@ def _bodies(day: Day, rows: int) -> Iterator[bytes]:
         yield body.replace(b'"locationCode":"', b'"locationCode":"%d-' % copy) if copy else body
 
 
-def _sites(count: int, zones: tuple[str, ...] = _ZONES) -> pa.Table:
+def _sites(codes: Sequence[str], zones: tuple[str, ...] = _ZONES) -> pa.Table:
     listed = [
-        Site(code=f"S{number}", name=f"Site {number}", timezone=zones[number % len(zones)]) for number in range(count)
+        Site(code=code, name=f"Site {number}", timezone=zones[number % len(zones)]) for number, code in enumerate(codes)
     ]
     return to_table(listed, arrow_schema(Site))
 
@@ -282,7 +283,7 @@ def look_at_files(sites: int, days: int) -> FilesFigures:
     keys = [(first + timedelta(days=number)).isoformat() for number in range(days)]
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
-        lake.land("sites", _sites(sites))
+        lake.land("sites", _sites([f"S{number}" for number in range(sites)]))
         for key in keys:
             land_small_day(lake, key, sites)
         inputs = MartInputs(lake, "UTC")

@@ -47,7 +47,7 @@ def read_journal(storage: Storage) -> Journal:
     path = storage.root / STAGED / _JOURNAL
     try:
         return Journal(**json.loads(storage.content(path)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Journal()
     except (ValueError, TypeError) as error:
         raise LakeError(
