@@ -26,8 +26,8 @@ from sonnys_pipeline.runtime.text import first_few
 if TYPE_CHECKING:
     import polars as pl
 
-#: Names of the site code's column: in `transactions`, in tables by site, in `sites`.
-SITE_COLUMNS = ("location_code", "site", "code")
+#: Names of the site code's column: in `transactions`, in `sites` (whose `site` is a key of its own), in tables by site.
+SITE_COLUMNS = ("location_code", "code", "site")
 #: Days named in one message.
 _NAMED_DAYS = 20
 #: Reading a local file must not load DuckDB extensions from the network.

@@ -144,7 +144,11 @@ def test_a_thin_day_is_noticed(landed):
 
 
 def test_a_day_of_some_sites_is_named(landed):
-    """The 12th is landed for MAIN only: the warning names site and remedy."""
+    """The 12th is landed for MAIN only, one of two sites: the warning names site and remedy."""
+    listed = landed.lake.read("sites")
+    (main,) = [site for site in listed.to_pylist() if site["code"] == "MAIN"]
+    both = [main, {**main, "site": "other", "code": "OTHER", "spellings": ["OTHER"]}]
+    landed.lake.land("sites", pa.Table.from_pylist(both, listed.schema))
     rows = landed.lake.read("transactions", ["2026-03-12"]).drop_columns("date")
     metadata = landed.lake.metadata("transactions", "2026-03-12")
     landed.lake.land("transactions", rows, partition="2026-03-12", metadata={**metadata, "sites": '["MAIN"]'})

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -70,9 +71,9 @@ class Chain:
 
     def rows_of(self, day: str) -> list[dict[str, Any]]:
         """What a UTC day has now, straight from the simulated world; of sites that no list names, too."""
-        span, world = Day.of(day), self.simulator.world
-        codes = frozenset(site.code for site in world.all_sites)
-        found = world.window(epoch_ms(span.start), epoch_ms(span.end) - 1, codes)
+        span = Day.of(day)
+        rows = self.simulator.world.rows(span.start, span.end - timedelta(milliseconds=1))
+        found = [(epoch_ms(datetime.fromisoformat(row["completeDate"])), row["id"], row) for row in rows]
         return as_of(found, self.simulator.state.clock.now())
 
     def expected(self, days: Sequence[str] = DAYS) -> Counter[str]:

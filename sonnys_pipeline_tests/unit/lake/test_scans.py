@@ -157,7 +157,7 @@ def test_what_a_file_does_not_have_is_named(lake):
 
     with pytest.raises(LakeError, match=r"no column nonsense; it has id, location_code, at, items"):
         scan(lake, "transactions", DAYS, columns=["id", "nonsense"])
-    with pytest.raises(LakeError, match="none of the columns location_code, site, code"):
+    with pytest.raises(LakeError, match="none of the columns location_code, code, site"):
         scan(lake, "plain", sites=["A"])
     with pytest.raises(LakeError, match="`sites` is empty"):
         scan(lake, "transactions", DAYS, sites=[])
