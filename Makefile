@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Two workers. The tests of a file stay together, because they share servers. Folders run in their order: acceptance/
-# has the longest tests and begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three workers on two cores, since the tests of acceptance/ wait for half of their time. The tests of a file stay
+# together, because they share servers. Folders run in their order: acceptance/ has the longest tests and begins, unit/
+# has the shortest ones and ends, so that all workers end at the same time.
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
 
