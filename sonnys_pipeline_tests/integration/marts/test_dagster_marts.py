@@ -85,6 +85,23 @@ def test_marts_count_whole_business_days_and_name_the_others(landed):
     assert missing in check.description
 
 
+def test_the_first_landed_day_is_no_finding_where_it_begins_earlier(landed):
+    """A site east of the pipeline's zone has hours of it in the day before, which nobody has asked for: a note."""
+    listed = pa.table({"code": ["MAIN"], "name": ["Main Street"], "timezone": ["Europe/Berlin"]})
+    landed.lake.land("sites", listed)
+
+    result = landed.run("site_day_kpis", days=(EACH[0], EACH[1]))
+
+    (check,) = [
+        one
+        for one in result.get_asset_check_evaluations()
+        if one.check_name == "every_site_counted" and one.partition is None
+    ]
+    assert check.passed
+    assert "the first landed day, which begins earlier at other sites, is not whole" in check.description
+    assert "transactions not landed: 2026-03-09" in check.description
+
+
 def test_a_day_is_counted_as_soon_as_its_neighbour_is_landed(landed):
     """The day after lands: the same business day is now whole, and has the transactions of its own hours."""
     assert landed.run("site_day_kpis", days="2026-03-12").success
