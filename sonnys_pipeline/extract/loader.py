@@ -183,12 +183,13 @@ class Loader:
             # A permit acquired now would be used later, together with others: more at once than the budget allows.
             self._receive(None)
             return True
+        asked = self._clock()
         pause = self._acquire()
         if pause > 0:
             self._receive(pause)
             self.budget_wait += self._clock() - now
             return True
-        self._send(*action)
+        self._send(*action, asked)
         self._receive(0)
         return True
 
@@ -199,16 +200,14 @@ class Loader:
         except BudgetUnavailableError as error:
             raise LoadingStoppedError(f"{error}. Landed days stay; resume when the store is back") from error
 
-    def _send(self, job: PageJob, operation: str) -> None:
-        now = self._clock()
+    def _send(self, job: PageJob, operation: str, asked: float) -> None:
         if operation == "submit" and job is not self._announced:
             self._observer.submitting(job)
-            if self._clock() - now > self._budget.rate.arrival_margin:
-                # The observer's store was slow, so the permit is too old; send with the next one.
-                self._announced = job
-                return
-        self._announced = None
+            self._announced = job
         now = self._clock()
+        if now - asked > self._budget.rate.arrival_margin:
+            return  # the stores of budget and observer were slow, so the permit is too old; send with the next one
+        self._announced = None
         day = job.work.day
         job.attempt += 1
         day.requests += 1

@@ -80,26 +80,27 @@ def twice(landed: Lake) -> Iterator[str]:
 
 @pytest.mark.usefixtures("backfill")
 def test_the_graph_shows_every_asset(visit: Visit) -> None:
-    """Lineage: landing, tables, marts and the report, each under its name."""
-    visit.page.set_viewport_size({"width": 1280, "height": 1500})  # what is off the screen is not drawn
+    """Lineage: landing, tables, marts and the report, each under its name, a long one shortened by Dagster."""
+    visit.page.set_viewport_size({"width": 1280, "height": 2600})  # what is off the screen is not drawn
 
     visit.open_graph()
 
     for asset in (
-        "transactions", "sites", "line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis",
-        "membership_daily", "daily_report",
+        "transactions", "transaction_states", "transacti…_changes", "sites", "line_items", "tenders", "discounts",
+        "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report",
     ):  # fmt: skip
         expect(visit.in_graph(asset)).to_be_visible()
 
 
 @pytest.mark.usefixtures("backfill")
 def test_what_runs_by_itself_is_on(visit: Visit) -> None:
-    """Automation: the sensors and the watch run, the morning's run waits for somebody to switch it on."""
+    """Automation: what spends no request by itself runs; what does, waits for somebody to switch it on."""
     visit.page.goto(f"{visit.url}/automation")
 
-    for name in ("marts_auto_materialize", "alerts", "watch_schedule"):
+    for name in ("marts_auto_materialize", "alerts", "missed_mornings", "watch_schedule"):
         expect(visit.switch(name)).to_be_checked()
-    expect(visit.switch("daily_transactions_schedule")).not_to_be_checked()
+    for name in ("daily_transactions_schedule", "verify_landed_days_schedule"):
+        expect(visit.switch(name)).not_to_be_checked()
 
 
 def test_a_backfill_of_ten_days(visit: Visit, backfill: str, stack: Stack) -> None:

@@ -129,7 +129,7 @@ class RequestBudget(Closing):
                     raise
                 return backoff
             self._deadline.answered()
-            if wait == 0 and self._store.is_remote and self._clock() - asked > self.rate.arrival_margin:
+            if wait == 0 and self._clock() - asked > self.rate.arrival_margin:
                 # The permit counts from when it was given: used now, it could meet those of the next block.
                 return _ASK_AGAIN
             return wait

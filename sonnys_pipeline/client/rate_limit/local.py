@@ -31,8 +31,6 @@ COOL_DOWN_ENTRIES = 1_000_000
 class LogStore:
     """The decision over two of pyrate-limiter's buckets, behind one shared lock."""
 
-    is_remote = False
-
     def __init__(self, departures: Log, cool_downs: Log, terms: Terms, where: str) -> None:
         self.departures, self.cool_downs = departures, cool_downs
         self._terms = terms

@@ -65,8 +65,6 @@ COMMIT
 class PostgresStore:
     """One connection to the server; reopened after it was lost."""
 
-    is_remote = True
-
     def __init__(self, url: str, terms: Terms) -> None:
         self._server = Server(url, variable="SONNYS_BUDGET_URL", application="budget")
         self.where = self._server.where

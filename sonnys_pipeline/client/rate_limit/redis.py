@@ -57,8 +57,6 @@ return {redis.call('ZCOUNT', KEYS[1], string.format('(%.0f', now - tonumber(ARGV
 class RedisStore:
     """A connection to the server; reopened after it was lost."""
 
-    is_remote = True
-
     def __init__(self, url: str, terms: Terms) -> None:
         try:
             import redis  # noqa: PLC0415 - an extra

@@ -65,11 +65,8 @@ class Terms:
 class BudgetStore(Protocol):
     """A shared log of departures and 429s; each method is one atomic decision.
 
-    Every method raises `BudgetUnavailableError` when the store is away. `is_remote`: whether answers come over a
-    network, possibly late.
+    Every method raises `BudgetUnavailableError` when the store is away.
     """
-
-    is_remote: bool
 
     def acquire(self) -> int:
         """Log a departure if there is room now; returns 0, or milliseconds until it is worth asking again."""

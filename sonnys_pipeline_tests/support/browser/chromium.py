@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: It draws without a graphics card, and asks nobody on the network for anything of its own.
@@ -75,6 +75,7 @@ def open_page(
         device_scale_factor=scale,
     )
     context.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)  # else 5 seconds, whatever the page's timeout is
     try:
         yield context.new_page()
     finally:

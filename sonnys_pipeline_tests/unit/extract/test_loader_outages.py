@@ -56,6 +56,28 @@ def test_a_place_is_not_used_after_an_outage_of_the_observer(outage):
     assert scene.api.counts["429"] == 0
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.25])
+def test_a_place_is_not_used_when_budget_and_observer_are_slow_together(moment):
+    """BM-07: neither takes longer than a place is good for, but both do; a budget alone that does is no better."""
+    ledger = Ledger(moment, moment)
+    ledger.scene = scene = Scene(rows_per_day=299, observer=ledger)
+    budget = scene.loader._budget
+    take = budget.try_acquire
+    slow = iter([True] * 6 + [False] * 14)
+
+    def take_slowly():
+        pause = take()
+        if pause == 0 and next(slow, False):  # a busy disk: the permit is written down, and its answer comes later
+            scene.clock.seconds += 0.25 if moment else 0.5
+        return pause
+
+    budget.try_acquire = take_slowly
+    assert len(scene.load(keys(10))) == 10
+    assert len(ledger.noted) == scene.api.counts["submit"] == 30
+    assert most_in_any(15.0, scene.api.arrivals) <= 20
+    assert scene.api.counts["429"] == 0
+
+
 def test_a_slow_observer_stops_nothing():
     """Where every note takes longer than a place is good for, each costs a place, and the run goes on."""
     ledger = Ledger(0.0, moment=0.5)

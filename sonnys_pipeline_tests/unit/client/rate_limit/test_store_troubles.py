@@ -31,7 +31,9 @@ def clock() -> SleepClock:
 
 
 @pytest.fixture
-def url(request: pytest.FixtureRequest, store: str) -> str:
+def url(request: pytest.FixtureRequest, store: str, tmp_path: Path) -> str:
+    if store == "sqlite":
+        return f"sqlite:///{tmp_path / 'budget.sqlite'}"
     return str(request.getfixturevalue(f"{store}_url"))
 
 
@@ -114,7 +116,7 @@ def test_a_redis_that_has_forgotten_gives_nothing_for_a_block(redis_url: str, re
         assert [other.acquire() > 0, knows.acquire()] == [True, 0.0]
 
 
-@pytest.mark.parametrize("store", SERVERS)
+@pytest.mark.parametrize("store", ["sqlite", *SERVERS])
 def test_a_permit_that_comes_late_is_left_unused(url: str, store: str) -> None:
     """Given half a second ago, it counts from then: sent now, it would arrive among those of the next block."""
     times = iter([0.0, 0.5, 1.0, 1.0])
