@@ -31,7 +31,7 @@ def test_nine_missed_mornings_are_landed_without_a_person(
     open_site: Callable[..., Site], start: Callable[..., Process], materialize: Callable[..., Process]
 ) -> None:
     """One run at a time, until every row is there; one message that it failed, and one that it is well again."""
-    site = open_site(timezone="UTC", lake="folder", sites=1, rows_per_day=999, speed=20)
+    site = open_site(timezone="UTC", lake="folder", sites=1, rows_per_day=999, speed=60)
     with inbox() as told:
         plant = Plant(site, start, told)
         assert materialize(site, BEFORE).wait() == 0
