@@ -115,8 +115,9 @@ class HeldDays:
         is_short = loaded.proof is not None and loaded.proof.missing != 0
         if not loaded.with_rows or is_short:
             return False
-        refuse_other_source(self._lake, loaded.day.key, self._options.source, loaded.day.timezone)
-        gone, elsewhere = self._differences(loaded)
+        now = self._lake.snapshot()
+        refuse_other_source(now, loaded.day.key, self._options.source, loaded.day.timezone)
+        gone, elsewhere = _differences(now, loaded, self._oldest(loaded))
         # An empty read is refused where rows are landed; the API is not asked for each of them.
         if not loaded.table.num_rows or not (gone or elsewhere):
             return False
@@ -160,7 +161,7 @@ class HeldDays:
                     )
             return
         because = next((one.loaded.found_by for one in self._held if outcome.day.key in one.others), "")
-        gone, elsewhere = self._differences(outcome)
+        gone, elsewhere = _differences(self._lake.snapshot(), outcome, self._oldest(outcome))
         loaded = replace(outcome, found_by=because or outcome.found_by)
         self._held.append(HeldDay(loaded, gone, elsewhere, extra=True))
 
@@ -209,9 +210,6 @@ class HeldDays:
     def _oldest(self, loaded: LoadedDay) -> str:
         """The first day that the API keeps."""
         return first_kept_day(loaded.loaded_at, self._options.timezone).isoformat()
-
-    def _differences(self, loaded: LoadedDay) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
-        return _differences(self._lake, loaded, self._oldest(loaded))
 
     def _place_of(self, row_id: str, one: HeldDay) -> tuple[str, str] | None:
         """Day and site of a row that is gone from a day, if known."""

@@ -23,7 +23,7 @@ from sonnys_pipeline.lake.columns import Columns, as_one, filled_columns, withou
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
-from sonnys_pipeline.lake.storage.journal import Group, Journal, current_place, finish, read_journal
+from sonnys_pipeline.lake.storage.journal import TOGETHER, Group, Journal, current_place, finish, read_journal
 from sonnys_pipeline.lake.storage.opening import open_storage
 
 R = TypeVar("R")
@@ -37,10 +37,6 @@ _LOCKS = ".locks"
 #: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
 #: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
-#: Assets whose files may be replaced as one, under the lock of the first; for others no journal is read.
-_TOGETHER = (
-    "transactions", "transactions_raw", "transaction_states", "transaction_states_raw", "transaction_changes",
-)  # fmt: skip
 #: Reads of several files, each disturbed by a commit, after which a reader gives up.
 _READS = 20
 
@@ -188,7 +184,7 @@ class Lake:
                 "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or pass `Lake(..., locks=...)`"
             )
         with self._locks.holding(asset):
-            if asset == _TOGETHER[0]:
+            if asset == TOGETHER[0]:
                 finish(self.storage)
             yield
 
@@ -205,7 +201,7 @@ class Lake:
         if self._group is not None:
             yield self
             return
-        with self.writing(_TOGETHER[0]):
+        with self.writing(TOGETHER[0]):
             staged = copy(self)
             staged.storage = staged._group = Group(self.storage)  # noqa: SLF001 - a copy of our own
             yield staged
@@ -275,14 +271,19 @@ class Lake:
             NotLandedError: names the days that are not landed.
             LakeError: a file is not readable Parquet, no file has one of the columns, or files have incompatible types.
         """
-        return self.consistently(lambda: self._read(asset, partitions, None if columns is None else list(columns)))
+        wanted = None if columns is None else list(columns)
+        if partitions is None or len(partitions) == 1:  # a file has one version, and says if it is not there
+            try:
+                return self._read(asset, partitions, wanted)
+            except LakeError as error:  # unless a commit was in between, it fails again below
+                if isinstance(error, UnwritableLakeError):
+                    raise
+        return self.consistently(lambda: self._read(asset, partitions, wanted))
 
     def _read(self, asset: str, partitions: Sequence[str] | None, wanted: list[str] | None) -> pa.Table:
-        if partitions is not None and (missing := self.missing(asset, partitions)):
-            raise NotLandedError(
-                f"{asset}: not landed: {', '.join(missing)}; materialize {'it' if len(missing) == 1 else 'them'} first"
-            )
         keys: Sequence[str | None] = [None] if partitions is None else partitions
+        if partitions is not None and len(keys) > 1 and (missing := self.missing(asset, partitions)):
+            raise NotLandedError.of(asset, missing)
         read = self.storage.each(lambda key: self._read_file(asset, key, wanted), keys)
         there = sorted({name for _, names in read for name in names})
         if unknown := sorted(set(wanted or ()) - set(there)):  # ParquetFile leaves them out silently
@@ -329,7 +330,7 @@ class Lake:
 
     def partitions(self, asset: str) -> list[str]:
         """Landed days, in order; other folders, such as `date=backup`, are ignored."""
-        with self._readable(asset, None):
+        with self._readable(asset, None, Journal()):
             below = [path.split("/") for path in self.storage.below(self.root / asset)]
         names = {
             path[0].removeprefix(_PARTITION) for path in below if path[0].startswith(_PARTITION) and path[1:] == [_FILE]
@@ -358,23 +359,23 @@ class Lake:
             return file.read(None if columns is None else [name for name in columns if name in there]), there
 
     @contextlib.contextmanager
-    def _readable(self, asset: str, partition: str | None) -> Iterator[LakePath]:
+    def _readable(self, asset: str, partition: str | None, journal: Journal | None = None) -> Iterator[LakePath]:
         path = self.path(asset, partition)
         try:
-            yield current_place(self.storage, self._journal(asset), path)
+            yield current_place(self.storage, journal or self._journal(asset), path)
         except FileNotFoundError as error:
-            raise NotLandedError(f"{asset} {partition or ''}: not landed ({path}); materialize it first") from error
+            raise NotLandedError.of(asset, [partition or str(path)]) from error
         except (pa.ArrowException, OSError) as error:
             raise LakeError(
                 f"{path} cannot be read as Parquet ({error}); restore it or materialize it again"
             ) from error
 
-    def _journal(self, asset: str = _TOGETHER[0]) -> Journal:
+    def _journal(self, asset: str = TOGETHER[0]) -> Journal:
         """The last commit; nothing for assets that are not part of one, and inside `together`, which has finished it.
 
         A snapshot of an object store asks once.
         """
-        if asset not in _TOGETHER or self._group is not None:
+        if asset not in TOGETHER or self._group is not None:
             return Journal()
         if not self._is_snapshot:
             return read_journal(self.storage)

@@ -1,5 +1,8 @@
 """Errors of the lake."""
 
+from collections.abc import Sequence
+from typing import Self
+
 
 class LakeError(Exception):
     """Base of the lake's errors; landed files stay as they were."""
@@ -23,3 +26,9 @@ class OtherSourceError(LakeError):
 
 class NotLandedError(LakeError):
     """A requested partition is not landed."""
+
+    @classmethod
+    def of(cls, asset: str, days: Sequence[str]) -> Self:
+        """Name the asset and its days."""
+        them = "it" if len(days) == 1 else "them"
+        return cls(f"{asset}: not landed: {', '.join(days)}; materialize {them} first")

@@ -202,6 +202,7 @@ def refuse_other_zone(lake: Lake, days: Sequence[str], timezone: str) -> None:
     Raises:
         OtherSourceError: naming both zones and the remedies.
     """
+    lake = lake.snapshot()
     landed = lake.partitions(ASSET)
     if not landed or not days:
         return

@@ -53,7 +53,7 @@ def unread_states(lake: Lake, loaded: LoadedDay, read: pa.Table) -> pa.Table | N
     To be asked after the rows are landed.
     """
     day = loaded.day.key
-    if loaded.site is not None or not unread_windows(loaded, lake.metadata(ASSET, day)) or not lake.has(STATES, day):
+    if loaded.site is not None or not lake.has(STATES, day) or not unread_windows(loaded, lake.metadata(ASSET, day)):
         return None
     states, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ASSET, [day], ["id"])
     is_there = pc.is_in(states["transaction_id"], value_set=rows["id"].combine_chunks())

@@ -20,7 +20,10 @@ def missing_first(lake: Lake, days: Sequence[str]) -> list[str]:
     A morning's run thus lands yesterday first. With 500 sites that takes 100 minutes, and the three days that are read
     again five hours more: in calendar order the checks would miss yesterday all morning.
     """
-    return sorted(days, key=lambda day: (is_landed(lake, day, None), day))
+    if len(days) == 1:
+        return list(days)
+    now = lake.snapshot()
+    return sorted(days, key=lambda day: (is_landed(now, day, None), day))
 
 
 def job_identity(context: dg.AssetExecutionContext, days: Sequence[str]) -> JobIdentity:

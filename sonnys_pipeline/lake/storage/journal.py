@@ -24,6 +24,8 @@ from sonnys_pipeline.lake.storage.folder import LakePath, Readable, Storage
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Assets whose files may be replaced as one, under the lock of the first; for others no journal is read.
+TOGETHER = ("transactions", "transactions_raw", "transaction_states", "transaction_states_raw", "transaction_changes")
 #: Hidden from readers of the lake.
 STAGED = ".staged"
 _JOURNAL = "journal.json"
@@ -106,13 +108,17 @@ def finish(storage: Storage) -> None:
 
 
 class Group:
-    """A storage that keeps new files in memory until they are committed; it reads them as if they were written."""
+    """A storage that keeps new files in memory until they are committed; it reads them as if they were written.
+
+    Since its owner holds the write lock, it asks only once whether a file is there.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self.root = storage.root
         self.is_local = storage.is_local
         self.files: dict[LakePath, bytes | None] = {}
+        self._versions: dict[LakePath, str | None] = {}
         #: Whether the files belong together; else each is put in place by itself, in order.
         self.as_one = False
 
@@ -141,7 +147,9 @@ class Group:
     def version(self, path: LakePath) -> str | None:
         """Of a kept file: its size."""
         if path not in self.files:
-            return self._storage.version(path)
+            if path not in self._versions:
+                self._versions[path] = self._storage.version(path)
+            return self._versions[path]
         kept = self.files[path]
         return None if kept is None else f"uncommitted-{len(kept)}"
 
@@ -160,9 +168,11 @@ class Group:
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
         """The footer of a Parquet file."""
-        return pq.read_metadata(pa.BufferReader(self.content(path))) if path in self.files else (
-            self._storage.metadata(path)
-        )  # fmt: skip
+        if path in self.files:
+            return pq.read_metadata(pa.BufferReader(self.content(path)))
+        if self.version(path) is None:
+            raise FileNotFoundError(f"{path} is not there")
+        return self._storage.metadata(path)
 
     def opened(self, path: LakePath) -> Readable:
         """Input for `pq.ParquetFile`."""

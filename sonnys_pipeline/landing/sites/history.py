@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
 
 from sonnys_pipeline.client import APIError, Site, SonnysClient
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
@@ -57,18 +59,39 @@ class LandedSites:
         return [*asked, *([self.refused] if self.refused else [])]
 
 
+@dataclass(frozen=True)
+class _Landed:
+    """Content and size in bytes of the landed file."""
+
+    table: pa.Table
+    metadata: Mapping[str, str]
+    size: int
+
+
 def landed_sites_of(lake: Lake) -> LandedSites:
     """The landed history; empty if none is landed. Raises LakeError if it cannot be read."""
+    return _read(lake)[0]
+
+
+def _read(lake: Lake) -> tuple[LandedSites, _Landed | None]:
+    """The landed history, and the file that it comes from."""
+    lake = lake.snapshot()
     if not lake.has(ASSET):
-        return LandedSites()
+        return LandedSites(), None
     metadata = lake.metadata(ASSET)
-    return LandedSites(
-        tuple(versions_of(lake.read(ASSET))),
+    landed = _Landed(lake.read(ASSET), metadata, lake.size(ASSET))
+    known = LandedSites(
+        tuple(versions_of(landed.table)),
         _pairs(metadata.get(_DIFFERENT)),
         _pairs(metadata.get(_QUESTIONS)),
         metadata.get(_REFUSED, ""),
-        datetime.fromisoformat(metadata[_LOADED_AT]) if _LOADED_AT in metadata else None,
+        _listed_at(metadata),
     )
+    return known, landed
+
+
+def _listed_at(metadata: Mapping[str, str]) -> datetime | None:
+    return datetime.fromisoformat(metadata[_LOADED_AT]) if _LOADED_AT in metadata else None
 
 
 def land_sites(
@@ -81,29 +104,29 @@ def land_sites(
         LakeError: the history or landed rows cannot be read, or the history cannot be written.
     """
     with lake.writing(ASSET):
-        known = landed_sites_of(lake)
+        known, landed = _read(lake)
         merge = SiteMerge(known.versions, listed_at, LandedEvidence(lake), known.different)
         try:
             merged = merge.merge(sites, narrowed=narrowed, accepted=accepted)
         except RowsWouldVanishError as refused:
-            _write(lake, LandedSites(known.versions, known.different, known.questions, str(refused), known.listed_at))
+            _write(lake, replace(known, refused=str(refused)), landed)
             raise
         if narrowed and known.versions:  # it says nothing of the other sites
             listed_at = known.listed_at or listed_at
-        landed = _write(lake, LandedSites(merged.versions, known.different, merged.questions, "", listed_at))
+        file = _write(lake, LandedSites(merged.versions, known.different, merged.questions, "", listed_at), landed)
     _log(merged)
-    return landed
+    return file
 
 
 def review_sites(lake: Lake) -> None:
     """Look again at new sites after rows have landed (`SiteMerge.review`). Raises LakeError."""
     with lake.writing(ASSET):
-        known = landed_sites_of(lake)
+        known, landed = _read(lake)
         if all(version.valid_from is None for version in known.versions):
             return
         at = known.listed_at or datetime.now(UTC)
         merged = SiteMerge(known.versions, at, LandedEvidence(lake), known.different).review()
-        _write(lake, replace(known, versions=merged.versions, questions=merged.questions))
+        _write(lake, replace(known, versions=merged.versions, questions=merged.questions), landed)
     _log(merged)
 
 
@@ -115,8 +138,9 @@ def _log(merged: Merged) -> None:
 def change_sites(lake: Lake, change: Callable[[LandedSites, LandedEvidence], LandedSites]) -> LandedSites:
     """Change the landed history by what a person says. Raises LakeError."""
     with lake.writing(ASSET):
-        changed = change(landed_sites_of(lake), LandedEvidence(lake))
-        _write(lake, changed)
+        known, landed = _read(lake)
+        changed = change(known, LandedEvidence(lake))
+        _write(lake, changed, landed)
     return changed
 
 
@@ -135,15 +159,16 @@ def ensure_sites(
     """
     now, is_narrowed = now or datetime.now(UTC), bool(source.site_code)
     try:
-        landed = landed_sites_of(lake)
-        if landed.versions and is_narrowed:
+        seen = lake.snapshot()
+        is_landed = seen.has(ASSET) and seen.rows(ASSET) > 0
+        if is_landed and is_narrowed:
             return
         kept = jobs.knowledge.recall(source.api_id_digest, LIST)
-        listed_at = landed.listed_at or datetime.min.replace(tzinfo=UTC)
+        listed_at = (_listed_at(seen.metadata(ASSET)) if is_landed else None) or datetime.min.replace(tzinfo=UTC)
         if kept is not None and now - kept.learned_at < FRESH_FOR and kept.learned_at >= listed_at:
             land_sites(lake, [Site.model_validate(site) for site in kept.content], kept.learned_at)
             return
-        if landed.versions and now - listed_at < FRESH_FOR:
+        if is_landed and now - listed_at < FRESH_FOR:
             review_sites(lake)
             return
         listed = client.sites.list()
@@ -154,7 +179,7 @@ def ensure_sites(
         logger.warning("the list of sites could not be landed: %s. Land it with: dg launch --assets sites", error)
 
 
-def _write(lake: Lake, sites: LandedSites) -> LandedFile:
+def _write(lake: Lake, sites: LandedSites, landed: _Landed | None) -> LandedFile:
     """Write the history if it differs from the landed one."""
     table = table_of(sites.versions)
     metadata = {
@@ -163,8 +188,8 @@ def _write(lake: Lake, sites: LandedSites) -> LandedFile:
         _REFUSED: sites.refused,
         **({_LOADED_AT: sites.listed_at.isoformat()} if sites.listed_at else {}),
     }
-    if lake.has(ASSET) and lake.metadata(ASSET) == metadata and lake.read(ASSET).equals(table):
-        return LandedFile(lake.path(ASSET), table.num_rows, lake.size(ASSET))
+    if landed is not None and landed.metadata == metadata and landed.table.equals(table):
+        return LandedFile(lake.path(ASSET), table.num_rows, landed.size)
     return lake.land(ASSET, table, metadata=metadata)
 
 

@@ -49,17 +49,17 @@ class MaterializationRecorder(RunListener):
 
     def day_landed(self, day: LandedDay) -> None:
         """Keep what is recorded about it."""
-        loaded = day.loaded
+        loaded, now = day.loaded, self._lake.snapshot()
         if day.extra:  # not a partition of this run, which could not return it
-            if landed_sites(self._lake, loaded.day.key) is None:
-                told = landed_metadata(self._lake, loaded.day.key)
+            if landed_sites(now, loaded.day.key) is None:
+                told = landed_metadata(now, loaded.day.key)
                 self._context.log_event(
                     dg.AssetMaterialization(self._context.asset_key, partition=loaded.day.key, metadata=told)
                 )
         else:
-            self._fresh[loaded.day.key] = day_metadata(self._lake, day)
+            self._fresh[loaded.day.key] = day_metadata(now, day)
         if day.states is not None and self._records_states:
-            told = states_metadata(self._lake, loaded.day.key)
+            told = states_metadata(now, loaded.day.key)
             self._context.log_event(
                 dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
             )  # fmt: skip
