@@ -24,8 +24,8 @@ _FOLDER = "sonnys"
 _DAYS = last_days(10)
 _LAST, _DAMAGED = _DAYS[-1], _DAYS[6]
 #: Assets that have partitions: all but the list of sites.
-_PARTITIONED = 8
-_GRAPH = (1280, 1480)
+_PARTITIONED = 9
+_GRAPH = (1280, 2200)
 _READY = """{ assetNodes { assetKey { path } partitionStats { numMaterialized } } }"""
 
 
