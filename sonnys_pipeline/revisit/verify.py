@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.backfill.listener import RunListener
 from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.extract.events import LoadingStoppedError
 from sonnys_pipeline.lake.transactions import ASSET
@@ -135,7 +136,16 @@ class Sweep:
         return [one for one in self._looked.values() if one.result is Result.DIFFERENT]
 
     def _read_again(self) -> list[str]:
-        agrees = self._repair.run(self._different())
+        thorough = {day for day, looked in self._looked.items() if looked.look is not Look.COUNT or day in self._lists}
+        read = self._repaired(self._different())
+        # Of a day that was read only because a row moved, other rows may differ: found now, and not at its next look.
+        read |= self._repaired(self._look_at_lists([day for day in self._repair.moved if day not in thorough]))
+        self._keep()
+        return sorted(read)
+
+    def _repaired(self, differing: Sequence[Looked]) -> set[str]:
+        """Read differing days again; the days that were, those between which and them rows moved included."""
+        agrees = self._repair.run(differing) if differing else {}
         for day, is_same in agrees.items():
             looked = replace(self._looked[day], result=Result.REPAIRED, seen_at=self._now())
             if not is_same:
@@ -145,15 +155,30 @@ class Sweep:
                 if self._was_found(looked, Result.DIFFERENT):
                     looked = replace(looked, result=Result.DISAGREES)
             self._note(looked)
-        read = set(agrees)
         for day, others in self._repair.moved.items():
             # A day that was read because a row moved between it and a differing one has no look of its own.
             look = next(self._looked[one].look for one in (day, *others) if one in self._looked)
             known = self._looked.get(day) or Looked(day, look, self._now(), result=Result.REPAIRED)
             self._note(replace(known, moved=others))
-            read.add(day)
-        self._keep()
-        return sorted(read)
+        return {*agrees, *self._repair.moved}
+
+    def _look_at_lists(self, days: Sequence[str]) -> list[Looked]:
+        """Days by `version-2`, after a repair; those that still differ."""
+        if self._stop_reason or self._repair.stopped:
+            return []
+        lake, timezone = self._workspace.lake, self._workspace.options.timezone
+        looks = [
+            PlannedLook(Day.of(day, timezone), Look.STATES, lake.rows(ASSET, day), 0, 0, None) for day in sorted(days)
+        ]
+        found = []
+        for one, rows in self._reader.lists(looks):
+            day = one.day.key
+            known = replace(self._looked[day], look=Look.STATES, seen_at=self._now())
+            if difference := day_differs(lake, self._workspace.privacy, day, rows):
+                self._lists[day] = rows
+                found.append(known := replace(known, difference=difference, result=Result.DIFFERENT))
+            self._note(known)
+        return found
 
     def _note(self, looked: Looked) -> None:
         self._looked[looked.day] = self._unkept[looked.day] = looked
