@@ -121,6 +121,17 @@ def test_a_moved_row_takes_its_other_day_along(landed: Revisits) -> None:
         assert landed.differing(both) == []
 
 
+def test_all_sites_of_a_day_that_a_moved_row_pulls_in_are_looked_at(landed: Revisits) -> None:
+    """KT-02: only the moved row's site of it is read for the move; a change at another site is found all the same."""
+    first, second = [site.code for site in landed.simulator.world.sites if site.code and site.timezone][:2]
+    seen, pulled = date.fromisoformat(landed.day(22)), landed.day(52)
+    edit(landed, 22, Edit.MOVE, to_age=52, site=first)
+    edit(landed, 52, Edit.TOTAL, site=second)
+    found = landed.sweep(Look.STATES, start=seen, end=seen)
+    assert set(found.repaired) == {landed.day(22), pulled}
+    assert landed.differing([landed.day(22), pulled]) == []
+
+
 def test_without_repair_a_difference_is_told_and_stays_due(landed: Revisits) -> None:
     """KT-02: nothing is written to the day; a person sees what differs; the next sweep by the policy looks again."""
     day = landed.day(30)
