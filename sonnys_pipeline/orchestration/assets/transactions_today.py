@@ -28,7 +28,7 @@ def today_asset(group: str, account: Account = ONLY) -> dg.AssetsDefinition:
     """The asset, and the check that its figures are not old.
 
     A look that fails is no failed run, since the next one makes it good. When looks have failed for an hour the check
-    finds it, in the same words until a look works again, so that it is told once.
+    finds it. Its text stays the same until a look works again, so that one alert is sent.
     """
     key = account.key(ASSET)
 

@@ -2,7 +2,7 @@
 
 A sensor of our own, since Dagster's for run failures does not cover successful runs with a failed check, or backfills
 that ended without a run. One look sends one message; a message that could not be delivered is tried again at the next
-look. What broke is told once, and once when it is well again (KT-05); what stays open is in one message a day.
+look. A break gets one message, and one more when it is well again (KT-05). One message a day lists what stays open.
 """
 
 import json
@@ -24,7 +24,7 @@ from sonnys_pipeline.orchestration.automation.standing import Standing
 _INTERVAL = 30
 #: Runs reported per look; the others wait for the next one.
 _MOST_RUNS = 20
-#: When what is still open is told each day: half an hour after the first check of the day.
+#: Time of the daily message about what is still open: half an hour after the first check of the day.
 _SUMMARY = time(8, 30)
 #: Attempts to deliver a message: an hour of them.
 _MOST_ATTEMPTS = 120

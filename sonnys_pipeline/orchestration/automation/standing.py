@@ -1,4 +1,4 @@
-"""What is broken and was told, so that it is told once, and once more when it is well again (KT-05)."""
+"""What alerts have reported as broken: each break gets one message, and one more when it is well again (KT-05)."""
 
 import hashlib
 from copy import deepcopy
@@ -33,7 +33,7 @@ class Standing:
     Attributes:
         checks: for each check its days with problems (an empty key if not about single days), each with a digest of
             the problems and the day since when they are known.
-        texts: what was told of each check.
+        texts: the last message about each check.
         runs: for each job, or assets and days, that failed: the day since when, and how many runs failed.
     """
 
