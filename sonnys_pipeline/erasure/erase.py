@@ -26,7 +26,6 @@ from sonnys_pipeline.extract.pages.forgotten import (
     customer_of,
     erase_body,
     erase_row,
-    personal_values,
 )
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
@@ -105,10 +104,13 @@ def erased_table(table: pa.Table, person: Person) -> tuple[pa.Table, int]:
 
 
 def _erased(row: Mapping[str, Any]) -> dict[str, Any]:
-    gone = (*OF_THE_CUSTOMER, *OF_THE_TENDER, "extra")
+    gone = (*OF_THE_CUSTOMER, *OF_THE_TENDER)
     erased = {name: None if name in gone else value for name, value in row.items()}
-    if isinstance(erased.get("tenders"), list):
-        erased["tenders"] = [{**one, **dict.fromkeys(OF_THE_TENDER)} for one in erased["tenders"]]
+    if isinstance(tenders := row.get("tenders"), list):
+        erased["tenders"] = [{**one, **dict.fromkeys(OF_THE_TENDER)} for one in tenders]
+    if row.get("extra"):  # as a later read lands it: the names of unknown fields, without values
+        names = dict.fromkeys(json.loads(row["extra"]))
+        erased["extra"] = json.dumps(names, sort_keys=True, ensure_ascii=False)
     if erased.get("field") in gone:  # a recorded change
         erased |= {"old": None, "new": None}
     return erased
@@ -162,10 +164,8 @@ def _erase_quarantined(path: Path, person: Person, *, is_real: bool) -> int:
         page = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise LakeError(f"{path} cannot be read ({error}); delete it, then run it again") from error
-    rows, cleaned = page.get("rows", []), []
-    for row in rows:
-        is_mine = isinstance(row, dict) and person.is_theirs(customer_of(row)) and personal_values(row)
-        cleaned.append(erase_row(row) if is_mine else row)
+    rows: list[object] = page.get("rows", [])
+    cleaned = [erase_row(row) if isinstance(row, dict) and person.is_theirs(customer_of(row)) else row for row in rows]
     count = sum(old != new for old, new in zip(rows, cleaned, strict=True))
     if count and is_real:
         with writable_state(path):

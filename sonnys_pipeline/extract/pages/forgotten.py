@@ -35,7 +35,7 @@ _CUSTOMER, _TENDER = _spellings(TransactionJobItem, OF_THE_CUSTOMER), _spellings
 _TENDERS = _spellings(TransactionJobItem, ("tenders",))
 #: Names of all these fields, in columns and in the API's JSON.
 PERSONAL_NAMES = tuple(dict.fromkeys((*_IDS, *_CUSTOMER, *_TENDER)))
-_KNOWN = {
+_KNOWN: Mapping[type[ApiModel], frozenset[str]] = {
     model: frozenset(_spellings(model, tuple(model.model_fields)))
     for model in (TransactionJobItem, TransactionV2ListItem, Tender)
 }
@@ -94,8 +94,7 @@ def erase_body(body: bytes, is_theirs: Callable[[str | None], bool], *, is_list:
     except ValueError:
         return body  # not JSON: the reader refuses it
     page = answer.get("data") if isinstance(answer, dict) else None
-    rows = page.get(name) if isinstance(page, dict) else None
-    if not isinstance(rows, list):
+    if not isinstance(page, dict) or not isinstance(rows := page.get(name), list):
         return body
     mine = [isinstance(row, dict) and is_theirs(customer_of(row)) for row in rows]
     if not any(mine):
