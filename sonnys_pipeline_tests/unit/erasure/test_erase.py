@@ -233,3 +233,17 @@ def test_wrong_usage_is_refused(policy: str) -> None:
     """Two options that exclude each other, and an empty number."""
     for arguments in (["--customer", "1", "--dry-run", "--yes"], ["--customer", " "]):
         assert CliRunner().invoke(main, ["forget", *arguments]).exit_code == 2, policy
+
+
+def test_a_customer_is_erased_from_an_object_store(
+    policy: str, rows: list[dict[str, Any]], s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables, archive and list are objects; the search reads them as it reads files."""
+    monkeypatch.setenv("SONNYS_DATA_URL", s3_url)
+    lands(rows)
+    assert len(traces(policy)) >= 5
+    code, done = run("--yes")
+    assert (code, done["found"]) == (0, [])
+    assert traces(policy) == set()
+    read_again(rows, number=1)
+    assert traces(policy) == set()
