@@ -60,10 +60,13 @@ class BudgetShare:
             self._own.append(now)
         return wait
 
-    def acquire(self) -> None:
-        """Wait for a permit. Raises BudgetUnavailableError after a minute without the store."""
+    def acquire(self) -> float:
+        """Wait for a permit; the seconds waited. Raises BudgetUnavailableError after a minute without the store."""
+        waited = 0.0
         while (pause := self.try_acquire()) > 0:
             self._sleep(pause)
+            waited += pause
+        return waited
 
     def cool_down(self) -> None:
         """After a 429: no sharer of the budget sends for one block."""
