@@ -142,13 +142,7 @@ def deployment(now: datetime, landed_until: date) -> Iterator[Deployment]:
     )
     with tempfile.TemporaryDirectory() as folder, Simulator(config) as simulator, dg.instance_for_test() as instance:
         os.environ |= {
-            "SONNYS_API_ID": config.api_id,
-            "SONNYS_API_KEY": config.api_key,
-            "SONNYS_BASE_URL": simulator.base_url,
-            "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",
-            "SONNYS_POLL_INTERVAL": f"{2 / SPEED:g}",
-            "SONNYS_JOB_TIMEOUT": f"{300 / SPEED:g}",
-            "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
+            **config.environment(simulator.base_url),
             "SONNYS_DATA_URL": f"{folder}/data",
             "SONNYS_STATE_DIR": f"{folder}/state",
         }

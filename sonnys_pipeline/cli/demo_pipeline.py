@@ -75,19 +75,10 @@ def demo_environment(folder: Path, sites: int, api: Literal["live", "documented"
         raise DemoError(f"cannot write in {folder} ({error.strerror}); choose another --folder") from error
     config = SimulatorConfig(api=api, sites=sites, speed=SPEED)
     with Simulator(config) as simulator:
-        scaled = {
-            "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",
-            "SONNYS_POLL_INTERVAL": f"{2 / SPEED:g}",
-            "SONNYS_JOB_TIMEOUT": f"{300 / SPEED:g}",
-            "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
-        }
         yield {
             # Without the user's own SONNYS_ settings, so that the demo does not write into the user's lake.
             **{name: value for name, value in os.environ.items() if not name.startswith("SONNYS_")},
-            **scaled,
-            "SONNYS_API_ID": config.api_id,
-            "SONNYS_API_KEY": config.api_key,
-            "SONNYS_BASE_URL": simulator.base_url,
+            **config.environment(simulator.base_url),
             "SONNYS_TIMEZONE": _westernmost([site.timezone for site in simulator.world.sites if site.timezone]),
             # At least four whole months, none old enough for the `ageing` check to warn.
             "SONNYS_START_DATE": f"{datetime.now(UTC) - timedelta(days=130):%Y-%m}-01",

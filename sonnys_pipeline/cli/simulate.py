@@ -97,10 +97,8 @@ def simulate(  # an option each
         raise click.UsageError(_readable(wrong)) from None
 
     def announce(url: str) -> None:
-        click.echo(f"export SONNYS_BASE_URL={url} SONNYS_API_ID={config.api_id} SONNYS_API_KEY={config.api_key}")
-        click.echo(f"export SONNYS_RATE_LIMIT={config.rate_limit}/{config.block_seconds / config.speed:g}")
-        click.echo(f"export SONNYS_POLL_INTERVAL={2 / config.speed:g} SONNYS_JOB_TIMEOUT={300 / config.speed:g}")
-        click.echo(f"export SONNYS_HASH_LIFETIME={config.hash_seconds / config.speed:g}")
+        for name, value in config.environment(url).items():
+            click.echo(f"export {name}={value}")
         messages.print(
             f"Simulating {config.sites} sites at {url}; paste the lines above into another terminal. Stop with Ctrl-C."
         )

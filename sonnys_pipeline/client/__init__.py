@@ -21,8 +21,10 @@ from sonnys_pipeline.client.errors import (
     UnparsableRowError,
     ValidationError,
 )
+from sonnys_pipeline.client.items import Items
 from sonnys_pipeline.client.models import (
     Discount,
+    Item,
     LineItem,
     Site,
     Tender,
@@ -45,6 +47,8 @@ __all__ = [
     "BudgetUnavailableError",
     "Discount",
     "IncompleteResultError",
+    "Item",
+    "Items",
     "JobData",
     "JobFailedError",
     "JobPage",

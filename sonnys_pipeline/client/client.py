@@ -7,12 +7,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 from pydantic import SecretStr
 
 from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, RedirectedError, ServerError
+from sonnys_pipeline.client.items import Items
 from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
+from sonnys_pipeline.client.rate_limit.share import BudgetShare
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
@@ -104,8 +107,24 @@ class SonnysClient(Closing):
         self._counter_lock = threading.Lock()
         self._requests = 0
         self._budget_wait = 0.0
-        self.transactions = Transactions(self)
+        self._permits: RequestBudget | BudgetShare = self.budget
+        self._open_resources()
+
+    def _open_resources(self) -> None:
+        self.items = Items(self)
         self.sites = Sites(self)
+        self.transactions = Transactions(self)
+
+    def beside_others(self, share: float) -> SonnysClient:
+        """This client for work that must not delay other work: a `share` of the request budget while others send.
+
+        `share` is a fraction. Both use the same connections and count the requests of their own; close this one only.
+        """
+        other = copy(self)
+        other._permits = BudgetShare(self.budget, share, sleep=self._sleep)  # noqa: SLF001 - a copy of our own
+        other._counter_lock, other._requests, other._budget_wait = threading.Lock(), 0, 0.0  # noqa: SLF001
+        other._open_resources()  # noqa: SLF001
+        return other
 
     @property
     def base_url(self) -> str:
@@ -158,14 +177,14 @@ class SonnysClient(Closing):
                 self._sleep(pause)
 
     def _exchange(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
-        waited = self.budget.acquire()
+        waited = self._permits.acquire()
         with self._counter_lock:
             self._requests += 1
             self._budget_wait += waited
         try:
             return self._transport.send(method, path, params)
         except RateLimitError:
-            self.budget.cool_down()
+            self._permits.cool_down()
             raise
 
     def backoff_pause(self, attempt: int) -> float:

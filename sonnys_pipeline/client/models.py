@@ -11,6 +11,7 @@ grow, so tenders, types and statuses are plain strings; unknown fields are kept 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -40,6 +41,7 @@ MAX_AMOUNT = 10_000_000
 MAX_QUANTITY = 1_000_000
 #: Ticket and site numbers, counted from 1 in each database; exact as a double.
 MAX_NUMBER = 1_000_000_000_000_000
+_GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 def _refuse_bool(value: object) -> object:
@@ -48,8 +50,18 @@ def _refuse_bool(value: object) -> object:
     return value
 
 
+def _price(value: object) -> object:
+    """Text such as `1,099.50` as a number; separators elsewhere than before three digits stay and are refused."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return (text.replace(",", "") if _GROUPED.fullmatch(text) else text) or None
+
+
 #: Dollars as a double, in the lake too; sums use exact decimals.
 Dollars = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+#: A price as text, with thousands separators (contract, L13), or as a number.
+Price = Annotated[Dollars | None, BeforeValidator(_price)]
 Quantity = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
 Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 RowId = Annotated[str, Field(min_length=1)]
@@ -172,8 +184,19 @@ class Site(ApiModel):
     timezone: OptionalText = None
 
 
+class Item(ApiModel):
+    """What is sold at a site, with its price there in dollars (vendor's ItemObject; L13); null: not said."""
+
+    sku: OptionalText = None
+    name: str
+    department_name: OptionalText = None
+    price_at_site: Price = None
+    cost_per_item: Price = None
+    is_prompt_for_price: bool | None = None
+    site_location: OptionalText = None
+
+
 ModelT = TypeVar("ModelT", bound=ApiModel)
-ListItemT = TypeVar("ListItemT", bound=TransactionListItem)
 
 _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
-from sonnys_pipeline.client.models import ListItemT, parse_rows
+from sonnys_pipeline.client.models import ModelT, parse_rows
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.runtime.quoting import word
 
@@ -36,12 +36,19 @@ class Resource:
     def _data(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return unwrap_data(self._client._request(method, path, params=params).json(), f"{method} {path}")  # noqa: SLF001 - LJ-09
 
-    def _list_all(self, path: str, key: str, model: type[ListItemT], params: Mapping[str, Any]) -> list[ListItemT]:
-        """Every row of a paged list, each id once; `offset` is a page number from 1 (contract, "Batch jobs")."""
+    def _list_all(
+        self,
+        path: str,
+        key: str,
+        model: type[ModelT],
+        params: Mapping[str, Any],
+        identity: Callable[[ModelT], str],
+    ) -> list[ModelT]:
+        """Every row of a paged list, each `identity` once; `offset` is a page number (contract, "Batch jobs")."""
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
         limit = parse_whole_number(criteria["limit"], "limit")
-        pages: list[list[ListItemT]] = []
+        pages: list[list[ModelT]] = []
         known: set[str] = set()
         while True:
             try:
@@ -54,12 +61,12 @@ class Resource:
             total = read_total(data, found, where, limit)
             pages.append(parse_rows(model, found))
             before = len(known)
-            known.update(row.trans_id for row in pages[-1])
+            known.update(map(identity, pages[-1]))
             # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
             if len(known) >= total or len(found) < limit or len(known) == before:
                 rows = [row for page in pages for row in page]
-                count_copies([[row.trans_id for row in page] for page in pages], total, rows.__getitem__, where)
-                return list({row.trans_id: row for row in rows}.values())
+                count_copies([list(map(identity, page)) for page in pages], total, rows.__getitem__, where)
+                return list({identity(row): row for row in rows}.values())
 
 
 def unwrap_data(answer: object, where: str) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Transactions(Resource):
 
     def list(self, **params: object) -> list[TransactionListItem]:
         """All transactions of a span of at most a month, in short; one request per 100 (LJ-08)."""
-        return self._list_all(_LIST, "transactions", TransactionListItem, params)
+        return self._list_all(_LIST, "transactions", TransactionListItem, params, _id_of)
 
     def list_page(self, **params: object) -> tuple[Sequence[TransactionListItem], int]:
         """The first 100 transactions of a span in short, and how many there are; one request."""
@@ -207,11 +207,11 @@ class Transactions(Resource):
 
     def list_by_type(self, item_type: str, **params: object) -> list[TransactionListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions with an item of a type: wash, prepaid-wash, recurring, washbook, giftcard and so on."""
-        return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params)
+        return self._list_all(f"{_LIST}/type/{item_type}", "transactions", TransactionListItem, params, _id_of)
 
     def list_v2(self, **params: object) -> list[TransactionV2ListItem]:  # type: ignore[valid-type]  # the method `list` hides the type
         """All transactions with customer, plan flags and status; cached by the API for 10 minutes."""
-        return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params)
+        return self._list_all(f"{_LIST}/version-2", "transactions", TransactionV2ListItem, params, _id_of)
 
     def list_v2_body(self, **params: object) -> bytes:
         """Raw body of one page of `list_v2`; one request. An empty result is a `NotFoundError`."""
@@ -277,6 +277,10 @@ class Transactions(Resource):
                     "raise SONNYS_JOB_TIMEOUT if the API is slow today"
                 )
             time.sleep(poll_interval)
+
+
+def _id_of(row: TransactionListItem) -> str:
+    return row.trans_id
 
 
 def _span(params: Mapping[str, Any]) -> dict[str, Any]:

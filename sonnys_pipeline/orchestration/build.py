@@ -12,12 +12,14 @@ from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets, across_checks
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
+from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
+from sonnys_pipeline.orchestration.automation.dimensions import dimensions_job, dimensions_schedule
 from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
 from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
@@ -26,6 +28,7 @@ from sonnys_pipeline.orchestration.catalog import in_catalog
 from sonnys_pipeline.orchestration.checks.all_days import watch_checks
 from sonnys_pipeline.orchestration.checks.api import api_checks
 from sonnys_pipeline.orchestration.checks.changes import changes_check
+from sonnys_pipeline.orchestration.checks.dimensions import dimension_checks
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
@@ -133,6 +136,11 @@ def _add_account(
     parts.jobs.extend([job, watch, verify, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
+    lists = dimensions_job(account)
+    parts.assets.extend(dimension_assets(account))
+    parts.checks.extend(dimension_checks(account))
+    parts.jobs.append(lists)
+    parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
     if settings.today_every is not None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.lake.schema import TRANSACTIONS
+from sonnys_pipeline.landing.dimensions.landing import ITEMS
 from sonnys_pipeline.landing.sites.versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
@@ -16,10 +17,10 @@ OWNER = "team:sonnys-pipeline"
 #: Local hour until which a morning's days, and what is computed from them, are expected: the run of 500 sites takes all
 #: morning. A materialization counts from the morning's hour on, so that no backfill of the evening before does.
 _EXPECTED_UNTIL = 12
-#: Time after which the list of sites is old, and very old: each morning reads it.
+#: Time after which a list is old, and very old: each morning reads it.
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
-_ASKS_THE_API = frozenset({"transactions", "transactions_today", "transaction_states", "sites"})
+_ASKS_THE_API = frozenset({"transactions", "transactions_today", "transaction_states", "sites", ITEMS.asset})
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
 _PERSONAL = frozenset(
     {
@@ -60,7 +61,7 @@ LANDED_COLUMNS = {
     "transaction_status": "Completed, Voided, In-Progress and so on; null if the API does not send it.",
     "site_id": "The API's number of the site; null if it has none.",
     "code": "Code of the site, as in transactions.location_code; empty for a virtual one.",
-    "name": "Name of the site.",
+    "name": "Name of the site or item.",
     "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
     "spellings": "All ways in which lists have written the code.",
     "valid_from": "First business day that this row holds for; null: always.",
@@ -68,6 +69,12 @@ LANDED_COLUMNS = {
     "is_current": "Whether this row is of the present list.",
     "because": "Why this row began: a list, landed rows, or a person.",
     "listed_timezone": "Time zone in the newest list, which a person may have corrected.",
+    "sku": "Number of the item; null if it has none.",
+    "department_name": "Department, as in line_items.department.",
+    "price_at_site": "Price at the site in dollars; null if the API does not send it.",
+    "cost_per_item": "What one piece costs the operator, in dollars; null if the API does not send it.",
+    "is_prompt_for_price": "Whether the price is entered at the sale.",
+    "site_location": "Code of the site (sites.code).",
     "transaction_id": "Key of the transaction (transactions.id).",
     "read_at": "When this was read from the API, in UTC.",
     "day": "Day (partition) of the row that changed.",
@@ -84,6 +91,13 @@ LANDED_COLUMNS = {
     "pii": "Policy on personal data of the values: keep, hash or drop.",
     "pii_key": "Fingerprint of the key of hashed values; empty without one.",
     "extra": "Fields that the API has added since, as JSON; null if there are none.",
+}
+#: Columns of landed assets, shown before anything is landed.
+_LANDED = {
+    "transactions": TRANSACTIONS,
+    "transactions_today": TRANSACTIONS,
+    "sites": SITES,
+    ITEMS.asset: ITEMS.schema,
 }
 #: How a definition is known, as a column's description begins in the files.
 _KNOWN_BY = {
@@ -130,7 +144,7 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
         "requests": "spends" if name in _ASKS_THE_API else "none",
         "personal_data": "by_policy" if name in _PERSONAL else "none",
     }
-    columns = {"transactions": TRANSACTIONS, "transactions_today": TRANSACTIONS, "sites": SITES}.get(name)
+    columns = _LANDED.get(name)
     more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)
@@ -141,7 +155,7 @@ def _freshness_policy(spec: dg.AssetSpec) -> dg.FreshnessPolicy | None:
     """When Dagster calls an asset late, whichever partition was the last: the check `freshness` names missing days."""
     days = spec.partitions_def
     if not isinstance(days, dg.TimeWindowPartitionsDefinition):
-        is_daily = spec.key.path[-1] == "sites"
+        is_daily = spec.key.path[-1] in {"sites", ITEMS.asset}
         return dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN) if is_daily else None
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"0 {_EXPECTED_UNTIL} * * *",

@@ -13,13 +13,15 @@ import pyarrow.compute as pc
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.client import AuthError
+from sonnys_pipeline.client.rate_limit.share import BudgetShare
 from sonnys_pipeline.extract.events import FailedDay, LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.extract.protocols import DayRequest, Reads
-from sonnys_pipeline.revisit.share import YieldingBudget
 from sonnys_pipeline.revisit.sweep import PlannedLook, day_of_span, spans
 
+#: Share of the request budget while others use it, such as what lands days (decision 2); alone, looks use all of it.
+SHARE = 0.25
 #: What is read side by side: lists of up to 250 pages, counts of one request, whole days.
 _OPEN = {"states": 4, "count": 60, "rows": 10}
 
@@ -92,7 +94,7 @@ class LookReader:
             replace(options, keeps_pages=False, loader=loader_options),
             _Observer(self._workspace),
             self._workspace.jobs.knowledge.recall_all(options.source.api_id_digest),
-            budget=YieldingBudget(self._workspace.client.budget, self._clock),
+            budget=BudgetShare(self._workspace.client.budget, SHARE, alone=1.0, clock=self._clock),
             clock=self._clock,
         )
         self._loader = loader

@@ -105,6 +105,20 @@ class SimulatorConfig(BaseModel):
             raise ValueError("site_spellings and list_in_other_case need api='live': the document's codes are exact")
         return self
 
+    def environment(self, base_url: str) -> dict[str, str]:
+        """Variables by which the first account reaches the simulator at `base_url`, scaled as its clock is."""
+        key = {"SONNYS_API_ID": self.api_id, "SONNYS_API_KEY": self.api_key, "SONNYS_BASE_URL": base_url}
+        return key | self.scaled_environment()
+
+    def scaled_environment(self) -> dict[str, str]:
+        """Variables for request budget and durations, in seconds of the real clock."""
+        return {
+            "SONNYS_RATE_LIMIT": f"{self.rate_limit}/{self.block_seconds / self.speed:g}",
+            "SONNYS_POLL_INTERVAL": f"{2 / self.speed:g}",
+            "SONNYS_JOB_TIMEOUT": f"{300 / self.speed:g}",
+            "SONNYS_HASH_LIFETIME": f"{self.hash_seconds / self.speed:g}",
+        }
+
     def all_accounts(self) -> tuple[Account, ...]:
         """The first account and the others."""
         return (Account(api_id=self.api_id, api_key=self.api_key), *self.accounts)

@@ -116,15 +116,8 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
             one_site = {"sites": 1, "virtual_site": False}
             simulator = running.enter_context(Simulator(SimulatorConfig(**{**one_site, **config})))
             folder = tmp_path / f"site-{simulator.root_url.rpartition(':')[2]}"
-            scale = simulator.config.speed
             own = {
-                "SONNYS_API_ID": simulator.config.api_id,
-                "SONNYS_API_KEY": simulator.config.api_key,
-                "SONNYS_BASE_URL": simulator.base_url,
-                "SONNYS_RATE_LIMIT": f"{simulator.config.rate_limit}/{simulator.config.block_seconds / scale:g}",
-                "SONNYS_POLL_INTERVAL": f"{2 / scale:g}",
-                "SONNYS_JOB_TIMEOUT": f"{300 / scale:g}",
-                "SONNYS_HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
+                **simulator.config.environment(simulator.base_url),
                 "SONNYS_DATA_URL": f"{bucket}/{folder.name}" if bucket else str(folder / "data"),
                 "SONNYS_STATE_DIR": str(folder / "state"),
                 "SONNYS_TIMEZONE": timezone,

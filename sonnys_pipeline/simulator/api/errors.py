@@ -24,6 +24,9 @@ _TYPES: dict[str, tuple[int, str]] = {
     "ServerUnexpectedFailure": (500, "An unexpected error has occurred."),
 }
 
+ONE_SITE_ONLY = "site: Only 1 site can be selected."
+"""Error of a load job without a site, for a key of several (L1)."""
+
 
 class ApiError(Exception):
     """An error response.

@@ -27,6 +27,10 @@ class Query:
         if self._problems:
             raise ApiError("PayloadValidationError", messages=self._problems)
 
+    def refuse(self, problem: str) -> None:
+        """Collect an error that is not about one parameter's form."""
+        self._problems.append(problem)
+
     def text(self, name: str) -> str:
         """The raw parameter, or ""."""
         return self._parameters.get(name, "")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from sonnys_pipeline.simulator.api.access import SITE_HEADER, AccessControl
 from sonnys_pipeline.simulator.api.answers import Answer, Handler, list_answer
-from sonnys_pipeline.simulator.api.errors import ApiError
+from sonnys_pipeline.simulator.api.errors import ONE_SITE_ONLY, ApiError
 from sonnys_pipeline.simulator.api.queries import Query, first_of_last_month
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.config import Account, SimulatorConfig
@@ -36,6 +36,8 @@ class Resources:
     def __init__(self, config: SimulatorConfig, world: World, clock: SimulatorClock, access: AccessControl) -> None:
         self._live = config.api == "live"
         self._any_age = config.old_accounts_listed
+        self._lists_need_site = config.lists_need_site
+        self._world = world
         self._clock = clock
         self._access = access
         self._sites = [site for site in world.sites if site.timezone and site.code]
@@ -67,9 +69,11 @@ class Resources:
     def _items(self, request: Request, account: Account) -> Answer:
         query, codes = self._query(request), self._codes(request, account)
         department = query.choice("departmentName", menu.DEPARTMENT_NAMES)
+        if self._lists_need_site and not query.text("site") and self._access.sees_several(account):
+            query.refuse(ONE_SITE_ONLY)
         page = query.page()
         query.check()
-        found = menu.items(self._sites, codes, department, live=self._live)
+        found = menu.items(self._sites, codes, department, self._world.prices, live=self._live)
         return self._list("items", found, page, lambda item: item)
 
     def _customer_list(self, request: Request, account: Account) -> Answer:

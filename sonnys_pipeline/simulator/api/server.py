@@ -24,7 +24,7 @@ from sonnys_pipeline.simulator.api.answers import Answer, Handler, list_answer
 from sonnys_pipeline.simulator.api.connections import Connections
 from sonnys_pipeline.simulator.api.control import control_routes
 from sonnys_pipeline.simulator.api.criteria import Criteria, Span, read_criteria
-from sonnys_pipeline.simulator.api.errors import ApiError
+from sonnys_pipeline.simulator.api.errors import ONE_SITE_ONLY, ApiError
 from sonnys_pipeline.simulator.api.request_log import RequestRecord
 from sonnys_pipeline.simulator.config import Account
 from sonnys_pipeline.simulator.faults import Operation
@@ -32,8 +32,6 @@ from sonnys_pipeline.simulator.state import SimulatorState
 from sonnys_pipeline.simulator.world.history import Entry
 from sonnys_pipeline.simulator.world.row_parts import Row
 
-ONE_SITE_ONLY = "site: Only 1 site can be selected."
-"""Error of a load job without a site, for a key of several (L1)."""
 _HTML = "text/html; charset=utf-8"
 _GATEWAY_PAGE = b"<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>"
 

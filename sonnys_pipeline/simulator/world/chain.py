@@ -88,6 +88,7 @@ class World:
         self._first_list = self.sites
         self._by_code = {site.code.casefold(): site for site in self.all_sites}
         self._new_codes: dict[str, str] = {}
+        self.prices: dict[tuple[str, str], int | None] = {}
         self._history = History(
             seed,
             self.all_sites,
@@ -205,6 +206,15 @@ class World:
         with self._lock:
             self.sites = tuple(sites)
 
+    def set_price(self, item: str, cents: int | None, site: str | None = None) -> None:
+        """Give an item another price in `/item`, at one site or at all; None: it is no longer listed.
+
+        Sales stay as they are.
+        """
+        with self._lock:
+            codes = [one.code for one in self.all_sites if site is None or one.code == site]
+            self.prices |= {(code, item): cents for code in codes}
+
     def rename_site(self, code: str, new_code: str) -> None:
         """Give a site another code, in the list and in all rows. `KeyError` for an unknown site.
 
@@ -226,10 +236,11 @@ class World:
             self._forget_windows()
 
     def forget_edits(self) -> None:
-        """Undo all late rows and edits, and changes of sites."""
+        """Undo all late rows and edits, and changes of sites and prices."""
         with self._lock:
             self._edits.clear()
             self._new_codes.clear()
+            self.prices.clear()
             self.sites = self._first_list
             self._forget_windows()
 

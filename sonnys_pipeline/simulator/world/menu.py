@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sonnys_pipeline.simulator.world.catalog import (
     ADD_ONS,
@@ -35,8 +35,18 @@ _ITEMS = (
 )
 
 
-def items(sites: Sequence[SiteSpec], codes: Collection[str], department_name: str, *, live: bool) -> list[Row]:
-    """Items of some sites, of all departments or one; prices are text, live ones with thousands separators (L13)."""
+def items(
+    sites: Sequence[SiteSpec],
+    codes: Collection[str],
+    department_name: str,
+    prices: Mapping[tuple[str, str], int | None],
+    *,
+    live: bool,
+) -> list[Row]:
+    """Items of some sites, of all departments or one; prices are text, live ones with thousands separators (L13).
+
+    `prices` in cents, by code and item, replace the usual ones; None: it is not listed.
+    """
     wanted = department_name.replace("_", " ").casefold()
     form = ",.2f" if live else ".2f"
     return [
@@ -44,7 +54,7 @@ def items(sites: Sequence[SiteSpec], codes: Collection[str], department_name: st
             "sku": item.sku,
             "name": item.name,
             "departmentName": item.department,
-            "priceAtSite": format(item.price / 100, form),
+            "priceAtSite": format(cents / 100, form),
             "costPerItem": format(item.price / 250, form) if item.department == "Merchandise" else None,
             "isPromptForPrice": item.department == "Detail",
             "siteLocation": site.code,
@@ -53,4 +63,5 @@ def items(sites: Sequence[SiteSpec], codes: Collection[str], department_name: st
         if site.code in codes
         for item in _ITEMS
         if not wanted or item.department.casefold() == wanted
+        if (cents := prices.get((site.code, item.name), item.price)) is not None
     ]

@@ -30,4 +30,6 @@ def test_every_edit_is_found_within_the_policys_promise(tmp_path: Path) -> None:
     assert mornings.broken == []
     assert {found(mornings, kind, 1) for kind in ("total", "void", "tender", "added", "delete")} == {"morning's run"}
     assert {found(mornings, kind, 9) for kind in ("total", "void", "status", "customer")} == {"states"}
-    assert {found(mornings, kind, 50) for kind in ("added", "delete", "move")} == {"count"}
+    assert found(mornings, "added", 50) == "count"
+    # These two are of one day. The move pulls that day into a repair, after which its list is compared, too.
+    assert {found(mornings, kind, 50) for kind in ("delete", "move")} == {"states"}

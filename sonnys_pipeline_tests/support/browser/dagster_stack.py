@@ -125,15 +125,8 @@ def _environment(simulator: Simulator, folder: Path) -> dict[str, str]:
     with dg.DagsterInstance.from_config(str(home)) as instance:
         # Web server and daemon would both make the tables of a new instance, and one of them would fail.
         instance.get_runs_count()
-    config = simulator.config
     own = {
-        "SONNYS_API_ID": config.api_id,
-        "SONNYS_API_KEY": config.api_key,
-        "SONNYS_BASE_URL": simulator.base_url,
-        "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / SPEED:g}",
-        "SONNYS_POLL_INTERVAL": f"{2 / SPEED:g}",
-        "SONNYS_JOB_TIMEOUT": f"{300 / SPEED:g}",
-        "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / SPEED:g}",
+        **simulator.config.environment(simulator.base_url),
         "SONNYS_DATA_URL": str(folder / "data"),
         "SONNYS_STATE_DIR": str(folder / "state"),
         "SONNYS_TIMEZONE": TIMEZONE,

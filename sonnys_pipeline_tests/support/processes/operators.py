@@ -32,13 +32,9 @@ def start_both(running: ExitStack, **config: Any) -> dict[str, Simulator]:
 
 def environment_of(simulators: Mapping[str, Simulator], folder: Path, **more: str) -> dict[str, str]:
     """Two accounts that share everything but their databases, every duration scaled as the simulators' clocks are."""
-    config = simulators[NAMES[0]].config
     found = {
         "SONNYS_ACCOUNTS": ",".join(simulators),
-        "SONNYS_RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / config.speed:g}",
-        "SONNYS_POLL_INTERVAL": f"{2 / config.speed:g}",
-        "SONNYS_JOB_TIMEOUT": f"{300 / config.speed:g}",
-        "SONNYS_HASH_LIFETIME": f"{config.hash_seconds / config.speed:g}",
+        **simulators[NAMES[0]].config.scaled_environment(),
         "SONNYS_DATA_URL": str(folder / "data"),
         "SONNYS_STATE_DIR": str(folder / "state"),
         "PYTHONPATH": QUICK_PATH,

@@ -155,7 +155,7 @@ def test_simulate_scales_what_it_exports_by_the_speed_it_has(monkeypatch):
     monkeypatch.setattr("sonnys_pipeline.simulator.serve", lambda *_, on_start: on_start("http://127.0.0.1:1/v1"))
     result = run("simulate", "--config", '{"speed": 5, "sites": 4}')
     assert "SONNYS_RATE_LIMIT=20/3\n" in result.stdout
-    assert "SONNYS_POLL_INTERVAL=0.4 SONNYS_JOB_TIMEOUT=60\n" in result.stdout
+    assert "SONNYS_POLL_INTERVAL=0.4\nexport SONNYS_JOB_TIMEOUT=60\n" in result.stdout
     assert "SONNYS_HASH_LIFETIME=240\n" in result.stdout
     assert "Simulating 4 sites" in result.stderr
 

@@ -101,6 +101,8 @@ def test_public_names_are_pinned() -> None:
         "BudgetUnavailableError",
         "Discount",
         "IncompleteResultError",
+        "Item",
+        "Items",
         "JobData",
         "JobFailedError",
         "JobPage",

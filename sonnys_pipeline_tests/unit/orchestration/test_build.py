@@ -118,7 +118,9 @@ def test_the_daily_job_covers_landing_and_what_stands_downstream():
         *TABLES,
         *MARTS,
     }
-    assert [schedule.job_name for schedule in defs.schedules] == ["daily_transactions", "watch", "verify_landed_days"]
+    assert [schedule.job_name for schedule in defs.schedules] == [
+        "daily_transactions", "watch", "verify_landed_days", "daily_dimensions",
+    ]  # fmt: skip
 
 
 def test_only_what_makes_numbers_wrong_blocks():
@@ -130,7 +132,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
         "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
-        "site_list",
+        "site_list", "item_prices",
         "plausible_amounts",
     }  # fmt: skip
     assert all(check.description for check in checks)
@@ -245,7 +247,7 @@ def test_every_asset_has_an_owner_and_tags():
     assert all(spec.owners == ["team:sonnys-pipeline"] for spec in found.values())
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
-    assert spends == {"transactions", "transaction_states", "sites"}
+    assert spends == {"transactions", "transaction_states", "sites", "items"}
     assert personal == {
         "transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts",
     }  # fmt: skip

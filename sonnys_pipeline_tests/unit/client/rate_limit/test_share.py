@@ -1,9 +1,10 @@
-"""KT-04: a share of the budget: how fast it goes alone, how little it takes beside others, and that it never lies."""
+"""KT-01, KT-04: a share of the budget: how fast it goes alone, and how little it takes beside others."""
 
 import pytest
 
 from sonnys_pipeline.client import BudgetUnavailableError, RequestRate
 from sonnys_pipeline.client.rate_limit.share import BudgetShare
+from sonnys_pipeline.revisit.reading import SHARE
 from sonnys_pipeline_tests.support.shared_clock import SharedBudget, SharedClock
 
 HOUR = 3600.0
@@ -31,7 +32,18 @@ def test_alone_it_takes_half_of_the_budget() -> None:
     assert taken == pytest.approx(HOUR / 15.35 * 20 * 0.5, rel=0.01)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_alone_looks_at_landed_days_use_the_whole_budget() -> None:
+    """KT-01: a sweep at night takes as long as its requests need, and gives way when others send."""
+    clock = SharedClock()
+    budget = SharedBudget(clock)
+    share = BudgetShare(budget, SHARE, alone=1.0, sleep=clock.sleep, clock=clock)  # type: ignore[arg-type] # a stand-in
+    assert sent_within(HOUR, clock, share) == pytest.approx(HOUR / 15.35 * 20, rel=0.01)
+    clock.sleep(20)
+    assert budget.try_acquire() == 0
+    assert sent_within(15.0, clock, share) == 5
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, SHARE])
 def test_beside_others_it_takes_its_share(share: float) -> None:
     """Both want all they can get for an hour: the budget is full, and the share is what was said."""
     clock = SharedClock()
