@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 
 from sonnys_pipeline.extract.pages.forgotten import Forgotten, read_list, write_list
+from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 
 FILE = "forgotten.json"
 #: Lock of its writers.
@@ -22,6 +23,15 @@ def read_forgotten(lake: Lake) -> Forgotten:
         return Forgotten()
     except (OSError, ValueError) as error:
         raise LakeError(f"{path} cannot be read ({error}); restore it from a copy, then run it again") from error
+
+
+def refuse_outdated(lake: Lake, privacy: Privacy) -> None:
+    """Refuse rows that were read before a customer was forgotten. Raises UnwritableLakeError."""
+    if not read_forgotten(lake).digests <= privacy.forgotten.digests:
+        raise UnwritableLakeError(
+            f"{lake.root}: a customer was forgotten after this process had begun, and the rows that it read may have "
+            "that customer; nothing was landed. Run it again: the new process leaves the customer out"
+        )
 
 
 def add_forgotten(lake: Lake, *numbers: str) -> Forgotten:

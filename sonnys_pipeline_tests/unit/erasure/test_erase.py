@@ -16,6 +16,7 @@ from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.erasure import erase
 from sonnys_pipeline.erasure.files import contents
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.landing.archive import ARCHIVE
@@ -197,6 +198,17 @@ def test_an_interrupted_erasure_is_finished_by_running_it_again(
     assert traces(policy)
     code, done = run("--yes")
     assert (code, done["found"]) == (0, [])
+    assert traces(policy) == set()
+
+
+def test_a_run_that_began_before_lands_nothing(policy: str, rows: list[dict[str, Any]]) -> None:
+    """Its rows were read with the list as it was; the message says what to do."""
+    lands(rows)
+    with Workspace(Settings()) as workspace:
+        loaded, privacy = read_day(rows, number=1, privacy=workspace.privacy), workspace.privacy
+        run("--yes")
+        with pytest.raises(UnwritableLakeError, match="Run it again"):
+            land_day(workspace.lake, loaded, source=SOURCE, privacy=privacy)
     assert traces(policy) == set()
 
 
