@@ -42,10 +42,13 @@ class Person:
         return number is not None and str(number) in self.numbers
 
     def owns(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of a table belongs to this customer, by customer number or by transaction."""
-        return self.is_theirs(row.get("customer_id")) or bool(
-            {row.get("transaction_id"), row.get("id")} & self.sales
-        )  # fmt: skip
+        """Whether a row of a table belongs to this customer: by customer number, or by transaction if it has none.
+
+        Ids of transactions are unique in one database of the API only, so a row of another customer may have the same.
+        """
+        if row.get("customer_id") not in {None, ""}:
+            return self.is_theirs(row["customer_id"])
+        return bool({row.get("transaction_id"), row.get("id")} & self.sales)
 
 
 def find(lake: Lake, state_dir: Path, numbers: Iterable[str]) -> Person:
