@@ -18,7 +18,7 @@ from sonnys_pipeline.client.lists.spans import ONE_MONTH, SIX_MONTHS, cut
 from sonnys_pipeline.client.resource import Resource
 
 _RECURRING = "/recurring/account"
-#: Rows of a page of status changes, the most that the API takes (contract, "Everything else that can be listed").
+#: Rows of a page of status changes, the most that the API takes (contract, "Lists").
 _STATUS_PAGE = 1000
 #: Far longer than any history: status changes may be asked for at once.
 _ANY_SPAN = timedelta(days=36_500)

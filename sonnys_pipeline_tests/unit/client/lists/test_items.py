@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sonnys_pipeline.client import IncompleteResultError, Item, SonnysClient
+from sonnys_pipeline.client import IncompleteResultError, Item, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.models import parse_rows, unknown_fields
 from sonnys_pipeline.simulator import Simulator
 
