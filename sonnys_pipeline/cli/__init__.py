@@ -18,6 +18,7 @@ from sonnys_pipeline.cli.doctor import doctor
 from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
+from sonnys_pipeline.cli.query.command import sql
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
@@ -27,7 +28,7 @@ from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
-_PATHS = frozenset({"--from-csv", "--folder", "--export"})
+_PATHS = frozenset({"--from-csv", "--folder", "--export", "--out"})
 
 
 def _is_text(argument: str) -> bool:
@@ -80,5 +81,6 @@ for _verb in (
     today,
     replay,
     sites,
+    sql,
 ):
     main.add_command(_verb)
