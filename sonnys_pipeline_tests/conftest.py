@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -226,7 +227,7 @@ def pauses() -> list[float]:
 def wired_client(wire: Wire, pauses: list[float]) -> Iterator[SonnysClient]:
     """A client whose network is `wire`, that waits for nothing, and jitters half-way."""
     with (
-        RequestBudget(API_ID, RequestRate(10_000, 1)) as budget,
+        RequestBudget(f"{API_ID} {uuid4()}", RequestRate(10_000, 60)) as budget,  # permits of this test alone
         SonnysClient(
             API_ID, API_KEY, base_url="https://api.test/v1", budget=budget, sleep=pauses.append, jitter=lambda: 0.5
         ) as client,

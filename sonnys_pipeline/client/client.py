@@ -13,7 +13,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from sonnys_pipeline.client.errors import APIConnectionError, APIError, RateLimitError, RedirectedError, ServerError
-from sonnys_pipeline.client.items import Items
+from sonnys_pipeline.client.lists.accounts import GiftCards, RecurringAccounts, Washbooks
+from sonnys_pipeline.client.lists.items import Items
+from sonnys_pipeline.client.lists.outcomes import SalesOutcomes
+from sonnys_pipeline.client.lists.people import Customers, Employees
 from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
 from sonnys_pipeline.client.rate_limit.share import BudgetShare
 from sonnys_pipeline.client.sites import Sites
@@ -111,9 +114,15 @@ class SonnysClient(Closing):
         self._open_resources()
 
     def _open_resources(self) -> None:
+        self.customers = Customers(self)
+        self.employees = Employees(self)
+        self.giftcards = GiftCards(self)
         self.items = Items(self)
+        self.recurring_accounts = RecurringAccounts(self)
+        self.sales_outcomes = SalesOutcomes(self)
         self.sites = Sites(self)
         self.transactions = Transactions(self)
+        self.washbooks = Washbooks(self)
 
     def beside_others(self, share: float) -> SonnysClient:
         """This client for work that must not delay other work: a `share` of the request budget while others send.

@@ -11,10 +11,10 @@ grow, so tenders, types and statuses are plain strings; unknown fields are kept 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     AliasChoices,
@@ -41,29 +41,19 @@ MAX_AMOUNT = 10_000_000
 MAX_QUANTITY = 1_000_000
 #: Ticket and site numbers, counted from 1 in each database; exact as a double.
 MAX_NUMBER = 1_000_000_000_000_000
-_GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
-def _refuse_bool(value: object) -> object:
+def refuse_bool(value: object) -> object:
+    """For numbers: JSON's true is no 1."""
     if isinstance(value, bool):
         raise ValueError("should be a number, not a flag")  # noqa: TRY004 - pydantic turns ValueError into its own
     return value
 
 
-def _price(value: object) -> object:
-    """Text such as `1,099.50` as a number; separators elsewhere than before three digits stay and are refused."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    return (text.replace(",", "") if _GROUPED.fullmatch(text) else text) or None
-
-
 #: Dollars as a double, in the lake too; sums use exact decimals.
-Dollars = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
-#: A price as text, with thousands separators (contract, L13), or as a number.
-Price = Annotated[Dollars | None, BeforeValidator(_price)]
-Quantity = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
-Number = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Dollars = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+Quantity = Annotated[int, BeforeValidator(refuse_bool), Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY)]
+Number = Annotated[int, BeforeValidator(refuse_bool), Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 RowId = Annotated[str, Field(min_length=1)]
 
 
@@ -184,18 +174,6 @@ class Site(ApiModel):
     timezone: OptionalText = None
 
 
-class Item(ApiModel):
-    """What is sold at a site, with its price there in dollars (vendor's ItemObject; L13); null: not said."""
-
-    sku: OptionalText = None
-    name: str
-    department_name: OptionalText = None
-    price_at_site: Price = None
-    cost_per_item: Price = None
-    is_prompt_for_price: bool | None = None
-    site_location: OptionalText = None
-
-
 ModelT = TypeVar("ModelT", bound=ApiModel)
 
 _list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
@@ -227,18 +205,30 @@ def _id_of(row: object) -> str | None:
     return str(row_id) if isinstance(row_id, str | int | float) else None
 
 
+@cache
+def _parts_of(model: type[ApiModel]) -> frozenset[str]:
+    """Fields that hold objects with fields of their own, as a list or one."""
+    return frozenset(
+        name
+        for name, info in model.model_fields.items()
+        if any(isinstance(kind, type) and issubclass(kind, ApiModel) for kind in get_args(info.annotation))
+    )
+
+
 def extra_of(item: ApiModel) -> dict[str, Any]:
     """The fields of one row that no model knows, nested ones by list and position: `{"items": {"0": {"new": 1}}}`."""
     found: dict[str, Any] = dict(item.__pydantic_extra__ or {})
-    if isinstance(item, Transaction):
-        for name in ("tenders", "items", "discounts"):
-            nested = {
-                str(position): dict(part.__pydantic_extra__)
-                for position, part in enumerate(getattr(item, name))
-                if part.__pydantic_extra__
-            }
-            if nested:
-                found[name] = nested
+    for name in _parts_of(type(item)):
+        value = getattr(item, name)
+        if isinstance(value, ApiModel):
+            value = [value]
+        nested = {
+            str(position): dict(part.__pydantic_extra__)
+            for position, part in enumerate(value or ())
+            if part.__pydantic_extra__
+        }
+        if nested:
+            found[name] = nested
     return found
 
 
@@ -246,8 +236,9 @@ def unknown_fields(items: Iterable[ApiModel]) -> Counter[str]:
     """Count fields that no model knows, by dotted name (`items.newField`), to detect API changes."""
     counted: Counter[str] = Counter()
     for item in items:
+        parts = _parts_of(type(item))
         for name, value in extra_of(item).items():
-            if name in {"tenders", "items", "discounts"} and name in type(item).model_fields:
+            if name in parts:
                 counted.update(f"{name}.{field}" for part in value.values() for field in part)
             else:
                 counted[name] += 1

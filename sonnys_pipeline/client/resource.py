@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
 from sonnys_pipeline.client.models import ModelT, parse_rows
@@ -68,6 +69,22 @@ class Resource:
                 count_copies([list(map(identity, page)) for page in pages], total, rows.__getitem__, where)
                 return list({identity(row): row for row in rows}.values())
 
+    def _get_one(self, path: str, entity_id: str, model: type[ModelT], suffix: str = "") -> ModelT:
+        """One entity in detail; `NotFoundError` if the id is unknown."""
+        return parse_rows(model, [self._data("GET", f"{path}/{quote(entity_id, safe=':')}{suffix}")])[0]
+
+    def _in_spans(
+        self,
+        path: str,
+        key: str,
+        model: type[ModelT],
+        spans: Iterable[Mapping[str, Any]],
+        identity: Callable[[ModelT], str],
+    ) -> list[ModelT]:
+        """Every row of several spans of a paged list, each `identity` once; the last one wins."""
+        found = [row for span in spans for row in self._list_all(path, key, model, span, identity)]
+        return list({identity(row): row for row in found}.values())
+
 
 def unwrap_data(answer: object, where: str) -> dict[str, Any]:
     """The `data` object of a response; `ResponseFormatError` if it has none."""
@@ -102,9 +119,9 @@ def read_total(data: Mapping[str, Any], rows: Sequence[Any], where: str, limit: 
     return total
 
 
-def required(data: Mapping[str, Any], key: str, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - as typed by `kind`
+def required(data: object, key: str, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - as typed by `kind`
     """A field that the contract promises; `ResponseFormatError` if missing or of another type (a bool is no int)."""
-    value = data.get(key)
+    value = data.get(key) if isinstance(data, dict) else None
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ResponseFormatError(f"{where}: `{key}` should be {kind.__name__}, not {type(value).__name__}")
     return value

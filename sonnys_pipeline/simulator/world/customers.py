@@ -66,7 +66,8 @@ class Customers:
         if not (position.isdecimal() and site_id.isdecimal() and len(position) < 8 and len(site_id) < 5):
             return None
         site = self._sites.get(int(site_id))
-        if site is None or int(position) < 1:
+        newest = MEMBERS_PER_SITE + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS
+        if site is None or not 1 <= int(position) <= newest:
             return None
         customer = _customer(self._seed, site, int(position) - 1)
         return customer if customer.created <= now and customer.id == customer_id else None

@@ -119,6 +119,8 @@ class Memberships:
         if site is None or int(sequence) < 1:
             return None
         sign_up_number, member = divmod(int(sequence) - 1, MEMBERS_PER_SITE)
+        if sign_up_number > (now - _FIRST) // _BETWEEN_SIGN_UPS:
+            return None
         account = _account(self._seed, site, member, sign_up_number)
         return account if account.signed_up <= now and account.id == account_id else None
 

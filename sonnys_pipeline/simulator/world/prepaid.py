@@ -59,7 +59,7 @@ class Prepaid:
         if not (text.isdecimal() and site_id.isdecimal() and len(text) < 10 and len(site_id) < 5):
             return None
         site, sequence = self._sites.get(int(site_id)), int(text) - _FIRST_WASHBOOK
-        if site is None or sequence < 0:
+        if site is None or not 0 <= sequence // WASHBOOKS_PER_DAY <= (now - _FIRST).days:
             return None
         found = self._one("washbook", WASHBOOKS_PER_DAY, site, sequence)
         return found if found.at <= now and _washbook_id(found) == account_id else None

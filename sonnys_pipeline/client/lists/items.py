@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sonnys_pipeline.client.models import Item
+from sonnys_pipeline.client.lists.models import Item
 from sonnys_pipeline.client.resource import Resource
 
 

@@ -1,35 +1,17 @@
-"""`client.items`: typed prices, all pages, the budget's share."""
+"""RS-01: `client.items`: typed prices, all pages, the budget's share."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sonnys_pipeline.client import IncompleteResultError, Item, SonnysClient, UnparsableRowError
+from sonnys_pipeline.client import IncompleteResultError, Item, RequestBudget, RequestRate, SonnysClient
 from sonnys_pipeline.client.models import parse_rows, unknown_fields
 from sonnys_pipeline.simulator import Simulator
 
 
 def row(**fields: Any) -> dict[str, Any]:
     return {"sku": "100", "name": "Gold Wash", "departmentName": "Wash", "siteLocation": "MAIN", **fields}
-
-
-@pytest.mark.parametrize(
-    ("sent", "price"),
-    [("1,099.50", 1099.5), ("1,234,567", 1_234_567), ("-1,000.00", -1000), ("7.99", 7.99), (7.99, 7.99), (0, 0.0),
-     ("", None), (None, None)],
-)  # fmt: skip
-def test_prices_are_numbers_however_they_are_sent(sent: object, price: float | None) -> None:
-    """Contract, L13: text with thousands separators; null is unknown, not 0."""
-    (item,) = parse_rows(Item, [row(priceAtSite=sent)])
-    assert item.price_at_site == price
-
-
-@pytest.mark.parametrize("sent", ["1,09.50", "7,99", "12.345,00", "free", True, "1e400", "20000000"])
-def test_a_price_that_could_be_two_numbers_is_refused(sent: object) -> None:
-    """Rather than guessed; the error names the field and quotes nothing."""
-    with pytest.raises(UnparsableRowError, match="priceAtSite"):
-        parse_rows(Item, [row(priceAtSite=sent)])
 
 
 def test_fields_that_the_model_does_not_have_are_kept_and_counted() -> None:
@@ -66,10 +48,12 @@ def test_a_list_that_lacks_rows_is_an_error(start_simulator: Callable[..., Simul
 
 def test_beside_others_a_client_counts_its_own_requests(start_simulator: Callable[..., Simulator]) -> None:
     simulator = start_simulator()
-    with SonnysClient("demo-id", "demo-key", base_url=simulator.base_url) as client:
-        before = client.budget.permits_in_use()  # of this process, for the same API id
+    with (
+        RequestBudget("beside others", RequestRate(20, 60)) as budget,
+        SonnysClient("demo-id", "demo-key", base_url=simulator.base_url, budget=budget) as client,
+    ):
         client.sites.list()
         beside = client.beside_others(0.25)
         beside.items.list()
         assert (client.requests_sent, beside.requests_sent) == (1, 1)
-        assert client.budget.permits_in_use() == before + 2
+        assert budget.permits_in_use() == 2
