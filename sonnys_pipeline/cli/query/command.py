@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("-c", "--command", "script", metavar="SQL", help="Statements to run.")
-@click.option("-f", "--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of them.")
+@click.option("-f", "--file", type=click.Path(dir_okay=False, path_type=Path), help="A file of them.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file instead.")
 @account_option
 def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> None:
     """Query everything that is landed with DuckDB's SQL; nothing can be written but by --out.
 
-    Without -c or -f, a shell opens; SHOW TABLES lists the tables. With several accounts and no --account, the tables are
-    called north.transactions and all_accounts.site_day_kpis.
+    Without -c or -f, a shell opens; SHOW TABLES lists the tables. With several accounts and no --account, tables
+    are called north.transactions and all_accounts.site_day_kpis.
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
     from sonnys_pipeline.lake.query.statements import split
@@ -41,7 +41,7 @@ def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> N
         if file is not None:
             script = _text_of(file)
         elif script is None and not sys.stdin.isatty():
-            script = click.get_text_stream("stdin").read()
+            script = sys.stdin.read()
         if script is None:
             if kind != "table" or out is not None:
                 refuse("--format and --out need a statement; give one with -c or -f")

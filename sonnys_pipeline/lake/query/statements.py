@@ -1,7 +1,7 @@
 """Run single SQL statements on views of landed files, without any way to write (EC-02).
 
-DuckDB gets the files as Arrow datasets, which this process opens. So its own access to files, the network and extensions
-is switched off, for folders and object stores alike, and the configuration is locked.
+DuckDB gets the files as Arrow datasets, which this process opens. So its own access to files, the network and
+extensions is switched off, for folders and object stores alike, and the configuration is locked.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _landed(lake: Lake) -> list[str]:
             for one in parts
             if one[-1] == _FILE
             and not one[0].startswith(".")
-            and (len(one) == 2 or (len(one) == 3 and one[1].startswith("date=")))  # noqa: PLR2004 - depths of paths
+            and (len(one) == 2 or (len(one) == 3 and one[1].startswith("date=")))
         }
     )
 
