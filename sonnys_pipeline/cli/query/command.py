@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> N
         if script is None:
             if kind != "table" or out is not None:
                 refuse("--format and --out need a statement; give one with -c or -f")
+            with suppress(ImportError):  # Windows has none
+                import readline  # noqa: F401 - gives `input` its line editing and history
             shell(queries, input)
             return
         statements = split(script)

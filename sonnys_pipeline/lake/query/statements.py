@@ -70,6 +70,8 @@ class Queries:
                 self._create_views(connection, schema, lake, statement.lower())
             try:
                 return connection.sql(statement).to_arrow_table()
+            except duckdb.CatalogException as error:
+                raise QueryError(f"{_one_line(error)} SHOW TABLES lists what is landed") from error
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 raise QueryError(_one_line(error)) from error
 
