@@ -18,7 +18,7 @@ from sonnys_pipeline.cli.doctor import doctor
 from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
-from sonnys_pipeline.cli.query.command import sql
+from sonnys_pipeline.cli.query.command import export, sql
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
@@ -28,7 +28,7 @@ from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
-_PATHS = frozenset({"--from-csv", "--folder", "--export", "--out"})
+_PATHS = frozenset({"--from-csv", "--folder", "--export", "--out", "--duckdb"})
 
 
 def _is_text(argument: str) -> bool:
@@ -82,5 +82,6 @@ for _verb in (
     replay,
     sites,
     sql,
+    export,
 ):
     main.add_command(_verb)

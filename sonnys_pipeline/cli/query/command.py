@@ -59,6 +59,33 @@ def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> N
             _show(queries, statement, kind, out)
 
 
+@click.command()
+@click.option(
+    "--duckdb",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The database file to write.",
+)
+@click.option("--table", "tables", multiple=True, metavar="NAME", help="A table; repeatable.  [default: all]")
+@account_option
+def export(file: Path, tables: tuple[str, ...]) -> None:
+    """Copy what is landed into one DuckDB database file, for tools that open one.
+
+    All tables but the archives are copied by default.
+    """
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
+
+    with one_line_errors():
+        try:
+            rows = _queries().save(file, tables)
+        except OSError as error:
+            refuse(f"cannot write {file} ({error.strerror or error}); name a file in a directory you can write to", 1)
+    for name, number in rows.items():
+        click.echo(f"{name}: {number:,} rows")
+
+
 def shell(queries: Queries, read: Callable[[str], str]) -> None:
     """Run statements until the end of the input or `exit`; errors are printed, and the shell goes on.
 

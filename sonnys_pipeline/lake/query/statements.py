@@ -1,4 +1,4 @@
-"""Run single SQL statements on views of landed files, without any way to write (EC-02).
+"""Run single SQL statements on views of landed files, without any way to write, and copy tables (EC-02).
 
 DuckDB gets the files as Arrow datasets, which this process opens. So its own access to files, the network and
 extensions is switched off, for folders and object stores alike, and the configuration is locked.
@@ -6,8 +6,11 @@ extensions is switched off, for folders and object stores alike, and the configu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +18,8 @@ import pyarrow as pa
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.storage.folder import DAY
+
+R = TypeVar("R")
 
 _CLOSED: dict[str, Any] = {
     "enable_external_access": False,
@@ -53,13 +58,67 @@ class Queries:
                 "only queries are run (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN); "
                 "to keep a result, use --out FILE"
             )
-        lakes = list(self._lakes.values())
+        return self._consistently(lambda: self._run(statement))
 
-        def read(rest: Sequence[Lake]) -> pa.Table:
-            # A commit in any of the lakes repeats the read.
-            return rest[0].consistently(lambda: read(rest[1:])) if rest else self._run(statement)
+    def save(self, path: Path, chosen: Collection[str] = ()) -> dict[str, int]:
+        """Write tables as a DuckDB database file for its owner only, atomically; rows by table.
 
-        return read(lakes)
+        Tables, not views: the file can be opened elsewhere, without the lake, its credentials or an extension, and has
+        no row of a moved day twice.
+
+        Args:
+            path: replaced if it exists.
+            chosen: names such as `site_day_kpis` or `north.sites`; none for all but the archives (`…_raw`).
+
+        Raises:
+            QueryError: a table is not landed, or DuckDB cannot write the file.
+            OSError: the directory cannot be written.
+            LakeError: a landed file cannot be read.
+        """
+        found = {
+            f"{schema}.{name}" if schema else name: (schema, name)
+            for schema, names in self.tables().items()
+            for name in names
+        }
+        wanted = list(chosen) or [name for name in found if not name.endswith("_raw")]
+        if unknown := [name for name in wanted if name not in found]:
+            raise QueryError(f"{', '.join(unknown)}: not landed; landed are {', '.join(found) or 'no tables'}")
+        if not wanted:
+            raise QueryError("no table is landed; land a day first")
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as private:
+            places = [found[name] for name in dict.fromkeys(wanted)]
+            number = iter(range(1_000_000))
+            file, rows = self._consistently(lambda: self._save(Path(private, f"{next(number)}.duckdb"), places))
+            file.chmod(0o600)
+            file.replace(path)
+        return dict(zip(dict.fromkeys(wanted), rows, strict=True))
+
+    def _save(self, file: Path, places: Sequence[tuple[str, str]]) -> tuple[Path, list[int]]:
+        mentioned = " ".join(name.lower() for _, name in places)
+        rows = []
+        with duckdb.connect(config={**_CLOSED, "enable_external_access": True}) as connection:
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute(f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS saved")
+                for schema, lake in self._lakes.items():
+                    self._create_views(connection, schema, lake, mentioned)
+                for schema, name in places:
+                    source = f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
+                    target = f"saved.{source}" if schema else f"saved.main.{source}"
+                    if schema:
+                        connection.execute(f"CREATE SCHEMA IF NOT EXISTS saved.{_quoted(schema)}")
+                    connection.execute(f"CREATE TABLE {target} AS FROM {source}")
+                    rows.append(connection.table(target).count("*").fetchall()[0][0])
+                connection.execute("DETACH saved")
+            except (duckdb.Error, pa.ArrowException) as error:
+                raise QueryError(_one_line(error)) from error
+        return file, rows
+
+    def _consistently(self, read: Callable[[], R]) -> R:
+        """Repeat a read if files of any of the lakes were committed together meanwhile."""
+        for lake in self._lakes.values():
+            read = partial(lake.consistently, read)
+        return read()
 
     def _run(self, statement: str) -> pa.Table:
         with duckdb.connect(config=_CLOSED) as connection:

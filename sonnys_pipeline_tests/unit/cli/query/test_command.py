@@ -99,3 +99,12 @@ def test_the_shell_goes_on_after_an_error(lake: Lake, capsys: pytest.CaptureFixt
     assert "does not exist" in shown.err
     assert "42" in shown.out
     assert "99" not in shown.out
+
+
+def test_export_names_tables_and_rows(lake: Lake, tmp_path: Path) -> None:
+    """A directory that does not exist is refused in one line."""
+    done = CliRunner().invoke(main, ["export", "--duckdb", str(tmp_path / "x.duckdb"), "--table", "sites"])
+    assert (done.exit_code, done.stdout) == (0, "sites: 2 rows\n")
+    lost = CliRunner().invoke(main, ["export", "--duckdb", str(tmp_path / "no" / "x.duckdb")])
+    assert lost.exit_code == 1
+    assert "cannot write" in lost.stderr

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -117,3 +118,26 @@ def test_a_script_is_split() -> None:
     assert split("SELECT ';'; SHOW TABLES;") == ["SELECT ';';", "SHOW TABLES;"]
     with pytest.raises(QueryError, match="syntax error"):
         split("SELEC 1")
+
+
+def test_a_database_file_holds_the_tables(lake: Lake, tmp_path: Path) -> None:
+    """Another DuckDB opens it without the lake; it is its owner's only, and nothing is left beside it."""
+    file = tmp_path / "it's.duckdb"
+    lake.land("pages_raw", pa.table({"page": ["x"]}))
+    queries = Queries({"": lake, "north": lake})
+    for _ in range(2):  # the second replaces the first
+        rows = queries.save(file)
+    assert rows == {"sites": 1, "transactions": 4, "north.sites": 1, "north.transactions": 4}
+    lake.path("sites").unlink()
+    with duckdb.connect(str(file), read_only=True) as database:
+        assert database.sql("SELECT code FROM sites").fetchall() == [("S1",)]
+        assert database.sql("SELECT count(DISTINCT date) FROM north.transactions").fetchall() == [(2,)]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "it's.duckdb"]
+
+
+def test_a_table_that_is_not_landed_is_not_exported(lake: Lake, tmp_path: Path) -> None:
+    """The message names those that are; no file is written."""
+    with pytest.raises(QueryError, match="site: not landed; landed are sites, transactions"):
+        Queries({"": lake}).save(tmp_path / "x.duckdb", ["site"])
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
