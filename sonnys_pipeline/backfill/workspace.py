@@ -28,6 +28,7 @@ from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
+from sonnys_pipeline.landing.forgotten import read_forgotten
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import JobRow, Knowledge
 from sonnys_pipeline.ledger.service import JobService, open_ledger
@@ -85,9 +86,10 @@ class Workspace(Closing):
 
     @cached_property
     def privacy(self) -> Privacy:
-        """The policy on personal data."""
+        """The policy on personal data, and the forgotten customers; LakeError if their list cannot be read."""
         key = self.settings.pii_key
-        return Privacy(Policy(self.settings.pii), key.get_secret_value().encode() if key else b"")
+        secret = key.get_secret_value().encode() if key else b""
+        return Privacy(Policy(self.settings.pii), secret, read_forgotten(self.lake))
 
     @cached_property
     def options(self) -> ExecutorOptions:

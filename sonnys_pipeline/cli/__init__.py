@@ -16,6 +16,7 @@ import click
 from sonnys_pipeline.cli.backfill.group import backfill
 from sonnys_pipeline.cli.doctor import doctor
 from sonnys_pipeline.cli.first_contact import first_contact
+from sonnys_pipeline.cli.forget import forget
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.query.command import export, sql
@@ -80,6 +81,7 @@ for _verb in (
     report,
     today,
     replay,
+    forget,
     sites,
     sql,
     export,

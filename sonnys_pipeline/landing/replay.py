@@ -114,9 +114,12 @@ def replay_day(lake: Lake, day: str, privacy: Privacy) -> ReplayedDay:
         is_stricter = not privacy.matches_metadata(kept)
         if is_stricter:
             pages = _treated(pages, privacy)
+        # An archive that was restored from a copy may have customers who were forgotten since.
+        cleaned = _with_bodies(pages, [privacy.forget(body.as_py()) for body in pages["body"]])
+        is_changed, pages = is_stricter or not cleaned.equals(pages), cleaned
         file = made_of(pages, kept, source, privacy)
         file = DayFile(in_order(file.table), {**file.metadata, "rows": str(file.table.num_rows)})
-        if is_stricter:
+        if is_changed:
             lake.refuse_vanishing(ASSET, file.table, day)
             archive.write(lake, day, pages, file.metadata)
         unchanged = _is_landed(lake, day, file)
@@ -144,6 +147,10 @@ def _replay_states(lake: Lake, day: str, privacy: Privacy) -> bool:
     if not privacy.matches_metadata(kept):
         pages = _with_bodies(pages, [privacy.apply_to_list(body.as_py()) for body in pages["body"]])
         kept = {**kept, **privacy.metadata}
+        archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
+    cleaned = _with_bodies(pages, [privacy.forget(body.as_py(), is_list=True) for body in pages["body"]])
+    if not cleaned.equals(pages):
+        pages = cleaned
         archive.write(lake, day, pages, kept, archive.STATES_ARCHIVE)
     table = landing_states.made_of(pages, kept)
     metadata = {**kept, "rows": str(table.num_rows)}

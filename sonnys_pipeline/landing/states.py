@@ -25,6 +25,7 @@ from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.transactions import ASSET as ROWS
 from sonnys_pipeline.landing import archive
 from sonnys_pipeline.landing.changes import Reread, changed_states, record
+from sonnys_pipeline.landing.forgotten import refuse_outdated
 from sonnys_pipeline.landing.transactions import Source, of_source
 from sonnys_pipeline.landing.unread_sites import unread_states
 
@@ -55,6 +56,7 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
     )
     table = states.table
     with lake.together() as group:
+        refuse_outdated(group, privacy)
         if loaded.site is not None:
             table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
         elif (unread := unread_states(group, loaded, table)) is not None:

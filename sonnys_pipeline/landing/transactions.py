@@ -21,6 +21,7 @@ from sonnys_pipeline.lake.schema import SCHEMA_VERSION
 from sonnys_pipeline.lake.transactions import ASSET, WHOLE_READ_AT, is_landed, sites_in
 from sonnys_pipeline.landing.archive import forget_pages, keep_pages
 from sonnys_pipeline.landing.changes import Reread, changed_rows, record, unproven
+from sonnys_pipeline.landing.forgotten import refuse_outdated
 from sonnys_pipeline.landing.unread_sites import unread_rows
 from sonnys_pipeline.runtime.text import first_few
 
@@ -88,6 +89,7 @@ def land_day(
     day, loaded = loaded.day.key, of_source(loaded, source)
     account_sites = () if source.site_code else account_sites
     with lake.together() as group:  # what is read here must be unchanged when it is replaced
+        refuse_outdated(group, privacy or Privacy())
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(group, day, file.metadata)
         is_short = loaded.proof is not None and loaded.proof.missing != 0

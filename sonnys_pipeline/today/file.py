@@ -17,6 +17,7 @@ from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.schema import SCHEMA_VERSION, TRANSACTIONS
+from sonnys_pipeline.landing.forgotten import refuse_outdated
 from sonnys_pipeline.landing.transactions import in_order
 from sonnys_pipeline.today.plan import SiteSpan
 from sonnys_pipeline.today.state import ALL_SITES, TodayState
@@ -83,6 +84,7 @@ def read_to_continue(workspace: Workspace) -> TodayFile:
 
 def land_today(workspace: Workspace, file: TodayFile) -> LandedFile:
     """Replace the file atomically. Raises UnwritableLakeError; the old one stays then."""
+    refuse_outdated(workspace.lake, workspace.privacy)
     metadata = {
         **_origin(workspace),
         **workspace.privacy.metadata,

@@ -20,7 +20,7 @@ UNIT_TESTS = [
 #: The floors, from the ground up: a room uses only rooms that stand before it. The command line stands on the roof.
 FLOORS = (
     "runtime", "calendar", "client", "config", "simulator", "lake", "ledger", "extract", "landing", "quality", "marts",
-    "report", "backfill", "revisit", "today", "doctor", "first_contact", "orchestration", "definitions",
+    "report", "backfill", "erasure", "revisit", "today", "doctor", "first_contact", "orchestration", "definitions",
     "cli",
 )  # fmt: skip
 #: The simulator is a program of its own: it may use nothing of the house, not even what lies below it.

@@ -63,20 +63,21 @@ def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> N
 @click.option(
     "--duckdb",
     "file",
-    required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="The database file to write.",
 )
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="A table; repeatable.  [default: all]")
 @account_option
-def export(file: Path, tables: tuple[str, ...]) -> None:
+def export(file: Path | None, tables: tuple[str, ...]) -> None:
     """Copy what is landed into one DuckDB database file, for tools that open one.
 
     All tables but the archives are copied by default.
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
 
+    if file is None:
+        refuse("no file was named; use --duckdb FILE")
     with one_line_errors():
         try:
             rows = _queries().save(file, tables)

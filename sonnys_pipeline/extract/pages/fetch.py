@@ -27,7 +27,7 @@ class PageReader:
         body = api.get_job_body(job_hash)
         where = f"load job {job_hash}"
         sanitized = sanitize(body, where)
-        if self.privacy.policy is not Policy.KEEP:
+        if self.privacy.policy is not Policy.KEEP or self.privacy.forgotten.digests:
             body = self.privacy.apply(sanitized.content, where)
             sanitized = replace(sanitized, content=body)
         page = parse_page(job_hash, sanitized)

@@ -21,6 +21,7 @@ from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, Tran
 from sonnys_pipeline.client.bodies import parse_json, sanitize
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
 from sonnys_pipeline.client.spelling import wire_names
+from sonnys_pipeline.extract.pages.forgotten import Forgotten, erase_body
 
 #: Distinguishes hashes from the API's own values.
 HASH_PREFIX = "h:"
@@ -69,8 +70,12 @@ class Policy(StrEnum):
 class Privacy:
     """Applies one policy; `key_fingerprint` identifies the key without revealing it."""
 
-    def __init__(self, policy: Policy = Policy.KEEP, key: bytes = b"") -> None:
-        """`key` is used for `HASH` only; `ValueError` if shorter than `MIN_KEY_LENGTH` bytes."""
+    def __init__(self, policy: Policy = Policy.KEEP, key: bytes = b"", forgotten: Forgotten | None = None) -> None:
+        """`key` is used for `HASH` only; `ValueError` if shorter than `MIN_KEY_LENGTH` bytes.
+
+        `forgotten`: customers who are removed under each policy.
+        """
+        self.forgotten = forgotten or Forgotten()
         if policy is Policy.HASH and len(key) < MIN_KEY_LENGTH:
             raise ValueError(f"hashing needs a key of at least {MIN_KEY_LENGTH} bytes")
         self.policy = policy
@@ -97,6 +102,12 @@ class Privacy:
         """As `apply`, for a page of `version-2`."""
         return self._apply(body, "transactions", self._states, where)
 
+    def forget(self, body: bytes, *, is_list: bool = False) -> bytes:
+        """A page, as received or as archived, without forgotten customers; the same bytes if it has none (RS-04)."""
+        if not self.forgotten.digests:
+            return body
+        return erase_body(body, self.forgotten.has, is_list=is_list)
+
     def matches_metadata(self, kept: Mapping[str, str]) -> bool:
         """Whether files with these metadata were written under this policy and key."""
         policy, fingerprint = kept.get("pii", Policy.KEEP.value), kept.get("pii_key", "")
@@ -111,6 +122,8 @@ class Privacy:
         return self._apply(body, "data", self._rows, where)
 
     def _apply(self, body: bytes, rows: str, transform: _Transform, where: str) -> bytes:
+        if self.forgotten.digests:
+            body = self.forget(sanitize(body, where).content, is_list=rows == "transactions")
         if self.policy is Policy.KEEP:
             return body
         try:

@@ -1,4 +1,4 @@
-"""`items` as Dagster lands it: one row for each version, as of any day what the API listed then."""
+"""RS-02: `items` as Dagster lands it: one row for each version, as of any day what the API listed then."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""A history has one row for each version, and says what was listed on any day."""
+"""RS-02: a history has one row for each version, and says what was listed on any day."""
 
 import itertools
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""A list that was read becomes the newest version of its landed history."""
+"""RS-02: a list that was read becomes the newest version of its landed history."""
 
 from collections.abc import Sequence
 from dataclasses import replace
