@@ -19,6 +19,7 @@ from sonnys_pipeline.cli.first_contact import first_contact
 from sonnys_pipeline.cli.forget import forget
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
+from sonnys_pipeline.cli.query.command import export, sql
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
@@ -28,7 +29,7 @@ from sonnys_pipeline.cli.today_so_far.command import today
 from sonnys_pipeline.cli.ui import ui
 
 #: Options that take a path.
-_PATHS = frozenset({"--from-csv", "--folder", "--export"})
+_PATHS = frozenset({"--from-csv", "--folder", "--export", "--out", "--duckdb"})
 
 
 def _is_text(argument: str) -> bool:
@@ -82,5 +83,7 @@ for _verb in (
     replay,
     forget,
     sites,
+    sql,
+    export,
 ):
     main.add_command(_verb)

@@ -21,7 +21,9 @@ def read_forgotten(lake: Lake) -> Forgotten:
         return read_list(lake.storage.content(path))
     except FileNotFoundError:
         return Forgotten()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise LakeError(f"{path} cannot be read ({error}); fix the permissions, or name another place") from error
+    except ValueError as error:
         raise LakeError(f"{path} cannot be read ({error}); restore it from a copy, then run it again") from error
 
 

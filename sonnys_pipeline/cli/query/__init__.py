@@ -1,0 +1,1 @@
+"""`sonnys sql`: options, formats and the shell."""

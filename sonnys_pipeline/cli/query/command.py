@@ -1,0 +1,157 @@
+"""`sonnys sql`: read-only SQL over everything that is landed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sonnys_pipeline.cli.account import account_option, chosen_account
+from sonnys_pipeline.cli.output import WRONG_USAGE, Refusal, messages, refuse
+from sonnys_pipeline.cli.query.formats import FORMATS, content_of
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.lake.query.statements import Queries
+
+
+@click.command()
+@click.option("-c", "--command", "script", metavar="SQL", help="Statements to run.")
+@click.option("-f", "--file", type=click.Path(dir_okay=False, path_type=Path), help="A file of them.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to a file instead.")
+@account_option
+def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> None:
+    """Query everything that is landed with DuckDB's SQL; nothing can be written but by --out.
+
+    Without -c or -f, a shell opens; SHOW TABLES lists the tables. With several accounts and no --account, tables
+    are called north.transactions and all_accounts.site_day_kpis.
+    """
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
+    from sonnys_pipeline.lake.query.statements import split
+
+    if script is not None and file is not None:
+        refuse("-c and -f were both given; use one of them")
+    if kind == "parquet" and out is None:
+        refuse("Parquet is not printed; name a file with --out FILE")
+    with one_line_errors():
+        queries = _queries()
+        if file is not None:
+            script = _text_of(file)
+        elif script is None and not sys.stdin.isatty():
+            script = sys.stdin.read()
+        if script is None:
+            if kind != "table" or out is not None:
+                refuse("--format and --out need a statement; give one with -c or -f")
+            with suppress(ImportError):  # Windows has none
+                import readline  # noqa: F401 - gives `input` its line editing and history
+            shell(queries, input)
+            return
+        statements = split(script)
+        if not statements:
+            refuse("no statement was given; try: sonnys sql -c 'SHOW TABLES'")
+        if len(statements) > 1 and (kind != "table" or out is not None):
+            refuse(f"{len(statements)} statements, but {kind} files and outputs hold one result; give one statement")
+        for statement in statements:
+            _show(queries, statement, kind, out)
+
+
+@click.command()
+@click.option(
+    "--duckdb",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The database file to write.",
+)
+@click.option("--table", "tables", multiple=True, metavar="NAME", help="A table; repeatable.  [default: all]")
+@account_option
+def export(file: Path | None, tables: tuple[str, ...]) -> None:
+    """Copy what is landed into one DuckDB database file, for tools that open one.
+
+    All tables but the archives are copied by default.
+    """
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
+
+    if file is None:
+        refuse("no file was named; use --duckdb FILE")
+    with one_line_errors():
+        try:
+            queries = _queries()
+            queries.refuse_inside(file)
+            rows = queries.save(file, tables)
+        except OSError as error:
+            refuse(f"cannot write {file} ({error.strerror or error}); name a file in a directory you can write to", 1)
+    for name, number in rows.items():
+        click.echo(f"{name}: {number:,} rows")
+
+
+def shell(queries: Queries, read: Callable[[str], str]) -> None:
+    """Run statements until the end of the input or `exit`; errors are printed, and the shell goes on.
+
+    `read` takes a prompt and returns a line; it raises EOFError at the end.
+    """
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
+
+    messages.print("Read-only DuckDB. End statements with ; and leave with exit. Tables: SHOW TABLES;")
+    text = ""
+    while True:
+        try:
+            line = read("   ...> " if text else "sonnys> ")
+        except EOFError:
+            return
+        if not text and line.strip().rstrip(";") in ("exit", "quit", ".exit", ".quit"):
+            return
+        text = f"{text}{line}\n".lstrip()
+        if text.rstrip().endswith(";"):
+            try:
+                with one_line_errors():
+                    _show(queries, text, "table", None)
+            except Refusal as refusal:
+                messages.print(refusal.format_message())
+            text = ""
+
+
+def _show(queries: Queries, statement: str, kind: str, out: Path | None) -> None:
+    from sonnys_pipeline.runtime.private_folder import write_private_file
+
+    if out is not None:
+        queries.refuse_inside(out)
+    result = queries.run(statement)
+    try:
+        content = content_of(result, kind, messages.width)
+    except ValueError as error:
+        refuse(str(error), WRONG_USAGE)
+    if out is None:
+        click.echo(content.decode(), nl=False)
+        return
+    try:
+        write_private_file(out, content)
+    except OSError as error:
+        refuse(f"cannot write {out} ({error.strerror or error}); name a file in a directory that you can write to", 1)
+    messages.print(f"{result.num_rows:,} rows in {out}")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(f"cannot read {file} ({error}); name a text file in UTF-8")
+
+
+def _queries() -> Queries:
+    """On the chosen account's lake, or on the lakes of all accounts and the tables across them."""
+    from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
+    from sonnys_pipeline.config.settings import Settings, folder_in
+    from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.query.statements import Queries
+
+    account = chosen_account()
+    accounts = Settings.accounts()
+    if account is not None or not accounts:
+        return Queries({"": Lake(Settings.load(account).data_url)})
+    lakes = {name: Lake(Settings.load(name).data_url) for name in accounts}
+    return Queries({**lakes, ALL_ACCOUNTS: Lake(folder_in(Settings.load().data_url, ALL_ACCOUNTS))})

@@ -1,0 +1,197 @@
+"""Run single SQL statements on views of landed files, without any way to write, and copy tables (EC-02).
+
+DuckDB gets the files as Arrow datasets, which this process opens. So its own access to files, the network and
+extensions is switched off, for folders and object stores alike, and the configuration is locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.storage.folder import DAY
+
+R = TypeVar("R")
+
+_CLOSED: dict[str, Any] = {
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "temp_directory": "",  # large sorts must not spill into files
+}
+_READING = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_FILE = "part-0.parquet"
+
+
+class QueryError(LakeError):
+    """A SQL statement is refused or fails; the message has DuckDB's reason and hint, in one line."""
+
+
+class Queries:
+    """Statements on the landed tables of one lake, or of several, each in a schema."""
+
+    def __init__(self, lakes: Mapping[str, Lake]) -> None:
+        """Nothing is read yet. `lakes` by schema; a lake under the empty name has its tables without a schema."""
+        self._lakes = lakes
+
+    def refuse_inside(self, file: Path) -> None:
+        """Refuse to write a file among landed ones. Raises QueryError."""
+        for lake in self._lakes.values():
+            if lake.storage.is_local and file.resolve().is_relative_to(Path(str(lake.root)).resolve()):
+                raise QueryError(f"{file} is in {lake.root}, where only landed files belong; name a file elsewhere")
+
+    def tables(self) -> dict[str, list[str]]:
+        """Names of the landed tables by schema, sorted. Raises UnreachableLakeError."""
+        return {schema: _landed(lake) for schema, lake in self._lakes.items()}
+
+    def run(self, statement: str) -> pa.Table:
+        """The result of one statement; each file is read as it is landed now, no row of a moved day twice.
+
+        Raises:
+            QueryError: it is not a query, or DuckDB refuses it.
+            LakeError: a landed file cannot be read.
+        """
+        if any(kind not in _READING for kind in _kinds(statement)):
+            raise QueryError(
+                "only queries are run (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN); "
+                "to keep a result, use --out FILE"
+            )
+        return self._consistently(lambda: self._run(statement))
+
+    def save(self, path: Path, chosen: Collection[str] = ()) -> dict[str, int]:
+        """Write tables as a DuckDB database file for its owner only, atomically; rows by table.
+
+        Tables, not views: the file can be opened elsewhere, without the lake, its credentials or an extension, and has
+        no row of a moved day twice.
+
+        Args:
+            path: replaced if it exists.
+            chosen: names such as `site_day_kpis` or `north.sites`; none for all but the archives (`…_raw`).
+
+        Raises:
+            QueryError: a table is not landed, or DuckDB cannot write the file.
+            OSError: the directory cannot be written.
+            LakeError: a landed file cannot be read.
+        """
+        found = {
+            f"{schema}.{name}" if schema else name: (schema, name)
+            for schema, names in self.tables().items()
+            for name in names
+        }
+        wanted = list(chosen) or [name for name in found if not name.endswith("_raw")]
+        if unknown := [name for name in wanted if name not in found]:
+            raise QueryError(f"{', '.join(unknown)}: not landed; landed are {', '.join(found) or 'no tables'}")
+        if not wanted:
+            raise QueryError("no table is landed; land a day first")
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as private:
+            places = [found[name] for name in dict.fromkeys(wanted)]
+            number = iter(range(1_000_000))
+            file, rows = self._consistently(lambda: self._save(Path(private, f"{next(number)}.duckdb"), places))
+            file.chmod(0o600)
+            file.replace(path)
+        return dict(zip(dict.fromkeys(wanted), rows, strict=True))
+
+    def _save(self, file: Path, places: Sequence[tuple[str, str]]) -> tuple[Path, list[int]]:
+        mentioned = " ".join(name.lower() for _, name in places)
+        rows = []
+        with duckdb.connect(config={**_CLOSED, "enable_external_access": True}) as connection:
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute(f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS saved")
+                for schema, lake in self._lakes.items():
+                    self._create_views(connection, schema, lake, mentioned)
+                for schema, name in places:
+                    source = f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
+                    target = f"saved.{source}" if schema else f"saved.main.{source}"
+                    if schema:
+                        connection.execute(f"CREATE SCHEMA IF NOT EXISTS saved.{_quoted(schema)}")
+                    connection.execute(f"CREATE TABLE {target} AS FROM {source}")
+                    rows.append(connection.table(target).count("*").fetchall()[0][0])
+                connection.execute("DETACH saved")
+            except (duckdb.Error, pa.ArrowException) as error:
+                raise QueryError(_one_line(error)) from error
+        return file, rows
+
+    def _consistently(self, read: Callable[[], R]) -> R:
+        """Repeat a read if files of any of the lakes were committed together meanwhile."""
+        for lake in self._lakes.values():
+            read = partial(lake.consistently, read)
+        return read()
+
+    def _run(self, statement: str) -> pa.Table:
+        with duckdb.connect(config=_CLOSED) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute("SET lock_configuration = true")
+            for schema, lake in self._lakes.items():
+                self._create_views(connection, schema, lake, statement.lower())
+            try:
+                return connection.sql(statement).to_arrow_table()
+            except duckdb.CatalogException as error:
+                raise QueryError(f"{_one_line(error)} SHOW TABLES lists what is landed") from error
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                raise QueryError(_one_line(error)) from error
+
+    def _create_views(self, connection: duckdb.DuckDBPyConnection, schema: str, lake: Lake, text: str) -> None:
+        """A view of each table that the statement mentions, or of all: reading a table's footers takes time."""
+        names = _landed(lake)
+        if schema:
+            connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
+        for name in [one for one in names if one.lower() in text] or names:
+            days = lake.partitions(name)
+            keys: list[str | None] = [*days] or [None]
+            columns = lake.columns(name, keys).schema
+            paths = lake.current_paths(name, keys)
+            dataset = lake.storage.dataset(
+                paths, lake.root / name, columns, by_day=bool(days) and DAY not in columns.names
+            )
+            connection.register(f"{schema}__{name}" if schema else name, dataset)
+            if schema:
+                view = f"{_quoted(schema)}.{_quoted(name)}"
+                connection.execute(f"CREATE VIEW {view} AS FROM {_quoted(f'{schema}__{name}')}")
+
+
+def split(script: str) -> list[str]:
+    """The statements of a script. Raises QueryError if it cannot be parsed."""
+    try:
+        return [one.query.strip() for one in duckdb.extract_statements(script)]
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def _kinds(statement: str) -> list[duckdb.StatementType]:
+    try:
+        return [one.type for one in duckdb.extract_statements(statement)]
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def _landed(lake: Lake) -> list[str]:
+    """Assets with rows: `asset/part-0.parquet` or `asset/date=…/part-0.parquet`."""
+    parts = [path.split("/") for path in lake.storage.below(lake.root)]
+    return sorted(
+        {
+            one[0]
+            for one in parts
+            if one[-1] == _FILE
+            and not one[0].startswith(".")
+            and (len(one) == 2 or (len(one) == 3 and one[1].startswith("date=")))
+        }
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _one_line(error: Exception) -> str:
+    """DuckDB's reason and its hint, without the quoted statement below them."""
+    return " ".join(str(error).split("\n\nLINE ")[0].split())

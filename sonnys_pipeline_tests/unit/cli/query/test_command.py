@@ -1,0 +1,121 @@
+"""EC-02: `sonnys sql` prints or writes the result of queries, and only that."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from sonnys_pipeline.cli import main
+from sonnys_pipeline.cli.query.command import shell
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.query.statements import Queries
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A table in the lake that the settings name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path / "data"))
+    lake = Lake(tmp_path / "data")
+    lake.land("sites", pa.table({"code": ["S1", None], "lists": [[1], []]}))
+    return lake
+
+
+def sql(*arguments: str, stdin: str | None = None) -> Result:
+    """Run `sonnys sql`."""
+    return CliRunner().invoke(main, ["sql", *arguments], input=stdin)
+
+
+def test_formats(lake: Lake, tmp_path: Path) -> None:
+    """Each format has the same rows; stdout holds the result only."""
+    assert sql("-c", "FROM sites", "--format", "csv").stdout == "code,lists\nS1,[1]\n,[]\n"
+    assert json.loads(sql("-c", "FROM sites", "--format", "json").stdout) == {
+        "columns": ["code", "lists"],
+        "rows": [{"code": "S1", "lists": [1]}, {"code": None, "lists": []}],
+    }
+    written = sql("-c", "FROM sites", "--format", "parquet", "--out", str(tmp_path / "out.parquet"))
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert pq.read_table(tmp_path / "out.parquet")["code"].to_pylist() == ["S1", None]
+    assert "2 rows" in sql("-c", "FROM sites").stdout
+
+
+def test_files_and_standard_input_are_scripts(lake: Lake, tmp_path: Path) -> None:
+    """Several statements print several tables."""
+    script = "SELECT 41 AS first; SELECT 42 AS second;"
+    (tmp_path / "q.sql").write_text(script)
+    for result in (sql("-f", str(tmp_path / "q.sql")), sql(stdin=script)):
+        assert result.exit_code == 0
+        assert "first" in result.stdout
+        assert "42" in result.stdout
+
+
+def test_errors_are_one_line_with_exit_code_1(lake: Lake) -> None:
+    """DuckDB's hint is in it."""
+    result = sql("-c", "SELECT cod FROM sites")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert 'Candidate bindings: "code"' in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c", "SELECT 1", "--format", "parquet"),
+        ("-c", "SELECT 1; SELECT 2", "--format", "csv"),
+        ("-c", "SELECT 1 AS a, 2 AS a", "--format", "json"),
+        ("-c", ""),
+    ],
+)
+def test_wrong_usage(lake: Lake, arguments: tuple[str, ...]) -> None:
+    """What would lose a result is refused with exit code 2."""
+    result = sql(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_accounts_are_schemas(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `--account`, all accounts and the tables across them; with it, that account's tables."""
+    monkeypatch.setenv("SONNYS_ACCOUNTS", "north,south")
+    for name in ("north", "south"):
+        monkeypatch.setenv(f"SONNYS_{name.upper()}__API_ID", name)
+        monkeypatch.setenv(f"SONNYS_{name.upper()}__API_KEY", name)
+        Lake(tmp_path / "data" / name).land("sites", pa.table({"code": [name]}))
+    Lake(tmp_path / "data" / "all_accounts").land("site_day_kpis", pa.table({"a": [7]}), partition="2026-03-10")
+
+    across = "SELECT n.code, s.code AS other, a FROM north.sites n, south.sites s, all_accounts.site_day_kpis"
+    assert sql("-c", across, "--format", "csv").stdout == "code,other,a\nnorth,south,7\n"
+    one = sql("-c", "FROM sites", "--account", "south", "--format", "csv")
+    assert one.stdout == "code\nsouth\n"
+
+
+def test_the_shell_goes_on_after_an_error(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    """A statement may take several lines; `exit` leaves."""
+    lines: Iterator[str] = iter(["FROM nowhere;", "SELECT", "40 + 2 AS answer;", "exit", "SELECT 99;"])
+    shell(Queries({"": lake}), lambda _: next(lines))
+    shown = capsys.readouterr()
+    assert "does not exist" in shown.err
+    assert "42" in shown.out
+    assert "99" not in shown.out
+
+
+def test_export_names_tables_and_rows(lake: Lake, tmp_path: Path) -> None:
+    """A directory that does not exist is refused in one line."""
+    done = CliRunner().invoke(main, ["export", "--duckdb", str(tmp_path / "x.duckdb"), "--table", "sites"])
+    assert (done.exit_code, done.stdout) == (0, "sites: 2 rows\n")
+    lost = CliRunner().invoke(main, ["export", "--duckdb", str(tmp_path / "no" / "x.duckdb")])
+    assert lost.exit_code == 1
+    assert "cannot write" in lost.stderr
+
+
+def test_nothing_is_written_among_landed_files(lake: Lake) -> None:
+    """A path of the lake would replace what is landed there."""
+    landed = lake.path("sites")
+    before = Path(str(landed)).read_bytes()
+    for arguments in (["sql", "-c", "FROM sites", "--format", "parquet", "--out"], ["export", "--duckdb"]):
+        result = CliRunner().invoke(main, [*arguments, str(landed)])
+        assert result.exit_code == 1
+        assert "name a file elsewhere" in result.stderr
+    assert Path(str(landed)).read_bytes() == before

@@ -1,0 +1,143 @@
+"""EC-02: everything landed is read by SQL, and nothing is written."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.query.statements import Queries, QueryError, split
+from sonnys_pipeline_tests.support.landed_marts import land_marts
+from sonnys_pipeline_tests.support.small_lake import LAST, land  # noqa: F401 - a fixture
+
+PAGE = (Path(__file__).parents[4] / "docs" / "sql.md").read_text(encoding="utf-8")
+QUESTIONS = re.findall(r"### \d+\. (.*?)\n\n```sql\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Two days of two rows and a table without days."""
+    lake = Lake(tmp_path / "data")
+    for day in ("2026-03-10", "2026-03-11"):
+        lake.land("transactions", pa.table({"id": ["a", "b"]}), partition=day)
+    lake.land("sites", pa.table({"code": ["S1"]}))
+    return lake
+
+
+def test_the_page_has_twenty_questions_whose_figures_are_the_kpis(land) -> None:  # noqa: F811 - the fixture
+    """Each query runs on a small lake; cars and sales of the page are those of `site_day_kpis`."""
+    lake = land(9)
+    days = [LAST - timedelta(days=back) for back in range(8)]
+    land_marts(lake, days)
+    kpis = lake.read("site_day_kpis", [day.isoformat() for day in days]).to_pylist()
+    queries = Queries({"": lake})
+
+    results = [queries.run(query) for _, query in QUESTIONS]
+
+    assert len(results) == 20
+    by_question = {question: result for (question, _), result in zip(QUESTIONS, results, strict=True)}
+    by_site = by_question["How many cars did each site wash, and what did it sell?"].to_pylist()
+    by_day = by_question["How did the chain do day by day?"].to_pylist()
+    for rows in (by_site, by_day):
+        assert sum(row["cars"] for row in rows) == sum(row["total_cars"] for row in kpis)
+        assert sum(Decimal(str(row["sales"])) for row in rows) == sum(Decimal(str(row["sales"])) for row in kpis)
+    landed = by_question["What is landed, and how many rows has each day?"]
+    assert landed.column_names == ["date", "rows"]
+    assert landed.num_rows == 9
+    empty = {question for question, result in by_question.items() if not result.num_rows}
+    assert empty <= {"Which days are missing between the first and the last?", "Which figures are not known, and why?"}
+
+
+def test_all_tables_are_listed(lake: Lake) -> None:
+    """SHOW TABLES has assets with days and without."""
+    assert Queries({"": lake}).run("SHOW TABLES")["name"].to_pylist() == ["sites", "transactions"]
+
+
+def test_the_day_is_a_column(lake: Lake) -> None:
+    """`date` comes from the path."""
+    rows = Queries({"": lake}).run("SELECT date, count(*) AS n FROM transactions GROUP BY 1 ORDER BY 1").to_pylist()
+    assert [(str(row["date"]), row["n"]) for row in rows] == [("2026-03-10", 2), ("2026-03-11", 2)]
+
+
+def test_several_lakes_are_schemas(lake: Lake, tmp_path: Path) -> None:
+    """One statement joins accounts; an account without rows is empty."""
+    south = Lake(tmp_path / "south")
+    south.land("sites", pa.table({"code": ["S2"]}))
+    queries = Queries({"north": lake, "south": south, "west": Lake(tmp_path / "west")})
+    rows = queries.run("SELECT code FROM north.sites UNION ALL SELECT code FROM south.sites ORDER BY code")
+    assert rows["code"].to_pylist() == ["S1", "S2"]
+
+
+@pytest.mark.s3
+def test_an_object_store_is_read_alike(s3_url: str) -> None:
+    """The views need no extension of DuckDB's for a bucket."""
+    lake = Lake(f"{s3_url}/lake")
+    lake.land("transactions", pa.table({"id": ["a"]}), partition="2026-03-10")
+    assert Queries({"": lake}).run("SELECT id FROM transactions")["id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY (SELECT 1) TO '{out}'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
+        "ATTACH '{out}' AS other",
+        "CREATE TABLE mine AS SELECT 1",
+        "EXPORT DATABASE '{out}'",
+        "SET enable_external_access = true",
+        "PRAGMA enable_profiling",
+        "INSTALL httpfs",
+        "SELECT 1; COPY (SELECT 1) TO '{out}'",
+        "FROM read_text('{secret}')",
+        "FROM '{secret}'",
+    ],
+)
+def test_nothing_is_written_or_read_elsewhere(lake: Lake, tmp_path: Path, statement: str) -> None:
+    """Each way out of the views is refused in one line; no file appears."""
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(QueryError) as refused:
+        Queries({"": lake}).run(statement.format(out=tmp_path / "out", secret=secret))
+    assert "\n" not in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_errors_have_the_hint_in_one_line(lake: Lake) -> None:
+    """DuckDB's own suggestion is kept."""
+    with pytest.raises(QueryError, match=r'does not exist! Did you mean "sites"\? SHOW TABLES lists'):
+        Queries({"": lake}).run("FROM site")
+
+
+def test_a_script_is_split() -> None:
+    """A semicolon in a text does not end a statement."""
+    assert split("SELECT ';'; SHOW TABLES;") == ["SELECT ';';", "SHOW TABLES;"]
+    with pytest.raises(QueryError, match="syntax error"):
+        split("SELEC 1")
+
+
+def test_a_database_file_holds_the_tables(lake: Lake, tmp_path: Path) -> None:
+    """Another DuckDB opens it without the lake; it is its owner's only, and nothing is left beside it."""
+    file = tmp_path / "it's.duckdb"
+    lake.land("pages_raw", pa.table({"page": ["x"]}))
+    queries = Queries({"": lake, "north": lake})
+    for _ in range(2):  # the second replaces the first
+        rows = queries.save(file)
+    assert rows == {"sites": 1, "transactions": 4, "north.sites": 1, "north.transactions": 4}
+    lake.path("sites").unlink()
+    with duckdb.connect(str(file), read_only=True) as database:
+        assert database.sql("SELECT code FROM sites").fetchall() == [("S1",)]
+        assert database.sql("SELECT count(DISTINCT date) FROM north.transactions").fetchall() == [(2,)]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "it's.duckdb"]
+
+
+def test_a_table_that_is_not_landed_is_not_exported(lake: Lake, tmp_path: Path) -> None:
+    """The message names those that are; no file is written."""
+    with pytest.raises(QueryError, match="site: not landed; landed are sites, transactions"):
+        Queries({"": lake}).save(tmp_path / "x.duckdb", ["site"])
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
