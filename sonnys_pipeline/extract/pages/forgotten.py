@@ -54,12 +54,12 @@ class Forgotten:
 
     def has(self, number: object) -> bool:
         """Whether a customer number is on the list."""
-        return bool(self.digests) and number not in {None, ""} and self.digest(str(number)) in self.digests
+        return bool(self.digests) and _is_given(number) and self.digest(str(number)) in self.digests
 
 
 def customer_of(row: Mapping[str, Any]) -> str | None:
     """The customer number of a row of the API, in any spelling."""
-    return next((str(row[name]) for name in _IDS if row.get(name) not in {None, ""}), None)
+    return next((str(row[name]) for name in _IDS if _is_given(row.get(name))), None)
 
 
 def tenders_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def tenders_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 def personal_values(row: Mapping[str, Any]) -> set[str]:
     """All text of a row, of the API or of the lake, that leads to its customer."""
     parts = [(row, (*_CUSTOMER, *_IDS)), *((tender, _TENDER) for tender in (row, *tenders_of(row)))]
-    return {str(part[name]) for part, names in parts for name in names if part.get(name) not in {None, ""}}
+    return {str(part[name]) for part, names in parts for name in names if _is_given(part.get(name))}
 
 
 def erase_row(row: Mapping[str, Any], model: type[ApiModel] = TransactionJobItem) -> dict[str, Any]:
@@ -114,6 +114,11 @@ def read_list(content: bytes) -> Forgotten:
 def write_list(forgotten: Forgotten) -> bytes:
     """The list as the content of its file."""
     return json.dumps({"salt": forgotten.salt.hex(), "digests": sorted(forgotten.digests)}, indent=1).encode()
+
+
+def _is_given(value: object) -> bool:
+    """Whether a field has a value; it may be of any JSON type."""
+    return value is not None and value != ""
 
 
 def _erase(part: Mapping[str, Any], model: type[ApiModel], names: tuple[str, ...]) -> dict[str, Any]:
