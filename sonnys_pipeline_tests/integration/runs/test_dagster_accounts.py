@@ -51,18 +51,20 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours} | set(ACROSS)
+    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, "items")} | set(ACROSS)
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"
         for name in NAMES
-        for job in ("daily_transactions", "watch", "verify_landed_days", "reconcile_with_api")
+        for job in ("daily_transactions", "watch", "verify_landed_days", "reconcile_with_api", "daily_dimensions")
     }
     assert {one.name for one in defs.schedules} == {
         f"{name}_{schedule}"
         for name in NAMES
-        for schedule in ("daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule")
-    }
+        for schedule in (
+            "daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule", "daily_dimensions_schedule",
+        )
+    }  # fmt: skip
     assert {one.name for one in defs.sensors} == {
         "alerts", "north_marts_auto_materialize", "south_marts_auto_materialize", "all_accounts_marts_auto_materialize",
         "north_missed_mornings", "south_missed_mornings",
@@ -331,4 +333,4 @@ def test_without_accounts_nothing_stands_across(open_pipeline: Callable[..., Any
     made_here = defs.get_repository_def().asset_graph.executable_asset_keys
     specs = [spec for spec in defs.resolve_all_asset_specs() if spec.key in made_here]
     assert {len(spec.key.path) for spec in specs} == {1}
-    assert {spec.group_name for spec in specs} == {"landing", "tables", "marts", "reports"}
+    assert {spec.group_name for spec in specs} == {"landing", "dimensions", "tables", "marts", "reports"}
