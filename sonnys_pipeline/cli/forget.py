@@ -44,7 +44,7 @@ def forget(number: str, is_dry: bool, is_approved: bool, as_json: bool) -> None:
         if is_approved:
             print(f"Searched {erasure.searched} files: {len(erasure.found)} still have data of this customer.")
             if erasure.shared:
-                print(f"{erasure.shared} values also belong to rows of others, so they were not searched for.")
+                print(f"Not searched for, since rows of others have the same: {erasure.shared} of the values.")
         else:
             print("Nothing was changed. To erase: the same command with --yes.")
     for name in erasure.found:
