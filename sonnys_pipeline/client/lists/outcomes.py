@@ -17,6 +17,8 @@ class SalesOutcomes(Resource):
     def list(self, *, start: date, end: date, **params: object) -> list[SalesOutcome]:
         """Offers of UTC days, `end` included; one request per 500 and 180 days (RS-01).
 
+        An offer has no id: of offers that are equal in time, employee, site, item, terminal and outcome, one is there.
+
         Raises:
             IncompleteResultError: there are fewer rows than `total` promised.
             UnparsableRowError: a row does not fit `SalesOutcome`.

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from urllib.parse import quote
 
-from sonnys_pipeline.client.errors import IncompleteResultError
 from sonnys_pipeline.client.lists.models import ClockEntry, Customer, CustomerDetail, Employee, EmployeeDetail
 from sonnys_pipeline.client.lists.spans import CLOCK_DAYS, cut_days
 from sonnys_pipeline.client.models import parse_rows
-from sonnys_pipeline.client.resource import Resource, read_rows, read_total, required
+from sonnys_pipeline.client.resource import Resource, count_copies, read_rows, read_total, required
 
 #: Limit of the list, which is not paged.
 _MAX_EMPLOYEES = 100_000
@@ -52,16 +51,16 @@ class Employees(Resource):
         """All employees, by one request: the list is not paged (RS-01).
 
         Raises:
-            IncompleteResultError: there are fewer rows than `total` promised.
+            IncompleteResultError: there are other rows than `total` promised, or two different ones have the same id.
             UnparsableRowError: a row does not fit `Employee`.
         """
         where = f"GET {_EMPLOYEES}"
         data = self._data("GET", _EMPLOYEES, params=params)
         rows = read_rows(data, "employees", where, _MAX_EMPLOYEES)
-        found = {one.employee_id: one for one in parse_rows(Employee, rows)}
-        if (total := read_total(data, rows, where, _MAX_EMPLOYEES)) > len(rows):
-            raise IncompleteResultError(total, len(rows), where)
-        return list(found.values())
+        found = parse_rows(Employee, rows)
+        total = read_total(data, rows, where, _MAX_EMPLOYEES)
+        count_copies([[one.employee_id for one in found]], total, found.__getitem__, where)
+        return list({one.employee_id: one for one in found}.values())
 
     def get(self, employee_id: str) -> EmployeeDetail:
         """One employee in full; `NotFoundError` if the id is unknown."""
@@ -69,6 +68,9 @@ class Employees(Resource):
 
     def clock_entries(self, employee_id: str, *, start: date, end: date) -> list[ClockEntry]:  # type: ignore[valid-type]  # the method `list` hides the type
         """Clock entries of an employee, by time; one request per 14 days (contract, L14).
+
+        An entry that two requests have is there once, as the later one has it. Two entries of one request with the
+        same beginning are both there, such as one that was entered again.
 
         Args:
             employee_id: as in `Employee`.
@@ -80,11 +82,15 @@ class Employees(Resource):
             UnparsableRowError: an entry does not fit `ClockEntry`.
             ValueError: the last day is before the first one.
         """
-        found: dict[object, ClockEntry] = {}
+        found: dict[object, Sequence[ClockEntry]] = {}
         for first, last in cut_days(start, end, CLOCK_DAYS):
+            answer: dict[object, Sequence[ClockEntry]] = {}
             for entry in self._entries(employee_id, first, last):
-                found[entry.clock_in, entry.site_code] = entry
-        return sorted(found.values(), key=lambda entry: (str(entry.clock_in), entry.site_code or ""))
+                place = (entry.clock_in, entry.site_code)
+                answer[place] = [*answer.get(place, ()), entry]
+            found |= answer
+        entries = [entry for group in found.values() for entry in group]
+        return sorted(entries, key=lambda entry: (str(entry.clock_in), entry.site_code or ""))
 
     def _entries(self, employee_id: str, first: date, last: date) -> Sequence[ClockEntry]:
         path = f"{_EMPLOYEES}/{quote(employee_id, safe=':')}/clock-entries"
@@ -96,5 +102,5 @@ class Employees(Resource):
             entries = required(week, "clockEntries", list, f"GET {path}")
             added = {f"week.{name}": value for name, value in week.items() if name not in _WEEK}
             whose = {"employeeId": employee_id, "week": week.get("week")}
-            rows += [{**entry, **whose, **added} for entry in entries]
+            rows += [{**entry, **whose, **added} if isinstance(entry, dict) else entry for entry in entries]
         return parse_rows(ClockEntry, rows)

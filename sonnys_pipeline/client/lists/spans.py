@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
@@ -16,6 +17,8 @@ OUTCOME_DAYS = 180
 def cut(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple[int, int]]:
     """Unix seconds of parts of a span, each at most `longest`; neighbours share a second, since both ends are included.
 
+    The last part ends with the whole second that `end` is in, so that no row of it is missed (contract, "Batch jobs").
+
     Raises ValueError for times without zone, and for an end before the start.
     """
     if start.tzinfo is None or end.tzinfo is None:
@@ -24,7 +27,7 @@ def cut(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple[in
         raise ValueError(f"the span ends at {end:%Y-%m-%d %H:%M}, before it begins at {start:%Y-%m-%d %H:%M}")
     while True:
         until = min(start + longest, end)
-        yield int(start.timestamp()), int(until.timestamp())
+        yield int(start.timestamp()), math.ceil(until.timestamp())
         if until == end:
             return
         start = until

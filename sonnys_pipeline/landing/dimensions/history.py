@@ -57,7 +57,7 @@ def with_reading(
         is filled in where a version is still current, and begins no new one.
 
     Raises:
-        RowsWouldVanishError: the list is empty or has less than half of the current rows.
+        RowsWouldVanishError: the list has less than half of the rows that were current.
         LakeError: the list has a key twice, or the history goes beyond `day`.
     """
     _refuse_later(history, day)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from sonnys_pipeline.client import IncompleteResultError, ResponseFormatError
+from sonnys_pipeline.client import IncompleteResultError, ResponseFormatError, UnparsableRowError
 from sonnys_pipeline.client.lists.people import Employees
 from sonnys_pipeline.client.models import unknown_fields
 from sonnys_pipeline.client.transport import Response
@@ -36,8 +36,11 @@ def test_employees_that_are_missing_from_the_list_are_an_error() -> None:
     rows = [{"employeeId": 1, "firstName": "Ada", "lastName": "Lovelace"}]
     assert len(Employees(Scripted({"employees": rows, "total": 1})).list()) == 1
     assert Employees(Scripted({"employees": None, "total": None})).list() == []
-    with pytest.raises(IncompleteResultError):
-        Employees(Scripted({"employees": rows, "total": 2})).list()
+    other = {"employeeId": 1, "firstName": "Grace", "lastName": "Hopper"}
+    for listed, total in ((rows, 2), ([*rows, other], 2), ([*rows, {"employeeId": 2}], 1)):
+        with pytest.raises(IncompleteResultError):
+            Employees(Scripted({"employees": listed, "total": total})).list()
+    assert len(Employees(Scripted({"employees": [*rows, *rows], "total": 2})).list()) == 1
 
 
 @pytest.mark.parametrize("data", [{"weeks": []}, {"weeks": None}, {"weeks": [{"week": "w", "clockEntries": []}]}])
@@ -53,6 +56,22 @@ def test_an_entry_that_two_fortnights_have_is_there_once() -> None:
     assert [params for _, params in client.asked] == [
         {"startDate": "2026-05-01", "endDate": "2026-05-14"}, {"startDate": "2026-05-15", "endDate": "2026-05-28"},
     ]  # fmt: skip
+
+
+def test_two_entries_with_the_same_beginning_are_both_there() -> None:
+    """An entry that was typed in twice, or again with another end, is for a person to see."""
+    corrected = [entry(clockOut="2026-05-19T16:00:00Z"), entry(clockOut="2026-05-19T20:00:00Z")]
+    client = Scripted({"weeks": [{"week": "w", "clockEntries": corrected}]})
+    entries = Employees(client).clock_entries("7", start=date(2026, 5, 1), end=date(2026, 5, 28))
+    assert [one.clock_out and one.clock_out.hour for one in entries] == [16, 20]
+
+
+@pytest.mark.parametrize("odd", [None, "entry", 7, []])
+def test_an_entry_that_is_no_object_is_an_error(odd: object) -> None:
+    """One of the client's own, which names the row."""
+    client = Scripted({"weeks": [{"week": "w", "clockEntries": [entry(), odd]}]})
+    with pytest.raises(UnparsableRowError):
+        Employees(client).clock_entries("7", start=date(2026, 5, 1), end=date(2026, 5, 1))
 
 
 def test_fields_of_weeks_and_entries_that_nobody_knows_are_kept() -> None:

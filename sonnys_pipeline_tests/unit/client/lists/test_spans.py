@@ -21,6 +21,12 @@ def test_parts_meet_at_a_second_that_both_include(seconds: int) -> None:
     assert len(parts) == max(1, -(-seconds // int(ONE_MONTH.total_seconds())))
 
 
+def test_the_second_that_the_end_is_in_is_asked_for_as_a_whole() -> None:
+    """A row at 23:59:59.6 is not missed; the start is rounded down for the same reason."""
+    start, end = START + timedelta(microseconds=700_000), START + timedelta(days=1, microseconds=1)
+    assert list(cut(start, end, ONE_MONTH)) == [(int(START.timestamp()), int(START.timestamp()) + 86_401)]
+
+
 @given(st.integers(0, 400), st.integers(1, 20))
 def test_days_are_asked_for_once(days: int, longest: int) -> None:
     parts = list(cut_days(date(2026, 1, 31), date(2026, 1, 31) + timedelta(days=days), longest))
