@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.scans import landed_assets
 from sonnys_pipeline.landing.archive import ARCHIVE, STATES_ARCHIVE
 
-_TABLE = "part-0.parquet"
 #: Archives are rewritten page by page. States are last: what is found in other files by their numbers stays findable
 #: after an interruption.
 _FIRST, _LAST = (ARCHIVE, STATES_ARCHIVE), ("transactions", "transaction_states")
@@ -22,14 +22,12 @@ _FIRST, _LAST = (ARCHIVE, STATES_ARCHIVE), ("transactions", "transaction_states"
 
 def landed_files(lake: Lake) -> list[tuple[str, str | None]]:
     """Asset and day of each table, in the order in which they are to be erased."""
-    assets = {parts[0] for path in lake.storage.below(lake.root) if (parts := path.split("/"))[-1] == _TABLE}
-    named = sorted(asset for asset in assets if not asset.startswith("."))
 
     def order(asset: str) -> int:
         return 0 if asset in _FIRST else 2 + _LAST.index(asset) if asset in _LAST else 1
 
     found: list[tuple[str, str | None]] = []
-    for asset in sorted(named, key=order):
+    for asset in sorted(landed_assets(lake), key=order):
         found += [(asset, day) for day in lake.partitions(asset)]
         if lake.has(asset):
             found.append((asset, None))

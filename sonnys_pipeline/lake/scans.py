@@ -194,6 +194,20 @@ def scan(
     )
 
 
+def landed_assets(lake: Lake) -> list[str]:
+    """Names of the assets of which a table is landed, sorted. Raises UnreachableLakeError."""
+    parts = [path.split("/") for path in lake.storage.below(lake.root)]
+    return sorted(
+        {
+            one[0]
+            for one in parts
+            if one[-1] == "part-0.parquet"
+            and not one[0].startswith(".")
+            and (len(one) == 2 or (len(one) == 3 and one[1].startswith("date=")))
+        }
+    )
+
+
 def _require_landed(asset: str, missing: Sequence[str]) -> None:
     if not missing:
         return

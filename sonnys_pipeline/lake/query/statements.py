@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.scans import landed_assets
 from sonnys_pipeline.lake.storage.folder import DAY
 
 R = TypeVar("R")
@@ -28,7 +29,6 @@ _CLOSED: dict[str, Any] = {
     "temp_directory": "",  # large sorts must not spill into files
 }
 _READING = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
-_FILE = "part-0.parquet"
 
 
 class QueryError(LakeError):
@@ -50,7 +50,7 @@ class Queries:
 
     def tables(self) -> dict[str, list[str]]:
         """Names of the landed tables by schema, sorted. Raises UnreachableLakeError."""
-        return {schema: _landed(lake) for schema, lake in self._lakes.items()}
+        return {schema: landed_assets(lake) for schema, lake in self._lakes.items()}
 
     def run(self, statement: str) -> pa.Table:
         """The result of one statement; each file is read as it is landed now, no row of a moved day twice.
@@ -59,7 +59,7 @@ class Queries:
             QueryError: it is not a query, or DuckDB refuses it.
             LakeError: a landed file cannot be read.
         """
-        if any(kind not in _READING for kind in _kinds(statement)):
+        if any(one.type not in _READING for one in _parsed(statement)):
             raise QueryError(
                 "only queries are run (SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN); "
                 "to keep a result, use --out FILE"
@@ -142,7 +142,7 @@ class Queries:
 
     def _create_views(self, connection: duckdb.DuckDBPyConnection, schema: str, lake: Lake, text: str) -> None:
         """A view of each table that the statement mentions, or of all: reading a table's footers takes time."""
-        names = _landed(lake)
+        names = landed_assets(lake)
         if schema:
             connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
         for name in [one for one in names if one.lower() in text] or names:
@@ -161,31 +161,14 @@ class Queries:
 
 def split(script: str) -> list[str]:
     """The statements of a script. Raises QueryError if it cannot be parsed."""
+    return [one.query.strip() for one in _parsed(script)]
+
+
+def _parsed(script: str) -> list[duckdb.Statement]:
     try:
-        return [one.query.strip() for one in duckdb.extract_statements(script)]
+        return duckdb.extract_statements(script)
     except duckdb.Error as error:
         raise QueryError(_one_line(error)) from error
-
-
-def _kinds(statement: str) -> list[duckdb.StatementType]:
-    try:
-        return [one.type for one in duckdb.extract_statements(statement)]
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
-
-
-def _landed(lake: Lake) -> list[str]:
-    """Assets with rows: `asset/part-0.parquet` or `asset/date=…/part-0.parquet`."""
-    parts = [path.split("/") for path in lake.storage.below(lake.root)]
-    return sorted(
-        {
-            one[0]
-            for one in parts
-            if one[-1] == _FILE
-            and not one[0].startswith(".")
-            and (len(one) == 2 or (len(one) == 3 and one[1].startswith("date=")))
-        }
-    )
 
 
 def _quoted(name: str) -> str:
