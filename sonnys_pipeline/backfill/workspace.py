@@ -124,8 +124,12 @@ class Workspace(Closing):
             lambda: self.sites().codes,
             self.options.source,
             self.settings.timezone,
-            ListPolicy(self.privacy, keeps_pay=self.settings.pay == "keep"),
+            self.list_policy(),
         )
+
+    def list_policy(self) -> ListPolicy:
+        """The policies on personal data and pay, for lists."""
+        return ListPolicy(self.privacy, keeps_pay=self.settings.pay == "keep")
 
     def loader(
         self,

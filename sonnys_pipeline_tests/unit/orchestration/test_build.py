@@ -21,6 +21,7 @@ from sonnys_pipeline.orchestration.resources import SonnysResource
 
 ROOT = Path(__file__).parents[3]
 LISTS = ("items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards")
+FACTS = ("clock_entries", "recurring_billings", "recurring_status_changes", "sales_outcomes")
 TABLES = ("line_items", "tenders", "discounts")
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
 
@@ -120,7 +121,7 @@ def test_the_daily_job_covers_landing_and_what_stands_downstream():
         *MARTS,
     }
     assert [schedule.job_name for schedule in defs.schedules] == [
-        "daily_transactions", "watch", "verify_landed_days", "daily_dimensions",
+        "daily_transactions", "watch", "verify_landed_days", "daily_dimensions", "daily_people",
     ]  # fmt: skip
 
 
@@ -248,10 +249,10 @@ def test_every_asset_has_an_owner_and_tags():
     assert all(spec.owners == ["team:sonnys-pipeline"] for spec in found.values())
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
-    assert spends == {"transactions", "transaction_states", "sites", *LISTS}
+    assert spends == {"transactions", "transaction_states", "sites", *LISTS, *FACTS} - {"recurring_billings"}
     assert personal == {
         "transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts",
-        *LISTS,
+        *LISTS, *FACTS,
     } - {"items"}  # fmt: skip
 
 
