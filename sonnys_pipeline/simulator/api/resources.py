@@ -166,8 +166,7 @@ class Resources:
         found = [
             change
             for change in self._memberships.changed(codes, start, end)
-            if change[1].at <= query.now
-            and (not status or change[1].new == STATUSES[int(status) - 1])
+            if change[1].at <= query.now and (not status or change[1].new == STATUSES[int(status) - 1])
         ]
         return self._list("accounts", found, page, lambda change: self._memberships.status_change(*change))
 
