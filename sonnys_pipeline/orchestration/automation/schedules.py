@@ -35,8 +35,8 @@ def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     A job has one kind of days in Dagster: assets across accounts have their own, and follow automatically.
     """
     downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
-    if account.name:
-        downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
+    if before := account.key("transactions").path[:-1]:
+        downstream = downstream & dg.AssetSelection.key_prefixes(list(before))
     return dg.define_asset_job(
         account.named("daily_transactions"),
         selection=downstream | dg.AssetSelection.assets(account.key("sites")),

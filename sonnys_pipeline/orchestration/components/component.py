@@ -1,0 +1,215 @@
+"""`SonnysAccountComponent`: one account in a project of Dagster's, described by a `defs.yaml` (EC-01)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+from dagster.components.component_scaffolding import scaffold_component
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import ConfigDict, Field, SecretStr
+
+from sonnys_pipeline.config.given import GivenSettings
+from sonnys_pipeline.config.settings import SettingsError
+from sonnys_pipeline.lake.storage.folder import is_url
+from sonnys_pipeline.orchestration.account import Account
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.components.choice import Choice
+from sonnys_pipeline.orchestration.components.secrets import rendered, rendered_settings
+
+_COMPUTED = "{{ env.%s_%s }}"
+
+
+@dataclass(frozen=True)
+class SonnysAsset:
+    """What a `translation` knows of an asset as `data`: the account, and the asset's own name."""
+
+    account: str
+    name: str
+
+
+class SonnysAccountScaffolder(dg.Scaffolder):
+    """Writes a `defs.yaml` for an account named after its directory."""
+
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+        """Write the file, with credentials from variables that begin with the account's name."""
+        account = request.target_path.name.replace("-", "_").lower()
+        scaffold_component(
+            request,
+            {
+                "account": account,
+                "api_id": _COMPUTED % (account.upper(), "API_ID"),
+                "api_key": _COMPUTED % (account.upper(), "API_KEY"),
+                "timezone": "America/Chicago",
+                "start_date": date.today().replace(day=1).isoformat(),  # noqa: DTZ011 - a suggestion, to be edited
+                "data_url": "data",
+            },
+        )
+
+
+def _secret(field: str) -> dg.Resolver:
+    return dg.Resolver(
+        lambda context, text: SecretStr(rendered(context, field, text)),
+        model_field_type=str,
+        inject_before_resolve=False,
+        examples=[_COMPUTED % ("NORTH", field.upper())],
+    )
+
+
+def _facts(data: SonnysAsset) -> Mapping[str, Any]:
+    return {"data": data, "account": data.account, "name": data.name}
+
+
+@dg.scaffold_with(SonnysAccountScaffolder)
+class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
+    """One account of the Sonny's car-wash Data API: every transaction as Parquet, and tables, KPIs and a report on it.
+
+    Several of these live in one project: each has assets, jobs, schedules, sensors and resources named after its
+    account. Nothing is read from `SONNYS_*` variables; what is not given here has the default of docs/settings.md.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    account: Annotated[
+        str,
+        Field(description="Name of the account: lower-case letters, digits, underscores. It begins all names."),
+    ]
+    api_id: Annotated[SecretStr, _secret("api_id"), Field(description="The API id of the operator's BackOffice.")]
+    api_key: Annotated[SecretStr, _secret("api_key"), Field(description="Its API key.")]
+    timezone: Annotated[str, Field(description="Zone of the daily partitions, such as America/Chicago.")] = "UTC"
+    start_date: Annotated[str | None, Field(description="First daily partition, YYYY-MM-DD.")] = None
+    data_url: Annotated[
+        str,
+        Field(
+            description="Root of the lake: a directory, from the project's root on, or the URL of an object store. "
+            "The account's files are in a subdirectory of its name."
+        ),
+    ] = "data"
+    state_dir: Annotated[
+        str,
+        Field(
+            description="Directory of request budget, ledger, audit and quarantine; likewise, with a subdirectory for "
+            "each account."
+        ),
+    ] = ".sonnys"
+    settings: Annotated[
+        Mapping[str, str | int | float | bool],
+        dg.Resolver(
+            rendered_settings,
+            model_field_type=Mapping[str, str | int | float | bool],
+            inject_before_resolve=False,
+            examples=[{"rate_limit": "20/15", "pii": "drop"}],
+        ),
+        Field(description="Any other setting of docs/settings.md, without SONNYS_ and in lower case.", repr=False),
+    ] = {}
+    resources: Annotated[
+        Sequence[str] | None,
+        Field(description="Lists of the API to land beside transactions and sites; default all, [] none."),
+    ] = None
+    marts: Annotated[
+        Sequence[str] | None,
+        Field(description="Tables, marts and reports to compute; default all of which everything is landed."),
+    ] = None
+    key_prefix: Annotated[
+        str | Sequence[str] | None, Field(description="Begins the keys of the assets; default the account's name.")
+    ] = None
+    name_prefix: Annotated[
+        str, Field(description="Begins the names of jobs, schedules, sensors and resources, before the account's.")
+    ] = ""
+    group_name: Annotated[str | None, Field(description="Group of the assets; default the account's name.")] = None
+    owners: Annotated[Sequence[str] | None, Field(description="Owners of the assets, instead of ours.")] = None
+    tags: Annotated[Mapping[str, str], Field(description="Tags that all assets get in addition.")] = {}
+    kinds: Annotated[Sequence[str], Field(description="Kinds that all assets get in addition.")] = ()
+    automation_condition: Annotated[
+        dg.AutomationCondition[Any] | None,
+        dg.Resolver.default(model_field_type=str | None),
+        Field(description="When tables, marts and reports are computed, instead of when their input rows change."),
+    ] = None
+    freshness_policy: Annotated[
+        dg.FreshnessPolicy | None,
+        dg.Resolver.default(model_field_type=str | None),
+        Field(description="When assets are late, instead of after the morning."),
+    ] = None
+    translation: Annotated[
+        TranslationFn[SonnysAsset] | None,
+        TranslationFnResolver(_facts),
+        Field(
+            description="Changes the specification of each asset; knows `spec`, `account` and `name`. A key may begin "
+            "otherwise."
+        ),
+    ] = None
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        """What lists of components show."""
+        return dg.ComponentTypeSpec(
+            description=(cls.__doc__ or "").strip(),
+            tags=["sonnys", "ingestion", "parquet", "duckdb"],
+            owners=["team:sonnys-pipeline"],
+            produces=["asset", "asset_check", "schedule", "sensor", "job", "resource"],
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """As `build_defs` makes them of the same settings. Raises SettingsError."""
+        account = self._account()
+        return build_defs(
+            settings=self._settings(context.project_root),
+            account=account,
+            embedded=True,
+            describe=partial(self._described, replace(account, translate_key=None)),
+        )
+
+    def _account(self) -> Account:
+        prefix = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
+        return Account(
+            name=self.account,
+            prefix=self.name_prefix,
+            owns_resources=True,
+            key_prefix=None if prefix is None else tuple(prefix),
+            group_name=self.group_name,
+            translate_key=self._key if self.translation else None,
+            choice=Choice(
+                None if self.resources is None else frozenset(self.resources),
+                None if self.marts is None else frozenset(self.marts),
+            ),
+        )
+
+    def _settings(self, root: Path) -> GivenSettings:
+        # The names of the other fields are those of settings, so that nothing can be said twice.
+        return GivenSettings.of(
+            self.account,
+            **{
+                **self.settings,
+                "api_id": self.api_id,
+                "api_key": self.api_key,
+                "timezone": self.timezone,
+                "start_date": self.start_date,
+                "data_url": self.data_url if is_url(self.data_url) else str(root / self.data_url),
+                "state_dir": root / self.state_dir,
+            },
+        )
+
+    def _key(self, key: dg.AssetKey) -> dg.AssetKey:
+        return self._translate(dg.AssetSpec(key)).key
+
+    def _translate(self, spec: dg.AssetSpec) -> dg.AssetSpec:
+        return self.translation(spec, SonnysAsset(self.account, spec.key.path[-1])) if self.translation else spec
+
+    def _described(self, usual: Account, spec: dg.AssetSpec) -> dg.AssetSpec:
+        """A finished specification with what this component says of it; `usual` names assets untranslated."""
+        changed = spec.replace_attributes(
+            key=usual.key(spec.key.path[-1]),
+            owners=... if self.owners is None else list(self.owners),
+            automation_condition=(spec.automation_condition and self.automation_condition) or ...,
+            freshness_policy=(spec.freshness_policy and self.freshness_policy) or ...,
+        ).merge_attributes(tags=dict(self.tags), kinds=set(self.kinds))
+        translated = self._translate(changed)
+        if translated.key != spec.key:
+            raise SettingsError(
+                f"translation: the key of {spec.key.to_user_string()} depends on more than its usual key, `account` "
+                "and `name`; jobs and checks need it before the rest of the specification is known"
+            )
+        return translated
