@@ -20,7 +20,8 @@ from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.components.choice import Choice
 from sonnys_pipeline.orchestration.components.secrets import rendered, rendered_settings
 
-_COMPUTED = "{{ env.%s_%s }}"
+_VARIABLE = "{{ env.%s_%s }}"
+_TEMPLATE: Any = str | None
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class SonnysAccountScaffolder(dg.Scaffolder):
             request,
             {
                 "account": account,
-                "api_id": _COMPUTED % (account.upper(), "API_ID"),
-                "api_key": _COMPUTED % (account.upper(), "API_KEY"),
+                "api_id": _VARIABLE % (account.upper(), "API_ID"),
+                "api_key": _VARIABLE % (account.upper(), "API_KEY"),
                 "timezone": "America/Chicago",
                 "start_date": date.today().replace(day=1).isoformat(),  # noqa: DTZ011 - a suggestion, to be edited
                 "data_url": "data",
@@ -50,17 +51,30 @@ class SonnysAccountScaffolder(dg.Scaffolder):
         )
 
 
-def _secret(field: str) -> dg.Resolver:
+def _about(description: str, *examples: object) -> dg.Resolver:
+    return dg.Resolver.default(description=description, examples=list(examples) or None)
+
+
+def _secret(field: str, description: str) -> dg.Resolver:
     return dg.Resolver(
         lambda context, text: SecretStr(rendered(context, field, text)),
         model_field_type=str,
         inject_before_resolve=False,
-        examples=[_COMPUTED % ("NORTH", field.upper())],
+        description=description,
+        examples=[_VARIABLE % ("NORTH", field.upper())],
     )
 
 
 def _facts(data: SonnysAsset) -> Mapping[str, Any]:
     return {"data": data, "account": data.account, "name": data.name}
+
+
+def _translation() -> dg.Resolver:
+    resolver = TranslationFnResolver(_facts)
+    resolver.description = (
+        "Changes the specification of each asset; knows `spec`, `account` and `name`. A key may begin otherwise."
+    )
+    return resolver
 
 
 @dg.scaffold_with(SonnysAccountScaffolder)
@@ -74,25 +88,25 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     account: Annotated[
-        str,
-        Field(description="Name of the account: lower-case letters, digits, underscores. It begins all names."),
+        str, _about("Name of the account: lower-case letters, digits, underscores. It begins all names.", "north")
     ]
-    api_id: Annotated[SecretStr, _secret("api_id"), Field(description="The API id of the operator's BackOffice.")]
-    api_key: Annotated[SecretStr, _secret("api_key"), Field(description="Its API key.")]
-    timezone: Annotated[str, Field(description="Zone of the daily partitions, such as America/Chicago.")] = "UTC"
-    start_date: Annotated[str | None, Field(description="First daily partition, YYYY-MM-DD.")] = None
+    api_id: Annotated[SecretStr, _secret("api_id", "The API id of the operator's BackOffice.")]
+    api_key: Annotated[SecretStr, _secret("api_key", "Its API key.")]
+    timezone: Annotated[str, _about("Zone of the daily partitions.", "America/Chicago")] = "UTC"
+    start_date: Annotated[str | None, _about("First daily partition, YYYY-MM-DD.", "2026-11-01")] = None
     data_url: Annotated[
         str,
-        Field(
-            description="Root of the lake: a directory, from the project's root on, or the URL of an object store. "
-            "The account's files are in a subdirectory of its name."
+        _about(
+            "Root of the lake: a directory, from the project's root on, or the URL of an object store. The account's "
+            "files are in a subdirectory of its name.",
+            "s3://bucket/lake",
         ),
     ] = "data"
     state_dir: Annotated[
         str,
-        Field(
-            description="Directory of request budget, ledger, audit and quarantine; likewise, with a subdirectory for "
-            "each account."
+        _about(
+            "Directory of request budget, ledger, audit and quarantine, from the project's root on; each account has a "
+            "subdirectory."
         ),
     ] = ".sonnys"
     settings: Annotated[
@@ -101,46 +115,42 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             rendered_settings,
             model_field_type=Mapping[str, str | int | float | bool],
             inject_before_resolve=False,
+            description="Any other setting of docs/settings.md, without SONNYS_ and in lower case.",
             examples=[{"rate_limit": "20/15", "pii": "drop"}],
         ),
-        Field(description="Any other setting of docs/settings.md, without SONNYS_ and in lower case.", repr=False),
+        Field(repr=False),
     ] = {}
     resources: Annotated[
         Sequence[str] | None,
-        Field(description="Lists of the API to land beside transactions and sites; default all, [] none."),
+        _about("Lists of the API to land beside transactions and sites; default all, [] none.", ["items", "customers"]),
     ] = None
     marts: Annotated[
         Sequence[str] | None,
-        Field(description="Tables, marts and reports to compute; default all of which everything is landed."),
+        _about("Tables, marts and reports to compute; default all that the landed lists allow.", ["site_day_kpis"]),
     ] = None
     key_prefix: Annotated[
-        str | Sequence[str] | None, Field(description="Begins the keys of the assets; default the account's name.")
+        str | Sequence[str] | None, _about("Begins the keys of the assets; default the account's name.", ["wash", "n"])
     ] = None
     name_prefix: Annotated[
-        str, Field(description="Begins the names of jobs, schedules, sensors and resources, before the account's.")
+        str, _about("Begins the names of jobs, schedules, sensors and resources, before the account's.", "wash")
     ] = ""
-    group_name: Annotated[str | None, Field(description="Group of the assets; default the account's name.")] = None
-    owners: Annotated[Sequence[str] | None, Field(description="Owners of the assets, instead of ours.")] = None
-    tags: Annotated[Mapping[str, str], Field(description="Tags that all assets get in addition.")] = {}
-    kinds: Annotated[Sequence[str], Field(description="Kinds that all assets get in addition.")] = ()
+    group_name: Annotated[str | None, _about("Group of the assets; default the account's name.", "wash")] = None
+    owners: Annotated[Sequence[str] | None, _about("Owners of the assets.", ["team:analytics"])] = None
+    tags: Annotated[Mapping[str, str], _about("Tags that all assets get in addition.", {"region": "north"})] = {}
+    kinds: Annotated[Sequence[str], _about("Kinds that all assets get in addition.", ["s3"])] = ()
     automation_condition: Annotated[
         dg.AutomationCondition[Any] | None,
-        dg.Resolver.default(model_field_type=str | None),
-        Field(description="When tables, marts and reports are computed, instead of when their input rows change."),
+        dg.Resolver.default(
+            model_field_type=_TEMPLATE,
+            description="When tables, marts and reports are computed, instead of when their input rows change.",
+            examples=["{{ dg.AutomationCondition.on_cron('@daily') }}"],
+        ),
     ] = None
     freshness_policy: Annotated[
         dg.FreshnessPolicy | None,
-        dg.Resolver.default(model_field_type=str | None),
-        Field(description="When assets are late, instead of after the morning."),
+        dg.Resolver.default(model_field_type=_TEMPLATE, description="When assets are late, instead of by noon."),
     ] = None
-    translation: Annotated[
-        TranslationFn[SonnysAsset] | None,
-        TranslationFnResolver(_facts),
-        Field(
-            description="Changes the specification of each asset; knows `spec`, `account` and `name`. A key may begin "
-            "otherwise."
-        ),
-    ] = None
+    translation: Annotated[TranslationFn[SonnysAsset] | None, _translation()] = None
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
