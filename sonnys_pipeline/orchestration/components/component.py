@@ -52,7 +52,8 @@ class SonnysAccountScaffolder(dg.Scaffolder):
 
 
 def _about(description: str, *examples: object) -> dg.Resolver:
-    return dg.Resolver.default(description=description, examples=list(examples) or None)
+    resolver: dg.Resolver = dg.Resolver.default(description=description, examples=list(examples) or None)
+    return resolver
 
 
 def _secret(field: str, description: str) -> dg.Resolver:
