@@ -15,6 +15,7 @@ from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
+from sonnys_pipeline.orchestration.assets.members import member_assets
 from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
@@ -141,7 +142,10 @@ def _add_account(
     parts.checks.extend(dimension_checks(account))
     parts.jobs.append(lists)
     parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
-    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+    listed = {key for asset in parts.assets for key in asset.keys}
+    of_members = member_assets(partitions, looked_into, listed, account)
+    parts.assets.extend(of_members)
+    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed, *of_members), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
     if settings.today_every is not None:
         look = look_job(account)

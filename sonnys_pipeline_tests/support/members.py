@@ -7,7 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.history import VALIDITY, with_reading
 from sonnys_pipeline.marts.members.inputs import Members
 from sonnys_pipeline_tests.support.tickets import sites
@@ -99,6 +101,16 @@ class Club:
     read_at: datetime = datetime(2026, 3, 31, 13, tzinfo=UTC)
     zones: dict[str, str] = field(default_factory=lambda: {"MAIN": "America/Chicago"})
     timezone: str = "America/Chicago"
+
+    def land(self, lake: Lake) -> None:
+        """Write the tables as they would be landed: accounts, a file of changes for each landed day, sites."""
+        lake.land("recurring_accounts", history(self.readings), metadata={"read_at": self.read_at.isoformat()})
+        rows = changes(self.changed, self.zones, self.timezone)
+        for day in self.landed:
+            of_day = rows.filter(pc.equal(rows["date"], pa.scalar(day, pa.date32())))
+            read = pa.repeat(pa.scalar(self.read_at, pa.timestamp("us", tz="UTC")), of_day.num_rows)
+            lake.land("recurring_status_changes", of_day.append_column("read_at", read), partition=day.isoformat())
+        lake.land("sites", sites(**self.zones))
 
     def members(self) -> Members:
         """As the marts take them; changes of days that are not landed are left out."""

@@ -92,7 +92,7 @@ MOVEMENT_COLUMNS: Sequence[Column] = (
         "unknown",
         pa.string(),
         "Which figures are null or cover only some accounts, and why; null if everything is known.",
-        (*_STATUS, *_SIGN_UP, *_AMOUNT),
+        tuple(dict.fromkeys((*_STATUS, *_SIGN_UP, *_AMOUNT))),
         "O",
         nullable=True,
     ),

@@ -51,7 +51,10 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, "items")} | set(ACROSS)
+    of_lists = {"items", "membership_movement"}
+    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours | of_lists} | {
+        *ACROSS, f"{ALL_ACCOUNTS}/membership_movement",
+    }  # fmt: skip
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"

@@ -22,6 +22,9 @@ from sonnys_pipeline.orchestration.resources import SonnysResource
 ROOT = Path(__file__).parents[3]
 TABLES = ("line_items", "tenders", "discounts")
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+#: Marts of lists, and the lists that they are computed from.
+OF_LISTS = ("membership_movement",)
+LISTS = ("recurring_accounts", "recurring_status_changes")
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,10 @@ def test_assets():
             "transaction_states",
             "sites",
         }
+    for name in OF_LISTS:
+        assert found[name].partitions_def == found["transactions"].partitions_def
+        deps = {dep.asset_key.to_user_string() for dep in found[name].deps}
+        assert deps == {"sites", *LISTS} & set(found)
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -150,7 +157,7 @@ def test_what_runs_by_itself_spends_no_request():
     assert {node.name for node in watch.nodes} == {"landing_watch", "sites_site_list", "transactions_verified"}
 
 
-@pytest.mark.parametrize("name", TABLES + MARTS)
+@pytest.mark.parametrize("name", TABLES + MARTS + OF_LISTS)
 def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     """Before anything is computed: each column has a description and a lineage, KPIs their status as well."""
     metadata = specs(build_defs())[name].metadata
@@ -160,9 +167,9 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
-    assert sources <= {"transactions", "transaction_states", "sites"}
-    if name in MARTS:
-        figures = set(columns) - {"site", "business_date", "hour"}
+    assert sources <= {"transactions", "transaction_states", "sites", *LISTS}
+    if name in MARTS + OF_LISTS:
+        figures = set(columns) - {"site", "business_date", "hour", "plan"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
 
 
