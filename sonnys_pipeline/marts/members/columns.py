@@ -83,7 +83,7 @@ MOVEMENT_COLUMNS: Sequence[Column] = (
     Column(
         "monthly_churn",
         pa.float64(),
-        "Left in the month so far ÷ active at the month's start, as a fraction; 0 if none were active.",
+        "Left in the month so far ÷ active at the month's start, as a fraction; null if none were active.",
         _STATUS,
         "F",
         nullable=True,

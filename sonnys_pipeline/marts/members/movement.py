@@ -188,7 +188,7 @@ _RESULT = f"""
         SELECT
             *,
             joined + came_back - left_voluntary - left_involuntary AS net,
-            CASE WHEN active_at_month_start > 0 THEN left_in_month / active_at_month_start ELSE 0 END AS monthly_churn
+            CASE WHEN active_at_month_start > 0 THEN left_in_month / active_at_month_start END AS monthly_churn
         FROM counted JOIN known USING (day, site)
     )
     SELECT
