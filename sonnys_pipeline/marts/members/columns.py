@@ -100,3 +100,40 @@ MOVEMENT_COLUMNS: Sequence[Column] = (
 
 MEMBERSHIP_MOVEMENT = schema_of(MOVEMENT_COLUMNS)
 MEMBERSHIP_MOVEMENT_LINEAGE = lineage_of(MOVEMENT_COLUMNS)
+
+_CHARGES = ("recurring_billings.amount_charged", "recurring_billings.account_id")
+
+COHORT_COLUMNS: Sequence[Column] = (
+    Column(
+        "site",
+        pa.string(),
+        "Code of the billing site that the account was first listed with; empty if it named none.",
+        _SITE,
+    ),
+    Column("cohort", pa.date32(), "First day of the month in which the accounts signed up.", _SIGN_UP),
+    Column("plan", pa.string(), "Plan that the account was first listed with.", _PLAN, nullable=True),
+    Column("months_since", pa.int64(), "Months since the month of the sign-up, which is 0.", _SIGN_UP),
+    Column(
+        "as_of",
+        pa.date32(),
+        "Last day counted: the end of the month, or the last day that is known of a month that is not over.",
+        ("recurring_status_changes.status_date",),
+    ),
+    _count("signed_up", "O", "Accounts of the cohort that had signed up by then.", _SIGN_UP, nullable=False),
+    _count("still_active", "O", "Of these, accounts whose status is Active at the end of that day.", _STATUS),
+    Column(
+        "share", pa.float64(), "Still active ÷ signed up, as a fraction.", (*_STATUS, *_SIGN_UP), "O", nullable=True
+    ),
+    _money("revenue", "O", "Charges of the cohort's accounts in the month up to that day, in dollars.", _CHARGES),
+    Column(
+        "unknown",
+        pa.string(),
+        "Which figures are null, and why; null if everything is known.",
+        (*_STATUS, *_CHARGES),
+        "O",
+        nullable=True,
+    ),
+)
+
+MEMBERSHIP_COHORTS = schema_of(COHORT_COLUMNS)
+MEMBERSHIP_COHORTS_LINEAGE = lineage_of(COHORT_COLUMNS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,13 +12,13 @@ from sonnys_pipeline.client.lists.fields import STATUSES
 from sonnys_pipeline.lake.sql import open_tables
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_MOVEMENT
 from sonnys_pipeline.marts.members.inputs import Members, table_of, walks_table
-from sonnys_pipeline.marts.members.readings import Walk
+from sonnys_pipeline.marts.members.readings import Readings
+from sonnys_pipeline.marts.members.reasons import not_landed, standing_unknown, unread
 from sonnys_pipeline.marts.members.standing import HELD, VERSIONS, VOLUNTARY
 from sonnys_pipeline.marts.unknown import SEPARATOR
-from sonnys_pipeline.runtime.text import first_few
 
 _DAY = timedelta(days=1)
-#: Missing days, and unknown statuses, that a reason names.
+#: Unknown statuses that a reason names.
 _NAMED = 5
 #: Figures by what they need; each has a column `no_…` with the reason why it is not known, or null.
 _FIGURES = {
@@ -239,7 +239,8 @@ def membership_movement(members: Members, business_dates: Collection[date]) -> M
         "places": places,
         "walks": walks_table(walks.values()),
         "known": table_of(
-            _REASONS, [_known(members, walks, day, site, zone) for (day, site), zone in zones.items() if day in wanted]
+            _REASONS,
+            [_known(members.readings, day, site, zone) for (day, site), zone in zones.items() if day in wanted],
         ),
     }
     with open_tables(tables) as connection:
@@ -256,26 +257,20 @@ def days_counted(day: date) -> tuple[date, date, date]:
     return day.replace(day=1) - _DAY, day - _DAY, day
 
 
-def _known(
-    members: Members, walks: Mapping[tuple[date, str], Walk | None], day: date, site: str, zone: str
-) -> tuple[object, ...]:
+def _known(readings: Readings, day: date, site: str, zone: str) -> tuple[object, ...]:
     """A row of `known`: why groups of figures of a site's day are not known."""
     start, before, _ = days_counted(day)
-
-    def standing(end: date) -> list[str]:
-        return _unread(members, end, zone) or _unwalked(walks[end, zone])
-
-    moved = _not_landed(members.readings.lacking(day, day))
-    month = _not_landed(members.readings.lacking(day.replace(day=1), day))
+    moved = not_landed("recurring_status_changes", readings.lacking(day, day))
+    month = not_landed("recurring_status_changes", readings.lacking(day.replace(day=1), day))
     whys = {
-        "joined": _unread(members, day, zone),
+        "joined": unread(readings, day, zone),
         "moved": moved,
-        "net": [*_unread(members, day, zone), *moved],
-        "switched": _unread(members, day, zone) or standing(before),
-        "active": standing(day),
-        "start": standing(start),
+        "net": [*unread(readings, day, zone), *moved],
+        "switched": unread(readings, day, zone) or standing_unknown(readings, before, zone),
+        "active": standing_unknown(readings, day, zone),
+        "start": standing_unknown(readings, start, zone),
         "month": month,
-        "churn": [*standing(start), *month],
+        "churn": [*standing_unknown(readings, start, zone), *month],
     }
     figures: dict[str, list[str]] = {}
     for group, reasons in whys.items():
@@ -284,18 +279,3 @@ def _known(
     text = SEPARATOR.join(f"{reason} ({', '.join(names)})" for reason, names in figures.items())
     first = {group: next(iter(reasons), None) for group, reasons in whys.items()}
     return day, site, day.replace(day=1), *(first[group] for group in _FIGURES), text or None
-
-
-def _unread(members: Members, day: date, zone: str) -> list[str]:
-    if members.readings.is_after(day, zone):
-        return []
-    return [f"recurring_accounts: last read {members.read_at:%Y-%m-%d %H:%M} UTC, before the end of {day}"]
-
-
-def _unwalked(walk: Walk | None) -> list[str]:
-    return ["recurring_accounts: not read"] if walk is None else _not_landed(walk.missing)
-
-
-def _not_landed(days: Sequence[date]) -> list[str]:
-    named = first_few([day.isoformat() for day in days], _NAMED)
-    return [f"recurring_status_changes: not landed: {named}"] if days else []

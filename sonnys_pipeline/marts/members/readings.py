@@ -54,7 +54,7 @@ class Readings:
     """
 
     def __init__(self, history: pa.Table, read_at: datetime, landed: Collection[date], timezone: str) -> None:
-        self._read_at = read_at
+        self.read_at = read_at
         self._last = read_at.astimezone(ZoneInfo(timezone)).date()
         found = {day for name in ("valid_from", "valid_to") for day in history[name].unique().to_pylist() if day}
         self._days = sorted({*found, self._last})
@@ -64,7 +64,7 @@ class Readings:
 
     def is_after(self, day: date, timezone: str) -> bool:
         """Whether the accounts were read after the end of a local day, so that those who joined are listed."""
-        return self._read_at.astimezone(ZoneInfo(timezone)).date() > day
+        return self.read_at.astimezone(ZoneInfo(timezone)).date() > day
 
     def lacking(self, first: date, last: date) -> tuple[date, ...]:
         """Days from `first` to `last` whose changes are not landed."""
@@ -93,7 +93,7 @@ class Readings:
 
     def _local(self, reading: date, timezone: str) -> tuple[date, date]:
         if reading == self._last:
-            exact = self._read_at.astimezone(ZoneInfo(timezone)).date()
+            exact = self.read_at.astimezone(ZoneInfo(timezone)).date()
             return exact, exact
         noon = datetime.combine(reading, _NOON, tzinfo=ZoneInfo(self._timezone))
         ahead = (noon.astimezone(ZoneInfo(timezone)).utcoffset() or timedelta()) - (noon.utcoffset() or timedelta())

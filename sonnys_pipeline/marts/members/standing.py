@@ -1,6 +1,6 @@
 """SQL of what each account was at the end of a day: site, plan, status, amount.
 
-Tables that it uses (made by `movement.py`): `history` (rows of `recurring_accounts` with
+Tables that it uses (made by `movement.py` and `cohorts.py`): `history` (rows of `recurring_accounts` with
 `sign_up_day`), `changes` (`day`, `id`, `old_status`, `new_status`, `number` in the order of time), `days` (`day`),
 `places` (`day`, `code`, `site`, `timezone`), `walks` (complete ones, as `readings.Walk`).
 """
