@@ -40,16 +40,8 @@ _CHANGES = pa.schema(
         ("site_code", pa.string()),
     ]
 )
-_BILLINGS = pa.schema(
-    [
-        ("date_of_file", pa.date32()),
-        ("account_id", pa.string()),
-        ("billing_site_code", pa.string()),
-        ("plan_name", pa.string()),
-        ("amount_charged", pa.float64()),
-        ("date", pa.timestamp("us", tz="UTC")),
-    ]
-)
+#: Columns of charges.
+_CHARGED = ["account_id", "amount_charged"]
 
 
 def account(number: int | str, **fields: Any) -> dict[str, Any]:
@@ -93,7 +85,7 @@ def changes(rows: Iterable[dict[str, Any]], zones: dict[str, str], timezone: str
 
 @dataclass
 class Club:
-    """Readings and changes of accounts, and which days of changes are landed."""
+    """Readings, changes and charges (day, account, dollars) of accounts, and which days of these are landed."""
 
     readings: list[tuple[date, Sequence[dict[str, Any]]]]
     landed: Collection[date]
@@ -101,6 +93,7 @@ class Club:
     read_at: datetime = datetime(2026, 3, 31, 13, tzinfo=UTC)
     zones: dict[str, str] = field(default_factory=lambda: {"MAIN": "America/Chicago"})
     timezone: str = "America/Chicago"
+    charged: Sequence[tuple[date, str, float]] = ()
 
     def land(self, lake: Lake) -> None:
         """Write the tables as they would be landed: accounts, a file of changes for each landed day, sites."""
@@ -110,6 +103,10 @@ class Club:
             of_day = rows.filter(pc.equal(rows["date"], pa.scalar(day, pa.date32())))
             read = pa.repeat(pa.scalar(self.read_at, pa.timestamp("us", tz="UTC")), of_day.num_rows)
             lake.land("recurring_status_changes", of_day.append_column("read_at", read), partition=day.isoformat())
+            paid = [(id_, dollars) for one, id_, dollars in self.charged if one == day]
+            columns = list(zip(*paid, strict=True)) or [(), ()]
+            charges = pa.table([pa.array(columns[0], pa.string()), pa.array(columns[1], pa.float64())], _CHARGED)
+            lake.land("recurring_billings", charges, partition=day.isoformat())
         lake.land("sites", sites(**self.zones))
 
     def members(self) -> Members:

@@ -16,16 +16,19 @@ from sonnys_pipeline.calendar.site_history import columns_of_sites
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.marts.members.cohorts import CHARGE_COLUMNS, Charges
 from sonnys_pipeline.marts.members.inputs import ACCOUNT_COLUMNS, CHANGE_COLUMNS, Members
 from sonnys_pipeline.marts.members.movement import days_counted
 from sonnys_pipeline.marts.members.readings import Walk, days_from
 from sonnys_pipeline.marts.members.standing import VERSIONS
 
 ACCOUNTS, CHANGES, SITES = "recurring_accounts", "recurring_status_changes", "sites"
+BILLINGS = "recurring_billings"
 _NO_CHANGES = pa.schema(
     [("date", pa.date32()), *((name, pa.string()) for name in CHANGE_COLUMNS[:-1]), (CHANGE_COLUMNS[-1],
      pa.timestamp("us", tz="UTC"))]
 )  # fmt: skip
+_NO_CHARGES = pa.schema([("date", pa.date32()), ("account_id", pa.string()), ("amount_charged", pa.float64())])
 _NO_SITES = pa.table({"code": pa.array([], pa.string()), "timezone": pa.array([], pa.string())})
 
 # What `movement.py` uses of the accounts on each day; an account counts from its sign-up on.
@@ -73,6 +76,21 @@ class LandedMembers:
         if not wanted:
             return self._members
         return replace(self._members, changes=self._lake.read(CHANGES, wanted, CHANGE_COLUMNS))
+
+    def last_due(self) -> date | None:
+        """The last day that is over (`due`), if there is one."""
+        return max((day for day in self._members.landed if self._is_due(day)), default=None)
+
+    def all_members(self) -> Members:
+        """The accounts with all landed changes. Raises LakeError."""
+        keys = sorted(day.isoformat() for day in self._members.landed)
+        return replace(self._members, changes=self._lake.read(CHANGES, keys, CHANGE_COLUMNS)) if keys else self._members
+
+    def charges(self) -> Charges:
+        """All landed charges; none if none are landed. Raises LakeError."""
+        keys = self._lake.partitions(BILLINGS)
+        rows = self._lake.read(BILLINGS, keys, CHARGE_COLUMNS) if keys else _NO_CHARGES.empty_table()
+        return Charges(rows, frozenset(map(date.fromisoformat, keys)))
 
     def states(self, days: Sequence[str], version: str) -> dict[str, str]:
         """Digest of all that a day's figures are made of, with the version of their definition. Raises LakeError."""

@@ -1,4 +1,4 @@
-"""The marts of memberships: `membership_movement`, a partition a business date."""
+"""The marts of memberships: `membership_movement`, a partition a business date, and `membership_cohorts`."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
@@ -9,10 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, metadata_of
-from sonnys_pipeline.marts.members.columns import MEMBERSHIP_MOVEMENT, MEMBERSHIP_MOVEMENT_LINEAGE
-from sonnys_pipeline.marts.members.landed import ACCOUNTS, CHANGES, SITES, LandedMembers
+from sonnys_pipeline.marts.members.cohorts import membership_cohorts
+from sonnys_pipeline.marts.members.columns import (
+    MEMBERSHIP_COHORTS,
+    MEMBERSHIP_COHORTS_LINEAGE,
+    MEMBERSHIP_MOVEMENT,
+    MEMBERSHIP_MOVEMENT_LINEAGE,
+)
+from sonnys_pipeline.marts.members.landed import ACCOUNTS, BILLINGS, CHANGES, SITES, LandedMembers
 from sonnys_pipeline.marts.members.movement import membership_movement
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.marts import MARTS_GROUP
@@ -29,9 +35,10 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.runtime.text import first_few
 
-MOVEMENT = "membership_movement"
-#: Of the definition: raise it when figures become others.
+MOVEMENT, COHORTS = "membership_movement", "membership_cohorts"
+#: Of the definitions: raise one when its figures become others.
 MOVEMENT_VERSION = "1"
+_COHORTS_VERSION = "1"
 MOVEMENT_DESCRIPTION = (
     "Per billing site, plan and business day: members who joined, left, came back or switched their plan, active "
     "members, monthly recurring revenue and churn. Each column's description says how far its definition was checked. "
@@ -126,7 +133,56 @@ def member_assets(
             )
         return dg.MaterializeResult()
 
-    return [movement]
+    return [movement, _cohorts_asset(partitions.timezone, defined, account)]
+
+
+def _cohorts_asset(timezone: str, defined: Collection[dg.AssetKey], account: Account) -> dg.AssetsDefinition:
+    # Older days of changes may never be landed, which is no reason to wait.
+    follows = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+    listed = [key for name in (ACCOUNTS, BILLINGS) if (key := account.key(name)) in defined]
+
+    @dg.asset(
+        key=account.key(COHORTS),
+        group_name=account.group(MARTS_GROUP),
+        kinds={"parquet", "duckdb"},
+        io_manager_key="lake_io",
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[*listed, account.key(MOVEMENT)],
+        code_version=_COHORTS_VERSION,
+        automation_condition=follows.with_label("follows movement and charges"),
+        metadata=column_metadata(MEMBERSHIP_COHORTS, MEMBERSHIP_COHORTS_LINEAGE, account),
+    )
+    def cohorts(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """Members by month of sign-up, billing site and plan: still active and charged, in each month since.
+
+        All landed months in one table, made again whenever movement or charges are new. A figure is null if a day that
+        it needs is not landed; the column `unknown` says which.
+        """
+        try:
+            landed_in = account.workspace(lake).lake
+            landed = LandedMembers(landed_in, timezone)
+            if (through := landed.last_due()) is None:
+                raise NotLandedError(f"{CHANGES}: no day before the last reading is landed; materialize one first")
+            made = membership_cohorts(landed.all_members(), landed.charges(), through)
+            file = landed_in.land(COHORTS, made.table, metadata={"version": _COHORTS_VERSION})
+        except EXPECTED as error:
+            raise as_failure(error) from error
+        if made.undated_accounts:
+            context.log.warning(
+                "%d accounts do not say when they signed up, so they are in no cohort", made.undated_accounts
+            )
+        return dg.MaterializeResult(
+            metadata={
+                **file_metadata(file, made.table, partitioned=False),
+                **column_lineage(MEMBERSHIP_COHORTS_LINEAGE, account),
+                "through": dg.MetadataValue.text(through.isoformat()),
+                "unknown_rows": dg.MetadataValue.int(len(made.table) - made.table["unknown"].null_count),
+                "accounts_without_sign_up": dg.MetadataValue.int(made.undated_accounts),
+                "charges_without_cohort": dg.MetadataValue.int(made.charges_without_cohort),
+            }
+        )
+
+    return cohorts
 
 
 def _recorded(lake: Lake, day: str) -> str:

@@ -13,7 +13,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline_tests.support.members import Club, account, change, days
 
-MOVEMENT = "membership_movement"
+MOVEMENT, COHORTS = "membership_movement", "membership_cohorts"
 MARCH = days(date(2026, 3, 1), date(2026, 3, 10))
 CLUB = Club(
     [(day, [account(1), account(2)]) for day in MARCH],
@@ -42,26 +42,33 @@ class Daemon:
         self._cursor: Any = None
 
     def tick(self) -> list[str]:
-        defs = build_defs()
+        """Days of movement that are asked for."""
+        return sorted(self._evaluate().get_requested_partitions(dg.AssetKey(MOVEMENT)) or ())
+
+    def cohorts_due(self) -> bool:
+        """Whether cohorts are asked for."""
+        return any(one.key == dg.AssetKey(COHORTS) and one.true_subset.size for one in self._evaluate().results)
+
+    def _evaluate(self) -> Any:
         result = dg.evaluate_automation_conditions(
-            defs,
+            build_defs(),
             self.instance,
-            asset_selection=dg.AssetSelection.assets(MOVEMENT),
+            asset_selection=dg.AssetSelection.assets(MOVEMENT, COHORTS),
             cursor=self._cursor,
             evaluation_time=datetime(2026, 3, 10, 13, tzinfo=UTC),
         )
         self._cursor = result.cursor
-        return sorted(result.get_requested_partitions(dg.AssetKey(MOVEMENT)) or ())
+        return result
 
-    def make(self, day: str) -> dict[str, Any]:
-        """Materialize a day; its metadata."""
+    def make(self, day: str | None, asset: str = MOVEMENT) -> dict[str, Any]:
+        """Materialize an asset, of a day or as a whole; its metadata."""
         done = dg.materialize(
-            [asset for asset in build_defs().assets or () if asset.key == dg.AssetKey(MOVEMENT)],
+            [one for one in build_defs().assets or () if one.key == dg.AssetKey(asset)],
             instance=self.instance,
             partition_key=day,
             resources=build_defs().resources,
         )
-        [event] = done.asset_materializations_for_node(MOVEMENT)
+        [event] = done.asset_materializations_for_node(asset)
         return {name: value.value for name, value in event.metadata.items()}
 
 
@@ -104,6 +111,26 @@ def test_without_accounts_nothing_is_asked_for_and_a_run_says_what_to_do(
     with pytest.raises(dg.Failure, match="recurring_accounts: not landed; materialize it first"):
         daemon.make("2026-03-05")
     assert lake.has("recurring_accounts")
+
+
+def test_cohorts_follow_the_movement(lake: Lake) -> None:
+    """Made when a day of movement is made; a run without a landed day says what to do."""
+    paid = [(date(2026, 3, 3), "1", 20.0), (date(2026, 3, 4), "2", 19.99), (date(2026, 3, 5), "7", 5.0)]
+    replace(CLUB, charged=paid).land(lake)
+    daemon = Daemon()
+    daemon.tick()
+    daemon.make("2026-03-05")
+    assert daemon.cohorts_due()
+    metadata = daemon.make(None, COHORTS)
+    assert (metadata["through"], metadata["charges_without_cohort"]) == ("2026-03-09", 1)
+    rows = lake.read(COHORTS).to_pylist()
+    assert [(row["cohort"].month, row["months_since"], row["still_active"]) for row in rows] == [(1, 1, 2), (1, 2, 2)]
+    assert rows[1]["revenue"] == Decimal("39.99")
+    assert not daemon.cohorts_due()
+    for day in CLUB.landed:
+        lake.remove("recurring_status_changes", day.isoformat())
+    with pytest.raises(dg.Failure, match="recurring_status_changes: no day before the last reading is landed"):
+        daemon.make(None, COHORTS)
 
 
 def test_members_of_all_accounts(tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    of_lists = {"items", "membership_movement"}
+    of_lists = {"items", "membership_movement", "membership_cohorts"}
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours | of_lists} | {
         *ACROSS, f"{ALL_ACCOUNTS}/membership_movement",
     }  # fmt: skip

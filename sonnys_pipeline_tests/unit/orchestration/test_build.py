@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[3]
 TABLES = ("line_items", "tenders", "discounts")
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
 #: Marts of lists, and the lists that they are computed from.
-OF_LISTS = ("membership_movement",)
-LISTS = ("recurring_accounts", "recurring_status_changes")
+OF_LISTS = ("membership_movement", "membership_cohorts")
+LISTS = ("recurring_accounts", "recurring_status_changes", "recurring_billings")
 
 
 @pytest.fixture(autouse=True)
@@ -68,10 +68,11 @@ def test_assets():
             "transaction_states",
             "sites",
         }
-    for name in OF_LISTS:
-        assert found[name].partitions_def == found["transactions"].partitions_def
-        deps = {dep.asset_key.to_user_string() for dep in found[name].deps}
-        assert deps == {"sites", *LISTS} & set(found)
+    movement, cohorts = ({dep.asset_key.to_user_string() for dep in found[name].deps} for name in OF_LISTS)
+    assert movement == {"sites", *LISTS[:2]} & set(found)
+    assert cohorts == {"membership_movement", LISTS[0], LISTS[2]} & set(found)
+    assert found["membership_movement"].partitions_def == found["transactions"].partitions_def
+    assert found["membership_cohorts"].partitions_def is None
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -169,7 +170,7 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
     assert sources <= {"transactions", "transaction_states", "sites", *LISTS}
     if name in MARTS + OF_LISTS:
-        figures = set(columns) - {"site", "business_date", "hour", "plan"}
+        figures = set(columns) - {"site", "business_date", "hour", "plan", "cohort", "months_since", "as_of"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
 
 
