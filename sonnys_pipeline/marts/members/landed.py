@@ -24,6 +24,8 @@ from sonnys_pipeline.marts.members.standing import VERSIONS
 
 ACCOUNTS, CHANGES, SITES = "recurring_accounts", "recurring_status_changes", "sites"
 BILLINGS = "recurring_billings"
+#: The mart by day.
+MOVEMENT = "membership_movement"
 _NO_CHANGES = pa.schema(
     [("date", pa.date32()), *((name, pa.string()) for name in CHANGE_COLUMNS[:-1]), (CHANGE_COLUMNS[-1],
      pa.timestamp("us", tz="UTC"))]

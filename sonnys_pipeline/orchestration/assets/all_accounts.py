@@ -14,6 +14,7 @@ from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.marts.incremental.inputs import missing_site_days
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_MOVEMENT
+from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
     account_lakes,
@@ -23,7 +24,6 @@ from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
 )
 from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES
 from sonnys_pipeline.orchestration.assets.members import (
-    MOVEMENT,
     MOVEMENT_DESCRIPTION,
     MOVEMENT_TOTALS,
     MOVEMENT_VERSION,

@@ -18,7 +18,7 @@ from sonnys_pipeline.marts.members.columns import (
     MEMBERSHIP_MOVEMENT,
     MEMBERSHIP_MOVEMENT_LINEAGE,
 )
-from sonnys_pipeline.marts.members.landed import ACCOUNTS, BILLINGS, CHANGES, SITES, LandedMembers
+from sonnys_pipeline.marts.members.landed import ACCOUNTS, BILLINGS, CHANGES, MOVEMENT, SITES, LandedMembers
 from sonnys_pipeline.marts.members.movement import membership_movement
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.marts import MARTS_GROUP
@@ -35,7 +35,7 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.runtime.text import first_few
 
-MOVEMENT, COHORTS = "membership_movement", "membership_cohorts"
+COHORTS = "membership_cohorts"
 #: Of the definitions: raise one when its figures become others.
 MOVEMENT_VERSION = "1"
 _COHORTS_VERSION = "1"
