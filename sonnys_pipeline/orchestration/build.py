@@ -13,6 +13,7 @@ from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets, across_checks
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
+from sonnys_pipeline.orchestration.assets.facts import fact_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.members import member_assets
@@ -20,7 +21,12 @@ from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, lan
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
-from sonnys_pipeline.orchestration.automation.dimensions import dimensions_job, dimensions_schedule
+from sonnys_pipeline.orchestration.automation.lists import (
+    dimensions_job,
+    dimensions_schedule,
+    people_job,
+    people_schedule,
+)
 from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
 from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
@@ -32,6 +38,7 @@ from sonnys_pipeline.orchestration.checks.changes import changes_check
 from sonnys_pipeline.orchestration.checks.dimensions import dimension_checks
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
+from sonnys_pipeline.orchestration.checks.people import people_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
 from sonnys_pipeline.orchestration.checks.sites import site_checks
 from sonnys_pipeline.orchestration.checks.verified import verified_checks
@@ -118,6 +125,7 @@ def _add_account(
     computed = [
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
+        *member_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),
     ]
     watched = [
@@ -142,10 +150,12 @@ def _add_account(
     parts.checks.extend(dimension_checks(account))
     parts.jobs.append(lists)
     parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
-    listed = {key for asset in parts.assets for key in asset.keys}
-    of_members = member_assets(partitions, looked_into, listed, account)
-    parts.assets.extend(of_members)
-    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed, *of_members), account))
+    people = people_job(account)
+    parts.assets.extend(fact_assets(partitions, account))
+    parts.checks.extend(people_checks(account))
+    parts.jobs.append(people)
+    parts.schedules.append(people_schedule(people, partitions, account))
+    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
     if settings.today_every is not None:
         look = look_job(account)

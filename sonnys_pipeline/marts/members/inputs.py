@@ -10,7 +10,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sonnys_pipeline.marts.members.places import Places
+from sonnys_pipeline.calendar.places import Places
 from sonnys_pipeline.marts.members.readings import Readings, Walk
 
 #: Columns of `recurring_accounts` that the marts need.

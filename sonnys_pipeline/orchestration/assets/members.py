@@ -1,6 +1,6 @@
 """The marts of memberships: `membership_movement`, a partition a business date, and `membership_cohorts`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -77,12 +77,9 @@ class MembersChanged(Outdated):
 
 
 def member_assets(
-    partitions: dg.DailyPartitionsDefinition,
-    follows_in: LakeResource,
-    defined: Collection[dg.AssetKey],
-    account: Account = ONLY,
+    partitions: dg.DailyPartitionsDefinition, follows_in: LakeResource, account: Account = ONLY
 ) -> Sequence[dg.AssetsDefinition]:
-    """The marts of an account; they follow what is landed in a lake. Inputs of `defined` assets are their deps."""
+    """The marts of an account; they follow what is landed in a lake."""
 
     @dg.asset(
         key=account.key(MOVEMENT),
@@ -92,7 +89,7 @@ def member_assets(
         io_manager_key="lake_io",
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[key for name in (ACCOUNTS, CHANGES, SITES) if (key := account.key(name)) in defined],
+        deps=[account.key(name) for name in (ACCOUNTS, CHANGES, SITES)],
         code_version=MOVEMENT_VERSION,
         automation_condition=idle_and(
             MembersChanged(follows_in, partitions.timezone, account), "follows accounts and their changes"
@@ -133,13 +130,12 @@ def member_assets(
             )
         return dg.MaterializeResult()
 
-    return [movement, _cohorts_asset(partitions.timezone, defined, account)]
+    return [movement, _cohorts_asset(partitions.timezone, account)]
 
 
-def _cohorts_asset(timezone: str, defined: Collection[dg.AssetKey], account: Account) -> dg.AssetsDefinition:
+def _cohorts_asset(timezone: str, account: Account) -> dg.AssetsDefinition:
     # Older days of changes may never be landed, which is no reason to wait.
     follows = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
-    listed = [key for name in (ACCOUNTS, BILLINGS) if (key := account.key(name)) in defined]
 
     @dg.asset(
         key=account.key(COHORTS),
@@ -147,7 +143,7 @@ def _cohorts_asset(timezone: str, defined: Collection[dg.AssetKey], account: Acc
         kinds={"parquet", "duckdb"},
         io_manager_key="lake_io",
         backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[*listed, account.key(MOVEMENT)],
+        deps=[account.key(name) for name in (ACCOUNTS, BILLINGS, MOVEMENT)],
         code_version=_COHORTS_VERSION,
         automation_condition=follows.with_label("follows movement and charges"),
         metadata=column_metadata(MEMBERSHIP_COHORTS, MEMBERSHIP_COHORTS_LINEAGE, account),

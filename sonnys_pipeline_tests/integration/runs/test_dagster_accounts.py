@@ -51,8 +51,20 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    of_lists = {"items", "membership_movement", "membership_cohorts"}
-    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in ours | of_lists} | {
+    lists = (
+        "clock_entries",
+        "recurring_billings",
+        "recurring_status_changes",
+        "sales_outcomes",
+        "items",
+        "customers",
+        "employees",
+        "recurring_accounts",
+        "washbooks",
+        "giftcards",
+    )
+    of_lists = ("membership_movement", "membership_cohorts")
+    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists, *of_lists)} | {
         *ACROSS, f"{ALL_ACCOUNTS}/membership_movement",
     }  # fmt: skip
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
@@ -336,4 +348,4 @@ def test_without_accounts_nothing_stands_across(open_pipeline: Callable[..., Any
     made_here = defs.get_repository_def().asset_graph.executable_asset_keys
     specs = [spec for spec in defs.resolve_all_asset_specs() if spec.key in made_here]
     assert {len(spec.key.path) for spec in specs} == {1}
-    assert {spec.group_name for spec in specs} == {"landing", "dimensions", "tables", "marts", "reports"}
+    assert {spec.group_name for spec in specs} == {"landing", "dimensions", "people", "tables", "marts", "reports"}

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from sonnys_pipeline.marts.members.places import Places
+from sonnys_pipeline.calendar.places import Places
 from sonnys_pipeline_tests.support.tickets import sites
 
 NIGHT = datetime(2026, 3, 11, 6, tzinfo=UTC)

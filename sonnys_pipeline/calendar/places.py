@@ -1,4 +1,4 @@
-"""Sites of accounts: which site a code means on a day, and on which local day an instant falls."""
+"""Which site a code means on a day, and on which local day of a site an instant falls."""
 
 from __future__ import annotations
 
