@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -83,6 +83,16 @@ def changes(rows: Iterable[dict[str, Any]], zones: dict[str, str], timezone: str
     return pa.Table.from_pylist(filed, _CHANGES)
 
 
+def read_after(day: date) -> datetime:
+    """When a day is read unless a test says otherwise: long after its end everywhere."""
+    return datetime.combine(day + timedelta(days=2), time(12), UTC)
+
+
+def all_read_after(landed: Iterable[date]) -> dict[date, datetime]:
+    """Landed days, each with `read_after`."""
+    return {day: read_after(day) for day in landed}
+
+
 @dataclass
 class Club:
     """Readings, changes and charges (day, account, dollars) of accounts, and which days of these are landed."""
@@ -102,11 +112,12 @@ class Club:
         for day in self.landed:
             of_day = rows.filter(pc.equal(rows["date"], pa.scalar(day, pa.date32())))
             read = pa.repeat(pa.scalar(self.read_at, pa.timestamp("us", tz="UTC")), of_day.num_rows)
-            lake.land("recurring_status_changes", of_day.append_column("read_at", read), partition=day.isoformat())
+            when, key = {"read_at": read_after(day).isoformat()}, day.isoformat()
+            lake.land("recurring_status_changes", of_day.append_column("read_at", read), partition=key, metadata=when)
             paid = [(id_, dollars) for one, id_, dollars in self.charged if one == day]
             columns = list(zip(*paid, strict=True)) or [(), ()]
             charges = pa.table([pa.array(columns[0], pa.string()), pa.array(columns[1], pa.float64())], _CHARGED)
-            lake.land("recurring_billings", charges, partition=day.isoformat())
+            lake.land("recurring_billings", charges, partition=key, metadata=when)
         lake.land("sites", sites(**self.zones))
 
     def members(self) -> Members:
@@ -114,5 +125,10 @@ class Club:
         rows = changes(self.changed, self.zones, self.timezone)
         there = pa.array([day in set(self.landed) for day in rows["date"].to_pylist()], pa.bool_())
         return Members(
-            history(self.readings), rows.filter(there), self.landed, sites(**self.zones), self.read_at, self.timezone
+            history(self.readings),
+            rows.filter(there),
+            all_read_after(self.landed),
+            sites(**self.zones),
+            self.read_at,
+            self.timezone,
         )

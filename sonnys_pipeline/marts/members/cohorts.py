@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
 from sonnys_pipeline.lake.sql import open_tables
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_COHORTS
 from sonnys_pipeline.marts.members.inputs import Members, table_of, walks_table
-from sonnys_pipeline.marts.members.readings import days_from
+from sonnys_pipeline.marts.members.readings import days_from, days_over
 from sonnys_pipeline.marts.members.reasons import not_landed, standing_unknown
 from sonnys_pipeline.marts.members.standing import HELD, VERSIONS
 from sonnys_pipeline.marts.unknown import SEPARATOR
@@ -79,10 +79,10 @@ _WITHOUT_COHORT = """
 
 @dataclass(frozen=True)
 class Charges:
-    """Rows of `recurring_billings` with their day `date`, at least `CHARGE_COLUMNS`, and the days that are landed."""
+    """Rows of `recurring_billings` with their day `date`, at least `CHARGE_COLUMNS`; landed days, and when read."""
 
     rows: pa.Table
-    landed: Collection[date]
+    landed: Mapping[date, datetime]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def membership_cohorts(members: Members, charges: Charges, through: date) -> Coh
     places = members.places_on(months.values())
     zones = {(row["day"], row["site"]): row["timezone"] for row in places.to_pylist()}
     homes = {code: members.places.on(code, through)[0] for code in members.codes}
+    whole = days_over(charges.landed, set(zones.values()))
     walks = members.walks_to({(day, zone) for (day, _), zone in zones.items()})
     tables = {
         "history": members.history,
@@ -122,7 +123,7 @@ def membership_cohorts(members: Members, charges: Charges, through: date) -> Coh
         "walks": walks_table(walks.values()),
         "homes": pa.table({"code": pa.array(homes, pa.string()), "site": pa.array(homes.values(), pa.string())}),
         "months": table_of(
-            _MONTHS, [(month, as_of, _uncharged(charges, month, as_of)) for month, as_of in months.items()]
+            _MONTHS, [(month, as_of, _uncharged(whole, month, as_of)) for month, as_of in months.items()]
         ),
         "known": table_of(
             _KNOWN,
@@ -142,8 +143,8 @@ def membership_cohorts(members: Members, charges: Charges, through: date) -> Coh
     return Cohorts(table, undated, others)
 
 
-def _uncharged(charges: Charges, month: date, as_of: date) -> str | None:
-    lacking = [day for day in days_from(month, as_of) if day not in charges.landed]
+def _uncharged(whole: Collection[date], month: date, as_of: date) -> str | None:
+    lacking = [day for day in days_from(month, as_of) if day not in whole]
     return next(iter(not_landed("recurring_billings", lacking)), None)
 
 

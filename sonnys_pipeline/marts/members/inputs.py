@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ ACCOUNT_COLUMNS = (
     "last_bill_date", "valid_from", "valid_to",
 )  # fmt: skip
 #: Columns of `recurring_status_changes` that they need, beside the day `date`.
-CHANGE_COLUMNS = ("washbook_account_id", "old_status", "new_status", "status_date")
+CHANGE_COLUMNS = ("washbook_account_id", "old_status", "new_status", "site_code", "status_date")
 
 _PLACES = pa.schema([("day", pa.date32()), ("code", pa.string()), ("site", pa.string()), ("timezone", pa.string())])
 _WALKS = pa.schema(
@@ -41,7 +41,8 @@ class Members:
     Attributes:
         accounts: the history `recurring_accounts`, at least `ACCOUNT_COLUMNS`.
         changes: rows of `recurring_status_changes` with their day `date`, at least `CHANGE_COLUMNS`.
-        landed: days of `changes` that are landed, with rows or without.
+        landed: days of `changes` that are landed, with rows or without, and when they were read: a day is known in a
+            zone if that was after its end there.
         sites: rows of `sites`, as `calendar.site_history` reads them.
         read_at: when the accounts were read last, aware.
         timezone: IANA name of the account's zone.
@@ -49,7 +50,7 @@ class Members:
 
     accounts: pa.Table
     changes: pa.Table
-    landed: Collection[date]
+    landed: Mapping[date, datetime]
     sites: pa.Table
     read_at: datetime
     timezone: str = "UTC"
@@ -62,13 +63,40 @@ class Members:
 
     @cached_property
     def codes(self) -> Sequence[str]:
-        """Codes of billing sites, in every spelling of the accounts."""
-        return sorted({code or "" for code in self.accounts["billing_site_code"].unique().to_pylist()})
+        """Codes of sites, in every spelling of the accounts and changes."""
+        columns = self.accounts["billing_site_code"], self.changes["site_code"]
+        return sorted({code or "" for column in columns for code in column.unique().to_pylist()})
+
+    @cached_property
+    def unlisted(self) -> pa.Table:
+        """The last change of each account that no list has."""
+        rows = self.ordered_changes
+        others = rows.filter(pc.invert(pc.is_in(rows["id"], value_set=self.accounts["id"].combine_chunks())))
+        last = others.group_by("id").aggregate([("number", "max")])
+        return others.filter(pc.is_in(others["number"], value_set=last["number_max"].combine_chunks()))
 
     @cached_property
     def history(self) -> pa.Table:
-        """The accounts with `sign_up_day`, local to the billing site."""
-        table = self.accounts.select(ACCOUNT_COLUMNS)
+        """The accounts with `sign_up_day`, local to the billing site.
+
+        Those that no list has, since the API lists only some that are older than six months, are known by their
+        changes: at the site of the last one, listed on its day, with neither plan, amount nor sign-up.
+        """
+        listed = self.accounts.select(ACCOUNT_COLUMNS)
+        others = pa.Table.from_pylist(
+            [
+                {
+                    "id": row["id"],
+                    "billing_site_code": row["site_code"],
+                    "status": row["new_status"],
+                    "valid_from": row["day"],
+                    "valid_to": None if row["new_status"] == "Active" else row["day"] + timedelta(days=1),
+                }
+                for row in self.unlisted.to_pylist()
+            ],
+            pa.schema([field.with_nullable(True) for field in listed.schema]),
+        )
+        table = pa.concat_tables([listed.cast(others.schema), others])
         known: dict[tuple[str | None, datetime], date] = {}
         days: list[date | None] = []
         for code, at in zip(table["billing_site_code"].to_pylist(), table["sign_up_date"].to_pylist(), strict=True):
@@ -79,7 +107,7 @@ class Members:
 
     @cached_property
     def ordered_changes(self) -> pa.Table:
-        """`day`, `id`, `old_status`, `new_status`, and `number` in the order of time, then of the files."""
+        """`day`, `id`, `old_status`, `new_status`, `site_code`, `number` in the order of time, then of the files."""
         rows = self.changes.select(["date", *CHANGE_COLUMNS])
         times = rows["status_date"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         position = pa.array(range(rows.num_rows), pa.int64())
@@ -87,7 +115,8 @@ class Members:
             pa.table({"at": times, "position": position}),
             sort_keys=[("at", "ascending"), ("position", "ascending")],
         )
-        rows = rows.take(order).rename_columns(["day", "id", "old_status", "new_status", "at"]).drop_columns(["at"])
+        names = ["day", "id", "old_status", "new_status", "site_code", "at"]
+        rows = rows.take(order).rename_columns(names).drop_columns(["at"])
         return rows.append_column("number", position)
 
     def places_on(self, days: Iterable[date]) -> pa.Table:

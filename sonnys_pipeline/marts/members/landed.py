@@ -62,9 +62,9 @@ class LandedMembers:
         self._members = Members(
             lake.read(ACCOUNTS, columns=ACCOUNT_COLUMNS),
             _NO_CHANGES.empty_table(),
-            frozenset(date.fromisoformat(day) for day in lake.partitions(CHANGES)),
+            {date.fromisoformat(day): _day_read_at(lake, CHANGES, day) for day in lake.partitions(CHANGES)},
             _sites(lake),
-            _read_at(lake),
+            _read_at(lake, ACCOUNTS),
             timezone,
         )
 
@@ -74,10 +74,8 @@ class LandedMembers:
 
     def members(self, days: Sequence[str]) -> Members:
         """The inputs of business days, with those landed changes that they need. Raises LakeError."""
-        wanted = sorted({key for day in days for key in self._changes_of(date.fromisoformat(day))})
-        if not wanted:
-            return self._members
-        return replace(self._members, changes=self._lake.read(CHANGES, wanted, CHANGE_COLUMNS))
+        needed = [key for day in days for key in self._changes_of(date.fromisoformat(day))]
+        return self._with_changes_since(date.fromisoformat(min(needed))) if needed else self._members
 
     def last_due(self) -> date | None:
         """The last day that is over (`due`), if there is one."""
@@ -85,14 +83,18 @@ class LandedMembers:
 
     def all_members(self) -> Members:
         """The accounts with all landed changes. Raises LakeError."""
-        keys = sorted(day.isoformat() for day in self._members.landed)
+        return self._with_changes_since(date.min)
+
+    def _with_changes_since(self, first: date) -> Members:
+        """Later ones say what accounts were that are listed only when they change."""
+        keys = sorted(day.isoformat() for day in self._members.landed if day >= first)
         return replace(self._members, changes=self._lake.read(CHANGES, keys, CHANGE_COLUMNS)) if keys else self._members
 
     def charges(self) -> Charges:
         """All landed charges; none if none are landed. Raises LakeError."""
         keys = self._lake.partitions(BILLINGS)
         rows = self._lake.read(BILLINGS, keys, CHARGE_COLUMNS) if keys else _NO_CHARGES.empty_table()
-        return Charges(rows, frozenset(map(date.fromisoformat, keys)))
+        return Charges(rows, {date.fromisoformat(key): _day_read_at(self._lake, BILLINGS, key) for key in keys})
 
     def states(self, days: Sequence[str], version: str) -> dict[str, str]:
         """Digest of all that a day's figures are made of, with the version of their definition. Raises LakeError."""
@@ -101,21 +103,30 @@ class LandedMembers:
         ends = {end for one in dates.values() for end in days_counted(one)}
         ends |= {walk.reading for walks in walked.values() for walk in walks if walk is not None}
         accounts = self._account_digests(tuple(sorted(ends)))
-        return {day: self._state(one, walked[one], accounts, version) for day, one in dates.items()}
+        late = self._late()
+        return {
+            day: self._state(
+                one,
+                walked[one],
+                accounts,
+                [version, *(digest for since, until, digest in late if since <= one < until)],
+            )
+            for day, one in dates.items()
+        }
 
-    def _state(self, day: date, walks: Sequence[Walk | None], accounts: dict[date, str], version: str) -> str:
+    def _state(self, day: date, walks: Sequence[Walk | None], accounts: dict[date, str], others: list[str]) -> str:
         members = self._members
         readings = [walk.reading for walk in walks if walk is not None]
         parts: list[Any] = [
-            version,
+            others,
             [(str(walk), accounts.get(walk.reading)) if walk else None for walk in walks],
             [accounts.get(end) for end in (*days_counted(day), *readings)],
             [members.readings.is_after(end, zone) for end in days_counted(day) for zone in self._zones(end)],
             [members.places.on(code, end) for end in days_counted(day) for code in members.codes],
-            [str(one) for one in members.readings.lacking(day.replace(day=1), day)],
+            [str(members.readings.lacking(day.replace(day=1), day, zone)) for zone in self._zones(day)],
             [_content(self._lake, key) for key in self._changes_of(day)],
         ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _digest(parts)
 
     def _walks(self, day: date) -> list[Walk | None]:
         return [self._members.readings.walk(end, zone) for end in days_counted(day) for zone in self._zones(end)]
@@ -125,7 +136,7 @@ class LandedMembers:
 
     def _is_due(self, day: date) -> bool:
         readings = self._members.readings
-        return not readings.lacking(day, day) and all(readings.is_after(day, zone) for zone in self._zones(day))
+        return all(readings.is_after(day, zone) and not readings.lacking(day, day, zone) for zone in self._zones(day))
 
     def _changes_of(self, day: date) -> list[str]:
         """Landed days of changes that a business day is computed from."""
@@ -137,6 +148,32 @@ class LandedMembers:
 
     def _account_digests(self, days: tuple[date, ...]) -> dict[date, str]:
         return dict(_account_digests(str(self._lake.root), self._timezone, self._versions, days))
+
+    def _late(self) -> tuple[tuple[date, date, str], ...]:
+        versions = tuple((day, str(self._lake.version(CHANGES, day.isoformat()))) for day in self._members.landed)
+        return _late(str(self._lake.root), self._timezone, (*self._versions, str(versions)))
+
+    def late_accounts(self) -> list[tuple[date, date, str]]:
+        """Accounts that were first listed long after their sign-up, or never: what they were follows from changes.
+
+        Returns:
+            Of each the days that it matters on, half-open, and a digest of its changes.
+        """
+        members = self.all_members()
+        changes: dict[str, list[str]] = {}
+        for row in members.ordered_changes.to_pylist():
+            changes.setdefault(row["id"], []).append(f"{row['day']} {row['old_status']} {row['new_status']}")
+        first: dict[str, tuple[date, date | None]] = {}
+        for row in members.history.select(["id", "valid_from", "sign_up_day"]).to_pylist():
+            known = first.get(row["id"])
+            if known is None or row["valid_from"] < known[0]:
+                first[row["id"]] = row["valid_from"], row["sign_up_day"]
+        begun = min(members.accounts["valid_from"].to_pylist(), default=date.min)
+        return [
+            (signed or date.min, listed, _digest(changes.get(name, [])))
+            for name, (listed, signed) in sorted(first.items())
+            if listed > begun and (signed is None or (listed - signed).days > 1)
+        ]
 
     def account_digests(self, days: Sequence[date]) -> list[tuple[date, str]]:
         """Digest of the accounts on each day, without a cache."""
@@ -156,6 +193,15 @@ def _account_digests(
     return tuple(LandedMembers(Lake(root), timezone).account_digests(days))
 
 
+@lru_cache(maxsize=8)
+def _late(
+    root: str,
+    timezone: str,
+    versions: tuple[str, ...],  # noqa: ARG001 - a part of the key
+) -> tuple[tuple[date, date, str], ...]:
+    return tuple(LandedMembers(Lake(root), timezone).late_accounts())
+
+
 def _content(lake: Lake, day: str) -> str:
     """Digest of a day's changes, so that a day that was read again without news makes nothing stale."""
     return _content_of(str(lake.root), day, str(lake.version(CHANGES, day)))
@@ -163,8 +209,20 @@ def _content(lake: Lake, day: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _content_of(root: str, day: str, version: str) -> str:  # noqa: ARG001 - the version is a part of the key
-    rows = Lake(root).read(CHANGES, [day], CHANGE_COLUMNS).to_pylist()
-    return hashlib.sha256(json.dumps(rows, default=str).encode()).hexdigest()
+    return _digest(Lake(root).read(CHANGES, [day], CHANGE_COLUMNS).to_pylist())
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _day_read_at(lake: Lake, asset: str, day: str) -> datetime:
+    return _read_at_of(str(lake.root), asset, day, str(lake.version(asset, day)))
+
+
+@lru_cache(maxsize=8192)
+def _read_at_of(root: str, asset: str, day: str, version: str) -> datetime:  # noqa: ARG001 - as above
+    return _read_at(Lake(root), asset, day)
 
 
 def _sites(lake: Lake) -> pa.Table:
@@ -174,9 +232,9 @@ def _sites(lake: Lake) -> pa.Table:
     return landed.select(columns_of_sites(landed.column_names))
 
 
-def _read_at(lake: Lake) -> datetime:
+def _read_at(lake: Lake, asset: str, day: str | None = None) -> datetime:
     try:
-        return datetime.fromisoformat(lake.metadata(ACCOUNTS)["read_at"])
+        return datetime.fromisoformat(lake.metadata(asset, day)["read_at"])
     except (KeyError, ValueError) as error:
-        path = lake.path(ACCOUNTS)
-        raise LakeError(f"{path} does not say when it was read; materialize {ACCOUNTS} again") from error
+        path = lake.path(asset, day)
+        raise LakeError(f"{path} does not say when it was read; materialize {asset} again") from error

@@ -41,7 +41,6 @@ _REASONS = pa.schema(
     ]
 )
 
-# Changes of accounts that were never listed have no site or plan: they are in no figure, and `unlisted` names them.
 _MOVED = f"""
     CREATE TEMP TABLE moved AS
     SELECT
@@ -201,19 +200,13 @@ _RESULT = f"""
     ORDER BY site, business_date, plan
 """  # noqa: S608 - names of this house
 
-_UNLISTED = """
-    SELECT DISTINCT changes.day, changes.id
-    FROM changes SEMI JOIN known ON known.day = changes.day ANTI JOIN versions ON versions.id = changes.id
-    ORDER BY ALL
-"""
-
 
 @dataclass(frozen=True)
 class Movement:
-    """The mart, and the changes that are in no figure: day and id of accounts that were never listed."""
+    """The mart, and the accounts that are counted without a plan and an amount, since no list has them."""
 
     table: pa.Table
-    unlisted: tuple[tuple[date, str], ...]
+    unlisted: tuple[str, ...]
 
 
 def membership_movement(members: Members, business_dates: Collection[date]) -> Movement:
@@ -248,8 +241,7 @@ def membership_movement(members: Members, business_dates: Collection[date]) -> M
             connection.execute(statement)
         names = MEMBERSHIP_MOVEMENT.names
         table = connection.sql(_RESULT).to_arrow_table().select(names).cast(MEMBERSHIP_MOVEMENT)
-        unlisted = tuple(connection.execute(_UNLISTED).fetchall())
-    return Movement(table, unlisted)
+    return Movement(table, tuple(members.unlisted["id"].to_pylist()))
 
 
 def days_counted(day: date) -> tuple[date, date, date]:
@@ -260,8 +252,8 @@ def days_counted(day: date) -> tuple[date, date, date]:
 def _known(readings: Readings, day: date, site: str, zone: str) -> tuple[object, ...]:
     """A row of `known`: why groups of figures of a site's day are not known."""
     start, before, _ = days_counted(day)
-    moved = not_landed("recurring_status_changes", readings.lacking(day, day))
-    month = not_landed("recurring_status_changes", readings.lacking(day.replace(day=1), day))
+    moved = not_landed("recurring_status_changes", readings.lacking(day, day, zone))
+    month = not_landed("recurring_status_changes", readings.lacking(day.replace(day=1), day, zone))
     whys = {
         "joined": unread(readings, day, zone),
         "moved": moved,

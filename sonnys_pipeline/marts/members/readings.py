@@ -6,7 +6,7 @@ it was there: forward the last one's new status, backward the first one's old st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -49,16 +49,17 @@ class Readings:
     Args:
         history: `valid_from` and `valid_to` of all versions.
         read_at: when the accounts were read last, aware.
-        landed: landed days of changes.
+        landed: landed days of changes, and when each was read, aware.
         timezone: the account's zone.
     """
 
-    def __init__(self, history: pa.Table, read_at: datetime, landed: Collection[date], timezone: str) -> None:
+    def __init__(self, history: pa.Table, read_at: datetime, landed: Mapping[date, datetime], timezone: str) -> None:
         self.read_at = read_at
         self._last = read_at.astimezone(ZoneInfo(timezone)).date()
         found = {day for name in ("valid_from", "valid_to") for day in history[name].unique().to_pylist() if day}
         self._days = sorted({*found, self._last})
-        self._landed = frozenset(landed)
+        self._landed = landed
+        self._whole: dict[str, frozenset[date]] = {}
         self._timezone = timezone
         self._bounds: dict[str, Mapping[date, tuple[date, date]]] = {}
 
@@ -66,9 +67,15 @@ class Readings:
         """Whether the accounts were read after the end of a local day, so that those who joined are listed."""
         return self.read_at.astimezone(ZoneInfo(timezone)).date() > day
 
-    def lacking(self, first: date, last: date) -> tuple[date, ...]:
-        """Days from `first` to `last` whose changes are not landed."""
-        return tuple(day for day in days_from(first, last) if day not in self._landed)
+    def lacking(self, first: date, last: date, timezone: str) -> tuple[date, ...]:
+        """Days from `first` to `last` whose changes are not landed, or were read before the day's end in a zone."""
+        whole = self._whole_in(timezone)
+        return tuple(day for day in days_from(first, last) if day not in whole)
+
+    def _whole_in(self, timezone: str) -> frozenset[date]:
+        if timezone not in self._whole:
+            self._whole[timezone] = days_over(self._landed, [timezone])
+        return self._whole[timezone]
 
     def walk(self, day: date, timezone: str) -> Walk | None:
         """The walk to the end of a local day that lacks the fewest days; None if there is no reading to start from.
@@ -79,9 +86,12 @@ class Readings:
         bounds = self._bounds_in(timezone)
         before = [(one, first) for one, (first, last) in bounds.items() if last <= day][-1:]
         after = [(one, last) for one, (first, last) in bounds.items() if first > day][:1]
-        walks = [Walk(day, timezone, one, True, first, day, self.lacking(first, day)) for one, first in before]
+        walks = [
+            Walk(day, timezone, one, True, first, day, self.lacking(first, day, timezone)) for one, first in before
+        ]
         walks += [
-            Walk(day, timezone, one, False, day + _DAY, last, self.lacking(day + _DAY, last)) for one, last in after
+            Walk(day, timezone, one, False, day + _DAY, last, self.lacking(day + _DAY, last, timezone))
+            for one, last in after
         ]
         return min(walks, key=lambda walk: (len(walk.missing), not walk.forward), default=None)
 
@@ -98,6 +108,12 @@ class Readings:
         noon = datetime.combine(reading, _NOON, tzinfo=ZoneInfo(self._timezone))
         ahead = (noon.astimezone(ZoneInfo(timezone)).utcoffset() or timedelta()) - (noon.utcoffset() or timedelta())
         return reading - _DAY * (ahead < timedelta()), reading + _DAY * (ahead > timedelta())
+
+
+def days_over(read: Mapping[date, datetime], timezones: Iterable[str]) -> frozenset[date]:
+    """Those of some days that were read after their end in all of the zones; `read` says when each was."""
+    zones = [ZoneInfo(name) for name in timezones]
+    return frozenset(day for day, at in read.items() if all(at.astimezone(zone).date() > day for zone in zones))
 
 
 def days_from(first: date, last: date) -> list[date]:

@@ -30,6 +30,6 @@ def standing_unknown(readings: Readings, day: date, zone: str) -> list[str]:
 
 
 def not_landed(asset: str, days: Sequence[date]) -> list[str]:
-    """Days of an asset are not landed."""
+    """Days of an asset are not landed, or were read before their end."""
     named = first_few([day.isoformat() for day in days], _NAMED)
-    return [f"{asset}: not landed: {named}"] if days else []
+    return [f"{asset}: not landed in full: {named}"] if days else []

@@ -42,7 +42,8 @@ VERSIONS = f"""
 """  # noqa: S608 - names and numbers of this house
 
 # An account that signed up since the reading is active until a change says otherwise. One that signed up before it, and
-# was listed only later, is taken as it was listed then (`unsure`).
+# was listed only later (the API lists old ones when they change), is led back from its first listing (`later`);
+# without a landed change it is taken as it was listed then (`unsure`).
 HELD = """
     CREATE TEMP TABLE held AS
     WITH steps AS (
@@ -64,6 +65,12 @@ HELD = """
         JOIN versions ON versions.since <= days.day AND versions.until > days.day
         JOIN places ON places.day = days.day AND places.code = versions.code
         WHERE days.day < versions.listed_to AND coalesce(versions.sign_up_day <= days.day, true)
+    ),
+    later AS (
+        SELECT listed.day, listed.id, min_by(struct_pack(status := changes.old_status), changes.number) AS step
+        FROM listed
+        JOIN changes ON changes.id = listed.id AND changes.day > listed.day AND changes.day <= listed.listed_from + 1
+        GROUP BY ALL
     )
     SELECT
         listed.day,
@@ -76,16 +83,18 @@ HELD = """
         listed.period_assumed,
         walks.day IS NOT NULL AS is_known,
         CASE
-            WHEN step IS NOT NULL THEN step.status
+            WHEN steps.step IS NOT NULL THEN steps.step.status
             WHEN anchor.id IS NOT NULL THEN anchor.status
             WHEN walks.forward AND listed.sign_up_day >= walks.first THEN 'Active'
+            WHEN later.step IS NOT NULL THEN later.step.status
             ELSE listed.status
         END AS status,
-        step IS NULL AND anchor.id IS NULL AND walks.forward
+        steps.step IS NULL AND anchor.id IS NULL AND later.step IS NULL AND walks.forward
             AND coalesce(listed.sign_up_day < walks.first, true) AS unsure
     FROM listed
     LEFT JOIN walks ON walks.day = listed.day AND walks.timezone = listed.timezone
     LEFT JOIN steps ON steps.day = listed.day AND steps.timezone = listed.timezone AND steps.id = listed.id
+    LEFT JOIN later ON later.day = listed.day AND later.id = listed.id
     LEFT JOIN versions AS anchor
         ON anchor.id = listed.id AND anchor.listed_from <= walks.reading AND anchor.listed_to > walks.reading
 """

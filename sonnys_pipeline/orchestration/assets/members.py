@@ -105,7 +105,6 @@ def member_assets(
             made = membership_movement(landed.members(days), [date.fromisoformat(day) for day in days])
             for day in days:
                 rows = made.table.filter(pc.equal(made.table["business_date"], pa.scalar(date.fromisoformat(day))))
-                unlisted = [id_ for one, id_ in made.unlisted if one.isoformat() == day]
                 kept = metadata_of(states[day], {"version": MOVEMENT_VERSION}, rows=rows)
                 file = landed_in.land(MOVEMENT, rows, partition=day, metadata=kept)
                 metadata = {
@@ -113,7 +112,7 @@ def member_assets(
                     **column_lineage(MEMBERSHIP_MOVEMENT_LINEAGE, account),
                     **totals(rows, MOVEMENT_TOTALS),
                     **unknown_figures(rows),
-                    "changes_of_unlisted_accounts": dg.MetadataValue.json(unlisted),
+                    "unlisted_accounts": dg.MetadataValue.int(len(made.unlisted)),
                 }
                 context.add_asset_metadata(metadata, partition_key=day)
         except EXPECTED as error:
@@ -121,12 +120,10 @@ def member_assets(
         if reasons := reasons_of(made.table):
             context.log.warning("%d rows have figures that are not known: %s", len(reasons), first_few(reasons, _NAMED))
         if made.unlisted:
-            named = first_few([f"{id_} on {day}" for day, id_ in made.unlisted], _NAMED)
-            context.log.warning(
-                "%d status changes of accounts that no list has are in no figure: %s; materialize %s again",
+            context.log.info(
+                "%d accounts are in no list, and counted without plan and amount by their changes: %s",
                 len(made.unlisted),
-                named,
-                account.key(ACCOUNTS).to_user_string(),
+                first_few(made.unlisted, _NAMED),
             )
         return dg.MaterializeResult()
 

@@ -13,7 +13,7 @@ import pytest
 from sonnys_pipeline.marts.members.cohorts import Charges, membership_cohorts
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_COHORTS
 from sonnys_pipeline_tests.support.member_world import LAST, PLANS, ZONES, Truth, changes_of, readings, world
-from sonnys_pipeline_tests.support.members import Club, account, change, days
+from sonnys_pipeline_tests.support.members import Club, account, all_read_after, change, days
 
 LANDED = days(date(2026, 1, 31), LAST)
 
@@ -24,7 +24,7 @@ def charges(rows: list[tuple[date, str | None, float]], landed: list[date]) -> C
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     return Charges(
         pa.table({name: pa.array(column, kind) for (name, kind), column in zip(names.items(), columns, strict=True)}),
-        landed,
+        all_read_after(landed),
     )
 
 
@@ -106,11 +106,11 @@ def test_what_is_not_landed_is_unknown() -> None:
     [row] = made.table.to_pylist()
     assert (row["cohort"], row["months_since"], row["as_of"]) == (date(2026, 2, 1), 1, date(2026, 3, 18))
     assert (row["signed_up"], row["still_active"], row["share"], row["revenue"]) == (1, None, None, Decimal("20.00"))
-    assert row["unknown"] == "recurring_status_changes: not landed: 2026-03-19 (still_active, share)"
+    assert row["unknown"] == "recurring_status_changes: not landed in full: 2026-03-19 (still_active, share)"
     assert made.undated_accounts == 1
     [row] = membership_cohorts(club.members(), charges([], lacking), date(2026, 3, 20)).table.to_pylist()
     assert (row["still_active"], row["revenue"]) == (1, None)
-    assert row["unknown"] == "recurring_billings: not landed: 2026-03-19 (revenue)"
+    assert row["unknown"] == "recurring_billings: not landed in full: 2026-03-19 (revenue)"
 
 
 def test_an_account_stays_in_its_cohort() -> None:

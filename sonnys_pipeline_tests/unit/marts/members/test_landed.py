@@ -83,6 +83,19 @@ def test_a_new_account_reaches_the_days_since_its_sign_up(lake: Lake) -> None:
     assert changed_days(lake, replace(CLUB, readings=readings)) == NAMES[8:]
 
 
+def test_an_old_account_that_surfaces_reaches_the_days_before_it(lake: Lake) -> None:
+    """First listed, or only seen, when it leaves: the days since its sign-up, and again when that change is landed."""
+    replace(CLUB, landed=MARCH[:-2]).land(lake)
+    old = account(3, status="Declined")
+    readings = [(day, [*listed, old] if day.day == 9 else listed) for day, listed in CLUB.readings[:-1]]
+    listed = replace(CLUB, readings=readings, landed=MARCH[:-2])
+    assert changed_days(lake, listed) == NAMES
+    left = change(3, "2026-03-09T10:00:00Z", "Active", "Declined")
+    assert changed_days(lake, replace(listed, landed=MARCH[:-1], changed=[*CHANGED, left])) == NAMES
+    unseen = change(4, "2026-03-09T11:00:00Z", "Active", "Cancelled")
+    assert changed_days(lake, replace(listed, landed=MARCH[:-1], changed=[*CHANGED, left, unseen])) == NAMES
+
+
 def test_another_definition_changes_every_day(lake: Lake) -> None:
     """A new version makes all files stale."""
     CLUB.land(lake)

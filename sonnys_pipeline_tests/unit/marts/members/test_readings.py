@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 
 from sonnys_pipeline.marts.members.readings import Readings, days_from
+from sonnys_pipeline_tests.support.members import all_read_after
 
 CHICAGO, LOS_ANGELES, NEW_YORK = "America/Chicago", "America/Los_Angeles", "America/New_York"
 
@@ -22,7 +23,7 @@ def readings(*begun: int, landed: tuple[int, int], hour: int = 13) -> Readings:
         }
     )
     read_at = datetime(2026, 3, begun[-1], hour, tzinfo=UTC)
-    return Readings(history, read_at, days_from(march(landed[0]), march(landed[1])), CHICAGO)
+    return Readings(history, read_at, all_read_after(days_from(march(landed[0]), march(landed[1]))), CHICAGO)
 
 
 def test_forward_from_the_reading_of_the_same_day() -> None:
