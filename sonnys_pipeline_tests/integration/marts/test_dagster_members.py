@@ -115,6 +115,29 @@ def test_without_accounts_nothing_is_asked_for_and_a_run_says_what_to_do(
     assert lake.has("recurring_accounts")
 
 
+def test_a_day_that_does_not_add_up_is_named(lake: Lake) -> None:
+    """A list without an account whose leaving no change says: the check of that day warns, and of the others passes."""
+    readings = [(day, listed if day.day < 6 else listed[:1]) for day, listed in CLUB.readings]
+    replace(CLUB, readings=readings).land(lake)
+    defs = build_defs()
+    done = dg.materialize(
+        [*(defs.assets or ()), *(defs.asset_checks or ())],
+        selection=[dg.AssetKey(MOVEMENT)],
+        resources=defs.resources,
+        tags={
+            "dagster/asset_partition_range_start": "2026-03-05",
+            "dagster/asset_partition_range_end": "2026-03-07",
+        },
+    )
+    assert done.success
+    [found] = [one for one in done.get_asset_check_evaluations() if one.partition is None]
+    assert not found.passed
+    said = str(found.description) + str(found.metadata)
+    assert "MAIN, Basic Monthly: 1 active, but 2 by the day before and its changes" in said
+    assert "can no longer be found in the list" in said
+    assert "2026-03-07" not in str(found.description)
+
+
 def test_cohorts_follow_the_movement(lake: Lake) -> None:
     """Made when a day of movement is made; a run without a landed day says what to do."""
     paid = [(date(2026, 3, 3), "1", 20.0), (date(2026, 3, 4), "2", 19.99), (date(2026, 3, 5), "7", 5.0)]

@@ -142,6 +142,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
         "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
+        "members_add_up",
         "site_list", "item_prices",
         "plausible_amounts",
     }  # fmt: skip
