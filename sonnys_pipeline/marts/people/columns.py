@@ -1,0 +1,110 @@
+"""The columns of `labor_daily`: meaning, status (KPIS) and input columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from sonnys_pipeline.lake.money import MONEY
+from sonnys_pipeline.marts.columns import Column, lineage_of, schema_of
+
+#: Hours of work, exact to 1/10,000 hour (0.36 seconds).
+HOURS = pa.decimal128(18, 4)
+
+_ENTRIES = "clock_entries"
+_TIMES = (f"{_ENTRIES}.clock_in", f"{_ENTRIES}.clock_out", f"{_ENTRIES}.read_at")
+_OVERTIME = f"{_ENTRIES}.overtime_hours"
+_WORKED = (f"{_ENTRIES}.regular_hours", _OVERTIME, *_TIMES)
+_COST = (*_WORKED, f"{_ENTRIES}.regular_rate", f"{_ENTRIES}.overtime_rate")
+_CARS, _SALES = "site_day_kpis.total_cars", "site_day_kpis.sales"
+
+LABOR_DAILY_COLUMNS: Sequence[Column] = (
+    Column(
+        "site",
+        pa.string(),
+        "Code of the site; empty for shifts that name none.",
+        (f"{_ENTRIES}.site_code", "sites.code"),
+    ),
+    Column(
+        "business_date",
+        pa.date32(),
+        "Business day of the clock-in in the site's local time; a shift over midnight is counted on it as a whole.",
+        (f"{_ENTRIES}.clock_in", "sites.timezone"),
+    ),
+    Column("shifts", pa.int64(), "Clock entries.", (f"{_ENTRIES}.clock_in",), "O", nullable=True),
+    Column("employees", pa.int64(), "Employees who clocked in.", (f"{_ENTRIES}.employee_id",), "O", nullable=True),
+    Column(
+        "open_shifts",
+        pa.int64(),
+        "Shifts without a clock-out when they were read.",
+        (f"{_ENTRIES}.clock_out",),
+        "O",
+        nullable=True,
+    ),
+    Column(
+        "open_hours",
+        HOURS,
+        "Hours of open shifts up to the reading, at the regular rate; a part of `labor_hours`. They change when the "
+        "day is read again.",
+        _WORKED,
+        "O",
+        nullable=True,
+    ),
+    Column(
+        "labor_hours",
+        HOURS,
+        "Regular and overtime hours as the API gives them; from clock-in to clock-out where it gives none, and up to "
+        "the reading for an open shift.",
+        _WORKED,
+        "O",
+        nullable=True,
+    ),
+    Column("overtime_hours", HOURS, "Overtime hours; a part of `labor_hours`.", (_OVERTIME,), "O", nullable=True),
+    Column(
+        "labor_cost",
+        MONEY,
+        "Regular hours times regular rate plus overtime hours times overtime rate, in dollars, rounded to the cent once "
+        "for the site's day. Without taxes, benefits and salaries that are not clocked.",
+        _COST,
+        "F",
+        nullable=True,
+    ),
+    Column("total_cars", pa.int64(), "Total cars of `site_day_kpis`.", (_CARS,), "B", nullable=True),
+    Column("sales", MONEY, "Sales of `site_day_kpis`, in dollars.", (_SALES,), "B", nullable=True),
+    Column(
+        "cars_per_labor_hour",
+        pa.float64(),
+        "Total cars ÷ labor hours; null if there are no hours.",
+        (_CARS, *_WORKED),
+        "F",
+        nullable=True,
+    ),
+    Column(
+        "labor_cost_per_car",
+        MONEY,
+        "Labor cost ÷ total cars, in dollars, rounded to the cent; null if there are no cars.",
+        (_CARS, *_COST),
+        "F",
+        nullable=True,
+    ),
+    Column(
+        "labor_share",
+        pa.float64(),
+        "Labor cost ÷ sales, as a fraction; null if there are no sales.",
+        (_SALES, *_COST),
+        "F",
+        nullable=True,
+    ),
+    Column(
+        "unknown",
+        pa.string(),
+        "Which figures of the day are null or cover only some of its shifts, and why; null if everything is known.",
+        (*_COST, _CARS),
+        "O",
+        nullable=True,
+    ),
+)
+
+LABOR_DAILY = schema_of(LABOR_DAILY_COLUMNS)
+LABOR_DAILY_LINEAGE = lineage_of(LABOR_DAILY_COLUMNS)
