@@ -64,8 +64,8 @@ LABOR_DAILY_COLUMNS: Sequence[Column] = (
     Column(
         "labor_cost",
         MONEY,
-        "Regular hours times regular rate plus overtime hours times overtime rate, in dollars, rounded to the cent once "
-        "for the site's day. Without taxes, benefits and salaries that are not clocked.",
+        "Regular hours times regular rate plus overtime hours times overtime rate, in dollars, rounded to the cent "
+        "once for the site's day. Without taxes, benefits and salaries that are not clocked.",
         _COST,
         "F",
         nullable=True,

@@ -119,7 +119,7 @@ def test_without_pay_the_cost_is_not_known() -> None:
 
 
 def test_a_shift_without_a_rate_is_named() -> None:
-    """The cost of the others is shown, and the reason says how many are left out; a rate without hours may be missing."""
+    """The cost of the others is shown, and the reason says how many are left out; a rate without hours may lack."""
     overtime = {"regularHours": 8, "overtimeHours": 1, "overtimeRate": None}
     [row] = counted([entry(1, EIGHT, FIVE, overtimeRate=None), entry(2, EIGHT, FIVE, **overtime)])
     assert row["labor_cost"] == Decimal("135.00")

@@ -1,0 +1,73 @@
+"""RS-03, DG-02: `labor_daily` in Dagster: computed by itself for days with clock entries, and told from others."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline_tests.support.clock_entries import entry, file_of
+
+DAYS = ("2026-03-10", "2026-03-12")
+EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
+READ_AT = datetime(2026, 3, 12, 12, tzinfo=UTC)
+SHIFT = entry(1, "2026-03-10T13:00:00.000Z", "2026-03-10T22:00:00.000Z")
+
+
+@pytest.fixture
+def pipeline(open_pipeline: Callable[..., Any]):
+    """Three days of one site in Chicago, their `site_day_kpis`, and the clock entries of the first two."""
+    pipeline = open_pipeline(sites=1, codeless_site=False)
+    assets = dg.AssetSelection.assets("transactions", "sites", "site_day_kpis").without_checks()
+    assert pipeline.run(selection=assets, days=DAYS).success
+    pipeline.lake.land("clock_entries", file_of([SHIFT], READ_AT), partition=EACH[0])
+    pipeline.lake.land("clock_entries", file_of([], READ_AT), partition=EACH[1])
+    return pipeline
+
+
+def asked_for(pipeline: Any, asset: str = "labor_daily") -> list[str]:
+    """Days that the conditions ask for, as the daemon evaluates them."""
+    result = dg.evaluate_automation_conditions(
+        build_defs(),
+        pipeline.instance,
+        asset_selection=dg.AssetSelection.assets(asset),
+        evaluation_time=datetime(2026, 3, 20, 12, tzinfo=UTC),
+    )
+    return sorted(result.get_requested_partitions(dg.AssetKey(asset)))
+
+
+def test_labor_follows_its_inputs(pipeline: Any) -> None:
+    """Days with entries are asked for, then nothing; a correction asks for its day alone."""
+    assert asked_for(pipeline) == EACH[:2]
+    assert pipeline.run("labor_daily", days=(EACH[0], EACH[1])).success
+    assert asked_for(pipeline) == []
+
+    pipeline.lake.land("clock_entries", file_of([{**SHIFT, "regularHours": 8.5}], READ_AT), partition=EACH[0])
+    assert asked_for(pipeline) == EACH[:1]
+
+
+def test_a_day_in_dagster(pipeline: Any) -> None:
+    """Figures, sums and reasons are with the materialization; cars are those of `site_day_kpis`."""
+    assert pipeline.run("labor_daily", days=(EACH[0], EACH[1])).success
+
+    [cars] = pipeline.lake.read("site_day_kpis", EACH[:1], ["total_cars"])["total_cars"].to_pylist()
+    [first, second] = pipeline.lake.read("labor_daily", EACH[:2]).to_pylist()
+    assert (first["labor_hours"], first["labor_cost"], first["total_cars"]) == (Decimal(9), Decimal("135.00"), cars)
+    assert (second["shifts"], second["labor_hours"], second["unknown"]) == (0, Decimal(0), None)
+    newest = {one.partition_key: one.asset_materialization.metadata for one in pipeline.materializations("labor_daily")}
+    shown = {name: value.value for name, value in newest[EACH[0]].items()}
+    assert (shown["labor_hours"], shown["labor_cost"]) == (9.0, 135.0)
+    assert "| MAIN | 9.00 | 135.00 |" in shown["sites"]
+    sources = shown["dagster/column_lineage"].deps_by_column["labor_cost"]
+    assert "clock_entries" in {source.asset_key.to_user_string() for source in sources}
+
+
+def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alone(pipeline: Any) -> None:
+    """The error names the list and the day; where the lists are not landed, the morning computes nothing."""
+    result = pipeline.run("labor_daily", days=EACH[2])
+    assert "clock_entries: not landed: 2026-03-12" in pipeline.failure(result)
+    job = build_defs().resolve_job_def("daily_transactions")
+    assert dg.AssetKey("labor_daily") not in job.asset_layer.executable_asset_keys
