@@ -1,4 +1,4 @@
-"""The columns of `labor_daily`: meaning, status (KPIS) and input columns."""
+"""The columns of `labor_daily`, and those of labor in `site_hour_kpis`: meaning, status (KPIS) and input columns."""
 
 from __future__ import annotations
 
@@ -101,6 +101,42 @@ LABOR_DAILY_COLUMNS: Sequence[Column] = (
         pa.string(),
         "Which figures of the day are null or cover only some of its shifts, and why; null if everything is known.",
         (*_COST, _CARS),
+        "O",
+        nullable=True,
+    ),
+)
+
+LABOR_HOUR_COLUMNS: Sequence[Column] = (
+    Column(
+        "labor_hours",
+        HOURS,
+        "Hours worked in this hour by the clock: a shift's labor hours are spread evenly over the time from clock-in to "
+        "clock-out. Shifts that began on this day or the day before.",
+        (*_WORKED, "sites.timezone"),
+        "O",
+        nullable=True,
+    ),
+    Column(
+        "labor_cost",
+        MONEY,
+        "The same part of each shift's labor cost, in dollars, rounded to the cent once for the hour.",
+        (*_COST, "sites.timezone"),
+        "O",
+        nullable=True,
+    ),
+    Column(
+        "cars_per_labor_hour",
+        pa.float64(),
+        "Cars in this hour ÷ labor hours in it; null if nobody worked.",
+        ("items", "complete_date", *_WORKED),
+        "O",
+        nullable=True,
+    ),
+    Column(
+        "labor_unknown",
+        pa.string(),
+        "Why figures of labor are null or cover only some of the shifts; null if they are known.",
+        _COST,
         "O",
         nullable=True,
     ),

@@ -15,14 +15,15 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.marts.digests import content_digest
-from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES, SHIFT_INPUT, ClockedDays
+from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES, NOTHING_CLOCKED, SHIFT_INPUT, ClockedDays
 
 
 def read_entries(lake: Lake, days: Sequence[str]) -> ClockedDays:
     """The clock entries of those of the days that are landed. Raises LakeError if a file cannot be read."""
     landed = [day for day in sorted(set(days)) if lake.has(CLOCK_ENTRIES, day)]
-    schema = pa.schema([pa.field("date", pa.date32()), *SHIFT_INPUT])
-    rows = lake.read(CLOCK_ENTRIES, landed, SHIFT_INPUT.names).cast(schema) if landed else schema.empty_table()
+    if not landed:
+        return NOTHING_CLOCKED
+    rows = lake.read(CLOCK_ENTRIES, landed, SHIFT_INPUT.names).cast(NOTHING_CLOCKED.entries.schema)
     return ClockedDays(rows, [date.fromisoformat(day) for day in landed])
 
 

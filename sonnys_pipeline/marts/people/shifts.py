@@ -54,8 +54,8 @@ _SHIFTS = """
             coalesce(places.site, trim(coalesce(site_code, ''))) AS site,
             places.timezone,
             employee_id,
-            epoch_us(clock_in) AS start_us,
-            greatest(epoch_us(coalesce(clock_out, read_at)), epoch_us(clock_in)) AS end_us,
+            epoch_us(clock_in) AS in_us,
+            greatest(epoch_us(coalesce(clock_out, read_at)), epoch_us(clock_in)) AS out_us,
             clock_out IS NULL AS open,
             TRY_CAST(regular_hours AS DECIMAL(10, 4)) AS regular_said,
             TRY_CAST(overtime_hours AS DECIMAL(10, 4)) AS overtime_said,
@@ -67,7 +67,7 @@ _SHIFTS = """
     counted AS (
         SELECT
             *,
-            CAST((2 * 10000 * CAST(end_us - start_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(10, 0))
+            CAST((2 * 10000 * CAST(out_us - in_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(10, 0))
                 * CAST(0.0001 AS DECIMAL(5, 4)) AS clock_hours,
             coalesce(regular_said, overtime_said) IS NULL
                 OR (open AND coalesce(regular_said, 0) = 0 AND coalesce(overtime_said, 0) = 0) AS by_clock
@@ -103,6 +103,9 @@ class ClockedDays:
     landed: Collection[date]
 
 
+NOTHING_CLOCKED = ClockedDays(pa.schema([pa.field("date", pa.date32()), *SHIFT_INPUT]).empty_table(), ())
+
+
 @contextmanager
 def open_shifts(
     entries: pa.Table, history: SiteHistory, days: Collection[date], **tables: pa.Table
@@ -110,7 +113,7 @@ def open_shifts(
     """A DuckDB connection with `shifts`, `places` (names of sites by day) and other tables.
 
     Columns of `shifts`: `site`, `business_date`, `timezone` (null for a site that is not listed), `employee_id`,
-    `start_us` and `end_us` (clock-in, and clock-out or reading), `open`, `regular`, `overtime`, `hours`, `cost`
+    `in_us` and `out_us` (clock-in, and clock-out or reading), `open`, `regular`, `overtime`, `hours`, `cost`
     (dollars; null if a rate that it needs is missing).
     """
     places = pa.Table.from_pylist(

@@ -65,6 +65,32 @@ def test_a_day_in_dagster(pipeline: Any) -> None:
     assert "clock_entries" in {source.asset_key.to_user_string() for source in sources}
 
 
+def test_hours_follow_entries_of_their_day_and_the_one_before(pipeline: Any) -> None:
+    """Without entries labor is null; entries make the day and the next one stale, and no other mart."""
+    for day in EACH[:2]:
+        pipeline.lake.remove("clock_entries", day)
+    assert pipeline.run("site_hour_kpis", "membership_daily", days=DAYS).success
+    assert asked_for(pipeline, "site_hour_kpis") == []
+    found = pipeline.lake.read("site_hour_kpis", EACH[:1]).to_pylist()
+    assert {(row["labor_hours"], row["labor_cost"], row["cars_per_labor_hour"]) for row in found} == {
+        (None, None, None)
+    }
+    assert {row["labor_unknown"] for row in found} == {"clock_entries: not landed: 2026-03-09, 2026-03-10"}
+
+    pipeline.lake.land("clock_entries", file_of([], READ_AT), partition="2026-03-09")
+    pipeline.lake.land("clock_entries", file_of([SHIFT], READ_AT), partition=EACH[0])
+    assert asked_for(pipeline, "site_hour_kpis") == EACH[:2]
+    assert asked_for(pipeline, "membership_daily") == []
+    assert pipeline.run("site_hour_kpis", days=DAYS).success
+    assert asked_for(pipeline, "site_hour_kpis") == []
+
+    [eight] = [row for row in pipeline.lake.read("site_hour_kpis", EACH[:1]).to_pylist() if row["hour"] == 8]
+    assert (eight["labor_hours"], eight["labor_cost"]) == (Decimal(1), Decimal("15.00"))
+    assert eight["cars_per_labor_hour"] == eight["cars"]
+    pipeline.lake.land("clock_entries", file_of([SHIFT], datetime(2026, 3, 13, 12, tzinfo=UTC)), partition=EACH[0])
+    assert asked_for(pipeline, "site_hour_kpis") == []  # read again, and nothing is other than before
+
+
 def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alone(pipeline: Any) -> None:
     """The error names the list and the day; where the lists are not landed, the morning computes nothing."""
     result = pipeline.run("labor_daily", days=EACH[2])

@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from sonnys_pipeline.marts.kpis import site_hour_kpis
 from sonnys_pipeline.marts.people.labor import labor_daily
 from sonnys_pipeline.marts.people.shifts import ClockedDays
 from sonnys_pipeline_tests.support.clock_entries import by_day, entry, file_of, landed, utc
-from sonnys_pipeline_tests.support.tickets import sites
+from sonnys_pipeline_tests.support.tickets import rows, sites, ticket
 
 ZONES = {"EAST": "America/New_York", "DESERT": "America/Phoenix"}
 FIRST, DAYS = date(2026, 2, 16), [date(2026, 2, 16) + timedelta(days=shift) for shift in range(40)]
@@ -144,6 +145,54 @@ def expected(entries: Sequence[Entry]) -> dict[tuple[str, date], dict[str, Any]]
             total["open"] += 1
             total["open_hours"] += regular + overtime
     return found
+
+
+def expected_by_hour(entries: Sequence[Entry]) -> dict[tuple[str, date, int], tuple[Fraction, Fraction]]:
+    """Hours and cost of each hour by the clocks of the site: every shift is walked through minute by minute."""
+    found: dict[tuple[str, date, int], list[Fraction]] = defaultdict(lambda: [Fraction(0), Fraction(0)])
+    for one in entries:
+        zone = ZoneInfo(ZONES[one["siteCode"]])
+        at = begin = datetime.fromisoformat(one["clockIn"])
+        day = begin.astimezone(zone).date()
+        end = datetime.fromisoformat(one["clockOut"]) if one["clockOut"] else read_at(day)
+        regular, overtime = worked(one, read_at(day))
+        cost = regular * Fraction(str(one["regularRate"])) + overtime * Fraction(str(one["overtimeRate"]))
+        while at < end:
+            until = min(at.replace(second=0) + timedelta(minutes=1), end)
+            part = Fraction((until - at) // timedelta(seconds=1), (end - begin) // timedelta(seconds=1))
+            local = at.astimezone(zone)
+            total = found[one["siteCode"], local.date(), local.hour]
+            total[0] += (regular + overtime) * part
+            total[1] += cost * part
+            at = until
+    return {key: (hours, cost) for key, (hours, cost) in found.items()}
+
+
+def test_every_hour_equals_the_recomputation() -> None:
+    """By the clock: night shifts reach into the next day, and the hour that clocks skip has nothing."""
+    entries = second_reading()
+    tickets = rows(*(ticket(number, f"2026-03-{9 + number:02d}T15:30:00Z", "EAST") for number in range(6)))
+    partitions = [DAYS[0] - timedelta(days=1), *DAYS, DAYS[-1] + timedelta(days=1)]
+    mart = site_hour_kpis(tickets, sites(**ZONES), DAYS, landed=partitions, clocked=clocked(entries))
+    wanted = expected_by_hour(entries)
+    found = mart.table.to_pylist()
+    assert len(found) == 24 * len(DAYS) * len(ZONES)
+    for row in found:
+        hours, cost = wanted.get((row["site"], row["business_date"], row["hour"]), (Fraction(0), Fraction(0)))
+        if row["business_date"] == DAYS[0]:
+            assert row["labor_unknown"] == f"clock_entries: not landed: {DAYS[0] - timedelta(days=1)}"
+            assert (row["labor_hours"], row["labor_cost"], row["cars_per_labor_hour"]) == (None, None, None)
+            continue
+        assert row["labor_unknown"] is None
+        assert abs(Fraction(row["labor_hours"]) - hours) <= Fraction(51, 1_000_000)
+        assert abs(Fraction(row["labor_cost"]) - cost) <= Fraction(51, 10_000)
+        each = row["cars"] / float(row["labor_hours"]) if row["labor_hours"] else None
+        assert row["cars_per_labor_hour"] == each
+    skipped = next(row for row in found if (row["site"], row["business_date"], row["hour"]) == ("EAST", CHANGE, 2))
+    assert (skipped["minutes"], skipped["labor_hours"]) == (0, 0)
+    night = next(row for row in found if (row["site"], row["business_date"], row["hour"]) == ("EAST", CHANGE, 1))
+    assert night["labor_hours"] > 0
+    assert sum(row["cars"] > 0 and row["cars_per_labor_hour"] > 0 for row in found) == 6
 
 
 def test_forty_days_equal_the_recomputation() -> None:
