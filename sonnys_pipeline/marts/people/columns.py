@@ -1,4 +1,4 @@
-"""The columns of `labor_daily`, and those of labor in `site_hour_kpis`: meaning, status (KPIS) and input columns."""
+"""Columns of `labor_daily`, `giftcard_liability`, and of labor in `site_hour_kpis`, with status (KPIS) and inputs."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ LABOR_HOUR_COLUMNS: Sequence[Column] = (
     Column(
         "labor_hours",
         HOURS,
-        "Hours worked in this hour by the clock: a shift's labor hours are spread evenly over the time from clock-in to "
-        "clock-out. Shifts that began on this day or the day before.",
+        "Hours worked in this hour by the clock: a shift's labor hours are spread evenly over the time from clock-in "
+        "to clock-out. Shifts that began on this day or the day before.",
         (*_WORKED, "sites.timezone"),
         "O",
         nullable=True,
@@ -142,5 +142,64 @@ LABOR_HOUR_COLUMNS: Sequence[Column] = (
     ),
 )
 
+_CARD_SITE = ("giftcards.site_code", "washbooks.billing_site_id", "sites.code", "sites.site_id")
+
+GIFTCARD_LIABILITY_COLUMNS: Sequence[Column] = (
+    Column(
+        "site",
+        pa.string(),
+        "Code of the site that sold the card or bills the washbook; empty where it is not known.",
+        _CARD_SITE,
+    ),
+    Column(
+        "business_date",
+        pa.date32(),
+        "Day, as the lists were read on it or, if they were not, before it.",
+        ("giftcards.valid_from", "giftcards.valid_to", "washbooks.valid_from", "washbooks.valid_to"),
+    ),
+    Column("cards", pa.int64(), "Gift cards.", ("giftcards.giftcard_id",), "O", nullable=True),
+    Column(
+        "undated_cards",
+        pa.int64(),
+        "Gift cards without a date of sale; a part of `cards`.",
+        ("giftcards.complete_date",),
+        "O",
+        nullable=True,
+    ),
+    Column("sold_value", MONEY, "Value of all cards, in dollars.", ("giftcards.value",), "F", nullable=True),
+    Column(
+        "used_value", MONEY, "What was used of all cards, in dollars.", ("giftcards.amount_used",), "F", nullable=True
+    ),
+    Column(
+        "liability",
+        MONEY,
+        "Sold value minus used value, in dollars: what is owed to holders of cards.",
+        ("giftcards.value", "giftcards.amount_used"),
+        "F",
+        nullable=True,
+    ),
+    Column("washbooks", pa.int64(), "Washbooks, whatever their status.", ("washbooks.id",), "O", nullable=True),
+    Column(
+        "washes_outstanding",
+        pa.float64(),
+        "Prepaid washes outstanding: balances of all washbooks, in washes.",
+        ("washbooks.balance",),
+        "F",
+        nullable=True,
+    ),
+    Column(
+        "unknown",
+        pa.string(),
+        "Which figures of the day are null or cover only some of its cards or washbooks, and why; null if everything "
+        "is known.",
+        ("giftcards.value", "giftcards.amount_used", "washbooks.balance"),
+        "O",
+        nullable=True,
+    ),
+)
+
 LABOR_DAILY = schema_of(LABOR_DAILY_COLUMNS)
 LABOR_DAILY_LINEAGE = lineage_of(LABOR_DAILY_COLUMNS)
+
+GIFTCARD_LIABILITY = schema_of(GIFTCARD_LIABILITY_COLUMNS)
+GIFTCARD_LIABILITY_LINEAGE = lineage_of(GIFTCARD_LIABILITY_COLUMNS)

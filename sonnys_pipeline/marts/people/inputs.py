@@ -104,21 +104,27 @@ def outdated_days(
     Raises:
         UnreachableLakeError: the store does not answer.
     """
-    found: dict[str, str] = {}
-    for day in sorted(set(days).intersection(inputs.landed)):
-        try:
-            kept = _metadata(lake, asset, day)
-            if recorded_versions(kept) == [inputs.version, *inputs.versions(day)]:
-                continue
-            digest = inputs.digests([day])[day]
-        except UnreachableLakeError:
-            raise
-        except LakeError as error:
-            warn(f"{asset} {day}: {error}")
-            continue
-        if kept.get(INPUT_DIGEST) != digest:
-            found[day] = digest
-    return found
+    kept = {day: _metadata(lake, asset, day) for day in sorted(set(days).intersection(inputs.landed))}
+    undecided = [
+        day for day, found in kept.items() if recorded_versions(found) != [inputs.version, *inputs.versions(day)]
+    ]
+    digests = _digests(asset, inputs, undecided, warn)
+    return {day: digest for day, digest in digests.items() if kept[day].get(INPUT_DIGEST) != digest}
+
+
+def _digests(asset: str, inputs: DayInputs, days: Sequence[str], warn: Callable[[str], None]) -> Mapping[str, str]:
+    """Digests of all days together; if a file cannot be read, of those whose files can."""
+    if not days:
+        return {}
+    try:
+        return inputs.digests(days)
+    except UnreachableLakeError:
+        raise
+    except LakeError as error:
+        if len(days) == 1:
+            warn(f"{asset} {days[0]}: {error}")
+            return {}
+    return {day: digest for one in days for day, digest in _digests(asset, inputs, [one], warn).items()}
 
 
 def inputs_of(inputs: DayInputs, day: str) -> dict[str, Any]:

@@ -116,13 +116,14 @@ def open_shifts(
     `in_us` and `out_us` (clock-in, and clock-out or reading), `open`, `regular`, `overtime`, `hours`, `cost`
     (dollars; null if a rate that it needs is missing).
     """
-    places = pa.Table.from_pylist(
-        [row for day in sorted(set(days)) for row in _places(history, day)],
-        _PLACES,
-    )
-    with open_tables(entries=entries, places=places, **tables) as connection:
+    with open_tables(entries=entries, places=places_of(history, days), **tables) as connection:
         connection.execute(_SHIFTS)
         yield connection
+
+
+def places_of(history: SiteHistory, days: Collection[date]) -> pa.Table:
+    """Which site a code belongs to: `business_date`, `name` (folded code), `site`, `timezone`, `is_physical`."""
+    return pa.Table.from_pylist([row for day in sorted(set(days)) for row in _places(history, day)], _PLACES)
 
 
 def _places(history: SiteHistory, day: date) -> Iterator[dict[str, object]]:

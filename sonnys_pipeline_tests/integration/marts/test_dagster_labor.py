@@ -1,13 +1,15 @@
-"""RS-03, DG-02: `labor_daily` in Dagster: computed by itself for days with clock entries, and told from others."""
+"""RS-03, DG-02: `labor_daily` and `giftcard_liability` in Dagster: computed where the lists are landed."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
+from sonnys_pipeline.marts.people.liability import CARD_INPUT
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 
@@ -89,6 +91,33 @@ def test_hours_follow_entries_of_their_day_and_the_one_before(pipeline: Any) -> 
     assert eight["cars_per_labor_hour"] == eight["cars"]
     pipeline.lake.land("clock_entries", file_of([SHIFT], datetime(2026, 3, 13, 12, tzinfo=UTC)), partition=EACH[0])
     assert asked_for(pipeline, "site_hour_kpis") == []  # read again, and nothing is other than before
+
+
+def test_liability_follows_the_readings(pipeline: Any) -> None:
+    """From the first to the last reading; the sums are with the materialization."""
+    assert asked_for(pipeline, "giftcard_liability") == []
+    card = {
+        "site_code": "MAIN",
+        "complete_date": None,
+        "value": 50.0,
+        "amount_used": 12.35,
+        "valid_from": date(2026, 3, 10),
+        "valid_to": None,
+    }
+    history = pa.Table.from_pylist([card], CARD_INPUT)
+    pipeline.lake.land("giftcards", history, metadata={"read_at": datetime(2026, 3, 11, 12, tzinfo=UTC).isoformat()})
+    assert asked_for(pipeline, "giftcard_liability") == EACH[:2]
+
+    assert pipeline.run("giftcard_liability", days=(EACH[0], EACH[1])).success
+    assert asked_for(pipeline, "giftcard_liability") == []
+    rows = pipeline.lake.read("giftcard_liability", EACH[:2]).to_pylist()
+    assert [(row["site"], row["liability"], row["undated_cards"]) for row in rows] == [
+        ("MAIN", Decimal("37.65"), 1)
+    ] * 2
+    newest = pipeline.materializations("giftcard_liability")[0].asset_materialization.metadata
+    assert (newest["liability"].value, newest["washbooks"].value) == (
+        37.65, "not known of 1 of 1 sites, see `unknown`",
+    )  # fmt: skip
 
 
 def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alone(pipeline: Any) -> None:

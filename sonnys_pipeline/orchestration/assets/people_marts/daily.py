@@ -1,7 +1,7 @@
-"""`labor_daily`: hours and labor cost by site and business day. A partition is a business date.
+"""`labor_daily` and `giftcard_liability`, by site and business day. A partition is a business date.
 
-It follows its inputs by itself and is not part of the morning's run, so that nothing is computed where clock entries
-are not landed.
+They follow their inputs by themselves and are not part of the morning's run, so that nothing is computed where the
+lists are not landed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,8 @@ from sonnys_pipeline.marts.columns import ColumnSource
 from sonnys_pipeline.marts.incremental.inputs import SITE_DAY_RECIPE, SITES, Recipe, metadata_of
 from sonnys_pipeline.marts.people import columns
 from sonnys_pipeline.marts.people.inputs import LABOR_RECIPE, DayInputs, LaborInputs, inputs_of, outdated_days
+from sonnys_pipeline.marts.people.liability import GIFTCARDS, WASHBOOKS
+from sonnys_pipeline.marts.people.liability_inputs import LIABILITY_RECIPE, LiabilityInputs
 from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.marts import MARTS_GROUP
@@ -76,6 +78,17 @@ PEOPLE_TABLES = (
         columns.LABOR_DAILY_LINEAGE,
         ("shifts", "open_shifts", "labor_hours", "overtime_hours", "labor_cost"),
         ("site", "labor_hours", "labor_cost", "cars_per_labor_hour", "labor_cost_per_car", "open_shifts"),
+    ),
+    PeopleTable(
+        LIABILITY_RECIPE,
+        (GIFTCARDS, WASHBOOKS, SITES),
+        LiabilityInputs,
+        "Per site and day: gift cards, their value, what was used of it and what is owed to their holders; washbooks, "
+        "and prepaid washes outstanding. As the lists were read on the day or, if they were not, before it.",
+        columns.GIFTCARD_LIABILITY,
+        columns.GIFTCARD_LIABILITY_LINEAGE,
+        ("cards", "undated_cards", "sold_value", "used_value", "liability", "washbooks", "washes_outstanding"),
+        ("site", "cards", "liability", "washbooks", "washes_outstanding"),
     ),
 )
 

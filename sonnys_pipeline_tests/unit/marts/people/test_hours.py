@@ -1,4 +1,4 @@
-"""RS-03, KPIS "Labor by hour": `labor_hours`, `labor_cost` and `cars_per_labor_hour` of each hour by the clock."""
+"""RS-03, KPIS "Labor": `labor_hours`, `labor_cost` and `cars_per_labor_hour` of each hour by the clock."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
