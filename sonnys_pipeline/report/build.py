@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from sonnys_pipeline.report.caveats import Caveat, Chain, caveats_of, ranked
+from sonnys_pipeline.report.labor.figures import Labor
 from sonnys_pipeline.report.measures import (
     CARS,
     HEADLINES,
@@ -89,7 +90,7 @@ class Report:
 
         `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
     compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
-    proven to be what the API has, if that is known.
+    proven to be what the API has, if that is known. `labor` is None if no clock entries of the day are landed.
     """
 
     business_date: date
@@ -111,6 +112,7 @@ class Report:
     to_date: tuple[Period, ...]
     account: str | None = None
     complete_as_of: datetime | None = None
+    labor: Labor | None = None
 
     @property
     def last_week(self) -> date:

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
+from sonnys_pipeline.marts.people.entries import entries_digest
 from sonnys_pipeline.report.build import HISTORY_DAYS
 
 #: The mart with the figures of every day that a report shows.
@@ -41,6 +42,7 @@ class ShownMarts:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._figures: dict[date, str] = {}
+        self._labor: dict[date, str] = {}
 
     def digest(self, business_date: date) -> str:
         """Digest of all that a day's report shows; empty if the mart of the day itself does not exist.
@@ -52,7 +54,19 @@ class ShownMarts:
         if not own:
             return ""
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
-        return hashlib.sha256(json.dumps([own, *earlier]).encode()).hexdigest()[:32]
+        labor = [self._labor_of(day) for day in (business_date, business_date - 7 * _DAY)]
+        parts = [own, *earlier, *(labor if any(labor) else ())]  # pages without labor keep the digest that they have
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def _labor_of(self, day: date) -> str:
+        if day not in self._labor:
+            try:
+                self._labor[day] = entries_digest(self._lake, day.isoformat())
+            except UnreachableLakeError:
+                raise
+            except LakeError:
+                self._labor[day] = "unreadable"
+        return self._labor[day]
 
     def _figures_of(self, day: date) -> str:
         if day not in self._figures:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import Report, TrendDay, secondary_figures
+from sonnys_pipeline.report.labor.figures import LaborLine
 from sonnys_pipeline.report.measures import CARS, SALES, SECONDARY, TRENDS, Change, Figure
 from sonnys_pipeline.runtime.quoting import printable
 
@@ -31,11 +32,21 @@ def report_as_markdown(report: Report) -> str:
         lines += [_row(report, one) for one in (figure, *secondary_figures(report.figures, figure.measure))]
     lines += ["", "| last 30 days | |", "|---|---|"]
     lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
+    if report.labor:
+        lines += ["", labor_sentence(report.labor.total)]
     if report.caveats:
         lines += ["", *(f"- **{found.severity}**: {escaped(found.text)}" for found in report.caveats[:_CAVEATS])]
         if len(report.caveats) > _CAVEATS:
             lines.append(f"- and {len(report.caveats) - _CAVEATS} more")
     return "\n".join(lines)
+
+
+def labor_sentence(total: LaborLine) -> str:
+    """`Labor: 312.5 hours, cost $4,812; 5.2 cars per labor hour, $0.93 per car`."""
+    cost = formatting.NOT_KNOWN if total.cost is None else formatting.dollars(total.cost)
+    per_hour, per_car = formatting.number(total.cars_per_hour, 1), formatting.dollars(total.cost_per_car, 2)
+    hours = formatting.number(total.hours, 1)
+    return f"Labor: {hours} hours, cost {cost}; {per_hour} cars per labor hour, {per_car} per car"
 
 
 def headline(report: Report) -> str:
