@@ -29,7 +29,7 @@ PAGES = {
 #: The target of a link, unless it has a scheme or is a heading of its own page.
 TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 #: Groups of assets in the order in which a day flows through them.
-FLOW = ("landing", "dimensions", "tables", "marts", "reports")
+FLOW = ("landing", "dimensions", "people", "tables", "marts", "reports")
 #: Packages whose public names users may rely on, in the order of the page.
 PUBLIC = ("sonnys_pipeline.client", "sonnys_pipeline.lake", "sonnys_pipeline.orchestration")
 

@@ -17,6 +17,7 @@ from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.config.settings import Settings, SettingsError
 from sonnys_pipeline.extract.events import JOB_SECONDS, LISTS_NEED_SITE, LoadObserver
+from sonnys_pipeline.extract.lists.policy import ListPolicy
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.extract.pages.fetch import PageReader
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
@@ -28,6 +29,7 @@ from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE, AccountSites, LoadBy, account_sites
+from sonnys_pipeline.landing.dimensions.read import ListSource
 from sonnys_pipeline.landing.forgotten import read_forgotten
 from sonnys_pipeline.landing.transactions import Source
 from sonnys_pipeline.ledger.models import JobRow, Knowledge
@@ -113,6 +115,16 @@ class Workspace(Closing):
             archive_days=settings.archive_days,
             load_by=LoadBy(settings.load_by),
             lands_sites=True,
+        )
+
+    def lists(self) -> ListSource:
+        """Where the API's lists come from, under the policies on personal data and pay."""
+        return ListSource(
+            self.client,
+            lambda: self.sites().codes,
+            self.options.source,
+            self.settings.timezone,
+            ListPolicy(self.privacy, keeps_pay=self.settings.pay == "keep"),
         )
 
     def loader(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
@@ -32,6 +32,13 @@ BACKOFF_CEILING = 32
 
 #: Idempotent POSTs: the same criteria within 20 minutes give the same job (contract, "Batch jobs").
 _IDEMPOTENT = frozenset({("POST", "/transaction/load-job")})
+
+
+class Answers(Protocol):
+    """What lies between a client's resources and the API."""
+
+    def answer(self, path: str, params: Mapping[str, Any], ask: Callable[[], Response]) -> Response:
+        """The response to a GET request; `ask` sends it."""
 
 
 class SonnysClient(Closing):
@@ -111,6 +118,7 @@ class SonnysClient(Closing):
         self._requests = 0
         self._budget_wait = 0.0
         self._permits: RequestBudget | BudgetShare = self.budget
+        self._answers: Answers | None = None
         self._open_resources()
 
     def _open_resources(self) -> None:
@@ -129,8 +137,21 @@ class SonnysClient(Closing):
 
         `share` is a fraction. Both use the same connections and count the requests of their own; close this one only.
         """
-        other = copy(self)
+        other = self._other()
         other._permits = BudgetShare(self.budget, share, sleep=self._sleep)  # noqa: SLF001 - a copy of our own
+        return other
+
+    def through(self, answers: Answers) -> SonnysClient:
+        """This client, with each answer of a list or detail passing `answers`, which may know it already.
+
+        As `beside_others`: same connections and budget, requests counted apart; close this client only.
+        """
+        other = self._other()
+        other._answers = answers  # noqa: SLF001 - a copy of our own
+        return other
+
+    def _other(self) -> SonnysClient:
+        other = copy(self)
         other._counter_lock, other._requests, other._budget_wait = threading.Lock(), 0, 0.0  # noqa: SLF001
         other._open_resources()  # noqa: SLF001
         return other
@@ -170,6 +191,11 @@ class SonnysClient(Closing):
 
     def _request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None) -> Response:
         """The only way to the API: budget, exchange, retries, each counted in the budget (LJ-09)."""
+        if self._answers is None or method != "GET":
+            return self._ask(method, path, params)
+        return self._answers.answer(path, params or {}, lambda: self._ask(method, path, params))
+
+    def _ask(self, method: str, path: str, params: Mapping[str, Any] | None) -> Response:
         attempt = 0
         while True:
             try:

@@ -149,6 +149,7 @@ class Settings(EnvironmentSettings):
         most_rows: maximum rows of one site in one window of a day; ten times as many for all sites together.
         pii: keep, hash or drop personal data (docs/personal-data.md).
         pii_key: secret key of the hashes; stored nowhere else.
+        pay: keep or drop what employees are paid an hour (docs/personal-data.md).
         archive: whether to keep each day's pages beside the day, as received except for personal data.
         archive_days: days that archives are kept; default for ever.
         timezone: zone of the daily partitions.
@@ -181,6 +182,7 @@ class Settings(EnvironmentSettings):
     most_rows: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     pii: Literal["keep", "hash", "drop"] = "keep"
     pii_key: Annotated[SecretStr | None, AfterValidator(_hash_key), Field(validate_default=True)] = None
+    pay: Literal["keep", "drop"] = "keep"
     archive: Literal["keep", "off"] = "keep"
     archive_days: Annotated[int, Field(ge=1)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"

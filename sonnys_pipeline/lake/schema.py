@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ _SCALARS: dict[object, pa.DataType] = {
     float: pa.float64(),
     bool: pa.bool_(),
     AwareDatetime: pa.timestamp("us", tz="UTC"),
+    date: pa.date32(),
 }
 
 
@@ -32,16 +34,22 @@ def arrow_schema(model: type[ApiModel]) -> pa.Schema:
     return pa.schema([*_fields(model), pa.field(EXTRA_COLUMN, pa.string())])
 
 
+def struct_of(model: type[ApiModel]) -> pa.StructType:
+    """A model as the type of a part of a row."""
+    return pa.struct(list(_fields(model)))
+
+
+def row_of(item: ApiModel) -> dict[str, Any]:
+    """A model as a row, unknown fields as JSON text."""
+    extra = extra_of(item)
+    return {**item.model_dump(), EXTRA_COLUMN: _json_text(extra) if extra else None}
+
+
 def to_table(items: Sequence[ApiModel], schema: pa.Schema) -> pa.Table:
     """Rows as a table of `schema`."""
     if not items:
         return schema.empty_table()
-    rows = []
-    for item in items:
-        row = item.model_dump()
-        extra = extra_of(item)
-        row[EXTRA_COLUMN] = _json_text(extra) if extra else None
-        rows.append(row)
+    rows = [row_of(item) for item in items]
     # Faster than Table.from_pylist, which loops over the columns in Python.
     return pa.Table.from_struct_array(pa.array(rows, type=pa.struct(list(schema)))).cast(schema)
 
@@ -69,7 +77,7 @@ def _arrow_type(annotation: Any) -> tuple[pa.DataType, bool]:  # noqa: ANN401 - 
         element, nullable = _arrow_type(get_args(annotation)[0])
         return pa.list_(pa.field("element", element, nullable=nullable)), False
     if isinstance(annotation, type) and issubclass(annotation, ApiModel):
-        return pa.struct(list(_fields(annotation))), False
+        return struct_of(annotation), False
     if annotation in _SCALARS:
         return _SCALARS[annotation], False
     raise TypeError(f"no column type for {annotation!r}")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.landing.dimensions.landing import ITEMS
+from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS, ITEMS
 from sonnys_pipeline.landing.sites.versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
@@ -20,7 +20,9 @@ _EXPECTED_UNTIL = 12
 #: Time after which a list is old, and very old: each morning reads it.
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
-_ASKS_THE_API = frozenset({"transactions", "transactions_today", "transaction_states", "sites", ITEMS.asset})
+_ASKS_THE_API = frozenset(
+    {"transactions", "transactions_today", "transaction_states", "sites", *(one.asset for one in DIMENSIONS)}
+)
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
 _PERSONAL = frozenset(
     {
@@ -31,6 +33,7 @@ _PERSONAL = frozenset(
         "line_items",
         "tenders",
         "discounts",
+        *(one.asset for one in DIMENSIONS if one is not ITEMS),
     }
 )
 
@@ -61,7 +64,7 @@ LANDED_COLUMNS = {
     "transaction_status": "Completed, Voided, In-Progress and so on; null if the API does not send it.",
     "site_id": "The API's number of the site; null if it has none.",
     "code": "Code of the site, as in transactions.location_code; empty for a virtual one.",
-    "name": "Name of the site or item.",
+    "name": "Name of the site, item or account.",
     "timezone": "Time zone of the site, which decides on its business days; null if the API does not send it.",
     "spellings": "All ways in which lists have written the code.",
     "valid_from": "First business day that this row holds for; null: always.",
@@ -75,6 +78,56 @@ LANDED_COLUMNS = {
     "cost_per_item": "What one piece costs the operator, in dollars; null if the API does not send it.",
     "is_prompt_for_price": "Whether the price is entered at the sale.",
     "site_location": "Code of the site (sites.code).",
+    "first_name": "First name; personal.",
+    "last_name": "Last name; personal.",
+    "phone_number": "Phone number; personal.",
+    "customer_number": "Number that the operator gave the customer; personal.",
+    "is_active": "Whether the customer is active.",
+    "created_date": "When the customer was created, in UTC.",
+    "modified_date": "When the customer was last modified, in UTC; null: never.",
+    "company_name": "Company of the customer, from the detail; personal.",
+    "loyalty_number": "Loyalty number, from the detail; personal.",
+    "address1": "Address, from the detail; personal.",
+    "address2": "Second line of the address; personal.",
+    "city": "City; personal.",
+    "state": "State; personal.",
+    "country": "Country; personal.",
+    "postal_code": "Postal code; personal.",
+    "email": "E-mail address, from the detail; personal.",
+    "phone": "Phone number of the employee; personal.",
+    "birth_date": "Date of birth, from the detail; personal.",
+    "allow_sms": "Whether the customer allows text messages, from the detail.",
+    "recurring_sms_signup_date": "When the customer agreed to messages about a membership, in UTC.",
+    "loyalty_sms_signup_date": "When the customer agreed to messages about loyalty, in UTC.",
+    "detail_read_at": "When the detail was read, in UTC; null: not yet, so its columns are unknown.",
+    "employee_id": "Number of the employee.",
+    "active": "Whether the employee is active.",
+    "start_date": "First day of work.",
+    "start_date_change": "First day of work as it was changed; null if it never was.",
+    "plan_name": "Plan of the membership.",
+    "billing_site_code": "Code of the site that the membership is billed by.",
+    "creation_site_code": "Code of the site where the membership was sold.",
+    "sign_up_date": "When the account was opened, in UTC.",
+    "cancel_date": "When the account was cancelled, in UTC; null if it was not.",
+    "status": "Status of the account, such as Active, Suspended or Cancelled.",
+    "billing_amount": "Amount of a charge in dollars.",
+    "is_on_trial": "Whether the membership is on trial.",
+    "trial_amount": "Amount of a trial in dollars.",
+    "is_suspended": "Whether the membership is suspended.",
+    "suspended_until": "Day on which the suspension ends; null if none is set.",
+    "additional_tag_price": "Price of another tag in dollars.",
+    "tags": "Tags on vehicles: number and whether enabled; personal.",
+    "vehicles": "Vehicles and plates; personal.",
+    "next_bill_date": "Day of the next charge, as last read.",
+    "last_bill_date": "Day of the last charge, as last read.",
+    "recurring_statuses": "Statuses and when each began, as last read.",
+    "recurring_billings": "Charges: amount in dollars, time, card digits, as last read; by day in recurring_billings.",
+    "balance": "Washes that are left.",
+    "billing_site_id": "The API's number of the site.",
+    "giftcard_id": "The API's number of the gift card.",
+    "site_code": "Code of the site (sites.code).",
+    "value": "What the gift card was sold for, in dollars.",
+    "amount_used": "What was used of the gift card, in dollars.",
     "transaction_id": "Key of the transaction (transactions.id).",
     "read_at": "When this was read from the API, in UTC.",
     "day": "Day (partition) of the row that changed.",
@@ -97,7 +150,7 @@ _LANDED = {
     "transactions": TRANSACTIONS,
     "transactions_today": TRANSACTIONS,
     "sites": SITES,
-    ITEMS.asset: ITEMS.schema,
+    **{one.asset: one.schema for one in DIMENSIONS},
 }
 #: How a definition is known, as a column's description begins in the files.
 _KNOWN_BY = {
@@ -155,7 +208,7 @@ def _freshness_policy(spec: dg.AssetSpec) -> dg.FreshnessPolicy | None:
     """When Dagster calls an asset late, whichever partition was the last: the check `freshness` names missing days."""
     days = spec.partitions_def
     if not isinstance(days, dg.TimeWindowPartitionsDefinition):
-        is_daily = spec.key.path[-1] in {"sites", ITEMS.asset}
+        is_daily = spec.key.path[-1] in {"sites", *(one.asset for one in DIMENSIONS)}
         return dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN) if is_daily else None
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"0 {_EXPECTED_UNTIL} * * *",

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-#: Longest spans, in days that are never longer than the document's months.
-SIX_MONTHS, ONE_MONTH = timedelta(days=180), timedelta(days=28)
+#: Longest spans, never longer than the document's months; a second less, since parts are rounded to whole seconds.
+SIX_MONTHS, ONE_MONTH = timedelta(days=180), timedelta(days=28, seconds=-1)
 #: Days of clock entries in one request (contract, L14).
 CLOCK_DAYS = 14
 #: Days of sales outcomes in one request.

@@ -8,20 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache, partial
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic import ValidationError as PydanticValidationError
 from pydantic_core import to_json
 
 from sonnys_pipeline.client import ResponseFormatError, TransactionJobItem, TransactionV2ListItem
 from sonnys_pipeline.client.bodies import parse_json, sanitize
 from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Tender
-from sonnys_pipeline.client.spelling import wire_names
 from sonnys_pipeline.extract.pages.forgotten import Forgotten, erase_body
+from sonnys_pipeline.extract.pages.transforms import Transform, blank_like, list_of, object_of, safe_name
 
 #: Distinguishes hashes from the API's own values.
 HASH_PREFIX = "h:"
@@ -51,11 +49,7 @@ IMPERSONAL: Mapping[type[ApiModel], tuple[str, ...]] = {
     Discount: ("discount_name", "discount_sku", "applied_to_item_name", "discount_code"),
 }
 
-_Transform = Callable[[Any], Any]
-#: Replaces text where the model expects none; the models refuse both.
-_NOT_KEPT = "?"
-#: Field names and job statuses of other forms may contain personal data.
-_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
+#: Job statuses of other forms may contain personal data.
 _STATUS = re.compile(r"[a-z_-]{1,24}")
 
 
@@ -84,10 +78,10 @@ class Privacy:
         self._known_fingerprints = {self.key_fingerprint}
         if policy is Policy.HASH:
             self._known_fingerprints.add(_hmac(key, "key of sonnys-pipeline")[:12])
-        personal = partial(_hashed, key) if policy is Policy.HASH else _dropped
-        self._personal: _Transform = _kept if policy is Policy.KEEP else personal
-        self._rows = _list_of(_object_of(TransactionJobItem, personal))
-        self._states = _list_of(_object_of(TransactionV2ListItem, personal))
+        personal = partial(_hashed, key) if policy is Policy.HASH else dropped
+        self.personal: Transform = kept if policy is Policy.KEEP else personal
+        self._rows = list_of(object_of(TransactionJobItem, personal, PERSONAL, IMPERSONAL))
+        self._states = list_of(object_of(TransactionV2ListItem, personal, PERSONAL, IMPERSONAL))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -96,7 +90,7 @@ class Privacy:
 
     def apply_to_text(self, text: str) -> str | None:
         """A personal value under this policy."""
-        return self._personal(text)  # type: ignore[no-any-return] # text, or null
+        return self.personal(text)  # type: ignore[no-any-return] # text, or null
 
     def apply_to_list(self, body: bytes, where: str = "the answer") -> bytes:
         """As `apply`, for a page of `version-2`."""
@@ -121,7 +115,7 @@ class Privacy:
         """
         return self._apply(body, "data", self._rows, where)
 
-    def _apply(self, body: bytes, rows: str, transform: _Transform, where: str) -> bytes:
+    def _apply(self, body: bytes, rows: str, transform: Transform, where: str) -> bytes:
         if self.forgotten.digests:
             body = self.forget(sanitize(body, where).content, is_list=rows == "transactions")
         if self.policy is Policy.KEEP:
@@ -135,26 +129,26 @@ class Privacy:
         # JSON has no infinity, so it becomes text; the models refuse both.
         return to_json(self._transform_answer(answer, rows, transform), inf_nan_mode="strings")
 
-    def _transform_answer(self, answer: Any, rows: str, transform: _Transform) -> Any:  # noqa: ANN401 - JSON is any type
+    def _transform_answer(self, answer: Any, rows: str, transform: Transform) -> Any:  # noqa: ANN401 - JSON is any type
         """Keeps the envelope fields of the contract and transforms the rows."""
         if not isinstance(answer, dict):
-            return _blank_like(answer)
+            return blank_like(answer)
         page = answer.get("data")
-        transformed = dict.fromkeys(map(_safe_name, answer)) | {"data": _blank_like(page)}
+        transformed = dict.fromkeys(map(safe_name, answer)) | {"data": blank_like(page)}
         if isinstance(page, dict):
             transformed["data"] = {
-                _safe_name(name): transform(value) if name == rows else self._transform_part(name, value)
+                safe_name(name): transform(value) if name == rows else self._transform_part(name, value)
                 for name, value in page.items()
             }
         return transformed
 
     def _transform_part(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON is any type
         if name == "status":
-            return value if isinstance(value, str) and _STATUS.fullmatch(value) else _blank_like(value)
+            return value if isinstance(value, str) and _STATUS.fullmatch(value) else blank_like(value)
         if name == "hash":
-            return value if isinstance(value, str) else _blank_like(value)
+            return value if isinstance(value, str) else blank_like(value)
         if name in {"total", "limit", "offset"}:
-            return value if isinstance(value, int) else _blank_like(value)  # a null `total` means no rows
+            return value if isinstance(value, int) else blank_like(value)  # a null `total` means no rows
         return None
 
 
@@ -178,11 +172,13 @@ def _hashed(key: bytes, text: str) -> str:
     return HASH_PREFIX + _hmac(key, text)[:HASH_DIGITS] if text else text
 
 
-def _dropped(text: str) -> str | None:
+def dropped(text: str) -> str | None:
+    """Null instead of text."""
     return None if text else text
 
 
-def _kept(text: str) -> str:
+def kept(text: str) -> str:
+    """The text as it is."""
     return text
 
 
@@ -195,75 +191,3 @@ def _fingerprint(key: bytes) -> str:
 
 def _hmac(key: bytes, text: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()
-
-
-def _object_of(model: type[ApiModel], personal: _Transform) -> _Transform:
-    """Transforms objects of a model, by every spelling of its fields. Raises TypeError for a text field in no list."""
-    fields: dict[str, _Transform] = {}
-    for name, info in model.model_fields.items():
-        element = _element(info.annotation)
-        if element is not None:
-            transformed = _list_of(_object_of(element, personal))
-        elif name in PERSONAL.get(model, ()):
-            transformed = _text(personal)
-        elif name in IMPERSONAL.get(model, ()):
-            transformed = _text(_kept)
-        elif is_text(info.annotation):
-            raise TypeError(f"{model.__name__}.{name} is text: name it in PERSONAL or in IMPERSONAL")
-        else:
-            transformed = _non_text(TypeAdapter(info.rebuild_annotation()))
-        # By its Python name too: the models refuse such a row under every policy.
-        fields.update(dict.fromkeys((name, *wire_names(info.validation_alias)), transformed))
-
-    def transform(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
-        if not isinstance(value, dict):
-            return _blank_like(value)
-        return {
-            name if name in fields else _safe_name(name): fields[name](part) if name in fields else None
-            for name, part in value.items()
-        }
-
-    return transform
-
-
-def _list_of(element: _Transform) -> _Transform:
-    return lambda value: [element(part) for part in value] if isinstance(value, list) else _blank_like(value)
-
-
-def _text(transform: _Transform) -> _Transform:
-    return lambda value: transform(value) if isinstance(value, str) else _blank_like(value)
-
-
-def _non_text(adapter: TypeAdapter[Any]) -> _Transform:
-    """Keeps numbers, flags and instants; text only if the model accepts it as one of these."""
-
-    def non_text(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
-        if not isinstance(value, str):
-            return value if not isinstance(value, list | dict) else _blank_like(value)
-        try:
-            adapter.validate_python(value)
-        except PydanticValidationError:
-            return _NOT_KEPT
-        return value
-
-    return non_text
-
-
-def _safe_name(name: str) -> str:
-    """The field name, or a placeholder if it may contain personal data."""
-    return name if _NAME.fullmatch(name) else _NOT_KEPT
-
-
-def _blank_like(value: Any) -> Any:  # noqa: ANN401 - JSON is any type
-    """An empty value of the same type."""
-    return None if value is None else _NOT_KEPT if isinstance(value, str) else type(value)()
-
-
-def is_text(annotation: object) -> bool:
-    """Whether a field is read as text."""
-    return annotation is str or any(is_text(part) for part in get_args(annotation))
-
-
-def _element(annotation: object) -> type[ApiModel] | None:
-    element = next(iter(get_args(annotation)), None) if get_origin(annotation) is list else None
-    return element if isinstance(element, type) and issubclass(element, ApiModel) else None

@@ -7,7 +7,7 @@ Of several readings of one day, the last one counts. Readers who need the presen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
@@ -41,7 +41,13 @@ def as_of(history: pa.Table, day: date) -> pa.Table:
 
 
 def with_reading(
-    history: pa.Table, listed: pa.Table, key: Sequence[str], day: date, *, accept_shorter: bool = False
+    history: pa.Table,
+    listed: pa.Table,
+    key: Sequence[str],
+    day: date,
+    *,
+    as_last_read: Collection[str] = (),
+    accept_shorter: bool = False,
 ) -> pa.Table:
     """The history after one more reading: all that was known, and a new version where something changed.
 
@@ -50,6 +56,7 @@ def with_reading(
         listed: the whole list, each key once.
         key: columns that identify an entity.
         day: the day of the reading.
+        as_last_read: columns that begin no version: the newest one has them as they were read last.
         accept_shorter: whether a list with less than half of the current rows is taken.
 
     Returns:
@@ -61,7 +68,7 @@ def with_reading(
         LakeError: the list has a key twice, or the history goes beyond `day`.
     """
     _refuse_later(history, day)
-    names = [name for name in listed.column_names if name in history.column_names]
+    names = [name for name in listed.column_names if name in history.column_names and name not in as_last_read]
     seen = {_key(row, key): row for row in listed.to_pylist()}
     if len(seen) != listed.num_rows:
         raise LakeError(f"a list has {listed.num_rows - len(seen)} rows whose {', '.join(key)} another row has, too")

@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from sonnys_pipeline.landing.dimensions.landing import ITEMS
+from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS as TABLES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
 DIMENSIONS = "daily_dimensions"
@@ -15,7 +15,7 @@ def dimensions_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """The job of an account, checks included."""
     return dg.define_asset_job(
         account.named(DIMENSIONS),
-        selection=dg.AssetSelection.assets(account.key(ITEMS.asset)),
+        selection=dg.AssetSelection.assets(*(account.key(table.asset) for table in TABLES)),
         description="Read the lists that change slowly, and keep what they said before." + account.of,
     )
 
@@ -29,5 +29,5 @@ def dimensions_schedule(
         job=job,
         cron_schedule=f"0 {DIMENSIONS_HOUR} * * *",
         execution_timezone=timezone,
-        description="Every morning: read what is sold where, and at which price.",
+        description="Every morning: read items, customers, employees, memberships, prepaid accounts and gift cards.",
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from sonnys_pipeline.landing.dimensions.landing import ITEMS
+from sonnys_pipeline.landing.dimensions.tables import ITEMS
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource

@@ -52,9 +52,15 @@ def test_whatever_a_morning_makes_has_a_deadline():
 
     daily = {name for name, policy in found.items() if policy == found["transactions"]}
     assert daily >= {"transactions", "transaction_states", "line_items", "site_day_kpis", "daily_report"}
-    assert found["items"] == found["sites"] == dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(hours=26))
+    assert (
+        found["items"]
+        == found["customers"]
+        == found["sites"]
+        == dg.FreshnessPolicy.time_window(timedelta(hours=36), timedelta(hours=26))
+    )
     # What is written when there is something to write is never late.
-    assert {name for name, policy in found.items() if policy is None} == found.keys() - daily - {"sites", "items"}
+    lists = {"sites", "items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards"}
+    assert {name for name, policy in found.items() if policy is None} == found.keys() - daily - lists
     assert found["transactions"] == dg.FreshnessPolicy.cron("0 12 * * *", timedelta(hours=6), "America/Chicago")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sonnys_pipeline.landing.dimensions.landing import ITEMS
+from sonnys_pipeline.landing.dimensions.tables import ITEMS
 from sonnys_pipeline.quality.items import unpriced
 
 

@@ -18,7 +18,8 @@ from sonnys_pipeline.client.models import ApiModel, Discount, LineItem, Optional
 from sonnys_pipeline.extract.pages import pii as privacy
 from sonnys_pipeline.extract.pages.decode import decode_page, without_empty_text
 from sonnys_pipeline.extract.pages.page import PageRows, parse_page
-from sonnys_pipeline.extract.pages.pii import IMPERSONAL, PERSONAL, Policy, Privacy, is_text, privacy_problem
+from sonnys_pipeline.extract.pages.pii import IMPERSONAL, PERSONAL, Policy, Privacy, privacy_problem
+from sonnys_pipeline.extract.pages.transforms import is_text
 from sonnys_pipeline_tests.conftest import ROW
 
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "personal-data.md").read_text()
