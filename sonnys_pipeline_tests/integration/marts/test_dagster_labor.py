@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.marts.people.liability import CARD_INPUT
+from sonnys_pipeline.marts.people.liability_inputs import LiabilityInputs
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 
@@ -118,6 +119,30 @@ def test_liability_follows_the_readings(pipeline: Any) -> None:
     assert (newest["liability"].value, newest["washbooks"].value) == (
         37.65, "not known of 1 of 1 sites, see `unknown`",
     )  # fmt: skip
+
+
+def test_liability_of_the_lists_as_they_are_landed(open_pipeline: Callable[..., Any]) -> None:
+    """What Dagster lands from the API today, against sums of its rows in plain Python."""
+    pipeline = open_pipeline(sites=2, codeless_site=False)
+    lists = dg.AssetSelection.assets("giftcards", "washbooks", "sites").without_checks()
+    assert pipeline.run(selection=lists).success
+    inputs = LiabilityInputs(pipeline.lake, "UTC")
+    [today] = inputs.landed
+
+    rows = inputs.count([today]).to_pylist()
+
+    cards, books = (pipeline.lake.read(asset).to_pylist() for asset in ("giftcards", "washbooks"))
+    assert cards
+    assert books
+    owed = sum(Decimal(str(card["value"])) - Decimal(str(card["amount_used"])) for card in cards)
+    assert sum(row["liability"] for row in rows) == owed > 0
+    assert sum(row["cards"] for row in rows) == len(cards)
+    assert sum(row["washes_outstanding"] for row in rows) == sum(book["balance"] for book in books) > 0
+    codes = {row["site_id"]: row["code"] for row in pipeline.lake.read("sites").to_pylist()}
+    for row in rows:
+        own = [book for book in books if codes[int(book["billing_site_id"])] == row["site"]]
+        assert row["washbooks"] == len(own)
+        assert row["cards"] == sum(card["site_code"] == row["site"] for card in cards)
 
 
 def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alone(pipeline: Any) -> None:
