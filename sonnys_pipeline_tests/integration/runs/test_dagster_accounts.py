@@ -51,7 +51,8 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    lists = ("items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards")
+    lists = ("items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards",
+             "labor_daily", "giftcard_liability")  # fmt: skip
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists)} | set(ACROSS)
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {

@@ -162,7 +162,7 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
-    assert sources <= {"transactions", "transaction_states", "sites"}
+    assert sources <= {"transactions", "transaction_states", "sites", "clock_entries"}
     if name in MARTS:
         figures = set(columns) - {"site", "business_date", "hour"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
