@@ -1,4 +1,4 @@
-"""KPIs across accounts: `all_accounts/site_day_kpis` and `all_accounts/membership_daily`, the account in a column.
+"""KPIs across accounts: `all_accounts/site_day_kpis` and other tables by site and day, the account in a column.
 
 They are made of the marts that the accounts have landed of a business day, by themselves whenever one of these counts
 other rows. An account whose day is not landed is named in the metadata, and by a check that warns.
@@ -20,6 +20,7 @@ from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
     with_account,
 )
 from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES, KpiTable
+from sonnys_pipeline.orchestration.assets.people_marts.daily import PEOPLE_TABLES, PeopleTable
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
@@ -28,7 +29,10 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 
 #: Marts that are put together; figures by the hour are an account's own matter.
-_TABLES = tuple(table for table in KPI_TABLES if table.recipe.asset in {"site_day_kpis", "membership_daily"})
+_TABLES: Sequence[KpiTable | PeopleTable] = (
+    *(table for table in KPI_TABLES if table.recipe.asset in {"site_day_kpis", "membership_daily"}),
+    *PEOPLE_TABLES,
+)
 #: Of the putting together: raise it when rows or columns become others.
 _VERSION = "1"
 #: Stands where an account's name would: these assets, and their folder in the lake.
@@ -72,7 +76,7 @@ def across_assets(
 
 
 def _across_asset(
-    table: KpiTable,
+    table: KpiTable | PeopleTable,
     partitions: dg.DailyPartitionsDefinition,
     accounts: Mapping[Account, dg.DailyPartitionsDefinition],
     follows_in: LakeResource,
