@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sonnys_pipeline.runtime.lazy import names_from
 
 if TYPE_CHECKING:
+    from sonnys_pipeline.config.given import GivenSettings
     from sonnys_pipeline.config.settings import Settings
     from sonnys_pipeline.orchestration.account import Account
     from sonnys_pipeline.orchestration.build import build_defs
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "GivenSettings",
     "LakeIOManager",
     "LakeResource",
     "Settings",
@@ -29,7 +31,7 @@ __getattr__ = names_from(
         "Account": "account",
         "LakeIOManager": "io_manager",
         **dict.fromkeys(("LakeResource", "SonnysAccountsResource", "SonnysResource"), "resources"),
-        **dict.fromkeys(("Settings", "build_defs"), "build"),
+        **dict.fromkeys(("GivenSettings", "Settings", "build_defs"), "build"),
         "daily_partitions": "partitions",
     },
 )

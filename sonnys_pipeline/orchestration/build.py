@@ -17,6 +17,8 @@ from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
 from sonnys_pipeline.orchestration.assets.facts import fact_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
+from sonnys_pipeline.orchestration.assets.members import member_assets
+from sonnys_pipeline.orchestration.assets.people_marts.daily import people_mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
@@ -118,7 +120,8 @@ def build_defs(
                 first = min(its.start_date for its in read.values())
                 every = daily_partitions(settings.model_copy(update={"start_date": first}))
                 _add_across(parts, every, accounts, looked_into)
-        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
+        all_assets = [*parts.assets, *_inputs_from_elsewhere(parts.assets)]
+        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(all_assets, settings.days_per_run))]
         renamed = account.resource_names
         return dg.Definitions(
             assets=[assets_with_resources(one, renamed) for one in assets],
@@ -129,6 +132,25 @@ def build_defs(
             resources={renamed.get(name, name): resource for name, resource in resources.items()},
             executor=None if embedded else executor_of(settings),
         )
+
+
+def _inputs_from_elsewhere(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """Tables that marts read and that no asset here lands, so that the catalog has words for them."""
+    lacking = {key for asset in assets for key in asset.dependency_keys} - {
+        key for asset in assets for key in asset.keys
+    }
+    return [
+        dg.AssetsDefinition(
+            specs=[
+                dg.AssetSpec(
+                    key,
+                    group_name=key.path[0] if len(key.path) > 1 else LANDING_GROUP,
+                    description="Read where it is landed. No asset of this code location lands it.",
+                )
+            ]
+        )
+        for key in sorted(lacking)
+    ]
 
 
 def _readable(name: str) -> Settings:
@@ -151,6 +173,8 @@ def _add_account(
     computed = [
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
+        *member_assets(partitions, looked_into, account),
+        *people_mart_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),
     ]
     listed = [dimension_assets(account), fact_assets(partitions, account)]
@@ -162,7 +186,7 @@ def _add_account(
         *site_checks(account),
     ]
     beside = api_checks(partitions.timezone, account)
-    job, watch, verify = daily_job(account), watch_job(watched, account), verify_job(account)
+    job, watch, verify = daily_job(computed, account), watch_job(watched, account), verify_job(account)
     parts.assets.extend(
         [*landing_assets(partitions, account, with_states=settings.states != "off", looks=looks), *computed]
     )

@@ -55,6 +55,13 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Average ticket", "Sales divided by cars.", Status.FORMULA),
     Definition("Member share", "Member washes divided by cars.", Status.OURS),
     Definition("Cars per hour", "Cars by hour, in the site's local time.", Status.OURS),
+    Definition(
+        "Labor",
+        "Hours of the shifts that began on the day, as the API gives them, else from clock-in to clock-out; an open "
+        "shift counts up to the reading. Cost is hours times pay rates, overtime included, without taxes and benefits. "
+        "Cars per labor hour are cars divided by these hours.",
+        Status.FORMULA,
+    ),
     Definition("Discounts", "Amounts of all discounts given; shares are of sales plus discounts.", Status.OURS),
     Definition(
         "Tender mix",
@@ -70,4 +77,22 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "Unsettled", "Transactions whose status is not final: Incomplete, In-Progress or Suspended.", Status.OURS
     ),
+    Definition(
+        "Active members",
+        "Recurring accounts whose status is Active at the end of the day, by billing site, including trials.",
+        Status.FORMULA,
+    ),
+    Definition(
+        "Joined, left",
+        "Accounts that signed up; changes from Active to Cancelled, Expired or Suspended, or by payment to any other "
+        "status. An account that left and came back on one day is in both.",
+        Status.FORMULA,
+    ),
+    Definition("Net", "Joined plus came back minus left.", Status.FORMULA),
+    Definition(
+        "MRR",
+        "Monthly recurring revenue: billing amounts of active accounts, of yearly plans a twelfth.",
+        Status.FORMULA,
+    ),
+    Definition("Churn", "Left since the first of the month ÷ active at the month's start.", Status.FORMULA),
 )
