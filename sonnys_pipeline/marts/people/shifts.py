@@ -67,7 +67,7 @@ _SHIFTS = """
     counted AS (
         SELECT
             *,
-            CAST((2 * 10000 * CAST(out_us - in_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(10, 0))
+            CAST((2 * 10000 * CAST(out_us - in_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(13, 0))
                 * CAST(0.0001 AS DECIMAL(5, 4)) AS clock_hours,
             coalesce(regular_said, overtime_said) IS NULL
                 OR (open AND coalesce(regular_said, 0) = 0 AND coalesce(overtime_said, 0) = 0) AS by_clock

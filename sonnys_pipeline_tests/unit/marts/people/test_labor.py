@@ -90,6 +90,16 @@ def test_an_open_shift_counts_up_to_the_reading() -> None:
         assert row["labor_cost"] == Decimal("480.00")
 
 
+def test_an_absurd_time_is_no_end_of_the_table() -> None:
+    """Clocked out in another millennium, or before clocking in: one row is wrong, the others are counted."""
+    millennium, backwards = (
+        entry(1, EIGHT, "9999-12-31T23:59:59.000Z"),
+        entry(2, EIGHT, "2026-03-09T13:00:00.000Z"),
+    )
+    assert counted([millennium])[0]["labor_hours"] > 69_000_000
+    assert counted([backwards, entry(3, EIGHT, FIVE)])[0]["labor_hours"] == Decimal(9)
+
+
 def test_an_open_shift_with_hours_keeps_them() -> None:
     """What a person has entered counts, though there is no clock-out."""
     [row] = counted([entry(1, EIGHT, None, regularHours=6.0)])
