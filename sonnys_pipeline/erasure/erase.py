@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.backfill.audit import AUDIT_FOLDER
 from sonnys_pipeline.backfill.workspace import Workspace
+from sonnys_pipeline.erasure import lists
 from sonnys_pipeline.erasure.files import landed_files, quarantined
 from sonnys_pipeline.erasure.person import Person, find, search
 from sonnys_pipeline.extract.pages.forgotten import (
@@ -80,6 +81,7 @@ def forget(workspace: Workspace, number: str) -> Erasure:
     listed = add_forgotten(workspace.lake, *numbers)
     person = _find(workspace, number)
     changes = tuple(_changes(workspace, person, is_real=True))
+    lists.forget_readings(workspace.lake)
     searched, found = search(workspace.lake, workspace.settings.prepared_state_dir(), person)
     erasure = Erasure(changes, searched, tuple(found), len(person.shared))
     _write_audit(workspace.settings.prepared_state_dir(), listed.digest(number), erasure, workspace.now())
@@ -149,6 +151,8 @@ def _cleaned(lake: Lake, asset: str, day: str | None, person: Person) -> tuple[p
     table = lake.read(asset, None if day is None else [day]).replace_schema_metadata(None)
     if day is not None:
         table = table.drop_columns("date")
+    if asset in lists.TABLES:
+        return lists.without(table, asset, person.is_theirs)
     if asset not in {ARCHIVE, STATES_ARCHIVE}:
         return erased_table(table, person)
     bodies = table["body"].to_pylist()

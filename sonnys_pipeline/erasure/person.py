@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sonnys_pipeline.client.bodies import parse_json
+from sonnys_pipeline.erasure import lists
 from sonnys_pipeline.erasure.files import contents, landed_files, quarantined
 from sonnys_pipeline.extract.pages.forgotten import PERSONAL_NAMES, customer_of, personal_values
 from sonnys_pipeline.lake.dataset import Lake
@@ -54,6 +55,8 @@ class Person:
 def find(lake: Lake, state_dir: Path, numbers: Iterable[str]) -> Person:
     """A customer's transactions and values. Raises LakeError if a file cannot be read."""
     person, others = Person(frozenset(numbers)), set[str]()
+    for number, values in lists.rows_of(lake):
+        (person.values if person.is_theirs(number) else others).update(values)
     for row in _rows(lake, state_dir):
         if person.is_theirs(customer_of(row)):
             person.values |= personal_values(row)
@@ -104,7 +107,7 @@ def _objects(rows: object) -> list[dict[str, Any]]:
 
 def _pattern(values: Iterable[str]) -> re.Pattern[bytes]:
     """Long values as words anywhere, short ones as values of personal fields; in the spellings of JSON and HTML."""
-    parts, names = [], "|".join((*PERSONAL_NAMES, "old", "new"))
+    parts, names = [], "|".join((*PERSONAL_NAMES, *lists.COLUMNS, "old", "new"))
     for value in sorted(values):
         spellings = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], html.escape(value)}
         escaped = b"|".join(sorted(re.escape(text.encode("utf-8", "surrogatepass")) for text in spellings))

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,21 @@ from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets, across_checks
 from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
+from sonnys_pipeline.orchestration.assets.facts import fact_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
+from sonnys_pipeline.orchestration.assets.members import member_assets
 from sonnys_pipeline.orchestration.assets.people_marts.daily import people_mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
 from sonnys_pipeline.orchestration.automation.conditions import following, marts_sensor
-from sonnys_pipeline.orchestration.automation.dimensions import dimensions_job, dimensions_schedule
+from sonnys_pipeline.orchestration.automation.lists import (
+    dimensions_job,
+    dimensions_schedule,
+    people_job,
+    people_schedule,
+)
 from sonnys_pipeline.orchestration.automation.looks import look_job, looks_sensor
 from sonnys_pipeline.orchestration.automation.missed_mornings import missed_mornings_sensor
 from sonnys_pipeline.orchestration.automation.schedules import daily_job, reconcile_with_api_job, schedules, watch_job
@@ -32,6 +39,7 @@ from sonnys_pipeline.orchestration.checks.changes import changes_check
 from sonnys_pipeline.orchestration.checks.dimensions import dimension_checks
 from sonnys_pipeline.orchestration.checks.landed_days import landing_checks
 from sonnys_pipeline.orchestration.checks.marts import mart_checks
+from sonnys_pipeline.orchestration.checks.people import people_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
 from sonnys_pipeline.orchestration.checks.sites import site_checks
 from sonnys_pipeline.orchestration.checks.verified import verified_checks
@@ -86,7 +94,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
             )
-        assets = in_catalog(in_runs_of([*parts.assets, *_inputs_from_elsewhere(parts.assets)], settings.days_per_run))
+        assets = in_catalog(in_runs_of(parts.assets, settings.days_per_run))
     return dg.Definitions(
         assets=assets,
         asset_checks=parts.checks,
@@ -96,25 +104,6 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         resources=resources,
         executor=executor_of(settings),
     )
-
-
-def _inputs_from_elsewhere(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Tables that marts read and that no asset here lands, so that the catalog has words for them."""
-    lacking = {key for asset in assets for key in asset.dependency_keys} - {
-        key for asset in assets for key in asset.keys
-    }
-    return [
-        dg.AssetsDefinition(
-            specs=[
-                dg.AssetSpec(
-                    key,
-                    group_name=key.path[0] if len(key.path) > 1 else LANDING_GROUP,
-                    description="Read where it is landed. No asset of this code location lands it.",
-                )
-            ]
-        )
-        for key in sorted(lacking)
-    ]
 
 
 def _readable(name: str) -> Settings:
@@ -137,6 +126,7 @@ def _add_account(
     computed = [
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
+        *member_assets(partitions, looked_into, account),
         *people_mart_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),
     ]
@@ -162,6 +152,11 @@ def _add_account(
     parts.checks.extend(dimension_checks(account))
     parts.jobs.append(lists)
     parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
+    people = people_job(account)
+    parts.assets.extend(fact_assets(partitions, account))
+    parts.checks.extend(people_checks(account))
+    parts.jobs.append(people)
+    parts.schedules.append(people_schedule(people, partitions, account))
     parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
     if settings.today_every is not None:

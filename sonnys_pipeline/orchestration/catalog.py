@@ -10,6 +10,7 @@ import pyarrow as pa
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS, ITEMS
+from sonnys_pipeline.landing.facts.tables import FACTS, READ_FACTS
 from sonnys_pipeline.landing.sites.versions import SITES
 from sonnys_pipeline.marts.columns import descriptions_of
 
@@ -21,7 +22,13 @@ _EXPECTED_UNTIL = 12
 _WARN, _FAIL = timedelta(hours=26), timedelta(hours=36)
 #: Which assets ask the API, so that to materialize one spends requests.
 _ASKS_THE_API = frozenset(
-    {"transactions", "transactions_today", "transaction_states", "sites", *(one.asset for one in DIMENSIONS)}
+    {
+        "transactions",
+        "transactions_today",
+        "transaction_states",
+        "sites",
+        *(one.asset for one in (*DIMENSIONS, *READ_FACTS)),
+    }
 )
 #: Assets with a row of theirs for each row, item or payment of the API; names and plates are kept as the policy says.
 _PERSONAL = frozenset(
@@ -33,7 +40,7 @@ _PERSONAL = frozenset(
         "line_items",
         "tenders",
         "discounts",
-        *(one.asset for one in DIMENSIONS if one is not ITEMS),
+        *(one.asset for one in (*DIMENSIONS, *FACTS) if one is not ITEMS),
     }
 )
 
@@ -129,6 +136,35 @@ LANDED_COLUMNS = {
     "billing_site_id": "The API's number of the site.",
     "giftcard_id": "The API's number of the gift card.",
     "site_code": "Code of the site (sites.code).",
+    "washbook_account_id": "Number of the membership (recurring_accounts.id).",
+    "recurring_id": "The API's second number of the membership.",
+    "old_status": "Status before.",
+    "new_status": "Status after.",
+    "status_date": "When the status changed, in UTC.",
+    "employee_name": "Name of the employee; personal.",
+    "week": "Week of pay that the API puts the shift in.",
+    "clock_in": "Beginning of the shift, in UTC.",
+    "clock_out": "End of the shift, in UTC; null while it is open.",
+    "regular_rate": "Pay for an hour, in dollars; null under SONNYS_PAY=drop.",
+    "regular_hours": "Hours paid at the regular rate.",
+    "overtime_eligible": "Whether overtime is paid.",
+    "overtime_rate": "Pay for an hour of overtime, in dollars; null under SONNYS_PAY=drop.",
+    "overtime_hours": "Hours paid as overtime.",
+    "was_modified": "Whether the entry was corrected.",
+    "modification_timestamp": "When the entry was corrected, in UTC.",
+    "was_created_in_back_office": "Whether the entry was made in BackOffice instead of at the clock.",
+    "timestamp": "When the plan was offered, in UTC.",
+    "adp_id": "Number of the employee in payroll; personal.",
+    "is_converted": "Whether the offer was taken.",
+    "item_id": "The API's number of the plan offered.",
+    "item_name": "The plan offered.",
+    "item_price": "Price of the plan offered, in dollars.",
+    "terminal_name": "Terminal at which it was offered.",
+    "account_id": "Number of the membership (recurring_accounts.id).",
+    "amount_charged": "Charge in dollars.",
+    "charged_at": "When the membership was charged, in UTC.",
+    "last_four_cc": "Last digits of the card; personal.",
+    "credit_card_expiration_date": "Expiry of the card; personal.",
     "value": "What the gift card was sold for, in dollars.",
     "amount_used": "What was used of the gift card, in dollars.",
     "transaction_id": "Key of the transaction (transactions.id).",
@@ -154,6 +190,7 @@ _LANDED = {
     "transactions_today": TRANSACTIONS,
     "sites": SITES,
     **{one.asset: one.schema for one in DIMENSIONS},
+    **{one.asset: one.schema for one in FACTS},
 }
 #: How a definition is known, as a column's description begins in the files.
 _KNOWN_BY = {

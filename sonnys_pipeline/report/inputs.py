@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
+from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.marts.people.entries import entries_digest
 from sonnys_pipeline.report.build import HISTORY_DAYS
 
@@ -41,7 +42,7 @@ class ShownMarts:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._figures: dict[date, str] = {}
+        self._figures: dict[tuple[str, date], str] = {}
         self._labor: dict[date, str] = {}
 
     def digest(self, business_date: date) -> str:
@@ -54,9 +55,11 @@ class ShownMarts:
         if not own:
             return ""
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
+        members = [self._figures_of(day, MOVEMENT) for day in (business_date, business_date - 7 * _DAY)]
         labor = [self._labor_of(day) for day in (business_date, business_date - 7 * _DAY)]
-        parts = [own, *earlier, *(labor if any(labor) else ())]  # pages without labor keep the digest that they have
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        # Pages without members or labor keep the digest that they have.
+        shown = [own, *earlier, *(members if any(members) else ()), *(labor if any(labor) else ())]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 
     def _labor_of(self, day: date) -> str:
         if day not in self._labor:
@@ -68,18 +71,18 @@ class ShownMarts:
                 self._labor[day] = "unreadable"
         return self._labor[day]
 
-    def _figures_of(self, day: date) -> str:
-        if day not in self._figures:
+    def _figures_of(self, day: date, mart: str = MART) -> str:
+        if (mart, day) not in self._figures:
             try:
-                found = self._metadata(day)
+                found = self._metadata(day, mart)
             except UnreachableLakeError:
                 raise
             except LakeError:
                 found = {FIGURES_DIGEST: "unreadable"}
             # Marts of earlier versions have no digest of their figures.
-            self._figures[day] = found.get(FIGURES_DIGEST) or found.get(INPUT_DIGEST, "")
-        return self._figures[day]
+            self._figures[mart, day] = found.get(FIGURES_DIGEST) or found.get(INPUT_DIGEST, "")
+        return self._figures[mart, day]
 
-    def _metadata(self, day: date) -> dict[str, str]:
+    def _metadata(self, day: date, mart: str = MART) -> dict[str, str]:
         key = day.isoformat()
-        return self._lake.metadata(MART, key) if self._lake.has(MART, key) else {}
+        return self._lake.metadata(mart, key) if self._lake.has(mart, key) else {}

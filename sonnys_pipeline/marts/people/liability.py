@@ -157,7 +157,7 @@ def giftcard_liability(
         "codes": _codes(sites),
         "places": places_of(SiteHistory(sites, timezone), wanted),
     }
-    with open_tables(**tables) as connection:
+    with open_tables(tables) as connection:
         return connection.sql(_LIABILITY).to_arrow_table().select(GIFTCARD_LIABILITY.names).cast(GIFTCARD_LIABILITY)
 
 

@@ -116,7 +116,7 @@ def open_shifts(
     `in_us` and `out_us` (clock-in, and clock-out or reading), `open`, `regular`, `overtime`, `hours`, `cost`
     (dollars; null if a rate that it needs is missing).
     """
-    with open_tables(entries=entries, places=places_of(history, days), **tables) as connection:
+    with open_tables({"entries": entries, "places": places_of(history, days), **tables}) as connection:
         connection.execute(_SHIFTS)
         yield connection
 

@@ -149,8 +149,9 @@ class Resources:
         customer_id = query.text("customerId")
         found = [
             known
-            for known in self._memberships.signed_up(codes, start, min(end, query.now))
-            if (not status or known.status(query.now) == STATUSES[int(status) - 1])
+            for known in self._memberships.signed_up(codes, start, end)
+            if known.signed_up <= query.now
+            and (not status or known.status(query.now) == STATUSES[int(status) - 1])
             and customer_id in ("", known.customer_id)
         ]
         return self._list("accounts", found, page, lambda known: shape(known, query.now))
@@ -164,8 +165,8 @@ class Resources:
         query.check()
         found = [
             change
-            for change in self._memberships.changed(codes, start, min(end, query.now))
-            if not status or change[1].new == STATUSES[int(status) - 1]
+            for change in self._memberships.changed(codes, start, end)
+            if change[1].at <= query.now and (not status or change[1].new == STATUSES[int(status) - 1])
         ]
         return self._list("accounts", found, page, lambda change: self._memberships.status_change(*change))
 
@@ -180,7 +181,9 @@ class Resources:
             codes = frozenset(code for code in codes if code.casefold() in named)
         changes: dict[str, tuple[Membership, list[StatusChange]]] = {}
         if not kind or MODIFICATIONS[int(kind) - 1] == "Account Status Changed":
-            for known, change in self._memberships.changed(codes, start, min(end, query.now)):
+            for known, change in self._memberships.changed(codes, start, end):
+                if change.at > query.now:
+                    break
                 changes.setdefault(known.id, (known, []))[1].append(change)
         return self._list(
             "accounts", list(changes.values()), page, lambda found: self._memberships.modified(*found, query.now)

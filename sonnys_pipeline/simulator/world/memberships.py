@@ -35,6 +35,7 @@ _RECURRING_STATUSES = {"Active": "Active", "Cancelled": "Canceled", "Suspended":
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 _BETWEEN_SIGN_UPS = timedelta(days=400)
 _MONTH = timedelta(days=30)
+_CACHED_LISTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +91,18 @@ class Memberships:
         self._seed = seed
         self._sites = {site.site_id: site for site in sites}
         self._live = live
+        # A list is asked for page by page.
+        self.signed_up = lru_cache(maxsize=_CACHED_LISTS)(self._signed_up)
+        self.changed = lru_cache(maxsize=_CACHED_LISTS)(self._changed)
 
-    def signed_up(self, codes: Collection[str], start: datetime, end: datetime) -> list[Membership]:
+    def _signed_up(self, codes: frozenset[str], start: datetime, end: datetime) -> list[Membership]:
         """Accounts of some sites opened between two times, both included, by time and id."""
         return sorted(
             (account for account in self._all(codes, start, end) if start <= account.signed_up <= end),
             key=lambda account: (account.signed_up, account.id),
         )
 
-    def changed(self, codes: Collection[str], start: datetime, end: datetime) -> list[tuple[Membership, StatusChange]]:
+    def _changed(self, codes: frozenset[str], start: datetime, end: datetime) -> list[tuple[Membership, StatusChange]]:
         """Status changes at some sites between two times, both included, by time and account."""
         return sorted(
             (

@@ -52,12 +52,23 @@ def test_what_dagster_shows(chains):
 
     ours = {"transactions", "transaction_states", "transaction_changes", "sites", "line_items", "tenders", "discounts",
             "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report"}  # fmt: skip
-    lists = ("items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards",
-             "labor_daily", "giftcard_liability")  # fmt: skip
-    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists)} | {
+    lists = (
+        "clock_entries",
+        "recurring_billings",
+        "recurring_status_changes",
+        "sales_outcomes",
+        "items",
+        "customers",
+        "employees",
+        "recurring_accounts",
+        "washbooks",
+        "giftcards",
+    )
+    of_lists = ("membership_movement", "membership_cohorts", "labor_daily", "giftcard_liability")
+    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists, *of_lists)} | {
         *ACROSS,
-        *(f"{ALL_ACCOUNTS}/{asset}" for asset in ("labor_daily", "giftcard_liability")),
-    }
+        *(f"{ALL_ACCOUNTS}/{asset}" for asset in ("membership_movement", "labor_daily", "giftcard_liability")),
+    }  # fmt: skip
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"

@@ -21,8 +21,12 @@ from sonnys_pipeline.orchestration.resources import SonnysResource
 
 ROOT = Path(__file__).parents[3]
 LISTS = ("items", "customers", "employees", "recurring_accounts", "washbooks", "giftcards")
+FACTS = ("clock_entries", "recurring_billings", "recurring_status_changes", "sales_outcomes")
 TABLES = ("line_items", "tenders", "discounts")
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+#: Marts of lists, and the lists that they are computed from.
+OF_LISTS = ("membership_movement", "membership_cohorts")
+READ_BY_MARTS = ("recurring_accounts", "recurring_status_changes", "recurring_billings")
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +71,11 @@ def test_assets():
             "sites",
             *({"clock_entries"} if name == "site_hour_kpis" else ()),
         }
+    movement, cohorts = ({dep.asset_key.to_user_string() for dep in found[name].deps} for name in OF_LISTS)
+    assert movement == {"sites", *READ_BY_MARTS[:2]}
+    assert cohorts == {"membership_movement", READ_BY_MARTS[0], READ_BY_MARTS[2]}
+    assert found["membership_movement"].partitions_def == found["transactions"].partitions_def
+    assert found["membership_cohorts"].partitions_def is None
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -121,7 +130,7 @@ def test_the_daily_job_covers_landing_and_what_stands_downstream():
         *MARTS,
     }
     assert [schedule.job_name for schedule in defs.schedules] == [
-        "daily_transactions", "watch", "verify_landed_days", "daily_dimensions",
+        "daily_transactions", "watch", "verify_landed_days", "daily_dimensions", "daily_people",
     ]  # fmt: skip
 
 
@@ -134,6 +143,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
         "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
+        "members_add_up",
         "site_list", "item_prices",
         "plausible_amounts",
     }  # fmt: skip
@@ -152,7 +162,7 @@ def test_what_runs_by_itself_spends_no_request():
     assert {node.name for node in watch.nodes} == {"landing_watch", "sites_site_list", "transactions_verified"}
 
 
-@pytest.mark.parametrize("name", TABLES + MARTS)
+@pytest.mark.parametrize("name", TABLES + MARTS + OF_LISTS)
 def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     """Before anything is computed: each column has a description and a lineage, KPIs their status as well."""
     metadata = specs(build_defs())[name].metadata
@@ -162,9 +172,9 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
-    assert sources <= {"transactions", "transaction_states", "sites", "clock_entries"}
-    if name in MARTS:
-        figures = set(columns) - {"site", "business_date", "hour"}
+    assert sources <= {"transactions", "transaction_states", "sites", *READ_BY_MARTS, "clock_entries"}
+    if name in MARTS + OF_LISTS:
+        figures = set(columns) - {"site", "business_date", "hour", "plan", "cohort", "months_since", "as_of"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
 
 
@@ -249,10 +259,10 @@ def test_every_asset_has_an_owner_and_tags():
     assert all(spec.owners == ["team:sonnys-pipeline"] for spec in found.values())
     spends = {name for name, spec in found.items() if spec.tags["requests"] == "spends"}
     personal = {name for name, spec in found.items() if spec.tags["personal_data"] == "by_policy"}
-    assert spends == {"transactions", "transaction_states", "sites", *LISTS}
+    assert spends == {"transactions", "transaction_states", "sites", *LISTS, *FACTS} - {"recurring_billings"}
     assert personal == {
         "transactions", "transaction_states", "transaction_changes", "line_items", "tenders", "discounts",
-        *LISTS,
+        *LISTS, *FACTS,
     } - {"items"}  # fmt: skip
 
 

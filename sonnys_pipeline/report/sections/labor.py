@@ -15,7 +15,7 @@ from sonnys_pipeline.marts.people.labor import NO_CARS, labor_daily
 from sonnys_pipeline.marts.unknown import SEPARATOR
 from sonnys_pipeline.report.build import sorted_by_name
 from sonnys_pipeline.report.caveats import Caveat
-from sonnys_pipeline.report.labor.figures import Labor, Row, line_of
+from sonnys_pipeline.report.sections.labor_figures import Labor, Row, line_of
 from sonnys_pipeline.runtime.text import first_few
 
 #: Row of shifts that name no site.

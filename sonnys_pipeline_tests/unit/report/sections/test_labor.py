@@ -15,9 +15,9 @@ from sonnys_pipeline.report.daily import Page, make_report
 from sonnys_pipeline.report.export.files import write_tables
 from sonnys_pipeline.report.export.tables import daily_tables
 from sonnys_pipeline.report.html import report_as_html
-from sonnys_pipeline.report.labor.figures import Labor
 from sonnys_pipeline.report.markdown import report_as_markdown
 from sonnys_pipeline.report.measures import Unit
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 from sonnys_pipeline_tests.support.small_lake import LAST, NOW
 
