@@ -150,9 +150,22 @@ def test_without_clock_entries_there_is_a_sentence(land: Land) -> None:
     assert found.labor is None
     page = report_as_html(found)
     assert '<h2 id="labor">' not in page
-    assert "Labor is not shown: no clock entries of this day are landed." in page
+    assert "Labor is not shown: no clock entries of this whole day are landed." in page
     assert "Labor:" not in report_as_markdown(found)
     assert said(found, "abor") == []
+
+
+def test_a_day_that_was_read_too_early_is_a_caveat(land: Land) -> None:
+    """It was not over at any site; a figure of half a day is not shown."""
+    lake = land(3)
+    first, *_ = codes(lake)
+    evening = datetime(2026, 3, 20, 20, tzinfo=UTC)
+    rows = file_of([shift(first, 2)], evening)
+    lake.land("clock_entries", rows, partition=LAST.isoformat(), metadata={"read_at": evening.isoformat()})
+    found = make_report(lake, LAST, timezone="UTC", made_at=NOW)
+    assert found.labor is None
+    [caveat] = said(found, "before the day was over")
+    assert caveat.startswith("warning: Labor is not known at ")
 
 
 def test_damaged_clock_entries_do_not_prevent_the_report(land: Land) -> None:
