@@ -162,11 +162,11 @@ def test_labor_of_entries_as_they_are_landed(
     entries = pipeline.lake.read("clock_entries", EACH).to_pylist()
     rows = pipeline.lake.read("labor_daily", EACH).to_pylist()
     assert len(rows) == len(EACH) * 2
-    assert len(entries) == sum(row["shifts"] for row in rows) > 20
+    assert len(entries) == sum(row["shifts"] for row in rows) > 10
     worked = [(Decimal(str(one["regular_hours"])), Decimal(str(one["overtime_hours"]))) for one in entries]
     assert sum(row["labor_hours"] for row in rows) == sum(map(sum, worked))
     if pay == "drop":
-        assert {row["labor_cost"] for row in rows} == {None}
+        assert {row["labor_cost"] for row in rows if row["shifts"]} == {None}
         return
     for row in rows:
         cost = sum(
