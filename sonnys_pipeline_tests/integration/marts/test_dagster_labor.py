@@ -169,11 +169,12 @@ def test_labor_of_entries_as_they_are_landed(
         assert {row["labor_cost"] for row in rows if row["shifts"]} == {None}
         return
     for row in rows:
-        cost = sum(
+        costs = [
             regular * Decimal(str(one["regular_rate"])) + overtime * Decimal(str(one["overtime_rate"]))
             for one, (regular, overtime) in zip(entries, worked, strict=True)
             if (one["site_code"], one["date"]) == (row["site"], row["business_date"])
-        )
+        ]
+        cost = sum(costs, Decimal(0))
         assert row["labor_cost"] == cost.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 

@@ -73,13 +73,21 @@ def test_what_dagster_shows(chains):
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"
         for name in NAMES
-        for job in ("daily_transactions", "watch", "verify_landed_days", "reconcile_with_api", "daily_dimensions")
+        for job in (
+            "daily_transactions",
+            "watch",
+            "verify_landed_days",
+            "reconcile_with_api",
+            "daily_dimensions",
+            "daily_people",
+        )
     }
     assert {one.name for one in defs.schedules} == {
         f"{name}_{schedule}"
         for name in NAMES
         for schedule in (
             "daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule", "daily_dimensions_schedule",
+            "daily_people_schedule",
         )
     }  # fmt: skip
     assert {one.name for one in defs.sensors} == {
