@@ -91,7 +91,7 @@ class Report:
 
         `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
     compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
-    proven to be what the API has, if that is known; `members` and `labor` are None if those of the day are not landed.
+    proven to be what the API has, if that is known. `members` and `labor` are None if those of the day are not landed.
     """
 
     business_date: date

@@ -57,7 +57,7 @@ class ShownMarts:
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
         members = [self._figures_of(day, MOVEMENT) for day in (business_date, business_date - 7 * _DAY)]
         labor = [self._labor_of(day) for day in (business_date, business_date - 7 * _DAY)]
-        # Pages without members or labor keep the digest that they have.
+        # Pages without these keep the digest that they have.
         shown = [own, *earlier, *(members if any(members) else ()), *(labor if any(labor) else ())]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 

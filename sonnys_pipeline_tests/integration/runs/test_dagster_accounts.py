@@ -68,7 +68,7 @@ def test_what_dagster_shows(chains):
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists, *of_lists)} | {
         *ACROSS,
         *(f"{ALL_ACCOUNTS}/{asset}" for asset in ("membership_movement", "labor_daily", "giftcard_liability")),
-    }  # fmt: skip
+    }
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"
