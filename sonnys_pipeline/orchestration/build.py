@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +94,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
             _add_across(
                 parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
             )
-        assets = in_catalog(in_runs_of([*parts.assets, *_inputs_from_elsewhere(parts.assets)], settings.days_per_run))
+        assets = in_catalog(in_runs_of(parts.assets, settings.days_per_run))
     return dg.Definitions(
         assets=assets,
         asset_checks=parts.checks,
@@ -104,25 +104,6 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Se
         resources=resources,
         executor=executor_of(settings),
     )
-
-
-def _inputs_from_elsewhere(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Tables that marts read and that no asset here lands, so that the catalog has words for them."""
-    lacking = {key for asset in assets for key in asset.dependency_keys} - {
-        key for asset in assets for key in asset.keys
-    }
-    return [
-        dg.AssetsDefinition(
-            specs=[
-                dg.AssetSpec(
-                    key,
-                    group_name=key.path[0] if len(key.path) > 1 else LANDING_GROUP,
-                    description="Read where it is landed. No asset of this code location lands it.",
-                )
-            ]
-        )
-        for key in sorted(lacking)
-    ]
 
 
 def _readable(name: str) -> Settings:
