@@ -14,7 +14,7 @@ from sonnys_pipeline.client.lists.spans import CLOCK_DAYS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import row_of
 from sonnys_pipeline.landing.dimensions.asking import read_list
-from sonnys_pipeline.landing.dimensions.read import SHARE, ListSource
+from sonnys_pipeline.landing.dimensions.read import ALONE, SHARE, ListSource
 from sonnys_pipeline.landing.facts.land import DaySource, LandedDay, SitePlaces, by_day, land_day, under_policy
 from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, STATUS_CHANGES, Fact
 
@@ -61,7 +61,7 @@ def read_and_land_days(
     undated = 0
     with lake.writing(f"{fact.asset}-reading"):
         kept = of.kept(lake, fact.asset, now)
-        client = of.client.beside_others(SHARE).through(kept)
+        client = of.client.beside_others(SHARE, ALONE).through(kept)
         with lake.writing(fact.asset):
             cleaned = under_policy(lake, fact, source)
         places = SitePlaces(lake, of.timezone)
