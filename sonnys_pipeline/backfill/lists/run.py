@@ -129,8 +129,8 @@ class ListRun(Watch):
             self.report.day_ended(rows=file.rows, pages=0, failed=False)
         for number, (lost, why) in enumerate(refused.items(), len(landed)):
             cost = (requests, seconds) if number == 0 else (0, 0.0)
-            if stopped := self._failed([lost.isoformat()], why, *cost):
-                return stopped
+            if reason := self._failed([lost.isoformat()], why, *cost):
+                return reason
         return ""
 
     def _read(self, days: Sequence[str]) -> dict[str, LandedFile]:
