@@ -38,11 +38,13 @@ class LandedDay:
 
 
 class DaysRefusedError(RowsWouldVanishError):
-    """Days would lose all of their rows, and stay; the others that were read are `landed`."""
+    """Days would lose all of their rows, and stay; the others that were read are `landed`, by so many `requests`."""
 
-    def __init__(self, landed: Mapping[date, LandedDay], refused: Mapping[date, RowsWouldVanishError]) -> None:
+    def __init__(
+        self, landed: Mapping[date, LandedDay], refused: Mapping[date, RowsWouldVanishError], requests: int = 0
+    ) -> None:
         super().__init__("; ".join(str(one) for one in refused.values()))
-        self.landed, self.refused = landed, refused
+        self.landed, self.refused, self.requests = landed, refused, requests
 
 
 class SitePlaces:

@@ -94,7 +94,7 @@ def read_and_land_days(
             refused |= left
         kept.clear()
     if refused:
-        raise DaysRefusedError(landed, refused)
+        raise DaysRefusedError(landed, refused, client.requests_sent)
     return DaysRead(landed, client.requests_sent, undated, cleaned)
 
 

@@ -66,7 +66,7 @@ def _asset(fact: Fact, partitions: dg.DailyPartitionsDefinition, account: Accoun
             raise _refused(context, error) from error
         except EXPECTED as error:
             raise as_failure(error) from error
-        _record(context, read.days)
+        _record(context, read.days, read.requests)
         _say(context, fact, read)
         return dg.MaterializeResult()
 
@@ -97,32 +97,35 @@ def _billings_asset(partitions: dg.DailyPartitionsDefinition, account: Account) 
             raise _refused(context, error) from error
         except EXPECTED as error:
             raise as_failure(error) from error
-        _record(context, landed)
+        _record(context, landed, 0)
         return dg.MaterializeResult()
 
     return billings
 
 
-def _record(context: dg.AssetExecutionContext, days: Mapping[date, LandedDay]) -> None:
-    for day, landed in days.items():
-        context.add_asset_metadata(_metadata(landed), partition_key=day.isoformat())
+def _record(context: dg.AssetExecutionContext, days: Mapping[date, LandedDay], requests: int) -> None:
+    for key, metadata in _metadata(days, requests).items():
+        context.add_asset_metadata(metadata, partition_key=key)
 
 
 def _refused(context: dg.AssetExecutionContext, error: DaysRefusedError) -> dg.Failure:
     """The failure of a run that has landed the other days, which are recorded before it ends."""
-    for day, landed in error.landed.items():
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=_metadata(landed))
-        )
+    for key, metadata in _metadata(error.landed, error.requests).items():
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
     return as_failure(error)
 
 
-def _metadata(landed: LandedDay) -> Metadata:
+def _metadata(days: Mapping[date, LandedDay], requests: int) -> dict[str, Metadata]:
+    """What is recorded of each day; one reading serves all of them, so the first one has its requests."""
     return {
-        **file_metadata(landed.file, landed.table, partitioned=True),
-        "added": dg.MetadataValue.int(landed.added),
-        "changed": dg.MetadataValue.int(landed.changed),
-        "gone": dg.MetadataValue.int(landed.gone),
+        day.isoformat(): {
+            **file_metadata(landed.file, landed.table, partitioned=True),
+            "added": dg.MetadataValue.int(landed.added),
+            "changed": dg.MetadataValue.int(landed.changed),
+            "gone": dg.MetadataValue.int(landed.gone),
+            "requests": dg.MetadataValue.int(0 if number else requests),
+        }
+        for number, (day, landed) in enumerate(days.items())
     }
 
 
