@@ -126,8 +126,8 @@ def main() -> None:
         reading.start()
         beside = load_day(workspace, days[-4])
         out.print(
-            f"A day of transactions of {SITES} sites: {alone / 60:.1f} minutes alone, {beside / 60:.1f} while lists are "
-            f"read ({beside / alone:.2f}). The jobs of the lists begin one and two hours after the morning's run."
+            f"A day of transactions of {SITES} sites: {alone / 60:.1f} minutes alone, {beside / 60:.1f} while lists "
+            f"are read ({beside / alone:.2f}). The jobs of the lists begin one and two hours after the morning's run."
         )
         reading.join()
 
