@@ -159,19 +159,20 @@ _SITE_HOUR_KPIS = """
         hours.minutes,
         coalesce(counted.cars, 0) AS cars,
         coalesce(counted.sales, 0) AS sales,
-        CASE WHEN labor_days.lacking IS NULL THEN coalesce(labor.hours, 0) END AS labor_hours,
-        CASE WHEN labor.hours IS NOT NULL THEN labor.cost WHEN labor_days.lacking IS NULL THEN 0 END AS labor_cost,
-        CASE WHEN labor.hours > 0 THEN coalesce(counted.cars, 0) / CAST(labor.hours AS DOUBLE) END
+        CASE WHEN own.business_date IS NULL THEN labor_days.reason ELSE own.reason END AS why_unknown,
+        CASE WHEN why_unknown IS NULL THEN coalesce(labor.hours, 0) END AS labor_hours,
+        CASE WHEN why_unknown IS NOT NULL THEN NULL WHEN labor.hours IS NULL THEN 0 ELSE labor.cost END AS labor_cost,
+        CASE WHEN labor_hours > 0 THEN coalesce(counted.cars, 0) / CAST(labor.hours AS DOUBLE) END
             AS cars_per_labor_hour,
-        coalesce(labor_days.lacking, labor.without_pay) AS labor_unknown
+        coalesce(why_unknown, labor.without_pay) AS labor_unknown
     FROM shown
     JOIN hours ON hours.business_date = shown.business_date AND hours.clock = shown.clock
-    JOIN labor_days ON labor_days.business_date = shown.business_date
+    JOIN labor_days ON labor_days.business_date = shown.business_date AND labor_days.site IS NULL
+    LEFT JOIN labor_days AS own ON own.business_date = shown.business_date AND own.site = shown.site
     LEFT JOIN counted
         ON counted.site = shown.site AND counted.business_date = shown.business_date AND counted.hour = hours.hour
     LEFT JOIN labor
         ON labor.site = shown.site AND labor.business_date = shown.business_date AND labor.hour = hours.hour
-        AND labor_days.lacking IS NULL
     ORDER BY shown.site, shown.business_date, hours.hour
 """
 

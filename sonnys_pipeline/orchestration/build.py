@@ -120,8 +120,7 @@ def build_defs(
                 first = min(its.start_date for its in read.values())
                 every = daily_partitions(settings.model_copy(update={"start_date": first}))
                 _add_across(parts, every, accounts, looked_into)
-        all_assets = [*parts.assets, *_inputs_from_elsewhere(parts.assets)]
-        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(all_assets, settings.days_per_run))]
+        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
         renamed = account.resource_names
         return dg.Definitions(
             assets=[assets_with_resources(one, renamed) for one in assets],
@@ -132,25 +131,6 @@ def build_defs(
             resources={renamed.get(name, name): resource for name, resource in resources.items()},
             executor=None if embedded else executor_of(settings),
         )
-
-
-def _inputs_from_elsewhere(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Tables that marts read and that no asset here lands, so that the catalog has words for them."""
-    lacking = {key for asset in assets for key in asset.dependency_keys} - {
-        key for asset in assets for key in asset.keys
-    }
-    return [
-        dg.AssetsDefinition(
-            specs=[
-                dg.AssetSpec(
-                    key,
-                    group_name=key.path[0] if len(key.path) > 1 else LANDING_GROUP,
-                    description="Read where it is landed. No asset of this code location lands it.",
-                )
-            ]
-        )
-        for key in sorted(lacking)
-    ]
 
 
 def _readable(name: str) -> Settings:

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from sonnys_pipeline.report.caveats import Caveat, Chain, caveats_of, ranked
-from sonnys_pipeline.report.labor.figures import Labor
 from sonnys_pipeline.report.measures import (
     CARS,
     HEADLINES,
@@ -29,6 +28,7 @@ from sonnys_pipeline.report.measures import (
 )
 from sonnys_pipeline.report.periods.figures import Period, SpanBook
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import Members
 
 Row: TypeAlias = Mapping[str, Any]

@@ -29,9 +29,9 @@ from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.inputs import ShownMarts, days_shown
-from sonnys_pipeline.report.labor.build import labor_of
 from sonnys_pipeline.report.measures import CARS
 from sonnys_pipeline.report.periods.history import History, read_history, readable, with_codes
+from sonnys_pipeline.report.sections.labor import labor_of
 from sonnys_pipeline.report.sections.members import members_of
 from sonnys_pipeline.runtime.text import first_few
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import Report, TrendDay, secondary_figures
-from sonnys_pipeline.report.labor.figures import LaborLine
 from sonnys_pipeline.report.measures import CARS, SALES, SECONDARY, TRENDS, Change, Figure
+from sonnys_pipeline.report.sections.labor_figures import LaborLine
 from sonnys_pipeline.runtime.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from sonnys_pipeline.report.build import Report
     from sonnys_pipeline.report.caveats import Caveat
     from sonnys_pipeline.report.daily import Page
-    from sonnys_pipeline.report.labor.figures import Labor, LaborLine
     from sonnys_pipeline.report.measures import Figure
     from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
     from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
     from sonnys_pipeline.report.periods.spans import Span
+    from sonnys_pipeline.report.sections.labor_figures import Labor, LaborLine
     from sonnys_pipeline.report.sections.members import MemberLine, Members
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from sonnys_pipeline.calendar.site_history import SiteHistory
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.marts.people.columns import HOURS
-from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES, ClockedDays, open_shifts
+from sonnys_pipeline.marts.people.shifts import ClockedDays, open_shifts, unknown_days
 from sonnys_pipeline.marts.site_days import DaysWanted, offsets_of
 
 _DAY = timedelta(days=1)
@@ -81,29 +81,23 @@ def labor_by_hour(clocked: ClockedDays, days: DaysWanted) -> Mapping[str, pa.Tab
 
     Returns:
         `labor`: `site`, `business_date`, `hour`, `hours`, `cost` (dollars; null if no shift has a rate), `without_pay`
-        (how many shifts lack one, or null); hours without work are left out. `labor_days`: each business day with the
-        reason why its labor is not known, or null: the day or the one before, whose shifts may go on, is not landed.
+        (how many shifts lack one, or null); hours without work are left out. `labor_days`: `unknown_days` of each
+        business day and the one before, whose shifts may go on.
     """
-    landed = frozenset(clocked.landed)
-    lacking = {
-        day: [near.isoformat() for near in (day - _DAY, day) if near not in landed]
-        for day in sorted(set(days.business_dates))
+    history = SiteHistory(days.sites, days.timezone)
+    return {
+        "labor": _labor(clocked, history, days.timezone),
+        "labor_days": unknown_days(clocked, history, days.business_dates, (-1, 0)),
     }
-    reasons = (f"{CLOCK_ENTRIES}: not landed: {', '.join(near)}" if near else None for near in lacking.values())
-    known = pa.table(
-        [pa.array(lacking, pa.date32()), pa.array(reasons, pa.string())], names=["business_date", "lacking"]
-    )
-    return {"labor": _labor(clocked, days), "labor_days": known}
 
 
-def _labor(clocked: ClockedDays, days: DaysWanted) -> pa.Table:
+def _labor(clocked: ClockedDays, history: SiteHistory, timezone: str) -> pa.Table:
     if not clocked.entries.num_rows:
         return _LABOR.empty_table()
-    history = SiteHistory(days.sites, days.timezone)
     offsets = offsets_of(
-        {days.timezone, *(span.timezone for span in history.spans())},
+        {timezone, *(span.timezone for span in history.spans())},
         datetime.combine(min(clocked.landed) - 2 * _DAY, time(), UTC),
         datetime.combine(max(clocked.landed) + 3 * _DAY, time(), UTC),
     )
     with open_shifts(clocked.entries, history, clocked.landed, offsets=offsets) as connection:
-        return connection.sql(_BY_HOUR, params={"timezone": days.timezone}).to_arrow_table().cast(_LABOR)
+        return connection.sql(_BY_HOUR, params={"timezone": timezone}).to_arrow_table().cast(_LABOR)

@@ -9,11 +9,10 @@ import pyarrow as pa
 
 from sonnys_pipeline.calendar.site_history import SiteHistory
 from sonnys_pipeline.marts.people.columns import LABOR_DAILY
-from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES, ClockedDays, open_shifts
+from sonnys_pipeline.marts.people.shifts import ClockedDays, open_shifts, unknown_days
 from sonnys_pipeline.marts.unknown import SEPARATOR
 
 #: Reasons in the column `unknown`.
-NOT_LANDED = f"{CLOCK_ENTRIES}: not landed for this day"
 NO_PAY = "regular_rate, overtime_rate: no shift of this day has them (labor_cost, labor_cost_per_car, labor_share)"
 NO_SITE = "site_code: these shifts name no site (cars_per_labor_hour, labor_cost_per_car, labor_share)"
 NO_CARS = "total_cars: site_day_kpis lacks this site and day (cars_per_labor_hour, labor_cost_per_car, labor_share)"
@@ -47,19 +46,21 @@ _LABOR_DAILY = f"""
         SELECT
             shown.site,
             shown.business_date,
-            landed.business_date IS NOT NULL AS is_landed,
+            CASE WHEN own.business_date IS NULL THEN others.reason ELSE own.reason END AS why_unknown,
+            why_unknown IS NULL AS is_landed,
             CASE WHEN is_landed THEN coalesce(counted.shifts, 0) END AS shifts,
             CASE WHEN is_landed THEN coalesce(counted.employees, 0) END AS employees,
             CASE WHEN is_landed THEN coalesce(counted.open_shifts, 0) END AS open_shifts,
             CASE WHEN is_landed THEN coalesce(counted.open_hours, 0) END AS open_hours,
             CASE WHEN is_landed THEN coalesce(counted.labor_hours, 0) END AS labor_hours,
             CASE WHEN is_landed THEN coalesce(counted.overtime_hours, 0) END AS overtime_hours,
-            CASE WHEN counted.shifts > 0 THEN counted.labor_cost WHEN is_landed THEN 0 END AS labor_cost,
-            coalesce(counted.without_pay, 0) AS without_pay,
+            CASE WHEN NOT is_landed THEN NULL WHEN counted.shifts > 0 THEN counted.labor_cost ELSE 0 END AS labor_cost,
+            CASE WHEN is_landed THEN coalesce(counted.without_pay, 0) ELSE 0 END AS without_pay,
             site_days.total_cars,
             site_days.sales
         FROM shown
-        LEFT JOIN landed USING (business_date)
+        JOIN unknown_days AS others ON others.business_date = shown.business_date AND others.site IS NULL
+        LEFT JOIN unknown_days AS own ON own.business_date = shown.business_date AND own.site = shown.site
         LEFT JOIN counted ON counted.site = shown.site AND counted.business_date = shown.business_date
         LEFT JOIN site_days ON site_days.site = shown.site AND site_days.business_date = shown.business_date
             AND shown.site <> ''
@@ -70,7 +71,7 @@ _LABOR_DAILY = f"""
         CASE WHEN total_cars > 0 THEN dollars_each(labor_cost, total_cars) END AS labor_cost_per_car,
         CASE WHEN sales > 0 THEN CAST(labor_cost AS DOUBLE) / CAST(sales AS DOUBLE) END AS labor_share,
         nullif(concat_ws('{SEPARATOR}',
-            CASE WHEN NOT is_landed THEN '{NOT_LANDED}' END,
+            why_unknown,
             CASE
                 WHEN without_pay > 0 AND without_pay = shifts THEN '{NO_PAY}'
                 WHEN without_pay > 0 THEN 'regular_rate, overtime_rate: ' || without_pay || ' of ' || shifts
@@ -89,8 +90,9 @@ def labor_daily(
     """Hours, cost and cars for each labor hour of each site and business day (RS-03).
 
     A shift is counted on the business day of its clock-in, also the part of it after midnight. If a day's clock entries
-    are not landed, no shift has a rate, or cars are not counted, the figures that need them are null, and `unknown`
-    says why. If only some shifts lack a rate, the cost covers the others, and `unknown` counts them.
+    are not landed, or were read before the day was over at the site, no shift has a rate, or cars are not counted, the
+    figures that need them are null, and `unknown` says why. If only some shifts lack a rate, the cost covers the
+    others, and `unknown` counts them.
 
     Args:
         clocked: clock entries of the business days; rows of other days are ignored.
@@ -105,12 +107,13 @@ def labor_daily(
     """
     days = frozenset(business_dates)
     rows = clocked.entries.filter(pa.array([day in days for day in clocked.entries["date"].to_pylist()], pa.bool_()))
+    history = SiteHistory(sites, timezone)
     tables = {
-        "landed": pa.table({"business_date": pa.array(sorted(days.intersection(clocked.landed)), pa.date32())}),
+        "unknown_days": unknown_days(clocked, history, days),
         "wanted": pa.table({"business_date": pa.array(sorted(days), pa.date32())}),
         "all_site_days": site_days,
     }
-    with open_shifts(rows, SiteHistory(sites, timezone), days, **tables) as connection:
+    with open_shifts(rows, history, days, **tables) as connection:
         connection.execute(
             "CREATE TEMP VIEW site_days AS SELECT site, business_date, total_cars, sales "
             "FROM all_site_days SEMI JOIN wanted USING (business_date)"

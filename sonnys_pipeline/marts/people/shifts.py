@@ -7,15 +7,15 @@ reading.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone
+from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, midnight
 from sonnys_pipeline.lake.sql import open_tables
 
 #: Asset with the clock entries, by the day of their clock-in.
@@ -35,6 +35,10 @@ SHIFT_INPUT = pa.schema(
     ]
 )
 
+#: Why labor of a site is not known.
+NOT_OVER = f"{CLOCK_ENTRIES}: read before the day was over at this site"
+
+_UNKNOWN_DAYS = pa.schema([("business_date", pa.date32()), ("site", pa.string()), ("reason", pa.string())])
 _PLACES = pa.schema(
     [
         ("business_date", pa.date32()),
@@ -67,7 +71,7 @@ _SHIFTS = """
     counted AS (
         SELECT
             *,
-            CAST((2 * 10000 * CAST(out_us - in_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(10, 0))
+            CAST((2 * 10000 * CAST(out_us - in_us AS HUGEINT) + 3600000000) // 7200000000 AS DECIMAL(13, 0))
                 * CAST(0.0001 AS DECIMAL(5, 4)) AS clock_hours,
             coalesce(regular_said, overtime_said) IS NULL
                 OR (open AND coalesce(regular_said, 0) = 0 AND coalesce(overtime_said, 0) = 0) AS by_clock
@@ -97,10 +101,12 @@ class ClockedDays:
     Attributes:
         entries: rows of `clock_entries` with the partition's day `date`, at least the columns of `SHIFT_INPUT`.
         landed: days whose clock entries are landed, also those without a row; figures of others are not known.
+        read_at: when they were read, where that is known; a day that was not over at a site is not known there.
     """
 
     entries: pa.Table
     landed: Collection[date]
+    read_at: Mapping[date, datetime] = field(default_factory=dict)
 
 
 NOTHING_CLOCKED = ClockedDays(pa.schema([pa.field("date", pa.date32()), *SHIFT_INPUT]).empty_table(), ())
@@ -119,6 +125,35 @@ def open_shifts(
     with open_tables({"entries": entries, "places": places_of(history, days), **tables}) as connection:
         connection.execute(_SHIFTS)
         yield connection
+
+
+def unknown_days(
+    clocked: ClockedDays, history: SiteHistory, days: Collection[date], needed: Sequence[int] = (0,)
+) -> pa.Table:
+    """Why labor of days is not known: `business_date`, `site`, `reason` (null if it is known).
+
+    Args:
+        clocked: the clock entries.
+        history: the sites.
+        days: business days.
+        needed: which days a day is made of: 0 is itself, -1 the day before.
+
+    Returns:
+        A row without a site for each day, which holds for all sites that have no row of their own.
+    """
+    rows = []
+    for day in sorted(set(days)):
+        missing = [near for shift in needed if (near := day + timedelta(days=shift)) not in clocked.landed]
+        if missing:
+            reason = f"{CLOCK_ENTRIES}: not landed: {', '.join(one.isoformat() for one in missing)}"
+            rows.append({"business_date": day, "site": None, "reason": reason})
+            continue
+        ends = {site.site: history.end_zone(site, day) for site in (*history.others_on(day), *history.on(day))}
+        for site, zone in ({None: history.timezone} | ends).items():
+            read_at = clocked.read_at.get(day)
+            is_over = read_at is None or read_at >= midnight(day + timedelta(days=1), zone)
+            rows.append({"business_date": day, "site": site, "reason": None if is_over else NOT_OVER})
+    return pa.Table.from_pylist(rows, _UNKNOWN_DAYS)
 
 
 def places_of(history: SiteHistory, days: Collection[date]) -> pa.Table:

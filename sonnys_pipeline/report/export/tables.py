@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from sonnys_pipeline.report.build import Report, SiteLine, Slice
-from sonnys_pipeline.report.labor.figures import Labor
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
 from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
 from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import FIGURES as MEMBER_FIGURES
 from sonnys_pipeline.report.sections.members import Members
 

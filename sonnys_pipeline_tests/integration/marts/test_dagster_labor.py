@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import dagster as dg
@@ -143,6 +143,39 @@ def test_liability_of_the_lists_as_they_are_landed(open_pipeline: Callable[..., 
         own = [book for book in books if codes[int(book["billing_site_id"])] == row["site"]]
         assert row["washbooks"] == len(own)
         assert row["cards"] == sum(card["site_code"] == row["site"] for card in cards)
+
+
+@pytest.mark.parametrize("pay", ["keep", "drop"])
+def test_labor_of_entries_as_they_are_landed(
+    open_pipeline: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, pay: str
+) -> None:
+    """What Dagster lands from the API, against sums of its rows; RS-04: without pay rates there is no cost."""
+    monkeypatch.setenv("SONNYS_PAY", pay)
+    pipeline = open_pipeline(sites=2, codeless_site=False)
+    assert pipeline.run(
+        selection=dg.AssetSelection.assets("sites", "clock_entries").without_checks(), days=DAYS
+    ).success
+    assert asked_for(pipeline) == EACH
+
+    assert pipeline.run("labor_daily", days=DAYS).success
+
+    entries = pipeline.lake.read("clock_entries", EACH).to_pylist()
+    rows = pipeline.lake.read("labor_daily", EACH).to_pylist()
+    assert len(rows) == len(EACH) * 2
+    assert len(entries) == sum(row["shifts"] for row in rows) > 10
+    worked = [(Decimal(str(one["regular_hours"])), Decimal(str(one["overtime_hours"]))) for one in entries]
+    assert sum(row["labor_hours"] for row in rows) == sum(map(sum, worked))
+    if pay == "drop":
+        assert {row["labor_cost"] for row in rows if row["shifts"]} == {None}
+        return
+    for row in rows:
+        costs = [
+            regular * Decimal(str(one["regular_rate"])) + overtime * Decimal(str(one["overtime_rate"]))
+            for one, (regular, overtime) in zip(entries, worked, strict=True)
+            if (one["site_code"], one["date"]) == (row["site"], row["business_date"])
+        ]
+        cost = sum(costs, Decimal(0))
+        assert row["labor_cost"] == cost.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alone(pipeline: Any) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sonnys_pipeline.marts.kpis import site_hour_kpis
-from sonnys_pipeline.marts.people.shifts import ClockedDays
+from sonnys_pipeline.marts.people.shifts import NOT_OVER, ClockedDays
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of, landed
 from sonnys_pipeline_tests.support.tickets import rows, sites, ticket
 
@@ -85,6 +85,17 @@ def test_an_open_shift_of_days_is_followed_into_the_next_day_only() -> None:
     by_day = {day: sum(row["labor_hours"] for row in mart.table.to_pylist() if row["business_date"] == day)
               for day in (TUESDAY, WEDNESDAY)}  # fmt: skip
     assert by_day == {TUESDAY: Decimal(24), WEDNESDAY: Decimal(0)}
+
+
+def test_hours_of_a_day_that_was_not_over_are_not_known() -> None:
+    """Read at eight in the evening."""
+    evening = datetime(2026, 3, 11, 1, tzinfo=UTC)
+    rows_of = {MONDAY: file_of([], READ_AT), TUESDAY: file_of([entry(1, "2026-03-10T13:00:00Z", None)], evening)}
+    clocked = ClockedDays(landed(rows_of), [MONDAY, TUESDAY], {TUESDAY: evening})
+    mart = site_hour_kpis(rows(), sites(MAIN=CHICAGO), [TUESDAY], landed=PARTITIONS, timezone=CHICAGO, clocked=clocked)
+    found = mart.table.to_pylist()
+    assert {(row["labor_hours"], row["labor_cost"], row["labor_unknown"]) for row in found} == {(None, None, NOT_OVER)}
+    assert {row["cars_per_labor_hour"] for row in found} == {None}
 
 
 def test_without_pay_and_without_entries() -> None:

@@ -81,6 +81,19 @@ def test_an_open_shift_grows_with_each_reading(lake: Lake) -> None:
     assert outdated(lake) == [DAY]
 
 
+def test_a_day_that_was_read_too_early_is_computed_again(lake: Lake) -> None:
+    """The same entries, but now the day was over: what was not known is."""
+    early = datetime(2026, 3, 11, 4, tzinfo=UTC)
+    lake.land("clock_entries", file_of([CLOSED], early), partition=DAY, metadata={"read_at": early.isoformat()})
+    land_labor(lake)
+    assert lake.read("labor_daily", [DAY])["labor_hours"].to_pylist() == [None]
+    for at in (MORNING, NOON):
+        lake.land("clock_entries", file_of([CLOSED], at), partition=DAY, metadata={"read_at": at.isoformat()})
+        assert outdated(lake) == ([DAY] if at == MORNING else [])
+        land_labor(lake)
+    assert lake.read("labor_daily", [DAY])["labor_hours"].to_pylist() == [Decimal(9)]
+
+
 def test_cars_and_zones_make_the_day_stale(lake: Lake) -> None:
     """Other cars; then another zone of the site."""
     land_labor(lake)

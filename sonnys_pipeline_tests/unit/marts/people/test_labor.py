@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.marts.people.columns import LABOR_DAILY
-from sonnys_pipeline.marts.people.labor import NO_CARS, NO_PAY, NO_SITE, NOT_LANDED, labor_daily
-from sonnys_pipeline.marts.people.shifts import ClockedDays
+from sonnys_pipeline.marts.people.labor import NO_CARS, NO_PAY, NO_SITE, labor_daily
+from sonnys_pipeline.marts.people.shifts import NOT_OVER, ClockedDays
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of, landed
 from sonnys_pipeline_tests.support.tickets import sites
 
@@ -90,6 +90,16 @@ def test_an_open_shift_counts_up_to_the_reading() -> None:
         assert row["labor_cost"] == Decimal("480.00")
 
 
+def test_an_absurd_time_is_no_end_of_the_table() -> None:
+    """Clocked out in another millennium, or before clocking in: one row is wrong, the others are counted."""
+    millennium, backwards = (
+        entry(1, EIGHT, "9999-12-31T23:59:59.000Z"),
+        entry(2, EIGHT, "2026-03-09T13:00:00.000Z"),
+    )
+    assert counted([millennium])[0]["labor_hours"] > 69_000_000
+    assert counted([backwards, entry(3, EIGHT, FIVE)])[0]["labor_hours"] == Decimal(9)
+
+
 def test_an_open_shift_with_hours_keeps_them() -> None:
     """What a person has entered counts, though there is no clock-out."""
     [row] = counted([entry(1, EIGHT, None, regularHours=6.0)])
@@ -132,7 +142,19 @@ def test_a_day_that_is_not_landed_is_not_zero() -> None:
     [row] = labor_daily(clocked, site_days(MAIN=(90, "1200.00")), sites(MAIN=CHICAGO), [TUESDAY]).to_pylist()
     figures = {name: value for name, value in row.items() if name not in {"site", "business_date", "unknown"}}
     assert {name for name, value in figures.items() if value is not None} == {"total_cars", "sales"}
-    assert row["unknown"] == NOT_LANDED
+    assert row["unknown"] == "clock_entries: not landed: 2026-03-10"
+
+
+def test_a_day_that_was_not_over_is_not_known_there() -> None:
+    """LV-04: read at one in the morning in Chicago, when it was eleven in the evening in Los Angeles."""
+    early = datetime(2026, 3, 11, 6, tzinfo=UTC)
+    entries = [entry(1, EIGHT, FIVE), entry(2, EIGHT, FIVE, siteCode="WEST")]
+    clocked = ClockedDays(landed({TUESDAY: file_of(entries, early)}), [TUESDAY], {TUESDAY: early})
+    listed = sites(MAIN=CHICAGO, WEST="America/Los_Angeles")
+    main, west = labor_daily(clocked, site_days(MAIN=(9, "90.00")), listed, [TUESDAY], CHICAGO).to_pylist()
+    assert (main["labor_hours"], main["unknown"]) == (Decimal(9), None)
+    assert (west["shifts"], west["labor_hours"], west["labor_cost"]) == (None, None, None)
+    assert west["unknown"] == f"{NOT_OVER}; {NO_CARS}"
 
 
 def test_a_site_whose_cars_are_not_known() -> None:

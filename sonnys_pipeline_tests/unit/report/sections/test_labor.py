@@ -15,9 +15,9 @@ from sonnys_pipeline.report.daily import Page, make_report
 from sonnys_pipeline.report.export.files import write_tables
 from sonnys_pipeline.report.export.tables import daily_tables
 from sonnys_pipeline.report.html import report_as_html
-from sonnys_pipeline.report.labor.figures import Labor
 from sonnys_pipeline.report.markdown import report_as_markdown
 from sonnys_pipeline.report.measures import Unit
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 from sonnys_pipeline_tests.support.small_lake import LAST, NOW
 
@@ -150,9 +150,22 @@ def test_without_clock_entries_there_is_a_sentence(land: Land) -> None:
     assert found.labor is None
     page = report_as_html(found)
     assert '<h2 id="labor">' not in page
-    assert "Labor is not shown: no clock entries of this day are landed." in page
+    assert "Labor is not shown: no clock entries of this whole day are landed." in page
     assert "Labor:" not in report_as_markdown(found)
     assert said(found, "abor") == []
+
+
+def test_a_day_that_was_read_too_early_is_a_caveat(land: Land) -> None:
+    """It was not over at any site; a figure of half a day is not shown."""
+    lake = land(3)
+    first, *_ = codes(lake)
+    evening = datetime(2026, 3, 20, 20, tzinfo=UTC)
+    rows = file_of([shift(first, 2)], evening)
+    lake.land("clock_entries", rows, partition=LAST.isoformat(), metadata={"read_at": evening.isoformat()})
+    found = make_report(lake, LAST, timezone="UTC", made_at=NOW)
+    assert found.labor is None
+    [caveat] = said(found, "before the day was over")
+    assert caveat.startswith("warning: Labor is not known at ")
 
 
 def test_damaged_clock_entries_do_not_prevent_the_report(land: Land) -> None:

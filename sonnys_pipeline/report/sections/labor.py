@@ -15,7 +15,7 @@ from sonnys_pipeline.marts.people.labor import NO_CARS, labor_daily
 from sonnys_pipeline.marts.unknown import SEPARATOR
 from sonnys_pipeline.report.build import sorted_by_name
 from sonnys_pipeline.report.caveats import Caveat
-from sonnys_pipeline.report.labor.figures import Labor, Row, line_of
+from sonnys_pipeline.report.sections.labor_figures import Labor, Row, line_of
 from sonnys_pipeline.runtime.text import first_few
 
 #: Row of shifts that name no site.
@@ -58,7 +58,8 @@ def labor_of(
     cars = site_days.select(["site", "business_date", "total_cars", "sales"])
     rows = labor_daily(clocked, cars, sites, clocked.landed, timezone).to_pylist()
     before = [row for row in rows if row["business_date"] == week_before]
-    own = [row for row in rows if row["business_date"] == business_date and _is_shown(row)]
+    shown = [row for row in rows if row["business_date"] == business_date and _is_shown(row)]
+    own = [row for row in shown if row["shifts"] is not None]
     by_site = {row["site"]: row for row in own}
     # The empty code is that of the online store, too, where nobody clocks in.
     named = {code: (names.get(code) or code) if code else NO_SITE_NAME for code in by_site}
@@ -66,12 +67,23 @@ def labor_of(
         line_of(named[code], [by_site[code]], [row for row in before if row["site"] == code])
         for code in sorted_by_name(named, by_site)
     )
-    return Labor(lines, line_of("All sites", own, before)), list(_caveats(own, named))
+    unread = [names.get(row["site"]) or row["site"] for row in shown if row["shifts"] is None]
+    caveats = [*_caveats(own, named), *([_not_over(unread)] if unread else ())]
+    total = line_of("All sites with data" if unread else "All sites", own, before)
+    return (Labor(lines, total) if lines or not unread else None), caveats
 
 
 def _is_shown(row: Row) -> bool:
     """Sites where somebody worked, or that were open: not those that are listed and were closed."""
     return bool(row["shifts"] or row["total_cars"])
+
+
+def _not_over(names: Sequence[str]) -> Caveat:
+    return Caveat(
+        "warning",
+        f"Labor is not known at {first_few(names, _NAMED)}: the clock entries were read before the day was over there. "
+        "Read the day's clock entries again.",
+    )
 
 
 def _caveats(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
