@@ -48,7 +48,10 @@ _KEY = "partition_of_file"
 
 _ITEM = pa.struct(
     [
+        ("name", pa.string()),
+        ("sku", pa.string()),
         ("department", pa.string()),
+        ("quantity", pa.int64()),
         ("gross", pa.float64()),
         ("net", pa.float64()),
         ("discount", pa.float64()),

@@ -1,4 +1,4 @@
-"""KPIs across accounts: `all_accounts/site_day_kpis` and `all_accounts/membership_daily`, the account in a column.
+"""KPIs across accounts: `all_accounts/site_day_kpis` and others, the account in a column.
 
 They are made of the marts that the accounts have landed of a business day, by themselves whenever one of these counts
 other rows. An account whose day is not landed is named in the metadata, and by a check that warns.
@@ -28,7 +28,9 @@ from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 
 #: Marts that are put together; figures by the hour are an account's own matter.
-_TABLES = tuple(table for table in KPI_TABLES if table.recipe.asset in {"site_day_kpis", "membership_daily"})
+_TABLES = tuple(
+    table for table in KPI_TABLES if table.recipe.asset in {"site_day_kpis", "membership_daily", "item_mix"}
+)
 #: Of the putting together: raise it when rows or columns become others.
 _VERSION = "1"
 #: Stands where an account's name would: these assets, and their folder in the lake.

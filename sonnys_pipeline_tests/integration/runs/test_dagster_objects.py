@@ -30,7 +30,7 @@ pytestmark = pytest.mark.s3
 logger = logging.getLogger(__name__)
 DAYS = ("2026-03-10", "2026-03-13")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"]
-MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
 
 @pytest.fixture
