@@ -21,14 +21,16 @@ from zoneinfo import ZoneInfo
 from sonnys_pipeline.backfill.approval import SessionModeManager
 from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
 from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.lists.run import ListRun
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
-from sonnys_pipeline.backfill.plan import Plan, refuse_unapproved
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan, refuse_unapproved
 from sonnys_pipeline.backfill.recovery import is_gone
 from sonnys_pipeline.backfill.run import JobRun, RunSetup
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
 from sonnys_pipeline.lake.transactions import is_landed
+from sonnys_pipeline.landing.account_sites import ALL_AT_ONCE
 from sonnys_pipeline.landing.archive import remove_expired
 from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
@@ -89,6 +91,11 @@ class _Held:
     rows: Sequence[JobRow]
     known: Mapping[str, Knowledge]
 
+    @property
+    def resource(self) -> str:
+        """What the job reads; only plans name lists."""
+        return TRANSACTIONS if self.plan is None else Plan.read(self.plan).scope.resource
+
 
 class BatchExecutor:
     """Executes ledger jobs, one at a time, each under a lease (JS-06).
@@ -112,7 +119,7 @@ class BatchExecutor:
         self._listener = listener or RunListener()
         self._session = session
         self._clock = clock
-        self._run: JobRun | None = None
+        self._run: JobRun | ListRun | None = None
         self._stop_reason = ""
         self.owner = f"{this_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -151,16 +158,21 @@ class BatchExecutor:
         with self._lease(find) as held, self._locked_mode(held.job) as mode:
             job, job_id = held.job, held.job.id
             self._refuse_unapproved(job, held.plan, held.rows, mode)
-            days = [row.day for row in held.rows]
-            refuse_other_zone(self._workspace.lake, days, self._options.timezone)
-            sites = self._workspace.sites()
+            resource = held.resource
+            if resource == TRANSACTIONS:
+                refuse_other_zone(self._workspace.lake, [row.day for row in held.rows], self._options.timezone)
+            sites = self._workspace.sites() if resource == TRANSACTIONS else ALL_AT_ONCE
             self._listener.job_began(job)
             rows = self._take_up(held)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
             with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
                 make_loader = partial(self._make_loader, held.known)
                 setup = RunSetup(self._options, self._listener, self.owner, make_loader, self._clock)
-                run = JobRun(self._workspace, setup, rows, sites, audit)
+                run: JobRun | ListRun
+                if resource == TRANSACTIONS:
+                    run = JobRun(self._workspace, setup, rows, sites, audit)
+                else:
+                    run = ListRun(self._workspace, setup, rows, resource, audit)
                 self._run = run
                 if self._stop_reason:  # asked for before there was anything to stop
                     run.stop(self._stop_reason)
@@ -173,6 +185,8 @@ class BatchExecutor:
                         self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
                 result = self._end(job_id, run, None, stopped)
+            if resource != TRANSACTIONS:
+                return result
             if result.successful and self._options.lands_sites:
                 ensure_sites(self._workspace.lake, self._jobs, self._workspace.client, self._options.source)
             self._remove_expired_archives()
@@ -221,7 +235,7 @@ class BatchExecutor:
         job = held.job
         # Checked before anything changes: an unreachable store is no reason to read a day again.
         completed = [row for row in held.rows if row.status is RowStatus.COMPLETED]
-        lost = [row for row in completed if not self._is_landed(row)]
+        lost = [row for row in completed if not self._is_landed(row, held.resource)]
         for row in lost:
             logger.warning("%s: its landed file is missing or damaged; the day will be read again", row.day)
 
@@ -238,12 +252,14 @@ class BatchExecutor:
 
         return self._jobs.together(begin)
 
-    def _is_landed(self, row: JobRow) -> bool:
+    def _is_landed(self, row: JobRow, resource: str) -> bool:
+        if resource != TRANSACTIONS:
+            return self._workspace.lake.has(resource, row.day) or self._workspace.lake.has(resource)
         if self._options.states_only:
             return bool(landed_metadata(self._workspace.lake, row.day))
         return is_landed(self._workspace.lake, row.day, row.site or self._options.source.site_code or None)
 
-    def _end(self, job_id: str, run: JobRun, status: JobStatus | None, reason: str) -> ExecutionResult:
+    def _end(self, job_id: str, run: JobRun | ListRun, status: JobStatus | None, reason: str) -> ExecutionResult:
         """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""
         failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
 

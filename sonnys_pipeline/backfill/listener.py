@@ -36,6 +36,9 @@ class RunListener:
     def day_landed(self, day: LandedDay) -> None:
         """A day's file is in place and the ledger knows."""
 
+    def list_landed(self, asset: str, day: str | None, file: LandedFile) -> None:
+        """A list's file is in place, of a day or of a whole history, and the ledger knows."""
+
     def row_ended(self, row: JobRow) -> None:
         """A row is completed or failed; `row` is its state in the ledger."""
 
@@ -55,6 +58,11 @@ class Listeners(list[RunListener], RunListener):
         """Pass it on."""
         for one in self:
             one.day_landed(day)
+
+    def list_landed(self, asset: str, day: str | None, file: LandedFile) -> None:
+        """Pass it on."""
+        for one in self:
+            one.list_landed(asset, day, file)
 
     def row_ended(self, row: JobRow) -> None:
         """Pass it on."""

@@ -26,6 +26,7 @@ from sonnys_pipeline.ledger.errors import NotApprovedError, PlanDriftError, Plan
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, PlanRecord, RowSpec
 from sonnys_pipeline.runtime.text import first_few
 
+TRANSACTIONS = "transactions"
 #: Rows that a preview sizes with one cheap request each (BX-02).
 SAMPLE_ROWS = 20
 #: One submission and one fetch; the loader needs less than 1 % more.
@@ -46,6 +47,7 @@ class Scope:
         sites: codes that load jobs name; empty where they name none.
         proof: whether the API's own count of each day is compared.
         states: whether `version-2` is read: `auto`, `on` or `off`.
+        resource: what is read: transactions, or an asset that a list of the API lands as.
     """
 
     account: str
@@ -58,6 +60,7 @@ class Scope:
     sites: tuple[str, ...] = ()
     proof: bool = False
     states: str = "off"
+    resource: str = TRANSACTIONS
 
 
 #: Names of the parts for messages.
@@ -71,6 +74,7 @@ _SCOPE_NAMES = {
     "load_by": "SONNYS_LOAD_BY",
     "proof": "SONNYS_PROOF",
     "states": "SONNYS_STATES",
+    "resource": "what is read",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sonnys_pipeline.backfill.manifest.manifest import Manifest
-from sonnys_pipeline.backfill.plan import Plan, make_plan
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan, make_plan
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.calendar.windows import Day, first_kept_day, last_complete_day
 from sonnys_pipeline.client import AuthError, ValidationError
@@ -104,14 +104,18 @@ def preview(
         return None, plan
     left_out = set(plan.left_out)
     specs = [spec for spec in request.rows if spec not in left_out]
-    return _pending_job(workspace.jobs, plan, specs, command, first_kept), plan
+    return pending_job(workspace.jobs, plan, specs, command, first_kept), plan
 
 
-def _pending_job(jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date) -> Job:
+def pending_job(
+    jobs: JobService, plan: Plan, specs: Sequence[RowSpec], command: str, first_kept: date = date.min
+) -> Job:
+    """A job with a plan that requires approval; rows before `first_kept` are skipped."""
     sites = {spec.site for spec in specs}
     where = "" if sites == {None} else f", {_sites(sites)}"
     days = sorted(spec.day for spec in specs)
-    name = f"backfill {days[0]} … {days[-1]}{where}"
+    what = "" if plan.scope.resource == TRANSACTIONS else f"{plan.scope.resource} "
+    name = f"backfill {what}{days[0]} … {days[-1]}{where}" if len(days) > 1 else f"backfill {what}{days[0]}{where}"
     job = jobs.create_job(name, command, plan.manifest or "", JobMode.CONFIRM, rows=specs)
     try:
         if plan.too_old:

@@ -32,8 +32,9 @@ class Progress:
         failed = f" ({self.days_failed} failed)" if self.days_failed else ""
         left = self.seconds_left
         end = "" if left is None or self.days_done == self.days_total else f", about {duration(left)} left"
+        pages = f"{self.pages:,} pages, " if self.pages or not self.rows else ""  # lists have no load jobs
         return (
-            f"{self.days_done} of {self.days_total} days{failed}, {self.pages:,} pages, {self.rows:,} rows, "
+            f"{self.days_done} of {self.days_total} days{failed}, {pages}{self.rows:,} rows, "
             f"{self.requests:,} requests in {duration(self.seconds)}{end}"
         )
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from sonnys_pipeline.backfill.options import ExecutorOptions
-from sonnys_pipeline.backfill.plan import Plan, Scope, differences
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan, Scope, differences
 from sonnys_pipeline.client import SonnysClient
 from sonnys_pipeline.client.site_codes import is_in
 from sonnys_pipeline.config.settings import Settings, SettingsError
@@ -188,8 +188,8 @@ class Workspace(Closing):
         Sites are requested last: that may cost a request, and another account has another list. A site that is new
         since the plan is read too, and logged.
         """
-        as_planned = replace(ALL_AT_ONCE, codes=plan.scope.sites)
-        if changed := differences(plan, self.scope(as_planned), rows):
+        as_planned = replace(self.scope(replace(ALL_AT_ONCE, codes=plan.scope.sites)), resource=plan.scope.resource)
+        if (changed := differences(plan, as_planned, rows)) or plan.scope.resource != TRANSACTIONS:
             return changed
         sites = self.sites()
         if plan.scope.sites and (new := [code for code in sites.codes if not is_in(code, plan.scope.sites)]):

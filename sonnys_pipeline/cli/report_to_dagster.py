@@ -46,5 +46,10 @@ def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> It
 def dagster_document(dagster: RunlessDays | None) -> dict[str, Any]:
     """The days reported to Dagster, for `--json`."""
     if dagster is None:
-        return {"reported": [], "observed": [], "problems": ["no instance"]}
-    return {"reported": dagster.reported, "observed": dagster.observed, "problems": dagster.problems}
+        return {"reported": [], "observed": [], "lists": [], "problems": ["no instance"]}
+    return {
+        "reported": dagster.reported,
+        "observed": dagster.observed,
+        "lists": dagster.lists,
+        "problems": dagster.problems,
+    }

@@ -73,6 +73,17 @@ class Resource:
         """One entity in detail; `NotFoundError` if the id is unknown."""
         return parse_rows(model, [self._data("GET", f"{path}/{quote(entity_id, safe=':')}{suffix}")])[0]
 
+    def _count(self, path: str, params: Mapping[str, Any]) -> int:
+        """How many rows a list has, by one request for its shortest page."""
+        where = f"GET {path}"
+        try:
+            data = self._data("GET", path, params={"limit": 1, "offset": 1, **params})
+        except NotFoundError as nothing:
+            if nothing.type == NO_RESULTS:
+                return 0
+            raise
+        return 0 if data.get("total") is None and "total" in data else required(data, "total", int, where)
+
     def _in_spans(
         self,
         path: str,

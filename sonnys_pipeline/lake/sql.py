@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -186,11 +186,20 @@ _JUDGED = f"""
 
 
 @contextmanager
-def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with the view `transactions` of these rows, and the macros of `money.py`."""
+def open_tables(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection with these tables by their names, and the macros of `money.py`."""
     with duckdb.connect(config=_OFFLINE) as connection:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, into `--json` documents
         define_money(connection)
+        for name, table in tables.items():
+            connection.register(name, table)
+        yield connection
+
+
+@contextmanager
+def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection with the view `transactions` of these rows, and the macros of `money.py`."""
+    with open_tables({}) as connection:
         _create_transactions(connection, transactions)
         yield connection
 

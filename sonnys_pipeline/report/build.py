@@ -28,6 +28,7 @@ from sonnys_pipeline.report.measures import (
 )
 from sonnys_pipeline.report.periods.figures import Period, SpanBook
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.members import Members
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -89,7 +90,7 @@ class Report:
 
         `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
     compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
-    proven to be what the API has, if that is known.
+    proven to be what the API has, if that is known; `members` is None if those of the day are not landed.
     """
 
     business_date: date
@@ -111,6 +112,7 @@ class Report:
     to_date: tuple[Period, ...]
     account: str | None = None
     complete_as_of: datetime | None = None
+    members: Members | None = None
 
     @property
     def last_week(self) -> date:

@@ -24,13 +24,14 @@ from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.landing.verified import verifications
 from sonnys_pipeline.marts.kpis import site_hour_kpis
 from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
-from sonnys_pipeline.report.build import Report, build_report
+from sonnys_pipeline.report.build import Report, build_report, natural, site_names
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.inputs import ShownMarts, days_shown
 from sonnys_pipeline.report.measures import CARS
 from sonnys_pipeline.report.periods.history import History, read_history, readable, with_codes
+from sonnys_pipeline.report.sections.members import members_of
 from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
@@ -126,19 +127,21 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
         since = [business_date + number * _DAY for number in range((until - business_date).days + 1)]
         findings.insert(0, _instead(business_date, instead_of, [day for day in since if day not in landed]))
     as_of, differing = _verified(lake, of_the_day, timezone)
+    named = named_on(sites, business_date)
+    members = members_of(lake, business_date, site_names(named), natural)
     report = build_report(
         business_date,
         site_days=shown.site_days,
         site_hours=hours,
         tenders=tenders,
         discounts=discounts,
-        sites=named_on(sites, business_date),
-        findings=[*findings, *differing],
+        sites=named,
+        findings=[*findings, *differing, *(members.caveats if members else ())],
         missing=shown.gaps,
         made_at=made_at,
         account=account,
     )
-    return replace(report, complete_as_of=as_of)
+    return replace(report, complete_as_of=as_of, members=members)
 
 
 def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:

@@ -70,4 +70,22 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "Unsettled", "Transactions whose status is not final: Incomplete, In-Progress or Suspended.", Status.OURS
     ),
+    Definition(
+        "Active members",
+        "Recurring accounts whose status is Active at the end of the day, by billing site, including trials.",
+        Status.FORMULA,
+    ),
+    Definition(
+        "Joined, left",
+        "Accounts that signed up; changes from Active to Cancelled, Expired or Suspended, or by payment to any other "
+        "status. An account that left and came back on one day is in both.",
+        Status.FORMULA,
+    ),
+    Definition("Net", "Joined plus came back minus left.", Status.FORMULA),
+    Definition(
+        "MRR",
+        "Monthly recurring revenue: billing amounts of active accounts, of yearly plans a twelfth.",
+        Status.FORMULA,
+    ),
+    Definition("Churn", "Left since the first of the month ÷ active at the month's start.", Status.FORMULA),
 )

@@ -10,9 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from sonnys_pipeline.report import charts, formatting, measures
 from sonnys_pipeline.report.build import TOP, Report, secondary_figures
 from sonnys_pipeline.report.glossary import DEFINITIONS, Status
-from sonnys_pipeline.report.markdown import headline
+from sonnys_pipeline.report.markdown import headline, members_in_short
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure
+from sonnys_pipeline.report.sections.members import FIGURES
 
+#: Figures of members with their headings and units.
+MEMBER_COLUMNS = tuple(
+    (figure, label, measures.Unit.MONEY if figure == "mrr" else measures.Unit.COUNT)
+    for figure, label in zip(FIGURES, ("Active", "Joined", "Came back", "Left", "Net", "MRR"), strict=True)
+)
 #: Color levels of an hour, besides 0; the style sheet has a class `h1`, `h2`… for each.
 HEAT_LEVELS = 5
 
@@ -30,6 +36,8 @@ def report_as_html(report: Report) -> str:
         heat=max((cars for line in report.hour_lines for cars in line.cars or ()), default=0),
         chain_heat=max(report.chain_hours, default=0),
         voided_sites=_voided_sites(report),
+        members_lead=members_in_short(report),
+        member_columns=MEMBER_COLUMNS,
         definitions=DEFINITIONS,
         statuses=tuple(Status),
     )

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
+from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.report.build import HISTORY_DAYS
 
 #: The mart with the figures of every day that a report shows.
@@ -40,7 +41,7 @@ class ShownMarts:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._figures: dict[date, str] = {}
+        self._figures: dict[tuple[str, date], str] = {}
 
     def digest(self, business_date: date) -> str:
         """Digest of all that a day's report shows; empty if the mart of the day itself does not exist.
@@ -52,20 +53,22 @@ class ShownMarts:
         if not own:
             return ""
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
-        return hashlib.sha256(json.dumps([own, *earlier]).encode()).hexdigest()[:32]
+        members = [self._figures_of(day, MOVEMENT) for day in (business_date, business_date - 7 * _DAY)]
+        shown = [own, *earlier, *(members if any(members) else ())]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 
-    def _figures_of(self, day: date) -> str:
-        if day not in self._figures:
+    def _figures_of(self, day: date, mart: str = MART) -> str:
+        if (mart, day) not in self._figures:
             try:
-                found = self._metadata(day)
+                found = self._metadata(day, mart)
             except UnreachableLakeError:
                 raise
             except LakeError:
                 found = {FIGURES_DIGEST: "unreadable"}
             # Marts of earlier versions have no digest of their figures.
-            self._figures[day] = found.get(FIGURES_DIGEST) or found.get(INPUT_DIGEST, "")
-        return self._figures[day]
+            self._figures[mart, day] = found.get(FIGURES_DIGEST) or found.get(INPUT_DIGEST, "")
+        return self._figures[mart, day]
 
-    def _metadata(self, day: date) -> dict[str, str]:
+    def _metadata(self, day: date, mart: str = MART) -> dict[str, str]:
         key = day.isoformat()
-        return self._lake.metadata(MART, key) if self._lake.has(MART, key) else {}
+        return self._lake.metadata(mart, key) if self._lake.has(mart, key) else {}

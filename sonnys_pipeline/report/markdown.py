@@ -31,11 +31,37 @@ def report_as_markdown(report: Report) -> str:
         lines += [_row(report, one) for one in (figure, *secondary_figures(report.figures, figure.measure))]
     lines += ["", "| last 30 days | |", "|---|---|"]
     lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
+    if report.members is not None:
+        lines += ["", escaped(members_in_short(report))]
     if report.caveats:
         lines += ["", *(f"- **{found.severity}**: {escaped(found.text)}" for found in report.caveats[:_CAVEATS])]
         if len(report.caveats) > _CAVEATS:
             lines.append(f"- and {len(report.caveats) - _CAVEATS} more")
     return "\n".join(lines)
+
+
+def members_in_short(report: Report) -> str:
+    """Members in a sentence or two: active, the change since last week, revenue and churn; empty without members."""
+    members = report.members
+    if members is None:
+        return ""
+    total = members.total.figures
+    if total["active"] is None:
+        return "How many members are active is not known; the reason is below, under data quality."
+    text = f"{formatting.count(total['active'])} active members at the end of the day"
+    if members.active.difference is not None:
+        moved = members.active.difference
+        count = formatting.count(abs(moved))
+        word = f"{count} more than" if moved > 0 else f"{count} fewer than" if moved else "as many as"
+        text += f", {word} on {formatting.day(report.last_week)}"
+    if total["mrr"] is not None:
+        text += f", with {formatting.dollars(total['mrr'])} of monthly recurring revenue"
+        if total["on_trial"]:
+            text += f" ({formatting.count(total['on_trial'])} on trial, {formatting.dollars(total['trial_mrr'])} of it)"
+    if members.churn is not None:
+        text += f". {formatting.count(total['left_in_month'])} left since the first of the month"
+        text += f": churn of {formatting.share(members.churn)} so far"
+    return f"{text}."
 
 
 def headline(report: Report) -> str:

@@ -26,7 +26,8 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 #: Nobody sees these by name: the simulator's answers, what the command line itself ends with, and a driver that is not
 #: installed, which becomes an error of the ledger or of the settings.
-UNSEEN = {"ApiError", "Refusal", "DriverMissingError"}
+#: `ReadingStoppedError` becomes the reason why a run ended.
+UNSEEN = {"ApiError", "Refusal", "DriverMissingError", "ReadingStoppedError"}
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SHELL = re.compile(r"[|;&<>]|\s#")
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, requests_of_job
+from sonnys_pipeline.backfill.lists.preview import preview_list
 from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestError, RowKey, RowResult, result_of
 from sonnys_pipeline.backfill.manifest.write_back import WriteBack
-from sonnys_pipeline.backfill.plan import Plan
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan
 from sonnys_pipeline.backfill.preview import Request, RequestedDaysError, days_between
 from sonnys_pipeline.backfill.preview import preview as make_preview
 from sonnys_pipeline.backfill.recovery import NotInterruptedError, check_interrupted_jobs
@@ -63,15 +64,29 @@ def one_line_errors() -> Iterator[None]:
         refuse(str(error), FAILED)
 
 
-def preview(
-    start: str | None, end: str | None, site: str | None, csv: Path | None, *, missing_only: bool, as_json: bool
+def preview(  # one parameter per option
+    start: str | None,
+    end: str | None,
+    site: str | None,
+    csv: Path | None,
+    *,
+    missing_only: bool,
+    resource: str,
+    as_json: bool,
 ) -> None:
     """Create a job and print its plan."""
     with one_line_errors():
-        request = _request(start, end, site, csv, missing_only=missing_only)
+        is_list = resource != TRANSACTIONS
+        if is_list and (site is not None or csv is not None or missing_only):
+            raise RequestedDaysError(f"{resource}: lists are read of all sites; give --start and --end alone")
+        request = None if is_list else _request(start, end, site, csv, missing_only=missing_only)
         with open_workspace() as workspace:
             workspace.settings.require_credentials()
-            job, plan = make_preview(request, workspace, command=command_line())
+            if request is None:
+                days = days_between(start or end or "", end or start or "") if start or end else []
+                job, plan = preview_list(resource, days, workspace, command=command_line())
+            else:
+                job, plan = make_preview(request, workspace, command=command_line())
             if not as_json:
                 notice_interrupted(workspace.jobs)
     if as_json:
@@ -197,11 +212,21 @@ def reconcile(*, as_json: bool) -> None:
         with instance:
             days = RunlessDays(instance, lake, source=command_line(), account=Account(workspace.settings.account_name))
             days.reconcile()
+            days.reconcile_lists()
     if as_json:
-        print_json({"reported": days.reported, "observed": days.observed, "problems": days.problems})
+        print_json(
+            {
+                "reported": days.reported,
+                "observed": days.observed,
+                "lists": days.lists,
+                "problems": days.problems,
+            }
+        )
     else:
         known = len(lake.partitions("transactions")) - len(days.reported) - len(days.observed) - len(days.problems)
         messages.print(f"Dagster already had {known} landed days; {len(days.reported)} more were reported.")
+        if days.lists:
+            messages.print(f"{len(days.lists)} lists and days of lists were reported.")
         for day in days.observed:
             messages.print(f"{day} has only some sites: reported as an observation, not as a materialization.")
         for problem in days.problems:

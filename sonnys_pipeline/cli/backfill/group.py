@@ -13,6 +13,11 @@ from sonnys_pipeline.cli.account import account_option
 from sonnys_pipeline.cli.output import WholeHelpGroup, json_option
 
 _STATUSES = ("pending", "running", "completed", "failed", "cancelled", "paused")
+#: Names of the lists, as `backfill/lists/preview.py` has them.
+_LISTS = (
+    "clock_entries", "customers", "employees", "giftcards", "items", "recurring_accounts", "recurring_status_changes",
+    "sales_outcomes", "washbooks",
+)  # fmt: skip
 _mode_option = click.option(
     "--mode",
     type=click.Choice(["auto", "confirm"]),
@@ -46,15 +51,28 @@ def backfill() -> None:
     help="Read the days from a CSV with a column date (and optionally site), and write the results back into it.",
 )
 @click.option("--missing-only", is_flag=True, help="Leave out days that are already landed.")
+@click.option(
+    "--resource",
+    type=click.Choice(["transactions", *_LISTS]),
+    default="transactions",
+    show_default=True,
+    help="What to read. Lists by day need --start and --end; the others are read whole.",
+)
 @account_option
 @json_option
-def preview(
-    start: str | None, end: str | None, site: str | None, csv: Path | None, missing_only: bool, as_json: bool
+def preview(  # one parameter per option
+    start: str | None,
+    end: str | None,
+    site: str | None,
+    csv: Path | None,
+    missing_only: bool,
+    resource: str,
+    as_json: bool,
 ) -> None:
     """Create a job for some days and estimate its cost, with 20 requests at most; loads nothing yet."""
     from sonnys_pipeline.cli.backfill import commands as backfill_verbs
 
-    backfill_verbs.preview(start, end, site, csv, missing_only=missing_only, as_json=as_json)
+    backfill_verbs.preview(start, end, site, csv, missing_only=missing_only, resource=resource, as_json=as_json)
 
 
 @backfill.command()

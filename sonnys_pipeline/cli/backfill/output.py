@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from sonnys_pipeline.backfill.executor import ExecutionResult
-from sonnys_pipeline.backfill.plan import Plan
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan
 from sonnys_pipeline.backfill.progress import duration
 from sonnys_pipeline.cli.account import to_type
 from sonnys_pipeline.cli.output import Screen
@@ -56,14 +56,19 @@ def plan(job: Job | None, planned: Plan, first_partition: date) -> None:
     if job is None:
         _out.print(f"Nothing is missing: all {len(planned.left_out)} days are already landed.")
         return
-    _out.print(_sample(planned))
+    is_list = planned.scope.resource != TRANSACTIONS
+    if not is_list:
+        _out.print(_sample(planned))
     estimate, sites = planned.estimate, {row.site for row in planned.rows if row.site}
     metadata = Table.grid(padding=(0, 2))
     metadata.add_row("days", f"{len(planned.rows):,}{f' (of {len(sites)} sites)' if len(sites) > 1 else ''}")
     metadata.add_row("zone", f"days begin at midnight in {planned.scope.timezone}")
     metadata.add_row("rows", f"about {estimate.rows:,}")
-    metadata.add_row("pages", f"about {estimate.pages:,}")
-    lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists else ""
+    if is_list:
+        metadata.add_row("what", planned.scope.resource)
+    else:
+        metadata.add_row("pages", f"about {estimate.pages:,}")
+    lists = f", {estimate.lists:,} of them for counts and states" if estimate.lists and not is_list else ""
     metadata.add_row("requests", f"about {estimate.requests:,}{lists}")
     if len(planned.scope.sites) > 1:
         metadata.add_row("sites", f"{_named(planned.scope.sites)}; each load job names one")
@@ -184,6 +189,8 @@ def bill(
         ("pages", estimate.pages if estimate else None, _pages(rows)),
         ("requests", estimate.requests if estimate else None, requests),
     ]
+    if planned is not None and planned.scope.resource != TRANSACTIONS:
+        lines.pop(1)  # lists have no load jobs
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
     table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))

@@ -18,7 +18,7 @@ from sonnys_pipeline.backfill.listener import Listeners, RunListener
 from sonnys_pipeline.backfill.manifest.manifest import Manifest, ManifestError, result_of
 from sonnys_pipeline.backfill.manifest.write_back import WriteBack
 from sonnys_pipeline.backfill.options import OnError
-from sonnys_pipeline.backfill.plan import Plan
+from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan
 from sonnys_pipeline.backfill.progress import LOG_INTERVAL, Progress
 from sonnys_pipeline.backfill.recovery import RecoveryChoice, check_interrupted_jobs, handle_recovery_choice
 from sonnys_pipeline.backfill.workspace import Workspace
@@ -152,7 +152,7 @@ def _execute(
         stack.enter_context(bar.about(job))
         with graceful(executor.stop) as signals:
             result = executor.execute(job.id)
-        if dagster is not None:
+        if dagster is not None and (plan is None or plan.scope.resource == TRANSACTIONS):
             # Days landed by an earlier process that was killed before it could report them.
             dagster.reconcile(row.day for row in jobs.get_rows(job.id) if row.path is not None)
     written.finish()

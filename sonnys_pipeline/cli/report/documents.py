@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
     from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
     from sonnys_pipeline.report.periods.spans import Span
+    from sonnys_pipeline.report.sections.members import MemberLine, Members
 
 
 def daily_document(found: Report, page: Page) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def daily_document(found: Report, page: Page) -> dict[str, Any]:
         "sites": len(found.sites),
         "missing_sites": [site.code for site in found.missing_sites],
         "findings": _findings(found.caveats),
+        "members": None if found.members is None else _members(found.members),
         "to_date": {period.span.kind.value: _period(period) for period in found.to_date},
         "compared_as_of": found.made_at.isoformat(),
     }
@@ -54,6 +56,18 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "four_weeks": _number(figure.four_weeks.base),
         "weeks": figure.four_weeks.days,
         "unknown": figure.unknown,
+    }
+
+
+def _members(found: Members) -> dict[str, Any]:
+    def line(one: MemberLine) -> dict[str, float | None]:
+        return {figure: _number(value) for figure, value in one.figures.items()}
+
+    return {
+        "figures": {**line(found.total), "churn": _number(found.churn)},
+        "active_last_week": _number(found.active.base),
+        "sites": [{"name": one.name, "figures": line(one)} for one in found.sites],
+        "plans": [{"name": one.name, "figures": line(one)} for one in found.plans],
     }
 
 

@@ -70,6 +70,14 @@ class RecurringAccounts(Resource):
                 accounts[one.id] = one.model_copy(update={"modifications": both})
         return [*accounts.values()]
 
+    def count(self, *, start: datetime, end: datetime, **params: object) -> int:
+        """How many accounts signed up in a span of at most 180 days, by one request."""
+        return self._count(f"{_RECURRING}/list", _spans(start, end, _ANY_SPAN, params)[0])
+
+    def count_status_changes(self, *, start: datetime, end: datetime, **params: object) -> int:
+        """How many changes of status there were in a span, by one request."""
+        return self._count(f"{_RECURRING}/status-list", _spans(start, end, _ANY_SPAN, {"limit": 100, **params})[0])
+
     def get(self, account_id: str) -> RecurringAccountDetail:
         """One account in full; `NotFoundError` if the id is unknown."""
         return self._get_one(_RECURRING, account_id, RecurringAccountDetail, "/detail")
@@ -86,6 +94,10 @@ class Washbooks(Resource):
         spans = _spans(start, end, SIX_MONTHS, params)
         return self._in_spans("/washbook/account/list", "accounts", Washbook, spans, lambda one: one.id)
 
+    def count(self, *, start: datetime, end: datetime, **params: object) -> int:
+        """How many accounts were sold in a span of at most 180 days, by one request."""
+        return self._count("/washbook/account/list", _spans(start, end, _ANY_SPAN, params)[0])
+
     def get(self, account_id: str) -> WashbookDetail:
         """One account in full; `NotFoundError` if the id is unknown."""
         return self._get_one("/washbook/account", account_id, WashbookDetail, "/detail")
@@ -101,6 +113,10 @@ class GiftCards(Resource):
         """
         spans = _spans(start, end, SIX_MONTHS, params)
         return self._in_spans("/giftcard-liablilty", "giftcards", GiftCard, spans, lambda one: one.giftcard_id)
+
+    def count(self, *, start: datetime, end: datetime, **params: object) -> int:
+        """How many gift cards were sold in a span of at most 180 days, by one request."""
+        return self._count("/giftcard-liablilty", _spans(start, end, _ANY_SPAN, params)[0])
 
 
 def _spans(start: datetime, end: datetime, longest: timedelta, params: dict[str, object]) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ class Items(Resource):
         """
         return self._list_all("/item", "items", Item, params, _identity)
 
+    def count(self, **params: object) -> int:
+        """How many items there are, by one request; `params` as for `list`."""
+        return self._count("/item", params)
+
 
 def _identity(item: Item) -> str:
     """An item may have no number, and two of a site the same one."""

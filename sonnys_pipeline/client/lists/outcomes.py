@@ -30,6 +30,11 @@ class SalesOutcomes(Resource):
         ]
         return self._in_spans("/sales-outcome/list", "sales", SalesOutcome, spans, _offer)
 
+    def count(self, *, start: date, end: date, **params: object) -> int:
+        """How many offers there were on UTC days, at most 180, `end` included, by one request."""
+        span = {"startDate": start.isoformat(), "endDate": end.isoformat()}
+        return self._count("/sales-outcome/list", {**span, **params})
+
 
 def _offer(one: SalesOutcome) -> str:
     """An offer has no id."""

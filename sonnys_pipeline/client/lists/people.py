@@ -39,6 +39,10 @@ class Customers(Resource):
         asked = {name: day.isoformat() for name, day in days.items() if day is not None}
         return self._list_all("/customer", "customers", Customer, {**asked, **params}, lambda one: one.customer_id)
 
+    def count(self, **params: object) -> int:
+        """How many customers there are, by one request; `params` in the API's spelling, as for `list`."""
+        return self._count("/customer", params)
+
     def get(self, customer_id: str) -> CustomerDetail:
         """One customer in full; `NotFoundError` if the id is unknown."""
         return self._get_one("/customer", customer_id, CustomerDetail)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sonnys_pipeline.client import SonnysError
 from sonnys_pipeline.client.transport import Response
 from sonnys_pipeline.extract.lists.policy import ListPolicy
 from sonnys_pipeline.lake.storage.folder import LakePath, Storage
@@ -22,11 +23,31 @@ LONGEST = timedelta(hours=6)
 _BEGUN = "begun.json"
 
 
+class ReadingStoppedError(Exception):
+    """A reading was asked to end; what was answered is kept. The message says why."""
+
+
+class Watch:
+    """Told of each request of a reading, by the thread that sends it; a subclass overrides what it needs."""
+
+    def before(self) -> None:
+        """A request is about to be sent; raise `ReadingStoppedError` to end the reading."""
+
+    def asked(self, path: str, params: Mapping[str, Any], sent_at: datetime, error: SonnysError | None) -> None:
+        """A request was answered, or failed with `error`."""
+
+
 class KeptAnswers:
     """The answers of one reading; thread-safe. `begun_at` is when it began, also if it was interrupted since."""
 
     def __init__(
-        self, storage: Storage, name: str, policy: ListPolicy, now: datetime, of_whom: Mapping[str, str]
+        self,
+        storage: Storage,
+        name: str,
+        policy: ListPolicy,
+        now: datetime,
+        of_whom: Mapping[str, str],
+        watch: Watch | None = None,
     ) -> None:
         """Continue the reading `name` of the same account under the same policies, or begin one.
 
@@ -35,6 +56,7 @@ class KeptAnswers:
         self._storage = storage
         self._folder: LakePath = storage.root / READINGS / name
         self._policy = policy
+        self._watch = watch or Watch()
         scope = {**of_whom, **policy.scope}
         self._kept = set(storage.below(self._folder))
         begun = self._begun()
@@ -61,7 +83,14 @@ class KeptAnswers:
                 return Response(200, self._storage.content(self._folder / name), where=where)
             except FileNotFoundError:  # removed by a person
                 self._kept.discard(name)
-        answered = ask()
+        self._watch.before()
+        sent_at = datetime.now(UTC)
+        try:
+            answered = ask()
+        except SonnysError as error:
+            self._watch.asked(path, params, sent_at, error)
+            raise
+        self._watch.asked(path, params, sent_at, None)
         content = self._policy.clean(path, answered.content)
         self._storage.put(self._folder / name, lambda file: file.write(content))
         self._kept.add(name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from sonnys_pipeline.client import IncompleteResultError, SonnysClient
-from sonnys_pipeline.extract.lists.kept import KeptAnswers
+from sonnys_pipeline.extract.lists.kept import KeptAnswers, Watch
 from sonnys_pipeline.extract.lists.policy import ListPolicy
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import RowsWouldVanishError
@@ -32,13 +32,28 @@ _DROPPED = "drop"
 
 @dataclass(frozen=True)
 class ListSource:
-    """Where lists come from: `client` of the account, `sites` by whose codes to read where a list needs one."""
+    """Where lists come from.
+
+    Attributes:
+        client: of the account.
+        sites: codes to read by, where a list needs a site.
+        policy: on personal data and pay.
+        watch: told of each request.
+    """
 
     client: SonnysClient
     sites: Callable[[], Sequence[str | None]]
     source: Source
     timezone: str
     policy: ListPolicy
+    watch: Watch = field(default_factory=Watch)
+
+    def kept(self, lake: Lake, asset: str, now: datetime) -> KeptAnswers:
+        """The answers of an unfinished reading of this account, or none yet."""
+        whose = {
+            "account": self.source.api_id_digest, "site_code": self.source.site_code, "url": self.client.base_url,
+        }  # fmt: skip
+        return KeptAnswers(lake.storage, asset, self.policy, now, whose, self.watch)
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,7 @@ def read_and_land(
         OtherSourceError, RowsWouldVanishError, LakeError: as `land_reading`.
     """
     with lake.writing(f"{dimension.asset}-reading"):
-        whose = {"account": of.source.api_id_digest, "site_code": of.source.site_code, "url": of.client.base_url}
-        kept = KeptAnswers(lake.storage, dimension.asset, of.policy, now, whose)
+        kept = of.kept(lake, dimension.asset, now)
         known_before = kept.known
         client = of.client.beside_others(SHARE).through(kept)
         history = landed_history(lake, dimension)

@@ -11,7 +11,6 @@ from typing import Any
 from sonnys_pipeline.client import IncompleteResultError, NotFoundError, SonnysClient
 from sonnys_pipeline.client.lists.models import ClockEntry, StatusChange
 from sonnys_pipeline.client.lists.spans import CLOCK_DAYS
-from sonnys_pipeline.extract.lists.kept import KeptAnswers
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import row_of
 from sonnys_pipeline.landing.dimensions.asking import read_list
@@ -57,17 +56,16 @@ def read_and_land_days(
         SonnysError: the API refuses, or cannot be reached; landed days stay, and answers are kept for six hours.
         OtherSourceError, RowsWouldVanishError, LakeError: as `land_day`.
     """
-    whose = {"account": of.source.api_id_digest, "site_code": of.source.site_code, "url": of.client.base_url}
     source = DaySource(of.source, of.timezone, of.policy)
     landed: dict[date, LandedDay] = {}
     undated = 0
     with lake.writing(f"{fact.asset}-reading"):
-        kept = KeptAnswers(lake.storage, fact.asset, of.policy, now, whose)
+        kept = of.kept(lake, fact.asset, now)
         client = of.client.beside_others(SHARE).through(kept)
         with lake.writing(fact.asset):
             cleaned = under_policy(lake, fact, source)
         places = SitePlaces(lake, of.timezone)
-        for part in _parts(sorted(days)):
+        for part in parts_of(sorted(days)):
             try:
                 rows = _rows(lake, fact, client, of, part, kept.begun_at)
             except IncompleteResultError:
@@ -85,7 +83,7 @@ def read_and_land_days(
     return DaysRead(landed, client.requests_sent, undated, cleaned)
 
 
-def _parts(days: Sequence[date]) -> Iterator[list[date]]:
+def parts_of(days: Sequence[date]) -> Iterator[list[date]]:
     """Days in groups that one request for clock entries takes."""
     part: list[date] = []
     for day in days:

@@ -1,17 +1,20 @@
-"""KPIs across accounts: `all_accounts/site_day_kpis` and others, the account in a column.
+"""KPIs across accounts, such as `all_accounts/site_day_kpis`: marts of all accounts, the account in a column.
 
 They are made of the marts that the accounts have landed of a business day, by themselves whenever one of these counts
 other rows. An account whose day is not landed is named in the metadata, and by a check that warns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
+import pyarrow as pa
 
 from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.marts.incremental.inputs import missing_site_days
+from sonnys_pipeline.marts.members.columns import MEMBERSHIP_MOVEMENT
+from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
     account_lakes,
@@ -19,7 +22,12 @@ from sonnys_pipeline.orchestration.assets.all_accounts_inputs import (
     day_of_all,
     with_account,
 )
-from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES, KpiTable
+from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES
+from sonnys_pipeline.orchestration.assets.members import (
+    MOVEMENT_DESCRIPTION,
+    MOVEMENT_TOTALS,
+    MOVEMENT_VERSION,
+)
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
@@ -27,9 +35,25 @@ from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadat
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 
-#: Marts that are put together; figures by the hour are an account's own matter.
-_TABLES = tuple(
-    table for table in KPI_TABLES if table.recipe.asset in {"site_day_kpis", "membership_daily", "item_mix"}
+
+class Together(NamedTuple):
+    """A mart that is put together: its columns, and those whose sums the UI shows."""
+
+    asset: str
+    version: str
+    description: str
+    schema: pa.Schema
+    totals: Sequence[str]
+
+
+#: Figures by the hour are an account's own matter.
+_TABLES = (
+    *(
+        Together(table.recipe.asset, table.recipe.version, table.description, table.schema, table.totals)
+        for table in KPI_TABLES
+        if table.recipe.asset in {"site_day_kpis", "membership_daily", "item_mix"}
+    ),
+    Together(MOVEMENT, MOVEMENT_VERSION, MOVEMENT_DESCRIPTION, MEMBERSHIP_MOVEMENT, MOVEMENT_TOTALS),
 )
 #: Of the putting together: raise it when rows or columns become others.
 _VERSION = "1"
@@ -74,12 +98,12 @@ def across_assets(
 
 
 def _across_asset(
-    table: KpiTable,
+    table: Together,
     partitions: dg.DailyPartitionsDefinition,
     accounts: Mapping[Account, dg.DailyPartitionsDefinition],
     follows_in: LakeResource,
 ) -> dg.AssetsDefinition:
-    asset, version = table.recipe.asset, f"{table.recipe.version}.{_VERSION}"
+    asset, version = table.asset, f"{table.version}.{_VERSION}"
     names = [account.name for account in accounts if account.name]
     condition = idle_and(AccountsChanged(asset, version, follows_in, names), "follows the accounts' marts")
 
@@ -124,7 +148,7 @@ def _across_asset(
 
 def across_checks() -> Sequence[dg.AssetChecksDefinition]:
     """A check a table; they warn, since what is in the table is right."""
-    return [_accounts_complete(table.recipe.asset) for table in _TABLES]
+    return [_accounts_complete(table.asset) for table in _TABLES]
 
 
 def _accounts_complete(asset: str) -> dg.AssetChecksDefinition:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.events.kept import days_to_make
@@ -69,6 +70,7 @@ def report_asset(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
     # A page waits for the marts of all days that it shows, so that it is made once for all of them.
+    week = dg.TimeWindowPartitionMapping(start_offset=-7, allow_nonexistent_upstream_partitions=True)
     shown = dg.TimeWindowPartitionMapping(start_offset=-FARTHEST, allow_nonexistent_upstream_partitions=True)
 
     @dg.asset(
@@ -81,14 +83,15 @@ def report_asset(
             dg.AssetDep(account.key("transactions"), partition_mapping=neighbours),
             account.key("sites"),
             dg.AssetDep(account.key(MART), partition_mapping=shown),
+            dg.AssetDep(account.key(MOVEMENT), partition_mapping=week),
         ],
         automation_condition=follow_the_marts(follows_in, account),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The morning report: one self-contained page for phone, desktop or paper.
 
-        Cars, sales, memberships and conversion compared with last week, sites, hours, tenders, discounts, voids, and
-        problems with the data.
+        Cars, sales, memberships and conversion compared with last week, sites, members, hours, tenders, discounts,
+        voids, and problems with the data.
         """
         try:
             landed_in = account.workspace(lake).lake

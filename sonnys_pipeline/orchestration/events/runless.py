@@ -11,10 +11,12 @@ from functools import partial
 import dagster as dg
 
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
-from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import landed_sites
+from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS
+from sonnys_pipeline.landing.facts.tables import FACTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata
@@ -32,17 +34,20 @@ class RunlessDays(RunListener):
 
     Attributes:
         reported: days recorded as materializations.
+        lists: lists, and days of lists, recorded as materializations.
         observed: days recorded as observations, since only some sites are landed.
         problems: why days could not be reported, in sentences; landed files are not affected.
     """
 
     def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
+        self._account = account
         self._transactions = account.key("transactions")
         self._states = account.key(STATES)
         self._instance = instance
         self._lake = lake
         self._source = source
         self.reported: list[str] = []
+        self.lists: list[str] = []
         self.observed: list[str] = []
         self.problems: list[str] = []
 
@@ -56,6 +61,21 @@ class RunlessDays(RunListener):
         )
         if day.states is not None:
             self._report_states(key)
+
+    def list_landed(self, asset: str, day: str | None, file: LandedFile) -> None:
+        """Report a list that has just been landed, of a day or whole."""
+        told = {
+            "path": dg.MetadataValue.path(str(file.path)),
+            "dagster/row_count" if day is None else "dagster/partition_row_count": dg.MetadataValue.int(file.rows),
+            "landed_by": dg.MetadataValue.text(self._source),
+        }
+        event = dg.AssetMaterialization(self._account.key(asset), partition=day, metadata=told)
+        try:
+            self._instance.report_runless_asset_event(event)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"{asset} {day or ''}: Dagster was not told ({_said(error)})")
+            return
+        self.lists.append(f"{asset} {day}" if day else asset)
 
     def add_landed(self, day: str) -> None:
         """Report a file that was just written outside of a run, by its own metadata."""
@@ -74,6 +94,24 @@ class RunlessDays(RunListener):
         landed = set(self._lake.partitions("transactions"))
         for day in sorted((landed if days is None else landed & set(days)) - known):
             self._report(day, partial(landed_metadata, self._lake, day), unless_observed=True)
+
+    def reconcile_lists(self) -> None:
+        """Report each landed list, or day of one, without a materialization."""
+        try:
+            for asset in (one.asset for one in FACTS):
+                known = self._instance.get_materialized_partitions(self._account.key(asset))
+                for day in sorted(set(self._lake.partitions(asset)) - known):
+                    self._add_list(asset, day)
+            for asset in (one.asset for one in DIMENSIONS):
+                known_at_all = self._instance.get_latest_materialization_event(self._account.key(asset))
+                if self._lake.has(asset) and known_at_all is None:
+                    self._add_list(asset, None)
+        except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
+            self.problems.append(f"Dagster could not be asked what it knows of lists ({_said(error)}); {_REMEDY}")
+
+    def _add_list(self, asset: str, day: str | None) -> None:
+        file = LandedFile(self._lake.path(asset, day), self._lake.rows(asset, day), self._lake.size(asset, day))
+        self.list_landed(asset, day, file)
 
     def _report(self, day: str, describe: Callable[[], Metadata], *, unless_observed: bool = False) -> None:
         """Send one event; an error of Dagster or its storage is kept as a problem, and the run continues."""

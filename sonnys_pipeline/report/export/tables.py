@@ -12,6 +12,8 @@ from sonnys_pipeline.report.build import Report, SiteLine, Slice
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
 from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
 from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+from sonnys_pipeline.report.sections.members import FIGURES as MEMBER_FIGURES
+from sonnys_pipeline.report.sections.members import Members
 
 Label: TypeAlias = str | date | int
 Value: TypeAlias = Decimal | None
@@ -48,6 +50,7 @@ def daily_tables(report: Report) -> list[Table]:
     return [
         Table("Sites", _SITE, _columns((*MEASURES, *VOIDS), _DAILY), (*of_sites, of_all)),
         *(_period_table(f"{period.span.kind.value.capitalize()} to date", period) for period in report.to_date),
+        *([_members(report.members)] if report.members else ()),
         Table("Trend", ("from", "to"), tuple((one.label, one.unit) for one in TRENDS), tuple(_trend(report))),
         Table(
             "Cars per hour",
@@ -137,6 +140,22 @@ def _trend(report: Report) -> Iterable[Row]:
 
 def _numbers(cars: Sequence[int] | None, hours: int) -> tuple[Value, ...]:
     return (None,) * hours if cars is None else tuple(map(Decimal, cars))
+
+
+def _members(members: Members) -> Table:
+    lines = [
+        *(("site", line) for line in members.sites),
+        *(("plan", line) for line in members.plans),
+        ("", members.total),
+    ]
+    why = "; ".join(caveat.text for caveat in members.caveats if caveat.severity == "warning")
+    rows = [(kind, line.name, tuple(line.figures[one] for one in MEMBER_FIGURES)) for kind, line in lines]
+    return Table(
+        "Members",
+        ("kind", "name"),
+        tuple((one.replace("_", " "), Unit.PRICE if one == "mrr" else Unit.COUNT) for one in MEMBER_FIGURES),
+        tuple(Row((kind, name), values, why if None in values else "") for kind, name, values in rows),
+    )
 
 
 def _slices(name: str, slices: Iterable[Slice]) -> Table:

@@ -83,7 +83,7 @@ def test_landed_days_are_materialized_once_each(desk: Desk, instance: dg.Dagster
 
     ended = desk.asks("run", job)
 
-    assert ended["dagster"] == {"reported": FIVE, "observed": [], "problems": []}
+    assert ended["dagster"] == {"reported": FIVE, "observed": [], "lists": [], "problems": []}
     found = materializations(instance)
     assert days_of(found) == dict.fromkeys(FIVE, 1)
     assert observations(instance) == []
@@ -94,7 +94,7 @@ def test_landed_days_are_materialized_once_each(desk: Desk, instance: dg.Dagster
         assert metadata["path"] == str(desk.lake.path("transactions", str(record.partition_key)))
         assert job in metadata["landed_by"]
     assert complete_and_unique(instance, FIVE[0], FIVE[1])
-    assert desk.asks("reconcile") == {"reported": [], "observed": [], "problems": []}
+    assert desk.asks("reconcile") == {"reported": [], "observed": [], "lists": [], "problems": []}
     assert days_of(materializations(instance)) == dict.fromkeys(FIVE, 1)
 
 
@@ -126,7 +126,7 @@ def test_reconcile_reports_exactly_what_is_missing(
 
     said = desk.asks("reconcile")
 
-    assert said == {"reported": FIVE[2:], "observed": [], "problems": []}
+    assert said == {"reported": FIVE[2:], "observed": [], "lists": [], "problems": []}
     found = materializations(instance)
     assert days_of(found) == dict.fromkeys(FIVE, 1)
     assert {told(record)["dagster/partition_row_count"] for record in found} == {ROWS}
@@ -197,7 +197,7 @@ def test_one_site_lands_alone(desk: Desk, instance: dg.DagsterInstance) -> None:
     for day in FIVE[:2]:
         assert desk.landed_ids(day) == desk.expected_ids(day, site)
         assert set(desk.lake.read("transactions", [day])["location_code"].to_pylist()) == {site}
-    assert ended["dagster"] == {"reported": [], "observed": FIVE[:2], "problems": []}
+    assert ended["dagster"] == {"reported": [], "observed": FIVE[:2], "lists": [], "problems": []}
     assert materializations(instance) == []
     found = observations(instance)
     assert days_of(found) == dict.fromkeys(FIVE[:2], 1)

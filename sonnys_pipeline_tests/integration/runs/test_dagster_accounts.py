@@ -63,7 +63,10 @@ def test_what_dagster_shows(chains):
         "washbooks",
         "giftcards",
     )
-    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists)} | set(ACROSS)
+    of_lists = ("membership_movement", "membership_cohorts")
+    assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists, *of_lists)} | {
+        *ACROSS, f"{ALL_ACCOUNTS}/membership_movement",
+    }  # fmt: skip
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"

@@ -24,6 +24,9 @@ LISTS = ("items", "customers", "employees", "recurring_accounts", "washbooks", "
 FACTS = ("clock_entries", "recurring_billings", "recurring_status_changes", "sales_outcomes")
 TABLES = ("line_items", "tenders", "discounts")
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
+#: Marts of lists, and the lists that they are computed from.
+OF_LISTS = ("membership_movement", "membership_cohorts")
+READ_BY_MARTS = ("recurring_accounts", "recurring_status_changes", "recurring_billings")
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +70,11 @@ def test_assets():
             "transaction_states",
             "sites",
         }
+    movement, cohorts = ({dep.asset_key.to_user_string() for dep in found[name].deps} for name in OF_LISTS)
+    assert movement == {"sites", *READ_BY_MARTS[:2]}
+    assert cohorts == {"membership_movement", READ_BY_MARTS[0], READ_BY_MARTS[2]}
+    assert found["membership_movement"].partitions_def == found["transactions"].partitions_def
+    assert found["membership_cohorts"].partitions_def is None
     for asset in build_defs().assets:
         assert asset.descriptions_by_key[asset.key]
         if asset.partitions_def is not None:
@@ -134,6 +142,7 @@ def test_only_what_makes_numbers_wrong_blocks():
     assert {check.name for check in checks if not check.blocking} >= {
         "tenders_add_up", "items_add_up", "known_values", "settled", "usual_volume", "all_sites", "same_ids_as_listed",
         "washes_agree", "freshness", "ageing", "one_day_each", "verified", "every_site_counted", "every_figure_known",
+        "members_add_up",
         "site_list", "item_prices",
         "plausible_amounts",
     }  # fmt: skip
@@ -152,7 +161,7 @@ def test_what_runs_by_itself_spends_no_request():
     assert {node.name for node in watch.nodes} == {"landing_watch", "sites_site_list", "transactions_verified"}
 
 
-@pytest.mark.parametrize("name", TABLES + MARTS)
+@pytest.mark.parametrize("name", TABLES + MARTS + OF_LISTS)
 def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     """Before anything is computed: each column has a description and a lineage, KPIs their status as well."""
     metadata = specs(build_defs())[name].metadata
@@ -162,9 +171,10 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
-    assert sources <= {"transactions", "transaction_states", "sites"}
-    if name in MARTS:
-        figures = set(columns) - {"site", "business_date", "hour", "department", "item", "sku"}
+    assert sources <= {"transactions", "transaction_states", "sites", *READ_BY_MARTS}
+    if name in MARTS + OF_LISTS:
+        figures = set(columns) - {"site", "business_date", "hour", "plan", "cohort", "months_since", "as_of"}
+        figures -= {"department", "item", "sku"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)
 
 
