@@ -120,13 +120,13 @@ def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
         recipes = [table.recipe for table in (*KPI_TABLES, FLAT_TABLES[0])]
         return [stale_days(lake, inputs, recipe, EACH).days for recipe in recipes]
 
-    assert look() == [()] * 4
+    assert look() == [()] * 5
     requests_of(seen)
-    assert look() == [()] * 4
+    assert look() == [()] * 5
     found = requests_of(seen)
-    logger.info("a look at four assets: %s", found)
-    assert found["LIST"] <= 7  # states are looked at, too
-    assert found.total() <= 11
+    logger.info("a look at five assets: %s", found)
+    assert found["LIST"] <= 8  # states are looked at, too
+    assert found.total() <= 12
 
 
 def test_inputs_come_in_every_form(landed) -> None:

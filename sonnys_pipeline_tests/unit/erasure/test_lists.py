@@ -17,6 +17,7 @@ from sonnys_pipeline.extract.lists.kept import READINGS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS, CUSTOMERS, WASHBOOKS, Dimension
 from sonnys_pipeline.landing.facts.tables import BILLINGS
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
 
 NUMBER, OTHER = "40017733:1", "50028844:1"
 TRACES = ("Quillfeather", "PLT 9917", "4711-0815-2", "zoe@example.org", "0815471123", NUMBER)
@@ -58,6 +59,11 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     charge = dict.fromkeys(BILLINGS.schema.names) | {"account_id": "7:1", "customer_id": NUMBER, "amount_charged": 30.0}
     charge |= {"last_four_cc": "9317", "charged_at": AT}
     made.land("recurring_billings", pa.Table.from_pylist([charge], BILLINGS.schema), partition="2026-11-20")
+    often = [
+        {"business_date": date(2026, 11, 20), "customer_id": number, "member_washes": 3}
+        for number in (NUMBER, OTHER, None)
+    ]
+    made.land("wash_frequency", pa.Table.from_pylist(often, WASH_FREQUENCY), partition="2026-11-20")
     unfinished = tmp_path / "data" / READINGS / "customers" / "page.json"
     unfinished.parent.mkdir(parents=True)
     unfinished.write_text(json.dumps({"data": {"customers": [{"customerId": NUMBER, **personal}]}}))
@@ -85,9 +91,10 @@ def test_no_byte_of_a_customer_is_left_in_the_lists(lake: Lake, tmp_path: Path) 
     assert shown["changes"] == done["changes"]
     assert {(change["table"], change["day"], change["rows"]) for change in done["changes"]} == {
         ("customers", "", 2), ("recurring_accounts", "", 1), ("washbooks", "", 1),
-        ("recurring_billings", "2026-11-20", 1),
+        ("recurring_billings", "2026-11-20", 1), ("wash_frequency", "2026-11-20", 1),
     }  # fmt: skip
     assert traces(lake, tmp_path) == set()
+    assert lake.read("wash_frequency", ["2026-11-20"])["customer_id"].to_pylist() == [OTHER, None]
     assert lake.read("customers")["customer_id"].to_pylist() == [OTHER]
     assert lake.metadata("customers") == {"account": "x"}
     mine, other = lake.read("recurring_accounts").to_pylist()

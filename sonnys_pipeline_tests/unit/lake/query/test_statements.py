@@ -13,6 +13,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.query.statements import Queries, QueryError, split
 from sonnys_pipeline.landing.dimensions.tables import ITEMS
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
 from sonnys_pipeline.marts.kpi_columns import ITEM_MIX
 from sonnys_pipeline_tests.support.landed_marts import land_marts
 from sonnys_pipeline_tests.support.small_lake import LAST, land  # noqa: F401 - a fixture
@@ -97,6 +98,27 @@ def test_sold_items_are_set_beside_the_list_price_of_their_day(tmp_path: Path) -
     }  # fmt: skip
     assert len(found) == 9
     assert {row["net_per_piece"] for row in found} == {7.5}
+
+
+def test_the_members_of_each_site_by_their_washes(tmp_path: Path) -> None:
+    """RS-03: the page's query: the last day that is known, without the washes that name no customer."""
+    query = re.findall(r"## How often do members wash\?\n.*?```sql\n(.*?)```", PAGE, re.DOTALL)[0]
+    known, unknown = date(2026, 3, 10), date(2026, 3, 11)
+    lake = Lake(tmp_path / "data")
+    nothing: dict[str, Any] = dict.fromkeys(WASH_FREQUENCY.names)
+    counted = [("7:1", "MAIN", 1), ("8:1", "MAIN", 4), ("9:1", "MAIN", 7), ("10:1", "MESA", 2), (None, None, 90)]
+    for day in (known - timedelta(days=1), known, unknown):
+        rows = [
+            nothing
+            | {"business_date": day, "customer_id": customer, "site_most_used": site}
+            | {"member_washes": {known: washes}.get(day, None if day == unknown else 99)}
+            for customer, site, washes in counted
+        ]
+        lake.land("wash_frequency", pa.Table.from_pylist(rows, WASH_FREQUENCY), partition=day.isoformat())
+
+    found = Queries({"": lake}).run(query).to_pylist()
+
+    assert [tuple(row.values()) for row in found] == [("MAIN", 3, 4.0, 4.0, 1, 1, 1), ("MESA", 1, 2.0, 2.0, 0, 1, 0)]
 
 
 def test_all_tables_are_listed(lake: Lake) -> None:
