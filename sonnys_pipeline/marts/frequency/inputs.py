@@ -23,6 +23,7 @@ class WindowInputs(MartInputs):
     def __init__(self, lake: Lake, timezone: str) -> None:
         super().__init__(lake, timezone)
         self._of_one_day = MartInputs(lake, timezone)
+        self._versions: dict[str, str] = {}
 
     def zones(self, day: str) -> str:
         """Digest of the sites that are valid on any of the days."""
@@ -50,6 +51,12 @@ class WindowInputs(MartInputs):
         landed = self.landed_for(WASH_FREQUENCY_RECIPE, days)
         policies = {key: self._policy(key) for keys in landed.values() for key in keys}
         return {date.fromisoformat(day): _notes({policies[key] for key in keys}) for day, keys in landed.items()}
+
+    def _version(self, recipe: Recipe, partition: str) -> str:
+        # Each partition is asked for by 30 days. A version older than the rows makes a mart stale, never fresh.
+        if partition not in self._versions:
+            self._versions[partition] = super()._version(recipe, partition)
+        return self._versions[partition]
 
     def _policy(self, partition: str) -> tuple[str, str]:
         metadata = self._lake.metadata(TRANSACTIONS, partition)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.erasure.files import contents
+from sonnys_pipeline.erasure.files import contents, landed_files
 from sonnys_pipeline.extract.lists.kept import READINGS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS, CUSTOMERS, WASHBOOKS, Dimension
@@ -115,3 +115,10 @@ def test_an_account_is_not_taken_for_a_sale_of_the_same_number(lake: Lake) -> No
     lake.land("transactions", transactions, partition="2026-11-20")
     CliRunner().invoke(main, ["forget", "--customer", "77:1", "--yes"])
     assert lake.read("recurring_accounts").equals(before)
+
+
+def test_what_is_computed_of_transactions_is_erased_after_them(lake: Lake) -> None:
+    """A mart that is made in between would have the customer again."""
+    lake.land("transactions", pa.table({"id": ["8:1"], "customer_id": ["77:1"]}), partition="2026-11-20")
+    assets = [asset for asset, _ in landed_files(lake)]
+    assert assets.index("transactions") < assets.index("wash_frequency")

@@ -74,11 +74,11 @@ def frequency_asset(
             # Before the rows are counted: a file that is replaced in between then makes the mart stale.
             digests = inputs.digests(recipe, days)
             remembered = {day: inputs.recorded_inputs(recipe, day, keys) for day, keys in read_from.items()}
-            washes = inputs.washes(days)
-            table = wash_frequency(washes, [date.fromisoformat(day) for day in days], inputs.notes(days))
+            washes, notes = inputs.washes(days), inputs.notes(days)
             for day in days:
                 on = date.fromisoformat(day)
-                rows = table.filter(pc.equal(table["business_date"], pa.scalar(on)))
+                # Day after day, so that a range takes no more memory than the rows of one day.
+                rows = wash_frequency(washes, [on], notes)
                 missing = missing_in(washes, on)
                 kept = metadata_of(digests[day], remembered[day], missing)
                 landed = landed_in.land(recipe.asset, rows, partition=day, metadata=kept)
