@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.marts.columns import Column, Status, lineage_of, schema_of
+from sonnys_pipeline.marts.people.columns import LABOR_HOUR_COLUMNS
 
 # Fields that a row lacks come from its state (`lake/sql.py`).
 _PLAN_FLAG = ("is_recurring_plan_sale", "transaction_states.is_recurring_plan_sale")
@@ -190,6 +191,7 @@ SITE_HOUR_COLUMNS: Sequence[Column] = (
     ),
     _count("cars", "O", "Total cars whose transaction was completed in this hour.", (*_CAR, "complete_date")),
     _money("sales", "O", "Sales in this hour, in dollars.", (*_SALES, "complete_date")),
+    *LABOR_HOUR_COLUMNS,
 )
 
 MEMBERSHIP_COLUMNS: Sequence[Column] = (

@@ -10,6 +10,8 @@ import pyarrow as pa
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.lake.sql import Rows, open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
+from sonnys_pipeline.marts.people.hours import labor_by_hour
+from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, unknown_sql
 
@@ -156,11 +158,21 @@ _SITE_HOUR_KPIS = """
         hours.hour,
         hours.minutes,
         coalesce(counted.cars, 0) AS cars,
-        coalesce(counted.sales, 0) AS sales
+        coalesce(counted.sales, 0) AS sales,
+        CASE WHEN own.business_date IS NULL THEN labor_days.reason ELSE own.reason END AS why_unknown,
+        CASE WHEN why_unknown IS NULL THEN coalesce(labor.hours, 0) END AS labor_hours,
+        CASE WHEN why_unknown IS NOT NULL THEN NULL WHEN labor.hours IS NULL THEN 0 ELSE labor.cost END AS labor_cost,
+        CASE WHEN labor_hours > 0 THEN coalesce(counted.cars, 0) / CAST(labor.hours AS DOUBLE) END
+            AS cars_per_labor_hour,
+        coalesce(why_unknown, labor.without_pay) AS labor_unknown
     FROM shown
     JOIN hours ON hours.business_date = shown.business_date AND hours.clock = shown.clock
+    JOIN labor_days ON labor_days.business_date = shown.business_date AND labor_days.site IS NULL
+    LEFT JOIN labor_days AS own ON own.business_date = shown.business_date AND own.site = shown.site
     LEFT JOIN counted
         ON counted.site = shown.site AND counted.business_date = shown.business_date AND counted.hour = hours.hour
+    LEFT JOIN labor
+        ON labor.site = shown.site AND labor.business_date = shown.business_date AND labor.hour = hours.hour
     ORDER BY shown.site, shown.business_date, hours.hour
 """
 
@@ -204,14 +216,17 @@ def site_hour_kpis(
     *,
     landed: Collection[date],
     timezone: str = "UTC",
+    clocked: ClockedDays = NOTHING_CLOCKED,
 ) -> Mart:
-    """Cars and sales by hour in the site's local time (KPIS "Cars per hour", O): `SITE_HOUR_KPIS` by site, date, hour.
+    """Cars, sales and labor by hour in the site's local time: `SITE_HOUR_KPIS` by site, date, hour (KPIS, all O).
 
     Every day has the hours 0 to 23. When clocks go forward, the skipped hour has `minutes` 0 and no cars; when they go
-    back, the repeated hour has `minutes` 120. Arguments and site days as for `site_day_kpis`.
+    back, the repeated hour has `minutes` 120. `clocked` has the clock entries of the business days and of the days
+    before them; without these, figures of labor are null, and `labor_unknown` says why. Other arguments and site days
+    as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS)
+    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS, labor_by_hour(clocked, days))
 
 
 def daily_sales(transactions: pa.Table) -> pa.Table:

@@ -179,6 +179,11 @@ def count_days(
     return Mart(table, tuple(missing))
 
 
+def offsets_of(timezones: Collection[str], start: datetime, end: datetime) -> pa.Table:
+    """Offsets of clocks from UTC: `timezone`, and in microseconds `start_us` to `end_us` (instants), `offset_us`."""
+    return _table(_OFFSETS, map(_offset_row, offset_spans(timezones, start, end)))
+
+
 def _days_of_others(history: SiteHistory, days: DaysWanted) -> list[SiteDay]:
     """Complete days of sites before they were listed, or after they have left: shown if there are rows."""
     others = [
@@ -199,7 +204,7 @@ def _register_days(
 ) -> None:
     own_days = partitions_needed(pipeline_days, _LONE_SITE, days.timezone)
     site_spans = history.spans()
-    spans = offset_spans(
+    offsets = offsets_of(
         {days.timezone, *(span.timezone for span in site_spans)},
         min(day.start for day in [*considered, *own_days]),
         max(day.end for day in [*considered, *own_days]),
@@ -215,7 +220,7 @@ def _register_days(
         "known": pa.table({"name": pa.array(sorted(history.names), pa.string())}),
         "pipeline": pipeline,
         "pipeline_days": _table(pa.schema([("business_date", pa.date32())]), ((day,) for day in pipeline_days)),
-        "offsets": _table(_OFFSETS, (_offset_row(span) for span in spans)),
+        "offsets": offsets,
         "hours": _table(
             _HOURS,
             _hour_rows([*((_clock(day), day) for day in complete), *((_PIPELINE_CLOCK, day) for day in own_days)]),

@@ -17,6 +17,7 @@ from sonnys_pipeline.orchestration.assets.facts import fact_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.members import member_assets
+from sonnys_pipeline.orchestration.assets.people_marts.daily import people_mart_assets
 from sonnys_pipeline.orchestration.assets.transactions import LANDING_GROUP, landing_assets
 from sonnys_pipeline.orchestration.assets.transactions_today import today_asset
 from sonnys_pipeline.orchestration.automation.alerts import alerts_sensor
@@ -126,6 +127,7 @@ def _add_account(
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
         *member_assets(partitions, looked_into, account),
+        *people_mart_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),
     ]
     watched = [

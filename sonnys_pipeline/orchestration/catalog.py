@@ -44,6 +44,9 @@ _PERSONAL = frozenset(
     }
 )
 
+#: Marts that follow lists, which are read at other times of a day than its transactions, or not at all: never late.
+_FOLLOWS_LISTS = frozenset({"labor_daily", "giftcard_liability"})
+
 #: Columns as the API sends them, in words.
 LANDED_COLUMNS = {
     "id": "Key of the transaction, such as 876:1001; each is in one day only.",
@@ -247,6 +250,8 @@ def _freshness_policy(spec: dg.AssetSpec) -> dg.FreshnessPolicy | None:
     if not isinstance(days, dg.TimeWindowPartitionsDefinition):
         is_daily = spec.key.path[-1] in {"sites", *(one.asset for one in DIMENSIONS)}
         return dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN) if is_daily else None
+    if spec.key.path[-1] in _FOLLOWS_LISTS:
+        return None
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"0 {_EXPECTED_UNTIL} * * *",
         lower_bound_delta=timedelta(hours=_EXPECTED_UNTIL - DAILY_HOUR),

@@ -28,6 +28,7 @@ from sonnys_pipeline.report.measures import (
 )
 from sonnys_pipeline.report.periods.figures import Period, SpanBook
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import Members
 
 Row: TypeAlias = Mapping[str, Any]
@@ -90,7 +91,7 @@ class Report:
 
         `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
     compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
-    proven to be what the API has, if that is known; `members` is None if those of the day are not landed.
+    proven to be what the API has, if that is known. `members` and `labor` are None if those of the day are not landed.
     """
 
     business_date: date
@@ -113,6 +114,7 @@ class Report:
     account: str | None = None
     complete_as_of: datetime | None = None
     members: Members | None = None
+    labor: Labor | None = None
 
     @property
     def last_week(self) -> date:

@@ -31,6 +31,7 @@ from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.inputs import ShownMarts, days_shown
 from sonnys_pipeline.report.measures import CARS
 from sonnys_pipeline.report.periods.history import History, read_history, readable, with_codes
+from sonnys_pipeline.report.sections.labor import labor_of
 from sonnys_pipeline.report.sections.members import members_of
 from sonnys_pipeline.runtime.text import first_few
 
@@ -129,6 +130,7 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
     as_of, differing = _verified(lake, of_the_day, timezone)
     named = named_on(sites, business_date)
     members = members_of(lake, business_date, site_names(named), natural)
+    labor, of_labor = labor_of(lake, business_date, shown.site_days, sites, timezone, site_names(named))
     report = build_report(
         business_date,
         site_days=shown.site_days,
@@ -136,12 +138,12 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
         tenders=tenders,
         discounts=discounts,
         sites=named,
-        findings=[*findings, *differing, *(members.caveats if members else ())],
+        findings=[*findings, *differing, *(members.caveats if members else ()), *of_labor],
         missing=shown.gaps,
         made_at=made_at,
         account=account,
     )
-    return replace(report, complete_as_of=as_of, members=members)
+    return replace(report, complete_as_of=as_of, members=members, labor=labor)
 
 
 def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:

@@ -38,6 +38,11 @@ def count(value: Decimal | int | None) -> str:
     return UNKNOWN if value is None else f"{rounded(Decimal(value), 0):,f}".replace("-", _MINUS)
 
 
+def number(value: Decimal | None, places: int) -> str:
+    """1234.56 → `1,234.6`."""
+    return UNKNOWN if value is None else f"{rounded(value, places):,f}".replace("-", _MINUS)
+
+
 def dollars(value: Decimal | None, places: int = 0) -> str:
     """12345.4 → `$12,345`; a minus goes before the dollar sign."""
     if value is None:
@@ -55,6 +60,8 @@ def quantity(value: Decimal | None, unit: Unit) -> str:
     """A value in its unit."""
     if unit is Unit.COUNT:
         return count(value)
+    if unit is Unit.NUMBER:
+        return number(value, 1)
     if unit is Unit.SHARE:
         return share(value)
     return dollars(value, 2 if unit is Unit.PRICE else 0)

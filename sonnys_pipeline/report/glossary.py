@@ -55,6 +55,13 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("Average ticket", "Sales divided by cars.", Status.FORMULA),
     Definition("Member share", "Member washes divided by cars.", Status.OURS),
     Definition("Cars per hour", "Cars by hour, in the site's local time.", Status.OURS),
+    Definition(
+        "Labor",
+        "Hours of the shifts that began on the day, as the API gives them, else from clock-in to clock-out; an open "
+        "shift counts up to the reading. Cost is hours times pay rates, overtime included, without taxes and benefits. "
+        "Cars per labor hour are cars divided by these hours.",
+        Status.FORMULA,
+    ),
     Definition("Discounts", "Amounts of all discounts given; shares are of sales plus discounts.", Status.OURS),
     Definition(
         "Tender mix",

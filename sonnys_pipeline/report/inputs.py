@@ -16,6 +16,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
 from sonnys_pipeline.marts.members.landed import MOVEMENT
+from sonnys_pipeline.marts.people.entries import entries_digest
 from sonnys_pipeline.report.build import HISTORY_DAYS
 
 #: The mart with the figures of every day that a report shows.
@@ -42,6 +43,7 @@ class ShownMarts:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._figures: dict[tuple[str, date], str] = {}
+        self._labor: dict[date, str] = {}
 
     def digest(self, business_date: date) -> str:
         """Digest of all that a day's report shows; empty if the mart of the day itself does not exist.
@@ -54,8 +56,20 @@ class ShownMarts:
             return ""
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
         members = [self._figures_of(day, MOVEMENT) for day in (business_date, business_date - 7 * _DAY)]
-        shown = [own, *earlier, *(members if any(members) else ())]
+        labor = [self._labor_of(day) for day in (business_date, business_date - 7 * _DAY)]
+        # Pages without these keep the digest that they have.
+        shown = [own, *earlier, *(members if any(members) else ()), *(labor if any(labor) else ())]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
+
+    def _labor_of(self, day: date) -> str:
+        if day not in self._labor:
+            try:
+                self._labor[day] = entries_digest(self._lake, day.isoformat())
+            except UnreachableLakeError:
+                raise
+            except LakeError:
+                self._labor[day] = "unreadable"
+        return self._labor[day]
 
     def _figures_of(self, day: date, mart: str = MART) -> str:
         if (mart, day) not in self._figures:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import Report, TrendDay, secondary_figures
 from sonnys_pipeline.report.measures import CARS, SALES, SECONDARY, TRENDS, Change, Figure
+from sonnys_pipeline.report.sections.labor_figures import LaborLine
 from sonnys_pipeline.runtime.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -33,6 +34,8 @@ def report_as_markdown(report: Report) -> str:
     lines += [f"| {measure.label} | `{sparkline(report.trends[measure.key])}` |" for measure in TRENDS]
     if report.members is not None:
         lines += ["", escaped(members_in_short(report))]
+    if report.labor:
+        lines += ["", labor_sentence(report.labor.total)]
     if report.caveats:
         lines += ["", *(f"- **{found.severity}**: {escaped(found.text)}" for found in report.caveats[:_CAVEATS])]
         if len(report.caveats) > _CAVEATS:
@@ -62,6 +65,14 @@ def members_in_short(report: Report) -> str:
         text += f". {formatting.count(total['left_in_month'])} left since the first of the month"
         text += f": churn of {formatting.share(members.churn)} so far"
     return f"{text}."
+
+
+def labor_sentence(total: LaborLine) -> str:
+    """`Labor: 312.5 hours, cost $4,812; 5.2 cars per labor hour, $0.93 per car`."""
+    cost = formatting.NOT_KNOWN if total.cost is None else formatting.dollars(total.cost)
+    per_hour, per_car = formatting.number(total.cars_per_hour, 1), formatting.dollars(total.cost_per_car, 2)
+    hours = formatting.number(total.hours, 1)
+    return f"Labor: {hours} hours, cost {cost}; {per_hour} cars per labor hour, {per_car} per car"
 
 
 def headline(report: Report) -> str:

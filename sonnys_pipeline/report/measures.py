@@ -34,6 +34,7 @@ class Unit(Enum):
     """Unit of a figure; decides how it is written and compared."""
 
     COUNT = "count"
+    NUMBER = "number"  # with a decimal, such as hours
     MONEY = "money"  # dollars, without cents
     PRICE = "price"  # dollars and cents
     SHARE = "share"  # a fraction; changes are in percentage points

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
     from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
     from sonnys_pipeline.report.periods.spans import Span
+    from sonnys_pipeline.report.sections.labor_figures import Labor, LaborLine
     from sonnys_pipeline.report.sections.members import MemberLine, Members
 
 
@@ -30,8 +31,28 @@ def daily_document(found: Report, page: Page) -> dict[str, Any]:
         "missing_sites": [site.code for site in found.missing_sites],
         "findings": _findings(found.caveats),
         "members": None if found.members is None else _members(found.members),
+        "labor": None if found.labor is None else _labor(found.labor),
         "to_date": {period.span.kind.value: _period(period) for period in found.to_date},
         "compared_as_of": found.made_at.isoformat(),
+    }
+
+
+def _labor(labor: Labor) -> dict[str, Any]:
+    return {"total": _labor_line(labor.total), "sites": [_labor_line(line) for line in labor.lines]}
+
+
+def _labor_line(line: LaborLine) -> dict[str, Any]:
+    return {
+        "name": line.name,
+        "hours": _number(line.hours),
+        "overtime": _number(line.overtime),
+        "cost": _number(line.cost),
+        "cars_per_hour": _number(line.cars_per_hour),
+        "cost_per_car": _number(line.cost_per_car),
+        "share": _number(line.share),
+        "shifts": line.shifts,
+        "open_shifts": line.open_shifts,
+        "last_week": {"hours": _number(line.hours_change.base), "cost": _number(line.cost_change.base)},
     }
 
 

@@ -16,7 +16,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import row_of
 from sonnys_pipeline.landing.dimensions.asking import read_list
-from sonnys_pipeline.landing.dimensions.read import SHARE, ListSource
+from sonnys_pipeline.landing.dimensions.read import ALONE, SHARE, ListSource
 from sonnys_pipeline.landing.facts.land import (
     DaySource,
     DaysRefusedError,
@@ -76,7 +76,7 @@ def read_and_land_days(
         if kept.begun_at < midnight(last + _DAY, of.timezone):
             kept.clear()  # the interrupted reading began before the last day had ended, so it lacks the rest of it
             kept = of.kept(lake, fact.asset, now)
-        client = of.client.beside_others(SHARE).through(kept)
+        client = of.client.beside_others(SHARE, ALONE).through(kept)
         with lake.writing(fact.asset):
             cleaned = under_policy(lake, fact, source)
         places = SitePlaces(lake, of.timezone)

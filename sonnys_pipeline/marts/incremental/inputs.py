@@ -25,6 +25,8 @@ from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.marts.digests import content_digest, site_day_digests
+from sonnys_pipeline.marts.people.entries import entries_digest, read_entries
+from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES, ClockedDays
 from sonnys_pipeline.marts.site_days import Mart
 
 TRANSACTIONS, SITES = "transactions", "sites"
@@ -32,6 +34,8 @@ TRANSACTIONS, SITES = "transactions", "sites"
 INPUT_DIGEST, INPUTS, MISSING = "input_digest", "inputs", "missing"
 #: Likewise: digest of the mart's own rows and missing site days, for pages that show its figures.
 FIGURES_DIGEST = "figures_digest"
+#: Within `INPUTS`, the clock entries; not there if none are landed.
+_LABOR = "clock_entries"
 
 #: A KPI function, such as `kpis.site_day_kpis`.
 CountDays = Callable[..., Mart]
@@ -50,11 +54,13 @@ class Recipe:
         version: of its definition; a new one makes all its files stale.
         by_site_day: whether its partitions are site-local business days, counted from rows with their states; else they
             are the days of `transactions`, counted from the rows alone.
+        with_labor: whether it has figures of `clock_entries`, of its day and the one before.
     """
 
     asset: str
     version: str
     by_site_day: bool
+    with_labor: bool = False
 
 
 #: The mart whose figures reports show; raise the version when figures become others.
@@ -153,9 +159,11 @@ class MartInputs:
         Raises:
             LakeError: a file cannot be read.
         """
+        labor = self._labor(recipe, day)
         # The version first, so that a file that is replaced meanwhile counts as newer.
         files = {key: [self._version(recipe, key), *self._content_and_sites(recipe, key)] for key in partitions}
-        return {"version": recipe.version, "zones": self.zones(day) if recipe.by_site_day else "", "files": files}
+        zones = self.zones(day) if recipe.by_site_day else ""
+        return {"version": recipe.version, "zones": zones, "files": files, **({_LABOR: labor} if labor else {})}
 
     def are_unchanged(self, recipe: Recipe, day: str, partitions: Sequence[str], kept: Mapping[str, Any]) -> bool:
         """Whether a day's inputs have the same rows and sites as when it was computed; reads rows of newer files only.
@@ -166,6 +174,7 @@ class MartInputs:
         files = kept.get("files", {})
         return (
             kept.get("zones") == (self.zones(day) if recipe.by_site_day else "")
+            and kept.get(_LABOR, []) == self._labor(recipe, day)
             and sorted(files) == list(partitions)
             and all(
                 files[key][0] == self._version(recipe, key) or files[key][1:] == self._content_and_sites(recipe, key)
@@ -180,7 +189,8 @@ class MartInputs:
             LakeError: a file no longer exists.
         """
         versions = [[key, self._version(recipe, key)] for key in partitions]
-        return _digest([recipe.version, self.zones(day) if recipe.by_site_day else "", versions])[:16]
+        zones = self.zones(day) if recipe.by_site_day else ""
+        return _digest([recipe.version, zones, versions, *self._labor(recipe, day)])[:16]
 
     def digests(self, recipe: Recipe, days: Sequence[str]) -> dict[str, str]:
         """Digest of the rows that each day's file counts, and of its site days.
@@ -194,7 +204,7 @@ class MartInputs:
         versions = tuple((key, self._version(recipe, key)) for key in read)
         known = self.states.intersection(read)
         made = _site_day_digests(str(self._lake.root), self.timezone, self._all_zones, tuple(days), versions, known)
-        return {day: _digest([recipe.version, digest]) for day, digest in made}
+        return {day: _digest([recipe.version, digest, *self._labor(recipe, day)]) for day, digest in made}
 
     def site_day_digests(self, days: Sequence[str]) -> dict[str, str]:
         """As `digests`, without a mart's version and without a cache. Raises LakeError if a file cannot be read."""
@@ -233,6 +243,10 @@ class MartInputs:
             raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
         return self._without_unread_sites(mart, site_days, landed)
 
+    def clocked(self, days: Iterable[str]) -> ClockedDays:
+        """The clock entries that days by hour are made of. Raises LakeError if a file cannot be read."""
+        return read_entries(self._lake, [key for day in days for key in self._clocked_for(day)])
+
     def require(self, recipe: Recipe, days: Sequence[str]) -> dict[str, list[str]]:
         """As `landed_for`, but raises `NotLandedError` naming the days that cannot be computed even in part."""
         landed = self.landed_for(recipe, days)
@@ -242,6 +256,21 @@ class MartInputs:
                 f"{'it' if len(missing) == 1 else 'them'} first"
             )
         return landed
+
+    @cached_property
+    def _with_entries(self) -> frozenset[str]:
+        """Days whose clock entries are landed."""
+        return frozenset(self._lake.partitions(CLOCK_ENTRIES))
+
+    def _clocked_for(self, day: str) -> list[str]:
+        """Landed days of clock entries with hours of a day: its own, and the one before for shifts over midnight."""
+        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        return [key for key in (before, day) if key in self._with_entries]
+
+    def _labor(self, recipe: Recipe, day: str) -> list[list[str]]:
+        """The clock entries of a day's mart with their digests. Raises LakeError if a file cannot be read."""
+        landed = self._clocked_for(day) if recipe.with_labor else []
+        return [[key, entries_digest(self._lake, key)] for key in landed]
 
     def _version(self, recipe: Recipe, partition: str) -> str:
         """Version of a partition's input files. Raises LakeError if one does not exist."""

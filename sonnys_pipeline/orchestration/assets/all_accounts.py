@@ -28,6 +28,7 @@ from sonnys_pipeline.orchestration.assets.members import (
     MOVEMENT_TOTALS,
     MOVEMENT_VERSION,
 )
+from sonnys_pipeline.orchestration.assets.people_marts.daily import PEOPLE_TABLES
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.catalog import table_schema
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
@@ -50,8 +51,8 @@ class Together(NamedTuple):
 _TABLES = (
     *(
         Together(table.recipe.asset, table.recipe.version, table.description, table.schema, table.totals)
-        for table in KPI_TABLES
-        if table.recipe.asset in {"site_day_kpis", "membership_daily"}
+        for table in (*KPI_TABLES, *PEOPLE_TABLES)
+        if table.recipe.asset != "site_hour_kpis"
     ),
     Together(MOVEMENT, MOVEMENT_VERSION, MOVEMENT_DESCRIPTION, MEMBERSHIP_MOVEMENT, MOVEMENT_TOTALS),
 )

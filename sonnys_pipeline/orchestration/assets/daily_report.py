@@ -11,6 +11,7 @@ import dagster as dg
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.marts.members.landed import MOVEMENT
+from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
 from sonnys_pipeline.orchestration.events.kept import days_to_make
@@ -82,6 +83,7 @@ def report_asset(
         deps=[
             dg.AssetDep(account.key("transactions"), partition_mapping=neighbours),
             account.key("sites"),
+            account.key(CLOCK_ENTRIES),
             dg.AssetDep(account.key(MART), partition_mapping=shown),
             dg.AssetDep(account.key(MOVEMENT), partition_mapping=week),
         ],

@@ -30,6 +30,7 @@ from sonnys_pipeline.marts.incremental.inputs import (
 from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
+from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.marts.site_days import Mart
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.events.kept import days_to_make
@@ -96,9 +97,10 @@ KPI_TABLES = (
         ("site", "total_cars", "net_cars", "member_washes", "new_memberships", "sales", "net_sales", "average_ticket"),
     ),
     KpiTable(
-        Recipe("site_hour_kpis", "3", by_site_day=True),
+        Recipe("site_hour_kpis", "4", by_site_day=True, with_labor=True),
         site_hour_kpis,
-        "Per site, business day and hour (in the site's local time): cars and sales." + _STATUS,
+        "Per site, business day and hour (in the site's local time): cars, sales, labor hours, labor cost, cars per "
+        "labor hour. Labor is null where clock entries are not landed; `labor_unknown` says so." + _STATUS,
         kpi_columns.SITE_HOUR_KPIS,
         kpi_columns.SITE_HOUR_KPIS_LINEAGE,
         ("cars", "sales"),
@@ -146,6 +148,7 @@ def _mart_asset(
         deps=[
             *(dg.AssetDep(account.key(asset), partition_mapping=neighbours) for asset in (TRANSACTIONS, STATES)),
             account.key(SITES),
+            *([account.key(CLOCK_ENTRIES)] if table.recipe.with_labor else []),
         ],
         code_version=table.recipe.version,
         automation_condition=condition,
@@ -161,7 +164,8 @@ def _mart_asset(
             # other way about.
             digests = inputs.digests(table.recipe, days)
             remembered = {day: inputs.recorded_inputs(table.recipe, day, keys) for day, keys in read_from.items()}
-            mart = inputs.count(table.function, days)
+            labor = {"clocked": inputs.clocked(days)} if table.recipe.with_labor else {}
+            mart = inputs.count(partial(table.function, **labor), days)
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
                 lacking = [one for one in mart.missing if one.business_date.isoformat() == day]

@@ -14,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
 from sonnys_pipeline.calendar.windows import first_kept_day
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.assets.people_marts.daily import PEOPLE_TABLES
 from sonnys_pipeline.orchestration.automation.in_progress import run_on_its_way
 from sonnys_pipeline.orchestration.automation.mornings import (
     CATCH_UP_DAYS,
@@ -32,11 +33,13 @@ WATCH_HOURS = (8, 12, 16, 20)
 def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """Land days, check them, and compute downstream assets; under the account's prefix if there are several.
 
+    Marts of people are left out: they follow lists that are read at other times, or not at all.
     A job has one kind of days in Dagster: assets across accounts have their own, and follow automatically.
     """
     downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
     if account.name:
         downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
+    downstream = downstream - dg.AssetSelection.assets(*(account.key(one.recipe.asset) for one in PEOPLE_TABLES))
     return dg.define_asset_job(
         account.named("daily_transactions"),
         selection=downstream | dg.AssetSelection.assets(account.key("sites")),

@@ -23,7 +23,16 @@ _SUFFIXES = (".csv", ".xlsx")
 #: Characters that begin a formula, also in their full-width forms, which some spreadsheets take for the same.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Number formats of a spreadsheet.
-_FORMATS = {Unit.COUNT: "#,##0", Unit.MONEY: "$#,##0.00", Unit.PRICE: "$#,##0.00", Unit.SHARE: "0.0%"}
+_KINDS = {
+    Unit.COUNT: "count", Unit.NUMBER: "number", Unit.MONEY: "dollars", Unit.PRICE: "dollars", Unit.SHARE: "fraction",
+}  # fmt: skip
+_FORMATS = {
+    Unit.COUNT: "#,##0",
+    Unit.NUMBER: "#,##0.0",
+    Unit.MONEY: "$#,##0.00",
+    Unit.PRICE: "$#,##0.00",
+    Unit.SHARE: "0.0%",
+}
 _DATE_FORMAT = "yyyy-mm-dd"
 #: Characters of the widest column of a sheet; longer text stays in its cell.
 _WIDEST = 40
@@ -77,7 +86,7 @@ def _values(table: Table, row: Row) -> Iterator[tuple[str, str, str]]:
     if not table.values:
         yield "", "", ""
     for (name, unit), value in zip(table.values, row.values, strict=True):
-        kind = "dollars" if unit in {Unit.MONEY, Unit.PRICE} else "fraction" if unit is Unit.SHARE else "count"
+        kind = _KINDS[unit]
         yield name, kind, "" if value is None else _plain(value)
 
 

@@ -12,6 +12,7 @@ from sonnys_pipeline.report.build import Report, SiteLine, Slice
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
 from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
 from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import FIGURES as MEMBER_FIGURES
 from sonnys_pipeline.report.sections.members import Members
 
@@ -64,6 +65,7 @@ def daily_tables(report: Report) -> list[Table]:
                 Row((_ALL,), _numbers(report.chain_hours, len(hours))),
             ),
         ),
+        *(() if report.labor is None else (_labor_table(report.labor),)),
         _slices("Tenders", report.tenders),
         _slices("Discounts", report.discounts),
         _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
@@ -156,6 +158,41 @@ def _members(members: Members) -> Table:
         tuple((one.replace("_", " "), Unit.PRICE if one == "mrr" else Unit.COUNT) for one in MEMBER_FIGURES),
         tuple(Row((kind, name), values, why if None in values else "") for kind, name, values in rows),
     )
+
+
+def _labor_table(labor: Labor) -> Table:
+    columns = (
+        ("Hours", Unit.NUMBER),
+        ("Hours last week", Unit.NUMBER),
+        ("Overtime hours", Unit.NUMBER),
+        ("Cost", Unit.PRICE),
+        ("Cost last week", Unit.PRICE),
+        ("Cars per labor hour", Unit.NUMBER),
+        ("Cost per car", Unit.PRICE),
+        ("Share of sales", Unit.SHARE),
+        ("Shifts", Unit.COUNT),
+        ("Open shifts", Unit.COUNT),
+    )
+    rows = (
+        Row(
+            (line.name,),
+            (
+                line.hours,
+                line.hours_change.base,
+                line.overtime,
+                line.cost,
+                line.cost_change.base,
+                line.cars_per_hour,
+                line.cost_per_car,
+                line.share,
+                Decimal(line.shifts),
+                Decimal(line.open_shifts),
+            ),
+            "pay rates are missing" if line.cost is None else "",
+        )
+        for line in (*labor.lines, labor.total)
+    )
+    return Table("Labor", ("site",), columns, tuple(rows))
 
 
 def _slices(name: str, slices: Iterable[Slice]) -> Table:

@@ -13,6 +13,7 @@ from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 from sonnys_pipeline_tests.support.pipelines.chains import DAYS, EACH, MARTS, NAMES, SECRET, Chains, failures
 from sonnys_pipeline_tests.support.workspaces import ledger_of
 
@@ -63,21 +64,30 @@ def test_what_dagster_shows(chains):
         "washbooks",
         "giftcards",
     )
-    of_lists = ("membership_movement", "membership_cohorts")
+    of_lists = ("membership_movement", "membership_cohorts", "labor_daily", "giftcard_liability")
     assert set(specs) == {f"{name}/{asset}" for name in NAMES for asset in (*ours, *lists, *of_lists)} | {
-        *ACROSS, f"{ALL_ACCOUNTS}/membership_movement",
-    }  # fmt: skip
+        *ACROSS,
+        *(f"{ALL_ACCOUNTS}/{asset}" for asset in ("membership_movement", "labor_daily", "giftcard_liability")),
+    }
     assert all(spec.group_name == key.partition("/")[0] for key, spec in specs.items())
     assert {job.name for job in defs.jobs} == {
         f"{name}_{job}"
         for name in NAMES
-        for job in ("daily_transactions", "watch", "verify_landed_days", "reconcile_with_api", "daily_dimensions")
+        for job in (
+            "daily_transactions",
+            "watch",
+            "verify_landed_days",
+            "reconcile_with_api",
+            "daily_dimensions",
+            "daily_people",
+        )
     }
     assert {one.name for one in defs.schedules} == {
         f"{name}_{schedule}"
         for name in NAMES
         for schedule in (
             "daily_transactions_schedule", "watch_schedule", "verify_landed_days_schedule", "daily_dimensions_schedule",
+            "daily_people_schedule",
         )
     }  # fmt: skip
     assert {one.name for one in defs.sensors} == {
@@ -349,3 +359,22 @@ def test_without_accounts_nothing_stands_across(open_pipeline: Callable[..., Any
     specs = [spec for spec in defs.resolve_all_asset_specs() if spec.key in made_here]
     assert {len(spec.key.path) for spec in specs} == {1}
     assert {spec.group_name for spec in specs} == {"landing", "dimensions", "people", "tables", "marts", "reports"}
+
+
+def test_labor_of_all_accounts(chains):
+    """RS-03: an account whose clock entries are landed is in the table; the other one is named, not counted as 0."""
+    chains.land("north", "south")
+    shift = entry(1, f"{EACH[1]}T15:00:00Z", f"{EACH[1]}T19:00:00Z")
+    read_at = datetime(2026, 3, 12, 12, tzinfo=UTC)
+    chains.lake("north").land("clock_entries", file_of([shift], read_at), partition=EACH[1])
+    assert chains.run("north/labor_daily", days=EACH[1]).success
+
+    assert chains.run("all_accounts/labor_daily", days=EACH[1]).success
+
+    rows = chains.lake(ALL_ACCOUNTS).read("labor_daily", [EACH[1]]).to_pylist()
+    assert {row["account"] for row in rows} == {"north"}
+    assert sum(row["labor_hours"] for row in rows) == 4
+    [record] = chains.instance.fetch_materializations(dg.AssetKey([ALL_ACCOUNTS, "labor_daily"]), limit=1).records
+    assert record.asset_materialization.metadata["accounts_missing"].value == [
+        f"south: labor_daily of {EACH[1]} is not landed"
+    ]

@@ -24,6 +24,8 @@ from sonnys_pipeline.marts.kpi_columns import (
     TENDER_MIX_COLUMNS,
 )
 from sonnys_pipeline.marts.kpis import daily_sales, sales_total, site_day_kpis
+from sonnys_pipeline.marts.people.columns import LABOR_DAILY_LINEAGE
+from sonnys_pipeline_tests.support.clock_entries import CLOCK_ENTRIES
 from sonnys_pipeline_tests.support.tickets import line, off, paid, rows, sites, ticket, with_online_store
 
 CHICAGO = "America/Chicago"
@@ -197,10 +199,13 @@ def test_every_kpi_says_what_it_is() -> None:
     marts = (
         SITE_HOUR_KPIS_LINEAGE,
         MEMBERSHIP_DAILY_LINEAGE,
+        LABOR_DAILY_LINEAGE,
         *map(lineage_of, (TENDER_MIX_COLUMNS, DISCOUNT_MIX_COLUMNS)),
     )
     known = {("transactions", name) for name in TRANSACTIONS.names} | {("sites", "code"), ("sites", "timezone")}
     known |= {("transaction_states", name) for name in TRANSACTION_STATES.names}
+    known |= {("clock_entries", name) for name in CLOCK_ENTRIES.names}
+    known |= {("site_day_kpis", name) for name in SITE_DAY_KPIS.names}
     for lineage in (SITE_DAY_KPIS_LINEAGE, *marts):
         for origins in lineage.values():
             assert origins

@@ -69,6 +69,7 @@ def test_assets():
             "transactions",
             "transaction_states",
             "sites",
+            *({"clock_entries"} if name == "site_hour_kpis" else ()),
         }
     movement, cohorts = ({dep.asset_key.to_user_string() for dep in found[name].deps} for name in OF_LISTS)
     assert movement == {"sites", *READ_BY_MARTS[:2]}
@@ -171,7 +172,7 @@ def test_computed_columns_tell_what_they_are_and_where_they_come_from(name):
     assert columns.keys() == lineage.keys()
     assert all(columns.values())
     sources = {dep.asset_key.to_user_string() for deps in lineage.values() for dep in deps}
-    assert sources <= {"transactions", "transaction_states", "sites", *READ_BY_MARTS}
+    assert sources <= {"transactions", "transaction_states", "sites", *READ_BY_MARTS, "clock_entries"}
     if name in MARTS + OF_LISTS:
         figures = set(columns) - {"site", "business_date", "hour", "plan", "cohort", "months_since", "as_of"}
         assert all(columns[column].endswith(")") and "[" not in columns[column] for column in figures)

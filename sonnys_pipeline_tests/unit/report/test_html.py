@@ -296,6 +296,7 @@ def test_the_template_is_packaged() -> None:
         "report.html.j2",
         "period.html.j2",
         "macros.html.j2",
+        "labor.html.j2",
         "today.html.j2",
     }
 

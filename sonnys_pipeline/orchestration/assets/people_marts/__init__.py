@@ -1,0 +1,4 @@
+"""Assets computed from the lists of people and prepaid balances.
+
+Belongs here: their definitions. Does not belong here: what is counted (`marts/people/`).
+"""
