@@ -135,7 +135,8 @@ class SonnysClient(Closing):
     def beside_others(self, share: float, alone: float = ALONE) -> SonnysClient:
         """This client for work that must not delay other work: a `share` of the request budget while others send.
 
-        `share` and `alone`, the part while nobody else sends, are fractions. Both use the same connections and count the requests of their own; close this one only.
+        `share` and `alone`, the part while nobody else sends, are fractions. Both use the same connections and count
+        the requests of their own; close this one only.
         """
         other = self._other()
         other._permits = BudgetShare(self.budget, share, alone=alone, sleep=self._sleep)  # noqa: SLF001 - a copy of our own
