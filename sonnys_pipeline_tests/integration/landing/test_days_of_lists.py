@@ -152,6 +152,35 @@ def test_what_a_killed_reading_has_landed_or_heard_is_not_asked_again(
     assert chain.lake.storage.below(chain.lake.root / READINGS) == []
 
 
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_a_reading_that_is_killed_between_two_days_ends_the_same(
+    chain: Chain, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many files; the next run lands all of them by the answers that are kept, and asks for nothing."""
+    land, left = Lake.land, [files]
+
+    def land_or_die(self: Lake, *arguments: Any, **options: Any) -> Any:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return land(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "land", land_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            chain.read(SALES_OUTCOMES)
+    assert len(chain.lake.partitions("sales_outcomes")) == files
+    chain.simulator.advance(60)
+    read = chain.read(SALES_OUTCOMES)
+    assert read.requests == 0
+    assert [one.added > 0 for one in read.days.values()] == [number >= files for number in range(3)]
+    rows = chain.rows(SALES_OUTCOMES)
+    assert len({row["read_at"] for row in rows}) == 1
+    chain.read(SALES_OUTCOMES)
+    again = chain.rows(SALES_OUTCOMES)
+    assert [_text(row["date"], row) for row in again] == [_text(row["date"], row) for row in rows]
+
+
 def test_a_correction_replaces_the_day(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock-out that is entered later, an employee whom the API no longer knows, and one without entries now."""
     chain.read(CLOCK_ENTRIES)
