@@ -18,7 +18,7 @@ from sonnys_pipeline.client.lists.items import Items
 from sonnys_pipeline.client.lists.outcomes import SalesOutcomes
 from sonnys_pipeline.client.lists.people import Customers, Employees
 from sonnys_pipeline.client.rate_limit.limiter import RequestBudget
-from sonnys_pipeline.client.rate_limit.share import BudgetShare
+from sonnys_pipeline.client.rate_limit.share import ALONE, BudgetShare
 from sonnys_pipeline.client.sites import Sites
 from sonnys_pipeline.client.transactions import Transactions
 from sonnys_pipeline.client.transport import HttpTransport, Response
@@ -132,13 +132,14 @@ class SonnysClient(Closing):
         self.transactions = Transactions(self)
         self.washbooks = Washbooks(self)
 
-    def beside_others(self, share: float) -> SonnysClient:
+    def beside_others(self, share: float, alone: float = ALONE) -> SonnysClient:
         """This client for work that must not delay other work: a `share` of the request budget while others send.
 
-        `share` is a fraction. Both use the same connections and count the requests of their own; close this one only.
+        `share` and `alone`, the part while nobody else sends, are fractions. Both use the same connections and count
+        the requests of their own; close this one only.
         """
         other = self._other()
-        other._permits = BudgetShare(self.budget, share, sleep=self._sleep)  # noqa: SLF001 - a copy of our own
+        other._permits = BudgetShare(self.budget, share, alone=alone, sleep=self._sleep)  # noqa: SLF001 - a copy of our own
         return other
 
     def through(self, answers: Answers) -> SonnysClient:

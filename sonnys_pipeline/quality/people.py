@@ -17,9 +17,10 @@ LONGEST_SHIFT = timedelta(hours=16)
 
 
 def implausible_shifts(entries: pa.Table, read_at: datetime) -> Finding:
-    """Shifts that end before they begin, are longer than 16 hours, or overlap another one of the same employee.
+    """Shifts that do not end after they begin, are longer than 16 hours, or overlap another one of the same employee.
 
-    A shift without an end lasts up to `read_at`. Named as employee and beginning.
+    A shift without an end lasts up to `read_at`, 16 hours at most: a forgotten clock-out makes no later shift wrong.
+    Named as employee and beginning.
     """
     rows = entries.to_pylist()
     backwards = [row for row in rows if row["clock_out"] is not None and row["clock_out"] <= row["clock_in"]]
@@ -29,7 +30,7 @@ def implausible_shifts(entries: pa.Table, read_at: datetime) -> Finding:
     return finding(
         len(rows),
         [
-            ("end before they begin", _shifts(backwards)),
+            ("do not end after they begin", _shifts(backwards)),
             (f"longer than {LONGEST_SHIFT.total_seconds() / 3600:g} hours", _shifts(too_long)),
             ("without a clock-out", _shifts(open_ones)),
             ("at the same time as another shift of the employee", _shifts(_overlapping(rows, read_at))),
@@ -47,7 +48,7 @@ def _overlapping(rows: Sequence[Mapping[str, Any]], read_at: datetime) -> list[M
         for row in sorted(shifts, key=lambda one: one["clock_in"]):
             if until is not None and row["clock_in"] < until:
                 found.append(row)
-            end = row["clock_out"] or max(read_at, row["clock_in"])
+            end = row["clock_out"] or max(row["clock_in"], min(read_at, row["clock_in"] + LONGEST_SHIFT))
             until = end if until is None else max(until, end)
     return found
 

@@ -115,8 +115,8 @@ def _size_of_history(dimension: Dimension, client: SonnysClient, now: datetime) 
 
 
 def _sizes_of_days(fact: Fact, days: Sequence[RowSpec], workspace: Workspace) -> list[tuple[RowSpec, _Size]]:
-    """The size of each day: that of its fortnight, the requests with the first day of it."""
-    parts = parts_of(sorted(date.fromisoformat(spec.day) for spec in days))
+    """The size of each day: that of the span it is read in, the requests with the first day of it."""
+    parts = parts_of(sorted(date.fromisoformat(spec.day) for spec in days), fact.longest)
     sized: list[tuple[RowSpec, _Size]] = []
     size = _sizer(fact, workspace)
     for part in parts:
@@ -128,7 +128,7 @@ def _sizes_of_days(fact: Fact, days: Sequence[RowSpec], workspace: Workspace) ->
 
 
 def _sizer(fact: Fact, workspace: Workspace) -> Callable[[Sequence[date]], _Size]:
-    """How large a fortnight is; the API is asked for twenty of them at most, the others are as large as these."""
+    """How large a span is; the API is asked for twenty of them at most, the others are as large as these."""
     client, known = workspace.client, list[int]()
     if fact is CLOCK_ENTRIES:
         employees = len(client.employees.list())

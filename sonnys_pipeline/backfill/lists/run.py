@@ -22,12 +22,14 @@ from sonnys_pipeline.lake.dataset import LandedFile
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.landing.dimensions.read import ListSource, read_and_land
 from sonnys_pipeline.landing.dimensions.tables import Dimension
+from sonnys_pipeline.landing.facts.land import DaysRefusedError, LandedDay
 from sonnys_pipeline.landing.facts.read import parts_of, read_and_land_days
+from sonnys_pipeline.landing.facts.tables import Fact
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 
 class ListRun(Watch):
-    """Reads a list as a job's rows say: a history in one row, days a fortnight at a time."""
+    """Reads a list as a job's rows say: a history in one row, days by the spans that are read together."""
 
     def __init__(
         self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], resource: str, audit: Audit
@@ -79,7 +81,8 @@ class ListRun(Watch):
     def work_off(self) -> str:
         """Read and land every row; returns why it stopped early, or an empty string."""
         days = [date.fromisoformat(day) for day in self._rows]
-        for part in parts_of(sorted(days)):
+        longest = self._resource.longest if isinstance(self._resource, Fact) else None
+        for part in parts_of(sorted(days), longest):
             if self._stop_reason:
                 break
             if stopped := self._part([day.isoformat() for day in part]):
@@ -97,8 +100,11 @@ class ListRun(Watch):
         for day in days:
             jobs.start_row(self._rows[day].id, owner=owner)
         before, began = self._requests, time.monotonic()
+        refused: Mapping[date, LakeError] = {}
         try:
             landed = self._read(days)
+        except DaysRefusedError as error:
+            landed, refused = _files(error.landed), error.refused
         except ReadingStoppedError as stopped:
             return str(stopped)
         except (SonnysError, LakeError) as error:
@@ -121,6 +127,10 @@ class ListRun(Watch):
             self._setup.listener.list_landed(self._resource.asset, day if is_day else None, file)
             self._setup.listener.row_ended(row)
             self.report.day_ended(rows=file.rows, pages=0, failed=False)
+        for number, (lost, why) in enumerate(refused.items(), len(landed)):
+            cost = (requests, seconds) if number == 0 else (0, 0.0)
+            if reason := self._failed([lost.isoformat()], why, *cost):
+                return reason
         return ""
 
     def _read(self, days: Sequence[str]) -> dict[str, LandedFile]:
@@ -129,7 +139,7 @@ class ListRun(Watch):
         if isinstance(self._resource, Dimension):
             return {days[0]: read_and_land(lake, self._resource, source, now).landed.file}
         read = read_and_land_days(lake, self._resource, source, [date.fromisoformat(day) for day in days], now)
-        return {day.isoformat(): landed.file for day, landed in read.days.items()}
+        return _files(read.days)
 
     def _failed(self, days: Sequence[str], error: SonnysError | LakeError, requests: int, seconds: float) -> str:
         jobs, name, message = self._workspace.jobs, type(error).__name__, str(error)
@@ -157,3 +167,7 @@ class ListRun(Watch):
         if self._setup.options.on_error is OnError.FAIL_FAST:
             return f"{days[0]} failed ({name}); the run stops at its first failed day"
         return ""
+
+
+def _files(days: Mapping[date, LandedDay]) -> dict[str, LandedFile]:
+    return {day.isoformat(): landed.file for day, landed in days.items()}

@@ -23,8 +23,8 @@ from sonnys_pipeline.landing.dimensions.people import read_customers, read_emplo
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS, CUSTOMERS, EMPLOYEES, ITEMS, WASHBOOKS, Dimension
 from sonnys_pipeline.landing.transactions import Source
 
-#: Share of the request budget while others use it: what lands days goes first.
-SHARE = 0.25
+#: Parts of the request budget while others use it, since what lands days goes first, and while nobody does.
+SHARE, ALONE = 0.25, 0.9
 #: Details that cost a request each, in one reading.
 MOST_DETAILS = 500
 _DROPPED = "drop"
@@ -85,7 +85,7 @@ def read_and_land(
     with lake.writing(f"{dimension.asset}-reading"):
         kept = of.kept(lake, dimension.asset, now)
         known_before = kept.known
-        client = of.client.beside_others(SHARE).through(kept)
+        client = of.client.beside_others(SHARE, ALONE).through(kept)
         history = landed_history(lake, dimension)
         landed = lake.metadata(dimension.asset) if history.num_rows else {}
         history = under_policy(history, dimension, landed, of.policy.privacy)

@@ -12,7 +12,7 @@ from sonnys_pipeline.calendar.site_history import midnight
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS
-from sonnys_pipeline.landing.facts.land import DaySource, LandedDay, SitePlaces, by_day, land_day
+from sonnys_pipeline.landing.facts.land import DaySource, DaysRefusedError, LandedDay, SitePlaces, by_day, land_days
 from sonnys_pipeline.landing.facts.tables import BILLINGS
 
 _COLUMNS = ("id", "customer_id", "billing_site_code", "plan_name", "recurring_billings", "valid_from")
@@ -25,7 +25,8 @@ def land_billings(
 
     Raises:
         NotLandedError: `recurring_accounts` is not landed, or was read before a day had ended.
-        OtherSourceError, RowsWouldVanishError, LakeError: as `land_day`.
+        DaysRefusedError: days would lose all of their charges; the others are landed.
+        OtherSourceError, LakeError: as `land_day`.
     """
     if not lake.has(ACCOUNTS.asset):
         raise NotLandedError(f"{ACCOUNTS.asset}: not landed; materialize it first")
@@ -36,13 +37,11 @@ def land_billings(
             f"{BILLINGS.asset} {last}: {ACCOUNTS.asset} was read before that day had ended; materialize it again first"
         )
     found = by_day(_charges(lake.read(ACCOUNTS.asset, columns=_COLUMNS)), BILLINGS, SitePlaces(lake, of.timezone))
-    with lake.writing(BILLINGS.asset):
-        return {
-            day: land_day(
-                lake, BILLINGS, day, found.get(day, []), of, read_at=read_at, accept_empty=accept_empty
-            )
-            for day in sorted(days)
-        }  # fmt: skip
+    wanted = {day: found.get(day, []) for day in days}
+    landed, refused = land_days(lake, BILLINGS, wanted, of, read_at=read_at, accept_empty=accept_empty)
+    if refused:
+        raise DaysRefusedError(landed, refused)
+    return landed
 
 
 def _charges(accounts: pa.Table) -> list[dict[str, Any]]:

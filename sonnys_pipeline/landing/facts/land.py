@@ -28,12 +28,23 @@ _READ_AT = "read_at"
 
 @dataclass(frozen=True)
 class LandedDay:
-    """A landed day; `added` and `gone` compare it with what was landed before, a changed row being in both."""
+    """A landed day; `added`, `changed` and `gone` count rows in comparison with what was landed before."""
 
     file: LandedFile
     table: pa.Table
     added: int
+    changed: int
     gone: int
+
+
+class DaysRefusedError(RowsWouldVanishError):
+    """Days would lose all of their rows, and stay; the others that were read are `landed`, by so many `requests`."""
+
+    def __init__(
+        self, landed: Mapping[date, LandedDay], refused: Mapping[date, RowsWouldVanishError], requests: int = 0
+    ) -> None:
+        super().__init__("; ".join(str(one) for one in refused.values()))
+        self.landed, self.refused, self.requests = landed, refused, requests
 
 
 class SitePlaces:
@@ -113,8 +124,31 @@ def land_day(  # what, where, whose
         )
     table = pa.Table.from_pylist([{**row, _READ_AT: read_at} for row in rows], fact.schema)
     file = lake.land(fact.asset, table, partition=key, metadata={**of.metadata, _READ_AT: read_at.isoformat()})
-    old, new = _counted(before), _counted(table.to_pylist())
-    return LandedDay(file, table, (new - old).total(), (old - new).total())
+    return LandedDay(file, table, *_compared(before, table.to_pylist(), fact.key))
+
+
+def land_days(  # what, where, whose
+    lake: Lake,
+    fact: Fact,
+    rows: Mapping[date, Sequence[Mapping[str, Any]]],
+    of: DaySource,
+    *,
+    read_at: datetime,
+    accept_empty: bool = False,
+) -> tuple[dict[date, LandedDay], dict[date, RowsWouldVanishError]]:
+    """Replace days by what was read; those that would lose all of their rows stay, and hold up no other day.
+
+    Returns landed days and refused ones. Errors as of `land_day`.
+    """
+    landed: dict[date, LandedDay] = {}
+    refused: dict[date, RowsWouldVanishError] = {}
+    with lake.writing(fact.asset):
+        for day in sorted(rows):
+            try:
+                landed[day] = land_day(lake, fact, day, rows[day], of, read_at=read_at, accept_empty=accept_empty)
+            except RowsWouldVanishError as error:
+                refused[day] = error
+    return landed, refused
 
 
 def under_policy(lake: Lake, fact: Fact, of: DaySource) -> int:
@@ -155,8 +189,28 @@ def _has_policy(kept: Mapping[str, str], policy: ListPolicy) -> bool:
     return has_pay and policy.privacy.matches_metadata(kept)
 
 
-def _counted(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    return Counter(str([value for name, value in row.items() if name != _READ_AT]) for row in rows)
+def _compared(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], key: Sequence[str]
+) -> tuple[int, int, int]:
+    """How many rows came, are others under the same key, and went."""
+    old, new = _counted(before, key), _counted(after, key)
+    came, went = _keys(new - old), _keys(old - new)
+    changed = (came & went).total()
+    return came.total() - changed, changed, went.total() - changed
+
+
+def _counted(rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (str([row[name] for name in key]), str([value for name, value in row.items() if name != _READ_AT]))
+        for row in rows
+    )
+
+
+def _keys(rows: Counter[tuple[str, str]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (key, _), number in rows.items():
+        found[key] += number
+    return found
 
 
 def _refuse_other(lake: Lake, fact: Fact, key: str, of: DaySource) -> None:

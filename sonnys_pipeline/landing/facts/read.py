@@ -8,20 +8,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from sonnys_pipeline.calendar.site_history import midnight
+from sonnys_pipeline.calendar.windows import last_complete_day
 from sonnys_pipeline.client import IncompleteResultError, NotFoundError, SonnysClient
 from sonnys_pipeline.client.lists.models import ClockEntry, StatusChange
-from sonnys_pipeline.client.lists.spans import CLOCK_DAYS
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.errors import LakeError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import row_of
 from sonnys_pipeline.landing.dimensions.asking import read_list
-from sonnys_pipeline.landing.dimensions.read import SHARE, ListSource
-from sonnys_pipeline.landing.facts.land import DaySource, LandedDay, SitePlaces, by_day, land_day, under_policy
+from sonnys_pipeline.landing.dimensions.read import ALONE, SHARE, ListSource
+from sonnys_pipeline.landing.facts.land import (
+    DaySource,
+    DaysRefusedError,
+    LandedDay,
+    SitePlaces,
+    by_day,
+    land_days,
+    under_policy,
+)
 from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, STATUS_CHANGES, Fact
 
 #: Days beside a span: local days begin up to 14 hours before and end up to 12 hours after those of UTC.
 _MARGIN = timedelta(days=1)
-#: Days of clock entries that one request takes, without the margins.
-CLOCK_SPAN = CLOCK_DAYS - 2
 #: Requests that are under way together; the shared budget decides when each is sent.
 _THREADS = 8
 _DAY = timedelta(days=1)
@@ -49,23 +57,30 @@ def read_and_land_days(
 ) -> DaysRead:
     """Read the span of some days, and land each of them, also those without rows.
 
-    A fortnight is landed before the next one is read, so that an interruption loses little. Two readings of one list
-    wait for each other.
+    The days of one span (`parts_of`) are landed before the next one is read, so that an interruption loses little. Two
+    readings of one list wait for each other.
 
     Raises:
         SonnysError: the API refuses, or cannot be reached; landed days stay, and answers are kept for six hours.
-        OtherSourceError, RowsWouldVanishError, LakeError: as `land_day`.
+        DaysRefusedError: days would lose all of their rows; the others are landed.
+        OtherSourceError, LakeError: as `land_day`, or a day is not over yet in the account's zone.
     """
+    if (last := max(days)) > last_complete_day(now, of.timezone):
+        raise LakeError(f"{fact.asset} {last}: that day is not over yet in {of.timezone}; read it tomorrow")
     source = DaySource(of.source, of.timezone, of.policy)
     landed: dict[date, LandedDay] = {}
+    refused: dict[date, RowsWouldVanishError] = {}
     undated = 0
     with lake.writing(f"{fact.asset}-reading"):
         kept = of.kept(lake, fact.asset, now)
-        client = of.client.beside_others(SHARE).through(kept)
+        if kept.begun_at < midnight(last + _DAY, of.timezone):
+            kept.clear()  # the interrupted reading began before the last day had ended, so it lacks the rest of it
+            kept = of.kept(lake, fact.asset, now)
+        client = of.client.beside_others(SHARE, ALONE).through(kept)
         with lake.writing(fact.asset):
             cleaned = under_policy(lake, fact, source)
         places = SitePlaces(lake, of.timezone)
-        for part in parts_of(sorted(days)):
+        for part in parts_of(sorted(days), fact.longest):
             try:
                 rows = _rows(lake, fact, client, of, part, kept.begun_at)
             except IncompleteResultError:
@@ -73,21 +88,21 @@ def read_and_land_days(
                 raise
             found = by_day(rows, fact, places)
             undated += len(found.get(None, ()))
-            with lake.writing(fact.asset):
-                for day in part:
-                    there = found.get(day, [])
-                    landed[day] = land_day(
-                        lake, fact, day, there, source, read_at=kept.begun_at, accept_empty=accept_empty
-                    )
+            wanted = {day: found.get(day, []) for day in part}
+            done, left = land_days(lake, fact, wanted, source, read_at=kept.begun_at, accept_empty=accept_empty)
+            landed |= done
+            refused |= left
         kept.clear()
+    if refused:
+        raise DaysRefusedError(landed, refused, client.requests_sent)
     return DaysRead(landed, client.requests_sent, undated, cleaned)
 
 
-def parts_of(days: Sequence[date]) -> Iterator[list[date]]:
-    """Days in groups that one request for clock entries takes."""
+def parts_of(days: Sequence[date], longest: int | None) -> Iterator[list[date]]:
+    """Ordered days in groups that span at most `longest` days; None for one group."""
     part: list[date] = []
     for day in days:
-        if part and (day - part[0]).days >= CLOCK_SPAN:
+        if part and longest is not None and (day - part[0]).days >= longest:
             yield part
             part = []
         part.append(day)

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from sonnys_pipeline.client.lists.models import Billing, ClockEntry, SalesOutcome, StatusChange
+from sonnys_pipeline.client.lists.spans import CLOCK_DAYS, OUTCOME_DAYS
 from sonnys_pipeline.extract.lists.personal import PAY, PERSONAL
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN, arrow_schema
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _READ_AT = pa.field("read_at", _INSTANT)
+#: Days that a reading takes besides: one on each side, since local days do not begin with those of UTC.
+_MARGINS = 2
+#: Days of clock entries that one request takes, without the margins.
+CLOCK_SPAN = CLOCK_DAYS - _MARGINS
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Fact:
         schema: columns of a day.
         moment: column with the instant that places a row; a row without it is in no day.
         site: column with the code of the site whose local day counts; empty for none.
+        key: columns that tell a corrected row from a new one.
+        longest: days that are read together, without the margins; None for any number.
         personal: columns about people.
         pay: columns about pay.
     """
@@ -31,6 +38,8 @@ class Fact:
     schema: pa.Schema
     moment: str
     site: str
+    key: tuple[str, ...]
+    longest: int | None = None
     personal: tuple[str, ...] = ()
     pay: tuple[str, ...] = ()
 
@@ -44,15 +53,28 @@ STATUS_CHANGES = Fact(
     _and_read_at(arrow_schema(StatusChange)),
     "status_date",
     "site_code",
-    PERSONAL[StatusChange],
+    ("washbook_account_id", "status_date"),
+    personal=PERSONAL[StatusChange],
 )
 CLOCK_ENTRIES = Fact(
-    "clock_entries", _and_read_at(arrow_schema(ClockEntry)), "clock_in", "site_code", pay=PAY[ClockEntry]
-)  # fmt: skip
+    "clock_entries",
+    _and_read_at(arrow_schema(ClockEntry)),
+    "clock_in",
+    "site_code",
+    ("employee_id", "clock_in"),
+    longest=CLOCK_SPAN,
+    pay=PAY[ClockEntry],
+)
 #: The API says a site's number and name, no code; so the day is that of the site with this number.
 SALES_OUTCOMES = Fact(
-    "sales_outcomes", _and_read_at(arrow_schema(SalesOutcome)), "timestamp", "site_id", PERSONAL[SalesOutcome]
-)  # fmt: skip
+    "sales_outcomes",
+    _and_read_at(arrow_schema(SalesOutcome)),
+    "timestamp",
+    "site_id",
+    ("timestamp", "employee_id", "site_id", "item_id", "terminal_name"),
+    longest=OUTCOME_DAYS - _MARGINS,
+    personal=PERSONAL[SalesOutcome],
+)
 #: Charges, as the details of memberships have them (`recurring_accounts`).
 BILLINGS = Fact(
     "recurring_billings",
@@ -72,7 +94,8 @@ BILLINGS = Fact(
     ),
     "charged_at",
     "billing_site_code",
-    ("customer_id", *PERSONAL[Billing]),
+    ("account_id", "charged_at"),
+    personal=("customer_id", *PERSONAL[Billing]),
 )
 READ_FACTS = (STATUS_CHANGES, CLOCK_ENTRIES, SALES_OUTCOMES)
 FACTS = (*READ_FACTS, BILLINGS)

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS
 from sonnys_pipeline.landing.facts.billings import land_billings
-from sonnys_pipeline.landing.facts.land import DaySource, LandedDay
+from sonnys_pipeline.landing.facts.land import DaySource, DaysRefusedError, LandedDay
 from sonnys_pipeline.landing.facts.read import DaysRead, read_and_land_days
 from sonnys_pipeline.landing.facts.tables import BILLINGS, CLOCK_ENTRIES, SALES_OUTCOMES, STATUS_CHANGES, Fact
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.dimensions import DIMENSIONS_GROUP, PEOPLE_GROUP
-from sonnys_pipeline.orchestration.events.metadata import file_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 
@@ -62,9 +62,11 @@ def _asset(fact: Fact, partitions: dg.DailyPartitionsDefinition, account: Accoun
                     workspace.now(),
                     accept_empty=config.accept_empty,
                 )
+        except DaysRefusedError as error:
+            raise _refused(context, error) from error
         except EXPECTED as error:
             raise as_failure(error) from error
-        _record(context, read.days)
+        _record(context, read.days, read.requests)
         _say(context, fact, read)
         return dg.MaterializeResult()
 
@@ -91,31 +93,51 @@ def _billings_asset(partitions: dg.DailyPartitionsDefinition, account: Account) 
                 options = workspace.options
                 source = DaySource(options.source, options.timezone, workspace.list_policy())
                 landed = land_billings(workspace.lake, source, days, accept_empty=config.accept_empty)
+        except DaysRefusedError as error:
+            raise _refused(context, error) from error
         except EXPECTED as error:
             raise as_failure(error) from error
-        _record(context, landed)
+        _record(context, landed, 0)
         return dg.MaterializeResult()
 
     return billings
 
 
-def _record(context: dg.AssetExecutionContext, days: Mapping[date, LandedDay]) -> None:
-    for day, landed in days.items():
-        metadata = {
+def _record(context: dg.AssetExecutionContext, days: Mapping[date, LandedDay], requests: int) -> None:
+    for key, metadata in _metadata(days, requests).items():
+        context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _refused(context: dg.AssetExecutionContext, error: DaysRefusedError) -> dg.Failure:
+    """The failure of a run that has landed the other days, which are recorded before it ends."""
+    for key, metadata in _metadata(error.landed, error.requests).items():
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+    return as_failure(error)
+
+
+def _metadata(days: Mapping[date, LandedDay], requests: int) -> dict[str, Metadata]:
+    """What is recorded of each day; one reading serves all of them, so the first one has its requests."""
+    return {
+        day.isoformat(): {
             **file_metadata(landed.file, landed.table, partitioned=True),
             "added": dg.MetadataValue.int(landed.added),
+            "changed": dg.MetadataValue.int(landed.changed),
             "gone": dg.MetadataValue.int(landed.gone),
+            "requests": dg.MetadataValue.int(0 if number else requests),
         }
-        context.add_asset_metadata(metadata, partition_key=day.isoformat())
+        for number, (day, landed) in enumerate(days.items())
+    }
 
 
 def _say(context: dg.AssetExecutionContext, fact: Fact, read: DaysRead) -> None:
     rows = sum(landed.table.num_rows for landed in read.days.values())
     context.log.info("%s: %d days, %d rows, %d requests", fact.asset, len(read.days), rows, read.requests)
-    changed = {day: landed for day, landed in read.days.items() if landed.gone}
-    if changed:
-        named = ", ".join(f"{day} ({landed.gone} of before, {landed.added} new)" for day, landed in changed.items())
-        context.log.info("%s: rows of landed days are others now: %s", fact.asset, named)
+    corrected = {day: one for day, one in read.days.items() if one.changed or one.gone}
+    if corrected:
+        named = ", ".join(
+            f"{day} ({one.added} added, {one.changed} changed, {one.gone} gone)" for day, one in corrected.items()
+        )
+        context.log.info("%s: landed days were corrected: %s", fact.asset, named)
     if read.undated:
         context.log.warning("%s: %d rows have no time, so they are in no day", fact.asset, read.undated)
     if read.cleaned:

@@ -4,8 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS as TABLES
-from sonnys_pipeline.landing.facts.read import CLOCK_SPAN
-from sonnys_pipeline.landing.facts.tables import FACTS
+from sonnys_pipeline.landing.facts.tables import CLOCK_SPAN, FACTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
 DIMENSIONS = "daily_dimensions"

@@ -44,7 +44,7 @@ class Resources:
         self._customers = Customers(config.seed, self._sites, live=self._live)
         self._memberships = Memberships(config.seed, self._sites, live=self._live)
         self._prepaid = Prepaid(config.seed, self._sites, live=self._live)
-        self._staff = Staff(config.seed, self._sites, live=self._live)
+        self._staff = Staff(config.seed, self._sites, live=self._live, own_per_site=config.employees_per_site)
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handler of each path, all for GET."""

@@ -15,6 +15,7 @@ from sonnys_pipeline.simulator.edits import Edit, Edits
 from sonnys_pipeline.simulator.profile import Api
 from sonnys_pipeline.simulator.world.catalog import SiteSpec, chain_sites
 from sonnys_pipeline.simulator.world.history import EPOCH, Entry, History, day_of_sequence, utc
+from sonnys_pipeline.simulator.world.memberships import ActiveMembers
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _LAST_MS = 32_500_000_000_000  # in the year 2999
@@ -98,6 +99,7 @@ class World:
             closed=closed,
             live=live,
             unlisted_site_rows=unlisted_site_rows,
+            is_active={one.code: ActiveMembers(seed, one) for one in self.sites if one.timezone and one.code},
         )
         self._lock = threading.RLock()
         self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
@@ -26,7 +26,10 @@ _FIRST_LATE_ID = MAX_ROWS_PER_DAY + 1
 
 
 class History:
-    """Writes days: UTC days with `rows_per_day` and for the unlisted site, else local days; arguments as in `World`."""
+    """Writes days: UTC days with `rows_per_day` and for the unlisted site, else local days; arguments as in `World`.
+
+    `is_active`: whether a member has an active account, by the code of a site that has accounts.
+    """
 
     def __init__(  # the keywords are arguments of `World`
         self,
@@ -39,6 +42,7 @@ class History:
         closed: Mapping[str, Collection[date]] | Collection[date],
         live: bool = True,
         unlisted_site_rows: int = 0,
+        is_active: Mapping[str, Callable[[int, int], bool]] | None = None,
     ) -> None:
         if rows_per_day is not None and not 0 <= rows_per_day <= MAX_ROWS_PER_DAY:
             raise ValueError(f"rows_per_day must be between 0 and {MAX_ROWS_PER_DAY}, got {rows_per_day!r}")
@@ -54,6 +58,7 @@ class History:
         self._closed = {code: frozenset(days or ()) for code, days in closings.items()}
         self._live = live
         self._unlisted_site_rows = unlisted_site_rows
+        self._is_active = is_active or {}
 
     def days(self, site: SiteSpec, start: datetime, end: datetime) -> Sequence[date]:
         """The site's days with rows between two instants, both included."""
@@ -75,9 +80,10 @@ class History:
         else:
             cars, payments = local_day_times(self._seed, site, day)
         moments = sorted([(ms, False) for ms in cars] + [(ms, True) for ms in payments])
-        writer = TransactionWriter(site, day_random(self._seed, site, day, "rows"), live=self._live)
+        writer = self._writer(site, day, "rows")
         entries: list[Entry] = []
         for position, (moment, is_payment) in enumerate(moments, start=1):
+            writer.moment_ms = moment
             write = writer.payment if is_payment else writer.car
             row = write(stamp(moment), _sequence(day, position), _ticket_number(day, position))
             entries.append((moment, row["id"], row))
@@ -88,9 +94,14 @@ class History:
         """The `number`-th late row (from 0)."""
         day = utc(moment_ms).date()
         position = _FIRST_LATE_ID + number
-        writer = TransactionWriter(site, day_random(self._seed, site, day, f"late {number}"), live=self._live)
+        writer = self._writer(site, day, f"late {number}")
+        writer.moment_ms = moment_ms
         row = writer.car(stamp(moment_ms), _sequence(day, position), _ticket_number(day, position))
         return (moment_ms, row["id"], row)
+
+    def _writer(self, site: SiteSpec, day: date, purpose: str) -> TransactionWriter:
+        rng = day_random(self._seed, site, day, purpose)
+        return TransactionWriter(site, rng, live=self._live, is_active=self._is_active.get(site.code))
 
     def _is_open(self, site: SiteSpec, day: date) -> bool:
         return site.has_rows and day >= self._opened[site.code] and day not in self._closed[site.code]

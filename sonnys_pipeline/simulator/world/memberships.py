@@ -35,6 +35,8 @@ _RECURRING_STATUSES = {"Active": "Active", "Cancelled": "Canceled", "Suspended":
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 _BETWEEN_SIGN_UPS = timedelta(days=400)
 _MONTH = timedelta(days=30)
+_FIRST_MS = int(_FIRST.timestamp()) * 1000
+_BETWEEN_SIGN_UPS_MS = int(_BETWEEN_SIGN_UPS.total_seconds()) * 1000
 _CACHED_LISTS = 16
 
 
@@ -229,6 +231,41 @@ class Memberships:
     def _status_name(self, account: Membership, status: str) -> str:
         """Live names have two spellings (L15)."""
         return status.upper() if self._live and account.member % 10 == 0 else status
+
+
+class ActiveMembers:
+    """Which members of a physical site have an active account; times in epoch milliseconds."""
+
+    def __init__(self, seed: int, site: SiteSpec) -> None:
+        self._seed, self._site = seed, site
+        self._spans: dict[tuple[int, int], Sequence[tuple[int, int]]] = {}
+
+    def __call__(self, member: int, at_ms: int) -> bool:
+        """Whether a member's account is active at an instant."""
+        newest = (at_ms - _FIRST_MS) // _BETWEEN_SIGN_UPS_MS
+        # The newest account may begin later; the one before has ended then.
+        return any(
+            begin <= at_ms < end
+            for sign_up_number in (newest, newest - 1)
+            for begin, end in self._active(member, sign_up_number)
+        )
+
+    def _active(self, member: int, sign_up_number: int) -> Sequence[tuple[int, int]]:
+        key = (member, sign_up_number)
+        if (known := self._spans.get(key)) is None:
+            known = self._spans[key] = _active_spans(_account(self._seed, self._site, member, sign_up_number))
+        return known
+
+
+def _active_spans(account: Membership) -> Sequence[tuple[int, int]]:
+    statuses = [("Active", account.signed_up), *((change.new, change.at) for change in account.changes)]
+    ends = [at for _, at in statuses[1:]]
+    # Statuses last until the next one; an account that has ended is not active again.
+    return [(_ms(at), _ms(end)) for (status, at), end in zip(statuses, ends, strict=False) if status == "Active"]
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 @lru_cache(maxsize=200_000)

@@ -17,7 +17,6 @@ from sonnys_pipeline.simulator.world.chance import number, timestamp
 from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row
 
-_OWN_PER_SITE = 2
 _OFFERS_PER_DAY = 25
 _WEEKLY_HOURS = 40.0
 _FRIDAY = date(2021, 1, 8)
@@ -45,18 +44,18 @@ class Shift:
 
 
 class Staff:
-    """The employees in transactions, who work at every physical site, and two more at each."""
+    """The employees in transactions, who work at every physical site, and `own_per_site` more at each."""
 
-    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
+    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool, own_per_site: int = 2) -> None:
         self._seed = seed
         self._sites = sites
         self._live = live
         names = [name.split(" ", 1) for name in EMPLOYEES]
         places: list[tuple[int, ...]] = [tuple(range(len(sites)))] * len(names)
-        for index in range(len(sites) * _OWN_PER_SITE):
+        for index in range(len(sites) * own_per_site):
             chance = number(seed, index, "employee")
             names.append([FIRST_NAMES[chance % len(FIRST_NAMES)], LAST_NAMES[chance // 7 % len(LAST_NAMES)]])
-            places.append((index // _OWN_PER_SITE,))
+            places.append((index // own_per_site,))
         self.employees = tuple(
             Employee(position, first, last, where)
             for position, ((first, last), where) in enumerate(zip(names, places, strict=True), start=1)

@@ -79,9 +79,22 @@ class _Ticket:
 
 
 class TransactionWriter:
-    """Generates sales of one site from `rng`; `live` selects the profile (see `World`)."""
+    """Generates sales of one site from `rng`; `live` selects the profile (see `World`).
 
-    def __init__(self, site: SiteSpec, rng: random.Random, *, live: bool = True) -> None:
+    `is_active` tells whether a member has an active account at an instant; without it, all have. `moment_ms` is when
+    the next sale is made, in epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        site: SiteSpec,
+        rng: random.Random,
+        *,
+        live: bool = True,
+        is_active: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        self.moment_ms = 0
+        self._is_active = is_active
         self._site = site
         self._live = live
         self._rng = rng
@@ -179,7 +192,7 @@ class TransactionWriter:
     # Kinds of sale.
 
     def _member_wash(self) -> _Ticket:
-        member = self._member()
+        member = self._active_member()
         wash = PLANS[member % 4].wash
         reader = RECURRING_READERS[int(self._draw() * 4)]
         paid = tender("Prepaid", reader, wash.price, reference=f"{4_000_000 + member}")
@@ -268,14 +281,14 @@ class TransactionWriter:
 
     def _plan_upgrade(self) -> _Ticket:
         """A member moves to a dearer plan: a plan sale, but no new membership."""
-        member = self._member()
+        member = self._active_member()
         ticket = self._product_sale(PLAN_UPGRADE)
         ticket.tenders = [self._card(ticket.total)]
         ticket.member, ticket.plan_sale = member, True
         return ticket
 
     def _recurring_payment(self) -> _Ticket:
-        member = self._member()
+        member = self._active_member()
         ticket = self._product_sale(plan_product(PLANS[member % 4]))
         ticket.tenders = [self._card(ticket.total)]
         ticket.member, ticket.recurring_payment = member, True
@@ -347,6 +360,14 @@ class TransactionWriter:
 
     def _member(self) -> int:
         return int(self._draw() * MEMBERS_PER_SITE)
+
+    def _active_member(self) -> int:
+        """A member whose account is active, with the plan of the one that is drawn."""
+        drawn = self._member()
+        if self._is_active is None:
+            return drawn
+        others = (one % MEMBERS_PER_SITE for one in range(drawn, drawn + MEMBERS_PER_SITE, len(PLANS)))
+        return next((one for one in others if self._is_active(one, self.moment_ms)), drawn)
 
     def _tax_on(self, cents: int) -> int:
         return (cents * self._tax + 5_000) // 10_000

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from sonnys_pipeline.cli.output import FAILED, NOT_APPROVED, WRONG_USAGE
+from sonnys_pipeline.client.lists.people import Employees
 from sonnys_pipeline.client.transport import HttpTransport
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
@@ -99,6 +100,26 @@ def test_a_list_that_cannot_be_read_fails_with_its_reason(desk: Desk) -> None:
     assert (ended["status"], ended["failures"][0]["error"]) == ("failed", "ServerError")
     desk.simulator.set_faults(Faults())
     assert desk.asks("resume", job)["success"]
+
+
+def test_a_day_that_would_be_emptied_fails_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows stay and its row says why; the other days are landed, and every request is billed once."""
+    assert desk.asks("run", approved(desk, "clock_entries", "--start", DAYS[0], "--end", DAYS[0]))["success"]
+    rows, entries, lost = desk.lake.rows("clock_entries", DAYS[0]), Employees.clock_entries, DAYS[0]
+
+    def without(self: Employees, employee_id: str, **span: Any) -> Any:
+        return [one for one in entries(self, employee_id, **span) if f"{one.clock_in:%Y-%m-%d}" > lost]
+
+    monkeypatch.setattr(Employees, "clock_entries", without)
+    before = desk.requests
+    job = approved(desk, "clock_entries", *SPAN)
+    planned = desk.requests - before
+    ended = desk.asks("run", job, "--on-error", "continue", exit_code=FAILED)
+    assert [(one["day"], one["error"]) for one in ended["failures"]] == [(DAYS[0], "RowsWouldVanishError")]
+    assert "accept_empty" in ended["failures"][0]["message"]
+    assert desk.lake.partitions("clock_entries") == DAYS
+    assert desk.lake.rows("clock_entries", DAYS[0]) == rows > 0
+    assert ended["job"]["requests"] == desk.requests - before - planned
 
 
 def test_a_changed_policy_is_not_what_was_approved(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,11 +19,11 @@ from sonnys_pipeline.extract.lists.kept import READINGS
 from sonnys_pipeline.extract.lists.policy import ListPolicy
 from sonnys_pipeline.extract.pages.pii import Policy, Privacy
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import NotLandedError, OtherSourceError, RowsWouldVanishError
+from sonnys_pipeline.lake.errors import LakeError, NotLandedError, OtherSourceError, RowsWouldVanishError
 from sonnys_pipeline.landing.dimensions.read import ListSource, read_and_land
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS
 from sonnys_pipeline.landing.facts.billings import land_billings
-from sonnys_pipeline.landing.facts.land import DaySource
+from sonnys_pipeline.landing.facts.land import DaySource, DaysRefusedError
 from sonnys_pipeline.landing.facts.read import DaysRead, read_and_land_days
 from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, READ_FACTS, SALES_OUTCOMES, STATUS_CHANGES, Fact
 from sonnys_pipeline.landing.sites.history import land_sites
@@ -109,7 +109,7 @@ def test_each_row_is_in_the_local_day_of_its_site_and_in_no_other(chain: Chain, 
     assert landed == expected
     assert len(expected) > 20
     again = chain.read(fact)
-    assert {(one.added, one.gone) for one in again.days.values()} == {(0, 0)}
+    assert {(one.added, one.changed, one.gone) for one in again.days.values()} == {(0, 0, 0)}
 
 
 def test_a_fortnight_of_clock_entries_costs_a_request_for_each_employee(chain: Chain) -> None:
@@ -176,8 +176,8 @@ def test_a_correction_replaces_the_day(chain: Chain, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Employees, "clock_entries", changed)
     chain.simulator.advance(3600)
     read = chain.read(CLOCK_ENTRIES)
-    assert {day: (one.added, one.gone) for day, one in read.days.items()} == {
-        day: (1, 1) if day == corrected["date"] else (0, 0) for day in DAYS
+    assert {day: (one.added, one.changed, one.gone) for day, one in read.days.items()} == {
+        day: (0, int(day == corrected["date"]), 0) for day in DAYS
     }
     after = chain.rows(CLOCK_ENTRIES)
     assert len(after) == len(before)
@@ -187,14 +187,67 @@ def test_a_correction_replaces_the_day(chain: Chain, monkeypatch: pytest.MonkeyP
 def test_a_day_that_loses_all_rows_is_refused_until_it_is_accepted(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain.read(CLOCK_ENTRIES)
-    before = chain.rows(CLOCK_ENTRIES)
-    monkeypatch.setattr(Employees, "clock_entries", lambda *_, **__: [])
-    with pytest.raises(RowsWouldVanishError, match="accept_empty"):
+    """It stays, and holds up no other day."""
+    chain.read(CLOCK_ENTRIES, DAYS[:1])
+    before, entries = chain.rows(CLOCK_ENTRIES, DAYS[:1]), Employees.clock_entries
+
+    def lost(self: Employees, employee_id: str, **span: Any) -> Any:
+        return [one for one in entries(self, employee_id, **span) if one.clock_in.date() > DAYS[0]]
+
+    monkeypatch.setattr(Employees, "clock_entries", lost)
+    with pytest.raises(RowsWouldVanishError, match=r"clock_entries 2026-03-07: .* accept_empty") as refused:
         chain.read(CLOCK_ENTRIES)
-    assert chain.rows(CLOCK_ENTRIES) == before
+    assert isinstance(refused.value, DaysRefusedError)
+    assert (sorted(refused.value.landed), sorted(refused.value.refused)) == (DAYS[1:], DAYS[:1])
+    assert chain.rows(CLOCK_ENTRIES, DAYS[:1]) == before
+    assert chain.rows(CLOCK_ENTRIES, DAYS[1:])
     chain.read(CLOCK_ENTRIES, accept_empty=True)
-    assert chain.rows(CLOCK_ENTRIES) == []
+    assert chain.rows(CLOCK_ENTRIES, DAYS[:1]) == []
+
+
+def test_a_day_that_is_not_over_is_refused(chain: Chain) -> None:
+    """Not over in the account's zone; nothing is asked."""
+    asked = chain.simulator.stats().requests
+    today = chain.now.astimezone(ZoneInfo("America/Chicago")).date()
+    with pytest.raises(LakeError, match=f"clock_entries {today}: that day is not over yet in America/Chicago"):
+        chain.read(CLOCK_ENTRIES, [today - timedelta(days=1), today])
+    assert chain.simulator.stats().requests == asked
+    assert chain.lake.partitions("clock_entries") == []
+
+
+@pytest.mark.parametrize("fact", READ_FACTS, ids=lambda one: one.asset)
+def test_a_reading_that_was_killed_before_midnight_lacks_no_row_of_the_day(
+    chain: Chain, fact: Fact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers of before midnight do not have the rest of the day, so they are asked for again."""
+    zone = ZoneInfo("America/Chicago")
+    today = chain.now.astimezone(zone).date()
+    noon = datetime.combine(today + timedelta(days=1), time(12), zone)
+    chain.simulator.advance((noon - chain.now).total_seconds())
+    last = noon.date()
+    send, left = HttpTransport.send, [3]
+
+    def send_or_die(self: HttpTransport, *arguments: Any) -> Any:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return send(self, *arguments)
+
+    def die(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    earlier = [last - timedelta(days=1)]
+    with monkeypatch.context() as patch:
+        patch.setattr(HttpTransport, "send", send_or_die)
+        patch.setattr(Lake, "land", die)
+        with pytest.raises(KeyboardInterrupt):
+            chain.read(fact, earlier)
+    assert chain.lake.storage.below(chain.lake.root / READINGS)
+    midnight = datetime.combine(last + timedelta(days=1), time(0, 5), zone)
+    chain.simulator.advance((midnight - chain.now).total_seconds())
+    begun = chain.now
+    chain.read(fact, [*earlier, last])
+    assert min(row["read_at"] for row in chain.rows(fact, [last])) >= begun
 
 
 def test_pay_and_names_are_dropped_from_landed_days_too(chain: Chain) -> None:
