@@ -120,8 +120,7 @@ def build_defs(
                 first = min(its.start_date for its in read.values())
                 every = daily_partitions(settings.model_copy(update={"start_date": first}))
                 _add_across(parts, every, accounts, looked_into)
-        of_runs = in_runs_of(parts.assets, settings.days_per_run)
-        assets = [one.map_asset_specs(describe) for one in in_catalog(of_runs)]
+        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
         renamed = account.resource_names
         return dg.Definitions(
             assets=[assets_with_resources(one, renamed) for one in assets],

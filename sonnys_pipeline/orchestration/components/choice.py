@@ -8,6 +8,10 @@ import dagster as dg
 
 from sonnys_pipeline.config.settings import SettingsError
 
+_ROWS = "transactions"
+#: What every account lands.
+_ALWAYS_LANDED = frozenset({_ROWS, "transaction_states", "transaction_changes", "sites"})
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -29,25 +33,32 @@ class Choice:
         kinds = list(assets)
         found = [asset for kind in kinds for asset in kind]
         kept = _named(found, self.resources, "resources")
-        _refuse_unread(kept, _keys(found) - _keys(kept), "resources")
+        for asset in kept:
+            _refuse(asset, _reads(asset) & (_keys(found) - _keys(kept)), "resources")
         return [[asset for asset in kind if asset in kept] for kind in kinds]
 
     def of_marts(
         self, assets: Iterable[dg.AssetsDefinition], left_out: frozenset[dg.AssetKey]
     ) -> list[dg.AssetsDefinition]:
-        """The chosen tables and marts; without a choice those that read nothing that is `left_out`.
+        """The chosen tables and marts; without a choice those that can do without what is `left_out`.
 
-        Raises SettingsError for an unknown name, and for a mart without one that it reads.
+        A mart that reads `transactions` can do without a list, and without a mart made of lists: figures that would
+        come from there are null, with a reason. Others cannot.
+
+        Raises SettingsError for an unknown name, and for a mart without one that it needs.
         """
         found = list(assets)
-        if self.marts is not None:
-            kept = _named(found, self.marts, "marts")
-            _refuse_unread(kept, left_out | (_keys(found) - _keys(kept)), "marts or resources")
-            return kept
-        missing = set(left_out)
-        while more := {asset.key for asset in found if asset.key not in missing and _reads(asset) & missing}:
+        from_days = frozenset(one.key for one in found if {key.path[-1] for key in _reads(one)} <= _ALWAYS_LANDED)
+        missing = left_out
+        while more := {one.key for one in found if one.key not in missing and _needs(one, missing, from_days)}:
             missing |= more
-        return [asset for asset in found if asset.key not in missing]
+        if self.marts is None:
+            return [one for one in found if one.key not in missing]
+        kept = _named(found, self.marts, "marts")
+        gone = left_out | (_keys(found) - _keys(kept))
+        for one in kept:
+            _refuse(one, _needs(one, gone, from_days), "marts or resources")
+        return kept
 
 
 EVERYTHING = Choice()
@@ -87,7 +98,14 @@ def _named(
     return [asset for name, asset in by_name.items() if name in names]
 
 
-def _refuse_unread(kept: Iterable[dg.AssetsDefinition], gone: frozenset[dg.AssetKey], field: str) -> None:
-    for asset in kept:
-        if unread := sorted(key.path[-1] for key in _reads(asset) & gone):
-            raise SettingsError(f"{asset.key.path[-1]} reads {', '.join(unread)}: add {', '.join(unread)} to {field}")
+def _needs(
+    asset: dg.AssetsDefinition, gone: frozenset[dg.AssetKey], from_days: frozenset[dg.AssetKey]
+) -> set[dg.AssetKey]:
+    """What is gone of what it cannot do without."""
+    read = _reads(asset) & gone
+    return read & from_days if any(key.path[-1] == _ROWS for key in _reads(asset)) else read
+
+
+def _refuse(asset: dg.AssetsDefinition, lacking: Iterable[dg.AssetKey], field: str) -> None:
+    if names := ", ".join(sorted(key.path[-1] for key in lacking)):
+        raise SettingsError(f"{asset.key.path[-1]} reads {names}: add {names} to {field}")

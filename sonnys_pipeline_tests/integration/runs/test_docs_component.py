@@ -29,6 +29,10 @@ def _credentials(monkeypatch):
         monkeypatch.setenv(name, "demo")
 
 
+#: Dagster's own, of its links to code.
+beta = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
+
 @pytest.fixture
 def page() -> dict[str, Any]:
     """What stands in the namespace of a reader who pastes all blocks into one file."""
@@ -38,6 +42,7 @@ def page() -> dict[str, Any]:
     return namespace
 
 
+@beta
 def test_the_code_merges(page):
     """The merged definitions load, with the user's resource, executor and asset, and the names that the page says."""
     merged = page["merged"]
@@ -50,7 +55,7 @@ def test_the_code_merges(page):
     assert {"wash_watch", "north_watch"} <= {job.name for job in merged.jobs}
 
 
-@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # Dagster's own, of its links to code
+@beta
 @pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated:DeprecationWarning")  # Dagster's own, in its loader
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_yaml_loads(number):
@@ -72,6 +77,19 @@ def test_the_yaml_loads(number):
         assert "washes/south/items" in specs
     else:
         assert "north/transactions" in specs
+
+
+@beta
+def test_links_lead_to_the_functions(page):
+    """Of an asset that no prefix has renamed."""
+    spec = next(one for asset in page["linked"] for one in asset.specs if one.key == dg.AssetKey("transactions"))
+
+    (reference,) = spec.metadata["dagster/code_references"].code_references
+
+    file, _, line = reference.url.partition("/tree/main/")[2].partition("#L")
+    assert file == "sonnys_pipeline/orchestration/assets/transactions.py"
+    lines = (PAGE.parents[1] / file).read_text(encoding="utf-8").splitlines()
+    assert "def transactions(" in "".join(lines[int(line) - 1 : int(line) + 20])
 
 
 def test_every_attribute_has_a_row():

@@ -57,7 +57,8 @@ def names(defs: dg.Definitions) -> Iterator[tuple[str, str]]:
     yield from (
         ("check", f"{key.asset_key.to_user_string()} {key.name}") for key in repository.asset_graph.asset_check_keys
     )
-    yield from (("op", one.node_def.name) for one in [*(defs.assets or ()), *(defs.asset_checks or ())])
+    made_here = [one for one in [*(defs.assets or ()), *(defs.asset_checks or ())] if one.is_executable]
+    yield from (("op", one.node_def.name) for one in made_here)
     for kind in ("jobs", "schedules", "sensors"):
         yield from ((kind, one.name) for one in getattr(defs, kind) or ())
     yield from (("resource", name) for name in defs.resources or ())
