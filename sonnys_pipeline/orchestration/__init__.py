@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING
 from sonnys_pipeline.runtime.lazy import names_from
 
 if TYPE_CHECKING:
+    from sonnys_pipeline.config.given import GivenSettings
     from sonnys_pipeline.config.settings import Settings
+    from sonnys_pipeline.orchestration.account import Account
     from sonnys_pipeline.orchestration.build import build_defs
     from sonnys_pipeline.orchestration.io_manager import LakeIOManager
     from sonnys_pipeline.orchestration.partitions import daily_partitions
     from sonnys_pipeline.orchestration.resources import LakeResource, SonnysAccountsResource, SonnysResource
 
 __all__ = [
+    "Account",
+    "GivenSettings",
     "LakeIOManager",
     "LakeResource",
     "Settings",
@@ -24,9 +28,10 @@ __all__ = [
 __getattr__ = names_from(
     __name__,
     {
+        "Account": "account",
         "LakeIOManager": "io_manager",
         **dict.fromkeys(("LakeResource", "SonnysAccountsResource", "SonnysResource"), "resources"),
-        **dict.fromkeys(("Settings", "build_defs"), "build"),
+        **dict.fromkeys(("GivenSettings", "Settings", "build_defs"), "build"),
         "daily_partitions": "partitions",
     },
 )

@@ -1,32 +1,69 @@
 """The account of assets: the only one of a pipeline, or one of several in a code location."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
-from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.config.settings import SettingsError
+from sonnys_pipeline.orchestration.components.choice import EVERYTHING, Choice
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
+
+#: Usual names of the resources.
+RESOURCES = ("sonnys", "lake", "lake_io")
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account; `name` as in `SONNYS_ACCOUNTS`, or `None` for the only one, whose assets have no prefix."""
+    """One account and what its definitions are called.
+
+    Attributes:
+        name: as in `SONNYS_ACCOUNTS`, or `None` for the only one, whose assets have no prefix.
+        prefix: begins the names of jobs, schedules, sensors and resources, so that they clash with nobody else's.
+        owns_resources: whether its resources are called after it, too, as where several accounts have their own.
+        key_prefix: begins the keys of its assets; by default the name.
+        group_name: the group of all its assets; by default the name, or several groups for the only account.
+        translate_key: the last word on the key of an asset; the last part of a key has to stay.
+        choice: which of its assets are defined.
+    """
 
     name: str | None = None
+    prefix: str = ""
+    owns_resources: bool = False
+    key_prefix: tuple[str, ...] | None = None
+    group_name: str | None = None
+    translate_key: Callable[[dg.AssetKey], dg.AssetKey] | None = None
+    choice: Choice = EVERYTHING
 
     def key(self, asset: str) -> dg.AssetKey:
-        """The key of an asset: `north/transactions`, or `transactions`."""
-        return dg.AssetKey([self.name, asset] if self.name else [asset])
+        """The key of an asset: `north/transactions`, or `transactions`. Raises SettingsError for a translated name."""
+        usual = (self.name,) if self.name else ()
+        key = dg.AssetKey([*(usual if self.key_prefix is None else self.key_prefix), asset])
+        if self.translate_key is None:
+            return key
+        translated = self.translate_key(key)
+        if translated.path[-1] != asset:
+            raise SettingsError(
+                f"translation: {key.to_user_string()} became {translated.to_user_string()}; the last part of a key "
+                "names the files, so only what stands before it can be changed"
+            )
+        return translated
 
     def group(self, usual: str) -> str:
         """The group of an asset: one per named account, else the usual one."""
-        return self.name or usual
+        return self.group_name or self.name or usual
 
     def named(self, usual: str) -> str:
         """The name of a job, schedule, sensor or step: `north_watch`, or `watch`."""
-        return f"{self.name}_{usual}" if self.name else usual
+        return "_".join(filter(None, (self.prefix, self.name, usual)))
+
+    @property
+    def resource_names(self) -> Mapping[str, str]:
+        """Usual name → name here, of each resource whose name is another one here."""
+        before = "_".join(filter(None, (self.prefix, self.name if self.owns_resources else None)))
+        return {usual: f"{before}_{usual}" for usual in RESOURCES} if before else {}
 
     @property
     def of(self) -> str:
@@ -35,9 +72,10 @@ class Account:
 
     def workspace(self, lake: LakeResource, sonnys: SonnysResource | None = None) -> Workspace:
         """The workspace of its assets, checks and sensors; `sonnys` is needed for the API or the ledger."""
-        place = lake.place(self.name)
+        if sonnys is None:
+            return Workspace(lake.settings(self.name))
         name = None if self.name == ALL_ACCOUNTS else self.name
-        return Workspace(sonnys.settings(name, place) if sonnys else Settings.load(name, data_url=place))
+        return Workspace(sonnys.settings(name, lake.place(self.name)))
 
 
 ONLY = Account()

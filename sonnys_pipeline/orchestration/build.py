@@ -2,12 +2,13 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
+from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.all_accounts import ALL, across_assets, across_checks
@@ -44,6 +45,9 @@ from sonnys_pipeline.orchestration.checks.people import people_checks
 from sonnys_pipeline.orchestration.checks.quality import quality_checks
 from sonnys_pipeline.orchestration.checks.sites import site_checks
 from sonnys_pipeline.orchestration.checks.verified import verified_checks
+from sonnys_pipeline.orchestration.components.choice import checks_of, left_out
+from sonnys_pipeline.orchestration.components.renaming import assets_with_resources, checks_with_resources
+from sonnys_pipeline.orchestration.components.resources import GivenLakeResource, GivenSonnysResource
 from sonnys_pipeline.orchestration.execution import executor_of, in_runs_of
 from sonnys_pipeline.orchestration.io_manager import LakeIOManager
 from sonnys_pipeline.orchestration.partitions import daily_partitions
@@ -64,47 +68,70 @@ class _Parts:
     sensors: list[dg.SensorDefinition] = field(default_factory=list)
 
 
-def build_defs(resource_overrides: Mapping[str, Any] | None = None, settings: Settings | None = None) -> dg.Definitions:
+def build_defs(
+    resource_overrides: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+    *,
+    account: Account = ONLY,
+    embedded: bool = False,
+    describe: Callable[[dg.AssetSpec], dg.AssetSpec] = lambda spec: spec,
+) -> dg.Definitions:
     """All definitions: of each account, and across accounts where there are several.
 
     Args:
-        resource_overrides: resources by name (`sonnys`, `lake`, `lake_io`) that replace the default ones.
+        resource_overrides: resources by usual name (`sonnys`, `lake`, `lake_io`) that replace the default ones.
         settings: zone and first day of the partitions, and how runs are executed; by default from the environment.
+            `GivenSettings` are those of one account, and nothing is read from the environment.
+        account: what definitions are called, and which there are; its name selects one of several accounts.
+        embedded: leave out what a code location has only once, the executor and the sensor `alerts`, so that the
+            result can be merged into definitions that have their own.
+        describe: changes what the catalog says of an asset, but not its key.
     """
-    settings = settings or Settings.load()
-    names = Settings.accounts()
-    lake = LakeResource()
-    sonnys = SonnysAccountsResource() if names else SonnysResource()
+    names: Sequence[str] = ()
+    lake: LakeResource
+    sonnys: SonnysResource
+    if isinstance(settings, GivenSettings):
+        account = replace(account, name=settings.account_name, owns_resources=True)
+        sonnys, lake = GivenSonnysResource.of(settings), GivenLakeResource.of(settings)
+    else:
+        settings, lake = settings or Settings.load(), LakeResource()
+        names = [account.name] if account.name else Settings.accounts()
+        sonnys = SonnysAccountsResource() if names else SonnysResource()
     resources = {"sonnys": sonnys, "lake": lake, "lake_io": LakeIOManager(lake=lake)}
     resources |= resource_overrides or {}
     # Conditions read the same lake as the assets, unless a stand-in is not a LakeResource.
     looked_into = lake if not isinstance(own := resources["lake"], LakeResource) else own
-    parts = _Parts(sensors=[alerts_sensor(timezone=settings.timezone)])
+    parts = _Parts()
+    if not embedded:
+        parts.sensors.append(
+            alerts_sensor(timezone=settings.timezone, name=replace(account, name=None).named("alerts"))
+        )
     with warnings.catch_warnings():
         # One run over many partitions, and custom conditions, are beta in Dagster 1.13; decision 3 relies on them, and
         # every command would show the warnings.
         warnings.simplefilter("ignore", dg.BetaWarning)
         if not names:
-            _add_account(parts, ONLY, daily_partitions(settings), looked_into, settings)
+            _add_account(parts, account, daily_partitions(settings), looked_into, settings)
         else:
-            read = {Account(name): _readable(name) for name in names}
-            accounts = {account: daily_partitions(its) for account, its in read.items()}
-            for account, partitions in accounts.items():
-                _add_account(parts, account, partitions, looked_into, read[account])
-            first = min(its.start_date for its in read.values())
-            _add_across(
-                parts, daily_partitions(settings.model_copy(update={"start_date": first})), accounts, looked_into
-            )
-        assets = in_catalog(in_runs_of(parts.assets, settings.days_per_run))
-    return dg.Definitions(
-        assets=assets,
-        asset_checks=parts.checks,
-        jobs=parts.jobs,
-        schedules=parts.schedules,
-        sensors=parts.sensors,
-        resources=resources,
-        executor=executor_of(settings),
-    )
+            read = {replace(account, name=name): _readable(name) for name in names}
+            accounts = {one: daily_partitions(its) for one, its in read.items()}
+            for one, partitions in accounts.items():
+                _add_account(parts, one, partitions, looked_into, read[one])
+            if not account.name:
+                first = min(its.start_date for its in read.values())
+                every = daily_partitions(settings.model_copy(update={"start_date": first}))
+                _add_across(parts, every, accounts, looked_into)
+        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
+        renamed = account.resource_names
+        return dg.Definitions(
+            assets=[assets_with_resources(one, renamed) for one in assets],
+            asset_checks=[checks_with_resources(one, renamed) for one in checks_of(parts.checks, assets)],
+            jobs=parts.jobs,
+            schedules=parts.schedules,
+            sensors=parts.sensors,
+            resources={renamed.get(name, name): resource for name, resource in resources.items()},
+            executor=None if embedded else executor_of(settings),
+        )
 
 
 def _readable(name: str) -> Settings:
@@ -132,13 +159,16 @@ def _add_account(
         *people_mart_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),
     ]
+    listed = [dimension_assets(account), fact_assets(partitions, account)]
+    dimensions, facts = account.choice.of_resources(listed)
+    computed = account.choice.of_marts(computed, left_out(listed, [dimensions, facts]))
     watched = [
         *watch_checks(partitions, account=account),
         *verified_checks(partitions.timezone, account),
         *site_checks(account),
     ]
     beside = api_checks(partitions.timezone, account)
-    job, watch, verify = daily_job(account), watch_job(watched, account), verify_job(account)
+    job, watch, verify = daily_job(computed, account), watch_job(watched, account), verify_job(account)
     parts.assets.extend(
         [*landing_assets(partitions, account, with_states=settings.states != "off", looks=looks), *computed]
     )
@@ -149,17 +179,17 @@ def _add_account(
     parts.jobs.extend([job, watch, verify, reconcile_with_api_job(beside, account)])
     parts.schedules.extend(schedules(partitions, job, watch, looked_into, account))
     parts.schedules.append(verify_schedule(verify, partitions.timezone, account))
-    lists = dimensions_job(account)
-    parts.assets.extend(dimension_assets(account))
-    parts.checks.extend(dimension_checks(account))
-    parts.jobs.append(lists)
-    parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
-    people = people_job(account)
-    parts.assets.extend(fact_assets(partitions, account))
-    parts.checks.extend(people_checks(account))
-    parts.jobs.append(people)
-    parts.schedules.append(people_schedule(people, partitions, account))
-    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
+    if dimensions:
+        parts.assets.extend(dimensions)
+        parts.jobs.append(lists := dimensions_job(dimensions, account))
+        parts.schedules.append(dimensions_schedule(lists, partitions.timezone, account))
+    if facts:
+        parts.assets.extend(facts)
+        parts.jobs.append(people := people_job(facts, account))
+        parts.schedules.append(people_schedule(people, partitions, account))
+    parts.checks.extend([*dimension_checks(account), *people_checks(account)])
+    if computed:
+        parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*computed), account))
     parts.sensors.append(missed_mornings_sensor(partitions, job, looked_into, account))
     if settings.today_every is not None:
         look = look_job(account)
@@ -177,4 +207,6 @@ def _add_across(
     across = across_assets(partitions, accounts, looked_into)
     parts.assets.extend(across)
     parts.checks.extend(across_checks())
-    parts.sensors.append(marts_sensor(dg.AssetSelection.assets(*across), ALL))
+    parts.sensors.append(
+        marts_sensor(dg.AssetSelection.assets(*across), replace(ALL, prefix=next(iter(accounts)).prefix))
+    )

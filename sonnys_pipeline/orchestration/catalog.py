@@ -238,7 +238,11 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
         "personal_data": "by_policy" if name in _PERSONAL else "none",
     }
     columns = _LANDED.get(name)
-    more = {} if columns is None else {"dagster/column_schema": dg.MetadataValue.table_schema(table_schema(columns))}
+    more: dict[str, dg.MetadataValue] = {}
+    if columns is not None:
+        more["dagster/column_schema"] = dg.MetadataValue.table_schema(table_schema(columns))
+    if "html" not in spec.kinds:  # as `sonnys sql` calls it
+        more["dagster/table_name"] = dg.MetadataValue.text(".".join(spec.key.path))
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)
     return described if late is None else described.replace_attributes(freshness_policy=late)

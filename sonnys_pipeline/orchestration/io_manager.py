@@ -8,8 +8,6 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
-from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.lake.scans import Scan, scan
 from sonnys_pipeline.orchestration.account import account_of
 from sonnys_pipeline.orchestration.resources import LakeResource
@@ -61,7 +59,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         form = form_of(context.dagster_type.typing_type)
         metadata = context.definition_metadata or {}
-        lake = account_of(context.asset_key, (*Settings.accounts(), ALL_ACCOUNTS)).workspace(self.lake).lake
+        lake = account_of(context.asset_key, self.lake.accounts()).workspace(self.lake).lake
         asset = context.asset_key.path[-1]
         partitions = context.asset_partition_keys if context.has_asset_partitions else None
         columns, sites = _names(metadata, "columns"), _names(metadata, "sites")

@@ -19,7 +19,7 @@ from sonnys_pipeline.config.settings import Settings, folder_in
 from sonnys_pipeline.lake.dataset import Lake
 
 #: Shown for a field set in code; its value may be a secret.
-_SET_IN_CODE = "set in code"
+SET_IN_CODE = "set in code"
 
 
 class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # generic over what setup yields; nothing here
@@ -34,7 +34,7 @@ class _OfTheEnvironment(dg.ConfigurableResource):  # type: ignore[type-arg] # ge
         whole = self._config_schema.as_field()
         fields, defaults = dict(whole.config_type.fields), dict(whole.default_value)
         for name in self.fixed:
-            defaults[name] = _SET_IN_CODE if getattr(self, name) is not None else self._variable(name)
+            defaults[name] = SET_IN_CODE if getattr(self, name) is not None else self._variable(name)
             only = dg.Enum(f"{name} ({defaults[name]})", [dg.EnumValue(defaults[name])])
             fields[name] = dg.Field(only, default_value=defaults[name], description=fields[name].description)
         shape = dg.Shape(fields)  # type: ignore[no-untyped-call] # Dagster's own
@@ -128,6 +128,14 @@ class LakeResource(_OfTheEnvironment):
         """The lake at its root; of an account, or of what stands across all, by that name. Raises SettingsError."""
         place = self.place(account)
         return Workspace.of(None if place else account, data_url=place).lake
+
+    def settings(self, account: str | None = None) -> Settings:
+        """The environment's settings of an account, in this lake. Raises SettingsError."""
+        return Settings.load(None if account == ALL_ACCOUNTS else account, data_url=self.place(account))
+
+    def accounts(self) -> tuple[str, ...]:
+        """Names that the first part of an asset's key may have, each with a lake of its own. Raises SettingsError."""
+        return (*Settings.accounts(), ALL_ACCOUNTS)
 
     def place(self, account: str | None = None) -> str | None:
         """Where an account's days are landed, if that is not what its own settings say. Raises SettingsError."""

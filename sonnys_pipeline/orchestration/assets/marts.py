@@ -5,7 +5,7 @@ them are landed; until then it is left out and named, never counted by half.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Any
@@ -45,6 +45,7 @@ from sonnys_pipeline.orchestration.events.metadata import (
     totals,
     unknown_figures,
 )
+from sonnys_pipeline.orchestration.events.plots import last_days
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.runtime.quoting import printable
@@ -59,7 +60,8 @@ _NAMED = 5
 class KpiTable:
     """One of them; raise the version of its `recipe` when figures become others.
 
-    The UI shows sums of `totals`, and `shown` site by site; that is empty for a table with many rows a site.
+    The UI shows sums of `totals`, and `shown` site by site; that is empty for a table with many rows a site. The
+    last days of columns in `plotted`, with the words for each, are plotted.
     """
 
     recipe: Recipe
@@ -69,6 +71,7 @@ class KpiTable:
     lineage: Mapping[str, Sequence[ColumnSource]]
     totals: Sequence[str]
     shown: Sequence[str] = ()
+    plotted: Mapping[str, str] = field(default_factory=dict)
 
 
 _STATUS = (
@@ -96,6 +99,7 @@ KPI_TABLES = (
             "transactions",
         ),
         ("site", "total_cars", "net_cars", "member_washes", "new_memberships", "sales", "net_sales", "average_ticket"),
+        plotted={"total_cars": "Cars", "sales": "Sales in dollars"},
     ),
     KpiTable(
         Recipe("site_hour_kpis", "4", by_site_day=True, with_labor=True),
@@ -189,6 +193,9 @@ def _mart_asset(
                     **_provenance(inputs, read_from[day], lacking),
                 }
                 context.add_asset_metadata(metadata, partition_key=day)
+            if days and table.plotted:
+                plots = last_days(landed_in, table.recipe.asset, max(days), table.plotted)
+                context.add_asset_metadata(plots, partition_key=max(days))
         except EXPECTED as error:
             raise as_failure(error) from error
         _warn(context, inputs, mart, account)

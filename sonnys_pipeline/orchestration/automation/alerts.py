@@ -61,6 +61,7 @@ def alerts_sensor(
     open_delivery: Callable[[], Deliver | None] | None = None,
     timezone: str = "UTC",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    name: str = "alerts",
 ) -> dg.SensorDefinition:
     """Tells what broke or is well again since the last look.
 
@@ -68,10 +69,11 @@ def alerts_sensor(
         open_delivery: replaces the webhook.
         timezone: IANA name of the zone whose mornings have the summary.
         now: gives an aware instant.
+        name: of the sensor.
     """
 
     @dg.sensor(
-        name="alerts",
+        name=name,
         minimum_interval_seconds=_INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Reports what broke and what is well again, once each, and what is still open once a day: to the "

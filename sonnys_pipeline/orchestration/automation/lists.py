@@ -1,10 +1,11 @@
 """The jobs that read the lists of the API, and their schedules."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS as TABLES
-from sonnys_pipeline.landing.facts.tables import CLOCK_SPAN, FACTS
+from sonnys_pipeline.landing.facts.tables import CLOCK_SPAN
 from sonnys_pipeline.orchestration.account import ONLY, Account
 
 DIMENSIONS = "daily_dimensions"
@@ -18,11 +19,11 @@ REREAD_DAYS = CLOCK_SPAN
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def dimensions_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+def dimensions_job(assets: Sequence[dg.AssetsDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """The job of an account, checks included."""
     return dg.define_asset_job(
         account.named(DIMENSIONS),
-        selection=dg.AssetSelection.assets(*(account.key(table.asset) for table in TABLES)),
+        selection=dg.AssetSelection.assets(*assets),
         description="Read the lists that change slowly, and keep what they said before." + account.of,
     )
 
@@ -40,11 +41,11 @@ def dimensions_schedule(
     )
 
 
-def people_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+def people_job(assets: Sequence[dg.AssetsDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """The job of an account, checks included."""
     return dg.define_asset_job(
         account.named(PEOPLE),
-        selection=dg.AssetSelection.assets(*(account.key(fact.asset) for fact in FACTS)),
+        selection=dg.AssetSelection.assets(*assets),
         description="Read changes of status, clock entries and offers of some days, and take the charges of these days "
         "from the memberships." + account.of,
     )

@@ -30,16 +30,17 @@ from sonnys_pipeline.quality.moved import days_to_read_again
 WATCH_HOURS = (8, 12, 16, 20)
 
 
-def daily_job(account: Account = ONLY) -> UnresolvedAssetJobDefinition:
+def daily_job(computed: Sequence[dg.AssetsDefinition], account: Account = ONLY) -> UnresolvedAssetJobDefinition:
     """Land days, check them, and compute downstream assets; under the account's prefix if there are several.
 
     Marts of people are left out: they follow lists that are read at other times, or not at all.
     A job has one kind of days in Dagster: assets across accounts have their own, and follow automatically.
     """
     downstream: dg.AssetSelection = dg.AssetSelection.assets(account.key("transactions")).downstream()
-    if account.name:
-        downstream = downstream & dg.AssetSelection.key_prefixes([account.name])
-    downstream = downstream - dg.AssetSelection.assets(*(account.key(one.recipe.asset) for one in PEOPLE_TABLES))
+    if before := account.key("transactions").path[:-1]:
+        downstream = downstream & dg.AssetSelection.key_prefixes(list(before))
+    people = {account.key(table.recipe.asset) for table in PEOPLE_TABLES}
+    downstream = downstream - dg.AssetSelection.assets(*(asset for asset in computed if asset.key in people))
     return dg.define_asset_job(
         account.named("daily_transactions"),
         selection=downstream | dg.AssetSelection.assets(account.key("sites")),

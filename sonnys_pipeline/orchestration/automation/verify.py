@@ -17,6 +17,7 @@ from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
+from sonnys_pipeline.orchestration.components.renaming import op_with_resources
 from sonnys_pipeline.orchestration.events.metadata import landed_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
@@ -81,7 +82,7 @@ def verify_job(account: Account = ONLY) -> dg.JobDefinition:
         + account.of,
     )
     def verify_landed_days() -> None:
-        compare_landed_days_with_api()
+        op_with_resources(compare_landed_days_with_api, account.resource_names)()
 
     return verify_landed_days
 

@@ -70,6 +70,9 @@ def test_marts_count_whole_business_days_and_name_the_others(landed):
     counted = {(row["site"], row["business_date"].isoformat()) for row in table.to_pylist()}
     assert counted == {("MAIN", "2026-03-10"), ("MAIN", "2026-03-11")}
     found = metadata_of(landed, "site_day_kpis")
+    plots = {day: [name for name in shown if name.startswith("last_30_days_")] for day, shown in found.items()}
+    assert plots == {EACH[0]: [], EACH[1]: [], EACH[2]: ["last_30_days_total_cars", "last_30_days_sales"]}
+    assert "Cars a day, 2026-02-11 to 2026-03-12: lowest" in found[EACH[-1]]["last_30_days_total_cars"]
     assert found["2026-03-11"]["read_from"] == "2026-03-11, 2026-03-12"
     assert found["2026-03-11"]["missing"] == []
     (missing,) = found["2026-03-12"]["missing"]

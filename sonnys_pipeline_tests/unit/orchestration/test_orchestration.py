@@ -6,6 +6,8 @@ from sonnys_pipeline import orchestration
 def test_public_names_are_pinned() -> None:
     """What a user's definitions may import; sorted, and all of it there."""
     assert orchestration.__all__ == [
+        "Account",
+        "GivenSettings",
         "LakeIOManager",
         "LakeResource",
         "Settings",

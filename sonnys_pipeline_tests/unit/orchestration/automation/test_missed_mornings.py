@@ -69,7 +69,11 @@ class Mornings:
         self._account = account or Account()
         partitions = daily_partitions(Settings(start_date=TODAY - timedelta(days=100), timezone="UTC"))
         self._sensor = missed_mornings_sensor(
-            partitions, daily_job(self._account), LakeResource(data_url=str(lake.root)), self._account, lambda: self.now
+            partitions,
+            daily_job([], self._account),
+            LakeResource(data_url=str(lake.root)),
+            self._account,
+            lambda: self.now,
         )
 
     def land(self, *ages: int) -> None:
