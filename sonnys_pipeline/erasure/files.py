@@ -14,10 +14,11 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.scans import landed_assets
 from sonnys_pipeline.landing.archive import ARCHIVE, STATES_ARCHIVE
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY_ASSET
 
 #: Archives are rewritten page by page. States are last: what is found in other files by their numbers stays findable
-#: after an interruption.
-_FIRST, _LAST = (ARCHIVE, STATES_ARCHIVE), ("transactions", "transaction_states")
+#: after an interruption. What is computed of them comes after: a run in between would bring the customer back.
+_FIRST, _LAST = (ARCHIVE, STATES_ARCHIVE), ("transactions", "transaction_states", WASH_FREQUENCY_ASSET)
 
 
 def landed_files(lake: Lake) -> list[tuple[str, str | None]]:

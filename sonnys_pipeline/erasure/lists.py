@@ -1,4 +1,7 @@
-"""One customer in the landed lists: rows of `customers` go, those of accounts and charges stay without the customer."""
+"""One customer in the landed lists: rows of `customers` go, those of accounts and charges stay without the customer.
+
+Rows of `wash_frequency` are about one customer each, and go as well.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,15 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.cleaned import cleaned_row
 from sonnys_pipeline.landing.dimensions.tables import CUSTOMERS, DIMENSIONS
 from sonnys_pipeline.landing.facts.tables import FACTS
+from sonnys_pipeline.marts.frequency.columns import CUSTOMER, WASH_FREQUENCY_ASSET
 
 _WHOSE = "customer_id"
+#: Tables whose rows are each about one customer.
+_ABOUT_ONE = (CUSTOMERS.asset, WASH_FREQUENCY_ASSET)
 #: Personal columns of each table that names customers.
 TABLES: Mapping[str, tuple[str, ...]] = {
     one.asset: one.personal for one in (*DIMENSIONS, *FACTS) if _WHOSE in one.personal
-}  # fmt: skip
+} | {WASH_FREQUENCY_ASSET: (CUSTOMER,)}  # fmt: skip
 #: Names of these columns, those inside of lists without the list.
 COLUMNS = tuple(dict.fromkeys(name.rpartition(".")[2] for names in TABLES.values() for name in names))
 
@@ -29,11 +35,10 @@ def without(table: pa.Table, asset: str, is_theirs: Callable[[object], bool]) ->
     mine = [is_theirs(number) for number in table[_WHOSE].to_pylist()]
     if not any(mine):
         return table, 0
+    if asset in _ABOUT_ONE:
+        return table.filter(pa.array([not is_one for is_one in mine], pa.bool_())), sum(mine)
     rows = zip(table.to_pylist(), mine, strict=True)
-    if asset == CUSTOMERS.asset:
-        kept = [row for row, is_one in rows if not is_one]
-    else:
-        kept = [cleaned_row(row, TABLES[asset], dropped) if is_one else row for row, is_one in rows]
+    kept = [cleaned_row(row, TABLES[asset], dropped) if is_one else row for row, is_one in rows]
     return pa.Table.from_pylist(kept, table.schema), sum(mine)
 
 
@@ -46,9 +51,12 @@ def values_of(row: Mapping[str, Any], asset: str) -> Iterator[str]:
 
 
 def rows_of(lake: Lake) -> Iterator[tuple[object, set[str]]]:
-    """Of each row of these tables: the customer's number, and all personal text. Raises LakeError."""
+    """Of each row of these tables: the customer's number, and all personal text. Raises LakeError.
+
+    Without `wash_frequency`, which has nothing but the number.
+    """
     for asset, day in landed_files(lake):
-        if asset in TABLES:
+        if asset in TABLES and asset != WASH_FREQUENCY_ASSET:
             for row in lake.read(asset, None if day is None else [day]).to_pylist():
                 yield row[_WHOSE], set(values_of(row, asset))
 

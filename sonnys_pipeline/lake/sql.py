@@ -48,7 +48,10 @@ _KEY = "partition_of_file"
 
 _ITEM = pa.struct(
     [
+        ("name", pa.string()),
+        ("sku", pa.string()),
         ("department", pa.string()),
+        ("quantity", pa.int64()),
         ("gross", pa.float64()),
         ("net", pa.float64()),
         ("discount", pa.float64()),
@@ -76,6 +79,7 @@ KPI_INPUT = pa.schema(
         ("complete_date", pa.timestamp("us", tz="UTC")),
         ("location_code", pa.string()),
         ("sales_device_name", pa.string()),
+        ("customer_id", pa.string()),
         ("total", pa.float64()),
         ("tenders", pa.list_(_TENDER)),
         ("items", pa.list_(_ITEM)),
@@ -100,6 +104,7 @@ _JOINED = f"""
         SELECT
             {_KEY},
             transaction_id,
+            arg_max(customer_id, read_at) AS customer_id,
             arg_max(is_recurring_plan_sale, read_at) AS is_recurring_plan_sale,
             arg_max(is_recurring_plan_redemption, read_at) AS is_recurring_plan_redemption,
             arg_max(transaction_status, read_at) AS transaction_status
@@ -107,6 +112,7 @@ _JOINED = f"""
         GROUP BY ALL
     )
     SELECT landed.* EXCLUDE ({_KEY}) REPLACE (
+        coalesce(landed.customer_id, known.customer_id) AS customer_id,
         coalesce(landed.is_recurring_plan_sale, known.is_recurring_plan_sale) AS is_recurring_plan_sale,
         coalesce(landed.is_recurring_plan_redemption, known.is_recurring_plan_redemption)
             AS is_recurring_plan_redemption,

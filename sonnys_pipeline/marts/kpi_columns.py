@@ -244,12 +244,38 @@ DISCOUNT_MIX_COLUMNS: Sequence[Column] = (
     ),
 )
 
+ITEM_MIX_COLUMNS: Sequence[Column] = (
+    SITE,
+    BUSINESS_DATE,
+    Column("department", pa.string(), "Department of the item.", ("items",)),
+    Column("item", pa.string(), "Name of the item on the ticket.", ("items",)),
+    Column("sku", pa.string(), "Number of the item; null if the ticket has none.", ("items",), nullable=True),
+    _count("quantity", "O", "Pieces that are not voided, as the tickets have them.", ("items",)),
+    _money("gross", "O", "Gross of the pieces that are not voided, in dollars.", ("items",)),
+    _money("discount", "O", "Discount on the pieces that are not voided, in dollars.", ("items",)),
+    _money("net", "O", "Net of the pieces that are not voided, in dollars.", ("items",)),
+    _rate(
+        "share_of_net",
+        "O",
+        "Net ÷ net of all items of the site's day that are not voided, as a fraction; null if that is 0.",
+        ("items",),
+        nullable=True,
+    ),
+    _count("voided_quantity", "O", "Pieces whose line was voided; in no other figure.", ("items",)),
+    _money("voided_gross", "O", "Gross of the voided pieces, in dollars; in no other figure.", ("items",)),
+    _money("voided_discount", "O", "Discount on the voided pieces, in dollars; in no other figure.", ("items",)),
+    _money("voided_net", "O", "Net of the voided pieces, in dollars; in no other figure.", ("items",)),
+    _unknown("items"),
+)
+
 SITE_DAY_KPIS = schema_of(SITE_DAY_COLUMNS)
 SITE_HOUR_KPIS = schema_of(SITE_HOUR_COLUMNS)
 MEMBERSHIP_DAILY = schema_of(MEMBERSHIP_COLUMNS)
 TENDER_MIX = schema_of(TENDER_MIX_COLUMNS)
 DISCOUNT_MIX = schema_of(DISCOUNT_MIX_COLUMNS)
+ITEM_MIX = schema_of(ITEM_MIX_COLUMNS)
 
 SITE_DAY_KPIS_LINEAGE = lineage_of(SITE_DAY_COLUMNS)
 SITE_HOUR_KPIS_LINEAGE = lineage_of(SITE_HOUR_COLUMNS)
 MEMBERSHIP_DAILY_LINEAGE = lineage_of(MEMBERSHIP_COLUMNS)
+ITEM_MIX_LINEAGE = lineage_of(ITEM_MIX_COLUMNS)

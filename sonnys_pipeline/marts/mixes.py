@@ -1,4 +1,4 @@
-"""Tenders and discounts by site and day (KPIS "Tender mix", "Discounts")."""
+"""Tenders, discounts and items by site and day (KPIS "Tender mix", "Discounts", "Item mix")."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import date
 import pyarrow as pa
 
 from sonnys_pipeline.lake.sql import Rows
-from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, TENDER_MIX
+from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, ITEM_MIX, TENDER_MIX
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.unknown import unknown_sql
 
 _TENDERS = """
     SELECT
@@ -63,6 +64,39 @@ _DISCOUNT_MIX = """
     ORDER BY site, business_date, discount_name
 """
 
+# A ticket's status and type change nothing, as in the sums of `site_day_kpis`; only a line's own void counts.
+_ITEMS = """
+    SELECT
+        site,
+        business_date,
+        part.department AS department,
+        part.name AS item,
+        nullif(part.sku, '') AS sku,
+        coalesce(sum(part.quantity) FILTER (WHERE NOT part.is_voided), 0) AS quantity,
+        coalesce(sum(dollars_of(part.gross)) FILTER (WHERE NOT part.is_voided), 0) AS gross,
+        coalesce(sum(dollars_of(part.discount)) FILTER (WHERE NOT part.is_voided), 0) AS discount,
+        coalesce(sum(dollars_of(part.net)) FILTER (WHERE NOT part.is_voided), 0) AS net,
+        coalesce(sum(part.quantity) FILTER (WHERE part.is_voided), 0) AS voided_quantity,
+        coalesce(sum(dollars_of(part.gross)) FILTER (WHERE part.is_voided), 0) AS voided_gross,
+        coalesce(sum(dollars_of(part.discount)) FILTER (WHERE part.is_voided), 0) AS voided_discount,
+        coalesce(sum(dollars_of(part.net)) FILTER (WHERE part.is_voided), 0) AS voided_net
+    FROM (SELECT site, business_date, unnest(items) AS part FROM placed)
+    GROUP BY ALL
+"""
+_NO_NET = "CASE WHEN day_net = 0 THEN 'share_of_net: the items of this day have a net of 0.00 together' END"
+_ITEM_MIX = f"""
+    WITH days AS (SELECT site, business_date, sum(net) AS day_net FROM counted GROUP BY ALL)
+    SELECT
+        counted.*,
+        CASE WHEN day_net <> 0 THEN CAST(net AS DOUBLE) / CAST(day_net AS DOUBLE) END AS share_of_net,
+        {unknown_sql([], _NO_NET)}
+    FROM counted
+    JOIN days USING (site, business_date)
+    SEMI JOIN shown USING (site, business_date)
+    LEFT JOIN left_out USING (site, business_date)
+    ORDER BY site, business_date, department, item, sku NULLS FIRST
+"""  # noqa: S608 - made of names in this house
+
 
 def tender_mix(
     transactions: Rows,
@@ -94,3 +128,20 @@ def discount_mix(
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
     return count_days(transactions, days, _DISCOUNTS, _DISCOUNT_MIX, DISCOUNT_MIX)
+
+
+def item_mix(
+    transactions: Rows,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    *,
+    landed: Collection[date],
+    timezone: str = "UTC",
+) -> Mart:
+    """What was sold, by department and item (KPIS "Item mix", O); voided lines stand in columns of their own.
+
+    Returns `ITEM_MIX` by site, date, department, item and number; a day without items has no row. Arguments as for
+    `site_day_kpis`.
+    """
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, _ITEMS, _ITEM_MIX, ITEM_MIX)

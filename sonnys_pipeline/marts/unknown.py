@@ -92,11 +92,11 @@ PLAN_FLAG = RequiredField(
 UPGRADES = RequiredField("is_recurring_plan_sale", "plan_sale", ("plan_upgrades",), "counted by is_recurring_sale")
 
 
-def unknown_sql(needs: Sequence[RequiredField]) -> str:
-    """SQL of the column `unknown`: all reasons, or null."""
+def unknown_sql(needs: Sequence[RequiredField], *others: str) -> str:
+    """SQL of the column `unknown`: all reasons, or null; `others` is SQL of reasons that no missing field gives."""
     left_out = (
         f"CASE WHEN left_out > 0 THEN '{LEFT_OUT} {MAX_AMOUNT:,} dollars: ' || left_out_ids || "
         f"CASE WHEN left_out > {NAMED_IDS} THEN ' and ' || (left_out - {NAMED_IDS}) || ' more' ELSE '' END END"
     )
-    reasons = ", ".join([*(need.reason_sql for need in needs), left_out])
+    reasons = ", ".join([*(need.reason_sql for need in needs), *others, left_out])
     return f"nullif(concat_ws('{SEPARATOR}', {reasons}), '') AS unknown"

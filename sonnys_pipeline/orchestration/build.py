@@ -16,6 +16,7 @@ from sonnys_pipeline.orchestration.assets.daily_report import report_asset
 from sonnys_pipeline.orchestration.assets.dimensions import dimension_assets
 from sonnys_pipeline.orchestration.assets.facts import fact_assets
 from sonnys_pipeline.orchestration.assets.flat_tables import table_assets
+from sonnys_pipeline.orchestration.assets.frequency.washes import frequency_asset
 from sonnys_pipeline.orchestration.assets.marts import mart_assets
 from sonnys_pipeline.orchestration.assets.members import member_assets
 from sonnys_pipeline.orchestration.assets.people_marts.daily import people_mart_assets
@@ -153,6 +154,7 @@ def _add_account(
     computed = [
         *table_assets(partitions, follow, account),
         *mart_assets(partitions, follow, account),
+        frequency_asset(partitions, looked_into, account),
         *member_assets(partitions, looked_into, account),
         *people_mart_assets(partitions, looked_into, account),
         report_asset(partitions, looked_into, account),

@@ -87,7 +87,7 @@ def test_the_graph_shows_every_asset(visit: Visit) -> None:
 
     for asset in (
         "transactions", "transaction_states", "transacti…_changes", "sites", "line_items", "tenders", "discounts",
-        "site_day_kpis", "site_hour_kpis", "membership_daily", "daily_report",
+        "site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix", "wash_frequency", "daily_report",
     ):  # fmt: skip
         expect(visit.in_graph(asset)).to_be_visible()
 

@@ -65,7 +65,7 @@ def read_accounts(asking: Asking, landed: Mapping[str, str]) -> Accounts:
     rows = {one.id: _account(one, listed.get(one.id), before.get(one.id), asking.now) for one in full}
     for one in short:  # an account that was opened between the two requests
         rows.setdefault(one.id, _account(None, one, before.get(one.id), asking.now))
-    wanted = list(dict.fromkeys([*_changed(asking, before, landed), *_due(before, asking.now)]))
+    wanted = list(dict.fromkeys([*_changed(asking, landed), *_due(before, asking.now)]))
     wanted = [name for name in wanted if name not in rows]
     found = asking.details(accounts.get, wanted)
     for name, detail in found.items():
@@ -77,7 +77,7 @@ def read_accounts(asking: Asking, landed: Mapping[str, str]) -> Accounts:
     return Accounts([*rows.values(), *_listed_columns(carried, ACCOUNTS.listed.names)], unread)
 
 
-def _changed(asking: Asking, before: Mapping[str, Any], landed: Mapping[str, str]) -> Iterable[str]:
+def _changed(asking: Asking, landed: Mapping[str, str]) -> Iterable[str]:
     """Numbers of accounts whose status changed since the last reading, newest first, then those left over by it."""
     start = _FIRST if asking.is_first else datetime.fromisoformat(landed["read_at"]) - _OVERLAP
     read_changes: Callable[..., Sequence[StatusChange]] = asking.client.recurring_accounts.status_changes
@@ -92,9 +92,8 @@ def _changed(asking: Asking, before: Mapping[str, Any], landed: Mapping[str, str
         # One whose payment failed more than six months ago will not come back without a change.
         lately = asking.now - SIX_MONTHS
         return [name for name in newest if status[name][1] in GOES_ON or _is_open(status[name], lately)]
-    changed = [name for name in newest if name in before or status[name][1] not in ENDED]
     modified = asking.whole(read_modified, start=max(start, asking.now - SIX_MONTHS), end=asking.now)
-    return [*changed, *(one.id for one in modified), *json.loads(landed.get(UNREAD, "[]"))]
+    return [*newest, *(one.id for one in modified), *json.loads(landed.get(UNREAD, "[]"))]
 
 
 def _is_open(status: tuple[datetime, str], since: datetime) -> bool:

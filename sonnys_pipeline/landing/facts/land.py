@@ -151,6 +151,18 @@ def land_days(  # what, where, whose
     return landed, refused
 
 
+def lacking_rows(lake: Lake, fact: Fact, day: date, rows: Sequence[Mapping[str, Any]], of: DaySource) -> int:
+    """How many of a day's rows its landed file lacks, or has otherwise; 0 if it is not landed or is not comparable."""
+    key = day.isoformat()
+    if not rows or not lake.has(fact.asset, key) or not _has_policy(lake.metadata(fact.asset, key), of.policy):
+        return 0
+    landed = lake.read(fact.asset, [key]).drop_columns("date")
+    if landed.column_names != fact.schema.names:  # of an older version
+        return 0
+    read = pa.Table.from_pylist([dict(row) for row in rows], fact.schema)
+    return (_counted(read.to_pylist(), fact.key) - _counted(landed.to_pylist(), fact.key)).total()
+
+
 def under_policy(lake: Lake, fact: Fact, of: DaySource) -> int:
     """Bring landed days under a stricter policy than they were read under; how many were rewritten.
 

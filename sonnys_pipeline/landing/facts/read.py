@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +23,7 @@ from sonnys_pipeline.landing.facts.land import (
     LandedDay,
     SitePlaces,
     by_day,
+    lacking_rows,
     land_days,
     under_policy,
 )
@@ -44,12 +45,14 @@ class DaysRead:
         requests: that it cost.
         undated: rows without an instant, which are in no day.
         cleaned: earlier days that were brought under a stricter policy.
+        outdated: landed days before a span → rows that the reading has of them, and that they lack.
     """
 
     days: dict[date, LandedDay] = field(default_factory=dict)
     requests: int = 0
     undated: int = 0
     cleaned: int = 0
+    outdated: Mapping[date, int] = field(default_factory=dict)
 
 
 def read_and_land_days(
@@ -70,7 +73,7 @@ def read_and_land_days(
     source = DaySource(of.source, of.timezone, of.policy)
     landed: dict[date, LandedDay] = {}
     refused: dict[date, RowsWouldVanishError] = {}
-    undated = 0
+    undated, outdated = 0, dict[date, int]()
     with lake.writing(f"{fact.asset}-reading"):
         kept = of.kept(lake, fact.asset, now)
         if kept.begun_at < midnight(last + _DAY, of.timezone):
@@ -92,10 +95,13 @@ def read_and_land_days(
             done, left = land_days(lake, fact, wanted, source, read_at=kept.begun_at, accept_empty=accept_empty)
             landed |= done
             refused |= left
+            if (before := part[0] - _DAY) not in landed:
+                outdated[before] = lacking_rows(lake, fact, before, found.get(before, []), source)
         kept.clear()
     if refused:
         raise DaysRefusedError(landed, refused, client.requests_sent)
-    return DaysRead(landed, client.requests_sent, undated, cleaned)
+    outdated = {day: number for day, number in outdated.items() if number}
+    return DaysRead(landed, client.requests_sent, undated, cleaned, outdated)
 
 
 def parts_of(days: Sequence[date], longest: int | None) -> Iterator[list[date]]:
@@ -129,11 +135,14 @@ def _rows(
 def _clock_entries(
     lake: Lake, client: SonnysClient, days: Sequence[date], first: date, last: date
 ) -> list[dict[str, Any]]:
-    """Entries of all employees that are listed, and of those that landed days have; an unknown one's landed stay."""
+    """Entries of all employees that are listed, and of those that landed days have.
+
+    The answer 404 of a listed employee means no entries (contract, "Errors"); those of one who is not listed stay.
+    """
     keys = [day.isoformat() for day in days if lake.has(CLOCK_ENTRIES.asset, day.isoformat())]
     landed = lake.read(CLOCK_ENTRIES.asset, keys).drop_columns("date").to_pylist() if keys else []
-    numbers = list(dict.fromkeys([one.employee_id for one in client.employees.list()]))
-    numbers += sorted({row["employee_id"] for row in landed} - set(numbers))
+    listed = list(dict.fromkeys([one.employee_id for one in client.employees.list()]))
+    others = sorted({row["employee_id"] for row in landed} - set(listed))
 
     read: Callable[..., Sequence[ClockEntry]] = client.employees.clock_entries
 
@@ -141,7 +150,7 @@ def _clock_entries(
         try:
             return [row_of(one) for one in read(number, start=first, end=last)]
         except NotFoundError:
-            return [row for row in landed if row["employee_id"] == number]
+            return [row for row in landed if row["employee_id"] == number] if number in others else []
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [row for rows in pool.map(entries, numbers) for row in rows]
+        return [row for rows in pool.map(entries, [*listed, *others]) for row in rows]

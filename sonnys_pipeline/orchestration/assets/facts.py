@@ -140,5 +140,12 @@ def _say(context: dg.AssetExecutionContext, fact: Fact, read: DaysRead) -> None:
         context.log.info("%s: landed days were corrected: %s", fact.asset, named)
     if read.undated:
         context.log.warning("%s: %d rows have no time, so they are in no day", fact.asset, read.undated)
+    for day, number in read.outdated.items():
+        context.log.warning(
+            "%s: the API now has %d rows of %s that this landed day lacks; materialize it again",
+            fact.asset,
+            number,
+            day,
+        )
     if read.cleaned:
         context.log.info("%s: %d earlier days were brought under the present policies", fact.asset, read.cleaned)

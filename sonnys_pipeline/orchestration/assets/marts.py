@@ -1,4 +1,4 @@
-"""The KPI tables: `site_day_kpis`, `site_hour_kpis`, `membership_daily`. A partition is a business date.
+"""The KPI tables: `site_day_kpis`, `site_hour_kpis`, `membership_daily`, `item_mix`. A partition is a business date.
 
 A business day is local to its site and may lie in two partitions of `transactions`. A site's day is counted when all of
 them are landed; until then it is left out and named, never counted by half.
@@ -30,6 +30,7 @@ from sonnys_pipeline.marts.incremental.inputs import (
 from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.marts.kpis import site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
+from sonnys_pipeline.marts.mixes import item_mix
 from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.marts.site_days import Mart
 from sonnys_pipeline.orchestration.account import ONLY, Account
@@ -57,7 +58,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class KpiTable:
-    """One of the three; raise the version of its `recipe` when figures become others.
+    """One of them; raise the version of its `recipe` when figures become others.
 
     The UI shows sums of `totals`, and `shown` site by site; that is empty for a table with many rows a site. The
     last days of columns in `plotted`, with the words for each, are plotted.
@@ -118,6 +119,15 @@ KPI_TABLES = (
         kpi_columns.MEMBERSHIP_DAILY_LINEAGE,
         ("new_memberships", "plan_upgrades", "recharges", "member_washes", "plan_sales", "recharge_sales"),
         ("site", "new_memberships", "plan_upgrades", "recharges", "member_washes"),
+    ),
+    KpiTable(
+        Recipe("item_mix", "1", by_site_day=True),
+        item_mix,
+        "Per site, business day, department and item: pieces, gross, discount, net and their share of the day's net; "
+        "voided lines in columns of their own." + _STATUS,
+        kpi_columns.ITEM_MIX,
+        kpi_columns.ITEM_MIX_LINEAGE,
+        ("quantity", "gross", "discount", "net", "voided_quantity", "voided_net"),
     ),
 )
 

@@ -69,9 +69,16 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
 class InputsChanged(Outdated):
     """Days of a table or mart that were computed from other rows than those that are landed, or not at all."""
 
-    def __init__(self, recipe: Recipe, lake: LakeResource, timezone: str, account: Account = ONLY) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        lake: LakeResource,
+        timezone: str,
+        account: Account = ONLY,
+        inputs: type[MartInputs] = MartInputs,
+    ) -> None:
         super().__init__(lake, account)
-        self._recipe = recipe
+        self._recipe, self._inputs = recipe, inputs
         self._timezone = timezone
 
     @property
@@ -86,7 +93,7 @@ class InputsChanged(Outdated):
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """As `stale_days` finds them, with the state of the landed files."""
-        inputs = MartInputs(lake, self._timezone)
+        inputs = self._inputs(lake, self._timezone)
         found = stale_days(lake, inputs, self._recipe, days)
         for problem in found.problems:
             warn(problem)

@@ -176,11 +176,12 @@ def unknown_figures(rows: pa.Table) -> dict[str, dg.MetadataValue]:
 
 
 def reasons_of(rows: pa.Table) -> list[str]:
-    """The mart's column `unknown`, row by row, with site and day; empty if there is no such column."""
+    """The mart's column `unknown` with site and day, each reason once; empty if there is no such column."""
     if "unknown" not in rows.column_names:
         return []
     told = rows.filter(pc.is_valid(rows["unknown"])).select(["site", "business_date", "unknown"]).to_pylist()
-    return [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
+    named = [f"{row['site'] or '(no code)'} {row['business_date']}: {row['unknown']}" for row in told]
+    return list(dict.fromkeys(named))
 
 
 def rows_as_markdown(rows: pa.Table, columns: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from sonnys_pipeline_tests.support.processes.operators import NAMES, environment
 pytestmark = pytest.mark.acceptance
 
 UNCHANGED, EDITED, NEXT = "2026-03-10", "2026-03-11", "2026-03-12"
-MARTS = ("site_day_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "membership_daily", "item_mix")
 ACROSS = dg.AssetKey(["all_accounts", "site_day_kpis"])
 
 

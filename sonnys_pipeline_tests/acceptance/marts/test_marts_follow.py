@@ -16,7 +16,7 @@ pytestmark = pytest.mark.acceptance
 
 FIRST, UNCHANGED, EDITED, LAST = "2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"
 DAYS = [FIRST, UNCHANGED, EDITED, LAST]
-FOLLOWERS = ("line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis", "membership_daily")
+FOLLOWERS = ("line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
 
 def computed(site: Site) -> dict[str, list[str]]:

@@ -152,18 +152,45 @@ def test_what_a_killed_reading_has_landed_or_heard_is_not_asked_again(
     assert chain.lake.storage.below(chain.lake.root / READINGS) == []
 
 
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_a_reading_that_is_killed_between_two_days_ends_the_same(
+    chain: Chain, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many files; the next run lands all of them by the answers that are kept, and asks for nothing."""
+    land, left = Lake.land, [files]
+
+    def land_or_die(self: Lake, *arguments: Any, **options: Any) -> Any:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return land(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "land", land_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            chain.read(SALES_OUTCOMES)
+    assert len(chain.lake.partitions("sales_outcomes")) == files
+    chain.simulator.advance(60)
+    read = chain.read(SALES_OUTCOMES)
+    assert read.requests == 0
+    assert [one.added > 0 for one in read.days.values()] == [number >= files for number in range(3)]
+    rows = chain.rows(SALES_OUTCOMES)
+    assert len({row["read_at"] for row in rows}) == 1
+    chain.read(SALES_OUTCOMES)
+    again = chain.rows(SALES_OUTCOMES)
+    assert [_text(row["date"], row) for row in again] == [_text(row["date"], row) for row in rows]
+
+
 def test_a_correction_replaces_the_day(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A forgotten clock-out that is entered later, and an employee whom the API no longer knows."""
+    """A clock-out that is entered later, an employee whom the API no longer knows, and one without entries now."""
     chain.read(CLOCK_ENTRIES)
     entries = Employees.clock_entries
     before = chain.rows(CLOCK_ENTRIES)
-    gone, corrected = (
-        before[0]["employee_id"],
-        next(row for row in before if row["employee_id"] != before[0]["employee_id"]),
-    )
+    gone, deleted, *others = sorted({row["employee_id"] for row in before})
+    corrected = next(row for row in before if row["employee_id"] in others)
 
     def changed(self: Employees, employee_id: str, **span: Any) -> Any:
-        if employee_id == gone:
+        if employee_id in {gone, deleted}:
             raise NotFoundError(404, "EntityNotFoundError", ())
         found = entries(self, employee_id, **span)
         return [
@@ -173,14 +200,21 @@ def test_a_correction_replaces_the_day(chain: Chain, monkeypatch: pytest.MonkeyP
             for one in found
         ]
 
+    listed = chain.client.employees.list()
+    monkeypatch.setattr(Employees, "list", lambda _: [one for one in listed if one.employee_id != gone])
     monkeypatch.setattr(Employees, "clock_entries", changed)
     chain.simulator.advance(3600)
     read = chain.read(CLOCK_ENTRIES)
     assert {day: (one.added, one.changed, one.gone) for day, one in read.days.items()} == {
-        day: (0, int(day == corrected["date"]), 0) for day in DAYS
+        day: (
+            0,
+            int(day == corrected["date"]),
+            sum(row["employee_id"] == deleted and row["date"] == day for row in before),
+        )
+        for day in DAYS
     }
     after = chain.rows(CLOCK_ENTRIES)
-    assert len(after) == len(before)
+    assert deleted not in {row["employee_id"] for row in after}
     assert [row["employee_id"] for row in after].count(gone) == [row["employee_id"] for row in before].count(gone)
 
 
@@ -203,6 +237,30 @@ def test_a_day_that_loses_all_rows_is_refused_until_it_is_accepted(
     assert chain.rows(CLOCK_ENTRIES, DAYS[1:])
     chain.read(CLOCK_ENTRIES, accept_empty=True)
     assert chain.rows(CLOCK_ENTRIES, DAYS[:1]) == []
+
+
+def test_a_shift_that_is_moved_before_the_days_that_are_read_is_told(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is gone from its day, and the day before is not read again; so the reading names that day."""
+    chain.read(CLOCK_ENTRIES)
+    moved = next(row for row in chain.rows(CLOCK_ENTRIES) if row["date"] == DAYS[1])
+    entries = Employees.clock_entries
+
+    def corrected(self: Employees, employee_id: str, **span: Any) -> Any:
+        return [
+            one.model_copy(update={"clock_in": one.clock_in - timedelta(days=1)})
+            if (one.employee_id, one.clock_in) == (moved["employee_id"], moved["clock_in"])
+            else one
+            for one in entries(self, employee_id, **span)
+        ]
+
+    assert chain.read(CLOCK_ENTRIES, DAYS[1:]).outdated == {}
+    monkeypatch.setattr(Employees, "clock_entries", corrected)
+    read = chain.read(CLOCK_ENTRIES, DAYS[1:])
+    assert (read.days[DAYS[1]].gone, read.outdated) == (1, {DAYS[0]: 1})
+    assert chain.read(CLOCK_ENTRIES, DAYS[:1]).days[DAYS[0]].added == 1
+    assert chain.read(CLOCK_ENTRIES, DAYS[1:]).outdated == {}
 
 
 def test_a_day_that_is_not_over_is_refused(chain: Chain) -> None:

@@ -16,7 +16,7 @@ from sonnys_pipeline.marts.incremental.inputs import MISSING
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
 TABLES = ("line_items", "tenders", "discounts")
-MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from sonnys_pipeline_tests.support.tickets import states_of, without_v2
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
 TABLES = ("line_items", "tenders", "discounts")
-MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 NULLS = ("voided_transactions", "unsettled_transactions", "net_cars", "net_sales")
 
 

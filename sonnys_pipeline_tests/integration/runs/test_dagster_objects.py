@@ -30,7 +30,7 @@ pytestmark = pytest.mark.s3
 logger = logging.getLogger(__name__)
 DAYS = ("2026-03-10", "2026-03-13")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"]
-MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
 
 @pytest.fixture
@@ -120,13 +120,13 @@ def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
         recipes = [table.recipe for table in (*KPI_TABLES, FLAT_TABLES[0])]
         return [stale_days(lake, inputs, recipe, EACH).days for recipe in recipes]
 
-    assert look() == [()] * 4
+    assert look() == [()] * 5
     requests_of(seen)
-    assert look() == [()] * 4
+    assert look() == [()] * 5
     found = requests_of(seen)
-    logger.info("a look at four assets: %s", found)
-    assert found["LIST"] <= 9  # states and clock entries are looked at, too
-    assert found.total() <= 14  # three for clock entries, of which none are landed
+    logger.info("a look at five assets: %s", found)
+    assert found["LIST"] <= 10  # states and clock entries are looked at, too
+    assert found.total() <= 15  # three for clock entries, of which none are landed
 
 
 def test_inputs_come_in_every_form(landed) -> None:

@@ -65,7 +65,7 @@ def test_a_morning_writes_only_what_changed(pipeline, monkeypatch):
     defs = build_defs()
     (schedule,) = [one for one in defs.schedules or () if one.name == "daily_transactions_schedule"]
     job = defs.resolve_job_def(schedule.job_name)
-    assets = ("line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis", "membership_daily")
+    assets = ("line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
     def run_on(morning: datetime) -> None:
         with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:

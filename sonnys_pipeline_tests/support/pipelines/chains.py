@@ -19,7 +19,7 @@ from sonnys_pipeline.simulator import Simulator
 NAMES = ("north", "south")
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ("2026-03-10", "2026-03-11", "2026-03-12")
-MARTS = ("site_day_kpis", "membership_daily")
+MARTS = ("site_day_kpis", "membership_daily", "item_mix")
 #: Stands in each credential, so that tests can look for it where it must not stand.
 SECRET = "that-must-not-show"
 

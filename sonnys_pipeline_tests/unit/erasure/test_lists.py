@@ -12,11 +12,12 @@ from click.testing import CliRunner
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.erasure.files import contents
+from sonnys_pipeline.erasure.files import contents, landed_files
 from sonnys_pipeline.extract.lists.kept import READINGS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS, CUSTOMERS, WASHBOOKS, Dimension
 from sonnys_pipeline.landing.facts.tables import BILLINGS
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
 
 NUMBER, OTHER = "40017733:1", "50028844:1"
 TRACES = ("Quillfeather", "PLT 9917", "4711-0815-2", "zoe@example.org", "0815471123", NUMBER)
@@ -58,6 +59,11 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     charge = dict.fromkeys(BILLINGS.schema.names) | {"account_id": "7:1", "customer_id": NUMBER, "amount_charged": 30.0}
     charge |= {"last_four_cc": "9317", "charged_at": AT}
     made.land("recurring_billings", pa.Table.from_pylist([charge], BILLINGS.schema), partition="2026-11-20")
+    often = [
+        {"business_date": date(2026, 11, 20), "customer_id": number, "member_washes": 3}
+        for number in (NUMBER, OTHER, None)
+    ]
+    made.land("wash_frequency", pa.Table.from_pylist(often, WASH_FREQUENCY), partition="2026-11-20")
     unfinished = tmp_path / "data" / READINGS / "customers" / "page.json"
     unfinished.parent.mkdir(parents=True)
     unfinished.write_text(json.dumps({"data": {"customers": [{"customerId": NUMBER, **personal}]}}))
@@ -85,9 +91,10 @@ def test_no_byte_of_a_customer_is_left_in_the_lists(lake: Lake, tmp_path: Path) 
     assert shown["changes"] == done["changes"]
     assert {(change["table"], change["day"], change["rows"]) for change in done["changes"]} == {
         ("customers", "", 2), ("recurring_accounts", "", 1), ("washbooks", "", 1),
-        ("recurring_billings", "2026-11-20", 1),
+        ("recurring_billings", "2026-11-20", 1), ("wash_frequency", "2026-11-20", 1),
     }  # fmt: skip
     assert traces(lake, tmp_path) == set()
+    assert lake.read("wash_frequency", ["2026-11-20"])["customer_id"].to_pylist() == [OTHER, None]
     assert lake.read("customers")["customer_id"].to_pylist() == [OTHER]
     assert lake.metadata("customers") == {"account": "x"}
     mine, other = lake.read("recurring_accounts").to_pylist()
@@ -108,3 +115,10 @@ def test_an_account_is_not_taken_for_a_sale_of_the_same_number(lake: Lake) -> No
     lake.land("transactions", transactions, partition="2026-11-20")
     CliRunner().invoke(main, ["forget", "--customer", "77:1", "--yes"])
     assert lake.read("recurring_accounts").equals(before)
+
+
+def test_what_is_computed_of_transactions_is_erased_after_them(lake: Lake) -> None:
+    """A mart that is made in between would have the customer again."""
+    lake.land("transactions", pa.table({"id": ["8:1"], "customer_id": ["77:1"]}), partition="2026-11-20")
+    assets = [asset for asset, _ in landed_files(lake)]
+    assert assets.index("transactions") < assets.index("wash_frequency")

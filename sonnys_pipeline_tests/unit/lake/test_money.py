@@ -16,14 +16,14 @@ from sonnys_pipeline.lake.money import MAX_AMOUNT
 from sonnys_pipeline.marts import flat_tables as tables
 from sonnys_pipeline.marts.kpis import DAILY_SALES_INPUT, daily_sales, sales_total, site_day_kpis, site_hour_kpis
 from sonnys_pipeline.marts.memberships import membership_daily
-from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
+from sonnys_pipeline.marts.mixes import discount_mix, item_mix, tender_mix
 from sonnys_pipeline.quality import rules as quality
 from sonnys_pipeline_tests.support.tickets import line, off, paid, rows, sites, ticket
 
 DAY = date(2026, 3, 10)
 NOON = "2026-03-10T17:00:00Z"
 DAYS: dict[str, Any] = {"sites": sites(MAIN="UTC"), "business_dates": [DAY], "landed": [DAY]}
-MARTS = (site_day_kpis, site_hour_kpis, membership_daily, tender_mix, discount_mix)
+MARTS = (site_day_kpis, site_hour_kpis, membership_daily, tender_mix, discount_mix, item_mix)
 FLAT = (tables.line_items, tables.tenders, tables.discounts)
 LOOKS = (quality.tender_differences, quality.line_item_differences, quality.absurd_amounts)
 

@@ -1,9 +1,10 @@
 """EC-02: everything landed is read by SQL, and nothing is written."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -11,6 +12,9 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.query.statements import Queries, QueryError, split
+from sonnys_pipeline.landing.dimensions.tables import ITEMS
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
+from sonnys_pipeline.marts.kpi_columns import ITEM_MIX
 from sonnys_pipeline_tests.support.landed_marts import land_marts
 from sonnys_pipeline_tests.support.small_lake import LAST, land  # noqa: F401 - a fixture
 
@@ -50,6 +54,71 @@ def test_the_page_has_twenty_questions_whose_figures_are_the_kpis(land) -> None:
     assert landed.num_rows == 9
     empty = {question for question, result in by_question.items() if not result.num_rows}
     assert empty <= {"Which days are missing between the first and the last?", "Which figures are not known, and why?"}
+
+
+def test_sold_items_are_set_beside_the_list_price_of_their_day(tmp_path: Path) -> None:
+    """RS-03: the page's query: by number, else by name; the version that held on the day; null before the first one."""
+    query = re.findall(r"## List prices\n.*?```sql\n(.*?)```", PAGE, re.DOTALL)[0]
+    first, second, third = date(2026, 3, 9), date(2026, 3, 10), date(2026, 3, 11)
+    lake = Lake(tmp_path / "data")
+
+    def sold(day: date, item: str, sku: str | None) -> dict[str, Any]:
+        nothing = {
+            field.name: Decimal(0) if pa.types.is_decimal(field.type) else 0 for field in ITEM_MIX if not field.nullable
+        }
+        return nothing | {
+            "site": "MAIN", "business_date": day, "department": "Wash", "item": item, "sku": sku, "quantity": 2,
+            "net": Decimal("15.00"),
+        }  # fmt: skip
+
+    for day in (first, second, third):
+        rows = [sold(day, "Deluxe", "W1"), sold(day, "Towel", None), sold(day, "Gone", "W9")]
+        lake.land("item_mix", pa.Table.from_pylist(rows, ITEM_MIX), partition=day.isoformat())
+
+    def listed(item: str, sku: str | None, price: float, since: date, until: date | None, at: str) -> dict[str, Any]:
+        names = {"name": item, "sku": sku, "price_at_site": price, "site_location": at}
+        return {**dict.fromkeys(ITEMS.schema.names), **names, "valid_from": since, "valid_to": until}
+
+    prices = [
+        listed("Deluxe wash", "W1", 8.0, second, third, "main"),
+        listed("Deluxe wash", "W1", 9.0, third, None, "main"),
+        listed("Deluxe wash", "W1", 99.0, second, None, "MESA"),
+        listed("Towel", "T1", 3.0, second, None, "main"),
+    ]
+    lake.land(
+        "items", pa.Table.from_pylist([{**row, "is_current": not row["valid_to"]} for row in prices], ITEMS.schema)
+    )
+
+    found = Queries({"": lake}).run(query).to_pylist()
+
+    assert {(row["business_date"], row["item"]): row["list_price"] for row in found} == {
+        (first, "Deluxe"): None, (first, "Towel"): None, (first, "Gone"): None,
+        (second, "Deluxe"): 8.0, (second, "Towel"): 3.0, (second, "Gone"): None,
+        (third, "Deluxe"): 9.0, (third, "Towel"): 3.0, (third, "Gone"): None,
+    }  # fmt: skip
+    assert len(found) == 9
+    assert {row["net_per_piece"] for row in found} == {7.5}
+
+
+def test_the_members_of_each_site_by_their_washes(tmp_path: Path) -> None:
+    """RS-03: the page's query: the last day that is known, without the washes that name no customer."""
+    query = re.findall(r"## How often do members wash\?\n.*?```sql\n(.*?)```", PAGE, re.DOTALL)[0]
+    known, unknown = date(2026, 3, 10), date(2026, 3, 11)
+    lake = Lake(tmp_path / "data")
+    nothing: dict[str, Any] = dict.fromkeys(WASH_FREQUENCY.names)
+    counted = [("7:1", "MAIN", 1), ("8:1", "MAIN", 4), ("9:1", "MAIN", 7), ("10:1", "MESA", 2), (None, None, 90)]
+    for day in (known - timedelta(days=1), known, unknown):
+        rows = [
+            nothing
+            | {"business_date": day, "customer_id": customer, "site_most_used": site}
+            | {"member_washes": {known: washes}.get(day, None if day == unknown else 99)}
+            for customer, site, washes in counted
+        ]
+        lake.land("wash_frequency", pa.Table.from_pylist(rows, WASH_FREQUENCY), partition=day.isoformat())
+
+    found = Queries({"": lake}).run(query).to_pylist()
+
+    assert [tuple(row.values()) for row in found] == [("MAIN", 3, 4.0, 4.0, 1, 1, 1), ("MESA", 1, 2.0, 2.0, 0, 1, 0)]
 
 
 def test_all_tables_are_listed(lake: Lake) -> None:
