@@ -1,17 +1,19 @@
 """Checks of what people did and of memberships; they warn, since the lists are landed as the API has them."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS, CUSTOMERS
-from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, STATUS_CHANGES
+from sonnys_pipeline.landing.facts.tables import BILLINGS, CLOCK_ENTRIES, STATUS_CHANGES
 from sonnys_pipeline.landing.sites.history import ASSET as SITES
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.members import charged_otherwise, redeemed_without_account
 from sonnys_pipeline.quality.people import implausible_shifts, unknown_sites, unlisted_customers
 from sonnys_pipeline.quality.result import Finding
 
@@ -53,7 +55,43 @@ def people_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]
 
         return _result(account, lake, look, [ACCOUNTS.asset, CUSTOMERS.asset], "memberships have a listed customer")
 
-    return [plausible_shifts, known_sites, known_customers]
+    @dg.asset_check(
+        asset=account.key(ACCOUNTS.asset), name="members_redeem", additional_deps=[account.key(TRANSACTIONS)]
+    )
+    def members_redeem(lake: LakeResource) -> dg.AssetCheckResult:
+        """Of the newest landed day: who redeemed a membership's wash had an active one, as far as they are known."""
+
+        def look(landed: Lake) -> Finding:
+            days = landed.partitions(TRANSACTIONS)
+            if not days:
+                return Finding(0, unchecked=(f"no day of {TRANSACTIONS} is landed",))
+            accounts = landed.read(ACCOUNTS.asset)
+            rows = landed.read(TRANSACTIONS, days[-1:], ["id", "customer_id", "is_recurring_redemption"])
+            day = date.fromisoformat(days[-1])
+            return redeemed_without_account(rows, accounts, day, _left(landed, [day, day + timedelta(days=1)]))
+
+        return _result(account, lake, look, [], "redemptions are of active members")
+
+    @dg.asset_check(asset=account.key(BILLINGS.asset), name="agreed_amounts")
+    def agreed_amounts(lake: LakeResource) -> dg.AssetCheckResult:
+        """Of the newest landed days: each charge is of an amount that the membership had at some time."""
+
+        def look(landed: Lake) -> Finding:
+            charges = landed.read(BILLINGS.asset, landed.partitions(BILLINGS.asset)[-_DAYS:])
+            return charged_otherwise(charges, landed.read(ACCOUNTS.asset))
+
+        return _result(account, lake, look, [ACCOUNTS.asset], "charges are as agreed")
+
+    return [plausible_shifts, known_sites, known_customers, members_redeem, agreed_amounts]
+
+
+def _left(landed: Lake, days: Sequence[date]) -> set[str]:
+    """Numbers of memberships that ceased to be active on landed days."""
+    keys = [day.isoformat() for day in days if landed.has(STATUS_CHANGES.asset, day.isoformat())]
+    if not keys:
+        return set()
+    rows = landed.read(STATUS_CHANGES.asset, keys, ["washbook_account_id", "old_status"]).to_pylist()
+    return {row["washbook_account_id"] for row in rows if row["old_status"] == "Active"}
 
 
 def _result(

@@ -160,7 +160,7 @@ def test_a_killed_reading_asks_no_page_again(
     monkeypatch.setattr(HttpTransport, "send", send_or_die)
     lives, begun, done = 0, chain.now, None
     while done is None:
-        lives, left[0] = lives + 1, 5
+        lives, left[0] = lives + 1, 6 if dimension is ACCOUNTS else 2
         try:
             done = chain.read(dimension)
         except Killed:
