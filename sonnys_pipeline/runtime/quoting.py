@@ -27,6 +27,8 @@ _USER_INFO = re.compile(r"//[^\s'\"<>@]*@(?:[^\s'\"<>/@]*@)*")
 _AS_WRITTEN = frozenset({"user:password@", ":password@"})
 #: Without a scheme, as proxies may be written: `user:password@host`.
 _BARE_USER_INFO = re.compile(r"(?<![\w/@.-])[^\s'\"<>:/@(\[]+:[^\s'\"<>/@]+@(?=[\w\[])")
+#: Characters that begin a formula, also in their full-width forms, which some spreadsheets take for the same.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def printable(text: str, most: int = 0) -> str:
@@ -89,3 +91,8 @@ def quoted(content: bytes, secrets: Sequence[SecretStr] = ()) -> str:
     """The start of a foreign body in one line; masked before it is cut, which could halve a secret."""
     text = masked(content.decode("utf-8", "replace"), secrets)
     return printable(without_user_info(" ".join(text[: 4 * QUOTED_BODY].split())[:QUOTED_BODY]))
+
+
+def no_formula(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from sonnys_pipeline.cli.query.formats import FORMATS, content_of
 
 if TYPE_CHECKING:
     from sonnys_pipeline.lake.query.statements import Queries
+
+
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
@@ -67,26 +71,61 @@ def sql(script: str | None, file: Path | None, kind: str, out: Path | None) -> N
     metavar="FILE",
     help="The database file to write.",
 )
+@click.option(
+    "--xlsx",
+    "workbook",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The workbook to write, a sheet for each table.",
+)
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="A table; repeatable.  [default: all]")
+@click.option("--from", "first", metavar="DAY", type=_DAY, help="First day of a workbook's rows, YYYY-MM-DD.")
+@click.option("--to", "last", metavar="DAY", type=_DAY, help="Last day (included), YYYY-MM-DD.")
 @account_option
-def export(file: Path | None, tables: tuple[str, ...]) -> None:
-    """Copy what is landed into one DuckDB database file, for tools that open one.
+def export(  # one parameter per option
+    file: Path | None, workbook: Path | None, tables: tuple[str, ...], first: datetime | None, last: datetime | None
+) -> None:
+    """Copy what is landed into one DuckDB database file, or tables into a workbook.
 
-    All tables but the archives are copied by default.
+    All tables but the archives are copied into a database by default. A workbook needs --table.
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
 
-    if file is None:
-        refuse("no file was named; use --duckdb FILE")
+    if (file is None) == (workbook is None):
+        refuse("name one file, with --duckdb FILE or --xlsx FILE")
+    if workbook is not None and not tables:
+        refuse("a workbook needs --table NAME; SHOW TABLES in `sonnys sql` lists them")
+    if file is not None and (first or last):
+        refuse("--from and --to choose days of a workbook; a database has all of them")
+    target = file or workbook or Path()
     with one_line_errors():
         try:
             queries = _queries()
-            queries.refuse_inside(file)
-            rows = queries.save(file, tables)
+            queries.refuse_inside(target)
+            if file is not None:
+                rows = queries.save(file, tables)
+            else:
+                days = (first.date() if first else None, last.date() if last else None)
+                rows = _write_workbook(queries, target, tables, days)
         except OSError as error:
-            refuse(f"cannot write {file} ({error.strerror or error}); name a file in a directory you can write to", 1)
+            refuse(f"cannot write {target} ({error.strerror or error}); name a file in a directory you can write to", 1)
     for name, number in rows.items():
         click.echo(f"{name}: {number:,} rows")
+
+
+def _write_workbook(
+    queries: Queries, file: Path, tables: tuple[str, ...], days: tuple[date | None, date | None]
+) -> dict[str, int]:
+    """Write tables as sheets; rows by table."""
+    from sonnys_pipeline.cli.query.workbook import SheetTooLongError, workbook_of
+    from sonnys_pipeline.runtime.private_folder import write_private_file
+
+    found = {name: queries.rows_of(name, *days) for name in dict.fromkeys(tables)}
+    try:
+        write_private_file(file, workbook_of(found))
+    except SheetTooLongError as error:
+        refuse(str(error))
+    return {name: table.num_rows for name, table in found.items()}
 
 
 def shell(queries: Queries, read: Callable[[str], str]) -> None:

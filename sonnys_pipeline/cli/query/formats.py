@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from sonnys_pipeline.cli.output import Screen
+from sonnys_pipeline.runtime.quoting import no_formula
 
 FORMATS = ("table", "csv", "json", "parquet")
 #: Characters that a column needs to be legible; a result with more columns than fit is printed row by row.
@@ -41,11 +42,11 @@ def _rows(result: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def _csv(result: pa.Table) -> str:
-    """Null is an empty cell; lists and structs are JSON."""
+    """Null is an empty cell; lists and structs are JSON. Text that looks like a formula begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(result.column_names)
-    writer.writerows([_cell(value) for value in row] for row in _rows(result))
+    writer.writerow(map(no_formula, result.column_names))
+    writer.writerows([_csv_cell(value) for value in row] for row in _rows(result))
     return text.getvalue()
 
 
@@ -80,6 +81,10 @@ def _table(result: pa.Table, width: int) -> str:
         screen.print(table)
     screen.print(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}")
     return text.getvalue()
+
+
+def _csv_cell(value: Any) -> str:  # noqa: ANN401 - any value of Arrow
+    return no_formula(value) if isinstance(value, str) else _cell(value)
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any value of Arrow

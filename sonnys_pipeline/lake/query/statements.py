@@ -7,6 +7,7 @@ extensions is switched off, for folders and object stores alike, and the configu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,6 +100,29 @@ class Queries:
             file.replace(path)
         return dict(zip(dict.fromkeys(wanted), rows, strict=True))
 
+    def rows_of(self, table: str, first: date | None = None, last: date | None = None) -> pa.Table:
+        """A table, or those of its rows whose day is between two, both included; by `business_date`, else `date`.
+
+        Raises:
+            QueryError: the table is not landed, or has no days though some are asked for.
+            LakeError: a landed file cannot be read.
+        """
+        found = {
+            f"{schema}.{name}" if schema else name: _place(schema, name)
+            for schema, names in self.tables().items()
+            for name in names
+        }
+        if table not in found:
+            raise QueryError(f"{table}: not landed; landed are {', '.join(found) or 'no tables'}")
+        if first is None and last is None:
+            return self.run(f"FROM {found[table]}")
+        columns = self.run(f"DESCRIBE FROM {found[table]}")["column_name"].to_pylist()
+        day = next((name for name in ("business_date", DAY) if name in columns), None)
+        if day is None:
+            raise QueryError(f"{table} has no days; leave out --from and --to")
+        begin, end = first or date.min, last or date.max
+        return self.run(f"FROM {found[table]} WHERE {day} BETWEEN DATE '{begin}' AND DATE '{end}'")
+
     def _save(self, file: Path, places: Sequence[tuple[str, str]]) -> tuple[Path, list[int]]:
         mentioned = " ".join(name.lower() for _, name in places)
         rows = []
@@ -109,12 +133,17 @@ class Queries:
                 for schema, lake in self._lakes.items():
                     self._create_views(connection, schema, lake, mentioned)
                 for schema, name in places:
-                    source = f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
+                    source = _place(schema, name)
                     target = f"saved.{source}" if schema else f"saved.main.{source}"
                     if schema:
                         connection.execute(f"CREATE SCHEMA IF NOT EXISTS saved.{_quoted(schema)}")
                     connection.execute(f"CREATE TABLE {target} AS FROM {source}")
                     rows.append(connection.table(target).count("*").fetchall()[0][0])
+                connection.execute("USE saved")
+                for schema, name in places:
+                    if _is_history(connection, f"saved.{_place(schema or 'main', name)}"):
+                        _add_history(connection, schema, name)
+                connection.execute("USE memory")
                 connection.execute("DETACH saved")
             except (duckdb.Error, pa.ArrowException) as error:
                 raise QueryError(_one_line(error)) from error
@@ -157,6 +186,8 @@ class Queries:
             if schema:
                 view = f"{_quoted(schema)}.{_quoted(name)}"
                 connection.execute(f"CREATE VIEW {view} AS FROM {_quoted(f'{schema}__{name}')}")
+            if {"valid_from", "valid_to", "is_current"} <= set(columns.names):
+                _add_history(connection, schema, name)
 
 
 def split(script: str) -> list[str]:
@@ -169,6 +200,26 @@ def _parsed(script: str) -> list[duckdb.Statement]:
         return duckdb.extract_statements(script)
     except duckdb.Error as error:
         raise QueryError(_one_line(error)) from error
+
+
+def _is_history(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return {"valid_from", "valid_to", "is_current"} <= set(connection.table(table).columns)
+
+
+def _add_history(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> None:
+    """For a history: the view `…_now`, its present rows, and the macro `…_as_of(day)`, those of a day."""
+    source, columns = _place(schema, name), "* EXCLUDE (valid_from, valid_to, is_current)"
+    connection.execute(
+        f"CREATE VIEW {_place(schema, f'{name}_now')} AS SELECT {columns} FROM {source} WHERE is_current"  # noqa: S608 - quoted names
+    )
+    connection.execute(
+        f"CREATE MACRO {_place(schema, f'{name}_as_of')}(day) AS TABLE SELECT {columns} FROM {source} "  # noqa: S608 - likewise
+        "WHERE coalesce(valid_from <= CAST(day AS DATE), true) AND coalesce(valid_to > CAST(day AS DATE), true)"
+    )
+
+
+def _place(schema: str, name: str) -> str:
+    return f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
 
 
 def _quoted(name: str) -> str:

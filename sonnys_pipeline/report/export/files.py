@@ -17,11 +17,9 @@ from typing import Any
 from sonnys_pipeline.report.export.tables import Label, Row, Table, labels_of
 from sonnys_pipeline.report.measures import Unit
 from sonnys_pipeline.runtime.private_folder import write_private_file
-from sonnys_pipeline.runtime.quoting import printable
+from sonnys_pipeline.runtime.quoting import no_formula, printable
 
 _SUFFIXES = (".csv", ".xlsx")
-#: Characters that begin a formula, also in their full-width forms, which some spreadsheets take for the same.
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Number formats of a spreadsheet.
 _KINDS = {
     Unit.COUNT: "count", Unit.NUMBER: "number", Unit.MONEY: "dollars", Unit.PRICE: "dollars", Unit.SHARE: "fraction",
@@ -95,8 +93,7 @@ def _cell(label: Label) -> str:
 
 
 def _safe(text: str) -> str:
-    shown = printable(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return no_formula(printable(text))
 
 
 def _plain(value: Decimal) -> str:

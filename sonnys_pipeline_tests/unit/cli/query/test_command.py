@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 from sonnys_pipeline.cli import main
+from sonnys_pipeline.cli.query import workbook
 from sonnys_pipeline.cli.query.command import shell
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.query.statements import Queries
@@ -119,3 +122,53 @@ def test_nothing_is_written_among_landed_files(lake: Lake) -> None:
         assert result.exit_code == 1
         assert "name a file elsewhere" in result.stderr
     assert Path(str(landed)).read_bytes() == before
+
+
+def test_csv_has_no_formula(lake: Lake) -> None:
+    """Names of items come from the API; numbers stay numbers."""
+    asked = "SELECT '=1+1' AS \"+a\", -5 AS b, '-x' AS c, ['=1'] AS d"
+    assert sql("-c", asked, "--format", "csv").stdout == '\'+a,b,c,d\n\'=1+1,-5,\'-x,"[""=1""]"\n'
+
+
+def test_a_workbook_has_a_sheet_for_each_table_and_the_days_that_are_named(lake: Lake, tmp_path: Path) -> None:
+    """Numbers, days and instants as such, text never as a formula; the file is its owner's."""
+    at = datetime(2026, 11, 2, 7, tzinfo=UTC)
+    for day in (1, 2, 3):
+        rows = {"business_date": [date(2026, 11, day)], "cars": [day], "note": ["=1+1"], "at": [at], "share": [0.5]}
+        lake.land("kpis", pa.table({**rows, "empty": [None]}), partition=f"2026-11-0{day}")
+    file = tmp_path / "november.xlsx"
+    arguments = ["export", "--xlsx", str(file), "--table", "kpis", "--table", "sites"]
+    refused = CliRunner().invoke(main, [*arguments, "--from", "2026-11-02"])
+    assert (refused.exit_code, "sites has no days" in refused.stderr) == (1, True)
+    assert not file.exists()
+    done = CliRunner().invoke(main, [*arguments[:5], "--from", "2026-11-02", "--to", "2026-11-02"])
+    assert (done.exit_code, done.stdout) == (0, "kpis: 1 rows\n")
+    assert file.stat().st_mode & 0o077 == 0
+    sheet = openpyxl.load_workbook(file)["kpis"]
+    names = [cell.value for cell in sheet[1]]
+    found = dict(zip(names, sheet[2], strict=True))
+    assert found["business_date"].value == datetime(2026, 11, 2)  # noqa: DTZ001 - a spreadsheet's day
+    assert (found["cars"].value, found["share"].value, found["empty"].value) == (2, 0.5, None)
+    assert (found["note"].value, found["note"].data_type) == ("=1+1", "s")
+    assert found["at"].value == at.replace(tzinfo=None)
+    both = CliRunner().invoke(main, arguments)
+    assert both.exit_code == 0
+    assert openpyxl.load_workbook(file).sheetnames == ["kpis", "sites"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("--xlsx", "a.xlsx"), ("--xlsx", "a.xlsx", "--duckdb", "a.duckdb"),
+        ("--duckdb", "a.duckdb", "--from", "2026-11-01"), ("--xlsx", "a.xlsx", "--table", "sites", "--from", "soon"),
+    ],
+)  # fmt: skip
+def test_what_an_export_needs_is_said(lake: Lake, arguments: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(main, ["export", *arguments]).exit_code == 2
+
+
+def test_more_rows_than_a_sheet_takes_are_refused(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "MOST_ROWS", 1)
+    result = CliRunner().invoke(main, ["export", "--xlsx", str(tmp_path / "a.xlsx"), "--table", "sites"])
+    assert (result.exit_code, "choose fewer days" in result.stderr) == (2, True)
+    assert not (tmp_path / "a.xlsx").exists()

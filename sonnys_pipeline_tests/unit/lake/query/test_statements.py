@@ -210,3 +210,35 @@ def test_a_table_that_is_not_landed_is_not_exported(lake: Lake, tmp_path: Path) 
     with pytest.raises(QueryError, match="site: not landed; landed are sites, transactions"):
         Queries({"": lake}).save(tmp_path / "x.duckdb", ["site"])
     assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_history_is_asked_for_now_and_for_any_day(lake: Lake, tmp_path: Path) -> None:
+    """In queries, of one of several lakes, and in a database file, wherever that is opened."""
+    rows = [
+        {"sku": "1", "price": 5.0, "valid_from": None, "valid_to": date(2026, 11, 3), "is_current": False},
+        {"sku": "1", "price": 6.0, "valid_from": date(2026, 11, 3), "valid_to": None, "is_current": True},
+        {"sku": "2", "price": 9.0, "valid_from": date(2026, 11, 1), "valid_to": date(2026, 11, 2), "is_current": False},
+    ]
+    days = [("valid_from", pa.date32()), ("valid_to", pa.date32()), ("is_current", pa.bool_())]
+    schema = pa.schema([("sku", pa.string()), ("price", pa.float64()), *days])
+    lake.land("prices", pa.Table.from_pylist(rows, schema))
+    queries = Queries({"": lake})
+    truth = {"2026-11-01": [("1", 5.0), ("2", 9.0)], "2026-11-02": [("1", 5.0)], "2026-11-03": [("1", 6.0)]}
+
+    def pairs(table: pa.Table) -> list[tuple[str, float]]:
+        assert table.column_names == ["sku", "price"]
+        return sorted((row["sku"], row["price"]) for row in table.to_pylist())
+
+    for day, expected in truth.items():
+        assert pairs(queries.run(f"FROM prices_as_of('{day}')")) == expected
+        assert pairs(Queries({"north": lake}).run(f"FROM north.prices_as_of(DATE '{day}')")) == expected
+    assert pairs(queries.run("FROM prices_now")) == [("1", 6.0)]
+    file = tmp_path / "copied.duckdb"
+    queries.save(file, ["prices"])
+    moved = file.rename(tmp_path / "elsewhere.duckdb")
+    with duckdb.connect(str(moved), read_only=True) as opened:
+        assert pairs(opened.sql("FROM prices_as_of('2026-11-02')").to_arrow_table()) == [("1", 5.0)]
+        assert pairs(opened.sql("FROM prices_now").to_arrow_table()) == [("1", 6.0)]
+    Queries({"north": lake}).save(file, ["north.prices"])
+    with duckdb.connect(str(file), read_only=True) as opened:
+        assert pairs(opened.sql("FROM north.prices_now").to_arrow_table()) == [("1", 6.0)]
