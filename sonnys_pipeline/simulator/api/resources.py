@@ -90,10 +90,10 @@ class Resources:
             return (
                 (first is None or customer.created.date() >= first)
                 and (last is None or modified is None or modified.date() <= last)
-                and (not status or customer.is_active == (status == "active"))
+                and (not status or customer.is_active(query.now) == (status == "active"))
                 and customer.first_name.casefold().startswith(names[0])
                 and customer.last_name.casefold().startswith(names[1])
-                and phone in ("", customer.phone)
+                and phone in ("", customer.phone(query.now))
             )
 
         found = [customer for customer in self._customers.all(codes, query.now) if wanted(customer)]

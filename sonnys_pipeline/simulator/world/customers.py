@@ -29,17 +29,25 @@ class Customer:
     last_name: str
     created: datetime
     modified: datetime | None
-    is_active: bool
+    leaves: bool
 
     @property
     def id(self) -> str:
         """The id in transactions and accounts."""
         return f"{self.position + 1}:{self.site_id}"
 
-    @property
-    def phone(self) -> str:
+    def is_modified(self, now: datetime) -> bool:
+        """Whether the customer has been modified: another phone number, and some have left."""
+        return self.modified is not None and self.modified <= now
+
+    def phone(self, now: datetime) -> str:
         """Ten digits."""
-        return f"555{number(self.id, 'phone') % 10_000_000:07d}"
+        which = "new phone" if self.is_modified(now) else "phone"
+        return f"555{number(self.id, which) % 10_000_000:07d}"
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether the customer has not left."""
+        return not (self.leaves and (self.modified is None or self.is_modified(now)))
 
 
 class Customers:
@@ -78,9 +86,9 @@ class Customers:
             "customerId": customer.id,
             "firstName": customer.first_name,
             "lastName": customer.last_name,
-            "phoneNumber": customer.phone if number(customer.id, "has phone") % 8 else None,
+            "phoneNumber": customer.phone(now) if number(customer.id, "has phone") % 8 else None,
             "customerNumber": f"{customer.site_id:02d}{customer.position:07d}",
-            "isActive": customer.is_active,
+            "isActive": customer.is_active(now),
             "createdDate": plain_timestamp(customer.created),
             "modifiedDate": self._modified(customer, now),
         }
@@ -106,10 +114,10 @@ class Customers:
                 "country": "US",
                 "postalCode": f"{62_700 + chance % 90}",
             },
-            "phone": customer.phone,
+            "phone": customer.phone(now),
             "email": f"customer{customer.position}@example.com" if chance % 5 else None,
             "birthDate": f"{1950 + chance % 55}-{chance % 12 + 1:02d}-{chance % 28 + 1:02d}" if chance % 2 else None,
-            "isActive": customer.is_active,
+            "isActive": customer.is_active(now),
             "allowSms": has_sms,
             "recurringSmsSignupDate": timestamp(customer.created) if has_sms else None,
             "loyaltySmsSignupDate": None,
@@ -117,7 +125,7 @@ class Customers:
         }
 
     def _modified(self, customer: Customer, now: datetime) -> str | None:
-        if customer.modified is not None and customer.modified <= now:
+        if customer.modified is not None and customer.is_modified(now):
             return plain_timestamp(customer.modified)
         return None if self._live else plain_timestamp(customer.created)
 
@@ -134,5 +142,5 @@ def _customer(seed: int, site: SiteSpec, position: int) -> Customer:
         created = _FIRST + timedelta(days=days, seconds=chance % (_DAYS_BETWEEN_OTHERS * 86_400))
     modified = created + timedelta(seconds=chance // 3 % (3000 * 86_400)) if chance % 5 < 3 else None
     return Customer(
-        position, site.site_id, site.code, first_name, last_name, created, modified, is_active=chance % 17 != 0
+        position, site.site_id, site.code, first_name, last_name, created, modified, leaves=chance % 17 == 0
     )

@@ -18,6 +18,8 @@ from sonnys_pipeline.simulator.world.history import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _OFFERS_PER_DAY = 25
+_FORGETS = 30
+"""One shift in so many is not clocked out, and corrected one to three days later."""
 _WEEKLY_HOURS = 40.0
 _FRIDAY = date(2021, 1, 8)
 """Weeks run from Friday to Thursday, as in the vendor's example."""
@@ -35,12 +37,17 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A day's work, in aware UTC."""
+    """A day's work, in aware UTC; `corrected` is when a forgotten clock-out was entered, None if none was."""
 
     site: SiteSpec
     day: date
     begin: datetime
     end: datetime
+    corrected: datetime | None = None
+
+    def is_ended(self, now: datetime) -> bool:
+        """Whether the entry has its clock-out."""
+        return (self.corrected or self.end) <= now
 
 
 class Staff:
@@ -91,7 +98,7 @@ class Staff:
         }
 
     def weeks(self, employee: Employee, first: date, last: date, now: datetime) -> Sequence[Row]:
-        """Clock entries of a period by week, without empty weeks; an open shift has no `clockOut`."""
+        """Clock entries of a period by week, without empty weeks; an open or forgotten shift has no `clockOut`."""
         shifts = self._shifts(employee, first, last, now)
         return [
             self._week(employee, friday, list(shifts_of_week), now)
@@ -142,7 +149,10 @@ class Staff:
             opening = datetime.combine(day, time(6, 45), zone).astimezone(UTC)
             begin = opening + timedelta(minutes=chance // 13 % 240)
             if begin <= now:
-                yield Shift(site, day, begin, begin + timedelta(minutes=300 + chance // 17 % 300))
+                end = begin + timedelta(minutes=300 + chance // 17 % 300)
+                forgot = chance // 19 % _FORGETS == 0
+                corrected = end + timedelta(hours=20 + chance // 23 % 50) if forgot else None
+                yield Shift(site, day, begin, end, corrected)
 
     def _week(self, employee: Employee, friday: date, shifts: Sequence[Shift], now: datetime) -> Row:
         eligible = employee.employee_id % 3 != 0
@@ -165,17 +175,18 @@ class Staff:
     def _entry(self, employee: Employee, shift: Shift, regular: float, overtime: float, now: datetime) -> Row:
         chance = number(self._seed, employee.employee_id, shift.day, "entry")
         rate = 12.5 + employee.employee_id % 7 * 0.75
-        modified = shift.end <= now and chance % 12 == 0
+        ended = shift.is_ended(now)
+        modified = ended and (chance % 12 == 0 or shift.corrected is not None)
         return {
             "clockIn": timestamp(shift.begin),
-            "clockOut": timestamp(shift.end) if shift.end <= now else None,
+            "clockOut": timestamp(shift.end) if ended else None,
             "regularRate": rate,
             "regularHours": regular,
             "overtimeEligible": employee.employee_id % 3 != 0,
             "overtimeRate": rate * 1.5,
             "overtimeHours": overtime,
             "wasModified": modified,
-            "modificationTimestamp": timestamp(shift.end) if modified else None,
+            "modificationTimestamp": timestamp(shift.corrected or shift.end) if modified else None,
             "wasCreatedInBackOffice": chance % 30 == 0,
             "siteCode": shift.site.code,
         }
@@ -183,7 +194,7 @@ class Staff:
 
 def _hours(shift: Shift, now: datetime) -> float:
     """Hours of a finished shift; an open one has none."""
-    return (shift.end - shift.begin).total_seconds() / 3600 if shift.end <= now else 0.0
+    return (shift.end - shift.begin).total_seconds() / 3600 if shift.is_ended(now) else 0.0
 
 
 def _friday(day: date) -> date:

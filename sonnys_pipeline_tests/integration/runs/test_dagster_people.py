@@ -119,7 +119,9 @@ def test_a_morning_reads_the_last_days_in_one_run(mornings: Mornings) -> None:
         assert [key for key, one in days.items() if one["requests"]] == ([DAYS[0]] if fact in READ_FACTS else [])
         sent += sum(one["requests"] for one in days.values())
     assert sent == mornings.simulator.stats().requests - before
-    assert {one.check_name for one in result.get_asset_check_evaluations()} == {"plausible_shifts", "known_sites"}
+    assert {one.check_name for one in result.get_asset_check_evaluations()} == {
+        "plausible_shifts", "known_sites", "agreed_amounts",
+    }  # fmt: skip
     assert {fact.asset for fact in FACTS} <= set(landed_assets(mornings.lake))
 
 

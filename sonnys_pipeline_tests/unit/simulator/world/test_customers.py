@@ -1,0 +1,25 @@
+"""The simulated customers change with time: another phone number, some leave; `modifiedDate` says when."""
+
+from datetime import UTC, datetime
+
+from sonnys_pipeline.simulator.world.chain import World
+from sonnys_pipeline.simulator.world.customers import Customers
+
+THEN, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_whoever_was_modified_is_another_in_the_list() -> None:
+    """And nobody else is."""
+    sites = [site for site in World(seed=7, sites=1).sites if site.timezone]
+    customers = Customers(7, sites, live=True)
+    codes = {site.code for site in sites}
+    before = {row["customerId"]: row for row in (customers.listed(one, THEN) for one in customers.all(codes, THEN))}
+    after = {row["customerId"]: row for row in (customers.listed(one, NOW) for one in customers.all(codes, NOW))}
+    assert before.keys() < after.keys()
+    changed = {key for key, row in before.items() if after[key] != row}
+    assert changed == {key for key, row in before.items() if after[key]["modifiedDate"] != row["modifiedDate"]}
+    assert len(changed) > 100
+    phones = [key for key in changed if before[key]["phoneNumber"] != after[key]["phoneNumber"]]
+    left = [key for key in changed if before[key]["isActive"] and not after[key]["isActive"]]
+    assert len(phones) > 50
+    assert left

@@ -1,0 +1,42 @@
+"""The simulated staff: some forget to clock out, and the entry is corrected days later."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sonnys_pipeline.simulator.world.chain import World
+from sonnys_pipeline.simulator.world.staff import Staff
+
+FIRST, LAST = date(2026, 3, 2), date(2026, 3, 15)
+LONG_AFTER = datetime(2026, 3, 25, tzinfo=UTC)
+
+
+def entries(now: datetime) -> dict[tuple[int, str], dict[str, Any]]:
+    """All entries of a fortnight, as they are at a time, by employee and beginning."""
+    sites = [site for site in World(seed=7, sites=3).sites if site.timezone]
+    staff = Staff(7, sites, live=True, own_per_site=5)
+    return {
+        (employee.employee_id, entry["clockIn"]): entry
+        for employee in staff.employees
+        for week in staff.weeks(employee, FIRST, LAST, now)
+        for entry in week["clockEntries"]
+    }
+
+
+def test_a_forgotten_clock_out_is_entered_within_three_days() -> None:
+    """Until then the entry is open and has no hours; afterwards it says that and when it was corrected."""
+    later = entries(LONG_AFTER)
+    assert all(entry["clockOut"] for entry in later.values())
+    ends = {key: datetime.fromisoformat(entry["clockOut"]) for key, entry in later.items()}
+    corrected = {
+        key
+        for key, entry in later.items()
+        if entry["wasModified"] and datetime.fromisoformat(entry["modificationTimestamp"]) > ends[key]
+    }
+    assert 3 <= len(corrected) <= len(later) / 10
+    for key in corrected:
+        at = datetime.fromisoformat(later[key]["modificationTimestamp"])
+        assert timedelta(hours=20) <= at - ends[key] <= timedelta(days=3)
+        before, after = entries(at - timedelta(seconds=1))[key], entries(at)[key]
+        assert (before["clockOut"], before["regularHours"], before["overtimeHours"]) == (None, 0.0, 0.0)
+        assert (after["clockOut"], after["wasModified"]) == (later[key]["clockOut"], True)
+    assert not [key for key in corrected if later[key]["regularHours"] + later[key]["overtimeHours"] == 0]
