@@ -142,5 +142,12 @@ def _customer(seed: int, site: SiteSpec, position: int) -> Customer:
         created = _FIRST + timedelta(days=days, seconds=chance % (_DAYS_BETWEEN_OTHERS * 86_400))
     modified = created + timedelta(seconds=chance // 3 % (3000 * 86_400)) if chance % 5 < 3 else None
     return Customer(
-        position, site.site_id, site.code, first_name, last_name, created, modified, leaves=chance % 17 == 0
+        position,
+        site.site_id,
+        site.code,
+        first_name,
+        last_name,
+        created,
+        modified,
+        leaves=chance % 17 == 0 and position >= MEMBERS_PER_SITE,
     )

@@ -238,23 +238,24 @@ class ActiveMembers:
 
     def __init__(self, seed: int, site: SiteSpec) -> None:
         self._seed, self._site = seed, site
-        self._spans: dict[tuple[int, int], Sequence[tuple[int, int]]] = {}
+        self._spans: dict[int, Sequence[tuple[int, int]]] = {}
 
     def __call__(self, member: int, at_ms: int) -> bool:
         """Whether a member's account is active at an instant."""
         newest = (at_ms - _FIRST_MS) // _BETWEEN_SIGN_UPS_MS
-        # The newest account may begin later; the one before has ended then.
-        return any(
-            begin <= at_ms < end
-            for sign_up_number in (newest, newest - 1)
-            for begin, end in self._active(member, sign_up_number)
-        )
-
-    def _active(self, member: int, sign_up_number: int) -> Sequence[tuple[int, int]]:
-        key = (member, sign_up_number)
-        if (known := self._spans.get(key)) is None:
-            known = self._spans[key] = _active_spans(_account(self._seed, self._site, member, sign_up_number))
-        return known
+        key = newest * MEMBERS_PER_SITE + member
+        spans = self._spans.get(key)
+        if spans is None:
+            # The newest account may begin later; the one before has ended then.
+            spans = self._spans[key] = [
+                span
+                for sign_up_number in (newest, newest - 1)
+                for span in _active_spans(_account(self._seed, self._site, member, sign_up_number))
+            ]
+        for begin, end in spans:  # noqa: SIM110 - a plain loop is faster, and this is asked for each row
+            if begin <= at_ms < end:
+                return True
+        return False
 
 
 def _active_spans(account: Membership) -> Sequence[tuple[int, int]]:

@@ -147,7 +147,7 @@ class Staff:
             site = self._sites[employee.site_indices[chance // 11 % len(employee.site_indices)]]
             zone = ZoneInfo(site.timezone or "UTC")
             opening = datetime.combine(day, time(6, 45), zone).astimezone(UTC)
-            begin = opening + timedelta(minutes=chance // 13 % 240)
+            begin = opening + timedelta(minutes=chance // 13 % 360)
             if begin <= now:
                 end = begin + timedelta(minutes=300 + chance // 17 % 300)
                 forgot = chance // 19 % _FORGETS == 0
@@ -187,7 +187,7 @@ class Staff:
             "overtimeHours": overtime,
             "wasModified": modified,
             "modificationTimestamp": timestamp(shift.corrected or shift.end) if modified else None,
-            "wasCreatedInBackOffice": chance % 30 == 0,
+            "wasCreatedInBackOffice": chance % (3 if shift.corrected else 30) == 0 and ended,
             "siteCode": shift.site.code,
         }
 

@@ -366,8 +366,11 @@ class TransactionWriter:
         drawn = self._member()
         if self._is_active is None:
             return drawn
-        others = (one % MEMBERS_PER_SITE for one in range(drawn, drawn + MEMBERS_PER_SITE, len(PLANS)))
-        return next((one for one in others if self._is_active(one, self.moment_ms)), drawn)
+        is_active, at_ms = self._is_active, self.moment_ms
+        for one in range(drawn, drawn + MEMBERS_PER_SITE, len(PLANS)):
+            if is_active(one % MEMBERS_PER_SITE, at_ms):
+                return one % MEMBERS_PER_SITE
+        return drawn
 
     def _tax_on(self, cents: int) -> int:
         return (cents * self._tax + 5_000) // 10_000

@@ -4,7 +4,7 @@ They follow their inputs by themselves and are not part of the morning's run, so
 lists are not landed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -140,11 +140,18 @@ def _asset(
         code_version=table.recipe.version,
         automation_condition=idle_and(changed, "follows its inputs"),
         metadata=column_metadata(table.schema, table.lineage, account),
+        output_required=False,
     )
-    def people_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+    def people_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
         try:
             landed_in = account.workspace(lake).lake
-            reasons = _land(context, table, landed_in, table.inputs(landed_in, partitions.timezone), account)
+            inputs = table.inputs(landed_in, partitions.timezone)
+            if _is_taken_along(context) and not set(inputs.landed).intersection(context.partition_keys):
+                context.log.warning(
+                    "%s of these days is not landed, so nothing is computed; materialize it first", table.read_from[0]
+                )
+                return
+            reasons = _land(context, table, landed_in, inputs, account)
         except EXPECTED as error:
             raise as_failure(error) from error
         if reasons:
@@ -153,9 +160,14 @@ def _asset(
                 len(reasons),
                 first_few(reasons, _NAMED, separator="; "),
             )
-        return dg.MaterializeResult()
+        yield dg.MaterializeResult()
 
     return people_table
+
+
+def _is_taken_along(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run is for more than this table, such as a selection of all that stands downstream of something."""
+    return len(set(context.job_def.asset_layer.executable_asset_keys)) > 1
 
 
 def _land(
