@@ -117,14 +117,11 @@ def _write_workbook(
     queries: Queries, file: Path, tables: tuple[str, ...], days: tuple[date | None, date | None]
 ) -> dict[str, int]:
     """Write tables as sheets; rows by table."""
-    from sonnys_pipeline.cli.query.workbook import SheetTooLongError, workbook_of
+    from sonnys_pipeline.cli.query.workbook import workbook_of
     from sonnys_pipeline.runtime.private_folder import write_private_file
 
     found = {name: queries.rows_of(name, *days) for name in dict.fromkeys(tables)}
-    try:
-        write_private_file(file, workbook_of(found))
-    except SheetTooLongError as error:
-        refuse(str(error))
+    write_private_file(file, workbook_of(found))
     return {name: table.num_rows for name, table in found.items()}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.query.statements import QueryError
 from sonnys_pipeline.runtime.quoting import printable
 
 #: Rows of a sheet below its heading, and characters of a cell and of a sheet's name: the limits of the format.
@@ -22,14 +23,10 @@ _WIDEST = 40
 _FORMATS = {"day": "yyyy-mm-dd", "instant": "yyyy-mm-dd hh:mm:ss", "bold": ""}
 
 
-class SheetTooLongError(ValueError):
-    """A table has more rows than a sheet, or a cell more text than one takes; the message says which."""
-
-
 def workbook_of(tables: Mapping[str, pa.Table]) -> bytes:
     """A sheet for each table, by name: numbers, days and instants (in UTC) as such, lists as JSON, null as no cell.
 
-    Text is written as text, whatever it looks like. Raises SheetTooLongError.
+    Text is written as text, whatever it looks like. Raises QueryError for more than a sheet takes.
     """
     import xlsxwriter
 
@@ -40,7 +37,7 @@ def workbook_of(tables: Mapping[str, pa.Table]) -> bytes:
         formats["bold"].set_bold()
         for name, table in tables.items():
             if table.num_rows > MOST_ROWS:
-                raise SheetTooLongError(
+                raise QueryError(
                     f"{name} has {table.num_rows:,} rows, and a sheet takes {MOST_ROWS:,}; choose fewer days with "
                     "--from and --to, or write --duckdb"
                 )
@@ -71,5 +68,5 @@ def _write(sheet: Any, place: tuple[int, int], value: Any, formats: Mapping[str,
     else:
         text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
         if len(text) > _MOST_TEXT:
-            raise SheetTooLongError(f"a cell has {len(text):,} characters, and one takes {_MOST_TEXT:,}; use --duckdb")
+            raise QueryError(f"a cell has {len(text):,} characters, and one takes {_MOST_TEXT:,}; use --duckdb")
         sheet.write_string(*place, printable(text, _MOST_TEXT))
