@@ -28,7 +28,7 @@ class ReadingStoppedError(Exception):
 
 
 class Watch:
-    """Told of each request of a reading, by the thread that sends it; a subclass overrides what it needs."""
+    """Receives each request of a reading, in the thread that sends it; a subclass overrides what it needs."""
 
     def before(self) -> None:
         """A request is about to be sent; raise `ReadingStoppedError` to end the reading."""

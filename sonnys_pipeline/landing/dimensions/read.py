@@ -38,7 +38,7 @@ class ListSource:
         client: of the account.
         sites: codes to read by, where a list needs a site.
         policy: on personal data and pay.
-        watch: told of each request.
+        watch: receives each request.
     """
 
     client: SonnysClient

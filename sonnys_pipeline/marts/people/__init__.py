@@ -1,4 +1,4 @@
-"""Labor and prepaid balances: what employees worked and cost, and what is owed to holders of gift cards and washbooks.
+"""Labor and prepaid balances: hours and cost of employees, unused value of gift cards, washes left on washbooks.
 
 Belongs here: figures computed from `clock_entries`, `giftcards` and `washbooks`, without Dagster. Does not belong here:
 memberships (`marts/memberships.py`), and landing these lists (`landing/`).

@@ -173,7 +173,7 @@ GIFTCARD_LIABILITY_COLUMNS: Sequence[Column] = (
     Column(
         "liability",
         MONEY,
-        "Sold value minus used value, in dollars: what is owed to holders of cards. Cards that the API no longer lists "
+        "Sold value minus used value, in dollars. Cards that the API no longer lists "
         "are as they were read last; those that it never listed are not in it.",
         ("giftcards.value", "giftcards.amount_used"),
         "F",

@@ -1,4 +1,4 @@
-"""What is owed to holders of gift cards and washbooks, by site and day (KPIS "Gift cards and prepaid washes")."""
+"""Unused value of gift cards and washes left on washbooks, by site and day (KPIS "Gift cards and prepaid washes")."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sonnys_pipeline.landing.sites.history import change_sites
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, missing_site_days
 from sonnys_pipeline.report.daily import make_report
 from sonnys_pipeline.simulator.world.chain import World
-from sonnys_pipeline_tests.integration.marts.test_kpis_world import day_figures
+from sonnys_pipeline_tests.support.second_count import day_figures
 from sonnys_pipeline_tests.support.site_lists import DATES, DAYS, PARTITIONS, RECIPE, ListedChain, listed_site, zoned
 
 SMALL: dict[str, Any] = {"sites": 3, "rows_per_day": 180, "virtual_site": False, "codeless_site": False}
