@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from sonnys_pipeline.calendar.mornings import last_expected_day
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.report.daily import land_report, make_report
@@ -22,6 +23,8 @@ from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 
 #: How much faster than the real API the demo's simulator runs.
 SPEED = 30.0
+#: No demo takes longer.
+_LONGEST = timedelta(minutes=30)
 #: Default folder of a user's own state.
 _STATE = ".sonnys"
 #: No telemetry, and no sign-up dialog.
@@ -96,9 +99,12 @@ def _westernmost(zones: Sequence[str]) -> str:
     return min(zones, key=lambda zone: (now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(), zone))
 
 
-def last_days(count: int) -> list[str]:
-    """The latest days, oldest first, that have ended in every US zone."""
-    last: date = datetime.now(UTC).date() - timedelta(days=2)
+def last_days(count: int, timezone: str, now: datetime) -> list[str]:
+    """The latest days of a zone, oldest first, that the check `freshness` expects at an aware instant, and soon after.
+
+    Yesterday is expected from eight in the morning on; before that its latest rows may still arrive.
+    """
+    last = last_expected_day(now + _LONGEST, timezone)
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 

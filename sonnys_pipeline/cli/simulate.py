@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -144,7 +145,7 @@ def demo(  # an option each
                 refuse_taken(port)
                 messages.print(f"Dagster's UI on the simulator: http://127.0.0.1:{port} (stop with Ctrl-C)")
                 sys.exit(serve(folder, environment, port))
-            keys = demo_pipeline.last_days(days)
+            keys = demo_pipeline.last_days(days, environment["SONNYS_TIMEZONE"], datetime.now(UTC))
             messages.print(
                 f"Landing {days} days of {sites} simulated sites with Dagster ({keys[0]} … {keys[-1]}) and the day "
                 f"before them, {demo_pipeline.SPEED:g} times faster than the real API allows."

@@ -5,6 +5,7 @@ The acceptance tests run it in processes of its own; here nothing is started but
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,8 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import sonnys_pipeline.cli.demo_pipeline
+from sonnys_pipeline.calendar.mornings import last_expected_day
+from sonnys_pipeline.calendar.windows import last_complete_day
 from sonnys_pipeline.cli import main
-from sonnys_pipeline.cli.demo_pipeline import DemoDay, DemoError
+from sonnys_pipeline.cli.demo_pipeline import DemoDay, DemoError, last_days
 from sonnys_pipeline.cli.simulate import _next_steps
 
 
@@ -34,6 +37,18 @@ def landed_days(monkeypatch, tmp_path) -> list[DemoDay]:
         sonnys_pipeline.cli.demo_pipeline, "report", lambda *_: tmp_path / "demo/data/daily_report/report.html"
     )
     return days
+
+
+@pytest.mark.parametrize("half_hour", range(48))
+def test_the_demo_lands_the_last_day_that_is_expected_at_any_time_of_day(half_hour):
+    """The check `freshness` is content when the demo begins and when it ends; the day is over."""
+    zone, now = "America/Los_Angeles", datetime(2026, 11, 27, tzinfo=UTC) + half_hour * timedelta(minutes=30)
+
+    days = last_days(3, zone, now)
+
+    last = last_expected_day(now + timedelta(minutes=25), zone)
+    assert days == [(last - timedelta(days=back)).isoformat() for back in (2, 1, 0)]
+    assert last_expected_day(now, zone) <= last <= last_complete_day(now, zone)
 
 
 def test_help_names_every_verb_in_a_sentence():
