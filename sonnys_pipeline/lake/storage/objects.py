@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from copy import copy
 from functools import cached_property
 from typing import Any, BinaryIO, TypeVar
@@ -34,6 +34,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, Unwrita
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
+from sonnys_pipeline.runtime.in_flight import in_flight
 from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE, OutageDeadline
 
 T = TypeVar("T")
@@ -153,10 +154,7 @@ class ObjectStorage:
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Concurrently: a store answers many requests as fast as one."""
-        if self._listed is not None or len(items) <= 1:
-            return [look(item) for item in items]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(items)), "lake") as pool:
-            return list(pool.map(look, items))
+        return list(in_flight(look, items, 1 if self._listed is not None else _AT_ONCE))
 
     def snapshot(self) -> ObjectStorage:
         """A copy that lists each asset once, when needed, and takes existence and versions from that."""
