@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -100,11 +100,17 @@ class Resource:
         path: str,
         key: str,
         model: type[ModelT],
-        spans: Iterable[Mapping[str, Any]],
+        spans: Sequence[Mapping[str, Any]],
         identity: Callable[[ModelT], str],
     ) -> list[ModelT]:
-        """Every row of several spans of a paged list, each `identity` once; the last one wins."""
-        found = in_flight(lambda span: self._list_all(path, key, model, span, identity), list(spans), AT_ONCE)
+        """Every row of one or more spans of a paged list, each `identity` once; the last one wins."""
+
+        def read(span: Mapping[str, Any]) -> list[ModelT]:
+            return self._list_all(path, key, model, span, identity)
+
+        first, *others = spans
+        # The first one alone: the API may refuse them all.
+        found = [read(first), *in_flight(read, others, AT_ONCE)]
         return list({identity(row): row for rows in found for row in rows}.values())
 
 

@@ -1,4 +1,5 @@
-"""Answers of a list, kept until the whole list is landed: a reading that was killed asks no page again (RS-02).
+"""Answers of a list, kept until the whole list is landed: a reading that was killed asks for no page again (RS-02),
+except those that were under way.
 
 They lie in the lake, in a hidden folder that readers skip, treated by the policies on personal data.
 """
