@@ -45,7 +45,8 @@ def requests_plot(
     text = plotted("Requests", {day: known.get(day) for day in days})
     allowed = _SECONDS_A_DAY * rate.requests / rate.seconds
     most = max(known[day] for day in days if day in known)
-    said = f"{text}. The budget of {rate} allows {allowed:,.0f} a day: the highest took {most / allowed:.1%} of it."
+    share = f"{most / allowed:.1%}" if most * 1000 >= allowed else "less than 0.1%"
+    said = f"{text}. The budget of {rate} allows {allowed:,.0f} a day: the highest took {share} of it."
     return {PLOT: dg.MetadataValue.md(said)}
 
 

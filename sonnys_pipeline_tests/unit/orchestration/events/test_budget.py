@@ -51,3 +51,5 @@ def test_the_plot_has_the_last_read_of_each_day() -> None:
     assert text.startswith("![Requests a day](data:image/png;base64,")
     assert "Requests a day, 2026-10-12 to 2026-11-10: lowest 28 on 2026-11-10, highest 300 on 2026-11-08" in text
     assert "27 days not known. The budget of 20/15 allows 115,200 a day: the highest took 0.3% of it." in text
+    (little,) = requests_plot(dg.DagsterInstance.ephemeral(), KEY, {"2026-11-10": 28}, RATE).values()
+    assert "the highest took less than 0.1% of it." in str(little.value)
