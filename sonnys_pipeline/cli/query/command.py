@@ -132,7 +132,7 @@ def shell(queries: Queries, read: Callable[[str], str]) -> None:
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
 
-    messages.print("Read-only DuckDB. End statements with ; and leave with exit. Tables: SHOW TABLES;")
+    messages.print("Read-only DuckDB. End statements with ; and leave with exit.\nSHOW TABLES; lists the tables.")
     text = ""
     while True:
         try:
