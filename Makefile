@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ format: $(INSTALLED) ## Put the code into shape
 docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@echo "Documentation: .site/index.html"
+
+release: $(INSTALLED) ## Build wheel and sdist of the last commit into dist/, twice, and compare them
+	@$(BIN)/python -m release.build
 
 clean: ## Remove what the commands made here; landed data and state stay
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

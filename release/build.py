@@ -1,0 +1,81 @@
+"""Build wheel and sdist of the last commit, twice, and refuse results that differ in a byte.
+
+`python -m release.build [FOLDER]` (`make release`) writes both files and `SHA256SUMS` into FOLDER, `dist` by default.
+The first build makes the wheel from its sdist, the second one from the checkout. Each happens in a clone of its own, so
+that neither uncommitted files nor the path of the checkout get into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[1]
+DIST = ROOT / "dist"
+
+
+class ReleaseError(Exception):
+    """A release cannot be made; the message says why, and what to do."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Standard output of git in a folder. Raises ReleaseError with git's own message."""
+    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ReleaseError(f"git {' '.join(arguments)} failed in {folder}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def build(repository: Path, folder: Path, *options: str) -> dict[str, bytes]:
+    """Files that `python -m build` makes of the last commit in a clone below `folder`, by name.
+
+    Their timestamps are the commit's. The build tools are the installed ones, which `constraints.txt` pins.
+    """
+    clone = folder / "clone"
+    git(repository, "clone", "--quiet", str(repository), str(clone))
+    at = {"SOURCE_DATE_EPOCH": git(clone, "log", "-1", "--format=%ct")}
+    command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", folder / "out", clone]
+    done = subprocess.run(command, env=os.environ | at, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ReleaseError(f"the build failed; {done.stdout.strip()[-2000:]} {done.stderr.strip()[-2000:]}")
+    return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir()) if path.is_file()}
+
+
+def build_twice(repository: Path) -> dict[str, bytes]:
+    """Wheel and sdist by name: equal when built from the sdist and from the checkout. Raises ReleaseError if not."""
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        first = build(repository, Path(one))
+        second = build(repository, Path(other), "--sdist", "--wheel")
+    different = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+    if different:
+        raise ReleaseError(
+            f"two builds of the same commit differ: {', '.join(different)}; compare them with diffoscope"
+        )
+    return first
+
+
+def main(folder: Path = DIST) -> None:
+    """Write wheel, sdist and checksums into a folder that is emptied first, and print their names and sizes."""
+    if changed := git(ROOT, "status", "--porcelain"):
+        raise ReleaseError(f"uncommitted changes would not be in the release; commit or stash them first:\n{changed}")
+    files = build_twice(ROOT)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        print(f"{name}  {len(content):,} bytes")
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
+    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    print("Built twice, byte for byte the same.")
+
+
+if __name__ == "__main__":
+    try:
+        main(*map(Path, sys.argv[1:2]))
+    except ReleaseError as error:
+        sys.exit(f"release: {error}")
