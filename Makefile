@@ -57,8 +57,8 @@ docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is a
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@echo "Documentation: .site/index.html"
 
-release: $(INSTALLED) ## Build wheel and sdist of the last commit into dist/, twice, and compare them
-	@$(BIN)/python -m release.build
+release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
+	@$(BIN)/python -m release
 
 clean: ## Remove what the commands made here; landed data and state stay
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

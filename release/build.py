@@ -1,22 +1,18 @@
 """Build wheel and sdist of the last commit, twice, and refuse results that differ in a byte.
 
-`python -m release.build [FOLDER]` (`make release`) writes both files and `SHA256SUMS` into FOLDER, `dist` by default.
 The first build makes the wheel from its sdist, the second one from the checkout. Each happens in a clone of its own, so
 that neither uncommitted files nor the path of the checkout get into it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-DIST = ROOT / "dist"
 
 
 class ReleaseError(Exception):
@@ -57,25 +53,3 @@ def build_twice(repository: Path) -> dict[str, bytes]:
             f"two builds of the same commit differ: {', '.join(different)}; compare them with diffoscope"
         )
     return first
-
-
-def main(folder: Path = DIST) -> None:
-    """Write wheel, sdist and checksums into a folder that is emptied first, and print their names and sizes."""
-    if changed := git(ROOT, "status", "--porcelain"):
-        raise ReleaseError(f"uncommitted changes would not be in the release; commit or stash them first:\n{changed}")
-    files = build_twice(ROOT)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-        print(f"{name}  {len(content):,} bytes")
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items())
-    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
-    print("Built twice, byte for byte the same.")
-
-
-if __name__ == "__main__":
-    try:
-        main(*map(Path, sys.argv[1:2]))
-    except ReleaseError as error:
-        sys.exit(f"release: {error}")

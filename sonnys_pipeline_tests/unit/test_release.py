@@ -1,19 +1,23 @@
-"""EC-03: wheel and sdist: the same bytes from every build, the version of the tag, and all that the package needs."""
+"""EC-03: wheel and sdist: the same bytes from every build, the version of the tag, all files; extras and licences."""
 
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from release.build import ROOT, ReleaseError, build, build_twice, git
+from release.licences import refused
 
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 #: Opens what the package brings beside code: templates, migrations, the marker for type checkers.
 USE_DATA = """
 import json
@@ -134,3 +138,60 @@ def test_git_is_not_asked_at_run_time(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("sonnys, version ")
+
+
+def test_the_page_on_installation_lists_every_extra_with_its_weight():
+    """And no other; those of this project's own people have no weight."""
+    rows = re.findall(r"^\| (`.*) \| (.+) \| (.*) \| (.*) \|$", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+    listed = {name: figures for names, _, *figures in rows for name in re.findall(r"`(\w+)`", names)}
+
+    assert sorted(listed) == sorted(EXTRAS)
+    assert all(re.fullmatch(r"\+\d+", figure) for name in listed.keys() - {"dev", "docs"} for figure in listed[name])
+
+
+def test_extras_that_are_named_exist():
+    """In documents, messages and deployments: what a reader copies can be installed."""
+    files = [
+        ROOT / "README.md",
+        *(path for name in ("docs", "deploy", "sonnys_pipeline") for path in (ROOT / name).rglob("*")),
+    ]
+    texts = [path.read_text(errors="replace") for path in files if path.suffix in {".md", ".py", ".yaml"}]
+    named = {
+        name
+        for text in texts
+        for names in re.findall(r"sonnys-pipeline\[([a-z0-9,]+)\]", text)
+        for name in names.split(",")
+    }
+
+    assert {"pandas", "polars", "postgres", "redis", "s3"} <= named
+    assert named - EXTRAS.keys() == set()
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS.keys() - {"dev"}))
+def test_tests_run_with_every_extra(extra):
+    """`dev` holds what each extra installs, with the same bounds."""
+    assert set(EXTRAS[extra]) <= set(EXTRAS["dev"])
+
+
+@pytest.mark.parametrize(
+    ("licences", "is_allowed"),
+    [
+        ([{"license": {"id": "MIT"}}], True),
+        ([{"expression": "GPL-3.0-only OR BSD-3-Clause"}], True),
+        ([{"expression": "BSD-3-Clause AND 0BSD"}], True),
+        ([{"license": {"name": "License :: OSI Approved :: Apache Software License"}}], True),
+        ([{"license": {"id": "ISC"}}, {"license": {"name": "License :: OSI Approved :: BSD License"}}], True),
+        ([{"license": {"id": "AGPL-3.0-only"}}], False),
+        ([{"expression": "MIT AND GPL-2.0-only"}], False),
+        ([{"expression": "(GPL-2.0-only OR MIT) AND BSD-3-Clause"}], False),
+        ([{"license": {"id": "MIT"}}, {"license": {"name": "License :: Other/Proprietary License"}}], False),
+        ([], False),
+    ],
+)
+def test_licences_that_are_not_on_the_list_are_refused(licences, is_allowed):
+    """By name and version of the package, with what to do; also where the package does not say its licence."""
+    component = {"name": "somebody", "version": "1.0"} | ({"licenses": licences} if licences else {})
+
+    lines = refused(json.dumps({"components": [component]}))
+
+    assert [line.partition(" (")[0] for line in lines] == ([] if is_allowed else ["somebody 1.0"])
