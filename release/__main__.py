@@ -1,14 +1,14 @@
 """Make a release of the last commit in `dist/`: wheel, sdist, bill of materials and checksums. `make release` calls it.
 
-Nothing is published. Any step that fails ends it: builds that differ, a wheel whose demo does not land days in an empty
-environment, a dependency with a licence that is not allowed.
+Nothing is published. Any step that fails ends it: builds that differ, a version without a section in the changelog, a
+wheel whose demo does not land days in an empty environment, a dependency with a licence that is not allowed.
 """
 
 import hashlib
 import shutil
 import sys
 
-from release.build import ROOT, ReleaseError, build_twice, git
+from release.build import ROOT, ReleaseError, build_twice, git, require_section
 from release.licences import bill_of_materials, refused
 from release.trial import demo_of_wheel
 
@@ -20,6 +20,7 @@ def main() -> None:
     if changed := git(ROOT, "status", "--porcelain"):
         raise ReleaseError(f"uncommitted changes would not be in the release; commit or stash them first:\n{changed}")
     files = build_twice(ROOT)
+    require_section(next(iter(files)).split("-")[1], (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     print("Built twice, byte for byte the same.")
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()

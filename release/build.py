@@ -7,6 +7,7 @@ that neither uncommitted files nor the path of the checkout get into it.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,13 @@ def build_twice(repository: Path) -> dict[str, bytes]:
             f"two builds of the same commit differ: {', '.join(different)}; compare them with diffoscope"
         )
     return first
+
+
+def require_section(version: str, changelog: str) -> None:
+    """Raise ReleaseError if a released version has no section with its day in the changelog; others need none."""
+    if ".dev" not in version and not re.search(
+        rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE
+    ):
+        raise ReleaseError(
+            f"CHANGELOG.md has no section of {version}; head its changes `## [{version}] - YYYY-MM-DD`, and tag that"
+        )

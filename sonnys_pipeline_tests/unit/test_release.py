@@ -13,11 +13,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from release.build import ROOT, ReleaseError, build, build_twice, git
+from release.build import ROOT, ReleaseError, build, build_twice, git, require_section
 from release.licences import refused
 
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 #: Opens what the package brings beside code: templates, migrations, the marker for type checkers.
 USE_DATA = """
 import json
@@ -195,3 +199,26 @@ def test_licences_that_are_not_on_the_list_are_refused(licences, is_allowed):
     lines = refused(json.dumps({"components": [component]}))
 
     assert [line.partition(" (")[0] for line in lines] == ([] if is_allowed else ["somebody 1.0"])
+
+
+def test_the_lowest_versions_are_the_lower_bounds():
+    """Each direct dependency has the first version of its bound in `constraints-lowest.txt`."""
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    pinned = {canonicalize_name(name): Version(pin) for name, _, pin in (line.partition("==") for line in lines[1:])}
+    users = [*PROJECT["dependencies"], *(one for name in EXTRAS.keys() - {"dev", "docs"} for one in EXTRAS[name])]
+
+    for wanted in map(Requirement, users):
+        (bound,) = (Version(each.version) for each in wanted.specifier if each.operator == ">=")
+        pin = pinned[canonicalize_name(wanted.name)]
+        assert pin.release[: len(bound.release)] == bound.release, f"{wanted}: run python -m release.bounds write"
+
+
+def test_a_release_needs_its_section_in_the_changelog():
+    """Under its version and day; a build between releases needs none."""
+    changelog = "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n"
+
+    require_section("0.2.0", changelog)
+    require_section("0.2.1.dev3+g1234567", changelog)
+    for version in ("0.2", "0.1.0", "0.3.0"):
+        with pytest.raises(ReleaseError, match=rf"no section of {version};"):
+            require_section(version, changelog)
