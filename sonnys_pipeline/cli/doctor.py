@@ -132,6 +132,7 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     """The lake, or None if it cannot be read or, with `--offline`, is in an object store."""
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.lake.iceberg.options import format_of
     from sonnys_pipeline.lake.storage.folder import is_url
     from sonnys_pipeline.lake.transactions import ASSET
 
@@ -139,7 +140,7 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     if read.lacking("data_url") or (offline and is_url(url)):
         return None
     try:
-        lake = Lake(url).snapshot()
+        lake = Lake(url, lake_format=format_of(read.settings)).snapshot()
         lake.hurry()
         lake.partitions(ASSET)
     except LakeError:

@@ -1,0 +1,111 @@
+"""Expiry of earlier versions: snapshots first, then the files that no remaining snapshot has."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.iceberg.catalogs import answering
+from sonnys_pipeline.lake.iceberg.tables import TRIES, Tables, local_path
+from sonnys_pipeline.runtime.processes import is_dead_writer
+
+#: Folders of a table below its asset's.
+DATA, METADATA = "data", "metadata"
+#: Seconds after which a file that no snapshot has counts as left by an interrupted commit; one takes less than one.
+_ABANDONED_AFTER = 3600.0
+
+
+def has_expired(table: Table, before: datetime) -> bool:
+    """Whether a snapshot was replaced before an instant, and no branch or tag keeps it."""
+    return bool(_expired(table, before))
+
+
+def expire(tables: Tables, asset: str, before: datetime) -> int:
+    """Expire the snapshots that were replaced before an instant, and delete the files that only they have.
+
+    Files that interrupted commits have left are deleted, too. Returns the number of deleted files.
+
+    Raises:
+        UnreachableLakeError: the catalog does not answer.
+        LakeError: other programs change the table all the time.
+    """
+    for _ in range(TRIES):
+        now = tables.current(asset)
+        if now is None:
+            return 0
+        table, root = now.table, tables.root / asset
+        old = _expired(table, before)
+        kept = [one for one in table.snapshots() if one not in old]
+        with answering(tables.root):
+            dropped = _files(table, old)
+            if old:
+                try:
+                    now.to_change().maintenance.expire_snapshots().by_ids([one.snapshot_id for one in old]).commit()
+                except CommitFailedException:
+                    continue
+            needed = _files(table, kept)
+            if (then := tables.current(asset)) is not None:  # committed meanwhile
+                needed |= _files(then.table, then.table.snapshots())
+        return sum(
+            _delete(place)
+            for place in _written(root)
+            if place not in needed and (place in dropped or _is_abandoned(place))
+        )
+    raise LakeError(f"{asset}: other programs changed the table during each of {TRIES} attempts; run it again later")
+
+
+def _expired(table: Table, before: datetime) -> list[Snapshot]:
+    """Snapshots whose successor is older than an instant: when a version was made says nothing of its replacement."""
+    line = sorted(table.snapshots(), key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
+    protected = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    limit = before.timestamp() * 1000
+    return [
+        one for one, successor in pairwise(line) if successor.timestamp_ms <= limit and one.snapshot_id not in protected
+    ]
+
+
+def _files(table: Table, snapshots: Iterable[Snapshot]) -> set[Path]:
+    """Manifest lists, manifests and data files of these snapshots."""
+    found: set[Path] = set()
+    for snapshot in snapshots:
+        found.add(local_path(snapshot.manifest_list))
+        for manifest in snapshot.manifests(table.io):
+            if (path := local_path(manifest.manifest_path)) in found:
+                continue
+            found.add(path)
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            found |= {local_path(entry.data_file.file_path) for entry in entries}
+    return found
+
+
+def _written(root: Path) -> list[Path]:
+    """Files of a table, except `*.metadata.json`, which pyiceberg deletes by itself."""
+    return [*(root / DATA).rglob("*.parquet"), *(root / METADATA).glob("*.avro")]
+
+
+def _is_abandoned(place: Path) -> bool:
+    writer = place.stem.rpartition("-")[0]
+    with contextlib.suppress(OSError):
+        return is_dead_writer(writer) or time.time() - place.stat().st_mtime > _ABANDONED_AFTER
+    return False
+
+
+def _delete(place: Path) -> bool:
+    try:
+        place.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LakeError(f"cannot remove {place} ({error.strerror or error}); fix its permissions") from error
+    with contextlib.suppress(OSError):
+        place.parent.rmdir()
+    return True
