@@ -180,13 +180,13 @@ def _open(where: str, process: int) -> Catalog:  # noqa: ARG001 - connections mu
     """A catalog by the path of its SQLite file, or by its URL."""
     if "://" not in where:
         url = URL.create("sqlite", database=where)
-        return _Sql(create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY}))
+        return SqlTables(create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY}))
     if is_postgres(where):
-        return _Sql(open_engine(where, variable="SONNYS_ICEBERG_CATALOG", application="iceberg"))
+        return SqlTables(open_engine(where, variable="SONNYS_ICEBERG_CATALOG", application="iceberg"))
     return load_catalog(CATALOG, type="rest", uri=where, **_FILES)
 
 
-class _Sql(SqlCatalog):
+class SqlTables(SqlCatalog):
     """pyiceberg's SQL catalog on an engine of ours, so that no password is in its properties."""
 
     def __init__(self, engine: Engine) -> None:

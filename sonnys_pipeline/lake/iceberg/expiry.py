@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot
 
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.iceberg.catalogs import answering
@@ -20,17 +20,26 @@ from sonnys_pipeline.runtime.processes import is_dead_writer
 
 #: Folders of a table below its asset's.
 DATA, METADATA = "data", "metadata"
+#: Snapshots with replaced files that a table keeps at most: each makes the next commit slower.
+MOST_VERSIONS = 100
+#: Snapshots that expire together, unless they are due by their age.
+_AT_ONCE = 32
 #: Seconds after which a file that no snapshot has counts as left by an interrupted commit; one takes less than one.
 _ABANDONED_AFTER = 3600.0
 
 
-def has_expired(table: Table, before: datetime) -> bool:
-    """Whether a snapshot was replaced before an instant, and no branch or tag keeps it."""
-    return bool(_expired(table, before))
+def is_due(table: Table, before: datetime) -> bool:
+    """Whether `expire` has enough to do: not one snapshot with each commit."""
+    return len(_expired(table, before)) >= _AT_ONCE or any(
+        successor.timestamp_ms <= _milliseconds(before - timedelta(days=1)) for _, successor in _replaced(table)
+    )
 
 
 def expire(tables: Tables, asset: str, before: datetime) -> int:
     """Expire the snapshots that were replaced before an instant, and delete the files that only they have.
+
+    A snapshot before a new day goes, too: it has no version of a file that the next one lacks. Of others, at most
+    `MOST_VERSIONS` stay.
 
     Files that interrupted commits have left are deleted, too. Returns the number of deleted files.
 
@@ -64,13 +73,25 @@ def expire(tables: Tables, asset: str, before: datetime) -> int:
 
 
 def _expired(table: Table, before: datetime) -> list[Snapshot]:
-    """Snapshots whose successor is older than an instant: when a version was made says nothing of its replacement."""
+    """What may go, unless a branch or tag keeps it. When a version was made says nothing of its replacement."""
+    replaced, limit = _replaced(table), _milliseconds(before)
+    kept = {one.snapshot_id for one, successor in replaced[-MOST_VERSIONS:] if successor.timestamp_ms > limit}
+    kept |= {ref.snapshot_id for ref in table.metadata.refs.values()}
+    return [one for one in table.snapshots() if one.snapshot_id not in kept]
+
+
+def _replaced(table: Table) -> list[tuple[Snapshot, Snapshot]]:
+    """Snapshots of which the next one lacks a file, each with the next one; oldest first."""
     line = sorted(table.snapshots(), key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
-    protected = {ref.snapshot_id for ref in table.metadata.refs.values()}
-    limit = before.timestamp() * 1000
     return [
-        one for one, successor in pairwise(line) if successor.timestamp_ms <= limit and one.snapshot_id not in protected
+        (one, successor)
+        for one, successor in pairwise(line)
+        if successor.summary is None or successor.summary.operation is not Operation.APPEND
     ]
+
+
+def _milliseconds(instant: datetime) -> float:
+    return instant.timestamp() * 1000
 
 
 def _files(table: Table, snapshots: Iterable[Snapshot]) -> set[Path]:

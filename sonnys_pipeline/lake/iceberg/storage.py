@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.iceberg.catalogs import options_of
-from sonnys_pipeline.lake.iceberg.expiry import DATA, METADATA, expire, has_expired
+from sonnys_pipeline.lake.iceberg.expiry import DATA, METADATA, expire, is_due
 from sonnys_pipeline.lake.iceberg.options import Iceberg
 from sonnys_pipeline.lake.iceberg.tables import local_path, tables_of
 from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath, Readable
@@ -144,10 +144,10 @@ class IcebergStorage:
         """Nothing here waits for long."""
 
     def _expire(self, asset: str) -> None:
-        """Expire by the policy, once a day: not one snapshot with each commit."""
+        """Expire by the policy, when there is enough to do."""
         before = self.now() - timedelta(days=self._options.keep_days)
         now = self.tables.current(asset)
-        if now is not None and has_expired(now.table, before - timedelta(days=1)):
+        if now is not None and is_due(now.table, before):
             expire(self.tables, asset, before)
 
     def _landed(self, path: LakePath) -> tuple[str, str | None] | None:

@@ -6,6 +6,7 @@ the partition, as Iceberg's specification says of columns with an identity trans
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -75,11 +76,13 @@ class Tables:
         self.root = root
         self._options = options
         self._known: dict[str, Current] = {}
+        self._fitting: dict[str, tuple[int, pa.Schema]] = {}
+        self._opened: tuple[int, Catalog] | None = None
         self._lock = Lock()
 
     def names(self) -> list[str]:
         """Assets that have a table, landed or not."""
-        catalog = catalog_of(self.root, self._options, create=False)
+        catalog = self._catalog()
         if catalog is None:
             return []
         with answering(self.root):
@@ -87,7 +90,7 @@ class Tables:
 
     def current(self, asset: str) -> Current | None:
         """A table now; None if there is none. Raises LakeError."""
-        catalog = catalog_of(self.root, self._options, create=False)
+        catalog = self._catalog()
         return None if catalog is None else self._current(catalog, asset)
 
     def replace(self, asset: str, day: str | None, place: Path, footer: pq.FileMetaData, size: int) -> None:
@@ -97,7 +100,7 @@ class Tables:
             UnwritableLakeError: the catalog does not answer, or others write the table all the time.
             LakeError: the file's types are none of Iceberg's, or do not fit the table's.
         """
-        catalog = catalog_of(self.root, self._options, create=True)
+        catalog = self._catalog(create=True)
         assert catalog is not None  # noqa: S101 - it is created
         schema = _typed(footer.schema.to_arrow_schema(), f"{asset} {day or ''}".strip())
         for _ in range(TRIES):
@@ -108,8 +111,9 @@ class Tables:
             with answering(self.root):
                 try:
                     with now.to_change().transaction() as change:
-                        with _fitting(asset, day), change.update_schema() as columns:
-                            columns.union_by_name(schema)
+                        if self._fitting.get(asset) != (now.table.schema().schema_id, schema):
+                            with _fitting(asset, day), change.update_schema() as columns:
+                                columns.union_by_name(schema)
                         snapshot = change.update_snapshot({PARTITION: day or ""})
                         with snapshot.merge_append() if old is None else snapshot.overwrite() as files:
                             if old is not None:
@@ -117,7 +121,9 @@ class Tables:
                             files.append_data_file(_data_file(place, day, footer.num_rows, size, now.table))
                 except (CommitFailedException, ValidationException):
                     continue
-                return
+            if (then := self._current(catalog, asset)) is not None:
+                self._fitting[asset] = (then.table.schema().schema_id, schema)
+            return
         raise self._busy(asset)
 
     def remove(self, asset: str, day: str | None) -> None:
@@ -137,6 +143,15 @@ class Tables:
                     continue
                 return
         raise self._busy(asset)
+
+    def _catalog(self, *, create: bool = False) -> Catalog | None:
+        """The catalog, looked for once in each process; None as long as the lake is new and not to be created."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            catalog = catalog_of(self.root, self._options, create=create)
+            if catalog is None:
+                return None
+            self._opened = (os.getpid(), catalog)
+        return self._opened[1]
 
     def _current(self, catalog: Catalog, asset: str) -> Current | None:
         for attempt in range(TRIES):
