@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def open_storage(root: str | os.PathLike[str], lake_format: LakeFormat | None = 
         return ObjectStorage(root)
     folder = FolderStorage(root)
     place = Path(str(folder.root))
-    is_iceberg = (place / MARKER).exists()
+    is_iceberg = _is_there(place / MARKER)
     if is_iceberg and lake_format == "parquet":
         raise LakeError(
             f"{place} is a lake of Iceberg tables; set SONNYS_LAKE_FORMAT=iceberg, or name another SONNYS_DATA_URL"
@@ -54,6 +55,18 @@ def open_storage(root: str | os.PathLike[str], lake_format: LakeFormat | None = 
 
 
 def _has_files(root: Path) -> bool:
-    """Whether plain files are landed here: of an asset, or of a day."""
-    assets = [one for one in root.iterdir() if not one.name.startswith(".")] if root.is_dir() else []
-    return any((one / "part-0.parquet").exists() or any(one.glob("date=*")) for one in assets)
+    """Whether plain files are landed here: of an asset, or of a day. Raises LakeError if it cannot be read."""
+    try:
+        assets = [one for one in root.iterdir() if not one.name.startswith(".")]
+        return any((one / "part-0.parquet").exists() or any(one.glob("date=*")) for one in assets)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise LakeError(f"{root} cannot be read ({error.strerror or error}); fix its permissions") from error
+
+
+def _is_there(path: Path) -> bool:
+    """False also where it cannot be known: reading the lake then says why."""
+    with contextlib.suppress(OSError):
+        return path.exists()
+    return False

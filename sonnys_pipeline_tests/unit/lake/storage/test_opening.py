@@ -39,6 +39,19 @@ def test_a_new_lake_may_have_other_files(tmp_path: Path) -> None:
     assert not (tmp_path / ".iceberg").exists()
 
 
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for a new lake; plain Parquet is refused when its files are read."""
+
+    def refused(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(LakeError, match=r"cannot be read \(Permission denied\); fix its permissions"):
+        iceberg(tmp_path)
+    assert isinstance(Lake(tmp_path).storage, FolderStorage)
+
+
 def test_object_stores_are_refused() -> None:
     """Before any request."""
     with pytest.raises(LakeError, match="Iceberg tables in an object store are not supported; set SONNYS_LAKE_FORMAT"):
