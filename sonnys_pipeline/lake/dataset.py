@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.columns import Columns, as_one, filled_columns, without_day
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
-from sonnys_pipeline.lake.locks.files import FileLocks, Locks
+from sonnys_pipeline.lake.locks.files import LOCKS, FileLocks, Locks
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
 from sonnys_pipeline.lake.storage.journal import TOGETHER, Group, Journal, current_place, finish, places, read_journal
 from sonnys_pipeline.lake.storage.opening import open_storage
@@ -35,8 +35,6 @@ _FILE = "part-0.parquet"
 _PARTITION = "date="
 _METADATA_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
-#: Folder of locks, hidden from readers of the lake.
-_LOCKS = ".locks"
 #: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
 #: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
@@ -72,7 +70,7 @@ class Lake:
         """
         self.storage = open_storage(root, lake_format)
         self.root = self.storage.root
-        self._locks = locks or (FileLocks(str(self.root / _LOCKS)) if self.storage.is_local else None)
+        self._locks = locks or (FileLocks(str(self.root / LOCKS)) if self.storage.is_local else None)
         self._group: Group | None = None
         self._is_snapshot = False
         self._snapshot_journal: Journal | None = None

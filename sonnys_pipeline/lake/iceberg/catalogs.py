@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pyiceberg.catalog import Catalog, MetastoreCatalog, load_catalog
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, ValidationException
 from sqlalchemy import URL, Engine, NullPool, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
@@ -38,6 +38,9 @@ _LAKE = "sonnys.lake"
 _BUSY = 30.0
 #: pyiceberg's setting for the class that accesses files.
 _FILES = {"py-io-impl": "sonnys_pipeline.lake.iceberg.files.SyncedFileIO"}
+
+#: Characters of an error that are shown: pyiceberg's may quote all of a table's metadata.
+_LONGEST = 300
 
 _opened_with: dict[str, Iceberg] = {}
 
@@ -149,10 +152,10 @@ def answering(root: Path) -> Iterator[None]:
     """Errors of a catalog as errors of the lake, except those of missing files and tables and of lost races."""
     try:
         yield
-    except (LakeError, FileNotFoundError):
+    except (LakeError, FileNotFoundError, CommitFailedException, ValidationException):
         raise
     except Exception as error:
-        said = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+        said = " ".join(str(error).split("\n")[0].split())[:_LONGEST] or type(error).__name__
         raise UnreachableLakeError(
             f"the Iceberg catalog of {root} cannot be used ({said}); check SONNYS_ICEBERG_CATALOG and that the catalog "
             "can be reached and written, then run it again: nothing landed was touched"

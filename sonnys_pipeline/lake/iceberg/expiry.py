@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -47,29 +47,40 @@ def expire(tables: Tables, asset: str, before: datetime) -> int:
         UnreachableLakeError: the catalog does not answer.
         LakeError: other programs change the table all the time.
     """
-    for _ in range(TRIES):
-        now = tables.current(asset)
-        if now is None:
-            return 0
-        table, root = now.table, tables.root / asset
-        old = _expired(table, before)
-        kept = [one for one in table.snapshots() if one not in old]
-        with answering(tables.root):
-            dropped = _files(table, old)
-            if old:
-                try:
-                    now.to_change().maintenance.expire_snapshots().by_ids([one.snapshot_id for one in old]).commit()
-                except CommitFailedException:
-                    continue
-            needed = _files(table, kept)
-            if (then := tables.current(asset)) is not None:  # committed meanwhile
-                needed |= _files(then.table, then.table.snapshots())
-        return sum(
-            _delete(place)
-            for place in _written(root)
-            if place not in needed and (place in dropped or _is_abandoned(place))
-        )
+    with tables.writing(asset):
+        for _ in range(TRIES):
+            now = tables.current(asset)
+            if now is None:
+                return 0
+            table = now.table
+            old = _expired(table, before)
+            try:
+                with answering(tables.root):
+                    dropped = _files(table, old)
+                    if old:
+                        _drop(now.to_change(), old)
+                    needed = _needed(tables, asset)
+            except (CommitFailedException, FileNotFoundError):
+                continue  # another machine wrote the table meanwhile
+            return sum(
+                _delete(place)
+                for place in _written(tables.root / asset)
+                if place not in needed and (place in dropped or _is_abandoned(place))
+            )
     raise LakeError(f"{asset}: other programs changed the table during each of {TRIES} attempts; run it again later")
+
+
+def _drop(table: Table, old: Sequence[Snapshot]) -> None:
+    """Expire snapshots. Raises CommitFailedException if another machine did."""
+    try:
+        table.maintenance.expire_snapshots().by_ids([one.snapshot_id for one in old]).commit()
+    except ValueError as gone:  # one is not there any more
+        raise CommitFailedException(str(gone)) from gone
+
+
+def _needed(tables: Tables, asset: str) -> set[Path]:
+    now = tables.current(asset)
+    return set() if now is None else _files(now.table, now.table.snapshots())
 
 
 def _expired(table: Table, before: datetime) -> list[Snapshot]:

@@ -8,6 +8,7 @@ says which one is meant. All other files, such as pages and the journal, are fil
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import uuid
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.iceberg.catalogs import options_of
 from sonnys_pipeline.lake.iceberg.expiry import DATA, METADATA, expire, is_due
 from sonnys_pipeline.lake.iceberg.options import Iceberg
@@ -26,6 +28,7 @@ from sonnys_pipeline.lake.iceberg.tables import local_path, tables_of
 from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath, Readable
 from sonnys_pipeline.runtime.processes import file_writer
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -144,11 +147,14 @@ class IcebergStorage:
         """Nothing here waits for long."""
 
     def _expire(self, asset: str) -> None:
-        """Expire by the policy, when there is enough to do."""
+        """Expire by the policy, when there is enough to do. The file is landed already: trouble is only logged."""
         before = self.now() - timedelta(days=self._options.keep_days)
         now = self.tables.current(asset)
         if now is not None and is_due(now.table, before):
-            expire(self.tables, asset, before)
+            try:
+                expire(self.tables, asset, before)
+            except LakeError as error:
+                logger.warning("earlier versions of %s stay until another file of it is landed: %s", asset, error)
 
     def _landed(self, path: LakePath) -> tuple[str, str | None] | None:
         """Asset and day of a landed file; None for any other path."""

@@ -7,8 +7,8 @@ the partition, as Iceberg's specification says of columns with an identity trans
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -38,6 +38,7 @@ from pyiceberg.typedef import Record
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
 from sonnys_pipeline.lake.iceberg.catalogs import answering, catalog_of, metadata_location
 from sonnys_pipeline.lake.iceberg.options import Iceberg
+from sonnys_pipeline.lake.locks.files import LOCKS, FileLocks
 from sonnys_pipeline.lake.storage.folder import DAY
 
 #: Snapshot property with the day whose file was replaced.
@@ -79,6 +80,7 @@ class Tables:
         self._fitting: dict[str, tuple[int, pa.Schema]] = {}
         self._opened: tuple[int, Catalog] | None = None
         self._lock = Lock()
+        self._locks = FileLocks(root / LOCKS)
 
     def names(self) -> list[str]:
         """Assets that have a table, landed or not."""
@@ -103,46 +105,47 @@ class Tables:
         catalog = self._catalog(create=True)
         assert catalog is not None  # noqa: S101 - it is created
         schema = _typed(footer.schema.to_arrow_schema(), f"{asset} {day or ''}".strip())
-        for _ in range(TRIES):
+
+        def change() -> None:
             now = self._current(catalog, asset) or self._created(catalog, asset, schema, has_days=day is not None)
             if (day is not None) != bool(now.table.spec().fields):
                 raise LakeError(f"{asset}: the table was made {'without' if day else 'with'} days; use another name")
             old = now.files.get(day)
-            with answering(self.root):
-                try:
-                    with now.to_change().transaction() as change:
-                        if self._fitting.get(asset) != (now.table.schema().schema_id, schema):
-                            with _fitting(asset, day), change.update_schema() as columns:
-                                columns.union_by_name(schema)
-                        snapshot = change.update_snapshot({PARTITION: day or ""})
-                        with snapshot.merge_append() if old is None else snapshot.overwrite() as files:
-                            if old is not None:
-                                files.delete_data_file(old)
-                            files.append_data_file(_data_file(place, day, footer.num_rows, size, now.table))
-                except (CommitFailedException, ValidationException):
-                    continue
+            if old is not None and local_path(old.file_path) == place:
+                return  # an attempt succeeded whose answer was lost
+            with now.to_change().transaction() as commit:
+                if self._fitting.get(asset) != (now.table.schema().schema_id, schema):
+                    with _fitting(asset, day), commit.update_schema() as columns:
+                        columns.union_by_name(schema)
+                snapshot = commit.update_snapshot({PARTITION: day or ""})
+                with snapshot.merge_append() if old is None else snapshot.overwrite() as files:
+                    if old is not None:
+                        files.delete_data_file(old)
+                    files.append_data_file(_data_file(place, day, footer.num_rows, size, now.table))
             if (then := self._current(catalog, asset)) is not None:
                 self._fitting[asset] = (then.table.schema().schema_id, schema)
-            return
-        raise self._busy(asset)
+
+        self._commit(asset, change)
 
     def remove(self, asset: str, day: str | None) -> None:
         """Remove a day's file from the table, if it has one. Raises UnwritableLakeError."""
-        for _ in range(TRIES):
+
+        def change() -> None:
             now = self.current(asset)
             if now is None or day not in now.files:
                 return
-            with answering(self.root):
-                try:
-                    with (
-                        now.to_change().transaction() as change,
-                        change.update_snapshot({PARTITION: day or ""}).overwrite() as files,
-                    ):
-                        files.delete_data_file(now.files[day])
-                except (CommitFailedException, ValidationException):
-                    continue
-                return
-        raise self._busy(asset)
+            with (
+                now.to_change().transaction() as commit,
+                commit.update_snapshot({PARTITION: day or ""}).overwrite() as files,
+            ):
+                files.delete_data_file(now.files[day])
+
+        if (now := self.current(asset)) is not None and day in now.files:
+            self._commit(asset, change)
+
+    def writing(self, asset: str) -> AbstractContextManager[None]:
+        """Hold the table's lock, so that writers of this machine wait instead of losing commits to each other."""
+        return self._locks.holding(f"{asset}.table")
 
     def _catalog(self, *, create: bool = False) -> Catalog | None:
         """The catalog, looked for once in each process; None as long as the lake is new and not to be created."""
@@ -198,8 +201,14 @@ class Tables:
                 table = catalog.load_table((self._options.namespace, asset))
         return _read(table, None)
 
-    def _busy(self, asset: str) -> UnwritableLakeError:
-        return UnwritableLakeError(
+    def _commit(self, asset: str, change: Callable[[], None]) -> None:
+        """Plan and commit a change; again if another machine has committed meanwhile."""
+        with self.writing(asset):
+            for _ in range(TRIES):
+                with suppress(CommitFailedException, ValidationException, FileNotFoundError), answering(self.root):
+                    change()
+                    return
+        raise UnwritableLakeError(
             f"{asset}: other programs changed the table during each of {TRIES} attempts; stop them, then run it again: "
             "nothing landed was touched"
         )

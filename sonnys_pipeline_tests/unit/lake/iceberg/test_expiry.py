@@ -1,11 +1,13 @@
 """Which earlier versions go, and which files with them."""
 
 import os
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
@@ -89,3 +91,40 @@ def test_a_file_that_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(LakeError, match=r"cannot remove .* \(Permission denied\); fix its permissions"):
             lake.storage.forget_versions(datetime.now(UTC))
     assert lake.read("transactions", [DAY])["note"].to_pylist() == ["second"]
+
+
+def test_another_machine_may_be_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots that are gone already are not missed."""
+    lake = iceberg(tmp_path)
+    for note in ("first", "second", "third"):
+        lake.land("transactions", rows("a", note=note), partition=DAY)
+    drop, raced = expiry._drop, []
+
+    def race(table: Table, old: Sequence[Snapshot]) -> None:
+        if not raced:
+            raced.append(True)
+            drop(table_of(lake), old)
+        drop(table, old)
+
+    monkeypatch.setattr(expiry, "_drop", race)
+    lake.storage.forget_versions(datetime.now(UTC))
+    assert raced
+    assert notes(table_of(lake)) == [["third"]]
+
+
+def test_trouble_with_old_versions_stops_no_landing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The day is landed when they expire; the log says that they stay, and why."""
+    lake = iceberg(tmp_path, keep_days=0)
+    lake.land("transactions", rows("a"), partition=DAY)
+    assert isinstance(lake.storage, IcebergStorage)
+    lake.storage.now = lambda: datetime.now(UTC) + timedelta(days=2)
+
+    def refused(place: Path) -> bool:
+        raise LakeError(f"cannot remove {place}")
+
+    monkeypatch.setattr(expiry, "_delete", refused)
+    lake.land("transactions", rows("a", note="second"), partition=DAY)
+    assert lake.read("transactions", [DAY])["note"].to_pylist() == ["second"]
+    assert "earlier versions of transactions stay until another file of it is landed: cannot remove" in caplog.text
