@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import wait
 from copy import copy
+from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
@@ -107,6 +108,10 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); fix its permissions") from error
 
+    def place(self, path: LakePath) -> LakePath:
+        """The path itself."""
+        return path
+
     def version(self, path: LakePath) -> str | None:
         """The object's tag, or else its modification time, and its size."""
         info = self._info(path)
@@ -161,6 +166,10 @@ class ObjectStorage:
         snapshot = copy(self)
         snapshot._listed = {}  # noqa: SLF001 - a copy of our own
         return snapshot
+
+    def forget_versions(self, before: datetime) -> int:  # noqa: ARG002 - nothing is kept
+        """None is kept here; a bucket's own versioning is not ours to change."""
+        return 0
 
     def hurry(self) -> None:
         """A running request gets a few more seconds, and retries end soon."""
