@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sonnys_pipeline.report.measures import Figure
     from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
     from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
+    from sonnys_pipeline.report.periods.lists import Section
     from sonnys_pipeline.report.periods.spans import Span
     from sonnys_pipeline.report.sections.labor_figures import Labor, LaborLine
     from sonnys_pipeline.report.sections.members import MemberLine, Members
@@ -65,9 +66,17 @@ def period_document(found: PeriodReport, page: Page) -> dict[str, Any]:
         **_period(found.period),
         "days": [{"day": line.day.isoformat(), **_line(line)} for line in found.days],
         "months": [{**_span(line.span), **_line(line)} for line in found.months],
+        **{name.lower(): _section(section) for name, section in found.sections.items()},
         "findings": _findings(found.caveats),
         "compared_as_of": found.made_at.isoformat(),
     }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    if section.period is None:
+        return {"missing": section.note}
+    parts = {"plans": _period(section.parts)["sites"]} if section.parts else {}
+    return {"missing": None, **_period(section.period), **parts}
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

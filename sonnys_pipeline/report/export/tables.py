@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from sonnys_pipeline.report.build import Report, SiteLine, Slice
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
 from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
 from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+from sonnys_pipeline.report.periods.lists import Section
 from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import FIGURES as MEMBER_FIGURES
 from sonnys_pipeline.report.sections.members import Members
@@ -87,6 +88,7 @@ def period_tables(report: PeriodReport) -> list[Table]:
         _period_table("Sites", report.period),
         Table("Days", _SITE, plain, tuple(days)),
         Table("Months", ("from", "to"), plain, months),
+        *(table for name, section in report.sections.items() for table in _section_tables(name, section)),
         _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
     ]
 
@@ -108,7 +110,18 @@ def _period_table(name: str, period: Period) -> Table:
     )
     lacking = f"{len(period.missing_sites)} sites are not included" if period.missing_sites else None
     of_all = _compared((span.first, span.through, "", _ALL), period.figures.values(), lacking)
-    return Table(name, _SITE, _columns(MEASURES, _PERIOD), (*of_sites, of_all))
+    measures = [figure.measure for figure in period.figures.values()]
+    return Table(name, _SITE, _columns(measures, _PERIOD), (*of_sites, of_all))
+
+
+def _section_tables(name: str, section: Section) -> Iterable[Table]:
+    if section.period is not None:
+        yield _period_table(name, section.period)
+    if section.parts is not None:
+        of_plans = _period_table(f"{name} by plan", section.parts)
+        # The last row is the sum of all, which the table of sites has.
+        rows = tuple(replace(row, labels=(*row.labels[:2], row.labels[3])) for row in of_plans.rows[:-1])
+        yield replace(of_plans, labels=("from", "to", "plan"), rows=rows)
 
 
 def _compared(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
+from sonnys_pipeline.report.build import site_names
+from sonnys_pipeline.report.caveats import ranked
 from sonnys_pipeline.report.daily import PAGE, Page, last_complete_day, listed_sites, named_on
 from sonnys_pipeline.report.periods.build import PeriodReport, build_period_report, months_shown
 from sonnys_pipeline.report.periods.history import read_history
 from sonnys_pipeline.report.periods.html import period_as_html
+from sonnys_pipeline.report.periods.labor import period_labor
+from sonnys_pipeline.report.periods.lists import Chain, readable_section
+from sonnys_pipeline.report.periods.members import period_members
 from sonnys_pipeline.report.periods.spans import Kind, Span
 
 
@@ -38,22 +44,27 @@ def make_period_report(
     complete = last_complete_day(lake, timezone)
     if complete is not None and span.first <= complete < span.last:
         span = Span.of(kind, day, complete)
-    sites, findings = listed_sites(lake, account)
-    days = {*span.days_shown, *(day for month in months_shown(span.through) for day in month.days)}
-    history = lake.consistently(lambda: read_history(lake, days, sites, timezone))
-    report = build_period_report(
-        span,
-        history.as_of(span.through),
-        named_on(sites, span.through),
-        made_at=made_at,
-        findings=findings,
-        account=account,
-    )
+    report = lake.consistently(lambda: _report(lake, span, timezone=timezone, made_at=made_at, account=account))
     if not report.has_figures:
         raise NotLandedError(
             f"{TRANSACTIONS}: no day from {span.first} to {span.through} is landed completely; materialize them first"
         )
     return report
+
+
+def _report(lake: Lake, span: Span, *, timezone: str, made_at: datetime, account: str | None) -> PeriodReport:
+    sites, findings = listed_sites(lake, account)
+    days = {*span.days_shown, *(day for month in months_shown(span.through) for day in month.days)}
+    history = read_history(lake, days, sites, timezone)
+    named = named_on(sites, span.through)
+    report = build_period_report(
+        span, history.as_of(span.through), named, made_at=made_at, findings=findings, account=account
+    )
+    chain = Chain(site_names(named), history.sites.codes_on(span.through))
+    members = readable_section("Members", lambda: period_members(lake, span, chain))
+    labor = readable_section("Labor", lambda: period_labor(lake, span, history, sites, chain))
+    caveats = ranked([*report.caveats, *members.caveats, *labor.caveats])
+    return replace(report, members=members, labor=labor, caveats=caveats)
 
 
 def land_period_report(lake: Lake, report: PeriodReport) -> Page:
