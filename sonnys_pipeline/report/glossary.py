@@ -62,6 +62,17 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Cars per labor hour are cars divided by these hours.",
         Status.FORMULA,
     ),
+    Definition(
+        "What was sold",
+        "Pieces and net of the lines of all tickets, those of returns and voided tickets included, voided lines left "
+        "out. Tax, fees and overpayments are in sales only.",
+        Status.OURS,
+    ),
+    Definition(
+        "How often members wash",
+        "Redemptions of recurring plans by customer on the last 30 business days, at all sites; only those who came.",
+        Status.OURS,
+    ),
     Definition("Discounts", "Amounts of all discounts given; shares are of sales plus discounts.", Status.OURS),
     Definition(
         "Tender mix",

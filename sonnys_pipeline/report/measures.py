@@ -46,6 +46,7 @@ class Measure:
 
     `more_is_better` is None if neither direction is good or bad. Dividing sums keeps a chain's rate from being the mean
     of its sites' rates. `at_end` is for a level, such as active members: over several days, that of the last one.
+    `has_change` is off for a difference that may be near 0, or below, so that a change in per cent says nothing.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Measure:
     per: str | None = None
     more_is_better: bool | None = True
     at_end: bool = False
+    has_change: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:

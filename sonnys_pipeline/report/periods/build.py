@@ -17,6 +17,8 @@ from sonnys_pipeline.report.periods.figures import MEASURES, Period, SpanBook, u
 from sonnys_pipeline.report.periods.history import History
 from sonnys_pipeline.report.periods.lists import Section
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.items import Items
+from sonnys_pipeline.report.sections.washes import Washes
 from sonnys_pipeline.runtime.text import first_few
 
 #: Months in the history, including the newest.
@@ -54,7 +56,8 @@ class PeriodReport:
 
     `days` has the chain's days, `site_days` those of each site by code, `months` those from the first landed day on.
     `account` names the chain if there are several. Earlier days are compared as of `made_at`. `members` and `labor` are
-    those of the lists; None if nobody asked for them.
+    those of the lists; None if nobody asked for them. `items` is None if no site has all days; `washes` are those of
+    the 30 days up to the end of a month, None if they are not landed.
     """
 
     period: Period
@@ -66,6 +69,8 @@ class PeriodReport:
     account: str | None = None
     members: Section | None = None
     labor: Section | None = None
+    items: Items | None = None
+    washes: Washes | None = None
 
     @property
     def sections(self) -> Mapping[str, Section]:

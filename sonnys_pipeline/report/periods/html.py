@@ -15,6 +15,7 @@ from sonnys_pipeline.report.periods import labor, members
 from sonnys_pipeline.report.periods.build import MonthLine, PeriodReport, headline
 from sonnys_pipeline.report.periods.figures import PeriodFigure
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.washes import washes_in_short
 
 #: Figures of sections with their headings.
 SECTION_COLUMNS = {
@@ -37,6 +38,7 @@ def period_as_html(report: PeriodReport) -> str:
         day_names=[formatting.day(line.day) for line in report.days],
         month_names=[formatting.short_month(line.span.first) for line in report.months],
         charts=[(measure, _month_chart(measure, report.months)) for measure in TRENDS],
+        washes_lead=washes_in_short(report.washes) if report.washes else "",
         section_columns=SECTION_COLUMNS,
         definitions=DEFINITIONS,
         statuses=tuple(Status),

@@ -15,9 +15,9 @@ from sonnys_pipeline.marts.unknown import SEPARATOR
 from sonnys_pipeline.report.build import sorted_by_name
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.measures import NOT_THERE, DayBook, Gap, Measure, Unit
-from sonnys_pipeline.report.periods.figures import Period, PeriodSite, SpanBook, unknown_in
+from sonnys_pipeline.report.periods.figures import Period, PeriodSite, SpanBook
 from sonnys_pipeline.report.periods.history import History
-from sonnys_pipeline.report.periods.lists import Chain, Row, Section, as_table, compared, summed
+from sonnys_pipeline.report.periods.lists import Chain, Row, Section, as_table, compared, summed, unknown_figures
 from sonnys_pipeline.report.periods.spans import Span
 from sonnys_pipeline.report.sections.labor import NO_SITE_NAME, is_shown, still_open
 from sonnys_pipeline.runtime.text import first_few
@@ -125,7 +125,7 @@ def _caveats(period: Period, rows: Sequence[Row], names: Mapping[str, str]) -> I
         them = "it" if len(lacking) == 1 else "them"
         text = f"Labor is not known at {named}: {_reason(lacking)}. The total does not include {them}."
         yield Caveat("warning", text)
-    yield from unknown_in(period.figures, "Labor, not known")
+    yield from unknown_figures(period, "Labor, not known")
     notes = [(names[row["site"]], reason) for row in rows for reason in (row["unknown"] or "").split(SEPARATOR)]
     partly = [f"{name}: {reason}" for name, reason in notes if reason and not reason.endswith(")")]
     if partly:

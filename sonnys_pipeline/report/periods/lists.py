@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.unknown import SEPARATOR
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.caveats import Caveat
-from sonnys_pipeline.report.periods.figures import Period
+from sonnys_pipeline.report.periods.figures import Period, unknown_in
 from sonnys_pipeline.report.periods.spans import Span
 from sonnys_pipeline.runtime.text import first_few
 
@@ -40,6 +41,11 @@ class Section:
     period: Period | None = None
     caveats: tuple[Caveat, ...] = ()
     parts: Period | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether any figure has one of the period before."""
+        return self.period is not None and any(one.before.base is not None for one in self.period.figures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,25 @@ def summed(rows: Iterable[Row], by: str, columns: Sequence[str]) -> list[Row]:
 def null_reasons(row: Row) -> list[str]:
     """The mart's reasons for figures that are null; it names them in brackets at the end."""
     return [reason for reason in (row["unknown"] or "").split(SEPARATOR) if reason.endswith(")")]
+
+
+def unknown_figures(period: Period, what: str) -> Iterator[Caveat]:
+    """A caveat for each reason why figures of all sites are not known, without the columns, which the figures say.
+
+    Args:
+        period: its figures.
+        what: the first words of each caveat.
+    """
+    plain = {
+        key: replace(figure, unknown=figure.unknown and SEPARATOR.join(_plain(figure.unknown)))
+        for key, figure in period.figures.items()
+    }
+    yield from unknown_in(plain, what)
+
+
+def _plain(reasons: str) -> list[str]:
+    parts = reasons.split(SEPARATOR)
+    return list(dict.fromkeys(re.sub(r" \([\w, ]+\)$", "", part) for part in parts))
 
 
 def not_landed(asset: str, days: Sequence[date], columns: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import sorted_by_name
 from sonnys_pipeline.report.measures import DayBook, Measure, Unit
-from sonnys_pipeline.report.periods.figures import Period, SpanBook, unknown_in
+from sonnys_pipeline.report.periods.figures import Period, SpanBook
 from sonnys_pipeline.report.periods.lists import (
     Chain,
     Row,
@@ -23,6 +23,7 @@ from sonnys_pipeline.report.periods.lists import (
     landed_by_site,
     not_landed,
     summed,
+    unknown_figures,
 )
 from sonnys_pipeline.report.periods.spans import Kind, Span
 from sonnys_pipeline.report.sections.members import partly_known
@@ -33,7 +34,7 @@ MEASURES = (
     Measure("came_back", "Came back", Unit.COUNT, "came_back"),
     Measure("left_voluntary", "Left by choice", Unit.COUNT, "left_voluntary", more_is_better=False),
     Measure("left_involuntary", "Left by payment", Unit.COUNT, "left_involuntary", more_is_better=False),
-    Measure("net", "Net", Unit.COUNT, "net"),
+    Measure("net", "Net", Unit.COUNT, "net", has_change=False),
     Measure("mrr", "MRR", Unit.MONEY, "mrr", at_end=True),
 )
 #: Of a month only.
@@ -65,7 +66,7 @@ def period_members(lake: Lake, span: Span, chain: Chain) -> Section:
     period = _period(found, "site", names, span, lacking)
     plans = {row["plan"] or "": row["plan"] or "No plan" for row in own}
     parts = _period(found, "plan", plans, span, lacking) if len(plans) > 1 else None
-    caveats = (*unknown_in(period.figures, "Members, not known"), *partly_known(own))
+    caveats = (*unknown_figures(period, "Members, not known"), *partly_known(own))
     return Section(_note(period), period, caveats, parts)
 
 
