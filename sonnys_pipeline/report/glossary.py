@@ -64,8 +64,8 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "What was sold",
-        "Pieces and net of the lines of all tickets, those of returns and voided tickets included, voided lines left "
-        "out. Tax, fees and overpayments are in sales only.",
+        "Pieces and net of the lines of all tickets, those of redemptions, returns and voided tickets included, voided "
+        "lines left out. Sales have no redemptions, but tax, fees and overpayments.",
         Status.OURS,
     ),
     Definition(
@@ -106,4 +106,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         Status.FORMULA,
     ),
     Definition("Churn", "Left since the first of the month ÷ active at the month's start.", Status.FORMULA),
+)
+
+#: Of the pages of a week or month, too.
+PERIOD_DEFINITIONS: tuple[Definition, ...] = (
+    *DEFINITIONS,
+    Definition(
+        "Value outstanding",
+        "Value of all gift cards that the API has listed, minus what was used of them. It may list only those of the "
+        "last six months.",
+        Status.FORMULA,
+    ),
+    Definition("Prepaid washes", "Balances of all washbooks, in washes, whatever their status.", Status.FORMULA),
 )

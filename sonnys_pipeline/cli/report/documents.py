@@ -72,7 +72,7 @@ def period_document(found: PeriodReport, page: Page) -> dict[str, Any]:
         "months": [{**_span(line.span), **_line(line)} for line in found.months],
         "items": None if found.items is None else _items(found.items),
         **({"wash_frequency": _washes(found.washes)} if found.washes else {}),
-        **{name.lower(): _section(section) for name, section in found.sections.items()},
+        **{name.lower().replace(" ", "_"): _section(section) for name, section in found.sections.items()},
         "findings": _findings(found.caveats),
         "compared_as_of": found.made_at.isoformat(),
     }

@@ -56,8 +56,8 @@ class PeriodReport:
 
     `days` has the chain's days, `site_days` those of each site by code, `months` those from the first landed day on.
     `account` names the chain if there are several. Earlier days are compared as of `made_at`. `members` and `labor` are
-    those of the lists; None if nobody asked for them. `items` is None if no site has all days; `washes` are those of
-    the 30 days up to the end of a month, None if they are not landed.
+    those of the lists, `giftcards` those of a month; None if nobody asked for them. `items` is None if no site has all
+    days; `washes` are those of the 30 days up to the end of a month, None if they are not landed.
     """
 
     period: Period
@@ -69,13 +69,15 @@ class PeriodReport:
     account: str | None = None
     members: Section | None = None
     labor: Section | None = None
+    giftcards: Section | None = None
     items: Items | None = None
     washes: Washes | None = None
 
     @property
     def sections(self) -> Mapping[str, Section]:
         """Sections that are made of lists, by their heading."""
-        return {name: one for name, one in (("Members", self.members), ("Labor", self.labor)) if one is not None}
+        found = {"Members": self.members, "Labor": self.labor, "Gift cards": self.giftcards}
+        return {name: one for name, one in found.items() if one is not None}
 
     @property
     def span(self) -> Span:

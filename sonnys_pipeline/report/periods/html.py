@@ -8,10 +8,10 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from sonnys_pipeline.report import charts, formatting
-from sonnys_pipeline.report.glossary import DEFINITIONS, Status
+from sonnys_pipeline.report.glossary import PERIOD_DEFINITIONS, Status
 from sonnys_pipeline.report.html import formatters, template
 from sonnys_pipeline.report.measures import HEADLINES, TRENDS, Measure
-from sonnys_pipeline.report.periods import labor, members
+from sonnys_pipeline.report.periods import giftcards, labor, members
 from sonnys_pipeline.report.periods.build import MonthLine, PeriodReport, headline
 from sonnys_pipeline.report.periods.figures import PeriodFigure
 from sonnys_pipeline.report.periods.spans import Kind, Span
@@ -21,6 +21,7 @@ from sonnys_pipeline.report.sections.washes import washes_in_short
 SECTION_COLUMNS = {
     "Members": [(measure, measure.label) for measure in members.MEASURES],
     "Labor": [(measure, measure.label) for measure in labor.MEASURES],
+    "Gift cards": [(measure, measure.label) for measure in giftcards.MEASURES],
 }
 
 
@@ -40,7 +41,7 @@ def period_as_html(report: PeriodReport) -> str:
         charts=[(measure, _month_chart(measure, report.months)) for measure in TRENDS],
         washes_lead=washes_in_short(report.washes) if report.washes else "",
         section_columns=SECTION_COLUMNS,
-        definitions=DEFINITIONS,
+        definitions=PERIOD_DEFINITIONS,
         statuses=tuple(Status),
     )
 

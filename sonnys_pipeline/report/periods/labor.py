@@ -17,7 +17,16 @@ from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.measures import NOT_THERE, DayBook, Gap, Measure, Unit
 from sonnys_pipeline.report.periods.figures import Period, PeriodSite, SpanBook
 from sonnys_pipeline.report.periods.history import History
-from sonnys_pipeline.report.periods.lists import Chain, Row, Section, as_table, compared, summed, unknown_figures
+from sonnys_pipeline.report.periods.lists import (
+    Chain,
+    Row,
+    Section,
+    as_table,
+    compared,
+    partial_reasons,
+    summed,
+    unknown_figures,
+)
 from sonnys_pipeline.report.periods.spans import Span
 from sonnys_pipeline.report.sections.labor import NO_SITE_NAME, is_shown, still_open
 from sonnys_pipeline.runtime.text import first_few
@@ -126,8 +135,7 @@ def _caveats(period: Period, rows: Sequence[Row], names: Mapping[str, str]) -> I
         text = f"Labor is not known at {named}: {_reason(lacking)}. The total does not include {them}."
         yield Caveat("warning", text)
     yield from unknown_figures(period, "Labor, not known")
-    notes = [(names[row["site"]], reason) for row in rows for reason in (row["unknown"] or "").split(SEPARATOR)]
-    partly = [f"{name}: {reason}" for name, reason in notes if reason and not reason.endswith(")")]
+    partly = [f"{names[row['site']]}: {reason}" for row in rows for reason in partial_reasons(row)]
     if partly:
         more = f", and {len(partly) - 1:,} more such notes" if len(partly) > 1 else ""
         yield Caveat("info", f"Labor is known in part: {partly[0]}{more}; see labor_daily.")

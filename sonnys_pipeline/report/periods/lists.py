@@ -123,6 +123,11 @@ def null_reasons(row: Row) -> list[str]:
     return [reason for reason in (row["unknown"] or "").split(SEPARATOR) if reason.endswith(")")]
 
 
+def partial_reasons(row: Row) -> list[str]:
+    """The mart's reasons for figures that cover a part only."""
+    return [reason for reason in (row["unknown"] or "").split(SEPARATOR) if reason and not reason.endswith(")")]
+
+
 def unknown_figures(period: Period, what: str) -> Iterator[Caveat]:
     """A caveat for each reason why figures of all sites are not known, without the columns, which the figures say.
 
@@ -158,10 +163,15 @@ def as_table(rows: Iterable[Row], columns: Sequence[str]) -> pa.Table:
             *((name, pa.decimal128(38, 9)) for name in columns),
         ]
     )
-    exact = [{**row, **{name: None if row[name] is None else Decimal(row[name]) for name in columns}} for row in rows]
+    exact = [{**row, **{name: _exact(row[name]) for name in columns}} for row in rows]
     return pa.Table.from_pylist(exact, schema)
 
 
 def _sum(values: Iterable[Any]) -> Decimal | None:
-    found = list(values)
-    return None if None in found else sum(map(Decimal, found), Decimal(0))
+    found = [_exact(value) for value in values]
+    known = [value for value in found if value is not None]
+    return sum(known, Decimal(0)) if len(known) == len(found) else None
+
+
+def _exact(value: Any) -> Decimal | None:  # noqa: ANN401 - a number of any kind
+    return None if value is None else Decimal(str(value))

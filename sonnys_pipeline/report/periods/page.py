@@ -14,6 +14,7 @@ from sonnys_pipeline.report.daily import PAGE, Page, last_complete_day, listed_s
 from sonnys_pipeline.report.measures import DayBook
 from sonnys_pipeline.report.periods.build import PeriodReport, build_period_report, months_shown
 from sonnys_pipeline.report.periods.figures import SpanBook
+from sonnys_pipeline.report.periods.giftcards import period_giftcards
 from sonnys_pipeline.report.periods.history import History, read_history, with_codes
 from sonnys_pipeline.report.periods.html import period_as_html
 from sonnys_pipeline.report.periods.labor import period_labor
@@ -68,13 +69,18 @@ def _report(lake: Lake, span: Span, *, timezone: str, made_at: datetime, account
     members = readable_section("Members", lambda: period_members(lake, span, chain))
     labor = readable_section("Labor", lambda: period_labor(lake, span, history, sites, chain))
     before = span.compared_before[1][-1]
+    giftcards = (
+        readable_section("Gift cards", lambda: period_giftcards(lake, span, chain)) if span.kind is Kind.MONTH else None
+    )
+    sections = [one for one in (members, labor, giftcards) if one is not None]
     return replace(
         report,
         members=members,
         labor=labor,
+        giftcards=giftcards,
         items=_items(lake, report, history, timezone),
         washes=washes_of(lake, span.through, before) if span.kind is Kind.MONTH else None,
-        caveats=ranked([*report.caveats, *members.caveats, *labor.caveats]),
+        caveats=ranked([*report.caveats, *(caveat for one in sections for caveat in one.caveats)]),
     )
 
 

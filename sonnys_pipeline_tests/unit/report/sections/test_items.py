@@ -164,8 +164,8 @@ def test_nothing_known_and_nothing_sold_are_sentences(land: Land) -> None:
     nowhere = Compared(Sales([], []), Sales([], []))
     found = make_report(land(3), LAST, timezone="UTC", made_at=NOW)
     for sites, sentence in (
-        ([], "Not known: no site has data of this day."),
-        (["A"], "No items on the tickets of this "),
+        ([], "What was sold is not known: no site has data of this day."),
+        (["A"], "No items are on the tickets of this "),
     ):
         items = items_of(mix(), Sales(sites, [LAST]), nowhere)
         assert sentence in report_as_html(replace(found, items=items))

@@ -109,7 +109,7 @@ def test_without_the_mart_there_is_a_sentence(land: Land) -> None:
     """No caveat and no zero."""
     found = make_report(land(3), LAST, timezone="UTC", made_at=NOW)
     assert found.washes is None
-    assert "Not shown: wash_frequency of this day is not landed." in report_as_html(found)
+    assert "How often members wash is not shown: wash_frequency of this day is not landed." in report_as_html(found)
     assert daily_document(found, Page(Path("report.html"), 1))["wash_frequency"] is None
 
 
