@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sonnys_pipeline.simulator.world.catalog import SiteSpec
 from sonnys_pipeline.simulator.world.chance import number, plain_timestamp
-from sonnys_pipeline.simulator.world.history import FIRST_DAY
+from sonnys_pipeline.simulator.world.demand import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name, member_plate
-from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
 
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 WASHBOOKS_PER_DAY = 2
@@ -40,8 +39,9 @@ class PrepaidItem:
 class Prepaid:
     """Washbooks and gift cards of the physical sites; `live` determines what is null (L11)."""
 
-    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
+    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool, members: int = 1500) -> None:
         self._seed = seed
+        self._members = members
         self._sites = {site.site_id: site for site in sites}
         self._live = live
 
@@ -77,15 +77,15 @@ class Prepaid:
             "signUpDate": plain_timestamp(washbook.at),
             "cancelDate": None,
             "billingSiteId": washbook.site.site_id,
-            "customerId": _customer_id(washbook),
+            "customerId": self._customer_id(washbook),
             "status": self.washbook_status(washbook, now),
         }
 
     def washbook_detail(self, washbook: PrepaidItem, now: datetime) -> Row:
         """The detail form; live balances are text."""
         left = self._left(washbook, now)
-        customer_id = _customer_id(washbook)
-        member = washbook.chance % MEMBERS_PER_SITE
+        customer_id = self._customer_id(washbook)
+        member = washbook.chance % self._members
         first, _, last = member_name(member).partition(" ")
         customer: Row = dict.fromkeys(("id", "number", "firstName", "lastName"))
         if customer_id:
@@ -139,6 +139,11 @@ class Prepaid:
         at = _FIRST + timedelta(days=sequence // per_day, seconds=13 * 3600 + chance % (10 * 3600))
         return PrepaidItem(site, sequence, at, chance // 36_000)
 
+    def _customer_id(self, washbook: PrepaidItem) -> str | None:
+        if washbook.chance % 3 == 0:
+            return None
+        return f"{washbook.chance % self._members + 1}:{washbook.site.site_id}"
+
     def _left(self, washbook: PrepaidItem, now: datetime) -> int:
         washes = _kind(washbook)[1]
         return washes - washbook.used(now, washes)
@@ -155,9 +160,3 @@ def _kind(washbook: PrepaidItem) -> tuple[str, int]:
 
 def _washbook_id(washbook: PrepaidItem) -> str:
     return f"{_FIRST_WASHBOOK + washbook.sequence}:{washbook.site.site_id}"
-
-
-def _customer_id(washbook: PrepaidItem) -> str | None:
-    if washbook.chance % 3 == 0:
-        return None
-    return f"{washbook.chance % MEMBERS_PER_SITE + 1}:{washbook.site.site_id}"

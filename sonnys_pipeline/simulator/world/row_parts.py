@@ -82,6 +82,11 @@ def wash_item(wash: Wash, *, off: int = 0, tax: int = 0, sign: int = 1) -> Row:
     return item(wash.name, wash.sku, "Wash", wash.price * sign, discount=off, tax=tax, fee=wash.fee * sign)
 
 
+def tax_on(cents: int, basis_points: int) -> int:
+    """Sales tax, in cents."""
+    return (cents * basis_points + 5_000) // 10_000
+
+
 def plan_product(plan: Plan) -> Product:
     """One month of a plan, as on a receipt."""
     return Product(plan.name, plan.sku, plan.price, "Recurring Plan")

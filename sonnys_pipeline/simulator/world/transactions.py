@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from sonnys_pipeline.simulator.world.accounts.book import Agenda
+from sonnys_pipeline.simulator.world.accounts.life import Membership
 from sonnys_pipeline.simulator.world.catalog import (
     ADD_ONS,
     CREDIT_CARDS,
@@ -42,6 +44,7 @@ from sonnys_pipeline.simulator.world.row_parts import (
     member_name,
     member_plate,
     plan_product,
+    tax_on,
     tender,
     wash_item,
 )
@@ -52,7 +55,8 @@ V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionSta
 UNFINISHED = ("Incomplete", "Suspended", "In-Progress")
 """Status of tickets that are completed later."""
 
-MEMBERS_PER_SITE = 1500
+_MEMBERS = 1500
+"""Of sites without accounts."""
 _ONLINE_SHARE = 0.3
 """Of plan sales and prepaid sales."""
 _WASH_WEIGHTS = tuple(accumulate((34, 22, 20, 15, 9)))
@@ -79,10 +83,10 @@ class _Ticket:
 
 
 class TransactionWriter:
-    """Generates sales of one site from `rng`; `live` selects the profile (see `World`).
+    """Generates sales of one site and day from `rng`; `live` selects the profile (see `World`).
 
-    `is_active` tells whether a member has an active account at an instant; without it, all have. `moment_ms` is when
-    the next sale is made, in epoch milliseconds.
+    With an `agenda`, plans are sold and charged as it says, and those who wash as members are active; without it, the
+    site has no accounts, and its members are anybody.
     """
 
     def __init__(
@@ -91,10 +95,9 @@ class TransactionWriter:
         rng: random.Random,
         *,
         live: bool = True,
-        is_active: Callable[[int, int], bool] | None = None,
+        agenda: Agenda | None = None,
     ) -> None:
-        self.moment_ms = 0
-        self._is_active = is_active
+        self.agenda = agenda
         self._site = site
         self._live = live
         self._rng = rng
@@ -121,6 +124,8 @@ class TransactionWriter:
             kinds += ((6, self._overpaid_wash),)
         if site.is_virtual:
             kinds = ((60, self._prepaid_sale), (40, self._plan_sale))
+        elif agenda is not None:
+            kinds = tuple(kind for kind in kinds if kind[1] != self._plan_sale)
         self._thresholds = tuple(accumulate(weight for weight, _ in kinds))
         self._builders = tuple(builder for _, builder in kinds)
 
@@ -130,8 +135,16 @@ class TransactionWriter:
         return self._row(self._builders[kind](), stamp, sequence, number)
 
     def payment(self, stamp: str, sequence: int, number: int) -> Row:
-        """One recurring payment; arguments as for `_row`."""
-        return self._row(self._recurring_payment(), stamp, sequence, number)
+        """One recurring payment of a member of a site without accounts; arguments as for `_row`."""
+        return self._row(self._recurring_payment(self._member()), stamp, sequence, number)
+
+    def plan_sale(self, account: Membership, stamp: str, sequence: int, number: int) -> Row:
+        """The sign-up of an account; other arguments as for `_row`."""
+        return self._row(self._plan_sale_to(account.member), stamp, sequence, number)
+
+    def charge(self, account: Membership, stamp: str, sequence: int, number: int) -> Row:
+        """A recurring payment of an account; other arguments as for `_row`."""
+        return self._row(self._recurring_payment(account.member), stamp, sequence, number)
 
     def _row(self, ticket: _Ticket, stamp: str, sequence: int, number: int) -> Row:
         """`stamp`: the time on the wire; `sequence`: makes the id unique at the site; `number`: the ticket's."""
@@ -269,7 +282,9 @@ class TransactionWriter:
         return ticket
 
     def _plan_sale(self) -> _Ticket:
-        member = self._member()
+        return self._plan_sale_to(self._member())
+
+    def _plan_sale_to(self, member: int) -> _Ticket:
         plan = PLANS[member % 4]
         ticket = self._product_sale(plan_product(plan))
         ticket.online = self._is_online()
@@ -287,8 +302,7 @@ class TransactionWriter:
         ticket.member, ticket.plan_sale = member, True
         return ticket
 
-    def _recurring_payment(self) -> _Ticket:
-        member = self._active_member()
+    def _recurring_payment(self, member: int) -> _Ticket:
         ticket = self._product_sale(plan_product(PLANS[member % 4]))
         ticket.tenders = [self._card(ticket.total)]
         ticket.member, ticket.recurring_payment = member, True
@@ -359,21 +373,17 @@ class TransactionWriter:
         return WASHES[bisect(_WASH_WEIGHTS, self._draw() * _WASH_WEIGHTS[-1])]
 
     def _member(self) -> int:
-        return int(self._draw() * MEMBERS_PER_SITE)
+        return int(self._draw() * _MEMBERS)
 
     def _active_member(self) -> int:
-        """A member whose account is active, with the plan of the one that is drawn."""
+        """A member who is active all day, if there is one; every plan has the same share of washes."""
         drawn = self._member()
-        if self._is_active is None:
+        if self.agenda is None or not (active := self.agenda.active[drawn % len(PLANS)]):
             return drawn
-        is_active, at_ms = self._is_active, self.moment_ms
-        for one in range(drawn, drawn + MEMBERS_PER_SITE, len(PLANS)):
-            if is_active(one % MEMBERS_PER_SITE, at_ms):
-                return one % MEMBERS_PER_SITE
-        return drawn
+        return active[drawn // len(PLANS) % len(active)]
 
     def _tax_on(self, cents: int) -> int:
-        return (cents * self._tax + 5_000) // 10_000
+        return tax_on(cents, self._tax)
 
     def _discount_field(self) -> str:
         if self._live:
