@@ -52,7 +52,7 @@ class World:
     Attributes:
         sites: the listed sites, with codes as in rows.
         all_sites: also the unlisted one.
-        books: the recurring accounts of each site that has some.
+        books, prepaid_books: recurring accounts, washbooks and gift cards of each site that has some.
 
     Rows have all fields; live job rows omit flags and status (L4; see `lists.detail`).
 
@@ -106,6 +106,7 @@ class World:
             accounts_per_site=accounts_per_site,
         )
         self.books = tuple(self._history.books.values())
+        self.prepaid_books = tuple(self._history.prepaid_books.values())
         self._lock = threading.RLock()
         self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()
         self._day_weight = 0

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.world.accounts.book import AccountBook, account_book
 from sonnys_pipeline.simulator.world.accounts.days import EPOCH, SiteDays, utc
+from sonnys_pipeline.simulator.world.accounts.prepaid import PrepaidBook, prepaid_book
 from sonnys_pipeline.simulator.world.catalog import SiteSpec
 from sonnys_pipeline.simulator.world.demand import DAY_MS, FIRST_DAY, day_random, local_day_times, utc_day_times
 from sonnys_pipeline.simulator.world.row_parts import Row
@@ -30,8 +31,9 @@ _FIRST_LATE_ID = MAX_ROWS_PER_DAY + 1
 class History:
     """Writes days: UTC days with `rows_per_day` and for the unlisted site, else local days; arguments as in `World`.
 
-    Physical sites with a code have accounts, whose sign-ups and charges are plan sales and recurring payments. With
-    `rows_per_day`, which may be fewer than the accounts need, some of them have no row.
+    Physical sites with a code have accounts, whose sign-ups and charges are plan sales and recurring payments, and
+    washbooks and gift cards, which are sold and used. With `rows_per_day`, which may be fewer than that needs, some of
+    it has no row.
     """
 
     def __init__(  # the keywords are arguments of `World`
@@ -58,6 +60,7 @@ class History:
         self._rows_per_day = rows_per_day
         self._midnight_row = midnight_row
         self._live = live
+        self._members = accounts_per_site
         self._unlisted_site_rows = unlisted_site_rows
         self._days = {
             site.code: SiteDays(
@@ -74,6 +77,7 @@ class History:
             for site in sites
             if site.timezone and site.code and site.is_listed
         }
+        self.prepaid_books: dict[str, PrepaidBook] = {code: prepaid_book(seed, self._days[code]) for code in self.books}
 
     def days(self, site: SiteSpec, start: datetime, end: datetime) -> Sequence[date]:
         """The site's days with rows between two instants, both included."""
@@ -104,15 +108,19 @@ class History:
             cars, payments = local_day_times(self._seed, site, day)
         if writer.agenda is None:
             return [(ms, writer.car) for ms in cars] + [(ms, writer.payment) for ms in payments]
-        sign_ups, charges = writer.agenda.sign_ups, writer.agenda.charges
-        count = len(cars) + len(payments)
+        sign_ups, charges, _ = writer.agenda
+        sold, used = self.prepaid_books[site.code].day(day)
         if self._rows_per_day is not None:
+            most = (len(cars) + len(payments)) // 20
+            sign_ups, sold, used, charges = sign_ups[:most], sold[:most], used[:most], charges[: len(payments)]
             # The others are cars, also those that would be payments without accounts.
-            sign_ups, charges = sign_ups[: count // 20], charges[: len(payments)]
             cars += payments[len(charges) :]
         agreed: list[Occasion] = [(ms, partial(writer.plan_sale, account)) for ms, account in sign_ups]
+        agreed += [(ms, partial(writer.prepaid_sale, item)) for ms, item in sold]
+        agreed += [(ms, partial(writer.prepaid_use, item, wash)) for ms, item, wash in used]
+        taken = len(agreed)
         agreed += [(ms, partial(writer.charge, account)) for ms, account in charges]
-        return [(ms, writer.car) for ms in cars[len(sign_ups) :]] + agreed
+        return [(ms, writer.car) for ms in cars[taken:]] + agreed
 
     def write_late_row(self, site: SiteSpec, moment_ms: int, number: int) -> Entry:
         """The `number`-th late row (from 0)."""
@@ -125,7 +133,9 @@ class History:
     def _writer(self, site: SiteSpec, day: date, purpose: str) -> TransactionWriter:
         book = self.books.get(site.code)
         agenda = None if book is None else book.agenda(day)
-        return TransactionWriter(site, day_random(self._seed, site, day, purpose), live=self._live, agenda=agenda)
+        return TransactionWriter(
+            site, day_random(self._seed, site, day, purpose), live=self._live, agenda=agenda, members=self._members
+        )
 
     def _fixed_times(self, site: SiteSpec, day: date, count: int) -> tuple[list[int], list[int]]:
         open_sites = [spec for spec in self._sites if spec.is_listed and self._days[spec.code].is_open(day)]

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
-from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, Plan, Product, Promotion, Wash
+from sonnys_pipeline.simulator.world.catalog import (
+    CREDIT_CARDS,
+    FIRST_NAMES,
+    LAST_NAMES,
+    Plan,
+    Product,
+    Promotion,
+    Wash,
+)
 
 Row: TypeAlias = dict[str, Any]
 """A JSON object: a transaction or a part of one."""
 
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What a kind of sale determines; the writer of the row adds identity, time and place."""
+
+    total: int
+    items: list[Row]
+    tenders: list[Row]
+    kind: str = "Sale"
+    discounts: list[Row] = field(default_factory=list)
+    member: int | None = None
+    recurring_payment: bool = False
+    recurring_redemption: bool = False
+    recurring_sale: bool = False
+    prepaid_redemption: bool = False
+    prepaid_sale: bool = False
+    plan_sale: bool = False
+    status: str = "Completed"
+    online: bool = False
 
 
 @cache
@@ -64,6 +94,15 @@ def tender(kind: str, sub_type: str | None, amount: int, *, change: int = 0, ref
         "creditCardLastFour": None,
         "creditCardExpirationDate": None,
     }
+
+
+def card_tender(cents: int, draw: Callable[[], float]) -> Row:
+    """A payment by some card; `draw` gives numbers between 0 and 1."""
+    kind, card = ("Credit", CREDIT_CARDS[int(draw() * 7)]) if draw() < 0.8 else ("Debit", "Debit")
+    charged = tender(kind, card, cents, reference=str(int(draw() * 9e10 + 1e10)))
+    charged["creditCardLastFour"] = f"{int(draw() * 10_000):04d}"
+    charged["creditCardExpirationDate"] = f"20{27 + int(draw() * 5)}-{1 + int(draw() * 12):02d}"
+    return charged
 
 
 def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str) -> Row:
