@@ -17,29 +17,29 @@ MONEY = pa.decimal128(18, 2)
 
 # `dollars_of` never fails: what does not fit into DECIMAL(18, 2) is null, and `is_beyond…` is true. So it is for NaN.
 _MACROS = (
-    "CREATE TEMP MACRO dollars_of(amount) AS TRY_CAST(amount AS DECIMAL(18, 2))",
-    f"CREATE TEMP MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {MAX_AMOUNT}, true)",
+    "CREATE MACRO dollars_of(amount) AS TRY_CAST(amount AS DECIMAL(18, 2))",
+    f"CREATE MACRO is_beyond(amount) AS NOT coalesce(abs(amount) <= {MAX_AMOUNT}, true)",
     """
-    CREATE TEMP MACRO is_beyond_in_items(items) AS coalesce(is_beyond(list_max(list_transform(items, lambda part:
+    CREATE MACRO is_beyond_in_items(items) AS coalesce(is_beyond(list_max(list_transform(items, lambda part:
         greatest(abs(part.gross), abs(part.net), abs(part.discount), abs(part.tax), abs(part.additional_fee))))), false)
     """,
     """
-    CREATE TEMP MACRO is_beyond_in_tenders(tenders) AS coalesce(is_beyond(list_max(list_transform(tenders, lambda part:
+    CREATE MACRO is_beyond_in_tenders(tenders) AS coalesce(is_beyond(list_max(list_transform(tenders, lambda part:
         greatest(abs(part.amount), abs(part.change), abs(part.total))))), false)
     """,
     """
-    CREATE TEMP MACRO is_beyond_in_discounts(discounts) AS
+    CREATE MACRO is_beyond_in_discounts(discounts) AS
         coalesce(is_beyond(list_max(list_transform(discounts, lambda part: abs(part.discount)))), false)
     """,
     """
-    CREATE TEMP MACRO is_beyond_anywhere(total, items, tenders, discounts) AS
+    CREATE MACRO is_beyond_anywhere(total, items, tenders, discounts) AS
         is_beyond(total) OR is_beyond_in_items(items) OR is_beyond_in_tenders(tenders)
         OR is_beyond_in_discounts(discounts)
     """,
     # Dollars per piece, rounded half away from zero to the cent; 0 without pieces. In integers, because a double would
     # round some halves down.
     """
-    CREATE TEMP MACRO dollars_each(dollars, pieces) AS
+    CREATE MACRO dollars_each(dollars, pieces) AS
         CASE WHEN pieces > 0
             THEN CAST(
                 sign(dollars) * ((2 * CAST(abs(dollars) * 100 AS HUGEINT) + pieces) // (2 * pieces)) AS DECIMAL(18, 0)
