@@ -1,4 +1,4 @@
-"""Run the unit tests and the demo with the lowest versions that `pyproject.toml` allows, or with the newest ones.
+"""Run telling unit tests and the demo with the lowest versions that `pyproject.toml` allows, or with the newest ones.
 
 `python -m release.bounds lowest` (`make lowest`) installs the versions of `constraints-lowest.txt`, `newest`
 (`make newest`) the newest of today; each in a virtual environment of its own. `write` computes `constraints-lowest.txt`
@@ -21,13 +21,13 @@ from release.environments import Environment, run, uv
 from release.weigh import extras
 
 LOWEST = ROOT / "constraints-lowest.txt"
-#: What the unit tests need beside the product: these requirements of `dev`, in their newest versions.
+#: What unit tests need beside the product: these requirements of `dev`, in their newest versions.
 TOOLS = (
     "build", "hatch-vcs", "hatchling", "hypothesis", "moto", "openpyxl", "orjson", "playwright", "psutil", "pytest",
     "pytest-xdist", "PyYAML",
 )  # fmt: skip
-#: Rooms whose tests use the dependencies most: HTTP, files, databases, pages, the terminal, Dagster.
-ROOMS = ("cli", "client", "config", "lake", "ledger", "orchestration", "report")
+#: Rooms whose tests use most of the dependencies: HTTP, files, databases, pages. The demo runs those of Dagster.
+ROOMS = ("calendar", "client", "config", "lake", "ledger", "report")
 _HEADER = "# The lowest versions that pyproject.toml allows, for `make lowest` (`python -m release.bounds write`).\n"
 
 
@@ -50,7 +50,7 @@ def test_tools() -> list[str]:
 
 
 def try_versions(python: str, *constraints: str | Path) -> None:
-    """Install, run the unit tests and the demo, and print what was installed and how it went.
+    """Install, run the tests and the demo, and print what was installed and how it went.
 
     Raises ReleaseError if versions cannot be installed together, a test fails or the demo does.
     """
