@@ -60,14 +60,17 @@ def period_giftcards(lake: Lake, span: Span, chain: Chain) -> Section:
     if not own:
         return Section(f"No gift cards: {asset} of {day} is not landed, or has neither cards nor washbooks.")
     names = {row["site"]: chain.names.get(row["site"]) or row["site"] or _NO_SITE_NAME for row in own}
-    shown = [_with_reasons(row) for row in found if row["site"] in names and row["business_date"] in {last, before}]
-    # Days in between are not shown: they are neither gaps nor zeros.
-    unshown = [
+    shown = [_with_reasons(row) for row in found if row["site"] in names]
+    landed = {row["business_date"] for row in found}
+    first = min(span.first, *landed)
+    # Days without a file are not known, and those before the first one are gaps: neither is 0.
+    unread = [
         {"site": name, "business_date": one, "unknown": None, **dict.fromkeys(_COLUMNS)}
-        for one in span.days[:-1]
+        for one in span.days_shown
+        if one >= first and one not in landed
         for name in names
     ]
-    book = DayBook(as_table([*summed(shown, "site", _COLUMNS), *unshown], _COLUMNS), (), _COLUMNS)
+    book = DayBook(as_table([*summed(shown, "site", _COLUMNS), *unread], _COLUMNS), (), _COLUMNS)
     period = SpanBook(book, MEASURES).period(span, names, sorted_by_name(names, names))
     caveats = (*unknown_figures(period, "Gift cards, not known"), *_partly(shown, last))
     section = Section("", period, caveats)

@@ -44,8 +44,8 @@ class Section:
 
     @property
     def is_compared(self) -> bool:
-        """Whether any figure has one of the period before."""
-        return self.period is not None and any(one.before.base is not None for one in self.period.figures.values())
+        """Whether any figure, of all sites or of one, has one of the period before."""
+        return self.period is not None and any(_compared_figures(self.period))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,19 @@ def compared(period: Period) -> str:
     before = period.span.compared_before[1]
     changes = [figure.before for figure in period.figures.values() if figure.before.base is not None]
     days = formatting.days(before[0], before[-1])
-    if not changes:
+    if not any(_compared_figures(period)):
         return f"Nothing is compared: {days} is not known."
+    if not changes:
+        return f"Changes are relative to {days}, where that is known."
     sites = min(change.sites for change in changes)
     partly = f", at {sites} of {changes[0].of_sites} sites" if any(change.is_partial for change in changes) else ""
     return f"Changes are relative to {days}{partly}."
+
+
+def _compared_figures(period: Period) -> Iterator[bool]:
+    """Of each figure, of all sites and of each, whether there is one of the period before."""
+    for figures in (period.figures, *(site.figures for site in period.sites)):
+        yield from (figure.before.base is not None for figure in figures.values())
 
 
 def landed_by_site(lake: Lake, asset: str, span: Span, columns: Sequence[str], chain: Chain) -> list[Row]:

@@ -96,8 +96,18 @@ def test_the_first_month_is_compared_with_nothing(tmp_path: Path) -> None:
     """A day in the middle of the month before is not its end."""
     days = {date(2026, 2, 20): [row("A", 1)], date(2026, 3, 2): [row("A", 2)], LAST: [row("A", 3)]}
     found = period_giftcards(landed(tmp_path, days), MONTH, CHAIN)
-    assert {figure.before.base for figure in period_of(found).figures.values()} == {None}
+    figures = period_of(found).figures.values()
+    assert {figure.before.base for figure in figures} == {figure.four_weeks.base for figure in figures} == {None}
     assert found.note.endswith("Nothing of Feb 28 is known.")
+
+
+def test_a_month_that_is_not_over(tmp_path: Path) -> None:
+    """Against the same day of the month before; its end, which is not landed, is not 0."""
+    days = {date(2026, 2, 9): [row("A", 1)], date(2026, 3, 9): [row("A", 2)]}
+    found = period_giftcards(landed(tmp_path, days), Span.of(Kind.MONTH, LAST, date(2026, 3, 9)), CHAIN)
+    liability = period_of(found).figures["liability"]
+    assert (liability.value, liability.before.base) == (row("A", 2)["liability"], row("A", 1)["liability"])
+    assert liability.four_weeks.base is None
 
 
 def test_without_the_last_day_there_is_a_sentence(tmp_path: Path) -> None:

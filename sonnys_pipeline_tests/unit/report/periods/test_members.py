@@ -174,6 +174,18 @@ def test_the_first_week_is_compared_with_nothing(tmp_path: Path) -> None:
     )
 
 
+def test_a_site_alone_that_was_known_before(tmp_path: Path) -> None:
+    """Its change is shown, and the note does not say that there is none."""
+    rows = rows_of(date(2026, 3, 15), SUNDAY)
+    rows[date(2026, 3, 15)][-1] |= {"active": None, "unknown": "recurring_accounts: not read (active)"}
+    found = period_members(landed(tmp_path, rows), WEEK, CHAIN)
+    by_name = {site.name: site.figures["active"].before.base for site in period_of(found).sites}
+    assert by_name["Site 2"] is None
+    assert by_name["Site 10"] == sum(row["active"] for row in rows[date(2026, 3, 15)][:2])
+    assert found.is_compared
+    assert period_of(found).figures["active"].before.base is None
+
+
 def test_lists_that_began_in_the_week(tmp_path: Path) -> None:
     """The state at the end is shown, and no sum of a part of the days."""
     period = period_of(period_members(landed(tmp_path, rows_of(date(2026, 3, 19), SUNDAY)), WEEK, CHAIN))
