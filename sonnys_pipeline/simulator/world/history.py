@@ -20,8 +20,8 @@ _Chosen = TypeVar("_Chosen")
 Entry: TypeAlias = tuple[int, str, Row]
 """A row with its sort key: (milliseconds since the epoch, id, row)."""
 
-Occasion: TypeAlias = tuple[int, Callable[[str, int, int], Row]]
-"""Milliseconds since the epoch, and what writes the row of wire time, id's first half and ticket number."""
+Write: TypeAlias = Callable[[str, int, int], Row]
+"""Writes the row of a wire time, an id's first half and a ticket number."""
 
 MAX_ROWS_PER_DAY = 899_999
 _IDS_PER_DAY = 1_000_000
@@ -92,14 +92,17 @@ class History:
             return []
         writer = self._writer(site, day, "rows")
         entries: list[Entry] = []
-        for position, (moment, write) in enumerate(sorted(self._occasions(site, day, writer), key=_first), start=1):
-            row = write(stamp(moment), _sequence(day, position), _ticket_number(day, position))
+        moments, writers = self._occasions(site, day, writer)
+        for position, (moment, place) in enumerate(sorted(moments), start=1):
+            row = writers[place](stamp(moment), _sequence(day, position), _ticket_number(day, position))
             entries.append((moment, row["id"], row))
         entries.sort(key=_key)
         return entries
 
-    def _occasions(self, site: SiteSpec, day: date, writer: TransactionWriter) -> Sequence[Occasion]:
-        """When rows are made on a day, and what writes each."""
+    def _occasions(
+        self, site: SiteSpec, day: date, writer: TransactionWriter
+    ) -> tuple[list[tuple[int, int]], Sequence[Write]]:
+        """When rows are made on a day, not sorted, each with the place of what writes it."""
         if not site.is_listed:
             cars, payments = utc_day_times(self._seed, site, day, self._unlisted_site_rows)
         elif self._rows_per_day is not None:
@@ -107,7 +110,7 @@ class History:
         else:
             cars, payments = local_day_times(self._seed, site, day)
         if writer.agenda is None:
-            return [(ms, writer.car) for ms in cars] + [(ms, writer.payment) for ms in payments]
+            return [(ms, 0) for ms in cars] + [(ms, 1) for ms in payments], (writer.car, writer.payment)
         sign_ups, charges, _ = writer.agenda
         sold, used = self.prepaid_books[site.code].day(day)
         if self._rows_per_day is not None:
@@ -115,12 +118,17 @@ class History:
             sign_ups, sold, used, charges = sign_ups[:most], sold[:most], used[:most], charges[: len(payments)]
             # The others are cars, also those that would be payments without accounts.
             cars += payments[len(charges) :]
-        agreed: list[Occasion] = [(ms, partial(writer.plan_sale, account)) for ms, account in sign_ups]
-        agreed += [(ms, partial(writer.prepaid_sale, item)) for ms, item in sold]
-        agreed += [(ms, partial(writer.prepaid_use, item, wash)) for ms, item, wash in used]
-        taken = len(agreed)
+        at_the_till: list[tuple[int, Write]] = [
+            *((ms, partial(writer.plan_sale, account)) for ms, account in sign_ups),
+            *((ms, partial(writer.prepaid_sale, item)) for ms, item in sold),
+            *((ms, partial(writer.prepaid_use, item, wash)) for ms, item, wash in used),
+        ]
+        agreed: list[tuple[int, Write]] = at_the_till.copy()
         agreed += [(ms, partial(writer.charge, account)) for ms, account in charges]
-        return [(ms, writer.car) for ms in cars[taken:]] + agreed
+        moments = [(ms, 0) for ms in cars[len(at_the_till) :]]
+        moments += [(ms, place) for place, (ms, _) in enumerate(agreed, start=1)]
+        writers: list[Write] = [writer.car]
+        return moments, writers + [write for _, write in agreed]
 
     def write_late_row(self, site: SiteSpec, moment_ms: int, number: int) -> Entry:
         """The `number`-th late row (from 0)."""
@@ -159,10 +167,6 @@ def _by_site(
     if unknown := set(given) - set(codes):
         raise ValueError(f"{name} names sites that do not exist: {sorted(unknown)}")
     return {code: given.get(key) for key, code in codes.items()}
-
-
-def _first(occasion: Occasion) -> int:
-    return occasion[0]
 
 
 def _key(entry: Entry) -> tuple[int, str]:

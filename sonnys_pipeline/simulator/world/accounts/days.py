@@ -14,7 +14,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
-_LONGEST_CLOSING = 30
+LONGEST_CLOSING = 30
+"""Days by which an appointment moves at most."""
 Moment: TypeAlias = tuple[int, int]
 """An instant in whole seconds: the site's day, and milliseconds since the epoch."""
 
@@ -48,7 +49,7 @@ class SiteDays:
             return known
         found, on = day, date.fromordinal(day)
         if on >= self.opened:
-            later = (day + more for more in range(_LONGEST_CLOSING))
+            later = (day + more for more in range(LONGEST_CLOSING))
             found = next((one for one in later if self.is_open(date.fromordinal(one))), day)
         self._next[day] = found
         return found
