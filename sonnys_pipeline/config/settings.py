@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Collection
 from datetime import date
@@ -126,6 +127,12 @@ def _catalog(url: SecretStr) -> SecretStr:
     return url
 
 
+def _spark_master(url: str) -> str:
+    if not re.fullmatch(r"(local(\[[\d*, ]+\])?|yarn|(spark|k8s|sc)://\S+)", url):
+        raise ValueError("not a Spark master such as spark://host:7077, yarn, k8s://…, local[4], or sc://host:15002")
+    return url
+
+
 def folder_in(root: str, name: str) -> str:
     """Join a directory name to a lake root, a path or a store's URL."""
     return f"{root.rstrip('/')}/{name}"
@@ -180,6 +187,9 @@ class Settings(EnvironmentSettings):
         today_every: seconds between looks at the day so far (`transactions_today`); not looked at unless set.
         today_share: the part of the request budget that these looks may take.
         celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
+        engine: what counts the marts of `transactions`: DuckDB in the run's process, or Spark (docs/spark.md).
+        spark_remote: Spark master or Spark Connect server; default the process's active session, else what Spark's own
+            configuration says.
     """
 
     api_id: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
@@ -216,6 +226,8 @@ class Settings(EnvironmentSettings):
     today_every: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     today_share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_remote: Annotated[str, AfterValidator(_spark_master)] | None = None
 
     def _use_subdirectories(self, account: str, *, unless: Collection[str]) -> None:
         if "data_url" not in unless:

@@ -272,5 +272,7 @@ def _register_by_partition(connection: duckdb.DuckDBPyConnection, name: str, fil
         # Only the last folder counts: a `date=` may also be in the path above the lake.
         with_names = connection.read_parquet(paths, hive_partitioning=False, filename=True)
         _create_view(connection, f"{name}_as_given", with_names)
-        columns = f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {PARTITION}"
+        columns = (
+            f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {PARTITION}"
+        )
     connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {name}_as_given")  # noqa: S608 - our names

@@ -7,8 +7,9 @@ from datetime import date
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import Rows, open_judged, open_rows
+from sonnys_pipeline.lake.sql import open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.people.hours import labor_by_hour
 from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
@@ -180,7 +181,7 @@ _SITE_HOUR_KPIS = """
 
 
 def site_day_kpis(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,
@@ -212,7 +213,7 @@ def site_day_kpis(
 
 
 def site_hour_kpis(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

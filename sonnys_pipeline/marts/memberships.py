@@ -7,7 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import MEMBERSHIP_DAILY
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import FIELD_COUNTS, UPGRADES, counts_sql, filled_sql, unknown_sql
@@ -55,7 +55,7 @@ _MEMBERSHIP_DAILY = f"""
 
 
 def membership_daily(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

@@ -7,8 +7,8 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.marts.kpis import ELIGIBLE_WASHES, MAIN_COUNTS
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import counts_sql
@@ -50,7 +50,7 @@ _RESULT = f"""
 
 
 def site_hours_so_far(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

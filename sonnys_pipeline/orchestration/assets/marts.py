@@ -171,8 +171,9 @@ def _mart_asset(
     )
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in = account.workspace(lake).lake
-            inputs = MartInputs(landed_in, partitions.timezone)
+            workspace = account.workspace(lake)
+            landed_in = workspace.lake
+            inputs = MartInputs(landed_in, partitions.timezone, engine=workspace.engine)
             days = days_to_make(context, account, partial(unchanged_days, landed_in, inputs, table.recipe))
             read_from = inputs.require(table.recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale, and never the

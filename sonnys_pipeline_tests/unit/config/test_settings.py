@@ -50,6 +50,8 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_TODAY_EVERY": ("today_every", None, "600", 600.0),
     "SONNYS_TODAY_SHARE": ("today_share", 0.05, "0.1", 0.1),
     "SONNYS_CELERY_BROKER_URL": ("celery_broker_url", None, "redis://:pw@redis.test/1", "redis://:pw@redis.test/1"),
+    "SONNYS_ENGINE": ("engine", "duckdb", "spark", "spark"),
+    "SONNYS_SPARK_REMOTE": ("spark_remote", None, "spark://host:7077", "spark://host:7077"),
 }
 BAD = [
     ("SONNYS_TODAY_EVERY", "0"),
