@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# dbt's own environment, on top of the other: dbt-core needs an older pathspec than mypy does.
+DBT := $(VENV)/dbt
+DBT_INSTALLED := $(DBT)/.installed
 # Two workers: three or four are no faster on two cores, and daemons that share a core answer too late. The tests of a
 # file stay together, because they share servers. Folders run in their order: acceptance/ has the longest tests and
 # begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
@@ -24,13 +27,21 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(DBT_INSTALLED): $(INSTALLED) examples/dbt/constraints.txt
+	@$(BIN)/python -m venv --clear --without-pip $(DBT)
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' > \
+	  "$$($(DBT)/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth"
+	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+	  --constraint examples/dbt/constraints.txt dagster-dbt dbt-core dbt-duckdb
+	@touch $@
+
 demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 	@$(BIN)/sonnys demo
 
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
-test: $(INSTALLED) ## Run the tests, except those of real outages (about twenty minutes on two cores)
+test: $(DBT_INSTALLED) ## Run the tests, except those of real outages (about twenty minutes on two cores)
 	@$(PYTEST) -m "not outage" $(PYTEST_OPTIONS)
 
 outages: $(INSTALLED) ## Run the tests that wait for real outages (about ten minutes)

@@ -293,6 +293,7 @@ def test_the_template_is_packaged() -> None:
         "period.html.j2",
         "macros.html.j2",
         "labor.html.j2",
+        "sold.html.j2",
         "today.html.j2",
     }
 
