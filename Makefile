@@ -12,7 +12,7 @@ DBT_INSTALLED := $(DBT)/.installed
 # begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -67,6 +67,15 @@ format: $(INSTALLED) ## Put the code into shape
 docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@echo "Documentation: .site/index.html"
+
+lowest: $(INSTALLED) ## Run telling tests and the demo with the lowest versions that pyproject.toml allows
+	@$(BIN)/python -m release.bounds lowest
+
+newest: $(INSTALLED) ## The same with the newest versions of today
+	@$(BIN)/python -m release.bounds newest
+
+release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
+	@$(BIN)/python -m release
 
 clean: ## Remove what the commands made here; landed data and state stay
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

@@ -58,7 +58,7 @@ _LEFT_OUT = f"""
         site,
         business_date,
         count(*) AS left_out,
-        array_to_string(list_sort(list(id))[:{NAMED_IDS}], ', ') AS left_out_ids
+        array_to_string(array_slice(list_sort(list(id)), 1, {NAMED_IDS}), ', ') AS left_out_ids
     FROM landed_rows
     WHERE beyond
     GROUP BY site, business_date
