@@ -181,8 +181,8 @@ JUDGED = f"""
 
 
 @cache
-def _database(_process: int) -> duckdb.DuckDBPyConnection:
-    """An empty database with the macros of `money.py`: one for each process, a forked one cannot use its parent's.
+def _database() -> duckdb.DuckDBPyConnection:
+    """An empty database with the macros of `money.py`.
 
     To open another one for each question takes 20 ms of processor time, a connection to this one a tenth of one.
     """
@@ -191,13 +191,18 @@ def _database(_process: int) -> duckdb.DuckDBPyConnection:
     return database
 
 
+# A forked process has none of the database's threads, and could not even end with it: each opens its own.
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_database.cache_clear)
+
+
 @contextmanager
 def open_tables(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with these tables by their names, and the macros of `money.py`.
 
     What is registered or temporary belongs to this connection alone; nothing else may be created.
     """
-    with _database(os.getpid()).cursor() as connection:
+    with _database().cursor() as connection:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, into `--json` documents
         for name, table in tables.items():
             connection.register(name, table)

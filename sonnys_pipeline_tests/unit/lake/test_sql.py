@@ -1,5 +1,7 @@
 """KPIS, `wash` and what a row counts as: the relation that every mart reads, quiet and without the network."""
 
+import os
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.lake.sql import KPI_INPUT, open_judged, open_rows, open_tables
+from sonnys_pipeline.lake.sql import KPI_INPUT, _database, open_judged, open_rows, open_tables
 from sonnys_pipeline_tests.support.tickets import line, rows, ticket
 
 NOON = "2026-03-10T17:00:00Z"
@@ -75,3 +77,17 @@ def test_a_file_that_is_written_again_is_read_again(tmp_path: Path) -> None:
         pq.write_table(rows(ticket(number, NOON)), path)
         with open_rows([path]) as connection:
             assert connection.execute("SELECT id FROM transactions").fetchall() == [(f"{number}:1",)]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_opens_a_database_of_its_own() -> None:
+    """With that of its parent it would wait at its end for threads that it does not have."""
+    with open_tables({}):
+        pass
+    assert _database.cache_info().currsize == 1
+    process = os.fork()
+    if process == 0:
+        os._exit(_database.cache_info().currsize)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    with open_tables({}) as again:
+        assert again.execute("SELECT dollars_of(1.5)").fetchone() == (Decimal("1.50"),)
