@@ -14,12 +14,14 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.world.catalog import DEVICES, EMPLOYEES, FIRST_NAMES, LAST_NAMES, PLANS, SiteSpec
 from sonnys_pipeline.simulator.world.chance import number, timestamp
-from sonnys_pipeline.simulator.world.demand import FIRST_DAY
+from sonnys_pipeline.simulator.world.demand import FIRST_DAY, OPENING_HOUR, hour_offset
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _OFFERS_PER_DAY = 25
 _FORGETS = 30
 """One shift in so many is not clocked out, and corrected one to three days later."""
+_OVERNIGHT = 40
+"""One shift in so many begins at nine in the evening or later and ends in the morning."""
 _WEEKLY_HOURS = 40.0
 _FRIDAY = date(2021, 1, 8)
 """Weeks run from Friday to Thursday, as in the vendor's example."""
@@ -146,10 +148,16 @@ class Staff:
                 continue
             site = self._sites[employee.site_indices[chance // 11 % len(employee.site_indices)]]
             zone = ZoneInfo(site.timezone or "UTC")
-            opening = datetime.combine(day, time(6, 45), zone).astimezone(UTC)
-            begin = opening + timedelta(minutes=chance // 13 % 360)
+            length = timedelta(minutes=300 + chance // 17 % 300)
+            if chance // 29 % _OVERNIGHT == 0:
+                begin = datetime.combine(day, time(21), zone).astimezone(UTC) + timedelta(minutes=chance // 13 % 90)
+                length = timedelta(hours=8)
+            else:
+                opening = datetime.combine(day, time(OPENING_HOUR), zone).astimezone(UTC)
+                busiest = opening + timedelta(minutes=hour_offset(chance // 13 % 9973 / 9973) // 60_000)
+                begin = max(busiest - length / 2, opening - timedelta(minutes=15))
             if begin <= now:
-                end = begin + timedelta(minutes=300 + chance // 17 % 300)
+                end = begin + length
                 forgot = chance // 19 % _FORGETS == 0
                 corrected = end + timedelta(hours=20 + chance // 23 % 50) if forgot else None
                 yield Shift(site, day, begin, end, corrected)

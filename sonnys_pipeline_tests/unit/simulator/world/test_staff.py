@@ -1,7 +1,9 @@
 """The simulated staff: some forget to clock out, and the entry is corrected days later."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.world.chain import World
 from sonnys_pipeline.simulator.world.staff import Staff
@@ -40,3 +42,22 @@ def test_a_forgotten_clock_out_is_entered_within_three_days() -> None:
         assert (before["clockOut"], before["regularHours"], before["overtimeHours"]) == (None, 0.0, 0.0)
         assert (after["clockOut"], after["wasModified"]) == (later[key]["clockOut"], True)
     assert not [key for key in corrected if later[key]["regularHours"] + later[key]["overtimeHours"] == 0]
+
+
+def test_staff_are_there_when_cars_come_and_some_work_overnight() -> None:
+    """At most in the afternoon, some until the last hour; one shift in forty lasts from evening to morning."""
+    zones = {site.code: ZoneInfo(site.timezone) for site in World(seed=7, sites=3).sites if site.timezone}
+    at_work, overnight, shifts = Counter[int](), 0, entries(LONG_AFTER).values()
+    for entry in shifts:
+        zone = zones[entry["siteCode"]]
+        begin, end = (datetime.fromisoformat(entry[name]).astimezone(zone) for name in ("clockIn", "clockOut"))
+        if begin.date() != end.date() and end.hour >= 5:
+            overnight += 1
+            assert begin.hour >= 21
+            assert end - begin == timedelta(hours=8)
+        else:
+            at_work.update(range(begin.hour, begin.hour + (end - begin) // timedelta(hours=1)))
+    assert 1 <= overnight < len(shifts) / 15
+    assert at_work[13] > at_work[8] * 1.3
+    assert at_work[19] > at_work[13] / 8
+    assert at_work[3] == 0
