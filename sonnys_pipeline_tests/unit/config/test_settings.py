@@ -56,6 +56,8 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
 BAD = [
     ("SONNYS_TODAY_EVERY", "0"),
     ("SONNYS_TODAY_SHARE", "0.6"),
+    ("SONNYS_ENGINE", "pandas"),
+    ("SONNYS_SPARK_REMOTE", "host:7077"),
     ("SONNYS_API_ID", "hunter2\n"),
     ("SONNYS_API_KEY", " hunter2"),
     ("SONNYS_API_KEY", "hunter2é"),
