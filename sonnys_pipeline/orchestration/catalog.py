@@ -213,13 +213,16 @@ def column_texts(schema: pa.Schema) -> dict[str, str]:
 def table_schema(schema: pa.Schema) -> dg.TableSchema:
     """Arrow columns as Dagster's table schema, each with what is said of it."""
     texts = column_texts(schema)
+    is_history = "valid_from" in schema.names  # an id has a row for each version
     return dg.TableSchema(
         [
             dg.TableColumn(
                 name=field.name,
                 type="list of structs" if pa.types.is_list(field.type) else str(field.type),
                 description=texts.get(field.name),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
+                constraints=dg.TableColumnConstraints(
+                    nullable=field.nullable, unique=field.name == "id" and not is_history
+                ),
             )
             for field in schema
         ]
