@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Collection
 from datetime import date
@@ -110,6 +111,28 @@ def _broker(url: SecretStr) -> SecretStr:
     return url
 
 
+def _format(name: str, info: ValidationInfo) -> str:
+    if name == "iceberg" and "://" in info.data.get("data_url", ""):
+        raise ValueError("Iceberg tables in an object store are not supported; use parquet, or a directory as the lake")
+    return name
+
+
+def _catalog(url: SecretStr) -> SecretStr:
+    """A URL of an Iceberg catalog; it may contain a password, so no error quotes it."""
+    scheme, host = _scheme_and_host(url)
+    if scheme.partition("+")[0] not in {"postgresql", "postgres"} and (scheme not in {"https", "http"} or not host):
+        raise ValueError("not a URL such as postgresql://user:password@host/database or https://catalog.example.com")
+    if scheme == "http" and not is_loopback(host):
+        raise ValueError("file names and credentials would be sent unencrypted; use https")
+    return url
+
+
+def _spark_master(url: str) -> str:
+    if not re.fullmatch(r"(local(\[[\d*, ]+\])?|yarn|(spark|k8s|sc)://\S+)", url):
+        raise ValueError("not a Spark master such as spark://host:7077, yarn, k8s://…, local[4], or sc://host:15002")
+    return url
+
+
 def folder_in(root: str, name: str) -> str:
     """Join a directory name to a lake root, a path or a store's URL."""
     return f"{root.rstrip('/')}/{name}"
@@ -140,6 +163,10 @@ class Settings(EnvironmentSettings):
         max_retries: repetitions after transient errors.
         hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
         data_url: root of the lake: a directory, or a URL of an object store.
+        lake_format: `parquet`: plain files; `iceberg`: tables of Apache Iceberg (docs/iceberg.md).
+        iceberg_catalog: URL of a PostgreSQL database or REST catalog for the tables; default that of a ledger in
+            PostgreSQL, else a SQLite file in the lake.
+        iceberg_keep_days: days that replaced versions of a day can still be read from Iceberg tables.
         state_dir: directory of budget, ledger, audit and quarantine; accessible to its owner only.
         ledger_url: SQLAlchemy URL of the ledger; default a SQLite file in the state directory.
         load_by: `site`: each load job names a site, as keys of several sites require; `all`: none does.
@@ -160,6 +187,9 @@ class Settings(EnvironmentSettings):
         today_every: seconds between looks at the day so far (`transactions_today`); not looked at unless set.
         today_share: the part of the request budget that these looks may take.
         celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
+        engine: what counts the marts of `transactions`: DuckDB in the run's process, or Spark (docs/spark.md).
+        spark_remote: Spark master or Spark Connect server; default the process's active session, else what Spark's own
+            configuration says.
     """
 
     api_id: Annotated[SecretStr, AfterValidator(_credential)] = SecretStr("")
@@ -173,6 +203,9 @@ class Settings(EnvironmentSettings):
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
     hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
     data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
+    lake_format: Annotated[Literal["parquet", "iceberg"], AfterValidator(_format)] = "parquet"
+    iceberg_catalog: Annotated[SecretStr, AfterValidator(_catalog)] | None = None
+    iceberg_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
     load_by: Literal["site", "all"] = "site"
@@ -193,6 +226,8 @@ class Settings(EnvironmentSettings):
     today_every: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     today_share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     celery_broker_url: Annotated[SecretStr, AfterValidator(_broker)] | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_remote: Annotated[str, AfterValidator(_spark_master)] | None = None
 
     def _use_subdirectories(self, account: str, *, unless: Collection[str]) -> None:
         if "data_url" not in unless:

@@ -16,6 +16,10 @@ class UnreachableLakeError(UnwritableLakeError):
     """The object store does not answer or refuses the credentials; says nothing about its files."""
 
 
+class EngineError(LakeError):
+    """Spark is not installed, does not start, or cannot run a query; says nothing about the files."""
+
+
 class RowsWouldVanishError(LakeError):
     """An empty table would replace landed rows (decision 5)."""
 

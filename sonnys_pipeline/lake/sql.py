@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import duckdb
@@ -37,14 +38,15 @@ class WithStates:
 #: Rows of `transactions`, alone or with their states.
 Rows: TypeAlias = Files | WithStates
 
-#: Counting must not load DuckDB extensions from the network.
+#: Counting must not load DuckDB extensions from the network, and reads each file as it is now.
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "enable_external_file_cache": False,
 }
 
 #: Internal column for joining rows and states of one partition.
-_KEY = "partition_of_file"
+PARTITION = "partition_of_file"
 
 _ITEM = pa.struct(
     [
@@ -97,28 +99,18 @@ KPI_INPUT = pa.schema(
 #: Statuses of a transaction that may still change (KPIS).
 UNSETTLED = ("Incomplete", "In-Progress", "Suspended")
 
+#: Columns that a row takes from its state if it lacks them.
+_OF_STATES = ("customer_id", "is_recurring_plan_sale", "is_recurring_plan_redemption", "transaction_status")
 # Of several states of one row, the newest value counts.
-_JOINED = f"""
-    CREATE TEMP VIEW transactions AS
-    WITH known AS (
-        SELECT
-            {_KEY},
-            transaction_id,
-            arg_max(customer_id, read_at) AS customer_id,
-            arg_max(is_recurring_plan_sale, read_at) AS is_recurring_plan_sale,
-            arg_max(is_recurring_plan_redemption, read_at) AS is_recurring_plan_redemption,
-            arg_max(transaction_status, read_at) AS transaction_status
-        FROM states
-        GROUP BY ALL
-    )
-    SELECT landed.* EXCLUDE ({_KEY}) REPLACE (
-        coalesce(landed.customer_id, known.customer_id) AS customer_id,
-        coalesce(landed.is_recurring_plan_sale, known.is_recurring_plan_sale) AS is_recurring_plan_sale,
-        coalesce(landed.is_recurring_plan_redemption, known.is_recurring_plan_redemption)
-            AS is_recurring_plan_redemption,
-        coalesce(landed.transaction_status, known.transaction_status) AS transaction_status
-    )
-    FROM landed LEFT JOIN known ON known.{_KEY} = landed.{_KEY} AND known.transaction_id = landed.id
+_NEWEST = ", ".join(
+    f"arg_max({column}, read_at) FILTER (WHERE {column} IS NOT NULL) AS {column}" for column in _OF_STATES
+)
+_COMPLETED = ", ".join(f"coalesce(landed.{column}, known.{column}) AS {column}" for column in _OF_STATES)
+#: The view `transactions`, of `landed` and `states`, each with its partition.
+JOINED = f"""
+    WITH known AS (SELECT {PARTITION}, transaction_id, {_NEWEST} FROM states GROUP BY ALL)
+    SELECT landed.* EXCLUDE ({PARTITION}) REPLACE ({_COMPLETED})
+    FROM landed LEFT JOIN known ON known.{PARTITION} = landed.{PARTITION} AND known.transaction_id = landed.id
 """  # noqa: S608 - made of names in this module
 
 # What a row counts as. `SELECT *` keeps other columns of the caller.
@@ -136,16 +128,16 @@ _JOINED = f"""
 #              is not documented. 0 for returns, redemptions, voided or unsettled tickets, and tickets without items.
 # beyond       one of its amounts is out of range; such rows are in no figure (`money.py`).
 # The other figures ignore status and type: they were compared without them, and live rows often lack the status.
-_JUDGED = f"""
-    CREATE TEMP VIEW judged AS
+JUDGED = f"""
     WITH flagged AS (
         SELECT
             *,
             dollars_of(total) AS dollars,
             coalesce(is_recurring_plan_redemption, is_recurring_redemption) AS redemption,
             coalesce(is_recurring_plan_sale, is_recurring_sale) AS plan_sale,
-            coalesce(len(list_filter(items, lambda item: item.department = 'Wash' AND NOT item.is_voided)), 0) > 0
-                AS wash,
+            coalesce(
+                array_length(list_filter(items, lambda item: item.department = 'Wash' AND NOT item.is_voided)), 0
+            ) > 0 AS wash,
             coalesce(transaction_status, '') = 'Voided' AS voided,
             coalesce(transaction_status, '') IN {UNSETTLED} AS unsettled,
             list_filter(items, lambda item: NOT item.is_voided) AS kept,
@@ -179,7 +171,7 @@ _JUDGED = f"""
         CASE WHEN voided OR NOT (redemption OR wash) THEN 0 WHEN type = 'Return' THEN -1 ELSE 1 END AS net_cars,
         NOT contains(lower(coalesce(sales_device_name, '')), 'e-comm') AS in_lane,
         CASE
-            WHEN dollars > itemized AND paid = dollars AND len(kept) > 0 AND type <> 'Return'
+            WHEN dollars > itemized AND paid = dollars AND array_length(kept) > 0 AND type <> 'Return'
                 AND NOT (redemption OR voided OR unsettled) AND NOT list_contains(readings, dollars)
             THEN dollars - itemized
             ELSE 0
@@ -188,12 +180,25 @@ _JUDGED = f"""
 """  # noqa: S608 - made of names in this module
 
 
+@cache
+def _database(_process: int) -> duckdb.DuckDBPyConnection:
+    """An empty database with the macros of `money.py`: one for each process, a forked one cannot use its parent's.
+
+    To open another one for each question takes 20 ms of processor time, a connection to this one a tenth of one.
+    """
+    database = duckdb.connect(config=_OFFLINE)
+    define_money(database)
+    return database
+
+
 @contextmanager
 def open_tables(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with these tables by their names, and the macros of `money.py`."""
-    with duckdb.connect(config=_OFFLINE) as connection:
+    """A DuckDB connection with these tables by their names, and the macros of `money.py`.
+
+    What is registered or temporary belongs to this connection alone; nothing else may be created.
+    """
+    with _database(os.getpid()).cursor() as connection:
         connection.execute("SET enable_progress_bar = false")  # it would go to stdout, into `--json` documents
-        define_money(connection)
         for name, table in tables.items():
             connection.register(name, table)
         yield connection
@@ -213,16 +218,21 @@ def _create_transactions(connection: duckdb.DuckDBPyConnection, transactions: Ro
         _register_by_partition(connection, "rows_of_files", transactions.transactions)
         _register_by_partition(connection, "states", transactions.states)
         _add_lacking_columns(connection, "rows_of_files", "landed")
-        connection.execute(_JOINED)
+        connection.execute(f"CREATE TEMP VIEW transactions AS {JOINED}")
         return
     if isinstance(transactions, pa.Table | ds.Dataset):
         connection.register("rows_of_files", transactions)
     elif paths := [os.fspath(path) for path in transactions]:
         # Else the day in the path would become a column `date`; only instants decide on the business day.
-        connection.read_parquet(paths, hive_partitioning=False).create_view("rows_of_files")
+        _create_view(connection, "rows_of_files", connection.read_parquet(paths, hive_partitioning=False))
     else:
         connection.register("rows_of_files", KPI_INPUT.empty_table())
     _add_lacking_columns(connection, "rows_of_files", "transactions")
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, relation: duckdb.DuckDBPyRelation) -> None:
+    """A view of this connection alone; `relation.create_view` would make one for all of the process."""
+    connection.execute(f"CREATE TEMP VIEW {name} AS {relation.sql_query()}")
 
 
 def _add_lacking_columns(connection: duckdb.DuckDBPyConnection, name: str, view: str) -> None:
@@ -247,19 +257,22 @@ def open_judged(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
     `overpaid` and `beyond` (to be left out of every figure).
     """
     with open_rows(transactions) as connection:
-        connection.execute(_JUDGED)
+        connection.execute(f"CREATE TEMP VIEW judged AS {JUDGED}")
         yield connection
 
 
 def _register_by_partition(connection: duckdb.DuckDBPyConnection, name: str, files: Files) -> None:
-    """A view of these rows with their partition in the column `_KEY`, instead of `date`."""
+    """A view of these rows with their partition in the column `PARTITION`, instead of `date`."""
     if isinstance(files, pa.Table | ds.Dataset):
         connection.register(f"{name}_as_given", files)
         days = "date" in files.schema.names
-        columns = f"* EXCLUDE (date), strftime(date, '%Y-%m-%d') AS {_KEY}" if days else f"*, '' AS {_KEY}"
+        columns = f"* EXCLUDE (date), strftime(date, '%Y-%m-%d') AS {PARTITION}" if days else f"*, '' AS {PARTITION}"
     else:
         paths = [os.fspath(path) for path in files]
         # Only the last folder counts: a `date=` may also be in the path above the lake.
-        connection.read_parquet(paths, hive_partitioning=False, filename=True).create_view(f"{name}_as_given")
-        columns = f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {_KEY}"
+        with_names = connection.read_parquet(paths, hive_partitioning=False, filename=True)
+        _create_view(connection, f"{name}_as_given", with_names)
+        columns = (
+            f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {PARTITION}"
+        )
     connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {name}_as_given")  # noqa: S608 - our names

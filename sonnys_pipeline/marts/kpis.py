@@ -7,13 +7,14 @@ from datetime import date
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import Rows, open_judged, open_rows
+from sonnys_pipeline.lake.sql import open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.people.hours import labor_by_hour
 from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
-from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, unknown_sql
+from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, counts_sql, filled_sql, unknown_sql
 
 #: Columns of `transactions` that `daily_sales` needs, in addition to the partition's day `date`.
 DAILY_SALES_INPUT = (
@@ -62,39 +63,41 @@ _SALES_TOTAL = """
 """
 
 #: The counts of `placed` rows that a day and an hour have in common (KPIS).
-MAIN_COUNTS = """
-        count(*) FILTER (WHERE car) AS total_cars,
-        count(*) FILTER (WHERE redemption) AS member_washes,
-        count(*) FILTER (WHERE retail_wash AND dollars = 0) AS free_washes,
-        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
-        sum(dollars) FILTER (WHERE NOT redemption) AS sales,
-"""
+MAIN_COUNTS = {
+    "total_cars": "count(*) FILTER (WHERE car)",
+    "member_washes": "count(*) FILTER (WHERE redemption)",
+    "free_washes": "count(*) FILTER (WHERE retail_wash AND dollars = 0)",
+    "new_memberships": "count(*) FILTER (WHERE plan_sale AND is_recurring_sale)",
+    "sales": "sum(dollars) FILTER (WHERE NOT redemption)",
+}
 #: Of these.
 ELIGIBLE_WASHES = "total_cars - member_washes - free_washes AS eligible_washes"
 
+_SITE_DAY_COUNTS = {
+    **FIELD_COUNTS,
+    **MAIN_COUNTS,
+    "retail_washes": "count(*) FILTER (WHERE retail_wash)",
+    "new_memberships_in_lane": "count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND in_lane)",
+    "net_cars": "sum(net_cars)",
+    "net_sales": "sum(dollars) FILTER (WHERE NOT redemption AND NOT voided)",
+    "plan_sales": "sum(dollars) FILTER (WHERE NOT redemption AND plan_sale)",
+    "retail_wash_sales": "sum(dollars) FILTER (WHERE retail_wash)",
+    "overpayments": "sum(overpaid)",
+    "discounts": "sum(list_sum(list_transform(discounts, lambda part: dollars_of(part.discount))))",
+    "voided_transactions": "count(*) FILTER (WHERE voided)",
+    "voided_items": "sum(array_length(list_filter(items, lambda part: part.is_voided)))",
+    "void_tenders": "sum(array_length(list_filter(tenders, lambda part: part.tender = 'Void')))",
+    "unsettled_transactions": "count(*) FILTER (WHERE unsettled)",
+}
 _SITE_DAYS = f"""
-    SELECT
-        site,
-        business_date,
-{FIELD_COUNTS}{MAIN_COUNTS}        count(*) FILTER (WHERE retail_wash) AS retail_washes,
-        count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND in_lane) AS new_memberships_in_lane,
-        sum(net_cars) AS net_cars,
-        sum(dollars) FILTER (WHERE NOT redemption AND NOT voided) AS net_sales,
-        sum(dollars) FILTER (WHERE NOT redemption AND plan_sale) AS plan_sales,
-        sum(dollars) FILTER (WHERE retail_wash) AS retail_wash_sales,
-        sum(overpaid) AS overpayments,
-        sum(list_sum(list_transform(discounts, lambda part: dollars_of(part.discount)))) AS discounts,
-        count(*) FILTER (WHERE voided) AS voided_transactions,
-        sum(len(list_filter(items, lambda part: part.is_voided))) AS voided_items,
-        sum(len(list_filter(tenders, lambda part: part.tender = 'Void'))) AS void_tenders,
-        count(*) FILTER (WHERE unsettled) AS unsettled_transactions
+    SELECT site, business_date, {counts_sql(_SITE_DAY_COUNTS)}
     FROM placed
     GROUP BY site, business_date
 """  # noqa: S608 - made of names in this house
 
 _SITE_DAY_KPIS = f"""
     WITH filled AS (
-        SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
+        SELECT site, business_date, {filled_sql(_SITE_DAY_COUNTS)}
         FROM shown LEFT JOIN counted USING (site, business_date)
     ),
     derived AS (
@@ -178,7 +181,7 @@ _SITE_HOUR_KPIS = """
 
 
 def site_day_kpis(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,
@@ -210,7 +213,7 @@ def site_day_kpis(
 
 
 def site_hour_kpis(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

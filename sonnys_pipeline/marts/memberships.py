@@ -7,30 +7,31 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import MEMBERSHIP_DAILY
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
-from sonnys_pipeline.marts.unknown import FIELD_COUNTS, UPGRADES, unknown_sql
+from sonnys_pipeline.marts.unknown import FIELD_COUNTS, UPGRADES, counts_sql, filled_sql, unknown_sql
 
+_COUNTS = {
+    **FIELD_COUNTS,
+    "new_memberships": "count(*) FILTER (WHERE plan_sale AND is_recurring_sale)",
+    "plan_upgrades": "count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale)",
+    "plan_sales": "sum(dollars) FILTER (WHERE plan_sale AND NOT redemption)",
+    "recharges": "count(*) FILTER (WHERE recharge)",
+    "recharge_sales": "sum(dollars) FILTER (WHERE recharge)",
+    "member_washes": "count(*) FILTER (WHERE redemption)",
+    "total_cars": "count(*) FILTER (WHERE car)",
+    "eligible_washes": "count(*) FILTER (WHERE car AND NOT redemption AND NOT (retail_wash AND dollars = 0))",
+}
 _MEMBERSHIPS = f"""
-    SELECT
-        site,
-        business_date,
-{FIELD_COUNTS}        count(*) FILTER (WHERE plan_sale AND is_recurring_sale) AS new_memberships,
-        count(*) FILTER (WHERE plan_sale AND NOT is_recurring_sale) AS plan_upgrades,
-        sum(dollars) FILTER (WHERE plan_sale AND NOT redemption) AS plan_sales,
-        count(*) FILTER (WHERE recharge) AS recharges,
-        sum(dollars) FILTER (WHERE recharge) AS recharge_sales,
-        count(*) FILTER (WHERE redemption) AS member_washes,
-        count(*) FILTER (WHERE car) AS total_cars,
-        count(*) FILTER (WHERE car AND NOT redemption AND NOT (retail_wash AND dollars = 0)) AS eligible_washes
+    SELECT site, business_date, {counts_sql(_COUNTS)}
     FROM placed
     GROUP BY site, business_date
 """  # noqa: S608 - made of names in this house
 
 _MEMBERSHIP_DAILY = f"""
     WITH filled AS (
-        SELECT site, business_date, coalesce(COLUMNS(counted.* EXCLUDE (site, business_date)), 0)
+        SELECT site, business_date, {filled_sql(_COUNTS)}
         FROM shown LEFT JOIN counted USING (site, business_date)
     )
     SELECT
@@ -54,7 +55,7 @@ _MEMBERSHIP_DAILY = f"""
 
 
 def membership_daily(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

@@ -7,7 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, ITEM_MIX, TENDER_MIX
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import unknown_sql
@@ -99,7 +99,7 @@ _ITEM_MIX = f"""
 
 
 def tender_mix(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,
@@ -115,7 +115,7 @@ def tender_mix(
 
 
 def discount_mix(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,
@@ -131,7 +131,7 @@ def discount_mix(
 
 
 def item_mix(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

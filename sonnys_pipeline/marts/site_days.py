@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.business_days import (
@@ -20,7 +19,7 @@ from sonnys_pipeline.calendar.business_days import (
     site_day,
 )
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteSpan
-from sonnys_pipeline.lake.sql import Rows, open_judged
+from sonnys_pipeline.lake.engines.sessions import CountedRows, Session, open_session
 from sonnys_pipeline.marts.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
@@ -31,7 +30,6 @@ _FOREVER = 2**62
 # tables. A row's site and zone are those of its business day. Where the zone of a site changes, the new zone's midnight
 # ends the day before, hence `last_date`.
 _PLACED = """
-    CREATE TEMP VIEW landed_rows AS
     SELECT
         judged.*,
         coalesce(spans.site, location_code) AS site,
@@ -53,26 +51,23 @@ _PLACED = """
 """
 
 _LEFT_OUT = f"""
-    CREATE TEMP TABLE left_out AS
     SELECT
         site,
         business_date,
         count(*) AS left_out,
-        array_to_string(list_sort(list(id))[:{NAMED_IDS}], ', ') AS left_out_ids
+        array_to_string(array_slice(list_sort(list(id)), 1, {NAMED_IDS}), ', ') AS left_out_ids
     FROM landed_rows
     WHERE beyond
     GROUP BY site, business_date
 """  # noqa: S608 - a number of this house
 
 _WITH_ROWS = """
-    CREATE TEMP TABLE with_rows AS
     SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
 """
 
 # Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Rows that name
 # no site, and those of all sites as long as no list is landed, follow the pipeline's days.
 _SHOWN = """
-    CREATE TEMP TABLE shown AS
     SELECT site, business_date, clock FROM complete WHERE is_physical
     UNION
     SELECT site, business_date, clock FROM with_rows JOIN complete USING (site, business_date)
@@ -138,7 +133,7 @@ class DaysWanted:
 
 
 def count_days(
-    transactions: Rows,
+    transactions: CountedRows,
     days: DaysWanted,
     counted: str,
     result: str,
@@ -148,7 +143,7 @@ def count_days(
     """Run a mart's two queries over the complete days.
 
     Args:
-        transactions: rows of the landed partitions.
+        transactions: rows of the landed partitions; they say which engine runs the queries.
         days: the days to count.
         counted: query that groups the view `placed`, at least by `site` and `business_date`.
         result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
@@ -164,18 +159,20 @@ def count_days(
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return Mart(schema.empty_table(), tuple(missing))
-    with open_judged(transactions) as connection:
-        _register_days(connection, history, days, [*needed, *complete], complete, pipeline_days)
+    with open_session(transactions) as session:
+        _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
         for name, table in (tables or {}).items():
-            connection.register(name, table)
-        connection.execute(_PLACED)
-        connection.execute("CREATE TEMP VIEW placed AS SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
-        connection.execute(_LEFT_OUT)
-        connection.execute("CREATE TEMP TABLE counted AS " + counted)
-        connection.execute(_WITH_ROWS)
-        connection.execute(_SHOWN)
-        missing += [MissingDay(site, day, ()) for site, day in connection.execute(_WITHOUT_ZONE).fetchall()]
-        table = connection.sql(result).to_arrow_table().select(schema.names).cast(schema)
+            session.register(name, table)
+        session.define("landed_rows", _PLACED)
+        session.define("placed", "SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
+        session.keep("left_out", _LEFT_OUT)
+        session.keep("counted", counted)
+        session.keep("with_rows", _WITH_ROWS)
+        session.keep("shown", _SHOWN)
+        missing += [
+            MissingDay(row["site"], row["business_date"], ()) for row in session.fetch(_WITHOUT_ZONE).to_pylist()
+        ]
+        table = session.fetch(result).select(schema.names).cast(schema)
     return Mart(table, tuple(missing))
 
 
@@ -195,7 +192,7 @@ def _days_of_others(history: SiteHistory, days: DaysWanted) -> list[SiteDay]:
 
 
 def _register_days(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     history: SiteHistory,
     days: DaysWanted,
     considered: Sequence[SiteDay],
@@ -227,7 +224,7 @@ def _register_days(
         ),
     }
     for name, table in tables.items():
-        connection.register(name, table)
+        session.register(name, table)
 
 
 #: Stands for any site without a zone of its own.

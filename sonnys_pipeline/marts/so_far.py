@@ -7,10 +7,11 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.marts.kpis import ELIGIBLE_WASHES, MAIN_COUNTS
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.unknown import counts_sql
 
 #: `hour` is local, 0 to 23. The figures are those of `site_day_kpis` under the same names.
 SITE_HOURS_SO_FAR = pa.schema(
@@ -33,7 +34,8 @@ _COUNTED = f"""
         site,
         business_date,
         local_hour AS hour,
-{MAIN_COUNTS}        count(*) AS transactions
+        {counts_sql(MAIN_COUNTS)},
+        count(*) AS transactions
     FROM placed
     LEFT JOIN until_instant USING (site)
     WHERE until_us IS NULL OR epoch_us(complete_date) < until_us
@@ -48,7 +50,7 @@ _RESULT = f"""
 
 
 def site_hours_so_far(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

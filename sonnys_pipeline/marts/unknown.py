@@ -6,7 +6,7 @@ many lack it. Rows left out because of an amount out of range are named, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
@@ -19,16 +19,26 @@ NO_ROW, LEFT_OUT = "no row of this day has it", "left out of every figure, havin
 FROM_STATES = ("transaction_status", "is_recurring_plan_sale")
 #: Separates the reasons of one day.
 SEPARATOR = "; "
-#: Columns of `counted` for the reasons: rows, and rows with and without each field.
-FIELD_COUNTS = """
-        count(*) AS transactions,
-        count(transaction_status) AS rows_with_status,
-        count(is_recurring_plan_sale) AS rows_with_plan_sale,
-        count(sales_device_name) AS rows_with_device,
-        count(*) - count(transaction_status) AS rows_lacking_status,
-        count(*) - count(is_recurring_plan_sale) AS rows_lacking_plan_sale,
-        count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND sales_device_name IS NULL) AS rows_lacking_device,
-"""
+#: Columns of `counted` for the reasons, by name: rows, and rows with and without each field.
+FIELD_COUNTS = {
+    "transactions": "count(*)",
+    "rows_with_status": "count(transaction_status)",
+    "rows_with_plan_sale": "count(is_recurring_plan_sale)",
+    "rows_with_device": "count(sales_device_name)",
+    "rows_lacking_status": "count(*) - count(transaction_status)",
+    "rows_lacking_plan_sale": "count(*) - count(is_recurring_plan_sale)",
+    "rows_lacking_device": "count(*) FILTER (WHERE plan_sale AND is_recurring_sale AND sales_device_name IS NULL)",
+}
+
+
+def counts_sql(counts: Mapping[str, str]) -> str:
+    """SQL of columns, by their names."""
+    return ",\n".join(f"{sql} AS {name}" for name, sql in counts.items())
+
+
+def filled_sql(counts: Iterable[str]) -> str:
+    """SQL of these columns of `counted`, with 0 for site days without rows."""
+    return ",\n".join(f"coalesce(counted.{name}, 0) AS {name}" for name in counts)
 
 
 @dataclass(frozen=True)

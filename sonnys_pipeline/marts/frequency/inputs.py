@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY_ASSET
 from sonnys_pipeline.marts.frequency.washes import member_washes, window_of
 from sonnys_pipeline.marts.incremental.inputs import TRANSACTIONS, MartInputs, Recipe
@@ -20,9 +21,9 @@ _KEPT = ("keep", "")
 class WindowInputs(MartInputs):
     """As `MartInputs`, but a day's inputs are those of all its 30 business days."""
 
-    def __init__(self, lake: Lake, timezone: str) -> None:
-        super().__init__(lake, timezone)
-        self._of_one_day = MartInputs(lake, timezone)
+    def __init__(self, lake: Lake, timezone: str, *, engine: Engine = DUCKDB) -> None:
+        super().__init__(lake, timezone, engine=engine)
+        self._of_one_day = MartInputs(lake, timezone, engine=engine)
         self._versions: dict[str, str] = {}
 
     def zones(self, day: str) -> str:

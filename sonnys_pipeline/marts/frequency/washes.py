@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.business_days import MissingDay
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.sql import Rows, open_tables
+from sonnys_pipeline.lake.engines.sessions import CountedRows
+from sonnys_pipeline.lake.sql import open_tables
 from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import LEFT_OUT, SEPARATOR
@@ -44,7 +45,7 @@ _RESULT = """
         SELECT site, business_date, NULL, 0, left_out FROM left_out
     )
     SEMI JOIN shown USING (site, business_date)
-    ORDER BY site, business_date, customer_id NULLS FIRST
+    ORDER BY site, business_date, customer_id NULLS FIRST, washes
 """
 
 _FREQUENCY = f"""
@@ -99,7 +100,7 @@ def window_of(day: date) -> list[date]:
 
 
 def member_washes(
-    transactions: Rows,
+    transactions: CountedRows,
     sites: pa.Table,
     business_dates: Collection[date],
     *,

@@ -19,6 +19,7 @@ from sonnys_pipeline.calendar.business_days import MissingDay, SiteDay, partitio
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, columns_of_sites
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.sql import Rows
@@ -65,6 +66,8 @@ class Recipe:
 
 #: The mart whose figures reports show; raise the version when figures become others.
 SITE_DAY_RECIPE = Recipe("site_day_kpis", "3", by_site_day=True)
+#: Likewise, of what was sold.
+ITEM_RECIPE = Recipe("item_mix", "1", by_site_day=True)
 
 
 class MartInputs:
@@ -79,9 +82,15 @@ class MartInputs:
         timezone: the pipeline's zone.
     """
 
-    def __init__(self, lake: Lake, timezone: str, states: Collection[str] | None = None) -> None:
-        """List what is landed; `states` defaults to all landed days. Raises LakeError if `sites` cannot be read."""
+    def __init__(
+        self, lake: Lake, timezone: str, states: Collection[str] | None = None, *, engine: Engine = DUCKDB
+    ) -> None:
+        """List what is landed; `states` defaults to all landed days. Raises LakeError if `sites` cannot be read.
+
+        `engine` counts the marts. Digests are counted with DuckDB, so that another engine does not make marts stale.
+        """
         self._lake = lake
+        self._engine = engine
         self.timezone = timezone
         self.partitions = frozenset(lake.partitions(TRANSACTIONS))
         self.states = frozenset(lake.partitions(STATES) if states is None else states)
@@ -208,7 +217,7 @@ class MartInputs:
 
     def site_day_digests(self, days: Sequence[str]) -> dict[str, str]:
         """As `digests`, without a mart's version and without a cache. Raises LakeError if a file cannot be read."""
-        mart = self.count(site_day_digests, days)
+        mart = MartInputs(self._lake, self.timezone, self.states).count(site_day_digests, days)
         parts: dict[str, list[Any]] = {day: [] for day in days}
         for row in mart.table.to_pylist():
             parts[row["business_date"].isoformat()].append([row["site"], row["rows"], row["digest"]])
@@ -232,7 +241,7 @@ class MartInputs:
         dates = [date.fromisoformat(day) for day in days]
 
         def counted() -> Mart:
-            rows = landed_rows(self._lake, landed, self.states)
+            rows = self._engine.rows(self._lake, landed, self.states)
             return function(
                 rows, self.sites, dates, landed=[date.fromisoformat(key) for key in landed], timezone=self.timezone
             )

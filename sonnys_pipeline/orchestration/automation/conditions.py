@@ -38,6 +38,16 @@ class Outdated(dg.AutomationCondition[dg.AssetKey]):
         self._account = account
 
     @property
+    def name(self) -> str:
+        """What the UI calls it."""
+        return "inputs_changed"
+
+    @property
+    def description(self) -> str:
+        """What the UI says of it."""
+        return "Input rows changed since this file was computed, or there is no file yet"
+
+    @property
     def requires_cursor(self) -> bool:
         """For what has been asked for."""
         return True
@@ -80,16 +90,6 @@ class InputsChanged(Outdated):
         super().__init__(lake, account)
         self._recipe, self._inputs = recipe, inputs
         self._timezone = timezone
-
-    @property
-    def name(self) -> str:
-        """What the UI calls it."""
-        return "inputs_changed"
-
-    @property
-    def description(self) -> str:
-        """What the UI says of it."""
-        return "Input rows changed since this file was computed, or there is no file yet"
 
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """As `stale_days` finds them, with the state of the landed files."""

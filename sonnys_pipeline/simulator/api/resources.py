@@ -96,9 +96,9 @@ class Resources:
                 (first is None or customer.created.date() >= first)
                 and (last is None or modified is None or modified.date() <= last)
                 and (not status or customer.is_active(query.now) == (status == "active"))
-                and customer.first_name.casefold().startswith(names[0])
-                and customer.last_name.casefold().startswith(names[1])
-                and phone in ("", customer.phone(query.now))
+                and (not names[0] or customer.first_name.casefold().startswith(names[0]))
+                and (not names[1] or customer.last_name.casefold().startswith(names[1]))
+                and (not phone or customer.phone(query.now) == phone)
             )
 
         found = [customer for customer in self._customers.all(codes, query.now) if wanted(customer)]
@@ -168,11 +168,9 @@ class Resources:
         status = query.choice("recurringAccountStatus", [str(number) for number in range(1, len(STATUSES) + 1)])
         page = query.page(least=100, most=1000, default=100)
         query.check()
-        found = [
-            change
-            for change in self._memberships.changed(codes, start, end)
-            if change[1].at <= query.now and (not status or change[1].new == STATUSES[int(status) - 1])
-        ]
+        found = self._memberships.changed(codes, start, min(end, query.now))
+        if status:
+            found = [change for change in found if change[1].new == STATUSES[int(status) - 1]]
         return self._list("accounts", found, page, lambda change: self._memberships.status_change(*change))
 
     def _modifications(self, request: Request, account: Account) -> Answer:

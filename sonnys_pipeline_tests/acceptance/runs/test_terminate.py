@@ -23,7 +23,7 @@ pytestmark = pytest.mark.acceptance
 #: Figures of each test; `pytest --log-cli-level=INFO` shows them.
 logger = logging.getLogger(__name__)
 
-DAYS = [(date(2026, 10, 20) + timedelta(days=number)).isoformat() for number in range(20)]
+DAYS = [(date(2026, 10, 20) + timedelta(days=number)).isoformat() for number in range(12)]
 #: Seconds in which a stopped run must have checkpointed (BM-04).
 PROMISED = 5
 #: What Dagster adds until its run counts as over: it looks at a run that was asked to end about every second.

@@ -67,8 +67,9 @@ def frequency_asset(
     )
     def frequency(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in = account.workspace(lake).lake
-            inputs = WindowInputs(landed_in, partitions.timezone)
+            workspace = account.workspace(lake)
+            landed_in = workspace.lake
+            inputs = WindowInputs(landed_in, partitions.timezone, engine=workspace.engine)
             days = days_to_make(context, account, partial(unchanged_days, landed_in, inputs, recipe))
             read_from = inputs.require(recipe, days)
             # Before the rows are counted: a file that is replaced in between then makes the mart stale.

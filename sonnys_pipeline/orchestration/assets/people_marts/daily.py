@@ -101,16 +101,6 @@ class PeopleInputsChanged(Outdated):
         self._table = table
         self._timezone = timezone
 
-    @property
-    def name(self) -> str:
-        """What the UI calls it."""
-        return "inputs_changed"
-
-    @property
-    def description(self) -> str:
-        """What the UI says of it."""
-        return "Input rows changed since this file was computed, or there is no file yet"
-
     def outdated(self, lake: Lake, days: Sequence[str], warn: Callable[[str], None]) -> dict[str, str]:
         """As `outdated_days` finds them."""
         return outdated_days(lake, self._table.recipe.asset, self._table.inputs(lake, self._timezone), days, warn)

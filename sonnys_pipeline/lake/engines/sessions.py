@@ -1,0 +1,88 @@
+"""The interface that the marts use, and DuckDB's side of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeAlias
+
+import duckdb
+import pyarrow as pa
+
+from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.lake.sql import Rows, open_judged
+
+
+class Session(Protocol):
+    """Tables and views of one computation. Queries are DuckDB's SQL, as far as `dialect.py` translates it."""
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Give a small table a name."""
+
+    def define(self, name: str, query: str) -> None:
+        """Define a view."""
+
+    def keep(self, name: str, query: str) -> None:
+        """Define a view that several later queries read, so its rows are computed only once."""
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query, in its order."""
+
+
+class EngineRows(Protocol):
+    """Rows of `transactions` that only their own engine reads."""
+
+    def open_judged(self) -> AbstractContextManager[Session]:
+        """A session with the view `judged`, as `lake.sql.open_judged` defines it."""
+
+
+#: Rows that the marts count: DuckDB reads all kinds but `EngineRows`.
+CountedRows: TypeAlias = Rows | EngineRows
+
+
+class Engine(Protocol):
+    """Reads landed rows for the marts."""
+
+    def rows(self, lake: Lake, days: Sequence[str], with_states: Collection[str]) -> CountedRows:
+        """As `landed_rows`, of which `with_states` are the days whose states are read."""
+
+
+class DuckDBEngine:
+    """DuckDB in this process, the default."""
+
+    def rows(self, lake: Lake, days: Sequence[str], with_states: Collection[str]) -> CountedRows:
+        """Rows that are read lazily. Raises LakeError if a file cannot be read."""
+        return landed_rows(lake, days, with_states)
+
+
+#: The default.
+DUCKDB = DuckDBEngine()
+
+
+class _DuckDBSession:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def register(self, name: str, table: pa.Table) -> None:
+        self._connection.register(name, table)
+
+    def define(self, name: str, query: str) -> None:
+        self._connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+
+    def keep(self, name: str, query: str) -> None:
+        self._connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+
+    def fetch(self, query: str) -> pa.Table:
+        return self._connection.sql(query).to_arrow_table()
+
+
+@contextmanager
+def open_session(rows: CountedRows) -> Iterator[Session]:
+    """A session with the view `judged` of these rows, on the engine that reads them."""
+    if hasattr(rows, "open_judged"):
+        with rows.open_judged() as session:
+            yield session
+        return
+    with open_judged(rows) as connection:
+        yield _DuckDBSession(connection)
