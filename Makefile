@@ -4,12 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# dbt's own environment, on top of the other: dbt-core needs an older pathspec than mypy does.
+DBT := $(VENV)/dbt
+DBT_INSTALLED := $(DBT)/.installed
 # Two workers: three or four are no faster on two cores, and daemons that share a core answer too late. The tests of a
 # file stay together, because they share servers. Folders run in their order: acceptance/ has the longest tests and
 # begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,13 +27,21 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(DBT_INSTALLED): $(INSTALLED) examples/dbt/constraints.txt
+	@$(BIN)/python -m venv --clear --without-pip $(DBT)
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' > \
+	  "$$($(DBT)/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth"
+	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+	  --constraint examples/dbt/constraints.txt dagster-dbt dbt-core dbt-duckdb
+	@touch $@
+
 demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 	@$(BIN)/sonnys demo
 
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
-test: $(INSTALLED) ## Run the tests, except those of real outages (about twenty minutes on two cores)
+test: $(DBT_INSTALLED) ## Run the tests, except those of real outages (about twenty minutes on two cores)
 	@$(PYTEST) -m "not outage" $(PYTEST_OPTIONS)
 
 outages: $(INSTALLED) ## Run the tests that wait for real outages (about ten minutes)
@@ -56,6 +67,15 @@ format: $(INSTALLED) ## Put the code into shape
 docs: $(INSTALLED) ## Build the documentation site into .site/; any warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@echo "Documentation: .site/index.html"
+
+lowest: $(INSTALLED) ## Run telling tests and the demo with the lowest versions that pyproject.toml allows
+	@$(BIN)/python -m release.bounds lowest
+
+newest: $(INSTALLED) ## The same with the newest versions of today
+	@$(BIN)/python -m release.bounds newest
+
+release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
+	@$(BIN)/python -m release
 
 clean: ## Remove what the commands made here; landed data and state stay
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .site build dist *.egg-info

@@ -224,8 +224,9 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def wired_client(wire: Wire, pauses: list[float]) -> Iterator[SonnysClient]:
-    """A client whose network is `wire`, that waits for nothing, and jitters half-way."""
+def wired_client(wire: Wire, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[SonnysClient]:
+    """A client whose network is `wire`, that waits for nothing, and jitters half-way; its answers come in order."""
+    monkeypatch.setattr("sonnys_pipeline.client.resource.AT_ONCE", 1)
     with (
         RequestBudget(f"{API_ID} {uuid4()}", RequestRate(10_000, 60)) as budget,  # permits of this test alone
         SonnysClient(

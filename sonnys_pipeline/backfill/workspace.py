@@ -27,6 +27,7 @@ from sonnys_pipeline.extract.worker_pool import ThreadWorkerPool
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.lake.engines.spark import SparkEngine
+from sonnys_pipeline.lake.iceberg.options import format_of
 from sonnys_pipeline.lake.locks.files import FileLocks, Locks
 from sonnys_pipeline.lake.locks.postgres import PostgresLocks
 from sonnys_pipeline.lake.storage.folder import is_url
@@ -71,7 +72,7 @@ class Workspace(Closing):
         ledger for all machines, else by files in the state folder, for this machine.
         """
         url = self.settings.data_url
-        return Lake(url, locks=self._locks() if is_url(url) else None)
+        return Lake(url, locks=self._locks() if is_url(url) else None, lake_format=format_of(self.settings))
 
     @cached_property
     def engine(self) -> Engine:

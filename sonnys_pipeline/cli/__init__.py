@@ -20,6 +20,7 @@ from sonnys_pipeline.cli.forget import forget
 from sonnys_pipeline.cli.output import WholeHelpGroup
 from sonnys_pipeline.cli.probe import probe
 from sonnys_pipeline.cli.query.command import export, sql
+from sonnys_pipeline.cli.query.dbt import dbt_sources
 from sonnys_pipeline.cli.replay import replay
 from sonnys_pipeline.cli.report.commands import report
 from sonnys_pipeline.cli.revisit.command import verify
@@ -85,5 +86,6 @@ for _verb in (
     sites,
     sql,
     export,
+    dbt_sources,
 ):
     main.add_command(_verb)

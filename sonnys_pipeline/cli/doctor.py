@@ -98,7 +98,7 @@ def _findings(account: str | None, offline: bool, *, deep: bool) -> Iterator[Fin
         ("ledger", partial(machine.check_ledger, settings), ("ledger_url",)),
         ("first contact", partial(check_first_contact, settings), ("api_id", "ledger_url")),
         ("state folder", lambda: folder, ()),
-        ("lake", partial(_check_lake, settings.data_url, offline), ("data_url",)),
+        ("lake", partial(_check_lake, settings, offline), ("data_url", "lake_format")),
         ("source", partial(machine.check_landed_days, settings, lake, landed), ("timezone", "api_id", "data_url")),
         (
             "first partition",
@@ -132,6 +132,7 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     """The lake, or None if it cannot be read or, with `--offline`, is in an object store."""
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.errors import LakeError
+    from sonnys_pipeline.lake.iceberg.options import format_of
     from sonnys_pipeline.lake.storage.folder import is_url
     from sonnys_pipeline.lake.transactions import ASSET
 
@@ -139,7 +140,7 @@ def _lake(read: ReadSettings, offline: bool) -> Lake | None:
     if read.lacking("data_url") or (offline and is_url(url)):
         return None
     try:
-        lake = Lake(url).snapshot()
+        lake = Lake(url, lake_format=format_of(read.settings)).snapshot()
         lake.hurry()
         lake.partitions(ASSET)
     except LakeError:
@@ -167,12 +168,14 @@ def _check_sites(lake: Lake | None) -> Finding:
     return skipped("sites", "the lake was not checked") if lake is None else check_sites(lake)
 
 
-def _check_lake(url: str, offline: bool) -> Finding:
+def _check_lake(settings: Settings, offline: bool) -> Finding:
     from sonnys_pipeline.doctor import machine
     from sonnys_pipeline.lake.storage.folder import is_url
 
+    url = settings.data_url
     if not is_url(url):
-        return machine.check_lake(Path(url).absolute())
+        found = machine.check_lake(Path(url).absolute())
+        return found if found.state is machine.State.PROBLEM else machine.check_lake_format(settings) or found
     return machine.skipped("lake", "skipped (--offline)") if offline else machine.check_object_lake(url)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -180,25 +181,20 @@ def _print_demo(landed: list[DemoDay], folder: Path, page: Path, seconds: float)
     out = Screen(highlight=False, soft_wrap=True)
     out.print(table)
     shown = Path(os.path.relpath(folder / "data"))
-    python = os.path.relpath(sys.executable)
-    python = "python" if python.startswith("..") else python
-    reading = f"len(pandas.read_parquet('{shown}/transactions', {_between(landed)}))"
+    sonnys = os.path.relpath(Path(sys.executable).with_name("sonnys"))
+    sonnys = "sonnys" if sonnys.startswith("..") else sonnys
+    query = "SELECT date, count(*) AS transactions, sum(total) AS total FROM transactions GROUP BY date ORDER BY date"
     out.print(
         "Cars and sales count each site's own business day; the first business day is incomplete, so it has none.\n\n"
         f"{len(landed)} days in {seconds:.0f} s, in {shown}: one zstd Parquet file a day, such as\n"
         f"  {os.path.relpath(landed[-1].path)}\n\n"
-        "Read them with any Parquet reader, such as pandas:\n"
-        f'  {python} -c "import pandas; print({reading})"\n\n'
+        "Read them with any Parquet reader, or ask them with SQL:\n"
+        f'  SONNYS_DATA_URL={shlex.quote(str(shown))} {sonnys} sql -c "{query}"\n\n'
         f"The morning report of {landed[-1].day}, to open in a browser:\n"
         f"  {os.path.relpath(page)}\n\n"
         f"Next:\n{_next_steps()}",
         markup=False,
     )
-
-
-def _between(landed: list[DemoDay]) -> str:
-    """Pandas filter that leaves out days of other demos in the same folder."""
-    return f"filters=[('date', '>=', '{landed[0].day}'), ('date', '<=', '{landed[-1].day}')]"
 
 
 def _next_steps() -> str:

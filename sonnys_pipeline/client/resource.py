@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from sonnys_pipeline.client.errors import IncompleteResultError, NotFoundError, OversizeError, ResponseFormatError
 from sonnys_pipeline.client.models import ModelT, parse_rows
 from sonnys_pipeline.client.transport import Response
+from sonnys_pipeline.runtime.in_flight import in_flight
 from sonnys_pipeline.runtime.quoting import word
 
 #: Rows per page, the API's maximum; its default is 10 (contract, "Batch jobs").
 PAGE_SIZE = 100
+#: Requests of one list that are under way together; the shared budget decides when each is sent.
+AT_ONCE = 8
+#: Pages that `total` may announce at once: it may be wrong.
+_AHEAD = 64
 #: Limit of `total`: ten times a month of the largest chain.
 MAX_TOTAL = 100_000_000
 #: Error type of an empty result, and of an expired hash (contract, "Errors").
@@ -49,25 +55,30 @@ class Resource:
         where = f"GET {path}"
         criteria = {"limit": PAGE_SIZE, **params}
         limit = parse_whole_number(criteria["limit"], "limit")
+
+        def read(number: int) -> tuple[list[ModelT], int]:
+            try:
+                data = self._data("GET", path, params={**criteria, "offset": number})
+            except NotFoundError as nothing:
+                if number == 1 and nothing.type == NO_RESULTS:
+                    return [], 0
+                raise
+            rows = read_rows(data, key, where, limit)
+            return parse_rows(model, rows), read_total(data, rows, where, limit)
+
         pages: list[list[ModelT]] = []
         known: set[str] = set()
+        ahead = 1
         while True:
-            try:
-                data = self._data("GET", path, params={**criteria, "offset": len(pages) + 1})
-            except NotFoundError as nothing:
-                if not pages and nothing.type == NO_RESULTS:
-                    return []
-                raise
-            found = read_rows(data, key, where, limit)
-            total = read_total(data, found, where, limit)
-            pages.append(parse_rows(model, found))
-            before = len(known)
-            known.update(map(identity, pages[-1]))
-            # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
-            if len(known) >= total or len(found) < limit or len(known) == before:
-                rows = [row for page in pages for row in page]
-                count_copies([list(map(identity, page)) for page in pages], total, rows.__getitem__, where)
-                return list({identity(row): row for row in rows}.values())
+            for page, total in in_flight(read, range(len(pages) + 1, len(pages) + 1 + ahead), AT_ONCE):
+                pages.append(page)
+                before = len(known)
+                known.update(map(identity, page))
+                # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
+                if len(known) >= total or len(page) < limit or len(known) == before:
+                    return _whole(pages, total, identity, where)
+            # What `total` announces is asked for together.
+            ahead = min(max(1, math.ceil(total / limit) - len(pages)), _AHEAD)
 
     def _get_one(self, path: str, entity_id: str, model: type[ModelT], suffix: str = "") -> ModelT:
         """One entity in detail; `NotFoundError` if the id is unknown."""
@@ -89,12 +100,27 @@ class Resource:
         path: str,
         key: str,
         model: type[ModelT],
-        spans: Iterable[Mapping[str, Any]],
+        spans: Sequence[Mapping[str, Any]],
         identity: Callable[[ModelT], str],
     ) -> list[ModelT]:
-        """Every row of several spans of a paged list, each `identity` once; the last one wins."""
-        found = [row for span in spans for row in self._list_all(path, key, model, span, identity)]
-        return list({identity(row): row for row in found}.values())
+        """Every row of one or more spans of a paged list, each `identity` once; the last one wins."""
+
+        def read(span: Mapping[str, Any]) -> list[ModelT]:
+            return self._list_all(path, key, model, span, identity)
+
+        first, *others = spans
+        # The first one alone: the API may refuse them all.
+        found = [read(first), *in_flight(read, others, AT_ONCE)]
+        return list({identity(row): row for rows in found for row in rows}.values())
+
+
+def _whole(
+    pages: Sequence[Sequence[ModelT]], total: int, identity: Callable[[ModelT], str], where: str
+) -> list[ModelT]:  # fmt: skip
+    """The rows of all pages, each once. Raises IncompleteResultError if they are not `total`."""
+    rows = [row for page in pages for row in page]
+    count_copies([list(map(identity, page)) for page in pages], total, rows.__getitem__, where)
+    return list({identity(row): row for row in rows}.values())
 
 
 def unwrap_data(answer: object, where: str) -> dict[str, Any]:

@@ -117,6 +117,22 @@ def _spark_master(url: str) -> str:
     return url
 
 
+def _format(name: str, info: ValidationInfo) -> str:
+    if name == "iceberg" and "://" in info.data.get("data_url", ""):
+        raise ValueError("Iceberg tables in an object store are not supported; use parquet, or a directory as the lake")
+    return name
+
+
+def _catalog(url: SecretStr) -> SecretStr:
+    """A URL of an Iceberg catalog; it may contain a password, so no error quotes it."""
+    scheme, host = _scheme_and_host(url)
+    if scheme.partition("+")[0] not in {"postgresql", "postgres"} and (scheme not in {"https", "http"} or not host):
+        raise ValueError("not a URL such as postgresql://user:password@host/database or https://catalog.example.com")
+    if scheme == "http" and not is_loopback(host):
+        raise ValueError("file names and credentials would be sent unencrypted; use https")
+    return url
+
+
 def folder_in(root: str, name: str) -> str:
     """Join a directory name to a lake root, a path or a store's URL."""
     return f"{root.rstrip('/')}/{name}"
@@ -147,6 +163,10 @@ class Settings(EnvironmentSettings):
         max_retries: repetitions after transient errors.
         hash_lifetime: seconds that the API keeps a load job's data; change it only for a server with a scaled clock.
         data_url: root of the lake: a directory, or a URL of an object store.
+        lake_format: `parquet`: plain files; `iceberg`: tables of Apache Iceberg (docs/iceberg.md).
+        iceberg_catalog: URL of a PostgreSQL database or REST catalog for the tables; default that of a ledger in
+            PostgreSQL, else a SQLite file in the lake.
+        iceberg_keep_days: days that replaced versions of a day can still be read from Iceberg tables.
         state_dir: directory of budget, ledger, audit and quarantine; accessible to its owner only.
         ledger_url: SQLAlchemy URL of the ledger; default a SQLite file in the state directory.
         load_by: `site`: each load job names a site, as keys of several sites require; `all`: none does.
@@ -183,6 +203,9 @@ class Settings(EnvironmentSettings):
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
     hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
     data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
+    lake_format: Annotated[Literal["parquet", "iceberg"], AfterValidator(_format)] = "parquet"
+    iceberg_catalog: Annotated[SecretStr, AfterValidator(_catalog)] | None = None
+    iceberg_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
     state_dir: Path = Path("./.sonnys")
     ledger_url: SecretStr | None = None
     load_by: Literal["site", "all"] = "site"

@@ -23,6 +23,7 @@ from sonnys_pipeline.client import BudgetUnavailableError
 from sonnys_pipeline.config.settings import EnvFileError, Settings, SettingsError
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
+from sonnys_pipeline.lake.iceberg.options import format_of
 from sonnys_pipeline.lake.storage.folder import FolderStorage
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.ledger.errors import LedgerError
@@ -255,6 +256,15 @@ def check_lake(root: Path, *, free_bytes: Callable[[Path], int] = lambda path: s
         remedy = "free space before a long backfill; a full disk stops it, but landed days stay"
         return Finding(subject, State.WARNING, detail, remedy)
     return Finding(subject, State.OK, detail)
+
+
+def check_lake_format(settings: Settings) -> Finding | None:
+    """The problem of a folder whose lake has another format, or whose catalog cannot be used; None without one."""
+    try:
+        Lake(settings.data_url, lake_format=format_of(settings)).storage.probe()
+    except LakeError as error:
+        return _from_message("lake", error, "; ")
+    return None
 
 
 def check_object_lake(url: str) -> Finding:

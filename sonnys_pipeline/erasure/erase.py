@@ -82,6 +82,7 @@ def forget(workspace: Workspace, number: str) -> Erasure:
     person = _find(workspace, number)
     changes = tuple(_changes(workspace, person, is_real=True))
     lists.forget_readings(workspace.lake)
+    workspace.lake.storage.forget_versions(workspace.now())  # which still have the customer
     searched, found = search(workspace.lake, workspace.settings.prepared_state_dir(), person)
     erasure = Erasure(changes, searched, tuple(found), len(person.shared))
     _write_audit(workspace.settings.prepared_state_dir(), listed.digest(number), erasure, workspace.now())

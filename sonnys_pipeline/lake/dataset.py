@@ -1,4 +1,4 @@
-"""Read and write the lake's files (decisions 5 and 6).
+"""Read and write the lake's files (decisions 5 and 6), whatever format keeps them.
 
 Layout: `{root}/{asset}/date=YYYY-MM-DD/part-0.parquet` for partitioned assets, `{root}/{asset}/part-0.parquet` for
 others; the root is a folder or a URL in an object store. Readers see the old file or the new one, never a part.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -21,10 +21,13 @@ import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.columns import Columns, as_one, filled_columns, without_day
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, RowsWouldVanishError, UnwritableLakeError
-from sonnys_pipeline.lake.locks.files import FileLocks, Locks
+from sonnys_pipeline.lake.locks.files import LOCKS, FileLocks, Locks
 from sonnys_pipeline.lake.storage.folder import DAY, LakePath
-from sonnys_pipeline.lake.storage.journal import TOGETHER, Group, Journal, current_place, finish, read_journal
+from sonnys_pipeline.lake.storage.journal import TOGETHER, Group, Journal, current_place, finish, places, read_journal
 from sonnys_pipeline.lake.storage.opening import open_storage
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.lake.iceberg.options import LakeFormat
 
 R = TypeVar("R")
 
@@ -32,8 +35,6 @@ _FILE = "part-0.parquet"
 _PARTITION = "date="
 _METADATA_PREFIX = "sonnys."
 _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
-#: Folder of locks, hidden from readers of the lake.
-_LOCKS = ".locks"
 #: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
 #: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
@@ -53,20 +54,23 @@ class LandedFile:
 class Lake:
     """Parquet datasets below one root (a folder, or the URL of an object store), one for each asset."""
 
-    def __init__(self, root: str | os.PathLike[str], *, locks: Locks | None = None) -> None:
-        """Nothing is read or created yet.
+    def __init__(
+        self, root: str | os.PathLike[str], *, locks: Locks | None = None, lake_format: LakeFormat | None = None
+    ) -> None:
+        """Nothing is created yet.
 
         Args:
             root: a folder, or a URL such as `s3://bucket/prefix`.
+            lake_format: the format that the lake must have, or that a new one gets; default its own, else Parquet.
             locks: write locks of assets. Default: lock files below a folder; none in an object store, where `writing`
                 is then refused.
 
         Raises:
-            LakeError: the kind of store is unknown, or its driver is not installed.
+            LakeError: the kind of store is unknown, its driver is not installed, or the lake has another format.
         """
-        self.storage = open_storage(root)
+        self.storage = open_storage(root, lake_format)
         self.root = self.storage.root
-        self._locks = locks or (FileLocks(str(self.root / _LOCKS)) if self.storage.is_local else None)
+        self._locks = locks or (FileLocks(str(self.root / LOCKS)) if self.storage.is_local else None)
         self._group: Group | None = None
         self._is_snapshot = False
         self._snapshot_journal: Journal | None = None
@@ -252,8 +256,7 @@ class Lake:
 
     def current_paths(self, asset: str, partitions: Sequence[str | None]) -> list[LakePath]:
         """Paths of files to read now; those of a commit that is being finished are staged elsewhere for a moment."""
-        journal = self._journal(asset)
-        return [self._place(journal, self.path(asset, key)) for key in partitions]
+        return places(self.storage, self._journal(asset), [self.path(asset, key) for key in partitions])
 
     def read(
         self, asset: str, partitions: Sequence[str] | None = None, columns: Sequence[str] | None = None
@@ -388,9 +391,3 @@ class Lake:
         if self._is_snapshot and (now := read_journal(self.storage)) != self._snapshot_journal:
             self._snapshot_journal, self.storage = now, self.storage.snapshot()
         return self._journal()
-
-    def _place(self, journal: Journal, path: LakePath) -> LakePath:
-        try:
-            return current_place(self.storage, journal, path)
-        except FileNotFoundError:
-            return path

@@ -78,4 +78,4 @@ MACROS = (
 def define_money(connection: duckdb.DuckDBPyConnection) -> None:
     """Define the macros `dollars_of`, `dollars_each`, and `is_beyond` (of an amount, a list of parts, a row)."""
     for macro in MACROS:
-        connection.execute(f"CREATE TEMP MACRO {macro.name}({', '.join(macro.parameters)}) AS {macro.body}")
+        connection.execute(f"CREATE MACRO {macro.name}({', '.join(macro.parameters)}) AS {macro.body}")

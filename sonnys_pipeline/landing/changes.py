@@ -13,7 +13,6 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,6 +25,7 @@ from sonnys_pipeline.lake.changes import CHANGES, TRANSACTION_CHANGES, Change
 from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN
+from sonnys_pipeline.lake.sql import open_tables
 from sonnys_pipeline.lake.transactions import sites_in
 
 #: Fields with text about a person; those in `tenders` are never kept here.
@@ -143,10 +143,7 @@ def _edited(old: pa.Table, new: pa.Table, read: Reread, key: str) -> Iterator[di
     if not differs:
         return
     fields = ", ".join(f"CASE WHEN {one} THEN '{name}' END" for name, one in zip(compared, differs, strict=True))
-    with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
-        connection.register("old", old)
-        connection.register("new", new)
+    with open_tables({"old": old, "new": new}) as connection:
         found = connection.execute(
             f'SELECT new."{key}", [{fields}] FROM old JOIN new USING ("{key}") WHERE {" OR ".join(differs)} '  # noqa: S608 - names of our columns
             f'ORDER BY new."{key}"'

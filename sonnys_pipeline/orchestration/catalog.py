@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
 
 import dagster as dg
 import pyarrow as pa
@@ -212,13 +213,16 @@ def column_texts(schema: pa.Schema) -> dict[str, str]:
 def table_schema(schema: pa.Schema) -> dg.TableSchema:
     """Arrow columns as Dagster's table schema, each with what is said of it."""
     texts = column_texts(schema)
+    is_history = "valid_from" in schema.names  # an id has a row for each version
     return dg.TableSchema(
         [
             dg.TableColumn(
                 name=field.name,
                 type="list of structs" if pa.types.is_list(field.type) else str(field.type),
                 description=texts.get(field.name),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=field.name == "id"),
+                constraints=dg.TableColumnConstraints(
+                    nullable=field.nullable, unique=field.name == "id" and not is_history
+                ),
             )
             for field in schema
         ]
@@ -256,10 +260,16 @@ def _freshness_policy(spec: dg.AssetSpec) -> dg.FreshnessPolicy | None:
         return dg.FreshnessPolicy.time_window(fail_window=_FAIL, warn_window=_WARN) if is_daily else None
     if spec.key.path[-1] in _FOLLOWS_LISTS:
         return None
+    return _daily_deadline(days.timezone)
+
+
+@cache
+def _daily_deadline(timezone: str) -> dg.FreshnessPolicy:
+    """One for all assets: to check its schedule, Dagster goes through a thousand days each time."""
     return dg.FreshnessPolicy.cron(
         deadline_cron=f"0 {_EXPECTED_UNTIL} * * *",
         lower_bound_delta=timedelta(hours=_EXPECTED_UNTIL - DAILY_HOUR),
-        timezone=days.timezone,
+        timezone=timezone,
     )
 
 

@@ -5,7 +5,6 @@ from typing import Any, get_origin
 
 import dagster as dg
 import duckdb
-import pandas as pd
 import pyarrow as pa
 
 from sonnys_pipeline.lake.scans import Scan, scan
@@ -17,13 +16,13 @@ _FORMS: Mapping[Any, Callable[[Scan], Any]] = {
     pa.Table: Scan.table,
     Any: Scan.table,
     object: Scan.table,
-    pd.DataFrame: Scan.frame,
     duckdb.DuckDBPyRelation: Scan.relation,
 }
-# By name: Polars is optional, and code that annotates with it has imported it.
-_POLARS_FORMS: Mapping[str, Callable[[Scan], Any]] = {
-    "LazyFrame": Scan.lazy_frame,
-    "DataFrame": lambda wanted: wanted.lazy_frame().collect(),
+# By package and name: both are optional, and code that annotates with one has imported it.
+_OPTIONAL_FORMS: Mapping[tuple[str, str], Callable[[Scan], Any]] = {
+    ("pandas", "DataFrame"): Scan.frame,
+    ("polars", "LazyFrame"): Scan.lazy_frame,
+    ("polars", "DataFrame"): lambda wanted: wanted.lazy_frame().collect(),
 }
 
 
@@ -76,8 +75,8 @@ def form_of(annotation: Any) -> Callable[[Scan], Any]:  # noqa: ANN401 - any ann
     """The conversion of rows to an input's annotation; Arrow without one. Raises dg.Failure for an unsupported type."""
     kind = get_origin(annotation) or annotation
     form = _FORMS.get(kind)
-    if form is None and getattr(kind, "__module__", "").partition(".")[0] == "polars":
-        form = _POLARS_FORMS.get(kind.__qualname__)
+    if form is None and isinstance(kind, type):
+        form = _OPTIONAL_FORMS.get((kind.__module__.partition(".")[0], kind.__qualname__))
     if form is None:
         raise dg.Failure(
             f"an input annotated {annotation!r} cannot be handed out; annotate it {_ON_OFFER}", allow_retries=False

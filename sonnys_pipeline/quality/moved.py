@@ -17,6 +17,7 @@ import pyarrow as pa
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.scans import scan
+from sonnys_pipeline.lake.sql import open_tables
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.runtime.text import first_few
 
@@ -82,12 +83,10 @@ def landed_elsewhere(lake: Lake, ids: Collection[str], day: str, oldest: str) ->
     wanted = pa.table({"id": pa.array(sorted(ids), pa.string())})
 
     def read() -> list[tuple[str, str, date]]:
-        landed = scan(lake, ASSET, others, columns=["id", "location_code"]).relation()
-        # DuckDB finds `wanted` by its name.
-        query = "SELECT id, coalesce(location_code, ''), date FROM landed SEMI JOIN wanted USING (id) ORDER BY ALL"
-        assert wanted.num_rows  # noqa: S101 - so that the name is bound here
-        found = landed.query("landed", query)
-        return [] if found is None else found.fetchall()
+        with open_tables({"wanted": wanted}) as connection:
+            landed = scan(lake, ASSET, others, columns=["id", "location_code"]).relation(connection)
+            found = landed.join(connection.table("wanted"), "id", how="semi")
+            return sorted(found.select("id, coalesce(location_code, ''), date").fetchall())
 
     try:
         rows = lake.consistently(read)

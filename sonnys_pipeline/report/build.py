@@ -28,8 +28,10 @@ from sonnys_pipeline.report.measures import (
 )
 from sonnys_pipeline.report.periods.figures import Period, SpanBook
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.items import Items
 from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import Members
+from sonnys_pipeline.report.sections.washes import Washes
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -89,9 +91,10 @@ class Slice:
 class Report:
     """One business day of a chain. Money in dollars, shares as fractions, hours 0 to 23 in each site's local time.
 
-        `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
+    `to_date` has the week and the month up to the day. `made_at` is also the instant as of which earlier days are
     compared. `account` names the chain if there are several; `complete_as_of` is when all rows of the day were last
-    proven to be what the API has, if that is known. `members` and `labor` are None if those of the day are not landed.
+    proven to be what the API has, if that is known. `members`, `labor` and `washes` are None if those of the day are
+    not landed, `items` if no site is known.
     """
 
     business_date: date
@@ -115,6 +118,8 @@ class Report:
     complete_as_of: datetime | None = None
     members: Members | None = None
     labor: Labor | None = None
+    items: Items | None = None
+    washes: Washes | None = None
 
     @property
     def last_week(self) -> date:

@@ -7,7 +7,7 @@ needs no mart, and no figure is older than the rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -29,10 +29,12 @@ from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
 from sonnys_pipeline.report.html import report_as_html
 from sonnys_pipeline.report.inputs import ShownMarts, days_shown
-from sonnys_pipeline.report.measures import CARS
+from sonnys_pipeline.report.measures import CARS, DayBook
 from sonnys_pipeline.report.periods.history import History, read_history, readable, with_codes
+from sonnys_pipeline.report.sections.items import Compared, Items, Sales, item_days, items_of
 from sonnys_pipeline.report.sections.labor import labor_of
 from sonnys_pipeline.report.sections.members import members_of
+from sonnys_pipeline.report.sections.washes import washes_of
 from sonnys_pipeline.runtime.text import first_few
 
 ASSET = "daily_report"
@@ -131,6 +133,7 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
     named = named_on(sites, business_date)
     members = members_of(lake, business_date, site_names(named), natural)
     labor, of_labor = labor_of(lake, business_date, shown.site_days, sites, timezone, site_names(named))
+    items = _items(lake, business_date, DayBook(shown.site_days, shown.gaps), code_of, timezone)
     report = build_report(
         business_date,
         site_days=shown.site_days,
@@ -143,7 +146,19 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
         made_at=made_at,
         account=account,
     )
-    return replace(report, complete_as_of=as_of, members=members, labor=labor)
+    washes = washes_of(lake, business_date, report.last_week)
+    return replace(report, complete_as_of=as_of, members=members, labor=labor, items=items, washes=washes)
+
+
+def _items(
+    lake: Lake, day: date, book: DayBook, code_of: Mapping[str, str], timezone: str
+) -> Items | None:  # fmt: skip
+    """What was sold at the sites that are known, against a week before at those that are known on both days."""
+    before = day - 7 * _DAY
+    known = book.known(sorted(book.active_sites([day])), day)
+    both = book.known(book.there(known, before), before)
+    rows = with_codes(item_days(lake, [before, day], timezone), code_of)
+    return items_of(rows, Sales(known, [day]), Compared(Sales(both, [day]), Sales(both, [before])))
 
 
 def history_of(lake: Lake, business_dates: Iterable[date], timezone: str) -> History:

@@ -62,6 +62,17 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Cars per labor hour are cars divided by these hours.",
         Status.FORMULA,
     ),
+    Definition(
+        "What was sold",
+        "Pieces and net of the lines of all tickets, those of redemptions, returns and voided tickets included, voided "
+        "lines left out. Sales have no redemptions, but tax, fees and overpayments.",
+        Status.OURS,
+    ),
+    Definition(
+        "How often members wash",
+        "Redemptions of recurring plans by customer on the last 30 business days, at all sites; only those who came.",
+        Status.OURS,
+    ),
     Definition("Discounts", "Amounts of all discounts given; shares are of sales plus discounts.", Status.OURS),
     Definition(
         "Tender mix",
@@ -95,4 +106,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         Status.FORMULA,
     ),
     Definition("Churn", "Left since the first of the month ÷ active at the month's start.", Status.FORMULA),
+)
+
+#: Of the pages of a week or month, too.
+PERIOD_DEFINITIONS: tuple[Definition, ...] = (
+    *DEFINITIONS,
+    Definition(
+        "Value outstanding",
+        "Value of all gift cards that the API has listed, minus what was used of them. It may list only those of the "
+        "last six months.",
+        Status.FORMULA,
+    ),
+    Definition("Prepaid washes", "Balances of all washbooks, in washes, whatever their status.", Status.FORMULA),
 )

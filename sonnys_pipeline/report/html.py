@@ -13,6 +13,7 @@ from sonnys_pipeline.report.glossary import DEFINITIONS, Status
 from sonnys_pipeline.report.markdown import headline, members_in_short
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure
 from sonnys_pipeline.report.sections.members import FIGURES
+from sonnys_pipeline.report.sections.washes import washes_in_short
 
 #: Figures of members with their headings and units.
 MEMBER_COLUMNS = tuple(
@@ -38,6 +39,7 @@ def report_as_html(report: Report) -> str:
         voided_sites=_voided_sites(report),
         members_lead=members_in_short(report),
         member_columns=MEMBER_COLUMNS,
+        washes_lead=washes_in_short(report.washes) if report.washes else "",
         definitions=DEFINITIONS,
         statuses=tuple(Status),
     )

@@ -14,7 +14,8 @@ from datetime import date, timedelta
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
-from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, SITE_DAY_RECIPE
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY_ASSET
+from sonnys_pipeline.marts.incremental.inputs import FIGURES_DIGEST, INPUT_DIGEST, ITEM_RECIPE, SITE_DAY_RECIPE
 from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.marts.people.entries import entries_digest
 from sonnys_pipeline.report.build import HISTORY_DAYS
@@ -57,8 +58,12 @@ class ShownMarts:
         earlier = [self._figures_of(day) for day in days_shown(business_date)[:-1]]
         members = [self._figures_of(day, MOVEMENT) for day in (business_date, business_date - 7 * _DAY)]
         labor = [self._labor_of(day) for day in (business_date, business_date - 7 * _DAY)]
+        # What was sold on the day itself is in the digest of its rows.
+        items = [self._figures_of(business_date - 7 * _DAY, ITEM_RECIPE.asset)]
+        washes = [self._figures_of(day, WASH_FREQUENCY_ASSET) for day in (business_date, business_date - 7 * _DAY)]
         # Pages without these keep the digest that they have.
-        shown = [own, *earlier, *(members if any(members) else ()), *(labor if any(labor) else ())]
+        lists = [found for found in (members, labor, items, washes) if any(found)]
+        shown = [own, *earlier, *(one for found in lists for one in found)]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]
 
     def _labor_of(self, day: date) -> str:

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import Report, TrendDay, secondary_figures
 from sonnys_pipeline.report.measures import CARS, SALES, SECONDARY, TRENDS, Change, Figure
+from sonnys_pipeline.report.sections.items import Items
 from sonnys_pipeline.report.sections.labor_figures import LaborLine
+from sonnys_pipeline.report.sections.washes import washes_in_short
 from sonnys_pipeline.runtime.quoting import printable
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ARROWS = {"up": "▲ ", "down": "▼ ", "same": "", "unknown": ""}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+#: Items named in a sentence.
+_ITEMS = 3
 #: Caveats listed below the table; the others are only counted.
 _CAVEATS = 5
 
@@ -36,6 +40,10 @@ def report_as_markdown(report: Report) -> str:
         lines += ["", escaped(members_in_short(report))]
     if report.labor:
         lines += ["", labor_sentence(report.labor.total)]
+    if report.items and report.items.lines:
+        lines += ["", escaped(items_in_short(report.items))]
+    if report.washes and report.washes.unknown is None:
+        lines += ["", escaped(washes_in_short(report.washes))]
     if report.caveats:
         lines += ["", *(f"- **{found.severity}**: {escaped(found.text)}" for found in report.caveats[:_CAVEATS])]
         if len(report.caveats) > _CAVEATS:
@@ -65,6 +73,12 @@ def members_in_short(report: Report) -> str:
         text += f". {formatting.count(total['left_in_month'])} left since the first of the month"
         text += f": churn of {formatting.share(members.churn)} so far"
     return f"{text}."
+
+
+def items_in_short(items: Items) -> str:
+    """`Sold most: Express $1,204 (31.5%), Deluxe $800 (20.9%), Basic $611 (16.0%)`."""
+    named = [f"{line.name} {formatting.dollars(line.net)} ({formatting.share(line.share)})" for line in items.lines]
+    return f"Sold most: {', '.join(named[:_ITEMS])}"
 
 
 def labor_sentence(total: LaborLine) -> str:

@@ -45,7 +45,8 @@ class Measure:
     """Definition of a figure: the sum of `column`, divided by the sum of `per` if given.
 
     `more_is_better` is None if neither direction is good or bad. Dividing sums keeps a chain's rate from being the mean
-    of its sites' rates.
+    of its sites' rates. `at_end` is for a level, such as active members: over several days, that of the last one.
+    `has_change` is off for a difference that may be near 0, or below, so that a change in per cent says nothing.
     """
 
     key: str
@@ -54,10 +55,12 @@ class Measure:
     column: str
     per: str | None = None
     more_is_better: bool | None = True
+    at_end: bool = False
+    has_change: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of `site_day_kpis` that the figure needs."""
+        """Columns of the mart that the figure needs."""
         return (self.column,) if self.per is None else (self.column, self.per)
 
     def is_known(self, sums: Sums) -> bool:
@@ -196,17 +199,19 @@ class DayBook:
     """Figures and gaps of each site and day.
 
     Args:
-        site_days: `site_day_kpis`, with the columns of `SUMMED` and `unknown`.
+        site_days: rows by `site` and `business_date` with `columns` and `unknown`, such as `site_day_kpis`.
         missing: the gaps. Days before the first one in `site_days` are missing, too.
+        columns: numbers to sum.
     """
 
-    def __init__(self, site_days: pa.Table, missing: Collection[Gap]) -> None:
-        rows = site_days.select(["site", "business_date", "unknown", *SUMMED]).to_pylist()
+    def __init__(self, site_days: pa.Table, missing: Collection[Gap], columns: Sequence[str] = SUMMED) -> None:
+        self.columns = columns
+        rows = site_days.select(["site", "business_date", "unknown", *columns]).to_pylist()
         self._sums: dict[tuple[str, date], Sums] = {}
         self._reasons: dict[tuple[str, date], tuple[str, ...]] = {}
         for row in rows:
             key = row["site"] or "", row["business_date"]
-            self._sums[key] = {name: None if row[name] is None else Decimal(row[name]) for name in SUMMED}
+            self._sums[key] = {name: None if row[name] is None else Decimal(row[name]) for name in columns}
             self._reasons[key] = tuple((row["unknown"] or "").split(SEPARATOR)) if row["unknown"] else ()
         self._gaps = {(gap.business_date, gap.site): gap.reason for gap in missing}
         self._first = min((day for _, day in self._sums), default=None)
@@ -244,7 +249,7 @@ class DayBook:
     def sums(self, sites: Iterable[str], day: date) -> Sums:
         """Sums over sites on one day, 0 without sites; None if one site has null."""
         rows = [found for site in sites if (found := self._sums.get((site, day)))]
-        return {name: _sum(row[name] for row in rows) for name in SUMMED}
+        return {name: _sum(row[name] for row in rows) for name in self.columns}
 
     def certain(self, sites: Iterable[str], day: date) -> Mapping[str, Decimal]:
         """The sums that are not null."""

@@ -34,6 +34,8 @@ class SimulatorConfig(BaseModel):
         api: `live` (default) behaves as users found the API, contract L1 to L18; `documented` as the vendor's document.
         seed, sites, rows_per_day, midnight_row, opened, closed: see `World`.
         virtual_site, virtual_rows, codeless_site, codeless_rows, unlisted_site_rows: see `World`.
+        accounts_per_site: see `World`.
+        customers_per_site: customers of each site from its first year on, members included; one more every five days.
         employees_per_site: employees who work at one site only, beside those who work at each.
         speed: factor by which all durations are shorter; the calendar keeps real time.
         now: the simulated present at the start; None for the real one.
@@ -71,6 +73,8 @@ class SimulatorConfig(BaseModel):
     codeless_site: bool | None = None
     codeless_rows: bool = False
     unlisted_site_rows: int = Field(default=0, ge=0, lt=900_000)
+    accounts_per_site: int = Field(default=1500, ge=1, le=100_000)
+    customers_per_site: int = Field(default=1500, ge=1, le=1_000_000)
     employees_per_site: int = Field(default=2, ge=0, le=1000)
     speed: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     now: AwareDatetime | None = None

@@ -44,6 +44,7 @@ class SimulatorState:
             codeless_site=config.codeless_site,
             codeless_rows=config.codeless_rows,
             unlisted_site_rows=config.unlisted_site_rows,
+            accounts_per_site=config.accounts_per_site,
         )
         self.live = config.api == "live"
         self.injector = FaultInjector(config.faults)

@@ -3,6 +3,7 @@
 Processes that tests start do without these shortcuts; so do PostgreSQL, and ledgers of older versions.
 """
 
+import importlib
 import os
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, Engine, column, event, insert, inspect, table
 
 from sonnys_pipeline.ledger import engine
+from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, kept_engines, kept_migrations
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,10 +51,14 @@ def migrated_by_alembic(_ledgers_are_migrated_once: Callable[..., None], monkeyp
 
 @pytest.fixture(scope="session", autouse=True)
 def _dagsters_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A new Dagster instance on disk gets copies of the databases of the first one, half a second sooner each time."""
+    """A new Dagster instance on disk gets copies of the databases of the first one, half a second sooner each time.
+
+    Runs in it, and instances in memory, have their databases sooner, too.
+    """
     if "dagster" not in sys.modules:  # nobody asks for an instance, and the import takes two seconds
         yield
         return
+    from alembic.script import ScriptDirectory
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
     make = DagsterSqliteStorage.__init__
@@ -71,6 +77,10 @@ def _dagsters_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DagsterSqliteStorage, "__init__", copy)
+        patch.setattr(ScriptDirectory, "from_config", kept_migrations(ScriptDirectory.from_config))
+        for name in MAKES_ENGINES:
+            module = importlib.import_module(name)
+            patch.setattr(module, "create_engine", kept_engines(module.create_engine))
         yield
 
 

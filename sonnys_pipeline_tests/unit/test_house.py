@@ -5,7 +5,7 @@ import graphlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,10 @@ FLOORS = (
 #: The simulator is a program of its own: it may use nothing of the house, not even what lies below it.
 ALONE = {"simulator"}
 WITH_DAGSTER = {"orchestration", "definitions"}
+#: Packages that only an extra installs.
+OPTIONAL = {"pandas", "numpy", "polars", "redis", "celery", "psycopg", "s3fs", "gcsfs", "adlfs"}
+#: Modules that Dagster or Celery loads by name where Celery is configured.
+FOR_EXTRAS = {"sonnys_pipeline.orchestration.launcher", "sonnys_pipeline.orchestration.worker"}
 MOST_MODULES = 12
 MOST_PARAMETERS = 6
 CLIENT_ALONE = {"dagster", "pyarrow", "pandas", "duckdb", "starlette", "uvicorn", "numpy"}
@@ -51,10 +55,11 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def modules_after(*imported: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has loaded after these imports."""
+def modules_after(*imported: str, without: Iterable[str] = ()) -> set[str]:
+    """Top-level modules that a fresh interpreter, in which some are not installed, has loaded after these imports."""
     code = (
         "import importlib, json, sys\n"
+        f"sys.modules.update(dict.fromkeys({sorted(without)!r}))\n"
         f"for module in {imported!r}: importlib.import_module(module)\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
@@ -73,6 +78,15 @@ def test_the_floors_run_without_dagster() -> None:
     ]
     assert len(below) > 30
     assert "dagster" not in modules_after(*below)
+
+
+def test_a_bare_installation_is_whole() -> None:
+    """What only extras install is not there: every module is imported all the same."""
+    every = [name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in MODULES]
+    every = [
+        one for one in every if one not in FOR_EXTRAS and not one.endswith("__main__") and ".migrations." not in one
+    ]
+    assert "dagster" in modules_after(*every, without=OPTIONAL)
 
 
 def test_the_client_stands_alone() -> None:

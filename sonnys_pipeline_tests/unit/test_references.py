@@ -10,7 +10,7 @@ import pytest
 from sonnys_pipeline_tests.support.references import ID, ROOT, covered_by_column, covered_by_id, promised, written
 from sonnys_pipeline_tests.unit.test_house import FLOORS
 
-FOLDERS = ("sonnys_pipeline", "sonnys_pipeline_tests", "benchmarks")
+FOLDERS = ("sonnys_pipeline", "sonnys_pipeline_tests", "benchmarks", "release")
 CODE = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"])
 #: Where a path in code or in a document may begin, beside the folder of the file that names it, and the one above.

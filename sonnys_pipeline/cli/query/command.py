@@ -132,7 +132,7 @@ def shell(queries: Queries, read: Callable[[str], str]) -> None:
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
 
-    messages.print("Read-only DuckDB. End statements with ; and leave with exit. Tables: SHOW TABLES;")
+    messages.print("Read-only DuckDB. End statements with ; and leave with exit.\nSHOW TABLES; lists the tables.")
     text = ""
     while True:
         try:
@@ -183,11 +183,16 @@ def _queries() -> Queries:
     from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
     from sonnys_pipeline.config.settings import Settings, folder_in
     from sonnys_pipeline.lake.dataset import Lake
+    from sonnys_pipeline.lake.iceberg.options import format_of
     from sonnys_pipeline.lake.query.statements import Queries
+
+    def opened(settings: Settings, url: str | None = None) -> Lake:
+        return Lake(url or settings.data_url, lake_format=format_of(settings))
 
     account = chosen_account()
     accounts = Settings.accounts()
     if account is not None or not accounts:
-        return Queries({"": Lake(Settings.load(account).data_url)})
-    lakes = {name: Lake(Settings.load(name).data_url) for name in accounts}
-    return Queries({**lakes, ALL_ACCOUNTS: Lake(folder_in(Settings.load().data_url, ALL_ACCOUNTS))})
+        return Queries({"": opened(Settings.load(account))})
+    lakes = {name: opened(Settings.load(name)) for name in accounts}
+    across = Settings.load()
+    return Queries({**lakes, ALL_ACCOUNTS: opened(across, folder_in(across.data_url, ALL_ACCOUNTS))})

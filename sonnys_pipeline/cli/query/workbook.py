@@ -20,7 +20,15 @@ _MOST_TEXT = 32_767
 _MOST_NAME = 31
 #: Characters of the widest column; longer text stays in its cell.
 _WIDEST = 40
-_FORMATS = {"day": "yyyy-mm-dd", "instant": "yyyy-mm-dd hh:mm:ss", "bold": ""}
+#: Dollars have two digits; a float may be dollars or a rate. LibreOffice shows a boolean as 1 unless told otherwise.
+_FORMATS = {
+    "day": "yyyy-mm-dd",
+    "instant": "yyyy-mm-dd hh:mm:ss",
+    "money": "#,##0.00",
+    "number": "#,##0.00##",
+    "truth": '"TRUE";"TRUE";"FALSE"',
+    "bold": "",
+}
 
 
 def workbook_of(tables: Mapping[str, pa.Table]) -> bytes:
@@ -43,13 +51,15 @@ def workbook_of(tables: Mapping[str, pa.Table]) -> bytes:
                 )
             sheet = book.add_worksheet(name.rpartition(".")[2][:_MOST_NAME] if len(name) > _MOST_NAME else name)
             sheet.freeze_panes(1, 0)
+            sheet.repeat_rows(0)
+            sheet.set_landscape()
             for column, field in enumerate(table.schema):
                 sheet.write_string(0, column, field.name, formats["bold"])
                 values = table.column(column).to_pylist()
                 for line, value in enumerate(values, start=1):
                     _write(sheet, (line, column), value, formats)
                 widest = max([len(field.name), *(len(str(value)) for value in values[:100])])
-                sheet.set_column(column, column, min(widest + 1, _WIDEST))
+                sheet.set_column(column, column, min(widest + 2, _WIDEST))
     return content.getvalue()
 
 
@@ -57,9 +67,11 @@ def _write(sheet: Any, place: tuple[int, int], value: Any, formats: Mapping[str,
     if value is None:
         return
     if isinstance(value, bool):
-        sheet.write_boolean(*place, value)
-    elif isinstance(value, int | float | Decimal):
-        sheet.write_number(*place, float(value))
+        sheet.write_boolean(*place, value, formats["truth"])
+    elif isinstance(value, int):
+        sheet.write_number(*place, value)
+    elif isinstance(value, float | Decimal):
+        sheet.write_number(*place, float(value), formats["money" if isinstance(value, Decimal) else "number"])
     elif isinstance(value, datetime):
         plain = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         sheet.write_datetime(*place, plain, formats["instant"])

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from sonnys_pipeline.report.measures import Figure
     from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
     from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
+    from sonnys_pipeline.report.periods.lists import Section
     from sonnys_pipeline.report.periods.spans import Span
+    from sonnys_pipeline.report.sections.items import ItemLine, Items
     from sonnys_pipeline.report.sections.labor_figures import Labor, LaborLine
     from sonnys_pipeline.report.sections.members import MemberLine, Members
+    from sonnys_pipeline.report.sections.washes import Washes
 
 
 def daily_document(found: Report, page: Page) -> dict[str, Any]:
@@ -32,6 +35,8 @@ def daily_document(found: Report, page: Page) -> dict[str, Any]:
         "findings": _findings(found.caveats),
         "members": None if found.members is None else _members(found.members),
         "labor": None if found.labor is None else _labor(found.labor),
+        "items": None if found.items is None else _items(found.items),
+        "wash_frequency": None if found.washes is None else _washes(found.washes),
         "to_date": {period.span.kind.value: _period(period) for period in found.to_date},
         "compared_as_of": found.made_at.isoformat(),
     }
@@ -65,9 +70,54 @@ def period_document(found: PeriodReport, page: Page) -> dict[str, Any]:
         **_period(found.period),
         "days": [{"day": line.day.isoformat(), **_line(line)} for line in found.days],
         "months": [{**_span(line.span), **_line(line)} for line in found.months],
+        "items": None if found.items is None else _items(found.items),
+        **({"wash_frequency": _washes(found.washes)} if found.washes else {}),
+        **{name.lower().replace(" ", "_"): _section(section) for name, section in found.sections.items()},
         "findings": _findings(found.caveats),
         "compared_as_of": found.made_at.isoformat(),
     }
+
+
+def _items(items: Items) -> dict[str, Any]:
+    def line(one: ItemLine) -> dict[str, Any]:
+        return {
+            "name": one.name,
+            "department": one.department,
+            "pieces": _number(one.quantity),
+            "net": _number(one.net),
+            "share": _number(one.share),
+            "compared": {"net": _number(one.change.value), "before": _number(one.change.base)},
+        }
+
+    return {"total": line(items.total), "lines": [line(one) for one in items.lines]}
+
+
+def _washes(washes: Washes) -> dict[str, Any]:
+    is_known = washes.unknown is None
+    return {
+        "day": washes.day.isoformat(),
+        "members": washes.members if is_known else None,
+        "washes": washes.washes if is_known else None,
+        "washes_without_customer": washes.nameless if is_known else None,
+        "mean": {"value": _number(washes.mean.value), "before": _number(washes.mean.base)},
+        "groups": [
+            {
+                "washes": one.label,
+                "members": one.members,
+                "share": _number(one.share),
+                "before": _number(one.change.base),
+            }
+            for one in washes.groups
+        ],
+        "unknown": washes.unknown,
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    if section.period is None:
+        return {"missing": section.note}
+    parts = {"plans": _period(section.parts)["sites"]} if section.parts else {}
+    return {"missing": None, **_period(section.period), **parts}
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

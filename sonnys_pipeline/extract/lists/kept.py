@@ -1,4 +1,4 @@
-"""Answers of a list, kept until the whole list is landed: a reading that was killed asks no page again (RS-02).
+"""Answers of a list, kept until it is landed: a reading that was killed asks again only for what was under way (RS-02).
 
 They lie in the lake, in a hidden folder that readers skip, treated by the policies on personal data.
 """

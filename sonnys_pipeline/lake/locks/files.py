@@ -22,6 +22,10 @@ from sonnys_pipeline.lake.storage.folder import make_folder
 LOCK_TIMEOUT = 120.0
 
 
+#: A lake's folder of locks, hidden from readers of the lake.
+LOCKS = ".locks"
+
+
 class Locks(Protocol):
     """Locks by name, each held by one writer; they are freed when it dies."""
 

@@ -23,6 +23,8 @@ from sonnys_pipeline.lake.storage.folder import DAY
 
 R = TypeVar("R")
 
+#: Oldest version of DuckDB that opens a saved database: drivers of BI tools are behind the newest one.
+OPENED_BY = "v1.0.0"
 _CLOSED: dict[str, Any] = {
     "enable_external_access": False,
     "autoinstall_known_extensions": False,
@@ -129,7 +131,8 @@ class Queries:
         with duckdb.connect(config={**_CLOSED, "enable_external_access": True}) as connection:
             try:
                 connection.execute("SET TimeZone = 'UTC'")
-                connection.execute(f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS saved")
+                place = str(file).replace("'", "''")
+                connection.execute(f"ATTACH '{place}' AS saved (STORAGE_VERSION '{OPENED_BY}')")
                 for schema, lake in self._lakes.items():
                     self._create_views(connection, schema, lake, mentioned)
                 for schema, name in places:

@@ -13,6 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeVar
@@ -64,6 +65,9 @@ class Storage(Protocol):
     def remove(self, path: LakePath) -> None:
         """Remove a file, if it exists."""
 
+    def place(self, path: LakePath) -> LakePath:
+        """Where the current version of a file is, for libraries that open paths; most storages keep it at its path."""
+
     def version(self, path: LakePath) -> str | None:
         """Identifies a version of a file without reading it; `None` if there is no file."""
 
@@ -92,6 +96,9 @@ class Storage(Protocol):
 
     def snapshot(self) -> Storage:
         """The storage as it is now, for many reads: an object store then uses listings."""
+
+    def forget_versions(self, before: datetime) -> int:
+        """Delete versions that were replaced before an instant, where a format keeps them; returns how many files."""
 
     def probe(self) -> None:
         """Test all rights that a lake needs: write a file, read it back, list and remove it. Errors say what to do."""
@@ -173,6 +180,10 @@ class FolderStorage:
         with contextlib.suppress(OSError):
             place.parent.rmdir()
 
+    def place(self, path: LakePath) -> LakePath:
+        """The path itself."""
+        return path
+
     def version(self, path: LakePath) -> str | None:
         """Modification time and size."""
         try:
@@ -218,6 +229,10 @@ class FolderStorage:
     def snapshot(self) -> FolderStorage:
         """Itself: a directory is always current."""
         return self
+
+    def forget_versions(self, before: datetime) -> int:  # noqa: ARG002 - nothing is kept
+        """None is kept."""
+        return 0
 
     def probe(self) -> None:
         """Write, sync and rename a file, as for a landed day."""

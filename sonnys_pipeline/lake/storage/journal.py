@@ -12,6 +12,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
@@ -68,6 +69,17 @@ def current_place(storage: Storage, journal: Journal, path: LakePath) -> LakePat
         raise FileNotFoundError(f"{path} was removed")
     place = storage.root / staged
     return place if storage.version(place) is not None else path  # in place since the journal was read
+
+
+def places(storage: Storage, journal: Journal, paths: Sequence[LakePath]) -> list[LakePath]:
+    """Where libraries can open the current versions of files; a path itself if there is none."""
+    found = []
+    for path in paths:
+        try:
+            found.append(storage.place(current_place(storage, journal, path)))
+        except FileNotFoundError:
+            found.append(path)
+    return found
 
 
 def commit(storage: Storage, files: Mapping[LakePath, bytes | None]) -> None:
@@ -144,6 +156,10 @@ class Group:
         """Keep that a file is to be removed."""
         self.files[path] = None
 
+    def place(self, path: LakePath) -> LakePath:
+        """Where the file was before."""
+        return self._storage.place(path)
+
     def version(self, path: LakePath) -> str | None:
         """Of a kept file: its size."""
         if path not in self.files:
@@ -195,6 +211,10 @@ class Group:
     def snapshot(self) -> Storage:
         """Itself."""
         return self
+
+    def forget_versions(self, before: datetime) -> int:
+        """As the storage does."""
+        return self._storage.forget_versions(before)
 
     def probe(self) -> None:
         """As the storage does."""

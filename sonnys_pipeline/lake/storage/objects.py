@@ -15,8 +15,9 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from copy import copy
+from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, Unwrita
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
+from sonnys_pipeline.runtime.in_flight import in_flight
 from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE, OutageDeadline
 
 T = TypeVar("T")
@@ -106,6 +108,10 @@ class ObjectStorage:
         except OSError as error:
             raise UnwritableLakeError(f"cannot remove {path} ({error}); fix its permissions") from error
 
+    def place(self, path: LakePath) -> LakePath:
+        """The path itself."""
+        return path
+
     def version(self, path: LakePath) -> str | None:
         """The object's tag, or else its modification time, and its size."""
         info = self._info(path)
@@ -153,16 +159,17 @@ class ObjectStorage:
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Concurrently: a store answers many requests as fast as one."""
-        if self._listed is not None or len(items) <= 1:
-            return [look(item) for item in items]
-        with ThreadPoolExecutor(min(_AT_ONCE, len(items)), "lake") as pool:
-            return list(pool.map(look, items))
+        return list(in_flight(look, items, 1 if self._listed is not None else _AT_ONCE))
 
     def snapshot(self) -> ObjectStorage:
         """A copy that lists each asset once, when needed, and takes existence and versions from that."""
         snapshot = copy(self)
         snapshot._listed = {}  # noqa: SLF001 - a copy of our own
         return snapshot
+
+    def forget_versions(self, before: datetime) -> int:  # noqa: ARG002 - nothing is kept
+        """None is kept here; a bucket's own versioning is not ours to change."""
+        return 0
 
     def hurry(self) -> None:
         """A running request gets a few more seconds, and retries end soon."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ import pyarrow as pa
 from sonnys_pipeline.client import NotFoundError, SonnysClient, ValidationError
 from sonnys_pipeline.client.lists.spans import SIX_MONTHS
 from sonnys_pipeline.client.models import ApiModel
+from sonnys_pipeline.client.resource import AT_ONCE
+from sonnys_pipeline.runtime.in_flight import in_flight
 
 RowT = TypeVar("RowT", bound=ApiModel)
 #: Half-years without rows after which nothing older is expected.
@@ -73,15 +76,15 @@ class Asking:
 
     def details(self, get: Callable[[str], RowT], ids: Iterable[str]) -> dict[str, RowT | None]:
         """Details by id, as many as one reading may ask for; None for an entity that is gone."""
-        found: dict[str, RowT | None] = {}
-        for wanted in ids:
-            if len(found) == self.most_details:
-                break
+
+        def detail(wanted: str) -> RowT | None:
             try:
-                found[wanted] = get(wanted)
+                return get(wanted)
             except NotFoundError:
-                found[wanted] = None
-        return found
+                return None
+
+        wanted = list(islice(dict.fromkeys(ids), self.most_details))
+        return dict(zip(wanted, in_flight(detail, wanted, AT_ONCE), strict=True))
 
 
 def read_list(

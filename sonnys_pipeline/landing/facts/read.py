@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from sonnys_pipeline.calendar.site_history import midnight
 from sonnys_pipeline.calendar.windows import last_complete_day
 from sonnys_pipeline.client import IncompleteResultError, NotFoundError, SonnysClient
 from sonnys_pipeline.client.lists.models import ClockEntry, StatusChange
+from sonnys_pipeline.client.resource import AT_ONCE
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, RowsWouldVanishError
 from sonnys_pipeline.lake.schema import row_of
@@ -28,11 +28,10 @@ from sonnys_pipeline.landing.facts.land import (
     under_policy,
 )
 from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, STATUS_CHANGES, Fact
+from sonnys_pipeline.runtime.in_flight import in_flight
 
 #: Days beside a span: local days begin up to 14 hours before and end up to 12 hours after those of UTC.
 _MARGIN = timedelta(days=1)
-#: Requests that are under way together; the shared budget decides when each is sent.
-_THREADS = 8
 _DAY = timedelta(days=1)
 
 
@@ -152,5 +151,4 @@ def _clock_entries(
         except NotFoundError:
             return [row for row in landed if row["employee_id"] == number] if number in others else []
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return [row for rows in pool.map(entries, [*listed, *others]) for row in rows]
+    return [row for rows in in_flight(entries, [*listed, *others], AT_ONCE) for row in rows]

@@ -66,6 +66,8 @@ class Recipe:
 
 #: The mart whose figures reports show; raise the version when figures become others.
 SITE_DAY_RECIPE = Recipe("site_day_kpis", "3", by_site_day=True)
+#: Likewise, of what was sold.
+ITEM_RECIPE = Recipe("item_mix", "1", by_site_day=True)
 
 
 class MartInputs:

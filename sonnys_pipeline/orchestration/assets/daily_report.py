@@ -10,6 +10,8 @@ import dagster as dg
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY_ASSET
+from sonnys_pipeline.marts.incremental.inputs import ITEM_RECIPE
 from sonnys_pipeline.marts.members.landed import MOVEMENT
 from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.orchestration.account import ONLY, Account
@@ -86,14 +88,16 @@ def report_asset(
             account.key(CLOCK_ENTRIES),
             dg.AssetDep(account.key(MART), partition_mapping=shown),
             dg.AssetDep(account.key(MOVEMENT), partition_mapping=week),
+            dg.AssetDep(account.key(ITEM_RECIPE.asset), partition_mapping=week),
+            dg.AssetDep(account.key(WASH_FREQUENCY_ASSET), partition_mapping=week),
         ],
         automation_condition=follow_the_marts(follows_in, account),
     )
     def daily_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """The morning report: one self-contained page for phone, desktop or paper.
 
-        Cars, sales, memberships and conversion compared with last week, sites, members, hours, tenders, discounts,
-        voids, and problems with the data.
+        Cars, sales, memberships and conversion compared with last week, sites, what was sold, members and how often
+        they wash, labor, hours, tenders, discounts, voids, and problems with the data.
         """
         try:
             landed_in = account.workspace(lake).lake

@@ -19,6 +19,7 @@ from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.marts import kpi_columns
 from sonnys_pipeline.marts.columns import ColumnSource
 from sonnys_pipeline.marts.incremental.inputs import (
+    ITEM_RECIPE,
     SITE_DAY_RECIPE,
     SITES,
     TRANSACTIONS,
@@ -121,7 +122,7 @@ KPI_TABLES = (
         ("site", "new_memberships", "plan_upgrades", "recharges", "member_washes"),
     ),
     KpiTable(
-        Recipe("item_mix", "1", by_site_day=True),
+        ITEM_RECIPE,
         item_mix,
         "Per site, business day, department and item: pieces, gross, discount, net and their share of the day's net; "
         "voided lines in columns of their own." + _STATUS,

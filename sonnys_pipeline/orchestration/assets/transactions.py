@@ -22,7 +22,7 @@ from sonnys_pipeline.ledger.errors import JobLeasedError, LedgerError
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.transaction_changes import changes_asset
 from sonnys_pipeline.orchestration.assets.transaction_states import states_asset
-from sonnys_pipeline.orchestration.events.metadata import file_metadata, run_metadata
+from sonnys_pipeline.orchestration.events.metadata import file_metadata
 from sonnys_pipeline.orchestration.events.recorder import MaterializationRecorder
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, is_retried, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
@@ -62,7 +62,8 @@ def landing_assets(
         landed: MaterializationRecorder | None = None
         try:
             with account.workspace(lake, sonnys) as workspace:
-                landed = MaterializationRecorder(context, workspace.lake, account.key(STATES))
+                rate = workspace.settings.rate_limit
+                landed = MaterializationRecorder(context, workspace.lake, account.key(STATES), rate)
                 days = missing_first(workspace.lake, context.partition_keys)
                 # A day that the schedule reads again, as opposed to one that a person asked for.
                 found_by = "morning" if _SCHEDULED in context.run.tags else REREAD
@@ -80,7 +81,7 @@ def landing_assets(
             # What the floors below raise on purpose says all in its message; a second trace would only bury it.
             raise failure from (None if isinstance(error, EXPECTED) else error)
         # Returned, not logged: doing both would record every partition twice.
-        landed.to_return(run_metadata(result))
+        landed.to_return(result)
         return dg.MaterializeResult()
 
     # It has no partitions; the policy lets the command line take it along in a run over a range of days.

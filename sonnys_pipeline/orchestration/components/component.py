@@ -73,8 +73,10 @@ def _facts(data: SonnysAsset) -> Mapping[str, Any]:
 def _translation() -> dg.Resolver:
     resolver = TranslationFnResolver(_facts)
     resolver.description = (
-        "Changes the specification of each asset; knows `spec`, `account` and `name`. A key may begin otherwise."
+        "Changes the specification of each asset: attributes, or a template that yields them. Templates know spec, "
+        "account and name. A key may begin otherwise; its last part stays."
     )
+    resolver.examples = [{"description": "{{ spec.description }} (of {{ account }})"}]
     return resolver
 
 
@@ -83,7 +85,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
     """One account of the Sonny's car-wash Data API: every transaction as Parquet, and tables, KPIs and a report on it.
 
     Several of these live in one project: each has assets, jobs, schedules, sensors and resources named after its
-    account. Nothing is read from `SONNYS_*` variables; what is not given here has the default of docs/settings.md.
+    account. Nothing is read from `SONNYS_*` variables; what is not given here has the default that
+    docs/settings.md of sonnys-pipeline names. docs/component.md explains the attributes.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
@@ -92,7 +95,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         str, _about("Name of the account: lower-case letters, digits, underscores. It begins all names.", "north")
     ]
     api_id: Annotated[SecretStr, _secret("api_id", "The API id of the operator's BackOffice.")]
-    api_key: Annotated[SecretStr, _secret("api_key", "Its API key.")]
+    api_key: Annotated[SecretStr, _secret("api_key", "The API key that belongs to the id.")]
     timezone: Annotated[str, _about("Zone of the daily partitions.", "America/Chicago")] = "UTC"
     start_date: Annotated[str | None, _about("First daily partition, YYYY-MM-DD.", "2026-11-01")] = None
     data_url: Annotated[
@@ -107,7 +110,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         str,
         _about(
             "Directory of request budget, ledger, audit and quarantine, from the project's root on; each account has a "
-            "subdirectory."
+            "subdirectory.",
+            "state",
         ),
     ] = ".sonnys"
     settings: Annotated[
@@ -116,7 +120,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             rendered_settings,
             model_field_type=Mapping[str, str | int | float | bool],
             inject_before_resolve=False,
-            description="Any other setting of docs/settings.md, without SONNYS_ and in lower case.",
+            description="Any other setting (docs/settings.md of sonnys-pipeline), without SONNYS_ and in lower case.",
             examples=[{"rate_limit": "20/15", "pii": "drop"}],
         ),
         Field(repr=False),
@@ -130,7 +134,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         _about("Tables, marts and reports to compute; default all that the landed lists allow.", ["site_day_kpis"]),
     ] = None
     key_prefix: Annotated[
-        str | Sequence[str] | None, _about("Begins the keys of the assets; default the account's name.", ["wash", "n"])
+        str | Sequence[str] | None,
+        _about("Begins the keys of the assets; default the account's name.", ["washes", "north"]),
     ] = None
     name_prefix: Annotated[
         str, _about("Begins the names of jobs, schedules, sensors and resources, before the account's.", "wash")
@@ -144,12 +149,16 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         dg.Resolver.default(
             model_field_type=_TEMPLATE,
             description="When tables, marts and reports are computed, instead of when their input rows change.",
-            examples=["{{ dg.AutomationCondition.on_cron('@daily') }}"],
+            examples=["{{ dg.AutomationCondition.eager() }}"],
         ),
     ] = None
     freshness_policy: Annotated[
         dg.FreshnessPolicy | None,
-        dg.Resolver.default(model_field_type=_TEMPLATE, description="When assets are late, instead of by noon."),
+        dg.Resolver.default(
+            model_field_type=_TEMPLATE,
+            description="When assets are late, instead of by noon.",
+            examples=["{{ dg.FreshnessPolicy.time_window(fail_window=datetime.timedelta(hours=36)) }}"],
+        ),
     ] = None
     translation: Annotated[TranslationFn[SonnysAsset] | None, _translation()] = None
 

@@ -8,15 +8,24 @@ nothing, since the last attempt will.
 import dagster as dg
 
 from sonnys_pipeline.backfill.audit import Measures
+from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.progress import Progress
+from sonnys_pipeline.client.rate_limit.limiter import RequestRate
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.ledger.models import Job, JobRow, RowStatus
 from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
-from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, earlier_day_metadata, landed_metadata
+from sonnys_pipeline.orchestration.events.budget import REQUESTS, minutes_of_budget, requests_plot, share_of_budget
+from sonnys_pipeline.orchestration.events.metadata import (
+    Metadata,
+    day_metadata,
+    earlier_day_metadata,
+    landed_metadata,
+    run_metadata,
+)
 from sonnys_pipeline.orchestration.runs import continued_runs
 
 #: Tag of a run: its job in the ledger, as `sonnys backfill status` takes it.
@@ -28,10 +37,11 @@ _MOST_LINES = 31
 class MaterializationRecorder(RunListener):
     """The landed days of one run's job, of this attempt or an earlier one."""
 
-    def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, lake: Lake, states: dg.AssetKey, rate: RequestRate) -> None:
         self._context = context
         self._lake = lake
         self._states = states
+        self._rate = rate
         self._records_states = states not in context.job_def.asset_layer.selected_asset_keys
         self._job_id: str | None = None
         self._fresh: dict[str, Metadata] = {}
@@ -73,10 +83,19 @@ class MaterializationRecorder(RunListener):
             completed = jobs.get_rows(self._job_id, RowStatus.COMPLETED)
             self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 
-    def to_return(self, of_run: Metadata) -> None:
+    def to_return(self, result: ExecutionResult) -> None:
         """Set each day's metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
+        share = dg.MetadataValue.float(share_of_budget(result.measures, self._rate))
+        of_run = {**run_metadata(result), "run/share_of_budget": share}
+        requests = {}
         for day in [*self._fresh, *self._earlier]:
-            self._context.add_asset_metadata({**(self._metadata(day) or {}), **of_run}, partition_key=day)
+            told = self._metadata(day) or {}
+            self._context.add_asset_metadata({**told, **of_run}, partition_key=day)
+            if isinstance(cost := told.get(REQUESTS), dg.IntMetadataValue) and cost.value is not None:
+                requests[day] = cost.value
+        if requests:
+            plot = requests_plot(self._context.instance, self._context.asset_key, requests, self._rate)
+            self._context.add_asset_metadata(plot, partition_key=max(requests))
 
     def summary(self, measures: Measures) -> str:
         """A table for the log: the days landed by this attempt, and the run's costs."""
@@ -106,12 +125,16 @@ class MaterializationRecorder(RunListener):
     def _metadata(self, day: str) -> Metadata | None:
         """Its metadata; `None` if its file is missing or damaged, so that it is no longer landed."""
         if day in self._fresh:
-            return self._fresh[day]
+            return {**self._fresh[day], **self._cost(self._figures[day][2])}
         try:
-            return earlier_day_metadata(self._lake, self._earlier[day])
+            row = self._earlier[day]
+            return {**earlier_day_metadata(self._lake, row), **self._cost(row.requests)}
         except LakeError as error:
             self._context.log.warning("%s", error)
             return None
+
+    def _cost(self, requests: int) -> Metadata:
+        return {"minutes_of_budget": dg.MetadataValue.float(minutes_of_budget(requests, self._rate))}
 
     def _recorded(self) -> set[str | None]:
         instance, key = self._context.instance, self._context.asset_key

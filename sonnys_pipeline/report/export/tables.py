@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
@@ -12,9 +12,12 @@ from sonnys_pipeline.report.build import Report, SiteLine, Slice
 from sonnys_pipeline.report.measures import TRENDS, VOIDS, Change, Figure, Measure, Unit
 from sonnys_pipeline.report.periods.build import DayLine, MonthLine, PeriodReport
 from sonnys_pipeline.report.periods.figures import MEASURES, Period, PeriodFigure
+from sonnys_pipeline.report.periods.lists import Section
+from sonnys_pipeline.report.sections.items import Items
 from sonnys_pipeline.report.sections.labor_figures import Labor
 from sonnys_pipeline.report.sections.members import FIGURES as MEMBER_FIGURES
 from sonnys_pipeline.report.sections.members import Members
+from sonnys_pipeline.report.sections.washes import Washes
 
 Label: TypeAlias = str | date | int
 Value: TypeAlias = Decimal | None
@@ -66,6 +69,7 @@ def daily_tables(report: Report) -> list[Table]:
             ),
         ),
         *(() if report.labor is None else (_labor_table(report.labor),)),
+        *_of_sales(report.items, report.washes),
         _slices("Tenders", report.tenders),
         _slices("Discounts", report.discounts),
         _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
@@ -87,6 +91,8 @@ def period_tables(report: PeriodReport) -> list[Table]:
         _period_table("Sites", report.period),
         Table("Days", _SITE, plain, tuple(days)),
         Table("Months", ("from", "to"), plain, months),
+        *_of_sales(report.items, report.washes),
+        *(table for name, section in report.sections.items() for table in _section_tables(name, section)),
         _findings([(caveat.severity, caveat.text) for caveat in report.caveats]),
     ]
 
@@ -108,7 +114,18 @@ def _period_table(name: str, period: Period) -> Table:
     )
     lacking = f"{len(period.missing_sites)} sites are not included" if period.missing_sites else None
     of_all = _compared((span.first, span.through, "", _ALL), period.figures.values(), lacking)
-    return Table(name, _SITE, _columns(MEASURES, _PERIOD), (*of_sites, of_all))
+    measures = [figure.measure for figure in period.figures.values()]
+    return Table(name, _SITE, _columns(measures, _PERIOD), (*of_sites, of_all))
+
+
+def _section_tables(name: str, section: Section) -> Iterable[Table]:
+    if section.period is not None:
+        yield _period_table(name, section.period)
+    if section.parts is not None:
+        of_plans = _period_table(f"{name} by plan", section.parts)
+        # The last row is the sum of all, which the table of sites has.
+        rows = tuple(replace(row, labels=(*row.labels[:2], row.labels[3])) for row in of_plans.rows[:-1])
+        yield replace(of_plans, labels=("from", "to", "plan"), rows=rows)
 
 
 def _compared(
@@ -193,6 +210,29 @@ def _labor_table(labor: Labor) -> Table:
         for line in (*labor.lines, labor.total)
     )
     return Table("Labor", ("site",), columns, tuple(rows))
+
+
+def _of_sales(items: Items | None, washes: Washes | None) -> Iterable[Table]:
+    """What was sold, and how often members washed."""
+    if items is not None:
+        columns = (
+            ("Pieces", Unit.COUNT), ("Net", Unit.PRICE), ("Share", Unit.SHARE), ("Net of compared sites", Unit.PRICE),
+            ("Net before", Unit.PRICE),
+        )  # fmt: skip
+        rows = (
+            Row(
+                (line.department, line.name),
+                (line.quantity, line.net, line.share, line.change.value, line.change.base),
+                "" if line.change.base is not None else "nothing to compare",
+            )
+            for line in (*items.lines, items.total)
+        )
+        yield Table("Items", ("department", "item"), columns, tuple(rows))
+    if washes is not None:
+        figures = (("Members", Unit.COUNT), ("Share", Unit.SHARE), ("Share before", Unit.SHARE))
+        groups = (Row((one.label,), (Decimal(one.members), one.share, one.change.base)) for one in washes.groups)
+        unknown = (Row(("",), (None,) * 3, washes.unknown),) if washes.unknown else ()
+        yield Table("Washes in 30 days", ("washes",), figures, (*groups, *unknown))
 
 
 def _slices(name: str, slices: Iterable[Slice]) -> Table:

@@ -13,9 +13,12 @@ from sonnys_pipeline.report import formatting
 from sonnys_pipeline.report.build import site_names, sorted_by_name
 from sonnys_pipeline.report.caveats import Caveat, ranked
 from sonnys_pipeline.report.measures import CARS, DayBook
-from sonnys_pipeline.report.periods.figures import MEASURES, Period, SpanBook
+from sonnys_pipeline.report.periods.figures import MEASURES, Period, SpanBook, unknown_in
 from sonnys_pipeline.report.periods.history import History
+from sonnys_pipeline.report.periods.lists import Section
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.items import Items
+from sonnys_pipeline.report.sections.washes import Washes
 from sonnys_pipeline.runtime.text import first_few
 
 #: Months in the history, including the newest.
@@ -52,7 +55,9 @@ class PeriodReport:
     """A week or month of a chain, with the days in it and up to 13 months.
 
     `days` has the chain's days, `site_days` those of each site by code, `months` those from the first landed day on.
-    `account` names the chain if there are several. Earlier days are compared as of `made_at`.
+    `account` names the chain if there are several. Earlier days are compared as of `made_at`. `members` and `labor` are
+    those of the lists, `giftcards` those of a month; None if nobody asked for them. `items` is None if no site has all
+    days; `washes` are those of the 30 days up to the end of a month, None if they are not landed.
     """
 
     period: Period
@@ -62,6 +67,17 @@ class PeriodReport:
     caveats: tuple[Caveat, ...]
     made_at: datetime
     account: str | None = None
+    members: Section | None = None
+    labor: Section | None = None
+    giftcards: Section | None = None
+    items: Items | None = None
+    washes: Washes | None = None
+
+    @property
+    def sections(self) -> Mapping[str, Section]:
+        """Sections that are made of lists, by their heading."""
+        found = {"Members": self.members, "Labor": self.labor, "Gift cards": self.giftcards}
+        return {name: one for name, one in found.items() if one is not None}
 
     @property
     def span(self) -> Span:
@@ -172,10 +188,7 @@ def _caveats(spans: SpanBook, period: Period) -> Iterable[Caveat]:
     if unsettled:
         what = "1 transaction is" if unsettled == 1 else f"{int(unsettled):,} transactions are"
         yield Caveat("warning", f"{what} not settled; the totals may still change.")
-    unknown = [(figure.unknown, figure.measure.label) for figure in period.figures.values() if figure.unknown]
-    for reason in dict.fromkeys(reason for reason, _ in unknown):
-        labels = ", ".join(label for found, label in unknown if found == reason)
-        yield Caveat("warning", f"Not known: {labels}: {reason}.")
+    yield from unknown_in(period.figures, "Not known")
 
 
 def headline(report: PeriodReport) -> str:

@@ -7,14 +7,15 @@ not include the site. A rate is the quotient of the sums, not a mean of the days
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from sonnys_pipeline.marts.unknown import SEPARATOR
 from sonnys_pipeline.report import formatting
-from sonnys_pipeline.report.measures import HEADLINES, NOT_THERE, SECONDARY, SUMMED, Change, DayBook, Measure, Sums
+from sonnys_pipeline.report.caveats import Caveat
+from sonnys_pipeline.report.measures import HEADLINES, NOT_THERE, SECONDARY, Change, DayBook, Measure, Sums
 from sonnys_pipeline.report.periods.spans import Kind, Span
 from sonnys_pipeline.runtime.text import first_few
 
@@ -68,10 +69,16 @@ class Period:
 
 
 class SpanBook:
-    """Figures and gaps of sites over spans of consecutive days. Args: book: those of each day."""
+    """Figures and gaps of sites over spans of consecutive days.
 
-    def __init__(self, book: DayBook) -> None:
+    Args:
+        book: those of each day.
+        measures: the figures of a span, made of columns that the book has.
+    """
+
+    def __init__(self, book: DayBook, measures: Sequence[Measure] = MEASURES) -> None:
         self.book = book
+        self.measures = measures
         self._totals: dict[tuple[str, date, date], Sums] = {}
 
     def gap(self, site: str, days: Sequence[date]) -> str | None:
@@ -94,7 +101,7 @@ class SpanBook:
 
     def sums(self, sites: Sequence[str], days: Sequence[date]) -> Sums:
         """Sums over sites and days; None if a part is null."""
-        return _added([self._total(site, days) for site in sites])
+        return _added([self._total(site, days) for site in sites], self.book.columns)
 
     def period(self, span: Span, names: Mapping[str, str], codes: Sequence[str]) -> Period:
         """The figures of a span. Args: names: of the sites, by code; codes: of the sites to show, in order."""
@@ -103,11 +110,11 @@ class SpanBook:
                 code,
                 names.get(code) or code or "No site code",
                 self.gap(code, span.days),
-                {measure.key: self.figure(measure, [code], span) for measure in MEASURES},
+                {measure.key: self.figure(measure, [code], span) for measure in self.measures},
             )
             for code in codes
         )
-        figures = {measure.key: self.figure(measure, codes, span) for measure in MEASURES}
+        figures = {measure.key: self.figure(measure, codes, span) for measure in self.measures}
         return Period(span, figures, sites, self._not_compared(span, sites))
 
     def _not_compared(self, span: Span, sites: Sequence[PeriodSite]) -> str | None:
@@ -122,16 +129,18 @@ class SpanBook:
     def figure(self, measure: Measure, sites: Sequence[str], span: Span) -> PeriodFigure:
         """A measure over sites and a span, with its comparisons."""
         known = self.known(sites, span.days)
-        sums = self.sums(known, span.days)
+        days = _counted(measure, span.days)
+        sums = self.sums(known, days)
         return PeriodFigure(
             measure,
             measure.of(sums) if known else None,
             self._against(measure, known, *span.compared_before),
             self._against_weeks(measure, known, span),
-            None if measure.is_known(sums) else self._why(measure, known, span.days),
+            None if measure.is_known(sums) else self._why(measure, known, days),
         )
 
     def _against(self, measure: Measure, sites: Sequence[str], own: Sequence[date], base: Sequence[date]) -> Change:
+        own, base = _counted(measure, own), _counted(measure, base)
         both = self.whole(sites, base)
         if not both:
             return Change(measure.unit, None, None, 0, len(sites))
@@ -142,24 +151,24 @@ class SpanBook:
         if span.kind is Kind.MONTH:
             (weeks,) = span.four_weeks
             found = self._against(measure, sites, span.days, weeks)
-            if measure.per is not None or found.value is None or found.base is None:
+            if measure.per is not None or measure.at_end or found.value is None or found.base is None:
                 return found
             each, base_each = found.value / len(span.days), found.base / len(weeks)
             return Change(measure.unit, each, base_each, found.sites, found.of_sites)
-        earlier = span.four_weeks
+        days, earlier = _counted(measure, span.days), [_counted(measure, week) for week in span.four_weeks]
         whole = [self.sums(sites, days) for days in earlier if sites and len(self.whole(sites, days)) == len(sites)]
         found_weeks = [sums for sums in whole if measure.is_known(sums)]
         value, base = None, None
         if found_weeks:
-            total = _added(found_weeks)
+            total = _added(found_weeks, self.book.columns)
             mean = {name: None if one is None else one / len(found_weeks) for name, one in total.items()}
-            value, base = measure.of(self.sums(sites, span.days)), measure.of(mean)
+            value, base = measure.of(self.sums(sites, days)), measure.of(mean)
         return Change(measure.unit, value, base, len(sites), len(sites), len(found_weeks), len(earlier))
 
     def _total(self, site: str, days: Sequence[date]) -> Sums:
         key = site, days[0], days[-1]
         if key not in self._totals:
-            self._totals[key] = _added([self.book.sums([site], day) for day in days])
+            self._totals[key] = _added([self.book.sums([site], day) for day in days], self.book.columns)
         return self._totals[key]
 
     def _why(self, measure: Measure, sites: Sequence[str], days: Sequence[date]) -> str:
@@ -171,10 +180,23 @@ class SpanBook:
         return first_few(naming, _NAMED, separator=SEPARATOR) or "the mart has no value and gives no reason"
 
 
-def _added(parts: Sequence[Sums]) -> Sums:
+def unknown_in(figures: Mapping[str, PeriodFigure], what: str) -> Iterator[Caveat]:
+    """A caveat for each reason why figures are not known. Args: what: the first words, such as `Not known`."""
+    unknown = [(figure.unknown, figure.measure.label) for figure in figures.values() if figure.unknown]
+    for reason in dict.fromkeys(reason for reason, _ in unknown):
+        labels = ", ".join(label for found, label in unknown if found == reason)
+        yield Caveat("warning", f"{what}: {labels}: {reason}.")
+
+
+def _counted(measure: Measure, days: Sequence[date]) -> Sequence[date]:
+    """The days of a span that a measure sums: the last one only for a level."""
+    return days[-1:] if measure.at_end else days
+
+
+def _added(parts: Sequence[Sums], columns: Sequence[str]) -> Sums:
     """Sums of each column, 0 without parts; None if a part is None."""
     total: dict[str, Decimal | None] = {}
-    for name in SUMMED:
+    for name in columns:
         values = [part[name] for part in parts]
         known = [value for value in values if value is not None]
         total[name] = sum(known, Decimal(0)) if len(known) == len(values) else None

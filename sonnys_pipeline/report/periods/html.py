@@ -8,12 +8,21 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from sonnys_pipeline.report import charts, formatting
-from sonnys_pipeline.report.glossary import DEFINITIONS, Status
+from sonnys_pipeline.report.glossary import PERIOD_DEFINITIONS, Status
 from sonnys_pipeline.report.html import formatters, template
 from sonnys_pipeline.report.measures import HEADLINES, TRENDS, Measure
+from sonnys_pipeline.report.periods import giftcards, labor, members
 from sonnys_pipeline.report.periods.build import MonthLine, PeriodReport, headline
 from sonnys_pipeline.report.periods.figures import PeriodFigure
 from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline.report.sections.washes import washes_in_short
+
+#: Figures of sections with their headings.
+SECTION_COLUMNS = {
+    "Members": [(measure, measure.label) for measure in members.MEASURES],
+    "Labor": [(measure, measure.label) for measure in labor.MEASURES],
+    "Gift cards": [(measure, measure.label) for measure in giftcards.MEASURES],
+}
 
 
 def period_as_html(report: PeriodReport) -> str:
@@ -30,7 +39,9 @@ def period_as_html(report: PeriodReport) -> str:
         day_names=[formatting.day(line.day) for line in report.days],
         month_names=[formatting.short_month(line.span.first) for line in report.months],
         charts=[(measure, _month_chart(measure, report.months)) for measure in TRENDS],
-        definitions=DEFINITIONS,
+        washes_lead=washes_in_short(report.washes) if report.washes else "",
+        section_columns=SECTION_COLUMNS,
+        definitions=PERIOD_DEFINITIONS,
         statuses=tuple(Status),
     )
 

@@ -58,7 +58,7 @@ def labor_of(
     cars = site_days.select(["site", "business_date", "total_cars", "sales"])
     rows = labor_daily(clocked, cars, sites, clocked.landed, timezone).to_pylist()
     before = [row for row in rows if row["business_date"] == week_before]
-    shown = [row for row in rows if row["business_date"] == business_date and _is_shown(row)]
+    shown = [row for row in rows if row["business_date"] == business_date and is_shown(row)]
     own = [row for row in shown if row["shifts"] is not None]
     by_site = {row["site"]: row for row in own}
     # The empty code is that of the online store, too, where nobody clocks in.
@@ -73,7 +73,7 @@ def labor_of(
     return (Labor(lines, total) if lines or not unread else None), caveats
 
 
-def _is_shown(row: Row) -> bool:
+def is_shown(row: Row) -> bool:
     """Sites where somebody worked, or that were open: not those that are listed and were closed."""
     return bool(row["shifts"] or row["total_cars"])
 
@@ -86,7 +86,8 @@ def _not_over(names: Sequence[str]) -> Caveat:
     )
 
 
-def _caveats(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
+def still_open(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
+    """Shifts that nobody clocked out, with their sites and their hours up to the reading."""
     if where := _where(rows, names, lambda row: row["open_shifts"]):
         shifts = sum(row["open_shifts"] for row in rows)
         hours = sum((row["open_hours"] for row in rows), Decimal(0))
@@ -94,8 +95,12 @@ def _caveats(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
         yield Caveat(
             "warning",
             f"{what} not clocked out ({where}): labor has {hours:,.1f} hours of {them} up to the reading. Correct the "
-            "entries, then read the day's clock entries again.",
+            "entries, then read the clock entries of their days again.",
         )
+
+
+def _caveats(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
+    yield from still_open(rows, names)
     if where := _where(rows, names, lambda row: row["total_cars"] and not row["shifts"]):
         yield Caveat("info", f"Cars, but nobody clocked in: {where}.")
     reasons = {reason for row in rows for reason in (row["unknown"] or "").split(SEPARATOR) if reason}
@@ -106,4 +111,4 @@ def _caveats(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Caveat]:
 
 
 def _where(rows: Sequence[Row], names: Mapping[str, str], applies: Callable[[Row], object]) -> str:
-    return first_few([names[row["site"]] for row in rows if applies(row)], _NAMED)
+    return first_few(list(dict.fromkeys(names[row["site"]] for row in rows if applies(row))), _NAMED)

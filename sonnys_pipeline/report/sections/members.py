@@ -5,7 +5,7 @@ All from the landed `membership_movement`. A sum is not known if a part of it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -25,6 +25,12 @@ _SUMMED = (
     "active", "joined", "came_back", "left_voluntary", "left_involuntary", "net", "mrr", "trial_mrr", "on_trial",
     "left_in_month", "active_at_month_start",
 )  # fmt: skip
+#: What the page calls the columns that it shows, or makes figures of.
+_LABELS = {
+    "active": "active", "joined": "joined", "came_back": "came back", "left_voluntary": "left",
+    "left_involuntary": "left", "net": "net", "mrr": "MRR", "monthly_churn": "churn", "left_in_month": "churn",
+    "active_at_month_start": "churn",
+}  # fmt: skip
 #: Sites named in one sentence.
 _NAMED = 5
 
@@ -115,18 +121,29 @@ def _sum(values: Iterable[Any]) -> Decimal | None:
 def _caveats(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Iterable[Caveat]:
     """Each reason for null figures once, with its sites; how many rows cover only a part of their accounts."""
     null: dict[str, list[str]] = {}
-    partly: list[str] = []
     for row in rows:
         for reason in (row["unknown"] or "").split(SEPARATOR):
             if reason.endswith(")"):  # the figures that are null, in brackets
-                null.setdefault(reason, []).append(names.get(row["site"]) or row["site"] or "No site code")
-            elif reason:
-                partly.append(reason)
+                null.setdefault(_shown(reason), []).append(names.get(row["site"]) or row["site"] or "No site code")
     everywhere = len({row["site"] for row in rows})
     for reason, at in null.items():
         sites = list(dict.fromkeys(at))
         where = "" if len(sites) == everywhere else f"{first_few(sites, _NAMED)}: "
         yield Caveat("warning", f"Members, not known: {where}{reason}.")
+    yield from partly_known(rows)
+
+
+def _shown(reason: str) -> str:
+    """A reason with the figures of this page instead of all columns, in brackets; unchanged if none is shown."""
+    why, _, columns = reason.rstrip(")").rpartition(" (")
+    labels = dict.fromkeys(label for name in columns.split(", ") if (label := _LABELS.get(name)))
+    return f"{why} ({', '.join(labels)})" if labels else reason
+
+
+def partly_known(rows: Iterable[Mapping[str, Any]]) -> Iterator[Caveat]:
+    """How many rows of the mart cover only a part of their accounts, with the first reason."""
+    reasons = [reason for row in rows for reason in (row["unknown"] or "").split(SEPARATOR)]
+    partly = [reason for reason in reasons if reason and not reason.endswith(")")]
     if partly:
         yield Caveat(
             "info",

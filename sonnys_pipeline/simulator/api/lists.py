@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from sonnys_pipeline.simulator.world.accounts.days import EPOCH
 from sonnys_pipeline.simulator.world.catalog import SiteSpec
-from sonnys_pipeline.simulator.world.history import EPOCH, Entry
+from sonnys_pipeline.simulator.world.history import Entry
 from sonnys_pipeline.simulator.world.row_parts import Row
 from sonnys_pipeline.simulator.world.transactions import UNFINISHED, V2_FIELDS
 

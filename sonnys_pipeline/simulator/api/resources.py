@@ -19,10 +19,12 @@ from sonnys_pipeline.simulator.api.queries import Query, first_of_last_month
 from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.config import Account, SimulatorConfig
 from sonnys_pipeline.simulator.world import menu
+from sonnys_pipeline.simulator.world.accounts.life import Membership, StatusChange
+from sonnys_pipeline.simulator.world.accounts.prepaid import PrepaidItem
 from sonnys_pipeline.simulator.world.chain import World
 from sonnys_pipeline.simulator.world.customers import Customer, Customers
-from sonnys_pipeline.simulator.world.memberships import MODIFICATIONS, STATUSES, Membership, Memberships, StatusChange
-from sonnys_pipeline.simulator.world.prepaid import Prepaid, PrepaidItem, giftcard_number
+from sonnys_pipeline.simulator.world.memberships import MODIFICATIONS, STATUSES, Memberships
+from sonnys_pipeline.simulator.world.prepaid import Prepaid
 from sonnys_pipeline.simulator.world.row_parts import Row
 from sonnys_pipeline.simulator.world.staff import Staff
 
@@ -41,9 +43,12 @@ class Resources:
         self._clock = clock
         self._access = access
         self._sites = [site for site in world.sites if site.timezone and site.code]
-        self._customers = Customers(config.seed, self._sites, live=self._live)
-        self._memberships = Memberships(config.seed, self._sites, live=self._live)
-        self._prepaid = Prepaid(config.seed, self._sites, live=self._live)
+        members = config.accounts_per_site
+        self._customers = Customers(
+            config.seed, self._sites, live=self._live, members=members, at_first=config.customers_per_site
+        )
+        self._memberships = Memberships(config.seed, world.books, live=self._live)
+        self._prepaid = Prepaid(world.prepaid_books, live=self._live, members=members)
         self._staff = Staff(config.seed, self._sites, live=self._live, own_per_site=config.employees_per_site)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -91,9 +96,9 @@ class Resources:
                 (first is None or customer.created.date() >= first)
                 and (last is None or modified is None or modified.date() <= last)
                 and (not status or customer.is_active(query.now) == (status == "active"))
-                and customer.first_name.casefold().startswith(names[0])
-                and customer.last_name.casefold().startswith(names[1])
-                and phone in ("", customer.phone(query.now))
+                and (not names[0] or customer.first_name.casefold().startswith(names[0]))
+                and (not names[1] or customer.last_name.casefold().startswith(names[1]))
+                and (not phone or customer.phone(query.now) == phone)
             )
 
         found = [customer for customer in self._customers.all(codes, query.now) if wanted(customer)]
@@ -163,11 +168,9 @@ class Resources:
         status = query.choice("recurringAccountStatus", [str(number) for number in range(1, len(STATUSES) + 1)])
         page = query.page(least=100, most=1000, default=100)
         query.check()
-        found = [
-            change
-            for change in self._memberships.changed(codes, start, end)
-            if change[1].at <= query.now and (not status or change[1].new == STATUSES[int(status) - 1])
-        ]
+        found = self._memberships.changed(codes, start, min(end, query.now))
+        if status:
+            found = [change for change in found if change[1].new == STATUSES[int(status) - 1]]
         return self._list("accounts", found, page, lambda change: self._memberships.status_change(*change))
 
     def _modifications(self, request: Request, account: Account) -> Answer:
@@ -230,7 +233,7 @@ class Resources:
         found = [
             card
             for card in self._prepaid.giftcards(codes, start, min(end, query.now))
-            if query.text("prepaidNumber") in ("", giftcard_number(card))
+            if query.text("prepaidNumber") in ("", card.reference)
         ]
         return self._list("giftcards", found, page, lambda card: self._prepaid.giftcard(card, query.now))
 

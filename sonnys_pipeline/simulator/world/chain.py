@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.edits import Edit, Edits
 from sonnys_pipeline.simulator.profile import Api
+from sonnys_pipeline.simulator.world.accounts.days import EPOCH, utc
 from sonnys_pipeline.simulator.world.catalog import SiteSpec, chain_sites
-from sonnys_pipeline.simulator.world.history import EPOCH, Entry, History, day_of_sequence, utc
-from sonnys_pipeline.simulator.world.memberships import ActiveMembers
+from sonnys_pipeline.simulator.world.history import Entry, History, day_of_sequence
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _LAST_MS = 32_500_000_000_000  # in the year 2999
@@ -43,6 +43,8 @@ class World:
         codeless_site: add a site without a code in `/site/list`, "Head Office". Default: only in the live profile.
         codeless_rows: whether that site sells, with the `locationCode` "".
         unlisted_site_rows: number of additional rows each UTC day at the site "Annex", which `/site/list` omits.
+        accounts_per_site: members of each physical site with a code. Each has one account in 400 days, active for about
+            half of them.
 
     Raises:
         ValueError: arguments are inconsistent or out of range.
@@ -50,6 +52,7 @@ class World:
     Attributes:
         sites: the listed sites, with codes as in rows.
         all_sites: also the unlisted one.
+        books, prepaid_books: recurring accounts, washbooks and gift cards of each site that has some.
 
     Rows have all fields; live job rows omit flags and status (L4; see `lists.detail`).
 
@@ -71,6 +74,7 @@ class World:
         codeless_site: bool | None = None,
         codeless_rows: bool = False,
         unlisted_site_rows: int = 0,
+        accounts_per_site: int = 1500,
     ) -> None:
         live = api == "live"
         if unlisted_site_rows < 0:
@@ -99,8 +103,10 @@ class World:
             closed=closed,
             live=live,
             unlisted_site_rows=unlisted_site_rows,
-            is_active={one.code: ActiveMembers(seed, one) for one in self.sites if one.timezone and one.code},
+            accounts_per_site=accounts_per_site,
         )
+        self.books = tuple(self._history.books.values())
+        self.prepaid_books = tuple(self._history.prepaid_books.values())
         self._lock = threading.RLock()
         self._days: OrderedDict[tuple[str, date], list[Entry]] = OrderedDict()
         self._day_weight = 0

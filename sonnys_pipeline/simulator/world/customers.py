@@ -9,9 +9,8 @@ from functools import lru_cache
 
 from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, SiteSpec
 from sonnys_pipeline.simulator.world.chance import number, plain_timestamp, timestamp
-from sonnys_pipeline.simulator.world.history import FIRST_DAY
+from sonnys_pipeline.simulator.world.demand import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name
-from sonnys_pipeline.simulator.world.transactions import MEMBERS_PER_SITE
 
 _FIRST = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
 _DAYS_BETWEEN_OTHERS = 5
@@ -51,10 +50,16 @@ class Customer:
 
 
 class Customers:
-    """All customers of the physical sites; `live` determines which fields are null (L11)."""
+    """All customers of the physical sites; `live` determines which fields are null (L11).
 
-    def __init__(self, seed: int, sites: Sequence[SiteSpec], *, live: bool) -> None:
+    Each site has had `members` and others, `at_first` together, since its first year, and one more every five days.
+    """
+
+    def __init__(
+        self, seed: int, sites: Sequence[SiteSpec], *, live: bool, members: int = 1500, at_first: int = 1500
+    ) -> None:
         self._seed = seed
+        self._members, self._at_first = members, max(members, at_first)
         self._sites = {site.site_id: site for site in sites}
         self._live = live
 
@@ -63,8 +68,8 @@ class Customers:
         for site in self._sites.values():
             if site.code not in codes:
                 continue
-            for position in range(MEMBERS_PER_SITE + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS):
-                customer = _customer(self._seed, site, position)
+            for position in range(self._at_first + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS):
+                customer = _customer(self._seed, site, position, self._members, self._at_first)
                 if customer.created <= now:
                     yield customer
 
@@ -74,10 +79,10 @@ class Customers:
         if not (position.isdecimal() and site_id.isdecimal() and len(position) < 8 and len(site_id) < 5):
             return None
         site = self._sites.get(int(site_id))
-        newest = MEMBERS_PER_SITE + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS
+        newest = self._at_first + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS
         if site is None or not 1 <= int(position) <= newest:
             return None
-        customer = _customer(self._seed, site, int(position) - 1)
+        customer = _customer(self._seed, site, int(position) - 1, self._members, self._at_first)
         return customer if customer.created <= now and customer.id == customer_id else None
 
     def listed(self, customer: Customer, now: datetime) -> Row:
@@ -131,14 +136,15 @@ class Customers:
 
 
 @lru_cache(maxsize=200_000)
-def _customer(seed: int, site: SiteSpec, position: int) -> Customer:
+def _customer(seed: int, site: SiteSpec, position: int, members: int, at_first: int) -> Customer:
     chance = number(seed, site.site_id, position, "customer")
-    if position < MEMBERS_PER_SITE:
+    first_name, last_name = FIRST_NAMES[chance % len(FIRST_NAMES)], LAST_NAMES[chance // 7 % len(LAST_NAMES)]
+    if position < members:
         first_name, _, last_name = member_name(position).partition(" ")
+    if position < at_first:
         created = _FIRST + timedelta(seconds=chance % (300 * 86_400))
     else:
-        first_name, last_name = FIRST_NAMES[chance % len(FIRST_NAMES)], LAST_NAMES[chance // 7 % len(LAST_NAMES)]
-        days = (position - MEMBERS_PER_SITE) * _DAYS_BETWEEN_OTHERS
+        days = (position - at_first) * _DAYS_BETWEEN_OTHERS
         created = _FIRST + timedelta(days=days, seconds=chance % (_DAYS_BETWEEN_OTHERS * 86_400))
     modified = created + timedelta(seconds=chance // 3 % (3000 * 86_400)) if chance % 5 < 3 else None
     return Customer(
@@ -149,5 +155,5 @@ def _customer(seed: int, site: SiteSpec, position: int) -> Customer:
         last_name,
         created,
         modified,
-        leaves=chance % 17 == 0 and position >= MEMBERS_PER_SITE,
+        leaves=chance % 17 == 0 and position >= members,
     )

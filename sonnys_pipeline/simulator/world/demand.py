@@ -14,6 +14,8 @@ from sonnys_pipeline.simulator.world.catalog import SiteSpec
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 OPENING_HOUR = 7
+FIRST_DAY = date(2015, 1, 1)
+"""First possible day; ids count from it."""
 _WEEKDAY_FACTOR = (0.86, 0.84, 0.88, 0.95, 1.12, 1.38, 1.05)
 _HOUR_SHAPE = tuple(accumulate((2, 4, 6, 8, 10, 11, 11, 10, 10, 10, 9, 6, 3)))  # 07:00 to 20:00
 _BILLING_SHARE = 0.09
@@ -69,8 +71,8 @@ def local_day_times(seed: int, site: SiteSpec, day: date) -> tuple[list[int], li
         return [midnight + int(rng.random() * DAY_MS) for _ in range(count)], []
     cars = [opening + offset for offset in _opening_hours_offsets(rng, count)]
     payments = [midnight + int((0.5 + rng.random() * 4) * HOUR_MS) for _ in range(round(count * _BILLING_SHARE))]
-    if payments and rng.random() < 0.5:
-        payments[-1] = _epoch_ms(datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=zone)) + rng.randrange(1000)
+    if len(cars) > 1 and rng.random() < 0.5:
+        cars[-2] = _epoch_ms(datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=zone)) + rng.randrange(1000)
     if cars and rng.random() < 0.5:
         cars[-1] = _epoch_ms(datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)) + rng.randrange(1000)
     return cars, payments
@@ -95,6 +97,14 @@ def utc_day_times(seed: int, site: SiteSpec, day: date, count: int) -> tuple[lis
 def _opening_hours_offsets(rng: random.Random, count: int) -> list[int]:
     draw, total = rng.random, _HOUR_SHAPE[-1]
     return [bisect(_HOUR_SHAPE, draw() * total) * HOUR_MS + int(draw() * HOUR_MS) for _ in range(count)]
+
+
+def hour_offset(chance: float) -> int:
+    """Milliseconds from opening to a moment that more cars choose in busy hours; `chance` is between 0 and 1."""
+    car = chance * _HOUR_SHAPE[-1]
+    hour = bisect(_HOUR_SHAPE, car)
+    before = _HOUR_SHAPE[hour - 1] if hour else 0
+    return int((hour + (car - before) / (_HOUR_SHAPE[hour] - before)) * HOUR_MS)
 
 
 def _epoch_ms(moment: datetime) -> int:

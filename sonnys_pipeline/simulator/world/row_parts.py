@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeAlias
 
-from sonnys_pipeline.simulator.world.catalog import FIRST_NAMES, LAST_NAMES, Plan, Product, Promotion, Wash
+from sonnys_pipeline.simulator.world.catalog import (
+    CREDIT_CARDS,
+    FIRST_NAMES,
+    LAST_NAMES,
+    Plan,
+    Product,
+    Promotion,
+    Wash,
+)
 
 Row: TypeAlias = dict[str, Any]
 """A JSON object: a transaction or a part of one."""
 
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What a kind of sale determines; the writer of the row adds identity, time and place."""
+
+    total: int
+    items: list[Row]
+    tenders: list[Row]
+    kind: str = "Sale"
+    discounts: list[Row] = field(default_factory=list)
+    member: int | None = None
+    recurring_payment: bool = False
+    recurring_redemption: bool = False
+    recurring_sale: bool = False
+    prepaid_redemption: bool = False
+    prepaid_sale: bool = False
+    plan_sale: bool = False
+    status: str = "Completed"
+    online: bool = False
 
 
 @cache
@@ -66,6 +96,15 @@ def tender(kind: str, sub_type: str | None, amount: int, *, change: int = 0, ref
     }
 
 
+def card_tender(cents: int, draw: Callable[[], float]) -> Row:
+    """A payment by some card; `draw` gives numbers between 0 and 1."""
+    kind, card = ("Credit", CREDIT_CARDS[int(draw() * 7)]) if draw() < 0.8 else ("Debit", "Debit")
+    charged = tender(kind, card, cents, reference=str(int(draw() * 9e10 + 1e10)))
+    charged["creditCardLastFour"] = f"{int(draw() * 10_000):04d}"
+    charged["creditCardExpirationDate"] = f"20{27 + int(draw() * 5)}-{1 + int(draw() * 12):02d}"
+    return charged
+
+
 def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str) -> Row:
     """A discount of one item; `amount_field` is `discount`, or `discountAmount` in the live profile."""
     return {
@@ -80,6 +119,11 @@ def discount(promotion: Promotion, item_name: str, cents: int, amount_field: str
 def wash_item(wash: Wash, *, off: int = 0, tax: int = 0, sign: int = 1) -> Row:
     """One wash, `off` cents cheaper; `sign` is -1 for a return."""
     return item(wash.name, wash.sku, "Wash", wash.price * sign, discount=off, tax=tax, fee=wash.fee * sign)
+
+
+def tax_on(cents: int, basis_points: int) -> int:
+    """Sales tax, in cents."""
+    return (cents * basis_points + 5_000) // 10_000
 
 
 def plan_product(plan: Plan) -> Product:

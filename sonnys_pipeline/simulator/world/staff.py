@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.simulator.world.catalog import DEVICES, EMPLOYEES, FIRST_NAMES, LAST_NAMES, PLANS, SiteSpec
 from sonnys_pipeline.simulator.world.chance import number, timestamp
-from sonnys_pipeline.simulator.world.history import FIRST_DAY
+from sonnys_pipeline.simulator.world.demand import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _OFFERS_PER_DAY = 25

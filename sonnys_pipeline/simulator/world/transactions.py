@@ -12,12 +12,13 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import accumulate
 
+from sonnys_pipeline.simulator.world.accounts.book import Agenda
+from sonnys_pipeline.simulator.world.accounts.life import Membership
+from sonnys_pipeline.simulator.world.accounts.prepaid import PrepaidItem
 from sonnys_pipeline.simulator.world.catalog import (
     ADD_ONS,
-    CREDIT_CARDS,
     DEVICES,
     EMPLOYEES,
     FREE_WASH,
@@ -37,11 +38,14 @@ from sonnys_pipeline.simulator.world.catalog import (
 )
 from sonnys_pipeline.simulator.world.row_parts import (
     Row,
+    Ticket,
+    card_tender,
     discount,
     item,
     member_name,
     member_plate,
     plan_product,
+    tax_on,
     tender,
     wash_item,
 )
@@ -52,37 +56,17 @@ V2_FIELDS = ("isRecurringPlanSale", "isRecurringPlanRedemption", "transactionSta
 UNFINISHED = ("Incomplete", "Suspended", "In-Progress")
 """Status of tickets that are completed later."""
 
-MEMBERS_PER_SITE = 1500
+_CODE = ("Prepaid Wash", "Code")
 _ONLINE_SHARE = 0.3
 """Of plan sales and prepaid sales."""
 _WASH_WEIGHTS = tuple(accumulate((34, 22, 20, 15, 9)))
 
 
-@dataclass(slots=True)
-class _Ticket:
-    """What a kind of sale determines; the writer adds identity, time and place."""
-
-    total: int
-    items: list[Row]
-    tenders: list[Row]
-    kind: str = "Sale"
-    discounts: list[Row] = field(default_factory=list)
-    member: int | None = None
-    recurring_payment: bool = False
-    recurring_redemption: bool = False
-    recurring_sale: bool = False
-    prepaid_redemption: bool = False
-    prepaid_sale: bool = False
-    plan_sale: bool = False
-    status: str = "Completed"
-    online: bool = False
-
-
 class TransactionWriter:
-    """Generates sales of one site from `rng`; `live` selects the profile (see `World`).
+    """Generates sales of one site and day from `rng`; `live` selects the profile (see `World`).
 
-    `is_active` tells whether a member has an active account at an instant; without it, all have. `moment_ms` is when
-    the next sale is made, in epoch milliseconds.
+    With an `agenda`, plans, washbooks and gift cards are sold and used as is agreed, and those who wash as members are
+    active; without it, the site has no accounts, and any of its `members` is a member.
     """
 
     def __init__(
@@ -91,16 +75,17 @@ class TransactionWriter:
         rng: random.Random,
         *,
         live: bool = True,
-        is_active: Callable[[int, int], bool] | None = None,
+        agenda: Agenda | None = None,
+        members: int = 1500,
     ) -> None:
-        self.moment_ms = 0
-        self._is_active = is_active
+        self.agenda = agenda
+        self._members = members
         self._site = site
         self._live = live
         self._rng = rng
         self._draw = rng.random
         self._tax = 0 if site.is_virtual else site.tax_basis_points
-        kinds: tuple[tuple[int, Callable[[], _Ticket]], ...] = (
+        kinds: tuple[tuple[int, Callable[[], Ticket]], ...] = (
             (470, self._member_wash),
             (300, self._retail_wash),
             (45, self._prepaid_redemption),
@@ -121,6 +106,10 @@ class TransactionWriter:
             kinds += ((6, self._overpaid_wash),)
         if site.is_virtual:
             kinds = ((60, self._prepaid_sale), (40, self._plan_sale))
+        elif agenda is not None:
+            agreed = (self._plan_sale, self._prepaid_sale, self._prepaid_redemption)
+            kinds = tuple(kind for kind in kinds if kind[1] not in agreed)
+            kinds += ((7, self._code_sale), (15, self._code_redemption))
         self._thresholds = tuple(accumulate(weight for weight, _ in kinds))
         self._builders = tuple(builder for _, builder in kinds)
 
@@ -130,10 +119,31 @@ class TransactionWriter:
         return self._row(self._builders[kind](), stamp, sequence, number)
 
     def payment(self, stamp: str, sequence: int, number: int) -> Row:
-        """One recurring payment; arguments as for `_row`."""
-        return self._row(self._recurring_payment(), stamp, sequence, number)
+        """One recurring payment of a member of a site without accounts; arguments as for `_row`."""
+        return self._row(self._recurring_payment(self._member()), stamp, sequence, number)
 
-    def _row(self, ticket: _Ticket, stamp: str, sequence: int, number: int) -> Row:
+    def plan_sale(self, account: Membership, stamp: str, sequence: int, number: int) -> Row:
+        """The sign-up of an account; other arguments as for `_row`."""
+        return self._row(self._plan_sale_to(account.member), stamp, sequence, number)
+
+    def prepaid_sale(self, item: PrepaidItem, stamp: str, sequence: int, number: int) -> Row:
+        """The sale of a washbook or gift card; other arguments as for `_row`."""
+        ticket = self._sale_of(item.product)
+        ticket.member = item.holder(self._members)
+        return self._row(ticket, stamp, sequence, number)
+
+    def prepaid_use(self, item: PrepaidItem, wash: Wash, stamp: str, sequence: int, number: int) -> Row:
+        """A wash that a washbook or gift card pays; other arguments as for `_row`."""
+        kind = "Giftcard" if item.product.department == "GiftCard" else "Washbook"
+        ticket = self._redeemed(wash, tender("Prepaid", kind, wash.price, reference=item.reference))
+        ticket.member = item.holder(self._members)
+        return self._row(ticket, stamp, sequence, number)
+
+    def charge(self, account: Membership, stamp: str, sequence: int, number: int) -> Row:
+        """A recurring payment of an account; other arguments as for `_row`."""
+        return self._row(self._recurring_payment(account.member), stamp, sequence, number)
+
+    def _row(self, ticket: Ticket, stamp: str, sequence: int, number: int) -> Row:
         """`stamp`: the time on the wire; `sequence`: makes the id unique at the site; `number`: the ticket's."""
         draw, site = self._draw, self._site
         # Unset strings of the live API are "" or null.
@@ -180,7 +190,7 @@ class TransactionWriter:
             del row["customerId"]
         return row
 
-    def _device(self, ticket: _Ticket) -> str:
+    def _device(self, ticket: Ticket) -> str:
         if ticket.recurring_payment:
             return "BILLING"
         devices = ONLINE_DEVICES if ticket.online else DEVICES
@@ -191,27 +201,27 @@ class TransactionWriter:
 
     # Kinds of sale.
 
-    def _member_wash(self) -> _Ticket:
+    def _member_wash(self) -> Ticket:
         member = self._active_member()
         wash = PLANS[member % 4].wash
         reader = RECURRING_READERS[int(self._draw() * 4)]
         paid = tender("Prepaid", reader, wash.price, reference=f"{4_000_000 + member}")
-        return _Ticket(wash.price, [wash_item(wash)], [paid], member=member, recurring_redemption=True)
+        return Ticket(wash.price, [wash_item(wash)], [paid], member=member, recurring_redemption=True)
 
-    def _retail_wash(self) -> _Ticket:
+    def _retail_wash(self) -> Ticket:
         promotion = PROMOTIONS[int(self._draw() * 3)] if self._draw() < 0.14 else None
         ticket = self._wash_sale(promotion=promotion)
         ticket.tenders = self._pay(ticket.total)
         return ticket
 
-    def _split_tender_wash(self) -> _Ticket:
+    def _split_tender_wash(self) -> Ticket:
         ticket = self._wash_sale()
         cash = 500
         rest = self._card(ticket.total - cash)
         ticket.tenders = [tender("Cash", self._unset(), cash), rest]
         return ticket
 
-    def _replaced_tender_wash(self) -> _Ticket:
+    def _replaced_tender_wash(self) -> Ticket:
         """A voided card, then cash: a Void tender in a completed sale."""
         ticket = self._wash_sale(add_ons=False)
         ticket.tenders = [
@@ -221,32 +231,32 @@ class TransactionWriter:
         ]
         return ticket
 
-    def _house_account_wash(self) -> _Ticket:
+    def _house_account_wash(self) -> Ticket:
         wash = self._wash()
         kind = "House Account Card" if self._draw() < 0.5 else "House Account RFID"
         paid = tender("Paid On Account", kind, wash.price, reference=f"HA{int(self._draw() * 40):03d}")
-        return _Ticket(wash.price, [wash_item(wash)], [paid])
+        return Ticket(wash.price, [wash_item(wash)], [paid])
 
-    def _free_wash(self) -> _Ticket:
+    def _free_wash(self) -> Ticket:
         wash = self._wash()
         tenders = [tender("Coupon", "Code", 0)] if self._draw() < 0.5 else []
         discounts = [discount(FREE_WASH, wash.name, wash.price, self._discount_field())]
         items = [wash_item(wash, off=wash.price)]
         if self._live:
             items.append(item(FREE_WASH.name, FREE_WASH.sku, PROMOTION_DEPARTMENT, 0))
-        return _Ticket(0, items, tenders, discounts=discounts)
+        return Ticket(0, items, tenders, discounts=discounts)
 
-    def _rewash(self) -> _Ticket:
+    def _rewash(self) -> Ticket:
         wash = self._wash()
-        return _Ticket(0, [item(f"Rewash {wash.name}", wash.sku, "Wash", 0)], [], kind="Rewash")
+        return Ticket(0, [item(f"Rewash {wash.name}", wash.sku, "Wash", 0)], [], kind="Rewash")
 
-    def _wash_return(self) -> _Ticket:
+    def _wash_return(self) -> Ticket:
         ticket = self._wash_sale(add_ons=False, sign=-1)
         ticket.kind = "Return"
         ticket.tenders = [tender("Cash", self._unset(), ticket.total)]
         return ticket
 
-    def _voided_wash(self) -> _Ticket:
+    def _voided_wash(self) -> Ticket:
         ticket = self._wash_sale()
         for line in ticket.items:
             line["isVoided"] = True
@@ -255,7 +265,7 @@ class TransactionWriter:
         ticket.status = "Voided"
         return ticket
 
-    def _overpaid_wash(self) -> _Ticket:
+    def _overpaid_wash(self) -> Ticket:
         """More cash than the price (also with `additionalFee` on top), no change: the total is what was paid (L9)."""
         ticket = self._wash_sale(add_ons=False)
         fee = round(sum(line["additionalFee"] for line in ticket.items) * 100)
@@ -263,13 +273,15 @@ class TransactionWriter:
         ticket.tenders = [tender("Cash", self._unset(), ticket.total)]
         return ticket
 
-    def _unfinished_wash(self) -> _Ticket:
+    def _unfinished_wash(self) -> Ticket:
         ticket = self._retail_wash()
         ticket.status = UNFINISHED[int(self._draw() * 3)]
         return ticket
 
-    def _plan_sale(self) -> _Ticket:
-        member = self._member()
+    def _plan_sale(self) -> Ticket:
+        return self._plan_sale_to(self._member())
+
+    def _plan_sale_to(self, member: int) -> Ticket:
         plan = PLANS[member % 4]
         ticket = self._product_sale(plan_product(plan))
         ticket.online = self._is_online()
@@ -279,7 +291,7 @@ class TransactionWriter:
         ticket.member, ticket.recurring_sale, ticket.plan_sale = member, True, True
         return ticket
 
-    def _plan_upgrade(self) -> _Ticket:
+    def _plan_upgrade(self) -> Ticket:
         """A member moves to a dearer plan: a plan sale, but no new membership."""
         member = self._active_member()
         ticket = self._product_sale(PLAN_UPGRADE)
@@ -287,27 +299,37 @@ class TransactionWriter:
         ticket.member, ticket.plan_sale = member, True
         return ticket
 
-    def _recurring_payment(self) -> _Ticket:
-        member = self._active_member()
+    def _recurring_payment(self, member: int) -> Ticket:
         ticket = self._product_sale(plan_product(PLANS[member % 4]))
         ticket.tenders = [self._card(ticket.total)]
         ticket.member, ticket.recurring_payment = member, True
         return ticket
 
-    def _prepaid_sale(self) -> _Ticket:
-        product = PREPAID[int(self._draw() * len(PREPAID))]
+    def _prepaid_sale(self) -> Ticket:
+        return self._sale_of(PREPAID[int(self._draw() * len(PREPAID))])
+
+    def _code_sale(self) -> Ticket:
+        return self._sale_of(PREPAID[-1])
+
+    def _sale_of(self, product: Product) -> Ticket:
         line = item(product.name, product.sku, product.department, product.price)
-        return _Ticket(product.price, [line], [self._card(product.price)], prepaid_sale=True, online=self._is_online())
+        return Ticket(product.price, [line], [self._card(product.price)], prepaid_sale=True, online=self._is_online())
 
-    def _prepaid_redemption(self) -> _Ticket:
+    def _prepaid_redemption(self) -> Ticket:
+        kind = (("Prepaid", "Washbook"), ("Prepaid", "Giftcard"), _CODE)[int(self._draw() * 3)]
+        return self._redemption(kind)
+
+    def _code_redemption(self) -> Ticket:
+        return self._redemption(_CODE)
+
+    def _redemption(self, kind: tuple[str, str]) -> Ticket:
         wash = self._wash()
-        kind, sub_type = (("Prepaid", "Washbook"), ("Prepaid", "Giftcard"), ("Prepaid Wash", "Code"))[
-            int(self._draw() * 3)
-        ]
-        paid = tender(kind, sub_type, wash.price, reference=f"{int(self._draw() * 9e9 + 1e9)}")
-        return _Ticket(wash.price, [wash_item(wash)], [paid], prepaid_redemption=True)
+        return self._redeemed(wash, tender(*kind, wash.price, reference=f"{int(self._draw() * 9e9 + 1e9)}"))
 
-    def _merchandise_sale(self) -> _Ticket:
+    def _redeemed(self, wash: Wash, paid: Row) -> Ticket:
+        return Ticket(wash.price, [wash_item(wash)], [paid], prepaid_redemption=True)
+
+    def _merchandise_sale(self) -> Ticket:
         product = MERCHANDISE[int(self._draw() * len(MERCHANDISE))]
         ticket = self._product_sale(product, quantity=2 if self._draw() < 0.15 else 1)
         ticket.tenders = self._pay(ticket.total)
@@ -315,7 +337,7 @@ class TransactionWriter:
 
     # Parts of a sale.
 
-    def _wash_sale(self, *, add_ons: bool = True, promotion: Promotion | None = None, sign: int = 1) -> _Ticket:
+    def _wash_sale(self, *, add_ons: bool = True, promotion: Promotion | None = None, sign: int = 1) -> Ticket:
         """A taxed wash, perhaps with an add-on; the caller adds the tenders."""
         wash = self._wash()
         off, discounts = 0, []
@@ -330,14 +352,14 @@ class TransactionWriter:
             extra = self._product_sale(ADD_ONS[int(chance * 20)])
             items += extra.items
             total += extra.total
-        return _Ticket(total, items, [], discounts=discounts)
+        return Ticket(total, items, [], discounts=discounts)
 
-    def _product_sale(self, product: Product, *, quantity: int = 1) -> _Ticket:
+    def _product_sale(self, product: Product, *, quantity: int = 1) -> Ticket:
         """A taxed sale of one product; the caller adds the tenders."""
         gross = product.price * quantity
         tax = self._tax_on(gross)
         line = item(product.name, product.sku, product.department, gross, tax=tax, quantity=quantity)
-        return _Ticket(gross + tax, [line], [])
+        return Ticket(gross + tax, [line], [])
 
     def _pay(self, cents: int) -> list[Row]:
         return [self._cash(cents)] if self._draw() < 0.3 else [self._card(cents)]
@@ -348,32 +370,23 @@ class TransactionWriter:
         return tender("Cash", self._unset(), paid, change=cents - paid)
 
     def _card(self, cents: int) -> Row:
-        draw = self._draw
-        kind, card = ("Credit", CREDIT_CARDS[int(draw() * 7)]) if draw() < 0.8 else ("Debit", "Debit")
-        charged = tender(kind, card, cents, reference=str(int(draw() * 9e10 + 1e10)))
-        charged["creditCardLastFour"] = f"{int(draw() * 10_000):04d}"
-        charged["creditCardExpirationDate"] = f"20{27 + int(draw() * 5)}-{1 + int(draw() * 12):02d}"
-        return charged
+        return card_tender(cents, self._draw)
 
     def _wash(self) -> Wash:
         return WASHES[bisect(_WASH_WEIGHTS, self._draw() * _WASH_WEIGHTS[-1])]
 
     def _member(self) -> int:
-        return int(self._draw() * MEMBERS_PER_SITE)
+        return int(self._draw() * self._members)
 
     def _active_member(self) -> int:
-        """A member whose account is active, with the plan of the one that is drawn."""
+        """A member who is active all day, if there is one; every plan has the same share of washes."""
         drawn = self._member()
-        if self._is_active is None:
+        if self.agenda is None or not (active := self.agenda.active[drawn % len(PLANS)]):
             return drawn
-        is_active, at_ms = self._is_active, self.moment_ms
-        for one in range(drawn, drawn + MEMBERS_PER_SITE, len(PLANS)):
-            if is_active(one % MEMBERS_PER_SITE, at_ms):
-                return one % MEMBERS_PER_SITE
-        return drawn
+        return active[drawn // len(PLANS) % len(active)]
 
     def _tax_on(self, cents: int) -> int:
-        return (cents * self._tax + 5_000) // 10_000
+        return tax_on(cents, self._tax)
 
     def _discount_field(self) -> str:
         if self._live:

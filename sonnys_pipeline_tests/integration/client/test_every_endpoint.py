@@ -44,16 +44,16 @@ LISTS: Mapping[str, tuple[str, int, Callable[[SonnysClient], Sequence[ApiModel]]
         "/employee/{employee_id}/clock-entries", 5, lambda client: client.employees.clock_entries("1", **WEEKS),
     ),
     "recurring_accounts.list": (
-        "/recurring/account/list", 21, lambda client: client.recurring_accounts.list(**HALF_A_YEAR),
+        "/recurring/account/list", 20, lambda client: client.recurring_accounts.list(**HALF_A_YEAR),
     ),
     "recurring_accounts.details": (
-        "/recurring/account/details/list", 26, lambda client: client.recurring_accounts.details(**HALF_A_YEAR),
+        "/recurring/account/details/list", 25, lambda client: client.recurring_accounts.details(**HALF_A_YEAR),
     ),
     "recurring_accounts.status_changes": (
-        "/recurring/account/status-list", 4, lambda client: client.recurring_accounts.status_changes(**HALF_A_YEAR),
+        "/recurring/account/status-list", 6, lambda client: client.recurring_accounts.status_changes(**HALF_A_YEAR),
     ),
     "recurring_accounts.modifications": (
-        "/recurring/account/modifications", 26, lambda client: client.recurring_accounts.modifications(**HALF_A_YEAR),
+        "/recurring/account/modifications", 29, lambda client: client.recurring_accounts.modifications(**HALF_A_YEAR),
     ),
     "washbooks.list": ("/washbook/account/list", 11, lambda client: client.washbooks.list(**HALF_A_YEAR)),
     "giftcards.list": ("/giftcard-liablilty", 17, lambda client: client.giftcards.list(**HALF_A_YEAR)),

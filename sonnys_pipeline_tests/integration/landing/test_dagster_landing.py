@@ -10,6 +10,7 @@ from datetime import date
 import pytest
 
 from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.orchestration.events.budget import minutes_of_budget
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.support.workspaces import ledger_of
 
@@ -54,6 +55,10 @@ def test_one_partition(pipeline):
     assert metadata["pages"] == stats.submissions == 2
     assert metadata["requests"] == stats.requests - 1, "the list of sites is asked for before the days"
     assert metadata["seconds_waited_for_budget"] >= 0
+    rate = Settings.load().rate_limit
+    assert metadata["minutes_of_budget"] == minutes_of_budget(metadata["requests"], rate)
+    assert 0 < metadata["run/share_of_budget"] <= 1
+    assert f"highest {metadata['requests']} on 2026-03-10; 29 days not known" in metadata["last_30_days_requests"]
     assert metadata["sales_total"] == pytest.approx(sum(row["total"] for row in rows.to_pylist() if not redeemed(row)))
     assert metadata["unknown_fields"] == {}
     assert metadata["windows"] == "2026-03-10T00:00:00Z/2026-03-11T00:00:00Z"
@@ -73,6 +78,11 @@ def test_range_is_one_run_with_one_materialization_a_day(pipeline):
     assert {record.run_id for record in pipeline.materializations("transactions")} == {result.run_id}
     for day in DAYS:
         assert pipeline.landed_ids(day) == pipeline.expected_ids(day)
+    plots = {
+        record.partition_key: "last_30_days_requests" in record.asset_materialization.metadata
+        for record in pipeline.materializations("transactions")
+    }
+    assert plots == {**dict.fromkeys(DAYS, False), DAYS[-1]: True}
     assert len(set(pipeline.landed_ids(*DAYS))) == len(pipeline.landed_ids(*DAYS)) == 480
     instants = pipeline.lake.read("transactions", DAYS, ["complete_date"])
     on_midnight = [

@@ -1,5 +1,6 @@
 """RS-02: customers, employees, memberships, prepaid accounts and gift cards as histories, day after day."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -148,13 +149,14 @@ def test_a_killed_reading_asks_no_page_again(
     monkeypatch.setattr(reading, "MOST_DETAILS", 12)
     send = HttpTransport.send
     asked: list[str] = []
-    left = [0]
+    left, lock = [0], threading.Lock()
 
     def send_or_die(self: HttpTransport, method: str, path: str, params: Any) -> Any:
-        if left[0] == 0:
-            raise Killed
-        left[0] -= 1
-        asked.append(f"{path} {sorted((params or {}).items())}")
+        with lock:
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            asked.append(f"{path} {sorted((params or {}).items())}")
         return send(self, method, path, params)
 
     monkeypatch.setattr(HttpTransport, "send", send_or_die)

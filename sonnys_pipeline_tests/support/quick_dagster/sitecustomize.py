@@ -3,7 +3,8 @@
 Python imports a module of this name at start from any folder on PYTHONPATH; `QUICK_PATH` (in `processes/quick.py`)
 holds this folder. The daemon looks every 1 to 4 seconds instead of every 5 to 30 seconds, no more often, because each
 look costs processor time. A code server forks its runs from a process that has imported the definitions, where Dagster
-would import them again for each run. A version of Dagster that has renamed one of these names makes its processes fail.
+would import them again for each run. Engines and migrations of SQLite databases are kept, as in the tests' own process
+(`../shortcuts.py`). A version of Dagster that has renamed one of these names makes its processes fail.
 """
 
 import os
@@ -35,8 +36,24 @@ def _fork_runs(module: ModuleType) -> None:
     _replace(multiprocessing=SimpleNamespace(get_context=lambda _: forking))(module)
 
 
+def _keep_migrations(module: ModuleType) -> None:
+    from sonnys_pipeline_tests.support.reused import kept_migrations
+
+    module.ScriptDirectory.from_config = kept_migrations(module.ScriptDirectory.from_config)
+
+
+def _keep_engines(module: ModuleType) -> None:
+    from sonnys_pipeline_tests.support.reused import kept_engines
+
+    _replace(create_engine=kept_engines(module.create_engine))(module)
+
+
 #: What is changed in a module once it is imported.
 PATCHES: Mapping[str, Callable[[ModuleType], None]] = {
+    "alembic.script.base": _keep_migrations,
+    "dagster._core.storage.event_log.sqlite.sqlite_event_log": _keep_engines,
+    "dagster._core.storage.runs.sqlite.sqlite_run_storage": _keep_engines,
+    "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage": _keep_engines,
     "dagster._daemon.controller": _replace(DEFAULT_DAEMON_INTERVAL_SECONDS=2),
     "dagster._daemon.sensor": _replace(MIN_INTERVAL_LOOP_TIME=1),
     "dagster._daemon.asset_daemon": _replace(MIN_INTERVAL_LOOP_SECONDS=1),

@@ -183,6 +183,7 @@ def test_demo_prints_what_landed_where_and_what_to_do_next(landed_days, tmp_path
     for said in ("2026-03-10", "1,234", "13", "900", "$12,345.67", "2026-03-11", "1,236", "$12,346.17"):
         assert said in result.stdout
     assert "b.parquet" in result.stdout
+    assert " sql -c " in result.stdout
     assert "make dev" in result.stdout
     assert ".env.example" in result.stdout
     assert "daily_report/report.html" in result.stdout

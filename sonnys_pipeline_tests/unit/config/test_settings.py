@@ -28,6 +28,9 @@ VARIABLES: dict[str, tuple[str, object, str, object]] = {
     "SONNYS_HASH_LIFETIME": ("hash_lifetime", 1200.0, "24", 24.0),
     "SONNYS_MOST_ROWS": ("most_rows", 100_000, "250000", 250_000),
     "SONNYS_DATA_URL": ("data_url", "./data", "file:///srv/lake", "/srv/lake"),
+    "SONNYS_LAKE_FORMAT": ("lake_format", "parquet", "iceberg", "iceberg"),
+    "SONNYS_ICEBERG_CATALOG": ("iceberg_catalog", None, "https://catalog.test", "https://catalog.test"),
+    "SONNYS_ICEBERG_KEEP_DAYS": ("iceberg_keep_days", 7, "30", 30),
     "SONNYS_STATE_DIR": ("state_dir", Path("./.sonnys"), "/srv/state", Path("/srv/state")),
     "SONNYS_LEDGER_URL": ("ledger_url", None, "sqlite:////srv/ledger.sqlite", "sqlite:////srv/ledger.sqlite"),
     "SONNYS_LOAD_BY": ("load_by", "site", "all", "all"),
@@ -83,6 +86,11 @@ BAD = [
     ("SONNYS_DATA_URL", "gs://bucket/lake?token=hunter2"),
     ("SONNYS_DATA_URL", "abfs://lake/x?sig=hunter2"),
     ("SONNYS_DATA_URL", "abfs://lake:hunter2@account.dfs.core.windows.net/x"),
+    ("SONNYS_LAKE_FORMAT", "delta"),
+    ("SONNYS_ICEBERG_CATALOG", "http://catalog.test"),
+    ("SONNYS_ICEBERG_CATALOG", "mysql://user:hunter2@host/database"),
+    ("SONNYS_ICEBERG_CATALOG", "hunter2"),
+    ("SONNYS_ICEBERG_KEEP_DAYS", "-1"),
     ("SONNYS_PII", "hunter2"),
     ("SONNYS_PII", "Hash"),
     ("SONNYS_PAY", "hash"),
@@ -362,3 +370,11 @@ def test_variables_of_others_are_let_pass(variable: str, monkeypatch: pytest.Mon
     """Those of the tests, and those that Kubernetes gives every pod for a service named `sonnys-…`."""
     monkeypatch.setenv(variable, "x")
     assert Settings.load().timezone == "UTC"
+
+
+def test_iceberg_tables_are_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an object store they are refused before anything is read or written."""
+    monkeypatch.setenv("SONNYS_LAKE_FORMAT", "iceberg")
+    monkeypatch.setenv("SONNYS_DATA_URL", "s3://bucket/lake")
+    with pytest.raises(SettingsError, match="SONNYS_LAKE_FORMAT: Iceberg tables in an object store are not supported"):
+        Settings.load()

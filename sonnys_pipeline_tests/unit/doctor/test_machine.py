@@ -15,6 +15,7 @@ from sonnys_pipeline.doctor.machine import (
     check_env_file,
     check_first_partition,
     check_lake,
+    check_lake_format,
     check_landed_days,
     check_ledger,
     check_state_folder,
@@ -24,6 +25,7 @@ from sonnys_pipeline.doctor.machine import (
     read_settings,
 )
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.iceberg.options import Iceberg
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.lake.storage import folder as storage
 from sonnys_pipeline.ledger.models import JobStatus
@@ -258,6 +260,19 @@ def test_the_lake_is_written_and_left_as_it_was(tmp_path: Path) -> None:
     assert found == Finding("lake", State.OK, f"{tmp_path} is writable; 12.3 GB free")
     assert (tmp_path / "transactions").is_dir()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_lake_of_another_format_is_a_problem(tmp_path: Path) -> None:
+    """EC-02: with the setting that fits; so is a catalog that is gone."""
+    plain, tables = Settings(data_url=str(tmp_path)), Settings(data_url=str(tmp_path), lake_format="iceberg")
+    assert check_lake_format(plain) is check_lake_format(tables) is None
+    lake = Lake(tmp_path, lake_format=Iceberg())
+    lake.land("sites", TRANSACTIONS.empty_table())
+    assert check_lake_format(tables) is None
+    found = check_lake_format(plain)
+    assert found is not None
+    assert (found.state, found.detail) == (State.PROBLEM, f"{tmp_path} is a lake of Iceberg tables")
+    assert found.remedy == "set SONNYS_LAKE_FORMAT=iceberg, or name another SONNYS_DATA_URL"
 
 
 def test_little_space_is_a_warning_before_it_is_a_problem(tmp_path: Path) -> None:

@@ -177,6 +177,22 @@ def test_later_reads_and_replays_do_not_bring_the_customer_back(
     assert run()[1]["changes"] == []
 
 
+@pytest.mark.parametrize("policy", ["keep"], indirect=True)
+def test_earlier_versions_are_erased(
+    policy: str, rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a lake of Iceberg tables nothing of the customer is left in any version of any file."""
+    monkeypatch.setenv("SONNYS_LAKE_FORMAT", "iceberg")
+    lands(rows)
+    read_again(rows, number=1)
+    assert any(f"{ASSET}/data/date={KEY}" in name for name in traces(policy)), "an earlier version has the customer"
+    code, done = run("--yes")
+    assert (code, done["found"]) == (0, [])
+    assert traces(policy) == set()
+    written = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert not any(trace.encode() in content for trace in TRACES for content in written)
+
+
 @pytest.mark.parametrize("written", range(5))
 def test_an_interrupted_erasure_is_finished_by_running_it_again(
     policy: str, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, written: int

@@ -12,7 +12,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
-from sonnys_pipeline.lake.scans import scan
+from sonnys_pipeline.lake.scans import Scan, scan
 
 DAYS = ["2026-03-11", "2026-03-10"]
 
@@ -193,12 +193,13 @@ def test_damage_behind_an_intact_footer_is_an_error_of_the_lake(lake):
         scan(lake, "transactions", DAYS).table()
 
 
-def test_without_polars_the_message_names_the_extra(lake, monkeypatch):
-    """Polars is an optional part; the error says what to install."""
-    monkeypatch.setitem(sys.modules, "polars", None)
+@pytest.mark.parametrize(("package", "form"), [("pandas", Scan.frame), ("polars", Scan.lazy_frame)])
+def test_without_an_optional_package_the_message_names_the_extra(package, form, lake, monkeypatch):
+    """Pandas and Polars are optional; the error says what to install."""
+    monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(LakeError, match=r"pip install 'sonnys-pipeline\[polars\]'"):
-        scan(lake, "transactions", DAYS).lazy_frame()
+    with pytest.raises(LakeError, match=rf"{package} is not installed: pip install 'sonnys-pipeline\[{package}\]'"):
+        form(scan(lake, "transactions", DAYS))
 
 
 def test_the_partitions_day_is_not_landed_twice(folder):

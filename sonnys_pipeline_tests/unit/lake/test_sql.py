@@ -1,10 +1,13 @@
 """KPIS, `wash` and what a row counts as: the relation that every mart reads, quiet and without the network."""
 
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sonnys_pipeline.lake.schema import TRANSACTIONS
-from sonnys_pipeline.lake.sql import KPI_INPUT, open_judged, open_rows
+from sonnys_pipeline.lake.sql import KPI_INPUT, open_judged, open_rows, open_tables
 from sonnys_pipeline_tests.support.tickets import line, rows, ticket
 
 NOON = "2026-03-10T17:00:00Z"
@@ -45,7 +48,30 @@ def test_own_columns_stay_beside_the_judgement() -> None:
 
 
 def test_two_readers_at_once_do_not_meet() -> None:
-    """Each has a database of its own: the same names, other rows."""
+    """Each has views of its own: the same names, other rows."""
     with open_rows(rows(ticket(1, NOON))) as one, open_rows(rows(ticket(2, NOON))) as other:
         assert one.execute("SELECT id FROM transactions").fetchall() == [("1:1",)]
         assert other.execute("SELECT id FROM transactions").fetchall() == [("2:1",)]
+
+
+def test_nothing_stays_for_the_next_reader(tmp_path: Path) -> None:
+    """They share a database, which holds macros only: neither views of files nor the rows in them stay."""
+    paths = [tmp_path / f"{number}'s.parquet" for number in (1, 2)]
+    for number, path in enumerate(paths):
+        pq.write_table(rows(ticket(number, NOON)), path)
+    with open_rows(paths[:1]) as one, open_rows(paths[1:]) as other:
+        assert one.execute("SELECT id FROM transactions").fetchall() == [("0:1",)]
+        assert other.execute("SELECT id FROM transactions").fetchall() == [("1:1",)]
+        views = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        assert len(one.execute(views).fetchall()) > 0
+    with open_tables({}) as later:
+        assert later.execute(views).fetchall() == []
+
+
+def test_a_file_that_is_written_again_is_read_again(tmp_path: Path) -> None:
+    """Nothing of it is remembered."""
+    path = tmp_path / "rows.parquet"
+    for number in (1, 2, 3):
+        pq.write_table(rows(ticket(number, NOON)), path)
+        with open_rows([path]) as connection:
+            assert connection.execute("SELECT id FROM transactions").fetchall() == [(f"{number}:1",)]

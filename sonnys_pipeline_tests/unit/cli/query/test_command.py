@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import openpyxl
@@ -135,7 +136,8 @@ def test_a_workbook_has_a_sheet_for_each_table_and_the_days_that_are_named(lake:
     at = datetime(2026, 11, 2, 7, tzinfo=UTC)
     for day in (1, 2, 3):
         rows = {"business_date": [date(2026, 11, day)], "cars": [day], "note": ["=1+1"], "at": [at], "share": [0.5]}
-        lake.land("kpis", pa.table({**rows, "empty": [None]}), partition=f"2026-11-0{day}")
+        more = {"sales": [Decimal("1204.50")], "listed": [True], "empty": [None]}
+        lake.land("kpis", pa.table({**rows, **more}), partition=f"2026-11-0{day}")
     file = tmp_path / "november.xlsx"
     arguments = ["export", "--xlsx", str(file), "--table", "kpis", "--table", "sites"]
     refused = CliRunner().invoke(main, [*arguments, "--from", "2026-11-02"])
@@ -151,6 +153,10 @@ def test_a_workbook_has_a_sheet_for_each_table_and_the_days_that_are_named(lake:
     assert (found["cars"].value, found["share"].value, found["empty"].value) == (2, 0.5, None)
     assert (found["note"].value, found["note"].data_type) == ("=1+1", "s")
     assert found["at"].value == at.replace(tzinfo=None)
+    assert {name: found[name].number_format for name in ("cars", "sales", "share", "business_date")} == {
+        "cars": "General", "sales": "#,##0.00", "share": "#,##0.00##", "business_date": "yyyy-mm-dd",
+    }  # fmt: skip
+    assert (found["sales"].value, found["listed"].value) == (1204.5, True)
     both = CliRunner().invoke(main, arguments)
     assert both.exit_code == 0
     assert openpyxl.load_workbook(file).sheetnames == ["kpis", "sites"]

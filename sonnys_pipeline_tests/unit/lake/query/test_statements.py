@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+import sqlalchemy
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.query.statements import Queries, QueryError, split
@@ -203,6 +204,31 @@ def test_a_database_file_holds_the_tables(lake: Lake, tmp_path: Path) -> None:
         assert database.sql("SELECT count(DISTINCT date) FROM north.transactions").fetchall() == [(2,)]
     assert file.stat().st_mode & 0o777 == 0o600
     assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "it's.duckdb"]
+
+
+def test_a_database_file_opens_with_what_bi_tools_bring(lake: Lake, tmp_path: Path) -> None:
+    """Read-only through SQLAlchemy, with the views listed, by drivers that are built on DuckDB 1.0 and later, too.
+
+    Version 64 of the format is that of DuckDB 1.0; DuckDB 2 writes another by default, which no older one opens.
+    """
+    file = tmp_path / "lake.duckdb"
+    prices = {"sku": ["1"], "valid_from": [date(2026, 11, 1)], "valid_to": [None], "is_current": [True]}
+    lake.land("prices", pa.table(prices))
+    rows = Queries({"": lake}).save(file)
+
+    assert int.from_bytes(file.read_bytes()[12:20], "little") == 64
+    engine = sqlalchemy.create_engine(f"duckdb:///{file}", connect_args={"read_only": True})
+    with engine.connect() as connection:
+        listed = dict(
+            connection.execute(sqlalchemy.text("SELECT table_name, table_type FROM information_schema.tables")).all()
+        )
+        assert listed == {**dict.fromkeys(rows, "BASE TABLE"), "prices_now": "VIEW"}
+        count = sqlalchemy.select(sqlalchemy.func.count())
+        counts = {name: connection.scalar(count.select_from(sqlalchemy.table(name))) for name in listed}
+        assert counts == {**rows, "prices_now": 1}
+        with pytest.raises(sqlalchemy.exc.ProgrammingError, match="read-only"):
+            connection.execute(sqlalchemy.text("DROP TABLE prices"))
+    engine.dispose()
 
 
 def test_a_table_that_is_not_landed_is_not_exported(lake: Lake, tmp_path: Path) -> None:

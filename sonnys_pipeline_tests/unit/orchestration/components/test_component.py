@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import entry_points
 
 import dagster as dg
@@ -13,6 +14,7 @@ from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.package_entry import discover_entry_point_package_objects
 from dagster.components.resolved.errors import ResolutionException
 from dagster_shared.serdes.objects import EnvRegistryKey
+from dagster_shared.yaml_utils.sample_yaml import generate_sample_yaml
 
 from sonnys_pipeline import SonnysAccountComponent
 from sonnys_pipeline.config.given import GivenSettings
@@ -82,6 +84,19 @@ def test_what_lists_and_the_docs_tab_show():
     properties = SonnysAccountComponent.model().model_json_schema()["properties"]
     assert {name for name, one in properties.items() if not one.get("description")} == set()
     assert {"account", "api_id", "timezone", "resources", "marts", "key_prefix", "translation"} <= set(properties)
+
+
+def test_the_example_of_the_docs_tab_loads():
+    """Dagster makes it of each attribute's example; where one has none it would write `...`."""
+    schema = SonnysAccountComponent.model().model_json_schema()
+    written = yaml.safe_load(generate_sample_yaml("sonnys_pipeline.SonnysAccountComponent", schema))["attributes"]
+
+    assert written.keys() == schema["properties"].keys()
+    assert "..." not in str(written)
+    mart = specs(built(**written))["washes/north/site_day_kpis"]
+    assert mart.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36))
+    assert (mart.description or "").endswith("(of north)")
+    assert mart.owners == ["team:analytics"]
 
 
 def test_a_scaffolded_file_is_one_that_loads(tmp_path):

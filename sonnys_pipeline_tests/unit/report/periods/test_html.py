@@ -1,13 +1,19 @@
 """docs/report.md: pages of a week and a month: safe, readable by machines, and honest about what is missing."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.report.periods.html import period_as_html
-from sonnys_pipeline.report.periods.spans import Kind
-from sonnys_pipeline_tests.support.report_marts import period_report
+from sonnys_pipeline.report.periods.lists import Chain, Section
+from sonnys_pipeline.report.periods.members import period_members
+from sonnys_pipeline.report.periods.spans import Kind, Span
+from sonnys_pipeline_tests.support.landed_members import land_movement, movement
+from sonnys_pipeline_tests.support.report_marts import SATURDAY, before, period_report
 
 HOSTILE = "<script>alert('&')</script>"
 
@@ -76,3 +82,34 @@ def test_a_week_up_to_its_saturday() -> None:
 def test_equal_reports_give_equal_pages() -> None:
     """No clock and no chance in it."""
     assert Page(Kind.MONTH).html == Page(Kind.MONTH).html
+
+
+def test_sections_of_lists(tmp_path: Path) -> None:
+    """A table with changes, plans folded away, names escaped; what is not known is never a 0; else a sentence."""
+    lake = Lake(tmp_path)
+    for day in (SATURDAY, before(7)):
+        land_movement(lake, day, movement("MAIN", active=90 if day == SATURDAY else 100), movement("MESA", HOSTILE))
+    chain = Chain({"MAIN": "Main Street", "MESA": HOSTILE}, {})
+    sections = {
+        "members": period_members(lake, Span.of(Kind.WEEK, SATURDAY, SATURDAY), chain),
+        "labor": Section("None."),
+    }
+    html = period_as_html(replace(period_report(Kind.WEEK), **sections))
+    page = Page(Kind.WEEK)
+    page.feed(re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
+    assert HOSTILE not in html
+    assert re.search(
+        r'data-label="Active">90\s*<span class="change bad"><span aria-hidden="true">▼</span>\s*.10\.0%', html
+    )
+    assert re.search(
+        r'<td data-label="Joined"><span class="unknown" title="[^"]*not landed: Nov 16, Nov 17, Nov 18', html
+    )
+    assert "<summary>Members by plan</summary>" in html
+    assert '<p class="note">None.</p>' in html
+    ids = [found["id"] for _, found in page.tags if "id" in found]
+    assert {"members", "labor"} <= set(ids)
+
+
+def test_without_sections_there_is_no_heading() -> None:
+    """A report that was built without a lake has none."""
+    assert '<h2 id="members">' not in Page(Kind.WEEK).html

@@ -14,11 +14,14 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.lake.schema import TRANSACTIONS, arrow_schema, to_table
 from sonnys_pipeline.report.daily import make_report
+from sonnys_pipeline.report.periods.build import PeriodReport
 from sonnys_pipeline.report.periods.figures import Period, PeriodFigure
 from sonnys_pipeline.report.periods.page import land_period_report, make_period_report
 from sonnys_pipeline.report.periods.spans import Kind
 from sonnys_pipeline.simulator.world.chain import World
+from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 from sonnys_pipeline_tests.support.landed_marts import land_marts
+from sonnys_pipeline_tests.support.landed_members import land_movement, movement
 
 FIRST, LAST = date(2025, 12, 29), date(2026, 3, 21)
 #: Gaps in the middle of a month; clocks went forward on March 8.
@@ -270,3 +273,43 @@ def test_a_period_without_a_landed_day_is_refused(accounts: list[Account]) -> No
     """The error names the days; nothing is written."""
     with pytest.raises(NotLandedError, match="no day from 2026-04-06 to 2026-04-12 is landed"):
         make_period_report(accounts[0].lake, Kind.WEEK, date(2026, 4, 8), timezone="UTC", made_at=NOW)
+
+
+def test_lists_are_sections_of_the_page(tmp_path: Path) -> None:
+    """As far as they are landed; a list that cannot be read is a caveat, and the page is made without it."""
+    world = World(seed=5, sites=2, rows_per_day=20, api="documented")
+    lake = Lake(tmp_path)
+    week = days_between(date(2026, 3, 9), date(2026, 3, 15))
+    for day in (*week, date(2026, 3, 16)):
+        rows = parse_rows(TransactionJobItem, world.rows(midnight(day, "UTC"), midnight(day + DAY, "UTC")))
+        lake.land("transactions", to_table(rows, TRANSACTIONS), partition=day.isoformat())
+    listed = [Site(code=spec.code, name=spec.name, timezone=spec.timezone) for spec in world.sites]
+    lake.land("sites", to_table(listed, arrow_schema(Site)))
+    code, name = listed[0].code or "", listed[0].name
+
+    def made() -> PeriodReport:
+        return make_period_report(lake, Kind.WEEK, week[0], timezone="UTC", made_at=NOW)
+
+    assert {one.period for one in made().sections.values()} == {None}
+    assert not any(word in one.text for one in made().caveats for word in ("ember", "abor"))
+    for day in week:
+        land_movement(lake, day, movement(code))
+        at = f"{day}T17:00:00Z"
+        lake.land("clock_entries", file_of([entry(1, at, f"{day}T21:00:00Z", siteCode=code)], NOW), partition=str(day))
+    report = made()
+    members, labor = report.members, report.labor
+    assert members is not None
+    assert members.period is not None
+    assert (members.period.sites[0].name, members.period.figures["joined"].value) == (name, 14)
+    assert labor is not None
+    assert labor.period is not None
+    assert (labor.period.figures["labor_hours"].value, labor.period.figures["labor_cost"].value) == (28, 420)
+    cars = {site.code: site.figures["cars"].value for site in report.period.sites}
+    rate = labor.period.sites[[site.code for site in labor.period.sites].index(code)].figures["cars_per_labor_hour"]
+    assert rate.value == (cars[code] or 0) / Decimal(28)
+
+    lake.path("membership_movement", str(week[3])).write_bytes(b"no Parquet")
+
+    [caveat] = [one for one in made().caveats if "Members" in one.text]
+    assert caveat.text.startswith("Members cannot be shown: ")
+    assert land_period_report(lake, made()).size > 0

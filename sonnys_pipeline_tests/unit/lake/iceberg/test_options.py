@@ -1,0 +1,35 @@
+"""Which format, catalog and namespace the settings mean."""
+
+import pytest
+
+from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.iceberg.options import Iceberg, format_of
+
+LEDGER, CATALOG = "postgresql://user:hunter2@host/ledger", "https://catalog.test"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "parquet"),
+        ({"ledger_url": LEDGER, "iceberg_catalog": CATALOG}, "parquet"),
+        ({"lake_format": "iceberg"}, Iceberg()),
+        ({"lake_format": "iceberg", "ledger_url": "sqlite:///ledger.sqlite"}, Iceberg()),
+        ({"lake_format": "iceberg", "ledger_url": LEDGER}, Iceberg(catalog=LEDGER)),
+        ({"lake_format": "iceberg", "ledger_url": LEDGER, "iceberg_catalog": CATALOG}, Iceberg(catalog=CATALOG)),
+        ({"lake_format": "iceberg", "iceberg_keep_days": 30}, Iceberg(keep_days=30)),
+    ],
+)
+def test_settings_name_the_format(given: dict[str, str], expected: object) -> None:
+    """EC-02: plain Parquet unless told; the catalog is in the ledger's PostgreSQL, if that is where the ledger is."""
+    assert format_of(Settings(**given)) == expected
+
+
+def test_an_account_has_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, so that several accounts share a catalog; and no password is shown."""
+    monkeypatch.setenv("SONNYS_ACCOUNTS", "north,south")
+    monkeypatch.setenv("SONNYS_LAKE_FORMAT", "iceberg")
+    monkeypatch.setenv("SONNYS_LEDGER_URL", LEDGER)
+    found = format_of(Settings.load("north"))
+    assert found == Iceberg(catalog=LEDGER, namespace="north")
+    assert "hunter2" not in repr(found)
