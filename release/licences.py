@@ -18,7 +18,7 @@ ALLOWED = frozenset({
     # Permissive: notices are kept, nothing else is asked.
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "PSF-2.0", "Python-2.0",
     "Unlicense", "Zlib", "Apache Software License", "BSD License", "MIT License",
-    # Of the files or the library itself: we ship none of them, and whoever installs them gets them unchanged.
+    # Of the files or the library itself: we ship none of them, and a user installs them unchanged.
     "LGPL-3.0-only", "MPL-2.0", "GNU Library or Lesser General Public License (LGPL)",
     "Mozilla Public License 2.0 (MPL 2.0)",
 })  # fmt: skip

@@ -20,7 +20,7 @@ _MOST_TEXT = 32_767
 _MOST_NAME = 31
 #: Characters of the widest column; longer text stays in its cell.
 _WIDEST = 40
-#: Dollars have two digits; a float may be dollars or a rate. LibreOffice shows a boolean as 1 unless told otherwise.
+#: Dollars have two digits; a float may be dollars or a rate. LibreOffice shows a boolean without a format as 1.
 _FORMATS = {
     "day": "yyyy-mm-dd",
     "instant": "yyyy-mm-dd hh:mm:ss",
