@@ -58,6 +58,7 @@ def test_its_figures_are_metadata_and_its_progress_is_in_the_log(pipeline: Pipel
         values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
         figures = {name.removeprefix("run/"): value for name, value in values.items() if name.startswith("run/")}
         assert (figures.pop("job"), figures.pop("audit")) == (only_job(pipeline).id, summary.stem)
+        assert 0 < figures.pop("share_of_budget") <= 1
         assert figures.keys() == FIGURES
         assert all(math.isfinite(value) for value in figures.values())
         assert figures == measures
@@ -118,7 +119,7 @@ def test_from_failure_goes_on_with_the_job(pipeline: Pipeline) -> None:
     for record in pipeline.materializations("transactions"):
         metadata = record.asset_materialization.metadata
         facts.setdefault(record.partition_key, []).append(
-            {name: value.value for name, value in metadata.items() if not name.startswith("run/")}
+            {name: value.value for name, value in metadata.items() if not name.startswith(("run/", "last_30_days"))}
         )
     for day in set(DAYS) - {DAYS[3]}:
         again, first = facts[day]
