@@ -5,7 +5,9 @@ Prism (npm) answers 400 or 422 to a request that breaks the document. Skipped wh
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -38,13 +40,14 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), tmp_path_factory.mktemp("prism") / "log"
     with log.open("wb") as output:
         command = [npx, "--yes", PRISM, "mock", "--port", str(port), str(DOCUMENT)]
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
         if not _answers(port, process):
             pytest.skip(f"Prism did not start, so npm's registry may be away: {_end_of(log)}")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGTERM)  # npx hands no signal on
         process.wait(30)
 
 
