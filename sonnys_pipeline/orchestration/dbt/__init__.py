@@ -1,1 +1,1 @@
-"""What dbt is told about the assets. Belongs here: a text made of their definitions; nothing here imports dbt."""
+"""The assets as sources of a dbt project. Belongs here: text made of their definitions. Nothing here imports dbt."""

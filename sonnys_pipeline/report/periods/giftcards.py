@@ -43,7 +43,7 @@ _NO_SITE_NAME = "No site"
 
 
 def period_giftcards(lake: Lake, span: Span, chain: Chain) -> Section:
-    """What is owed to holders of gift cards and prepaid washes at the end of a span, against the end of the one before.
+    """Unused gift cards and prepaid washes at the end of a span, compared with the end of the span before.
 
     Args:
         lake: the lake with `giftcard_liability`.
