@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.config.settings import SettingsError
@@ -32,21 +32,38 @@ class SonnysAsset:
     name: str
 
 
-class SonnysAccountScaffolder(dg.Scaffolder):
+class SonnysAccountScaffolderParams(BaseModel):
+    """Options of `dg scaffold defs`; each is an attribute of the component."""
+
+    timezone: str = Field("America/Chicago", description="Zone of the daily partitions.")
+    start_date: str | None = Field(
+        None, description="First daily partition, YYYY-MM-DD; by default the first day of this month."
+    )
+    data_url: str = Field("data", description="Root of the lake: a directory, or the URL of an object store.")
+
+
+class SonnysAccountScaffolder(dg.Scaffolder[SonnysAccountScaffolderParams]):
     """Writes a `defs.yaml` for an account named after its directory."""
 
-    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+    @classmethod
+    def get_scaffold_params(cls) -> type[SonnysAccountScaffolderParams]:
+        """What `dg scaffold defs` offers as options."""
+        return SonnysAccountScaffolderParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SonnysAccountScaffolderParams]) -> None:
         """Write the file, with credentials from variables that begin with the account's name."""
         account = request.target_path.name.replace("-", "_").lower()
+        chosen = request.params or SonnysAccountScaffolderParams()
+        this_month = date.today().replace(day=1).isoformat()  # noqa: DTZ011 - a suggestion, to be edited
         scaffold_component(
             request,
             {
                 "account": account,
                 "api_id": _VARIABLE % (account.upper(), "API_ID"),
                 "api_key": _VARIABLE % (account.upper(), "API_KEY"),
-                "timezone": "America/Chicago",
-                "start_date": date.today().replace(day=1).isoformat(),  # noqa: DTZ011 - a suggestion, to be edited
-                "data_url": "data",
+                "timezone": chosen.timezone,
+                "start_date": chosen.start_date or this_month,
+                "data_url": chosen.data_url,
             },
         )
 

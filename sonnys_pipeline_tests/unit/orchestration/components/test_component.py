@@ -99,26 +99,40 @@ def test_the_example_of_the_docs_tab_loads():
     assert mart.owners == ["team:analytics"]
 
 
-def test_a_scaffolded_file_is_one_that_loads(tmp_path):
-    """`dg scaffold defs … north` writes an account called north whose credentials come from its own variables."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (None, {"timezone": "America/Chicago", "data_url": "data"}),
+        (
+            {"timezone": "America/Denver", "start_date": "2026-03-01", "data_url": "s3://bucket/lake"},
+            {"timezone": "America/Denver", "start_date": "2026-03-01", "data_url": "s3://bucket/lake"},
+        ),
+    ],
+)
+def test_a_scaffolded_file_is_one_that_loads(tmp_path, options, expected):
+    """`dg scaffold defs … north` writes an account called north with its own variables, and the options given."""
     folder = tmp_path / "north"
     folder.mkdir()
     typename = "sonnys_pipeline.SonnysAccountComponent"
+    params = SonnysAccountScaffolder.get_scaffold_params()
     SonnysAccountScaffolder().scaffold(
         dg.ScaffoldRequest(
             type_name=typename,
             target_path=folder,
             scaffold_format="yaml",
             project_root=tmp_path,
-            params=None,
+            params=options and params(**options),
             append=False,
         )
     )
 
-    written = yaml.safe_load((folder / "defs.yaml").read_text())
+    text = (folder / "defs.yaml").read_text()
+    written = yaml.safe_load(text)
 
+    assert len(text.splitlines()) < 10
     assert written["type"] == typename
     assert written["attributes"]["api_key"] == "{{ env.NORTH_API_KEY }}"
+    assert expected.items() <= written["attributes"].items()
     assert component(**written["attributes"]).account == "north"
 
 
