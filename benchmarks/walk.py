@@ -58,7 +58,7 @@ class Way:
 
     def carrier_of(self, value: object, depth: int) -> str:
         """The type that holds it, or nothing."""
-        if value is None or depth == 0 and not isinstance(value, str):
+        if value is None or (depth == 0 and not isinstance(value, str)):
             return ""
         kind = type(value)
         if self.is_it(value):

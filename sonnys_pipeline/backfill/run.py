@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +32,6 @@ from sonnys_pipeline.landing.account_sites import AccountSites, keep_sites, site
 from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
 from sonnys_pipeline.landing.transactions import land_day
-from sonnys_pipeline.ledger.errors import LedgerError
 from sonnys_pipeline.ledger.load_jobs import LoadJobRecord
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
@@ -88,11 +86,6 @@ class JobRun(LoadObserver):
 
     def work_off(self) -> str:
         """Load and land every row; returns why it stopped early, or an empty string."""
-        stopped = self._work_off()
-        self._remember_job_seconds()
-        return stopped
-
-    def _work_off(self) -> str:
         outcomes = self._loader.load(self._requests())
         try:
             for outcome in outcomes:  # a stop ends the loader; days already complete are still landed
@@ -151,12 +144,11 @@ class JobRun(LoadObserver):
                 self._completed(one.loaded, file, states)
         return ""
 
-    def _remember_job_seconds(self) -> None:
-        """The next run starts with this figure; losing it costs a few polls."""
+    def remember(self) -> None:
+        """Keep how long load jobs took, for the first guess of the next run (LV-05)."""
         seconds = self._loader.job_seconds
         if seconds is not None:
-            with suppress(LedgerError):
-                self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
+            self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures so far."""

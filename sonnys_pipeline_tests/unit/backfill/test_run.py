@@ -64,7 +64,9 @@ class Run:
 
     def work_off(self) -> str:
         with self.audit:
-            return self.run.work_off()
+            stopped = self.run.work_off()
+        self.run.remember()
+        return stopped
 
     @property
     def rows(self) -> list[JobRow]:
