@@ -18,8 +18,7 @@ from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS
 from sonnys_pipeline.landing.facts.tables import FACTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
-from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata, states_metadata
 from sonnys_pipeline.runtime.quoting import sentence
 
 _REMEDY = "fix its storage, then run: sonnys backfill reconcile"
