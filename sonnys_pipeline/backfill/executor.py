@@ -18,13 +18,13 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
-from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
+from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures, RunSetup
 from sonnys_pipeline.backfill.listener import RunListener
 from sonnys_pipeline.backfill.lists.run import ListRun
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan, refuse_unapproved
 from sonnys_pipeline.backfill.recovery import is_gone
-from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.run import JobRun
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader

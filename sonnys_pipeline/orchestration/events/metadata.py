@@ -107,10 +107,10 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
     }
 
 
-def states_metadata(lake: Lake, day: str) -> Metadata:
-    """What is shown of a day's states."""
+def states_metadata(lake: Lake, day: str, file: LandedFile | None = None) -> Metadata:
+    """The states of a day; their `file` is looked at unless it has just been landed."""
     metadata, columns = lake.metadata(STATES, day), lake.columns(STATES, [day]).schema
-    file = LandedFile(lake.path(STATES, day), lake.rows(STATES, day), lake.size(STATES, day))
+    file = file or LandedFile(lake.path(STATES, day), lake.rows(STATES, day), lake.size(STATES, day))
     shown: dict[str, dg.MetadataValue] = {
         **file_metadata(file, columns.empty_table(), partitioned=True),
         "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),

@@ -69,7 +69,7 @@ class MaterializationRecorder(RunListener):
         else:
             self._fresh[loaded.day.key] = day_metadata(now, day)
         if day.states is not None and self._records_states:
-            told = states_metadata(now, loaded.day.key)
+            told = states_metadata(now, loaded.day.key, day.states)
             self._context.log_event(
                 dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
             )  # fmt: skip
