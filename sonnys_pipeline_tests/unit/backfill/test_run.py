@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.audit import Audit, RunSetup
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.progress import Progress
-from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.run import JobRun
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import APIError, AuthError, JobFailedError, UnparsableRowError
 from sonnys_pipeline.extract.events import JOB_SECONDS, LoadingStoppedError
@@ -64,7 +64,9 @@ class Run:
 
     def work_off(self) -> str:
         with self.audit:
-            return self.run.work_off()
+            stopped = self.run.work_off()
+        self.run.remember()
+        return stopped
 
     @property
     def rows(self) -> list[JobRow]:
