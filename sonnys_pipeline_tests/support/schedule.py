@@ -2,8 +2,8 @@
 
 A test of `acceptance/` or `browser/` waits most of its time: for blocks of the request budget, for daemons that look
 every second, for runs. Workers that all wait leave the cores idle; workers that all compute slow each other down. So
-with `--dist loadfile` the first worker, the third and so on begin with files that wait, the longest first. The others begin
-with files that compute. Each goes on with the other kind when its own is used up.
+with `--dist loadfile` the first worker, the third and so on begin with files that wait, the longest first. The others
+begin with files that compute. Each goes on with the other kind when its own is used up.
 """
 
 from collections.abc import Iterable
