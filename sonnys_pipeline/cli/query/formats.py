@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich import box
 from rich.table import Table
 
 from sonnys_pipeline.cli.output import Screen
 from sonnys_pipeline.runtime.quoting import no_formula
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = ("table", "csv", "json", "parquet")
 #: Characters that a column needs to be legible; a result with more columns than fit is printed row by row.
@@ -30,6 +31,8 @@ def content_of(result: pa.Table, kind: str, width: int) -> bytes:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two columns are called {twice}; rename one with AS")
     if kind == "parquet":
+        import pyarrow.parquet as pq
+
         file = io.BytesIO()
         pq.write_table(result, file)
         return file.getvalue()
@@ -58,6 +61,8 @@ def _json(result: pa.Table) -> str:
 
 def _table(result: pa.Table, width: int) -> str:
     """A table; row by row, a line for each column, if the columns do not fit."""
+    from pyarrow import types
+
     text = io.StringIO()
     screen = Screen(file=text, width=width, highlight=False, markup=False)
     rows, names = _rows(result), result.column_names
@@ -70,10 +75,10 @@ def _table(result: pa.Table, width: int) -> str:
     else:
         table = Table(box=box.SIMPLE)
         for field in result.schema:
-            is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            is_number = types.is_integer(field.type) or types.is_floating(field.type)
             table.add_column(
                 field.name,
-                justify="right" if is_number or pa.types.is_decimal(field.type) else "left",
+                justify="right" if is_number or types.is_decimal(field.type) else "left",
                 overflow="fold",
             )
         for row in rows:
