@@ -12,7 +12,7 @@ DBT_INSTALLED := $(DBT)/.installed
 # begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest release clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest versions trial release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -73,6 +73,12 @@ lowest: $(INSTALLED) ## Run telling tests and the demo with the lowest versions 
 
 newest: $(INSTALLED) ## The same with the newest versions of today
 	@$(BIN)/python -m release.bounds newest
+
+versions: $(INSTALLED) ## The same on each Python that is supported, with the versions of constraints.txt
+	@$(BIN)/python -m release.bounds versions
+
+trial: $(INSTALLED) ## Install the last commit's wheel alone and run its demo in an empty folder: seconds and megabytes
+	@$(BIN)/python -m release.trial
 
 release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
 	@$(BIN)/python -m release
