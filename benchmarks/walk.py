@@ -96,6 +96,8 @@ class Walk:
         self.page = Way(self.is_of_page)
         self.part = "landing"
         self.page_hash = ""
+        #: Functions of the house on the stack when the day's file is handed to the lake, outermost first.
+        self.nested: list[str] = []
 
     def __call__(self, frame: FrameType, happened: str, _: Any) -> None:  # noqa: ANN401 - as `sys.setprofile` calls it
         """Look at a call."""
@@ -113,6 +115,8 @@ class Walk:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         given = [frame.f_locals.get(name) for name in names if name != "cls"]
         self.days[self.part].look(code, given)
+        if code.co_qualname == "Lake.land" and "transactions" in given:
+            self.nested = nested(frame)
         self.page.look(code, given)
 
     def is_of_page(self, value: object) -> bool:
@@ -124,6 +128,16 @@ class Walk:
         # Pages of lists have no load job.
         self.page_hash = self.page_hash or getattr(value, "job_hash", None) or ""
         return not hasattr(getattr(value, "work", None), "operation")
+
+
+def nested(frame: FrameType | None) -> list[str]:
+    """Names of the functions of the house that are on the stack, outermost first."""
+    found = []
+    while frame is not None:
+        if PACKAGE in frame.f_code.co_filename:
+            found.append(frame.f_code.co_qualname.rpartition(".<locals>.")[2])
+        frame = frame.f_back
+    return found[::-1]
 
 
 def modules_of(functions: set[CodeType]) -> set[str]:
@@ -184,6 +198,7 @@ def measure() -> dict[str, Any]:
         "key": KEY,
         "rows": rows,
         "ledger": dict(transactions),
+        "from_asset_to_lake": walk.nested,
         "called": {
             part: {"functions": len(called), "modules": len(modules_of(called))} for part, called in walk.called.items()
         },

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
@@ -111,7 +111,6 @@ class Audit:
     folder: Path
     run_id: str
     job_id: str
-    outcomes: list[DayOutcome] = field(default_factory=list)
     _lines: int = -1
 
     def __enter__(self) -> Audit:
@@ -141,11 +140,15 @@ class Audit:
         with writable_state(self.attempts_path):
             os.write(self._lines, content.encode())
 
-    def day_ended(self, outcome: DayOutcome) -> None:
-        """Keep the outcome for the summary."""
-        self.outcomes.append(outcome)
-
-    def summarize(self, measures: Measures, *, status: str, started_at: datetime, reason: str = "") -> dict[str, Any]:
+    def summarize(
+        self,
+        measures: Measures,
+        outcomes: Sequence[DayOutcome] = (),
+        *,
+        status: str,
+        started_at: datetime,
+        reason: str = "",
+    ) -> dict[str, Any]:
         """Write the summary, atomically, and return it."""
         summary = {
             "run_id": self.run_id,
@@ -155,7 +158,7 @@ class Audit:
             "started_at": started_at.isoformat(),
             "ended_at": datetime.now(UTC).isoformat(),
             "measures": asdict(measures),
-            "days": [asdict(outcome) for outcome in self.outcomes],
+            "days": [asdict(outcome) for outcome in outcomes],
         }
         with writable_state(self.summary_path):
             write_private_file(self.summary_path, json.dumps(summary, indent=1))
@@ -174,10 +177,16 @@ class RunSetup:
 
 
 class AuditedRun:
-    """One execution of a job, whatever it reads: what is kept of it and told of it."""
+    """One execution of a job, whatever it reads: what is kept of it and told of it.
+
+    Attributes:
+        outcomes: what became of each row that has ended.
+        report: how far it is.
+    """
 
     def __init__(self, jobs: JobService, setup: RunSetup, days: int, audit: Audit) -> None:
         self.audit = audit
+        self.outcomes: list[DayOutcome] = []
         self.started_at = datetime.now(UTC)
         self.report = ProgressReport(days, setup.listener.progressed, setup.clock, setup.options.progress_seconds)
         self._jobs = jobs
@@ -201,7 +210,7 @@ class AuditedRun:
         outcome = DayOutcome(
             row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
         )
-        self.audit.day_ended(outcome)
+        self.outcomes.append(outcome)
         self._tell(failed, outcome)
 
     def _tell(self, row: JobRow, outcome: DayOutcome) -> None:

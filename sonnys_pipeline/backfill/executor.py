@@ -244,7 +244,7 @@ class BatchExecutor:
     ) -> ExecutionResult:
         """Checkpoint: ledger, then audit; the lease is given back. Without a given status, the days decide it."""
         job_id = heartbeat.job_id
-        failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
+        failures = tuple(outcome for outcome in run.outcomes if outcome.outcome == "failed")
 
         def give_back() -> tuple[int, JobStatus]:
             if failures:
@@ -272,7 +272,7 @@ class BatchExecutor:
             reason = reason or str(error)
             self._jobs.leases.release(job_id, self.owner)  # unless it is the other's
         measures = run.measures()
-        run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
+        run.audit.summarize(measures, run.outcomes, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
             job_id=job_id,
             run_id=run.audit.run_id,

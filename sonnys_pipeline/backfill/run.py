@@ -133,7 +133,7 @@ class JobRun(AuditedRun, LoadObserver):
     def measures(self) -> Measures:
         """The figures so far."""
         return Measures.of(
-            self.audit.outcomes,
+            self.outcomes,
             requests=sum(loader.requests for loader in self._loaders) + self._held.requests_sent,
             seconds=self._clock() - self._started,
             budget_wait=sum(loader.budget_wait for loader in self._loaders),
@@ -210,7 +210,7 @@ class JobRun(AuditedRun, LoadObserver):
             row.day, row.site, "success" if rows else "no-record", rows, pages, loaded.requests,
             round(loaded.seconds, 3), str(file.path), list_requests=loaded.list_requests,
         )  # fmt: skip
-        self.audit.day_ended(outcome)
+        self.outcomes.append(outcome)
         if loaded.states_note:
             logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
         total = sum(loader.budget_wait for loader in self._loaders)

@@ -81,7 +81,7 @@ class ListRun(AuditedRun, Watch):
     def measures(self) -> Measures:
         """The figures so far."""
         return Measures.of(
-            self.audit.outcomes, requests=self._requests, seconds=self._clock() - self._started, budget_wait=0.0
+            self.outcomes, requests=self._requests, seconds=self._clock() - self._started, budget_wait=0.0
         )
 
     def _part(self, days: Sequence[str]) -> str:
@@ -109,7 +109,7 @@ class ListRun(AuditedRun, Watch):
                 day, None, "success" if file.rows else "no-record", file.rows, requests=cost[0],
                 seconds=round(cost[1], 3), path=str(file.path), list_requests=cost[0],
             )  # fmt: skip
-            self.audit.day_ended(outcome)
+            self.outcomes.append(outcome)
             is_day = not isinstance(self._resource, Dimension)
             self._listener.list_landed(self._resource.asset, day if is_day else None, file)
             self._tell(row, outcome)
