@@ -95,7 +95,7 @@ def test_one_backfill_on_four_workers(
         until(lambda: all(worker.is_ready() for worker in workers))
         began = time.monotonic()
         server.backfill(DAYS)
-        until(lambda: len(landing_runs(site)) == len(DAYS) // DAYS_PER_RUN)
+        until(lambda: len(landing_runs(site)) == len(DAYS) // DAYS_PER_RUN, every=0.5)
         runs = landing_runs(site)
         until(lambda: sum(len(worker.audits) for worker in workers) == len(runs))
         redis_server.kill()
@@ -149,7 +149,7 @@ def test_a_lost_worker_is_noticed_and_its_run_goes_on_elsewhere(
 
         assert server.ends_as(run_id) == "FAILURE"
         noticed_after = time.monotonic() - killed
-        until(lambda: len(landing_runs(site)) == 2)
+        until(lambda: len(landing_runs(site)) == 2, every=0.5)
         retried = landing_runs(site)[1]
         assert retried.parent_run_id == run_id
         assert server.ends_as(retried.run_id) == "SUCCESS", other.process.output
