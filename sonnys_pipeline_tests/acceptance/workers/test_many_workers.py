@@ -39,8 +39,10 @@ ON_THE_WAY = 10
 
 @pytest.fixture
 def site(open_site: Callable[..., Site]) -> Site:
-    """Days of 250 rows (three pages)."""
-    return open_site(stores="postgres", rows_per_day=249, midnight_row=True, speed=10, now="2026-11-20T12:00:00Z")
+    """Days of 250 rows (three pages); hashes live for ten minutes of ours, so that none expires on a busy machine."""
+    return open_site(
+        stores="postgres", rows_per_day=249, midnight_row=True, speed=10, hash_seconds=6000, now="2026-11-20T12:00:00Z"
+    )
 
 
 def landing_runs(site: Site) -> list[dg.DagsterRun]:
