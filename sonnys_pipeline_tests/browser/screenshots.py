@@ -110,8 +110,11 @@ def _keep(page: Page, name: str, height: int | None = None) -> None:
     page.wait_for_load_state("networkidle")
     size = page.viewport_size
     assert size is not None
-    part = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"]}
-    picture = page.screenshot(animations="disabled", caret="hide", clip=part)
+    picture = page.screenshot(
+        animations="disabled",
+        caret="hide",
+        clip={"x": 0, "y": 0, "width": size["width"], "height": height or size["height"]},
+    )
     small = io.BytesIO()
     # Without dithering: flat colours of a page stay flat, and the file small.
     colours = Image.open(io.BytesIO(picture)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
