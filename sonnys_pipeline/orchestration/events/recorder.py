@@ -125,16 +125,16 @@ class MaterializationRecorder(RunListener):
     def _metadata(self, day: str) -> Metadata | None:
         """Its metadata; `None` if its file is missing or damaged, so that it is no longer landed."""
         if day in self._fresh:
-            return {**self._fresh[day], **self._cost(self._figures[day][2])}
+            return self._with_cost(self._fresh[day])
         try:
             row = self._earlier[day]
-            return {**earlier_day_metadata(self._lake, row), **self._cost(row.requests)}
+            return self._with_cost(earlier_day_metadata(self._lake, row))
         except LakeError as error:
             self._context.log.warning("%s", error)
             return None
 
-    def _cost(self, requests: int) -> Metadata:
-        return {"minutes_of_budget": dg.MetadataValue.float(minutes_of_budget(requests, self._rate))}
+    def _with_cost(self, told: Metadata) -> Metadata:
+        return {**told, **minutes_of_budget(told, self._rate)}
 
     def _recorded(self) -> set[str | None]:
         instance, key = self._context.instance, self._context.asset_key

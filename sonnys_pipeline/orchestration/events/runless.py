@@ -11,6 +11,7 @@ from functools import partial
 import dagster as dg
 
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.states import STATES
@@ -18,6 +19,7 @@ from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS
 from sonnys_pipeline.landing.facts.tables import FACTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.budget import minutes_of_budget
 from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata, states_metadata
 from sonnys_pipeline.runtime.quoting import sentence
 
@@ -38,13 +40,16 @@ class RunlessDays(RunListener):
         problems: why days could not be reported, in sentences; landed files are not affected.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, lake: Lake, *, source: str, rate: RequestRate, account: Account = ONLY
+    ) -> None:
         self._account = account
         self._transactions = account.key("transactions")
         self._states = account.key(STATES)
         self._instance = instance
         self._lake = lake
         self._source = source
+        self._rate = rate
         self.reported: list[str] = []
         self.lists: list[str] = []
         self.observed: list[str] = []
@@ -117,6 +122,7 @@ class RunlessDays(RunListener):
         try:
             sites = landed_sites(self._lake, day)
             told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
+            told |= minutes_of_budget(told, self._rate)
             if sites is None:
                 self._instance.report_runless_asset_event(
                     dg.AssetMaterialization(self._transactions, partition=day, metadata=told)
