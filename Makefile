@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # They wait for seconds that really pass: a worker for each file, so that all of them wait at once.
 OUTAGES = $$(grep -rl --include 'test_*.py' 'mark\.outage' sonnys_pipeline_tests)
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest release clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest versions trial release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -74,6 +74,12 @@ lowest: $(INSTALLED) ## Run telling tests and the demo with the lowest versions 
 
 newest: $(INSTALLED) ## The same with the newest versions of today
 	@$(BIN)/python -m release.bounds newest
+
+versions: $(INSTALLED) ## The same on each Python that is supported, with the versions of constraints.txt
+	@$(BIN)/python -m release.bounds versions
+
+trial: $(INSTALLED) ## Install the last commit's wheel alone and run its demo in an empty folder: seconds and megabytes
+	@$(BIN)/python -m release.trial
 
 release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
 	@$(BIN)/python -m release
