@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from sonnys_pipeline.client.models import Site, TransactionJobItem, parse_rows
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.engines.dialect import to_spark
-from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine, open_session
 from sonnys_pipeline.lake.engines.spark import SparkEngine
 from sonnys_pipeline.lake.errors import EngineError
 from sonnys_pipeline.lake.iceberg.options import Iceberg
@@ -117,7 +117,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.adaptive.enabled": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.shuffle.partitions": "1",
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -253,9 +253,10 @@ def test_dollars_are_the_same(spark: SparkSession) -> None:
 
 def test_a_users_own_views_stay(spark: SparkSession, lake: Lake) -> None:
     """A session of the same application is used, not the user's own."""
-    spark.sql("SELECT 1 AS mine").createOrReplaceTempView("counted")
-    MartInputs(lake, "UTC", engine=SparkEngine()).count(tender_mix, DATES[:1])
-    assert spark.table("counted").columns == ["mine"]
+    spark.sql("SELECT 1 AS mine").createOrReplaceTempView("transactions")
+    with open_session(SparkEngine().rows(lake, DATES[:1], ())) as session:
+        session.define("counted", "SELECT id FROM transactions")
+    assert spark.table("transactions").columns == ["mine"]
 
 
 def test_what_only_duckdb_counts_is_refused(spark: SparkSession, lake: Lake) -> None:
