@@ -17,7 +17,6 @@ from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.ledger.models import Job, JobRow, RowStatus
 from sonnys_pipeline.ledger.service import JobService
-from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.budget import REQUESTS, minutes_of_budget, requests_plot, share_of_budget
 from sonnys_pipeline.orchestration.events.metadata import (
     Metadata,
@@ -25,6 +24,7 @@ from sonnys_pipeline.orchestration.events.metadata import (
     earlier_day_metadata,
     landed_metadata,
     run_metadata,
+    states_metadata,
 )
 from sonnys_pipeline.orchestration.runs import continued_runs
 
@@ -69,7 +69,7 @@ class MaterializationRecorder(RunListener):
         else:
             self._fresh[loaded.day.key] = day_metadata(now, day)
         if day.states is not None and self._records_states:
-            told = states_metadata(now, loaded.day.key)
+            told = states_metadata(now, loaded.day.key, day.states)
             self._context.log_event(
                 dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
             )  # fmt: skip
