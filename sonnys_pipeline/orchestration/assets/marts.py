@@ -182,6 +182,7 @@ def _mart_asset(
             remembered = {day: inputs.recorded_inputs(table.recipe, day, keys) for day, keys in read_from.items()}
             labor = {"clocked": inputs.clocked(days)} if table.recipe.with_labor else {}
             mart = inputs.count(partial(table.function, **labor), days)
+            told: dict[str, Metadata] = {}
             for day in days:
                 rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
                 lacking = [one for one in mart.missing if one.business_date.isoformat() == day]
@@ -194,10 +195,12 @@ def _mart_asset(
                     **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
-                context.add_asset_metadata(metadata, partition_key=day)
-            if days and table.plotted:
+                told[day] = metadata
+            if days and table.plotted:  # first, where people look
                 plots = last_days(landed_in, table.recipe.asset, max(days), table.plotted)
-                context.add_asset_metadata(plots, partition_key=max(days))
+                told[max(days)] = {**plots, **told[max(days)]}
+            for day, shown in told.items():
+                context.add_asset_metadata(shown, partition_key=day)
         except EXPECTED as error:
             raise as_failure(error) from error
         _warn(context, inputs, mart, account)
