@@ -174,10 +174,11 @@ def _mart_asset(
                     **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
-                files.land(day, rows, kept, figures)
-            if days and table.plotted:
-                plots = last_days(landed_in, table.recipe.asset, max(days), table.plotted)
-                context.add_asset_metadata(plots, partition_key=max(days))
+                if day == days[-1] and table.plotted:
+                    plots = partial(last_days, landed_in, table.recipe.asset, day, table.plotted)
+                    files.land(day, rows, kept, figures, plots)
+                else:
+                    files.land(day, rows, kept, figures)
         except EXPECTED as error:
             raise as_failure(error) from error
         _warn(context, inputs, mart, account)

@@ -181,7 +181,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         dg.Resolver.default(
             model_field_type=_TEMPLATE,
             description="When assets are late, instead of by noon.",
-            examples=["{{ dg.FreshnessPolicy.time_window(fail_window=datetime.timedelta(hours=36)) }}"],
+            # With spaces, at which the docs tab breaks the line.
+            examples=["{{ dg.FreshnessPolicy.time_window( fail_window=datetime.timedelta(hours=36) ) }}"],
         ),
     ] = None
     translation: Annotated[TranslationFn[SonnysAsset] | None, _translation()] = None

@@ -1,6 +1,6 @@
 """Computed tables with a file a day: options that their assets share; landing the days of a run, with metadata."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TypedDict
@@ -63,11 +63,21 @@ class DayFiles:
     account: Account
     lake: Lake
 
-    def land(self, day: str, rows: pa.Table, kept: Mapping[str, str], figures: Metadata) -> None:
-        """Write a day's file with the metadata `kept`, and show `figures` of it in the UI. Raises LakeError."""
+    def land(
+        self,
+        day: str,
+        rows: pa.Table,
+        kept: Mapping[str, str],
+        figures: Metadata,
+        plots: Callable[[], Metadata] = dict,
+    ) -> None:
+        """Write a day's file with the metadata `kept`, and show `figures` of it in the UI. Raises LakeError.
+
+        `plots` are made when the file is there, and come first, where people look.
+        """
         file = self.lake.land(self.table.recipe.asset, rows, partition=day, metadata=kept)
         lineage = column_lineage(self.table.lineage, self.account)
-        metadata = {**file_metadata(file, rows, partitioned=True), **lineage, **figures}
+        metadata = {**plots(), **file_metadata(file, rows, partitioned=True), **lineage, **figures}
         self.context.add_asset_metadata(metadata, partition_key=day)
 
 

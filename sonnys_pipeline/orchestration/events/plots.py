@@ -15,7 +15,8 @@ from sonnys_pipeline.lake.storage.folder import is_url
 
 #: Days of a plot, the last one included.
 PLOTTED_DAYS = 30
-_BAR, _GAP, _HEIGHT = 10, 2, 80
+#: In pixels; the page of an asset shows some 320 of them on a screen of 1,400.
+_BAR, _GAP, _HEIGHT = 8, 2, 80
 #: Colours by index: background, a bar, the mark of a day without a value.
 _PALETTE = bytes((255, 255, 255, 15, 118, 110, 203, 213, 225))
 _EMPTY, _FULL, _UNKNOWN = 0, 1, 2

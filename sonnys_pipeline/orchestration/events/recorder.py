@@ -84,18 +84,21 @@ class MaterializationRecorder(RunListener):
             self._earlier = {row.day: row for row in completed if row.day not in self._fresh}
 
     def to_return(self, result: ExecutionResult) -> None:
-        """Set each day's metadata, its own before the run's; the asset's `MaterializeResult` then records it."""
+        """Set each day's metadata, the plot first, the run's last; the asset's `MaterializeResult` then records it."""
         share = dg.MetadataValue.float(share_of_budget(result.measures, self._rate))
         of_run = {**run_metadata(result), "run/share_of_budget": share}
-        requests = {}
-        for day in [*self._fresh, *self._earlier]:
-            told = self._metadata(day) or {}
-            self._context.add_asset_metadata({**told, **of_run}, partition_key=day)
-            if isinstance(cost := told.get(REQUESTS), dg.IntMetadataValue) and cost.value is not None:
-                requests[day] = cost.value
+        told = {day: {**(self._metadata(day) or {}), **of_run} for day in [*self._fresh, *self._earlier]}
+        costs = {day: its.get(REQUESTS) for day, its in told.items()}
+        requests = {
+            day: cost.value
+            for day, cost in costs.items()
+            if isinstance(cost, dg.IntMetadataValue) and cost.value is not None
+        }
         if requests:
             plot = requests_plot(self._context.instance, self._context.asset_key, requests, self._rate)
-            self._context.add_asset_metadata(plot, partition_key=max(requests))
+            told[max(requests)] = {**plot, **told[max(requests)]}
+        for day, metadata in told.items():
+            self._context.add_asset_metadata(metadata, partition_key=day)
 
     def summary(self, measures: Measures) -> str:
         """A table for the log: the days landed by this attempt, and the run's costs."""

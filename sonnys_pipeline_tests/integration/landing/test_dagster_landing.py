@@ -46,6 +46,7 @@ def test_one_partition(pipeline):
     assert record.partition_key == "2026-03-10"
     metadata = {name: value.value for name, value in record.asset_materialization.metadata.items()}
     assert metadata.keys() >= METADATA
+    assert next(iter(metadata)) == "last_30_days_requests"
     rows = pipeline.lake.read("transactions", ["2026-03-10"])
     stats = pipeline.simulator.stats()
     assert sorted(rows["id"].to_pylist()) == pipeline.expected_ids("2026-03-10")

@@ -33,11 +33,16 @@ def test_bars_are_as_high_as_their_values():
     """The highest fills the image, half of it half, 0 and less one line; an unknown value is a grey foot."""
     lines = pixels(bars([10, 5, 0, -3, None]))
 
-    heights = [sum(line[at] == 1 for line in lines) for at in range(0, 60, 12)]
+    heights = [sum(line[at] == 1 for line in lines) for at in range(0, 50, 10)]
 
     assert heights == [80, 40, 1, 1, 0]
-    assert sum(line[48] == 2 for line in lines) == 3
-    assert all(line[10] == line[11] == 0 for line in lines)
+    assert sum(line[40] == 2 for line in lines) == 3
+    assert all(line[8] == line[9] == 0 for line in lines)
+
+
+def test_a_plot_fits_into_the_page():
+    """Its last days are at the right, and would be cut off; the page leaves some 320 pixels."""
+    assert len(pixels(bars([1] * PLOTTED_DAYS))[0]) == 300
 
 
 def test_days_without_any_value():
