@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, Self
 
 from pydantic import PrivateAttr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sonnys_pipeline.config import accounts
 from sonnys_pipeline.config.accounts import AccountsError
@@ -26,6 +27,13 @@ class EnvFileError(SettingsError):
     """`.env` exists and cannot be read."""
 
 
+class _SetVariables(EnvSettingsSource):
+    """Looks at the types of those fields alone whose variables are set: settings are read again by every step."""
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:  # noqa: ANN401 - as pydantic-settings declares it
+        return None if value is None else super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
 class EnvironmentSettings(BaseSettings):
     """Settings whose field `x` is read from `SONNYS_X`, or from `SONNYS_NORTH__X` for the account `north`."""
 
@@ -36,6 +44,19 @@ class EnvironmentSettings(BaseSettings):
     #: The account, and the fields that were read from its own variables.
     _account_name: str | None = PrivateAttr(default=None)
     _own: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes them by name
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise; there are no files of secrets
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As usual: what is given, the environment, `.env`; without a `.env` a third of the processor time."""
+        from_file = [dotenv_settings] if getattr(dotenv_settings, "env_vars", True) else []
+        return init_settings, _SetVariables(settings_cls), *from_file
 
     @classmethod
     def load(cls, account: str | None = None, **overrides: Any) -> Self:  # noqa: ANN401 - whatever the fields take

@@ -73,8 +73,7 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
 def _record_changes(lake: Lake, loaded: LoadedDay, table: pa.Table, metadata: Mapping[str, str]) -> None:
     """Record what differs from the landed states in `transaction_changes`."""
     day = loaded.day.key
-    before = landed_metadata(lake, day)
-    if not before or not lake.has(ROWS, day):
+    if not lake.has(STATES, day) or not lake.has(ROWS, day) or not (before := landed_metadata(lake, day)):
         return
     read = Reread(loaded, before, metadata)
     old, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ROWS, [day])

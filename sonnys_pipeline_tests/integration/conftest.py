@@ -16,6 +16,7 @@ from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, point_environment
 from sonnys_pipeline_tests.support.pipelines.chains import chains, open_chains  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
 
 API_ID = "id-that-must-not-show-0815"
@@ -48,7 +49,7 @@ class Pipeline:
 
         `selection` replaces the assets named; `resources` replaces the pipeline's own, by name.
         """
-        defs = build_defs(resources)
+        defs = build_defs(resources) if resources else built_defs()
         own = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
         keys = [asset.key if isinstance(asset, dg.AssetsDefinition) else dg.AssetKey(asset) for asset in assets]
         first_and_last = days if isinstance(days, tuple) else None

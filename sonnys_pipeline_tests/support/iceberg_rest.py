@@ -15,6 +15,8 @@ from pyiceberg.table import CommitTableRequest, Table
 from sqlalchemy import NullPool, create_engine
 
 from sonnys_pipeline.lake.iceberg.catalogs import SqlTables
+from sonnys_pipeline.lake.iceberg.files import Files
+from sonnys_pipeline.lake.storage.folder import FolderStorage
 
 _STATUS = {
     NoSuchNamespaceError: 404,
@@ -25,9 +27,9 @@ _STATUS = {
 
 
 @contextmanager
-def rest_catalog(file: Path) -> Iterator[str]:
-    """Serve on loopback; yields the URL."""
-    tables = SqlTables(create_engine(f"sqlite:///{file}", poolclass=NullPool))
+def rest_catalog(file: Path, files: Files | None = None) -> Iterator[str]:
+    """Serve on loopback; yields the URL. Metadata is written into folders, or into the object store of `files`."""
+    tables = SqlTables(create_engine(f"sqlite:///{file}", poolclass=NullPool), files or FolderStorage(file.parent))
     one_at_a_time = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):

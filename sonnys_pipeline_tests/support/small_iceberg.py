@@ -33,8 +33,8 @@ def rows(*ids: str, note: str = "first") -> pa.Table:
     )
 
 
-def iceberg(root: Path, **options: object) -> Lake:
-    """A lake of Iceberg tables."""
+def iceberg(root: Path | str, **options: object) -> Lake:
+    """A lake of Iceberg tables, in a folder or an object store."""
     return Lake(root, lake_format=Iceberg(**options))  # type: ignore[arg-type]
 
 

@@ -200,13 +200,13 @@ def _queries() -> Queries:
     from sonnys_pipeline.lake.iceberg.options import format_of
     from sonnys_pipeline.lake.query.statements import Queries
 
-    def opened(settings: Settings, url: str | None = None) -> Lake:
-        return Lake(url or settings.data_url, lake_format=format_of(settings))
+    def opened(settings: Settings) -> Lake:
+        return Lake(settings.data_url, lake_format=format_of(settings))
 
     account = chosen_account()
     accounts = Settings.accounts()
     if account is not None or not accounts:
         return Queries({"": opened(Settings.load(account))}, meanings)
     lakes = {name: opened(Settings.load(name)) for name in accounts}
-    across = Settings.load()
-    return Queries({**lakes, ALL_ACCOUNTS: opened(across, folder_in(across.data_url, ALL_ACCOUNTS))}, meanings)
+    across = Settings.load(data_url=folder_in(Settings.load().data_url, ALL_ACCOUNTS))
+    return Queries({**lakes, ALL_ACCOUNTS: opened(across)}, meanings)

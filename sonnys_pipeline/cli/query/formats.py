@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich import box
 from rich.table import Table
 
 from sonnys_pipeline.cli.output import Screen
 from sonnys_pipeline.runtime.quoting import no_formula
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = ("table", "csv", "json", "parquet")
 #: Characters that the values of a column need to be legible, and those between two columns. A result whose columns do
@@ -37,6 +38,8 @@ def content_of(result: pa.Table, kind: str, width: int, *, whole: bool = True) -
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two columns are called {twice}; rename one with AS")
     if kind == "parquet":
+        import pyarrow.parquet as pq
+
         file = io.BytesIO()
         pq.write_table(result, file)
         return file.getvalue()
@@ -65,6 +68,8 @@ def _json(result: pa.Table) -> str:
 
 def _table(result: pa.Table, width: int, *, whole: bool) -> str:
     """A table; row by row, a line for each column, if the columns do not fit. Floats are rounded."""
+    from pyarrow import types
+
     text = io.StringIO()
     screen = Screen(file=text, width=width, highlight=False, markup=False)
     names = result.column_names
@@ -80,10 +85,10 @@ def _table(result: pa.Table, width: int, *, whole: bool) -> str:
     else:
         table = Table(box=box.SIMPLE)
         for place, field in enumerate(result.schema):
-            is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+            is_number = types.is_integer(field.type) or types.is_floating(field.type)
             table.add_column(
                 field.name,
-                justify="right" if is_number or pa.types.is_decimal(field.type) else "left",
+                justify="right" if is_number or types.is_decimal(field.type) else "left",
                 overflow="fold",
                 no_wrap=place == 0 and max([0, *(len(_shown(row[0])) for row in rows)]) <= _NAME,
             )

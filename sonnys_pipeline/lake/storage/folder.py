@@ -234,6 +234,10 @@ class FolderStorage:
         """None is kept."""
         return 0
 
+    def written_at(self, path: LakePath) -> float:
+        """When a file was written, in seconds since 1970."""
+        return _local(path).stat().st_mtime
+
     def probe(self) -> None:
         """Write, sync and rename a file, as for a landed day."""
         unfinished = _local(self.root) / UNFINISHED

@@ -50,7 +50,7 @@ class WindowInputs(MartInputs):
     def notes(self, days: Sequence[str]) -> dict[date, list[str]]:
         """What the policies on personal data mean for each day's rows. Raises LakeError if a file cannot be read."""
         landed = self.landed_for(WASH_FREQUENCY_RECIPE, days)
-        policies = {key: self._policy(key) for keys in landed.values() for key in keys}
+        policies = {key: self._policy(key) for key in {key for keys in landed.values() for key in keys}}
         return {date.fromisoformat(day): _notes({policies[key] for key in keys}) for day, keys in landed.items()}
 
     def _version(self, recipe: Recipe, partition: str) -> str:

@@ -11,9 +11,9 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.landing.dimensions.history import as_of
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline.simulator.world import menu
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 _WORKSPACE_NOW = "sonnys_pipeline.backfill.workspace.datetime"
 
@@ -48,7 +48,7 @@ class Shop:
         """Materialize `items` as the daily job does, with its check."""
         self.truth[self.today] = self.listed()
         run_config = {"ops": {"items": {"config": config}}}
-        job = build_defs().resolve_job_def("daily_dimensions")
+        job = built_defs().resolve_job_def("daily_dimensions")
         only = [dg.AssetKey("items")]
         return job.execute_in_process(run_config=run_config, asset_selection=only, raise_on_error=False)
 

@@ -3,9 +3,10 @@
 The conditions are evaluated here as the daemon evaluates them; the acceptance test has a real daemon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,8 +16,9 @@ import pytest
 
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.snapshots import Snapshot
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -27,20 +29,20 @@ MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 class Daemon:
     """Evaluates the conditions of tables and marts, tick after tick."""
 
-    def __init__(self, pipeline) -> None:
+    def __init__(self, pipeline, cursor=None) -> None:
         self.pipeline = pipeline
-        self._cursor = None
+        self.cursor = cursor
 
     def tick(self) -> dict[str, list[str]]:
         """Requested days by asset; assets without any are left out."""
         result = dg.evaluate_automation_conditions(
-            build_defs(),
+            built_defs(),
             self.pipeline.instance,
             asset_selection=dg.AssetSelection.assets(*TABLES, *MARTS),
-            cursor=self._cursor,
+            cursor=self.cursor,
             evaluation_time=datetime(2026, 3, 20, 12, tzinfo=UTC),
         )
-        self._cursor = result.cursor
+        self.cursor = result.cursor
         asked = {name: result.get_requested_partitions(dg.AssetKey(name)) for name in (*TABLES, *MARTS)}
         return {name: sorted(days) for name, days in asked.items() if days}
 
@@ -87,13 +89,32 @@ def daemon(pipeline) -> Daemon:
     return found
 
 
+@pytest.fixture(scope="module")
+def settled_once() -> Iterator[list[tuple[Snapshot, Any]]]:
+    """What the first test that needs `settled` has landed, and the cursor of its daemon."""
+    kept: list[tuple[Snapshot, Any]] = []
+    yield kept
+    for snapshot, _ in kept:
+        snapshot.close()
+
+
 @pytest.fixture
-def settled(daemon) -> Daemon:
+def settled(pipeline, settled_once, tmp_path_factory) -> Daemon:
     """Three days landed in one run with all that stands downstream, as the morning's job does: nothing is left."""
-    land(daemon.pipeline, "transactions", "sites", *TABLES, *MARTS, days=DAYS)
-    assert daemon.tick() == {}
-    daemon.pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
-    return daemon
+    root, instance = Path(str(pipeline.lake.root)), pipeline.instance
+    if settled_once:
+        ((snapshot, cursor),) = settled_once
+        snapshot.restore(root, instance)
+        found = Daemon(pipeline, cursor)
+    else:
+        found = Daemon(pipeline)
+        assert found.tick() == {}
+        land(pipeline, "transactions", "sites", *TABLES, *MARTS, days=DAYS)
+        assert found.tick() == {}
+        snapshot = Snapshot(root, instance, tmp_path_factory.mktemp("settled") / "data")
+        settled_once.append((snapshot, found.cursor))
+    pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
+    return found
 
 
 def test_backfilled_days_are_followed_once(daemon):
@@ -153,7 +174,7 @@ def test_a_run_that_is_terminated_is_not_started_over_and_over(settled):
     late_row(pipeline, hour=18)
     assert settled.tick() == every(day)
 
-    job = build_defs().resolve_implicit_global_asset_job_def()
+    job = built_defs().resolve_implicit_global_asset_job_def()
     run = pipeline.instance.create_run_for_job(
         job, asset_selection={dg.AssetKey("site_day_kpis")}, tags={"dagster/partition": day}
     )

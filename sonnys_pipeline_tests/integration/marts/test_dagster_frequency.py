@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.tickets import rows, sites, ticket
 
 MART = "wash_frequency"
@@ -51,7 +51,7 @@ class Daemon:
     def tick(self) -> list[str]:
         """Days that are asked for."""
         result = dg.evaluate_automation_conditions(
-            build_defs(),
+            built_defs(),
             self.instance,
             asset_selection=dg.AssetSelection.assets(MART),
             cursor=self._cursor,
@@ -63,10 +63,10 @@ class Daemon:
     def make(self, first: str, last: str) -> tuple[dg.ExecuteInProcessResult, dict[str, Any]]:
         """Materialize a range; the result, and the metadata of its last day."""
         done = dg.materialize(
-            [one for one in build_defs().assets or () if one.key == dg.AssetKey(MART)],
+            [one for one in built_defs().assets or () if one.key == dg.AssetKey(MART)],
             instance=self.instance,
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
-            resources=build_defs().resources,
+            resources=built_defs().resources,
         )
         events = {event.partition: event for event in done.asset_materializations_for_node(MART)}
         return done, {name: value.value for name, value in events[last].metadata.items()}
@@ -101,7 +101,7 @@ def test_a_day_waits_for_nothing_that_cannot_land(lake: Lake) -> None:
 
 def test_its_partitions_look_back_thirty_days() -> None:
     """And one ahead: where clocks are behind the pipeline's, a business day ends in the next partition."""
-    [asset] = [one for one in build_defs().assets or () if one.key == dg.AssetKey(MART)]
+    [asset] = [one for one in built_defs().assets or () if one.key == dg.AssetKey(MART)]
     mapping = asset.get_partition_mapping(dg.AssetKey("transactions"))
     assert isinstance(mapping, dg.TimeWindowPartitionMapping)
     assert (mapping.start_offset, mapping.end_offset) == (-30, 1)

@@ -11,8 +11,8 @@ import pytest
 
 from sonnys_pipeline.marts.people.liability import CARD_INPUT
 from sonnys_pipeline.marts.people.liability_inputs import LiabilityInputs
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -34,7 +34,7 @@ def pipeline(open_pipeline: Callable[..., Any]):
 def asked_for(pipeline: Any, asset: str = "labor_daily") -> list[str]:
     """Days that the conditions ask for, as the daemon evaluates them."""
     result = dg.evaluate_automation_conditions(
-        build_defs(),
+        built_defs(),
         pipeline.instance,
         asset_selection=dg.AssetSelection.assets(asset),
         evaluation_time=datetime(2026, 3, 20, 12, tzinfo=UTC),
@@ -182,5 +182,5 @@ def test_a_day_without_entries_is_refused_and_the_mornings_run_leaves_labor_alon
     """The error names the list and the day; where the lists are not landed, the morning computes nothing."""
     result = pipeline.run("labor_daily", days=EACH[2])
     assert "clock_entries: not landed: 2026-03-12" in pipeline.failure(result)
-    job = build_defs().resolve_job_def("daily_transactions")
+    job = built_defs().resolve_job_def("daily_transactions")
     assert dg.AssetKey("labor_daily") not in job.asset_layer.executable_asset_keys

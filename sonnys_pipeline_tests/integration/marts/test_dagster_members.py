@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline_tests.support.members import Club, account, change, days
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 MOVEMENT, COHORTS = "membership_movement", "membership_cohorts"
 MARCH = days(date(2026, 3, 1), date(2026, 3, 10))
@@ -51,7 +51,7 @@ class Daemon:
 
     def _evaluate(self) -> Any:
         result = dg.evaluate_automation_conditions(
-            build_defs(),
+            built_defs(),
             self.instance,
             asset_selection=dg.AssetSelection.assets(MOVEMENT, COHORTS),
             cursor=self._cursor,
@@ -63,10 +63,10 @@ class Daemon:
     def make(self, day: str | None, asset: str = MOVEMENT) -> dict[str, Any]:
         """Materialize an asset, of a day or as a whole; its metadata."""
         done = dg.materialize(
-            [one for one in build_defs().assets or () if one.key == dg.AssetKey(asset)],
+            [one for one in built_defs().assets or () if one.key == dg.AssetKey(asset)],
             instance=self.instance,
             partition_key=day,
-            resources=build_defs().resources,
+            resources=built_defs().resources,
         )
         [event] = done.asset_materializations_for_node(asset)
         return {name: value.value for name, value in event.metadata.items()}
@@ -119,7 +119,7 @@ def test_a_day_that_does_not_add_up_is_named(lake: Lake) -> None:
     """A list without an account whose leaving no change says: the check of that day warns, and of the others passes."""
     readings = [(day, listed if day.day < 6 else listed[:1]) for day, listed in CLUB.readings]
     replace(CLUB, readings=readings).land(lake)
-    defs = build_defs()
+    defs = built_defs()
     done = dg.materialize(
         [*(defs.assets or ()), *(defs.asset_checks or ())],
         selection=[dg.AssetKey(MOVEMENT)],
@@ -163,7 +163,7 @@ def test_members_of_all_accounts(tmp_path: Path, lake: Lake, monkeypatch: pytest
     monkeypatch.setenv("SONNYS_ACCOUNTS", "north,south")
     CLUB.land(Lake(tmp_path / "data" / "north"))
     replace(CLUB, readings=[(day, [account(9)]) for day in MARCH]).land(Lake(tmp_path / "data" / "south"))
-    defs = build_defs()
+    defs = built_defs()
 
     def members(*keys: str) -> dict[str, int]:
         for key in keys:

@@ -14,7 +14,7 @@ import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.states import STATES
-from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.tickets import states_of, without_v2
 
 DAYS = ("2026-03-10", "2026-03-12")
@@ -31,7 +31,7 @@ def transactions(lake: Lake, day: str) -> pa.Table:
 def tick(pipeline: Any, cursor: Any = None) -> tuple[dict[str, list[str]], Any]:
     """What the conditions ask for, and what they remember."""
     result = dg.evaluate_automation_conditions(
-        build_defs(),
+        built_defs(),
         pipeline.instance,
         asset_selection=dg.AssetSelection.assets(*TABLES, *MARTS),
         cursor=cursor,

@@ -9,9 +9,9 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.report.daily import inputs_digest_of
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 DAYS = ("2026-03-09", "2026-03-12")
 EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
@@ -101,7 +101,7 @@ def test_transactions_marts_and_report_in_one_run(pipeline):
     assert pipeline.times_materialized("daily_report") == dict.fromkeys(EACH, 1)
     assert metadata(pipeline, "2026-03-11")["has_figures"] is True
     assert dg.AssetKey("daily_report") in (
-        build_defs().resolve_job_def("daily_transactions").asset_layer.executable_asset_keys
+        built_defs().resolve_job_def("daily_transactions").asset_layer.executable_asset_keys
     )
 
 
@@ -126,7 +126,7 @@ class Daemon:
     def tick(self) -> list[str]:
         """Requested days."""
         result = dg.evaluate_automation_conditions(
-            build_defs(),
+            built_defs(),
             self._pipeline.instance,
             asset_selection=dg.AssetSelection.assets("daily_report"),
             cursor=self._cursor,

@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 
 from sonnys_pipeline.landing.verified import VERIFICATIONS
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.checks.verified import verified_checks
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.simulator.edits import Edit
 from sonnys_pipeline_tests.integration.conftest import Pipeline
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 KEY = dg.AssetKey("transactions")
 COMPUTED = ("line_items", "tenders", "site_day_kpis")
@@ -29,7 +29,7 @@ class Scene:
     def sweep(self, **config: Any) -> dg.ExecuteInProcessResult:
         """Run the job."""
         self.pipeline.simulator.advance(1300)  # hashes and lists expire
-        job = build_defs().resolve_job_def("verify_landed_days")
+        job = built_defs().resolve_job_def("verify_landed_days")
         return job.execute_in_process(
             instance=self.pipeline.instance,
             run_config={"ops": {"compare_landed_days_with_api": {"config": config}}},
@@ -39,7 +39,7 @@ class Scene:
     def requested(self) -> dict[str, set[str]]:
         """What the daemon would start for tables and marts."""
         result = dg.evaluate_automation_conditions(
-            build_defs(), self.pipeline.instance, asset_selection=dg.AssetSelection.assets(*COMPUTED)
+            built_defs(), self.pipeline.instance, asset_selection=dg.AssetSelection.assets(*COMPUTED)
         )
         asked = {name: result.get_requested_partitions(dg.AssetKey(name)) for name in COMPUTED}
         return {name: {str(day) for day in days} for name, days in asked.items() if days}

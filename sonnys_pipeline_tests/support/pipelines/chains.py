@@ -12,9 +12,9 @@ import dagster as dg
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.checks.evaluations import RANGE
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 NAMES = ("north", "south")
 DAYS = ("2026-03-10", "2026-03-12")
@@ -41,7 +41,7 @@ class Chains:
         self, *keys: str, days: str | tuple[str, str] | None = None, own: Sequence[dg.AssetsDefinition] = ()
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets by their keys (`north/transactions`), with their checks, and the test's `own` ones."""
-        defs = build_defs()
+        defs = built_defs()
         chosen = [dg.AssetKey(key.split("/")) for key in keys] + [asset.key for asset in own]
         return dg.materialize(
             [*(defs.assets or ()), *(defs.asset_checks or ()), *own],
@@ -62,7 +62,7 @@ class Chains:
         """Days that the conditions of marts, and of what stands across accounts, ask for, by asset."""
         keys = [dg.AssetKey([name, asset]) for name in (*self.simulators, "all_accounts") for asset in MARTS]
         result = dg.evaluate_automation_conditions(
-            build_defs(),
+            built_defs(),
             self.instance,
             asset_selection=dg.AssetSelection.assets(*keys),
             cursor=self.cursor,

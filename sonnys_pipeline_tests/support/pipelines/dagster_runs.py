@@ -15,9 +15,9 @@ from dagster._core.execution.execution_result import ExecutionResult
 
 from sonnys_pipeline.ledger.models import Job
 from sonnys_pipeline.ledger.service import JobService, open_ledger
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.conftest import Pipeline, range_tags
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.pipelines.executors import submissions
 
 DAYS = [f"2026-03-{number}" for number in range(10, 15)]
@@ -27,7 +27,7 @@ def run(
     pipeline: Pipeline, *, parent: ExecutionResult | None = None, from_failure: bool = False, retries: int = 0
 ) -> ExecutionResult:
     """One run over the five days, by a job of the project's own assets; `parent` is the run that it re-executes."""
-    defs = build_defs()
+    defs = built_defs()
     policy = dg.RetryPolicy(max_retries=retries) if retries else None
     job = dg.Definitions(
         assets=defs.assets,

@@ -43,7 +43,11 @@ def counted(s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch) -
         for name, value in s3_settings(forwarder.port).items():
             monkeypatch.setenv(name, value)
         forget_s3_clients()
-        yield Lake(f"{s3_url}/data"), forwarder
+        lake = Lake(f"{s3_url}/data")
+        assert not lake.has(ASSET, DAY)
+        assert forwarder.requests[0].path.endswith("/data/.iceberg/lake.json"), "asked once: is it a lake of tables?"
+        forwarder.forget()
+        yield lake, forwarder
 
 
 def test_a_file_is_one_put(counted: tuple[Lake, Forwarder]) -> None:
