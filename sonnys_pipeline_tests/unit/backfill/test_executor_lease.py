@@ -54,6 +54,26 @@ def test_a_job_that_is_cancelled_stops_and_stays_so(jobs: JobService, make: Make
     assert_free(jobs, job_id)
 
 
+def test_a_job_is_never_done_and_still_leased(
+    jobs: JobService, make: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Status and lease change in one transaction (JS-06): if the lease cannot be given back, the job is not done."""
+    job_id = create(jobs)
+    executor = make(lambda _: 3)
+    release = jobs.leases.release
+
+    def fail_once(job_id: str, owner: str) -> bool:
+        monkeypatch.setattr(jobs.leases, "release", release)
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(jobs.leases, "release", fail_once)
+    with pytest.raises(LedgerError, match="disk is full"):
+        executor.execute(job_id)
+    assert log(jobs, job_id) == [("running", "")]
+    assert_free(jobs, job_id)
+    assert make(lambda _: 3).execute(job_id).success
+
+
 def gone_process() -> int:
     """The id of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])

@@ -64,6 +64,19 @@ def test_the_heartbeat_prolongs_from_now(ledger: JobService, clock: ManualClock)
         ledger.leases.acquire(job.id, "host:2", 30)
 
 
+def test_a_beat_renews_and_tells_of_a_cancelled_job(ledger: JobService, clock: ManualClock) -> None:
+    """One transaction instead of two; a lease that another took is refused as by `renew` (JS-06)."""
+    job = ledger.create_job("x")
+    ledger.leases.acquire(job.id, "host:1", 30)
+    clock.advance(20)
+    assert ledger.leases.beat(job.id, "host:1", 30) is False
+    assert ledger.get_job(job.id).lease_until == clock() + timedelta(seconds=30)
+    ledger.update_status(job.id, JobStatus.CANCELLED, by="a person")
+    assert ledger.leases.beat(job.id, "host:1", 30) is True
+    with pytest.raises(LeaseLostError):
+        ledger.leases.beat(job.id, "host:2", 30)
+
+
 def test_a_lost_lease_is_noticed(ledger: JobService, clock: ManualClock) -> None:
     """Taken over by another, or given back: the heartbeat says to whom, and releasing it takes nothing from him."""
     job = ledger.create_job("x")
