@@ -18,6 +18,7 @@ from sonnys_pipeline_tests.support.pipelines.backfills import Desk, point_enviro
 from sonnys_pipeline_tests.support.pipelines.chains import chains, open_chains  # noqa: F401 - fixtures
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 
 API_ID = "id-that-must-not-show-0815"
 API_KEY = "key-that-must-not-show-4711"
@@ -112,6 +113,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """An instance in memory, several times faster than one on disk; the acceptance tests have theirs on disk."""
     with dg.DagsterInstance.ephemeral() as memory:
         yield memory
+
+
+@pytest.fixture(scope="module")
+def beginning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beginning]:
+    """Where all tests of a module begin that ask for it, each with a pipeline of its own."""
+    found = Beginning(tmp_path_factory.mktemp("beginning"))
+    yield found
+    found.close()
 
 
 @pytest.fixture

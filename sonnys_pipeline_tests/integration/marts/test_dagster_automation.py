@@ -3,10 +3,9 @@
 The conditions are evaluated here as the daemon evaluates them; the acceptance test has a real daemon.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,7 +17,6 @@ from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
-from sonnys_pipeline_tests.support.pipelines.snapshots import Snapshot
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -89,30 +87,18 @@ def daemon(pipeline) -> Daemon:
     return found
 
 
-@pytest.fixture(scope="module")
-def settled_once() -> Iterator[list[tuple[Snapshot, Any]]]:
-    """What the first test that needs `settled` has landed, and the cursor of its daemon."""
-    kept: list[tuple[Snapshot, Any]] = []
-    yield kept
-    for snapshot, _ in kept:
-        snapshot.close()
-
-
 @pytest.fixture
-def settled(pipeline, settled_once, tmp_path_factory) -> Daemon:
+def settled(pipeline, beginning) -> Daemon:
     """Three days landed in one run with all that stands downstream, as the morning's job does: nothing is left."""
-    root, instance = Path(str(pipeline.lake.root)), pipeline.instance
-    if settled_once:
-        ((snapshot, cursor),) = settled_once
-        snapshot.restore(root, instance)
-        found = Daemon(pipeline, cursor)
-    else:
-        found = Daemon(pipeline)
-        assert found.tick() == {}
+
+    def settle() -> Any:
+        daemon = Daemon(pipeline)
+        assert daemon.tick() == {}
         land(pipeline, "transactions", "sites", *TABLES, *MARTS, days=DAYS)
-        assert found.tick() == {}
-        snapshot = Snapshot(root, instance, tmp_path_factory.mktemp("settled") / "data")
-        settled_once.append((snapshot, found.cursor))
+        assert daemon.tick() == {}
+        return daemon.cursor
+
+    found = Daemon(pipeline, beginning.of(pipeline, settle))
     pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
     return found
 

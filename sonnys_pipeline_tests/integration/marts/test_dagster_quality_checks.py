@@ -28,10 +28,10 @@ def checks(*names: str) -> dg.AssetSelection:
 
 
 @pytest.fixture
-def landed(pipeline):
+def landed(pipeline, beginning):
     """Three good days."""
     selection = dg.AssetSelection.assets("transactions").without_checks()
-    assert pipeline.run(selection=selection, days=DAYS).success
+    assert beginning.of(pipeline, lambda: pipeline.run(selection=selection, days=DAYS).success)
     return pipeline
 
 
