@@ -1,7 +1,7 @@
 """EC-01: a project that `create-dagster` has just made, with our wheel: three commands of `dg` land a day.
 
-Then a second account and a component of dlt stand beside it. `dg` and Dagster are those of the tests' environment;
-`sonnys_pipeline` is the wheel of the last commit.
+Then a second account and the component of dlt from docs/component.md stand beside it. `dg` and Dagster are those of
+the tests' environment; `sonnys_pipeline` is the wheel of the last commit.
 """
 
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 
 from examples.new_project import COMPONENT, NAME, NewProject
+from release.build import ROOT
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline_tests.acceptance.conftest import BIN, Site
 
@@ -24,30 +24,9 @@ pytestmark = [
 
 DAY = "2026-11-10"
 ZONE = "America/Chicago"
-#: Of the run: its steps share one process, which a run of one day does not need, but a test has no cores to spare.
+#: Configuration of a run whose steps share one process: a process for each step would take minutes on two cores.
 IN_PROCESS = shlex.quote(json.dumps({"execution": {"config": {"in_process": {}}}}))
-#: A list that an operator keeps by hand, as users of dlt load one.
-STAFF = """
-import dlt
-
-
-@dlt.source
-def hr():
-    @dlt.resource
-    def shifts():
-        yield [{"site": "S1", "hours": 8}, {"site": "S1", "hours": 6}]
-
-    return shifts
-
-
-source = hr()
-lake = dlt.destinations.duckdb("data/staff.duckdb")
-pipeline = dlt.pipeline("hr", destination=lake, dataset_name="hr", pipelines_dir=".dlt")
-"""
-STAFF_YAML = {
-    "type": "dagster_dlt.DltLoadCollectionComponent",
-    "attributes": {"loads": [{"source": ".loads.source", "pipeline": ".loads.pipeline"}]},
-}
+PAGE = (ROOT / "docs" / "component.md").read_text(encoding="utf-8").partition("## Beside dlt")[2]
 
 
 def test_three_commands_land_a_day_and_others_stand_beside_it(open_site, tmp_path):
@@ -73,8 +52,8 @@ def test_three_commands_land_a_day_and_others_stand_beside_it(open_site, tmp_pat
     )
     add_account_of(site, project, "south", with_settings=False)
     (beside / "hr").mkdir()
-    (beside / "hr" / "loads.py").write_text(STAFF)
-    (beside / "hr" / "defs.yaml").write_text(yaml.safe_dump(STAFF_YAML))
+    for file, language in (("loads.py", "py"), ("defs.yaml", "yaml")):
+        (beside / "hr" / file).write_text(PAGE.partition(f"```{language}\n")[2].partition("```")[0])
     listed = json.loads(project.run("dg list defs --json"))
     project.run(f"dg launch --assets south/transactions,hr/shifts --partition {DAY} --config-json {IN_PROCESS}")
 
