@@ -111,17 +111,17 @@ _DISCOUNTS = """
 
 
 def line_items(transactions: CountedRows) -> pa.Table:
-    """One row for each item on a ticket, including voided ones; `LINE_ITEMS`, in the order of the transactions."""
+    """One row for each item on a ticket, including voided ones, in the order of the transactions."""
     return _flat(transactions, _LINE_ITEMS, LINE_ITEMS)
 
 
 def tenders(transactions: CountedRows) -> pa.Table:
-    """One row for each payment of a transaction, including void ones; `TENDERS`, in the order of the transactions."""
+    """One row for each payment of a transaction, including void ones, in the order of the transactions."""
     return _flat(transactions, _TENDERS, TENDERS)
 
 
 def discounts(transactions: CountedRows) -> pa.Table:
-    """One row for each discount on a transaction; `DISCOUNTS`, in the order of the transactions."""
+    """One row for each discount on a transaction, in the order of the transactions."""
     return _flat(transactions, _DISCOUNTS, DISCOUNTS)
 
 
