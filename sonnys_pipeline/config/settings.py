@@ -181,7 +181,7 @@ class Settings(EnvironmentSettings):
         today_every: seconds between looks at the day so far (`transactions_today`); not looked at unless set.
         today_share: the part of the request budget that these looks may take.
         celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
-        engine: what counts the marts of `transactions`: DuckDB in the run's process, or Spark (docs/spark.md).
+        engine: what counts the marts: DuckDB in the run's process, or Spark (docs/spark.md).
         spark_remote: Spark master or Spark Connect server; default the process's active session, else what Spark's own
             configuration says.
     """

@@ -44,10 +44,10 @@ def unread_rows(
 def unread_states(lake: Lake, loaded: LoadedDay, read: pa.Table) -> pa.Table | None:
     """Landed states of the kept rows, which a read of the other sites' states does not have; `None` without such rows.
 
-    To be asked after the rows are landed.
+    To be asked after the rows are landed, of a day with landed states.
     """
     day = loaded.day.key
-    if loaded.site is not None or not lake.has(STATES, day) or not unread_windows(loaded, lake.metadata(ASSET, day)):
+    if loaded.site is not None or not unread_windows(loaded, lake.metadata(ASSET, day)):
         return None
     states, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ASSET, [day], ["id"])
     is_there = pc.is_in(states["transaction_id"], value_set=rows["id"].combine_chunks())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import CreateTableRequest, TableResponse
@@ -38,7 +39,7 @@ def rest_catalog(file: Path, files: Files | None = None) -> Iterator[str]:
             status, said = 200, ""
             try:
                 with one_at_a_time:
-                    said = _said(tables, self.command, self.path.strip("/").split("/")[1:], body)
+                    said = _said(tables, self.command, urlsplit(self.path).path.strip("/").split("/")[1:], body)
             except tuple(_STATUS) as error:
                 status = _STATUS[type(error)]
                 said = json.dumps({"error": {"message": str(error), "type": type(error).__name__, "code": status}})

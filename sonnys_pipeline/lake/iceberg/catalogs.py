@@ -59,7 +59,7 @@ def options_of(files: Files, wanted: Iceberg | None) -> Iceberg:
     Raises:
         LakeError: the lake has another catalog, or one that is not known here; or an object store has none.
     """
-    root = str(files.root)
+    root = str(files.root).rstrip("/")
     if wanted is not None and not files.is_local and not wanted.catalog:
         raise LakeError(
             f"{root} cannot hold the catalog of its tables in a file, since it is an object store; set "

@@ -35,12 +35,12 @@ def path_of(files: Files, location: str) -> LakePath:
     """The path of a file that a catalog names by path or URL. Raises LakeError for one outside the store's lake."""
     if files.is_local:
         return Path(location.removeprefix("file://"))
-    name = location.removeprefix(f"{files.root}/")
-    if name == location:
+    start = f"{str(files.root).rstrip('/')}/"
+    if not location.startswith(start):
         raise LakeError(
             f"the catalog names {location}, which is outside {files.root}; name the lake by SONNYS_DATA_URL as before"
         )
-    return files.root / name
+    return files.root / location.removeprefix(start)
 
 
 def access(files: Files) -> dict[str, Any]:

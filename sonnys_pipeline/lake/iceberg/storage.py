@@ -25,7 +25,7 @@ from sonnys_pipeline.lake.iceberg.expiry import DATA, METADATA, expire, is_due
 from sonnys_pipeline.lake.iceberg.options import Iceberg
 from sonnys_pipeline.lake.iceberg.tables import tables_of
 from sonnys_pipeline.lake.locks.files import Locks
-from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath, Readable
+from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath, Readable, name_below
 from sonnys_pipeline.lake.storage.object_files import FOOTERS
 from sonnys_pipeline.runtime.processes import file_writer
 
@@ -115,14 +115,14 @@ class IcebergStorage:
 
     def below(self, folder: LakePath) -> list[str]:
         """As in a lake of plain Parquet, and the files of earlier versions; without the metadata of tables."""
-        inside = PurePosixPath(self._name(folder) or "").parts
+        inside = PurePosixPath(name_below(self.root, folder) or "").parts
         tables = self.tables.names()
         there, current = [], set()
         for asset in tables if not inside else [name for name in tables if name == inside[0]]:
             now = self.tables.current(asset)
             for day, file in now.files.items() if now else ():
                 path = PurePosixPath(asset, f"date={day}", _FILE) if day else PurePosixPath(asset, _FILE)
-                current.add(self._name(self.tables.path_of(file)))
+                current.add(name_below(self.root, self.tables.path_of(file)))
                 if path.parts[: len(inside)] == inside:
                     there.append(PurePosixPath(*path.parts[len(inside) :]).as_posix())
         for name in self._files.below(folder):
@@ -165,13 +165,8 @@ class IcebergStorage:
 
     def _landed(self, path: LakePath) -> tuple[str, str | None] | None:
         """Asset and day of a landed file; None for any other path."""
-        found = LANDED.fullmatch(self._name(path) or "")
+        found = LANDED.fullmatch(name_below(self.root, path) or "")
         return (found["asset"], found["day"]) if found else None
-
-    def _name(self, path: LakePath) -> str | None:
-        """A path below the root, with `/`; empty for the root, None for another one."""
-        name, root = path.as_posix(), self.root.as_posix()
-        return "" if name == root else name.removeprefix(f"{root}/") if name.startswith(f"{root}/") else None
 
     def _footer(self, place: LakePath) -> pq.FileMetaData:
         footer = FOOTERS.get(str(place))

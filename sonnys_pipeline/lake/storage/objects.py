@@ -35,7 +35,7 @@ from upath import UPath
 from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
 from sonnys_pipeline.lake.iceberg import MARKER
-from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
+from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of, name_below
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
 from sonnys_pipeline.runtime.in_flight import in_flight
@@ -247,7 +247,7 @@ class ObjectStorage:
 
     def _info(self, path: LakePath) -> Info | None:
         if self._listed is not None:
-            folder = self.root / str(path).removeprefix(f"{self.root}/").partition("/")[0]
+            folder = self.root / (name_below(self.root, path) or "").partition("/")[0]
             return self._list(folder).get(self._key(path))
         try:
             info: Info = self._ask(lambda driver: driver._info(self._key(path)))  # noqa: SLF001

@@ -62,7 +62,7 @@ class Chain:
 
 @pytest.fixture
 def chain(start_simulator: Callable[..., Simulator], tmp_path: Path) -> Iterator[Chain]:
-    simulator = start_simulator(sites=4, rate_limit=100_000)
+    simulator = start_simulator(sites=4, rate_limit=100_000, accounts_per_site=400)
     config = simulator.config
     budget = RequestBudget(f"days {tmp_path}", RequestRate(100_000, 15.0))
     with SonnysClient(config.api_id, config.api_key, base_url=simulator.base_url, budget=budget) as client:

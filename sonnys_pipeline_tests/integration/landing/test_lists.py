@@ -36,6 +36,8 @@ from sonnys_pipeline.simulator import Simulator
 
 KEY = b"0123456789abcdef0123456789abcdef"
 LISTS = (CUSTOMERS, EMPLOYEES, ACCOUNTS, WASHBOOKS, GIFT_CARDS)
+#: Dozens of pages of memberships, not hundreds; the memberships of 1500 members are two thirds of these tests' time.
+CHAIN = {"sites": 1, "rate_limit": 100_000, "accounts_per_site": 500}
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Chain:
 
 @pytest.fixture
 def chain(start_simulator: Callable[..., Simulator], tmp_path: Path) -> Iterator[Chain]:
-    yield from _chain(start_simulator(sites=1, rate_limit=100_000), tmp_path)
+    yield from _chain(start_simulator(**CHAIN), tmp_path)
 
 
 def _chain(simulator: Simulator, folder: Path) -> Iterator[Chain]:
@@ -211,7 +213,7 @@ def test_older_memberships_are_read_by_number_a_few_at_a_time(chain: Chain, monk
 
 def test_where_older_lists_are_answered_all_are_read(start_simulator: Callable[..., Simulator], tmp_path: Path) -> None:
     """Contract, [?]: the product finds out by itself, and then asks for no detail."""
-    simulator = start_simulator(sites=1, rate_limit=100_000, old_accounts_listed=True)
+    simulator = start_simulator(**CHAIN, old_accounts_listed=True)
     for chain in _chain(simulator, tmp_path):
         read = chain.read(ACCOUNTS)
         assert read.unread == 0

@@ -39,6 +39,19 @@ def root(s3_url: str) -> str:
     return f"{s3_url}/washes"
 
 
+def test_a_lake_may_be_a_whole_bucket(s3_url: str, tmp_path: Path) -> None:
+    """Whose URL has no folder: tables are tables there, and nothing is landed as a plain file."""
+    lake = iceberg(s3_url, catalog=f"sqlite:///{tmp_path}/catalog.sqlite")
+    for note in ("first", "second"):
+        lake.land("transactions", rows("a", note=note), partition=DAY)
+    assert lake.snapshot().partitions("transactions") == [DAY]
+    assert lake.read("transactions", [DAY])["note"].to_pylist() == ["second"]
+    names = ObjectStorage(s3_url, has_tables=True).below(lake.root)
+    assert {name.rpartition(".")[0] and name.split("/")[1] for name in names} == {"data", "metadata", "lake.json"}
+    assert lake.storage.forget_versions(datetime.now(UTC)) > 0
+    assert lake.storage.below(lake.root / "transactions") == [f"date={DAY}/part-0.parquet"]
+
+
 @pytest.fixture
 def lake(root: str, tmp_path: Path) -> Lake:
     """A lake of tables whose catalog is a file."""

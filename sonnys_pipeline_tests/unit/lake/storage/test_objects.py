@@ -134,6 +134,16 @@ def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:
     assert [request.method for request in seen.requests] == ["GET", "GET", "GET"]
 
 
+def test_a_lake_may_be_a_whole_bucket(s3_url: str) -> None:
+    """Whose URL has no folder: a glance finds what is landed there, too."""
+    lake = Lake(s3_url)
+    lake.land(ASSET, OLD, partition=DAY)
+    for one in (lake, lake.snapshot()):
+        assert one.partitions(ASSET) == [DAY]
+        assert one.has(ASSET, DAY)
+        assert one.rows(ASSET, DAY) == OLD.num_rows
+
+
 def test_a_store_counts_as_a_folder_does(lake: Lake, tmp_path: Path) -> None:
     """The same rows have the same digest, wherever they lie: marts are stale for rows, not for places."""
     folder = Lake(tmp_path)
