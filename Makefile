@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 # dbt's own environment, on top of the other: dbt-core needs an older pathspec than mypy does.
 DBT := $(VENV)/dbt
 DBT_INSTALLED := $(DBT)/.installed
-# Two workers: three or four are no faster on two cores, and daemons that share a core answer too late. The tests of a
-# file stay together, because they share servers. Folders run in their order: acceptance/ has the longest tests and
-# begins, unit/ has the shortest ones and ends, so that both workers end at the same time.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three workers on two cores: those of acceptance/ and browser/ mostly wait, see support/schedule.py. The tests of a file
+# stay together, because they share servers.
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# They wait for seconds that really pass: a worker for each file, so that all of them wait at once.
+OUTAGES = $$(grep -rl --include 'test_*.py' 'mark\.outage' sonnys_pipeline_tests)
 
-.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest release clean
+.PHONY: help install demo dev test test-all outages check format fuzz bench docs lowest newest versions trial release clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,8 +45,8 @@ dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 test: $(DBT_INSTALLED) ## Run the tests, except those of real outages (about twenty minutes on two cores)
 	@$(PYTEST) -m "not outage" $(PYTEST_OPTIONS)
 
-outages: $(INSTALLED) ## Run the tests that wait for real outages (about ten minutes)
-	@$(PYTEST) -m outage
+outages: $(INSTALLED) ## Run the tests that wait for real outages (about six minutes)
+	@files=$(OUTAGES) && $(BIN)/pytest --numprocesses $$(wc -w <<< "$$files") --dist loadfile -m outage $$files
 
 test-all: test outages ## Run every test
 
@@ -73,6 +74,12 @@ lowest: $(INSTALLED) ## Run telling tests and the demo with the lowest versions 
 
 newest: $(INSTALLED) ## The same with the newest versions of today
 	@$(BIN)/python -m release.bounds newest
+
+versions: $(INSTALLED) ## The same on each Python that is supported, with the versions of constraints.txt
+	@$(BIN)/python -m release.bounds versions
+
+trial: $(INSTALLED) ## Install the last commit's wheel alone and run its demo in an empty folder: seconds and megabytes
+	@$(BIN)/python -m release.trial
 
 release: $(INSTALLED) ## Make a release of the last commit in dist/: built twice, tried, licences checked
 	@$(BIN)/python -m release

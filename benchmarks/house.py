@@ -20,6 +20,8 @@ from typing import Any
 PACKAGE = "sonnys_pipeline"
 #: Parameters beyond which a function needs a reason.
 MANY_PARAMETERS = 6
+#: Second names of one thing, or names of two things, that the glossary has replaced.
+REPLACED_NAMES = ("account_digest", "glance", "LandedDays", "Patience", "soundness", "total_rows", "verdicts")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -48,6 +50,10 @@ def measure(root: Path) -> dict[str, Any]:
             "most": max(parameters),
             "mean": round(statistics.mean(parameters), 2),
             f"functions_with_more_than_{MANY_PARAMETERS}": sum(count > MANY_PARAMETERS for count in parameters),
+        },
+        "names": {
+            "classes_that_share_a_name": shared_names(trees),
+            "uses_of_replaced_names": sum(replaced_names(text) for text in modules.values()),
         },
         "import_circles": [sorted(circle) for circle in circles(imports_of(root, trees))],
         "lines": {"all": sum(lengths), "non_blank": filled, "docstrings": docstrings, "comments": comments},
@@ -78,6 +84,18 @@ def prose_lines(text: str, tree: ast.Module) -> Counter[str]:
     return Counter(
         docstring=sum(bool(lines[number - 1].strip()) for number in inside), comment=len(comments - inside)
     )  # fmt: skip
+
+
+def shared_names(trees: dict[Path, ast.Module]) -> int:
+    """Public classes of which another module has one of the same name."""
+    names = Counter(one.name for tree in trees.values() for one in tree.body if isinstance(one, ast.ClassDef))
+    return sum(count for name, count in names.items() if count > 1 and not name.startswith("_"))
+
+
+def replaced_names(text: str) -> int:
+    """How often code uses a name that has been replaced."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return sum(token.type == tokenize.NAME and token.string in REPLACED_NAMES for token in tokens)
 
 
 def imports_of(root: Path, trees: dict[Path, ast.Module]) -> dict[str, set[str]]:

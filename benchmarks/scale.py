@@ -32,10 +32,10 @@ from benchmarks.scale_files import (
     plan_days,
     weigh_process,
 )
-from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.audit import Audit, RunSetup
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
-from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.run import JobRun
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.extract.events import LoadObserver

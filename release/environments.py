@@ -23,9 +23,9 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> st
     return done.stdout
 
 
-def uv(*arguments: str | Path) -> str:
-    """Standard output of uv, the one that is installed beside this Python."""
-    return run(Path(sys.executable).with_name("uv"), "--quiet", *arguments)
+def uv(*arguments: str | Path, **environment: str) -> str:
+    """Standard output of uv, the one that is installed beside this Python; the variables are added to ours."""
+    return run(Path(sys.executable).with_name("uv"), "--quiet", *arguments, **environment)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Environment:
         """Create it with these requirements, as `uv pip install` understands them. Raises ReleaseError."""
         uv("venv", "--python", python, folder)
         made = cls(folder)
-        uv("pip", "install", "--python", made.program("python"), *requirements)
+        if requirements:
+            uv("pip", "install", "--python", made.program("python"), *requirements)
         return made
 
     def program(self, name: str) -> Path:

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from release.build import ROOT, ReleaseError, build
 from release.environments import Environment
@@ -18,10 +19,23 @@ from release.environments import Environment
 OURS = ("dev", "docs")
 
 
+def project() -> dict[str, Any]:
+    """The table `project` of `pyproject.toml`."""
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
 def extras() -> list[str]:
     """Names of the extras for users, as `pyproject.toml` lists them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [name for name in project["optional-dependencies"] if name not in OURS]
+    return [name for name in project()["optional-dependencies"] if name not in OURS]
+
+
+def wheel_of_last_commit(folder: Path) -> Path:
+    """Build it below a folder."""
+    ((name, content),) = build(ROOT, folder, "--wheel").items()
+    wheel = folder / name
+    wheel.write_bytes(content)
+    return wheel
 
 
 def weigh(wheel: Path, *names: str) -> tuple[int, float]:
@@ -36,10 +50,7 @@ def weigh(wheel: Path, *names: str) -> tuple[int, float]:
 def main(wheel: Path | None = None) -> None:
     """Print a row for the bare installation, and for what each extra adds to it."""
     with TemporaryDirectory() as folder:
-        if wheel is None:
-            ((name, content),) = build(ROOT, Path(folder), "--wheel").items()
-            wheel = Path(folder) / name
-            wheel.write_bytes(content)
+        wheel = wheel or wheel_of_last_commit(Path(folder))
         packages, megabytes = weigh(wheel)
         print(f"| bare | {packages} packages | {megabytes:.0f} MB |")
         for name in extras():

@@ -110,6 +110,16 @@ ROW: Mapping[str, Any] = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Waiting beside computing, see `support/schedule.py`; other ways to distribute tests are xdist's own."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from sonnys_pipeline_tests.support.schedule import Schedule
+
+    return Schedule(config, log)
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector look less often, and not at modules and tests: both stay until the end."""
     gc.collect()

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from sonnys_pipeline.extract.events import Attempt
+from sonnys_pipeline.backfill.listener import RunListener
+from sonnys_pipeline.backfill.options import ExecutorOptions
+from sonnys_pipeline.backfill.progress import ProgressReport
+from sonnys_pipeline.extract.events import Attempt, LoadObserver
+from sonnys_pipeline.extract.loader import Loader
+from sonnys_pipeline.ledger.models import JobRow
+from sonnys_pipeline.ledger.service import JobService
 from sonnys_pipeline.runtime.private_folder import private_folder, writable_state, write_private_file
 
 AUDIT_FOLDER = "audit"
@@ -105,7 +111,6 @@ class Audit:
     folder: Path
     run_id: str
     job_id: str
-    outcomes: list[DayOutcome] = field(default_factory=list)
     _lines: int = -1
 
     def __enter__(self) -> Audit:
@@ -135,11 +140,15 @@ class Audit:
         with writable_state(self.attempts_path):
             os.write(self._lines, content.encode())
 
-    def day_ended(self, outcome: DayOutcome) -> None:
-        """Keep the outcome for the summary."""
-        self.outcomes.append(outcome)
-
-    def summarize(self, measures: Measures, *, status: str, started_at: datetime, reason: str = "") -> dict[str, Any]:
+    def summarize(
+        self,
+        measures: Measures,
+        outcomes: Sequence[DayOutcome] = (),
+        *,
+        status: str,
+        started_at: datetime,
+        reason: str = "",
+    ) -> dict[str, Any]:
         """Write the summary, atomically, and return it."""
         summary = {
             "run_id": self.run_id,
@@ -149,11 +158,65 @@ class Audit:
             "started_at": started_at.isoformat(),
             "ended_at": datetime.now(UTC).isoformat(),
             "measures": asdict(measures),
-            "days": [asdict(outcome) for outcome in self.outcomes],
+            "days": [asdict(outcome) for outcome in outcomes],
         }
         with writable_state(self.summary_path):
             write_private_file(self.summary_path, json.dumps(summary, indent=1))
         return summary
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What all runs of an executor share; `owner` holds the job's lease, `clock` gives monotonic seconds."""
+
+    options: ExecutorOptions
+    listener: RunListener
+    owner: str
+    make_loader: Callable[[LoadObserver], Loader]
+    clock: Callable[[], float]
+
+
+class AuditedRun:
+    """One execution of a job, whatever it reads: what is kept of it and told of it.
+
+    Attributes:
+        outcomes: what became of each row that has ended.
+        report: how far it is.
+    """
+
+    def __init__(self, jobs: JobService, setup: RunSetup, days: int, audit: Audit) -> None:
+        self.audit = audit
+        self.outcomes: list[DayOutcome] = []
+        self.started_at = datetime.now(UTC)
+        self.report = ProgressReport(days, setup.listener.progressed, setup.clock, setup.options.progress_seconds)
+        self._jobs = jobs
+        self._options = setup.options
+        self._listener = setup.listener
+        self._owner = setup.owner
+        self._clock = setup.clock
+        self._started = setup.clock()
+        self._stop_reason = ""
+
+    def stop(self, reason: str) -> None:
+        """End soon, keeping what is landed; safe to call from a signal handler or another thread."""
+        self._stop_reason = self._stop_reason or reason
+
+    def _row_failed(self, row: JobRow, error: Exception, message: str, requests: int, seconds: float) -> None:
+        """Write a failed row to ledger and audit, and tell it."""
+        name = type(error).__name__
+        failed = self._jobs.fail_row(
+            row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner
+        )
+        outcome = DayOutcome(
+            row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
+        )
+        self.outcomes.append(outcome)
+        self._tell(failed, outcome)
+
+    def _tell(self, row: JobRow, outcome: DayOutcome) -> None:
+        """Tell the listener of a row that has ended, and report progress."""
+        self._listener.row_ended(row)
+        self.report.day_ended(rows=outcome.rows, pages=outcome.pages, failed=outcome.outcome == "failed")
 
 
 def requests_of_job(folder: Path, job_id: str) -> int:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.backfill.approval import SessionModeManager
-from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures
+from sonnys_pipeline.backfill.audit import AUDIT_FOLDER, Audit, DayOutcome, Measures, RunSetup
 from sonnys_pipeline.backfill.listener import RunListener
 from sonnys_pipeline.backfill.lists.run import ListRun
 from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
 from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan, refuse_unapproved
 from sonnys_pipeline.backfill.recovery import is_gone
-from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.run import JobRun
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.events import LoadObserver
 from sonnys_pipeline.extract.loader import Loader
@@ -36,14 +35,11 @@ from sonnys_pipeline.landing.sites.history import ensure_sites
 from sonnys_pipeline.landing.states import landed_metadata
 from sonnys_pipeline.landing.transactions import refuse_other_zone
 from sonnys_pipeline.ledger.errors import InvalidStateTransition, JobLeasedError, LeaseLostError, LedgerError
+from sonnys_pipeline.ledger.leases import Heartbeat
 from sonnys_pipeline.ledger.models import Job, JobMode, JobRow, JobStatus, Knowledge, PlanRecord, RowSpec, RowStatus
 from sonnys_pipeline.runtime.processes import this_machine
 
 logger = logging.getLogger(__name__)
-
-#: Longest interval between two looks at the ledger, in seconds: cancelling a job from outside takes this long.
-_HEARTBEAT = 3.0
-
 
 #: Jobs that can be continued. The days of a completed or cancelled job are read again in a new one.
 UNFINISHED = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.FAILED})
@@ -80,21 +76,6 @@ class ExecutionResult:
     stopped: str
     failures: tuple[DayOutcome, ...]
     measures: Measures
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A leased job, with its plan, its rows and what is known of the API."""
-
-    job: Job
-    plan: PlanRecord | None
-    rows: Sequence[JobRow]
-    known: Mapping[str, Knowledge]
-
-    @property
-    def resource(self) -> str:
-        """What the job reads; only plans name lists."""
-        return TRANSACTIONS if self.plan is None else Plan.read(self.plan).scope.resource
 
 
 class BatchExecutor:
@@ -155,41 +136,41 @@ class BatchExecutor:
 
     def _execute(self, find: Callable[[], str]) -> ExecutionResult:
         """Execute the job whose id `find` tells, inside the transaction that leases it."""
-        with self._lease(find) as held, self._locked_mode(held.job) as mode:
-            job, job_id = held.job, held.job.id
-            self._refuse_unapproved(job, held.plan, held.rows, mode)
-            resource = held.resource
+        job, plan, rows, known = self._jobs.together(lambda: self._acquire(find()))
+        heartbeat = Heartbeat(self._jobs.leases, job.id, self.owner, self._options.lease_seconds, self.stop)
+        with heartbeat, self._locked_mode(job) as mode:
+            self._refuse_unapproved(job, plan, rows, mode)
+            resource = TRANSACTIONS if plan is None else Plan.read(plan).scope.resource
             if resource == TRANSACTIONS:
-                refuse_other_zone(self._workspace.lake, [row.day for row in held.rows], self._options.timezone)
+                refuse_other_zone(self._workspace.lake, [row.day for row in rows], self._options.timezone)
             sites = self._workspace.sites() if resource == TRANSACTIONS else ALL_AT_ONCE
             self._listener.job_began(job)
-            rows = self._take_up(held)
+            pending = self._take_up(job, rows, resource)
             run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-            with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job_id) as audit:
-                make_loader = partial(self._make_loader, held.known)
+            with Audit(self._options.state_dir / AUDIT_FOLDER, run_id, job.id) as audit:
+                make_loader = partial(self._make_loader, known)
                 setup = RunSetup(self._options, self._listener, self.owner, make_loader, self._clock)
                 run: JobRun | ListRun
                 if resource == TRANSACTIONS:
-                    run = JobRun(self._workspace, setup, rows, sites, audit)
+                    run = JobRun(self._workspace, setup, pending, sites, audit)
                 else:
-                    run = ListRun(self._workspace, setup, rows, resource, audit)
+                    run = ListRun(self._workspace, setup, pending, resource, audit)
                 self._run = run
                 if self._stop_reason:  # asked for before there was anything to stop
                     run.stop(self._stop_reason)
                 try:
                     stopped = run.work_off()
                 except BaseException as error:
-                    stopped = self._lost_lease(job_id) if isinstance(error, LedgerError) else ""
+                    stopped = self._lost_lease(job.id) if isinstance(error, LedgerError) else ""
                     if not stopped:
                         # Interrupts arrive here too: the ledger says paused before the caller sees them.
-                        self._end(job_id, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
+                        self._end(heartbeat, run, JobStatus.PAUSED, f"{type(error).__name__}: {error}")
                         raise
-                result = self._end(job_id, run, None, stopped)
-            if resource != TRANSACTIONS:
-                return result
-            if result.successful and self._options.lands_sites:
-                ensure_sites(self._workspace.lake, self._jobs, self._workspace.client, self._options.source)
-            self._remove_expired_archives()
+                result = self._end(heartbeat, run, None, stopped)
+            if resource == TRANSACTIONS:
+                if result.successful and self._options.lands_sites:
+                    ensure_sites(self._workspace.lake, self._jobs, self._workspace.client, self._options.source)
+                self._remove_expired_archives()
             return result
 
     def load(self, days: Sequence[str | RowSpec], identity: JobIdentity) -> ExecutionResult:
@@ -231,11 +212,10 @@ class BatchExecutor:
         options = replace(self._options.loader, in_order=self._options.on_error is OnError.FAIL_FAST)
         return self._workspace.loader(replace(self._options, loader=options), observer, known, clock=self._clock)
 
-    def _take_up(self, held: _Held) -> list[JobRow]:
-        job = held.job
+    def _take_up(self, job: Job, rows: Sequence[JobRow], resource: str) -> list[JobRow]:
         # Checked before anything changes: an unreachable store is no reason to read a day again.
-        completed = [row for row in held.rows if row.status is RowStatus.COMPLETED]
-        lost = [row for row in completed if not self._is_landed(row, held.resource)]
+        completed = [row for row in rows if row.status is RowStatus.COMPLETED]
+        lost = [row for row in completed if not self._is_landed(row, resource)]
         for row in lost:
             logger.warning("%s: its landed file is missing or damaged; the day will be read again", row.day)
 
@@ -259,9 +239,12 @@ class BatchExecutor:
             return bool(landed_metadata(self._workspace.lake, row.day))
         return is_landed(self._workspace.lake, row.day, row.site or self._options.source.site_code or None)
 
-    def _end(self, job_id: str, run: JobRun | ListRun, status: JobStatus | None, reason: str) -> ExecutionResult:
-        """Checkpoint: ledger, then audit. Without a given status, the days' outcomes decide it."""
-        failures = tuple(outcome for outcome in run.audit.outcomes if outcome.outcome == "failed")
+    def _end(
+        self, heartbeat: Heartbeat, run: JobRun | ListRun, status: JobStatus | None, reason: str
+    ) -> ExecutionResult:
+        """Checkpoint: ledger, then audit; the lease is given back. Without a given status, the days decide it."""
+        job_id = heartbeat.job_id
+        failures = tuple(outcome for outcome in run.outcomes if outcome.outcome == "failed")
 
         def give_back() -> tuple[int, JobStatus]:
             if failures:
@@ -269,12 +252,16 @@ class BatchExecutor:
                 self._jobs.set_error(job_id, failures[0].error, message, owner=self.owner)
             self._jobs.reopen_rows(job_id, failed=False, running=True, owner=self.owner)
             pending = len(self._jobs.get_pending_rows(job_id))
-            if (now := self._jobs.get_job(job_id).status) is JobStatus.CANCELLED:
-                return pending, now
-            ends = status or (JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED)
-            self._jobs.update_status(job_id, ends, by=self.owner, why=reason, owner=self.owner)
+            if (ends := self._jobs.get_job(job_id).status) is not JobStatus.CANCELLED:
+                by_days = JobStatus.FAILED if failures else JobStatus.PAUSED if pending else JobStatus.COMPLETED
+                ends = status or by_days
+                self._jobs.update_status(job_id, ends, by=self.owner, why=reason, owner=self.owner)
+            if isinstance(run, JobRun):
+                run.remember()
+            self._jobs.leases.release(job_id, self.owner)
             return pending, ends
 
+        heartbeat.stop()  # not inside the transaction, for which its thread would wait
         try:
             pending, status = self._jobs.together(give_back)
             if status is JobStatus.CANCELLED:
@@ -283,8 +270,9 @@ class BatchExecutor:
             # Another executor holds the job: keep the status it has now.
             status, pending = self._jobs.get_job(job_id).status, len(self._jobs.get_pending_rows(job_id))
             reason = reason or str(error)
+            self._jobs.leases.release(job_id, self.owner)  # unless it is the other's
         measures = run.measures()
-        run.audit.summarize(measures, status=status.value, started_at=run.started_at, reason=reason)
+        run.audit.summarize(measures, run.outcomes, status=status.value, started_at=run.started_at, reason=reason)
         return ExecutionResult(
             job_id=job_id,
             run_id=run.audit.run_id,
@@ -303,43 +291,15 @@ class BatchExecutor:
             today = datetime.now(ZoneInfo(self._options.timezone)).date()
             remove_expired(self._workspace.lake, self._options.archive_days, today)
 
-    @contextmanager
-    def _lease(self, find: Callable[[], str]) -> Iterator[_Held]:
-        """Hold the lease of the job that `find` tells, renewed by a heartbeat; yields what was read with it."""
-        seconds = self._options.lease_seconds
-
-        def acquire() -> _Held:
-            job_id = find()
-            holder = self._jobs.get_job(job_id).lease_owner
-            if holder is not None and is_gone(holder):
-                # A dead process of this machine: no need to wait until its lease expires.
-                self._jobs.leases.release(job_id, holder)
-            return _Held(
-                self._jobs.leases.acquire(job_id, self.owner, seconds),
-                self._jobs.plans.get(job_id),
-                self._jobs.get_rows(job_id),
-                self._jobs.knowledge.recall_all(self._options.source.api_id_digest),
-            )
-
-        held = self._jobs.together(acquire)
-        job_id, done = held.job.id, threading.Event()
-
-        def beat() -> None:
-            while not done.wait(min(seconds / 3, _HEARTBEAT)):
-                try:
-                    self._jobs.leases.renew(job_id, self.owner, seconds)
-                    if self._jobs.get_job(job_id).status is JobStatus.CANCELLED:
-                        self.stop("the job was cancelled")
-                except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
-                    if not done.is_set():
-                        self.stop(f"the lease was lost ({type(error).__name__}: {error})")
-                    return
-
-        heartbeat = threading.Thread(target=beat, name=f"heartbeat-{job_id}", daemon=True)
-        heartbeat.start()
-        try:
-            yield held
-        finally:
-            done.set()
-            heartbeat.join()
-            self._jobs.leases.release(job_id, self.owner)
+    def _acquire(self, job_id: str) -> tuple[Job, PlanRecord | None, list[JobRow], dict[str, Knowledge]]:
+        """Lease a job; returns it with its plan, its rows and what is known of the API."""
+        holder = self._jobs.get_job(job_id).lease_owner
+        if holder is not None and is_gone(holder):
+            # A dead process of this machine: no need to wait until its lease expires.
+            self._jobs.leases.release(job_id, holder)
+        return (
+            self._jobs.leases.acquire(job_id, self.owner, self._options.lease_seconds),
+            self._jobs.plans.get(job_id),
+            self._jobs.get_rows(job_id),
+            self._jobs.knowledge.recall_all(self._options.source.api_id_digest),
+        )

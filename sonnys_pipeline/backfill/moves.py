@@ -112,15 +112,14 @@ class HeldDays:
 
         Raises OtherSourceError where landing it would.
         """
-        is_short = loaded.proof is not None and loaded.proof.missing != 0
-        if not loaded.with_rows or is_short:
+        if not loaded.with_rows or loaded.differs_from_count:
             return False
         now = self._lake.snapshot()
-        refuse_other_source(now, loaded.day.key, self._options.source, loaded.day.timezone)
         gone, elsewhere = _differences(now, loaded, self._oldest(loaded))
         # An empty read is refused where rows are landed; the API is not asked for each of them.
         if not loaded.table.num_rows or not (gone or elsewhere):
             return False
+        refuse_other_source(now, loaded.day.key, self._options.source, loaded.day.timezone)
         self._held.append(HeldDay(loaded, gone, elsewhere))
         return True
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
-from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.backfill.audit import Audit, AuditedRun, DayOutcome, Measures, RunSetup
+from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.backfill.moves import ExtraDays, HeldDay, HeldDays, day_request
-from sonnys_pipeline.backfill.options import ExecutorOptions, OnError
-from sonnys_pipeline.backfill.progress import ProgressReport
+from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import AuthError, Site, SonnysError, UnparsableRowError, ValidationError
 from sonnys_pipeline.extract.events import (
@@ -33,7 +31,6 @@ from sonnys_pipeline.landing.account_sites import AccountSites, keep_sites, site
 from sonnys_pipeline.landing.quarantine import set_aside
 from sonnys_pipeline.landing.states import StatesNotReadError, land_states
 from sonnys_pipeline.landing.transactions import land_day
-from sonnys_pipeline.ledger.errors import LedgerError
 from sonnys_pipeline.ledger.load_jobs import LoadJobRecord
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
@@ -46,35 +43,16 @@ _FAILED_SHARE = 0.5
 _ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class RunSetup:
-    """What all runs of an executor share; `owner` holds the job's lease, `clock` gives monotonic seconds."""
-
-    options: ExecutorOptions
-    listener: RunListener
-    owner: str
-    make_loader: Callable[[LoadObserver], Loader]
-    clock: Callable[[], float]
-
-
-class JobRun(LoadObserver):
+class JobRun(AuditedRun, LoadObserver):
     """Writes the loader's outcomes to lake, ledger and audit; `sites` are read for each day."""
 
     def __init__(
         self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], sites: AccountSites, audit: Audit
     ) -> None:
-        self.audit = audit
-        self.started_at = datetime.now(UTC)
-        self.report = ProgressReport(len(rows), setup.listener.progressed, setup.clock, setup.options.progress_seconds)
-        self._jobs, self._lake = workspace.jobs, workspace.lake
-        self._options = setup.options
+        super().__init__(workspace.jobs, setup, len(rows), audit)
+        self._lake = workspace.lake
         self._rows = {(row.day, row.site): row for row in rows}
         self._sites = sites
-        self._owner = setup.owner
-        self._listener = setup.listener
-        self._clock = setup.clock
-        self._started = setup.clock()
-        self._stop_reason = ""
         self._budget_wait = 0.0
         self._earlier_loaders: list[Loader] = []
         self._make_loader = setup.make_loader
@@ -83,16 +61,11 @@ class JobRun(LoadObserver):
 
     def stop(self, reason: str) -> None:
         """End soon, keeping what is landed; safe to call from a signal handler or another thread."""
-        self._stop_reason = self._stop_reason or reason
+        super().stop(reason)
         self._loader.stop()
 
     def work_off(self) -> str:
         """Load and land every row; returns why it stopped early, or an empty string."""
-        stopped = self._work_off()
-        self._remember_job_seconds()
-        return stopped
-
-    def _work_off(self) -> str:
         outcomes = self._loader.load(self._requests())
         try:
             for outcome in outcomes:  # a stop ends the loader; days already complete are still landed
@@ -151,17 +124,16 @@ class JobRun(LoadObserver):
                 self._completed(one.loaded, file, states)
         return ""
 
-    def _remember_job_seconds(self) -> None:
-        """The next run starts with this figure; losing it costs a few polls."""
+    def remember(self) -> None:
+        """Keep how long load jobs took, for the first guess of the next run (LV-05)."""
         seconds = self._loader.job_seconds
         if seconds is not None:
-            with suppress(LedgerError):
-                self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
+            self._jobs.knowledge.remember(self._options.source.api_id_digest, JOB_SECONDS, round(seconds, 3))
 
     def measures(self) -> Measures:
         """The figures so far."""
         return Measures.of(
-            self.audit.outcomes,
+            self.outcomes,
             requests=sum(loader.requests for loader in self._loaders) + self._held.requests_sent,
             seconds=self._clock() - self._started,
             budget_wait=sum(loader.budget_wait for loader in self._loaders),
@@ -234,19 +206,17 @@ class JobRun(LoadObserver):
         figures = RowFigures(loaded.job_hashes, str(file.path), rows, loaded.requests, loaded.seconds)
         completed = self._jobs.complete_row(row.id, figures, owner=self._owner)
         pages = len(loaded.job_hashes)
-        self.audit.day_ended(
-            DayOutcome(
-                row.day, row.site, "success" if rows else "no-record", rows, pages, loaded.requests,
-                round(loaded.seconds, 3), str(file.path), list_requests=loaded.list_requests,
-            )
+        outcome = DayOutcome(
+            row.day, row.site, "success" if rows else "no-record", rows, pages, loaded.requests,
+            round(loaded.seconds, 3), str(file.path), list_requests=loaded.list_requests,
         )  # fmt: skip
+        self.outcomes.append(outcome)
         if loaded.states_note:
             logger.warning("%s: landed without its states: %s", row.day, loaded.states_note)
         total = sum(loader.budget_wait for loader in self._loaders)
         waited, self._budget_wait = total - self._budget_wait, total
         self._listener.day_landed(LandedDay(loaded, file, waited, states))
-        self._listener.row_ended(completed)
-        self.report.day_ended(rows=rows, pages=pages, failed=False)
+        self._tell(completed, outcome)
 
     def _land(self, loaded: LoadedDay, lake: Lake) -> tuple[LandedFile, LandedFile | None]:
         source, privacy = self._options.source, self._options.privacy
@@ -268,17 +238,7 @@ class JobRun(LoadObserver):
         if isinstance(error, UnparsableRowError):
             kept = set_aside(self._options.state_dir / "quarantine", row.day, error)
             message = f"{message}; the raw page is kept in {kept}"
-        name = type(error).__name__
-        bad_row = self._jobs.fail_row(
-            row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner
-        )
-        self.audit.day_ended(
-            DayOutcome(
-                row.day, row.site, "failed", requests=requests, seconds=round(seconds, 3), error=name, message=message
-            )
-        )
-        self._listener.row_ended(bad_row)
-        self.report.day_ended(rows=0, pages=0, failed=True)
+        self._row_failed(row, error, message, requests, seconds)
         done, bad = self.report.now.days_done, self.report.now.days_failed
         if isinstance(error, ValidationError) and error.concerns_site and row.site is None and not self._sites.codes:
             # The key refuses load jobs without a site, for this day and every other.
@@ -287,7 +247,7 @@ class JobRun(LoadObserver):
         if isinstance(error, AuthError):
             return f"{row.day}: the API refuses the credentials; every other day would fail too"
         if self._options.on_error is OnError.FAIL_FAST:
-            return f"{row.day} failed ({name}); the run stops at its first failed day"
+            return f"{row.day} failed ({type(error).__name__}); the run stops at its first failed day"
         if done >= _DAYS_SAMPLE and bad > _FAILED_SHARE * done:
             return f"{bad} of {done} days failed: the run stops itself"
         return ""

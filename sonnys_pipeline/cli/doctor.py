@@ -176,7 +176,7 @@ def _check_lake(settings: Settings, offline: bool) -> Finding:
     if not is_url(url):
         found = machine.check_lake(Path(url).absolute())
         return found if found.state is machine.State.PROBLEM else machine.check_lake_format(settings) or found
-    return machine.skipped("lake", "skipped (--offline)") if offline else machine.check_object_lake(url)
+    return machine.skipped("lake", "skipped (--offline)") if offline else machine.check_object_lake(settings)
 
 
 def _inquiry(read: ReadSettings, offline: bool) -> Inquiry:

@@ -56,7 +56,7 @@ def replay(start: str | None, end: str | None, is_rezone: bool, as_json: bool) -
             refuse(f"no day is archived in {lake.root / ARCHIVE}, so there is nothing to replay")
         days = [spec.day for spec in days_between(start or archived[0], end or archived[-1])]
         with (
-            report_to_dagster(lake, command_line(), settings.account_name) as dagster,
+            report_to_dagster(lake, command_line(), settings) as dagster,
             graceful(stopped.append) as signals,
         ):
             started = time.perf_counter()
@@ -91,7 +91,7 @@ def _rezone(*, as_json: bool) -> None:
     with one_line_errors():
         workspace = open_workspace()
         settings, lake = workspace.settings, workspace.lake
-        with report_to_dagster(lake, command_line(), settings.account_name) as dagster:
+        with report_to_dagster(lake, command_line(), settings) as dagster:
             done = rezone(lake, settings.timezone, workspace.privacy)
             if dagster is not None:
                 for day in done.landed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonnys_pipeline.cli.account import to_type
 from sonnys_pipeline.cli.output import messages
+from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.lake.dataset import Lake
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> Iterator[RunlessDays | None]:
+def report_to_dagster(lake: Lake, source: str, settings: Settings) -> Iterator[RunlessDays | None]:
     """Recorder that reports landed days of an account to Dagster, naming `source`; None if there is no instance."""
     if not os.environ.get("DAGSTER_HOME"):  # checked first: importing Dagster takes seconds
         messages.print(
@@ -39,8 +40,9 @@ def report_to_dagster(lake: Lake, source: str, account: str | None = None) -> It
     if instance is None:
         yield None
         return
+    account = Account(settings.account_name)
     with instance:
-        yield RunlessDays(instance, lake, source=source, account=Account(account))
+        yield RunlessDays(instance, lake, source=source, rate=settings.rate_limit, account=account)
 
 
 def dagster_document(dagster: RunlessDays | None) -> dict[str, Any]:

@@ -111,12 +111,6 @@ def _broker(url: SecretStr) -> SecretStr:
     return url
 
 
-def _format(name: str, info: ValidationInfo) -> str:
-    if name == "iceberg" and "://" in info.data.get("data_url", ""):
-        raise ValueError("Iceberg tables in an object store are not supported; use parquet, or a directory as the lake")
-    return name
-
-
 def _catalog(url: SecretStr) -> SecretStr:
     """A URL of an Iceberg catalog; it may contain a password, so no error quotes it."""
     scheme, host = _scheme_and_host(url)
@@ -165,7 +159,7 @@ class Settings(EnvironmentSettings):
         data_url: root of the lake: a directory, or a URL of an object store.
         lake_format: `parquet`: plain files; `iceberg`: tables of Apache Iceberg (docs/iceberg.md).
         iceberg_catalog: URL of a PostgreSQL database or REST catalog for the tables; default that of a ledger in
-            PostgreSQL, else a SQLite file in the lake.
+            PostgreSQL, else a SQLite file in the lake; for an object store, in the state directory.
         iceberg_keep_days: days that replaced versions of a day can still be read from Iceberg tables.
         state_dir: directory of budget, ledger, audit and quarantine; accessible to its owner only.
         ledger_url: SQLAlchemy URL of the ledger; default a SQLite file in the state directory.
@@ -187,7 +181,7 @@ class Settings(EnvironmentSettings):
         today_every: seconds between looks at the day so far (`transactions_today`); not looked at unless set.
         today_share: the part of the request budget that these looks may take.
         celery_broker_url: Redis URL through which runs reach Celery workers (docs/many-workers.md).
-        engine: what counts the marts of `transactions`: DuckDB in the run's process, or Spark (docs/spark.md).
+        engine: what counts the marts: DuckDB in the run's process, or Spark (docs/spark.md).
         spark_remote: Spark master or Spark Connect server; default the process's active session, else what Spark's own
             configuration says.
     """
@@ -203,7 +197,7 @@ class Settings(EnvironmentSettings):
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
     hash_lifetime: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1200.0
     data_url: Annotated[str, AfterValidator(_lake_root)] = "./data"
-    lake_format: Annotated[Literal["parquet", "iceberg"], AfterValidator(_format)] = "parquet"
+    lake_format: Literal["parquet", "iceberg"] = "parquet"
     iceberg_catalog: Annotated[SecretStr, AfterValidator(_catalog)] | None = None
     iceberg_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
     state_dir: Path = Path("./.sonnys")

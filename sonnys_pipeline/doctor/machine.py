@@ -267,11 +267,11 @@ def check_lake_format(settings: Settings) -> Finding | None:
     return None
 
 
-def check_object_lake(url: str) -> Finding:
-    """Whether an object can be written, read, listed and deleted in the object store."""
-    subject = "lake"
+def check_object_lake(settings: Settings) -> Finding:
+    """Whether an object can be written, read, listed and deleted in the object store, and its catalog be used."""
+    subject, url = "lake", settings.data_url
     try:
-        lake = Lake(url)
+        lake = Lake(url, lake_format=format_of(settings))
         lake.hurry()  # a person wants to see the first error now
         lake.storage.probe()
     except LakeError as error:

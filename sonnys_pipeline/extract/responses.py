@@ -189,20 +189,20 @@ class ResponseHandler:
             if not self.completion.advance(day):
                 return
             loaded = LoadedDay(
-                day.request.day,
-                tuple(day.loaded),
-                day.table,
-                self.now(),
-                day.requests,
-                self.clock() - day.started_at,
-                day.request.site,
-                self.keeps_pages,
-                day.proof,
-                day.states,
-                day.states_note,
-                day.list_requests,
-                day.request.with_rows,
-                day.counts,
+                day=day.request.day,
+                windows=tuple(day.loaded),
+                table=day.table,
+                loaded_at=self.now(),
+                requests=day.requests,
+                seconds=self.clock() - day.started_at,
+                site=day.request.site,
+                has_raw_pages=self.keeps_pages,
+                proof=day.proof,
+                states=day.states,
+                states_note=day.states_note,
+                list_requests=day.list_requests,
+                with_rows=day.request.with_rows,
+                counts=day.counts,
             )
         except RowOfTwoSitesError as error:
             self._fail(day, error)

@@ -68,7 +68,7 @@ class Lake:
         Raises:
             LakeError: the kind of store is unknown, its driver is not installed, or the lake has another format.
         """
-        self.storage = open_storage(root, lake_format)
+        self.storage = open_storage(root, lake_format, locks)
         self.root = self.storage.root
         self._locks = locks or (FileLocks(str(self.root / LOCKS)) if self.storage.is_local else None)
         self._group: Group | None = None

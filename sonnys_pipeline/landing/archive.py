@@ -57,22 +57,20 @@ def keep_pages(lake: Lake, loaded: LoadedDay, metadata: Mapping[str, str], lande
     If the pages of the other sites are missing, none are kept: a day cannot be made of half of its pages. `metadata` is
     of the file to be written; `landed` of the file that one site's rows join, if the read does not make the whole file.
     """
-    day, pages = loaded.day.key, _table(loaded)
+    day = loaded.day.key
+    pages = table_of((window.window, window.site or loaded.site, window.raw_pages) for window in loaded.windows)
     if landed is not None:
-        others = _other_sites(lake, loaded, landed)
-        if others is None:
-            logger.warning("%s: the pages of its other sites are not archived, so it cannot be replayed", day)
-            lake.remove(ARCHIVE, day)
-            return
-        pages = pa.concat_tables([others, pages])
+        others, lacking = _other_sites(lake, loaded, landed), "the pages of its other sites are not archived, so it"
     elif unread := unread_windows(loaded, metadata):
-        others = _pages_of(lake, day, unread)
-        if others is None:
-            logger.warning("%s: the pages of sites that are no longer read are missing: it cannot be replayed", day)
-            lake.remove(ARCHIVE, day)
-            return
-        pages = pa.concat_tables([others, pages])
-    write(lake, day, pages, metadata)
+        others, lacking = _pages_of(lake, day, unread), "the pages of sites that are no longer read are missing: it"
+    else:
+        write(lake, day, pages, metadata)
+        return
+    if others is None:
+        logger.warning("%s: %s cannot be replayed", day, lacking)
+        lake.remove(ARCHIVE, day)
+        return
+    write(lake, day, pa.concat_tables([others, pages]), metadata)
 
 
 def write(lake: Lake, day: str, pages: pa.Table, metadata: Mapping[str, str], archive: str = ARCHIVE) -> None:
@@ -119,10 +117,6 @@ def remove_expired(lake: Lake, keep_days: int, today: date) -> list[str]:
     if removed:
         logger.info("removed archives older than %d days: %s … %s", keep_days, removed[0], removed[-1])
     return removed
-
-
-def _table(loaded: LoadedDay) -> pa.Table:
-    return table_of((window.window, window.site or loaded.site, window.raw_pages) for window in loaded.windows)
 
 
 def table_of(windows: Iterable[tuple[Window, str | None, Sequence[RawPage]]]) -> pa.Table:

@@ -20,7 +20,7 @@ from sonnys_pipeline.extract.pages.pii import Privacy
 from sonnys_pipeline.extract.pages.states import StatesWindow, complete_states, join_states, parse_states
 from sonnys_pipeline.lake.columns import as_one
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
-from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
+from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.transactions import ASSET as ROWS
 from sonnys_pipeline.landing import archive
@@ -57,12 +57,13 @@ def land_states(lake: Lake, loaded: LoadedDay, *, source: Source, privacy: Priva
     table = states.table
     with lake.together() as group:
         refuse_outdated(group, privacy)
-        if loaded.site is not None:
-            table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
-        elif (unread := unread_states(group, loaded, table)) is not None:
-            table = pa.concat_tables([unread, table]).sort_by("transaction_id")
-            pages = None  # they have no pages of these states
-        _record_changes(group, loaded, table, metadata)
+        if group.has(STATES, day):
+            if loaded.site is not None:
+                table, pages, metadata = _beside_others(group, loaded, table, pages, metadata)
+            elif (unread := unread_states(group, loaded, table)) is not None:
+                table = pa.concat_tables([unread, table]).sort_by("transaction_id")
+                pages = None  # they have no pages of these states
+            _record_changes(group, loaded, table, metadata)
         if loaded.has_raw_pages and pages is not None:
             archive.write(group, day, pages, metadata, archive.STATES_ARCHIVE)
         else:
@@ -125,13 +126,7 @@ def _beside_others(
 ) -> tuple[pa.Table, pa.Table | None, dict[str, str]]:
     """One site's states joined with those of other ids; no pages where those of the others were not kept."""
     day, site = loaded.day.key, fold(loaded.site)
-    try:
-        landed, before = (
-            lake.read(STATES, [day]).drop_columns("date"),
-            lake.metadata(STATES, day),
-        )
-    except NotLandedError:
-        return table, pages, metadata
+    landed, before = lake.read(STATES, [day]).drop_columns("date"), lake.metadata(STATES, day)
     others = landed.filter(
         pc.invert(pc.is_in(landed["transaction_id"], value_set=table["transaction_id"].combine_chunks()))
     )

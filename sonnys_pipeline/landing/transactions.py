@@ -92,8 +92,7 @@ def land_day(
         refuse_outdated(group, privacy or Privacy())
         file = day_file(loaded, source, privacy or Privacy())
         _refuse_other_source(group, day, file.metadata)
-        is_short = loaded.proof is not None and loaded.proof.missing != 0
-        if is_short and (not loaded.sites or is_landed(group, day, None)):
+        if loaded.differs_from_count and (not loaded.sites or is_landed(group, day, None)):
             raise _count_differs(loaded, "nothing was landed; a day that is landed stays")
         landed = _landed(group, day)
         beside = None
@@ -102,18 +101,19 @@ def land_day(
             beside = landed or _read(group, day)
             _refuse_other_policy(day, beside.metadata, file.metadata)
             file = beside_other_sites(beside, file, loaded, account_sites)
-        file = keep_unread_sites(group, file, loaded)
-        may_empty = landed is not None and accounted_for(loaded, landed.table)
-        if not may_empty:
-            group.refuse_vanishing(ASSET, file.table, day)
+        may_empty = False
         if landed is not None:
+            file = keep_unread_sites(landed, file, loaded)
+            may_empty = accounted_for(loaded, landed.table)
+            if not may_empty:
+                group.refuse_vanishing(ASSET, file.table, day)
             _record_changes(group, landed, file, loaded)
         if loaded.has_raw_pages:
             keep_pages(group, loaded, file.metadata, beside.metadata if beside else None)
         done = write(group, day, file, may_empty=may_empty)
         if not loaded.has_raw_pages:
             forget_pages(group, day)
-    if is_short:
+    if loaded.differs_from_count:
         raise _count_differs(loaded, f"the {len(loaded.sites)} sites that were read are landed, not the whole day")
     return done
 
@@ -143,9 +143,9 @@ def _record_changes(lake: Lake, landed: DayFile, file: DayFile, loaded: LoadedDa
     record(lake, changed_rows(landed.table, file.table, read), read)
 
 
-def keep_unread_sites(lake: Lake, file: DayFile, loaded: LoadedDay) -> DayFile:
+def keep_unread_sites(landed: DayFile, file: DayFile, loaded: LoadedDay) -> DayFile:
     """The file with the landed rows of sites that were not asked for (`unread_sites.py`)."""
-    unread = unread_rows(lake, loaded, file.table)
+    unread = unread_rows(landed.table, landed.metadata, loaded)
     if unread is None:
         return file
     rows, metadata = unread
@@ -274,8 +274,7 @@ def day_file(loaded: LoadedDay, source: Source, privacy: Privacy) -> DayFile:
     """The file of a day of which nothing is landed. Raises LakeError for rows of sites that were not requested."""
     site = loaded.site
     if site is None:
-        is_short = loaded.proof is not None and loaded.proof.missing != 0
-        sites = json.dumps(sorted(loaded.sites)) if is_short else "null"
+        sites = json.dumps(sorted(loaded.sites)) if loaded.differs_from_count else "null"
         return DayFile(loaded.table, _metadata(loaded, source, privacy, sites))
     foreign = pc.unique(loaded.table.filter(pc.invert(_of_site(loaded.table, site)))["location_code"]).to_pylist()
     if foreign:

@@ -16,29 +16,23 @@ import pyarrow.compute as pc
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.extract.pages.assemble import LoadedDay
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.transactions import ASSET, promised_rows
 
 
-def unread_rows(lake: Lake, loaded: LoadedDay, read: pa.Table) -> tuple[pa.Table, Mapping[str, str]] | None:
+def unread_rows(
+    landed: pa.Table, metadata: Mapping[str, str], loaded: LoadedDay
+) -> tuple[pa.Table, Mapping[str, str]] | None:
     """Landed rows of sites that were not asked for, and the metadata that goes with them; `None` if there are none.
 
     The metadata is `windows` (their reads) and `superseded` (promised rows of these that are no longer there).
     """
     if loaded.site is not None or not loaded.sites:
         return None
-    day, asked = loaded.day.key, pa.array(sorted({fold(code) for code in loaded.sites}))
-    try:
-        landed = lake.read(ASSET, [day]).drop_columns("date") if lake.has(ASSET, day) else read.slice(0, 0)
-        metadata = lake.metadata(ASSET, day) if landed.num_rows else {}
-    except UnreachableLakeError:
-        raise
-    except LakeError:  # damaged: landing it again repairs it
-        return None
+    asked, read = pa.array(sorted({fold(code) for code in loaded.sites})), loaded.table["id"].combine_chunks()
     codes = pc.utf8_lower(pc.utf8_trim_whitespace(landed["location_code"]))
     is_other = pc.and_(pc.invert(pc.is_in(codes, asked)), pc.not_equal(codes, ""))
-    others = landed.filter(pc.and_(is_other, pc.invert(pc.is_in(landed["id"], value_set=read["id"].combine_chunks()))))
+    others = landed.filter(pc.and_(is_other, pc.invert(pc.is_in(landed["id"], value_set=read))))
     if not others.num_rows or "windows" not in metadata:
         return None
     there = {fold(code) for code in pc.unique(others["location_code"]).to_pylist()}
@@ -50,10 +44,10 @@ def unread_rows(lake: Lake, loaded: LoadedDay, read: pa.Table) -> tuple[pa.Table
 def unread_states(lake: Lake, loaded: LoadedDay, read: pa.Table) -> pa.Table | None:
     """Landed states of the kept rows, which a read of the other sites' states does not have; `None` without such rows.
 
-    To be asked after the rows are landed.
+    To be asked after the rows are landed, of a day with landed states.
     """
     day = loaded.day.key
-    if loaded.site is not None or not lake.has(STATES, day) or not unread_windows(loaded, lake.metadata(ASSET, day)):
+    if loaded.site is not None or not unread_windows(loaded, lake.metadata(ASSET, day)):
         return None
     states, rows = lake.read(STATES, [day]).drop_columns("date"), lake.read(ASSET, [day], ["id"])
     is_there = pc.is_in(states["transaction_id"], value_set=rows["id"].combine_chunks())

@@ -7,14 +7,21 @@ executor whose lease expired while it was frozen is stopped by `Leases.renew` an
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from sonnys_pipeline.ledger.errors import JobLeasedError, LeaseLostError
 from sonnys_pipeline.ledger.models import Job, JobStatus
 from sonnys_pipeline.ledger.schema import jobs
 from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, retried
+
+#: Longest interval between two looks of a heartbeat, in seconds: cancelling a job from outside takes this long.
+_INTERVAL = 3.0
 
 
 class Leases(LedgerPart):
@@ -57,13 +64,21 @@ class Leases(LedgerPart):
             ValueError: for an empty owner, or seconds that are not positive.
         """
         with self._store.writing() as connection:
-            until = _until(self._store.now(), owner, seconds)
-            renewed = connection.execute(
-                update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
-            ).rowcount
-            if not renewed:
-                raise LeaseLostError(job_id, owner, self._store.job(connection, job_id).lease_owner)
-        return until
+            return self._renew(connection, job_id, owner, seconds)[0]
+
+    @retried
+    def beat(self, job_id: str, owner: str, seconds: float) -> bool:
+        """As `renew`, in the same statement asking whether the job has been cancelled."""
+        with self._store.writing() as connection:
+            return self._renew(connection, job_id, owner, seconds)[1] is JobStatus.CANCELLED
+
+    def _renew(self, connection: Connection, job_id: str, owner: str, seconds: float) -> tuple[datetime, JobStatus]:
+        until = _until(self._store.now(), owner, seconds)
+        held = update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
+        status = connection.execute(held.returning(jobs.c.status)).scalar_one_or_none()
+        if status is None:
+            raise LeaseLostError(job_id, owner, self._store.job(connection, job_id).lease_owner)
+        return until, JobStatus(status)
 
     @retried
     def release(self, job_id: str, owner: str) -> bool:
@@ -84,6 +99,49 @@ class Leases(LedgerPart):
         query = select(*JOB_COLUMNS).where(*interrupted).order_by(jobs.c.number)
         with self._store.reading() as connection:
             return [as_job(found) for found in connection.execute(query).mappings()]
+
+
+class Heartbeat:
+    """Renews a lease in a thread of its own until it is stopped; a context manager.
+
+    `lost` is called with the reason when the lease is lost or the job was cancelled.
+    """
+
+    def __init__(self, leases: Leases, job_id: str, owner: str, seconds: float, lost: Callable[[str], None]) -> None:
+        self.job_id = job_id
+        self._leases = leases
+        self._owner = owner
+        self._seconds = seconds
+        self._lost = lost
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{job_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; after an error also give the lease back, which a job that has ended well did with its status."""
+        self.stop()
+        if error is not None:
+            self._leases.release(self.job_id, self._owner)
+
+    def stop(self) -> None:
+        """Renew no more; the lease stays until it is given back or expires."""
+        self._done.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._done.wait(min(self._seconds / 3, _INTERVAL)):
+            try:
+                if self._leases.beat(self.job_id, self._owner, self._seconds):
+                    self._lost("the job was cancelled")
+            except Exception as error:  # noqa: BLE001 - whatever it is, without a lease the run must end
+                if not self._done.is_set():
+                    self._lost(f"the lease was lost ({type(error).__name__}: {error})")
+                return
 
 
 def is_free(now: datetime) -> ColumnElement[bool]:

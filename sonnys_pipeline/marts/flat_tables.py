@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from sonnys_pipeline.lake.engines.sessions import CountedRows, open_session
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import Rows, open_rows
 from sonnys_pipeline.marts.columns import Column, lineage_of, schema_of
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -110,26 +110,26 @@ _DISCOUNTS = """
 """
 
 
-def line_items(transactions: Rows) -> pa.Table:
+def line_items(transactions: CountedRows) -> pa.Table:
     """One row for each item on a ticket, including voided ones; `LINE_ITEMS`, in the order of the transactions."""
     return _flat(transactions, _LINE_ITEMS, LINE_ITEMS)
 
 
-def tenders(transactions: Rows) -> pa.Table:
+def tenders(transactions: CountedRows) -> pa.Table:
     """One row for each payment of a transaction, including void ones; `TENDERS`, in the order of the transactions."""
     return _flat(transactions, _TENDERS, TENDERS)
 
 
-def discounts(transactions: Rows) -> pa.Table:
+def discounts(transactions: CountedRows) -> pa.Table:
     """One row for each discount on a transaction; `DISCOUNTS`, in the order of the transactions."""
     return _flat(transactions, _DISCOUNTS, DISCOUNTS)
 
 
-def _flat(transactions: Rows, query: str, schema: pa.Schema) -> pa.Table:
+def _flat(transactions: CountedRows, query: str, schema: pa.Schema) -> pa.Table:
     if not isinstance(transactions, pa.Table) and not transactions:
         return schema.empty_table()
-    with open_rows(transactions) as connection:
-        table = connection.sql(query).to_arrow_table()
+    with open_session(transactions, all_columns=True) as session:
+        table = session.fetch(query)
         for field in schema:
             if field.name not in table.column_names:  # in no file, because all are of an earlier version
                 table = table.append_column(field, pa.nulls(table.num_rows, field.type))

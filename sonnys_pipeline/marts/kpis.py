@@ -7,7 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.engines.sessions import CountedRows
+from sonnys_pipeline.lake.engines.sessions import CountedRows, engine_of
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.lake.sql import open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
@@ -229,7 +229,8 @@ def site_hour_kpis(
     as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS, labor_by_hour(clocked, days))
+    labor = labor_by_hour(clocked, days, engine_of(transactions))
+    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS, labor)
 
 
 def daily_sales(transactions: pa.Table) -> pa.Table:

@@ -19,7 +19,7 @@ from sonnys_pipeline.calendar.business_days import (
     site_day,
 )
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteSpan
-from sonnys_pipeline.lake.engines.sessions import CountedRows, Session, open_session
+from sonnys_pipeline.lake.engines.sessions import CountedRows, Session, open_judged_session
 from sonnys_pipeline.marts.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
@@ -159,7 +159,7 @@ def count_days(
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return Mart(schema.empty_table(), tuple(missing))
-    with open_session(transactions) as session:
+    with open_judged_session(transactions) as session:
         _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
         for name, table in (tables or {}).items():
             session.register(name, table)

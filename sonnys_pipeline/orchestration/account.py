@@ -1,7 +1,8 @@
 """The account of assets: the only one of a pipeline, or one of several in a code location."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
@@ -27,6 +28,7 @@ class Account:
         group_name: the group of all its assets; by default the name, or several groups for the only account.
         translate_key: the last word on the key of an asset; the last part of a key has to stay.
         choice: which of its assets are defined.
+        op_tags: what each of its steps is tagged with in addition, for executors that read tags.
     """
 
     name: str | None = None
@@ -36,6 +38,7 @@ class Account:
     group_name: str | None = None
     translate_key: Callable[[dg.AssetKey], dg.AssetKey] | None = None
     choice: Choice = EVERYTHING
+    op_tags: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def key(self, asset: str) -> dg.AssetKey:
         """The key of an asset: `north/transactions`, or `transactions`. Raises SettingsError for a translated name."""

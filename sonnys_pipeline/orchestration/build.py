@@ -124,8 +124,10 @@ def build_defs(
         assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
         renamed = account.resource_names
         return dg.Definitions(
-            assets=[assets_with_resources(one, renamed) for one in assets],
-            asset_checks=[checks_with_resources(one, renamed) for one in checks_of(parts.checks, assets)],
+            assets=[assets_with_resources(one, renamed, account.op_tags) for one in assets],
+            asset_checks=[
+                checks_with_resources(one, renamed, account.op_tags) for one in checks_of(parts.checks, assets)
+            ],
             jobs=parts.jobs,
             schedules=parts.schedules,
             sensors=parts.sensors,

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from sonnys_pipeline_tests.support.browser.chromium import (
     MissingBrowserError,
@@ -62,14 +62,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def open_view(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens pages, each as a browser would that was never used before; see `open_page`."""
+    """Opens pages, each as a browser that was never used before would (see `open_page`), or in a `context`."""
     pages: list[Page] = []
     request.node.stash[_OPEN] = pages, tmp_path
     with ExitStack() as opened:
 
-        def open_one(*size: int, **options: object) -> Page:
+        def open_one(*size: int, context: BrowserContext | None = None, **options: object) -> Page:
             sized = {"size": size} if size else {}
-            pages.append(opened.enter_context(open_page(browser, **sized, **options)))  # type: ignore[arg-type]
+            page = context.new_page() if context else open_page(browser, **sized, **options)  # type: ignore[arg-type]
+            pages.append(opened.enter_context(page))
             return pages[-1]
 
         yield open_one

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline_tests.support.browser.chromium import keep, open_page
+from sonnys_pipeline_tests.support.browser.chromium import keep, open_context
 from sonnys_pipeline_tests.support.browser.dagster_pages import Visit, colour
 from sonnys_pipeline_tests.support.browser.dagster_stack import OFFERED_DAYS, Stack, last_days
 
@@ -30,20 +30,27 @@ BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { 
   status runs(limit: 10) { status } } } }"""
 
 
+@pytest.fixture(scope="module")
+def operator(browser: Browser) -> Iterator[BrowserContext]:
+    """The operator's browser, which keeps Dagster's scripts as any browser does: each load takes seconds without."""
+    with open_context(browser) as used:
+        yield used
+
+
 @pytest.fixture
-def visit(open_view: Callable[..., Page], stack: Stack) -> Visit:
-    """An operator with a page open."""
-    return Visit(open_view(), stack.url)
+def visit(operator: BrowserContext, open_view: Callable[..., Page], stack: Stack) -> Visit:
+    """An operator with a new page open."""
+    return Visit(open_view(context=operator), stack.url)
 
 
 @pytest.fixture(scope="module")
-def backfill(browser: Browser, stack: Stack) -> str:
+def backfill(operator: BrowserContext, stack: Stack) -> str:
     """The list of sites, and a backfill of ten days, both launched by clicking; the backfill's id."""
-    with open_page(browser) as page:
-        operator = Visit(page, stack.url)
+    with operator.new_page() as page:
+        visit = Visit(page, stack.url)
         try:
-            operator.materialize("sites")
-            return operator.launch_backfill(operator.choose_days("transactions", DAYS))
+            visit.materialize("sites")
+            return visit.launch_backfill(visit.choose_days("transactions", DAYS))
         except BaseException as error:
             error.add_note(keep(page, stack.folder))
             raise

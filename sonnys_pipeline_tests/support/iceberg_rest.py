@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import CreateTableRequest, TableResponse
@@ -15,6 +16,8 @@ from pyiceberg.table import CommitTableRequest, Table
 from sqlalchemy import NullPool, create_engine
 
 from sonnys_pipeline.lake.iceberg.catalogs import SqlTables
+from sonnys_pipeline.lake.iceberg.files import Files
+from sonnys_pipeline.lake.storage.folder import FolderStorage
 
 _STATUS = {
     NoSuchNamespaceError: 404,
@@ -25,9 +28,9 @@ _STATUS = {
 
 
 @contextmanager
-def rest_catalog(file: Path) -> Iterator[str]:
-    """Serve on loopback; yields the URL."""
-    tables = SqlTables(create_engine(f"sqlite:///{file}", poolclass=NullPool))
+def rest_catalog(file: Path, files: Files | None = None) -> Iterator[str]:
+    """Serve on loopback; yields the URL. Metadata is written into folders, or into the object store of `files`."""
+    tables = SqlTables(create_engine(f"sqlite:///{file}", poolclass=NullPool), files or FolderStorage(file.parent))
     one_at_a_time = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,7 +39,7 @@ def rest_catalog(file: Path) -> Iterator[str]:
             status, said = 200, ""
             try:
                 with one_at_a_time:
-                    said = _said(tables, self.command, self.path.strip("/").split("/")[1:], body)
+                    said = _said(tables, self.command, urlsplit(self.path).path.strip("/").split("/")[1:], body)
             except tuple(_STATUS) as error:
                 status = _STATUS[type(error)]
                 said = json.dumps({"error": {"message": str(error), "type": type(error).__name__, "code": status}})

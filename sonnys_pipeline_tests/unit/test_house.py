@@ -80,6 +80,12 @@ def test_the_floors_run_without_dagster() -> None:
     assert "dagster" not in modules_after(*below)
 
 
+def test_the_command_line_starts_without_libraries() -> None:
+    """`sonnys --help` loads nothing that takes long: each verb imports what it needs when it is called."""
+    heavy = {"dagster", "duckdb", "numpy", "pandas", "pyarrow", "requests", "sqlalchemy"}
+    assert not heavy & modules_after("sonnys_pipeline.cli")
+
+
 def test_a_bare_installation_is_whole() -> None:
     """What only extras install is not there: every module is imported all the same."""
     every = [name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in MODULES]

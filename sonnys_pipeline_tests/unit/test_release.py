@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from release import bounds
 from release.build import ROOT, ReleaseError, build, build_twice, git, require_section
 from release.licences import refused
 
@@ -211,6 +212,27 @@ def test_the_lowest_versions_are_the_lower_bounds():
         (bound,) = (Version(each.version) for each in wanted.specifier if each.operator == ">=")
         pin = pinned[canonicalize_name(wanted.name)]
         assert pin.release[: len(bound.release)] == bound.release, f"{wanted}: run python -m release.bounds write"
+
+
+def test_each_python_is_tried_and_an_absent_one_is_named(monkeypatch, capsys):
+    """The versions of the classifiers, from the lowest one allowed; what is not installed or fails ends in an error."""
+    tried = []
+
+    def try_versions(python, *_, every):
+        tried.append(python)
+        if python == "/bin/python3.12":
+            raise ReleaseError("tests fail")
+
+    absent = bounds.pythons()[-1]
+    monkeypatch.setattr(bounds, "try_versions", try_versions)
+    monkeypatch.setattr(bounds, "interpreter", lambda name: None if name == absent else f"/bin/python{name}")
+
+    with pytest.raises(ReleaseError, match=f"^Python 3.12: tests fail; Python {absent} was not tried: install it"):
+        bounds.try_pythons(every=False)
+
+    assert PROJECT["requires-python"] == f">={bounds.pythons()[0]}"
+    assert tried == [f"/bin/python{name}" for name in bounds.pythons()[:-1]]
+    assert f"Python {absent}: not found" in capsys.readouterr().out
 
 
 def test_a_release_needs_its_section_in_the_changelog():

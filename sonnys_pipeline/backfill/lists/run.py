@@ -9,11 +9,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sonnys_pipeline.backfill.audit import Audit, DayOutcome, Measures
+from sonnys_pipeline.backfill.audit import Audit, AuditedRun, DayOutcome, Measures, RunSetup
 from sonnys_pipeline.backfill.lists.preview import resource_of
 from sonnys_pipeline.backfill.options import OnError
-from sonnys_pipeline.backfill.progress import ProgressReport
-from sonnys_pipeline.backfill.run import RunSetup
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.client import APIStatusError, AuthError, SonnysError
 from sonnys_pipeline.extract.events import Attempt
@@ -28,27 +26,18 @@ from sonnys_pipeline.landing.facts.tables import Fact
 from sonnys_pipeline.ledger.models import JobRow, RowFigures
 
 
-class ListRun(Watch):
+class ListRun(AuditedRun, Watch):
     """Reads a list as a job's rows say: a history in one row, days by the spans that are read together."""
 
     def __init__(
         self, workspace: Workspace, setup: RunSetup, rows: Sequence[JobRow], resource: str, audit: Audit
     ) -> None:
-        self.audit = audit
-        self.started_at = datetime.now(UTC)
-        self.report = ProgressReport(len(rows), setup.listener.progressed, setup.clock, setup.options.progress_seconds)
+        super().__init__(workspace.jobs, setup, len(rows), audit)
         self._workspace = workspace
         self._resource = resource_of(resource)
         self._rows = {row.day: row for row in rows}
-        self._setup = setup
-        self._started = setup.clock()
-        self._stop_reason = ""
         self._requests = 0
         self._lock = threading.Lock()
-
-    def stop(self, reason: str) -> None:
-        """End before the next request; safe to call from a signal handler or another thread."""
-        self._stop_reason = self._stop_reason or reason
 
     def before(self) -> None:
         """End the reading if that was asked for."""
@@ -92,11 +81,11 @@ class ListRun(Watch):
     def measures(self) -> Measures:
         """The figures so far."""
         return Measures.of(
-            self.audit.outcomes, requests=self._requests, seconds=self._setup.clock() - self._started, budget_wait=0.0
+            self.outcomes, requests=self._requests, seconds=self._clock() - self._started, budget_wait=0.0
         )
 
     def _part(self, days: Sequence[str]) -> str:
-        jobs, owner = self._workspace.jobs, self._setup.owner
+        jobs, owner = self._jobs, self._owner
         for day in days:
             jobs.start_row(self._rows[day].id, owner=owner)
         before, began = self._requests, time.monotonic()
@@ -111,22 +100,19 @@ class ListRun(Watch):
             return self._failed(days, error, self._requests - before, time.monotonic() - began)
         requests, seconds = self._requests - before, time.monotonic() - began
         # Checked again, so that an executor that was frozen for an hour says nothing in its successor's name.
-        jobs.leases.renew(self._rows[days[0]].job_id, owner, self._setup.options.lease_seconds)
+        jobs.leases.renew(self._rows[days[0]].job_id, owner, self._options.lease_seconds)
         for number, (day, file) in enumerate(landed.items()):
             # One reading serves all of these days; the first one is billed for it.
             cost = (requests, seconds) if number == 0 else (0, 0.0)
             row = jobs.complete_row(self._rows[day].id, RowFigures((), str(file.path), file.rows, *cost), owner=owner)
-            outcome = "success" if file.rows else "no-record"
-            self.audit.day_ended(
-                DayOutcome(
-                    day, None, outcome, file.rows, requests=cost[0], seconds=round(cost[1], 3), path=str(file.path),
-                    list_requests=cost[0],
-                )
+            outcome = DayOutcome(
+                day, None, "success" if file.rows else "no-record", file.rows, requests=cost[0],
+                seconds=round(cost[1], 3), path=str(file.path), list_requests=cost[0],
             )  # fmt: skip
+            self.outcomes.append(outcome)
             is_day = not isinstance(self._resource, Dimension)
-            self._setup.listener.list_landed(self._resource.asset, day if is_day else None, file)
-            self._setup.listener.row_ended(row)
-            self.report.day_ended(rows=file.rows, pages=0, failed=False)
+            self._listener.list_landed(self._resource.asset, day if is_day else None, file)
+            self._tell(row, outcome)
         for number, (lost, why) in enumerate(refused.items(), len(landed)):
             cost = (requests, seconds) if number == 0 else (0, 0.0)
             if reason := self._failed([lost.isoformat()], why, *cost):
@@ -142,30 +128,15 @@ class ListRun(Watch):
         return _files(read.days)
 
     def _failed(self, days: Sequence[str], error: SonnysError | LakeError, requests: int, seconds: float) -> str:
-        jobs, name, message = self._workspace.jobs, type(error).__name__, str(error)
         for number, day in enumerate(days):
             cost = (requests, seconds) if number == 0 else (0, 0.0)
-            row = jobs.fail_row(
-                self._rows[day].id,
-                code=name,
-                message=message,
-                requests=cost[0],
-                seconds=cost[1],
-                owner=self._setup.owner,
-            )
-            self.audit.day_ended(
-                DayOutcome(
-                    day, None, "failed", requests=cost[0], seconds=round(cost[1], 3), error=name, message=message
-                )
-            )
-            self._setup.listener.row_ended(row)
-            self.report.day_ended(rows=0, pages=0, failed=True)
+            self._row_failed(self._rows[day], error, str(error), *cost)
         if isinstance(error, AuthError):
             return f"{days[0]}: the API refuses the credentials; every other day would fail too"
         if isinstance(error, UnwritableLakeError):
             return f"{days[0]}: {error}"
-        if self._setup.options.on_error is OnError.FAIL_FAST:
-            return f"{days[0]} failed ({name}); the run stops at its first failed day"
+        if self._options.on_error is OnError.FAIL_FAST:
+            return f"{days[0]} failed ({type(error).__name__}); the run stops at its first failed day"
         return ""
 
 

@@ -210,7 +210,8 @@ def reconcile(*, as_json: bool) -> None:
         if instance is None:
             refuse('DAGSTER_HOME is not set; run: mkdir -p .dagster && export DAGSTER_HOME="$PWD/.dagster"')
         with instance:
-            days = RunlessDays(instance, lake, source=command_line(), account=Account(workspace.settings.account_name))
+            account, rate = Account(workspace.settings.account_name), workspace.settings.rate_limit
+            days = RunlessDays(instance, lake, source=command_line(), rate=rate, account=account)
             days.reconcile()
             days.reconcile_lists()
     if as_json:

@@ -15,7 +15,8 @@ from sonnys_pipeline.backfill.plan import TRANSACTIONS, Plan
 from sonnys_pipeline.backfill.progress import duration
 from sonnys_pipeline.cli.account import to_type
 from sonnys_pipeline.cli.output import Screen
-from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, Transition
+from sonnys_pipeline.client import RequestRate
+from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, RowStatus, Transition
 from sonnys_pipeline.runtime.text import first_few
 
 __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
@@ -23,6 +24,8 @@ __all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan
 
 #: Failed days that are listed.
 _SHOWN_FAILURES = 20
+#: Statuses of days whose requests are recorded.
+_ENDED = frozenset({RowStatus.COMPLETED, RowStatus.FAILED, RowStatus.SKIPPED})
 #: Sites named in one line.
 _NAMED_SITES = 5
 
@@ -134,9 +137,14 @@ def approval(record: PlanRecord, planned: Plan) -> None:
 
 
 def run_document(
-    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
+    result: ExecutionResult,
+    summary: JobSummary,
+    rows: Sequence[JobRow],
+    planned: Plan | None,
+    requests: int,
+    rate: RequestRate,
 ) -> dict[str, Any]:
-    """Result of a run, for `--json`: `spent` by this run, `job` by all runs of the job."""
+    """Result of a run, for `--json`: `spent` by this run, `job` and `days` by all runs of the job."""
     measures = result.measures
     return {
         "job_id": result.job_id,
@@ -154,6 +162,7 @@ def run_document(
             "rows": measures.rows,
             "pages": measures.pages,
             "requests": measures.requests,
+            "minutes_of_budget": rate.minutes_of_budget(measures.requests),
             "seconds": measures.seconds,
         },
         "job": {
@@ -162,13 +171,34 @@ def run_document(
             "rows": summary.rows,
             "pages": _pages(rows),
             "requests": requests,
+            "minutes_of_budget": rate.minutes_of_budget(requests),
         },
+        "days": [_day_document(row, rate) for row in rows],
         "measures": asdict(measures),
     }
 
 
+def _day_document(row: JobRow, rate: RequestRate) -> dict[str, Any]:
+    """Cost of a day, or of a site of it; null with the reason where a reading has begun and not ended."""
+    is_known = row.attempts == 0 or row.status in _ENDED
+    return {
+        "day": row.day,
+        "site": row.site,
+        "status": row.status,
+        "rows": row.rows,
+        "requests": row.requests if is_known else None,
+        "minutes_of_budget": rate.minutes_of_budget(row.requests) if is_known else None,
+        "unknown": None if is_known else "its last reading did not end, so its requests are not recorded",
+    }
+
+
 def bill(
-    result: ExecutionResult, summary: JobSummary, rows: Sequence[JobRow], planned: Plan | None, requests: int
+    result: ExecutionResult,
+    summary: JobSummary,
+    rows: Sequence[JobRow],
+    planned: Plan | None,
+    requests: int,
+    rate: RequestRate,
 ) -> None:
     """Print the result of a run: days, estimated and actual cost of all runs of the job, failures."""
     job, measures = summary.job, result.measures
@@ -193,6 +223,8 @@ def bill(
         lines.pop(1)  # lists have no load jobs
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
+    guess = f"{rate.minutes_of_budget(estimate.requests):,.1f}" if estimate else "-"
+    table.add_row("minutes of budget", guess, f"{rate.minutes_of_budget(requests):,.1f}")
     table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))
     _out.print(table)
     if measures.pages:

@@ -144,9 +144,7 @@ def _execute(
         if choice is not None:
             job = handle_recovery_choice(choice, job.id, jobs)
         jobs.plans.set_mode(job.id, session.mode)
-        dagster = stack.enter_context(
-            report_to_dagster(lake, f"{command_line()} (job {job.id})", settings.account_name)
-        )
+        dagster = stack.enter_context(report_to_dagster(lake, f"{command_line()} (job {job.id})", settings))
         if dagster is not None:
             listeners.insert(0, dagster)
         stack.enter_context(bar.about(job))
@@ -158,11 +156,11 @@ def _execute(
     written.finish()
     summary, rows = jobs.get_job_summary(job.id), jobs.get_rows(job.id)
     requests = requests_sent(settings, summary)
-    document = show.run_document(result, summary, rows, plan, requests)
+    document = show.run_document(result, summary, rows, plan, requests, settings.rate_limit)
     document["dagster"] = dagster_document(dagster)
     document["write_back"] = written.document
     if not as_json:
-        show.bill(result, summary, rows, plan, requests)
+        show.bill(result, summary, rows, plan, requests, settings.rate_limit)
     for problem in (*(dagster.problems if dagster else ()), *written.problems):
         messages.print(problem)
     if result.success:

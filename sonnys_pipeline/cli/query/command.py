@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 
 _DAY = click.DateTime(["%Y-%m-%d"])
+_HELP = """Read-only DuckDB. End statements with ; and leave with exit.
+SHOW TABLES; lists the tables, DESCRIBE labor_daily; a table's columns. What they mean:
+SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'labor_daily';"""
 
 
 @click.command()
@@ -132,15 +135,23 @@ def shell(queries: Queries, read: Callable[[str], str]) -> None:
     """
     from sonnys_pipeline.cli.backfill.commands import one_line_errors
 
-    messages.print("Read-only DuckDB. End statements with ; and leave with exit.\nSHOW TABLES; lists the tables.")
+    messages.print(_HELP)
     text = ""
     while True:
         try:
             line = read("   ...> " if text else "sonnys> ")
         except EOFError:
             return
-        if not text and line.strip().rstrip(";") in ("exit", "quit", ".exit", ".quit"):
+        except KeyboardInterrupt:  # leaves the statement, not the shell
+            messages.print()
+            text = ""
+            continue
+        word = "" if text else line.strip().rstrip(";").lower()
+        if word in ("exit", "quit", ".exit", ".quit"):
             return
+        if word in ("help", ".help", "?"):
+            messages.print(_HELP)
+            continue
         text = f"{text}{line}\n".lstrip()
         if text.rstrip().endswith(";"):
             try:
@@ -148,6 +159,8 @@ def shell(queries: Queries, read: Callable[[str], str]) -> None:
                     _show(queries, text, "table", None)
             except Refusal as refusal:
                 messages.print(refusal.format_message())
+            except KeyboardInterrupt:
+                messages.print("stopped")
             text = ""
 
 
@@ -158,7 +171,7 @@ def _show(queries: Queries, statement: str, kind: str, out: Path | None) -> None
         queries.refuse_inside(out)
     result = queries.run(statement)
     try:
-        content = content_of(result, kind, messages.width)
+        content = content_of(result, kind, messages.width, whole=out is not None or not sys.stdout.isatty())
     except ValueError as error:
         refuse(str(error), WRONG_USAGE)
     if out is None:
@@ -180,19 +193,20 @@ def _text_of(file: Path) -> str:
 
 def _queries() -> Queries:
     """On the chosen account's lake, or on the lakes of all accounts and the tables across them."""
+    from sonnys_pipeline.cli.query.meanings import meanings
     from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
     from sonnys_pipeline.config.settings import Settings, folder_in
     from sonnys_pipeline.lake.dataset import Lake
     from sonnys_pipeline.lake.iceberg.options import format_of
     from sonnys_pipeline.lake.query.statements import Queries
 
-    def opened(settings: Settings, url: str | None = None) -> Lake:
-        return Lake(url or settings.data_url, lake_format=format_of(settings))
+    def opened(settings: Settings) -> Lake:
+        return Lake(settings.data_url, lake_format=format_of(settings))
 
     account = chosen_account()
     accounts = Settings.accounts()
     if account is not None or not accounts:
-        return Queries({"": opened(Settings.load(account))})
+        return Queries({"": opened(Settings.load(account))}, meanings)
     lakes = {name: opened(Settings.load(name)) for name in accounts}
-    across = Settings.load()
-    return Queries({**lakes, ALL_ACCOUNTS: opened(across, folder_in(across.data_url, ALL_ACCOUNTS))})
+    across = Settings.load(data_url=folder_in(Settings.load().data_url, ALL_ACCOUNTS))
+    return Queries({**lakes, ALL_ACCOUNTS: opened(across)}, meanings)

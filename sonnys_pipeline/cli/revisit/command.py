@@ -53,7 +53,7 @@ def verify(start: str | None, end: str | None, by: str | None, repair: bool, is_
             return
         workspace.settings.require_credentials()
         messages.print(show.summary(plan), markup=False)
-        with report_to_dagster(workspace.lake, command_line(), workspace.settings.account_name) as dagster:
+        with report_to_dagster(workspace.lake, command_line(), workspace.settings) as dagster:
             sweep = Sweep(workspace, listener=dagster, on_look=show.tell)
             unfinished.begin()
             with graceful(sweep.stop) as signals:

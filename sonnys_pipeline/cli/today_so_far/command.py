@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from sonnys_pipeline.cli.account import account_option, open_workspace
-from sonnys_pipeline.cli.backfill.commands import one_line_errors
 from sonnys_pipeline.cli.output import FAILED, Screen, json_option, messages, print_json, refuse
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ _REFRESH = 15.0
 @json_option
 def today(once: bool, as_json: bool) -> None:
     """Show cars, sales, members and conversion of the business day so far, and write them as a page."""
+    from sonnys_pipeline.cli.backfill.commands import one_line_errors
     from sonnys_pipeline.cli.today_so_far.output import document, table
     from sonnys_pipeline.report.daily import ASSET as REPORTS
     from sonnys_pipeline.today.look import Looker

@@ -63,6 +63,10 @@ class RequestRate:
         """Seconds added to a block, because the server counts arrivals and we count departures."""
         return 0.05 + 0.02 * self.seconds
 
+    def minutes_of_budget(self, requests: int) -> float:
+        """Minutes for which this many requests take the whole budget."""
+        return round(requests * self.seconds / self.requests / 60, 3)
+
 
 def api_id_digest(api_id: str) -> str:
     """Represents an API id wherever the id itself must not appear: 16 hexadecimal digits."""

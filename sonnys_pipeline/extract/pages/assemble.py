@@ -154,6 +154,11 @@ class LoadedDay:
     deleted: frozenset[str] = frozenset()
 
     @property
+    def differs_from_count(self) -> bool:
+        """Whether the API's own count says that rows are missing, or that too many came."""
+        return self.proof is not None and self.proof.missing != 0
+
+    @property
     def sites(self) -> tuple[str, ...]:
         """The sites that its load jobs named, in order."""
         return tuple(dict.fromkeys(window.site for window in self.windows if window.site))

@@ -1,13 +1,14 @@
 """Translate the marts' SQL from DuckDB's dialect into Spark's, with sqlglot.
 
-What sqlglot does not do: the macros of `money.py`, DuckDB's rounding, `* REPLACE`, sums of lists, and instants as
-microseconds.
+What sqlglot does not do: the macros of `money.py`, DuckDB's rounding, `* REPLACE`, sums of lists, lists laid flat
+with positions, integers of 128 bits, and instants as microseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
@@ -40,16 +41,21 @@ def to_spark(query: str) -> str:
 def _translated(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         return _function(node)
-    if isinstance(node, exp.TryCast) and node.to.sql() == "DECIMAL(18, 2)":
-        return _cents(node)
+    if isinstance(node, exp.TryCast) and node.to.is_type("decimal"):
+        return _rounded(node)
+    if isinstance(node, exp.DataType) and node.is_type("int128"):
+        return exp.DataType.build("DECIMAL(38, 0)")
     if isinstance(node, exp.Select):
         _without_replace(node)
+        _with_positions(node)
     return node
 
 
-def _cents(cast: exp.TryCast) -> exp.Expr:
+def _rounded(cast: exp.TryCast) -> exp.Expr:
+    """A double as a decimal."""
     # Of 1.005, DuckDB rounds the double 100.49999999999999 and Spark the text "1.005".
-    rounded = sqlglot.parse_one("try_cast(round(amount * 100) / 100 AS DECIMAL(18, 2))", read="spark")
+    shift = 10 ** int(cast.to.expressions[1].name)
+    rounded = sqlglot.parse_one(f"try_cast(round(amount * {shift}) / {shift} AS {cast.to.sql()})", read="spark")
     return _filled_in(rounded, {"amount": cast.this.transform(_translated)})
 
 
@@ -104,3 +110,19 @@ def _without_replace(select: exp.Select) -> None:
             star.set("except_", [*(star.args.get("except_") or []), *names])
             kept += replaced
     select.set("expressions", kept)
+
+
+def _with_positions(select: exp.Select) -> None:
+    """`unnest(range(len(x))) AS position, unnest(x) AS part` becomes `posexplode(x) AS (position, part)`.
+
+    Spark lays only one list flat in a query.
+    """
+    for before, column in pairwise(select.expressions):
+        laid_flat = before.unalias(), column.unalias()
+        if all(isinstance(one, exp.Explode) for one in laid_flat) and laid_flat[0].find(exp.GenerateSeries):
+            both = exp.Aliases(this=exp.Posexplode(this=laid_flat[1].this), expressions=[
+                exp.to_identifier(one.alias) for one in (before, column)
+            ])  # fmt: skip
+            before.pop()
+            column.replace(both)
+            return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeAlias
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows, open_judged
+from sonnys_pipeline.lake.sql import JUDGED, Rows, open_rows, open_tables
 
 
 class Session(Protocol):
@@ -33,8 +33,10 @@ class Session(Protocol):
 class EngineRows(Protocol):
     """Rows of `transactions` that only their own engine reads."""
 
-    def open_judged(self) -> AbstractContextManager[Session]:
-        """A session with the view `judged`, as `lake.sql.open_judged` defines it."""
+    engine: Engine
+
+    def open_rows(self, *, all_columns: bool) -> AbstractContextManager[Session]:
+        """A session with the view `transactions`: all columns in the order of the files, or those of `KPI_INPUT`."""
 
 
 #: Rows that the marts count: DuckDB reads all kinds but `EngineRows`.
@@ -42,10 +44,13 @@ CountedRows: TypeAlias = Rows | EngineRows
 
 
 class Engine(Protocol):
-    """Reads landed rows for the marts."""
+    """Reads landed rows and runs the marts' SQL."""
 
     def rows(self, lake: Lake, days: Sequence[str], with_states: Collection[str]) -> CountedRows:
         """As `landed_rows`, of which `with_states` are the days whose states are read."""
+
+    def open_tables(self, tables: Mapping[str, pa.Table]) -> AbstractContextManager[Session]:
+        """A session with tables of this process, by their names."""
 
 
 class DuckDBEngine:
@@ -54,6 +59,12 @@ class DuckDBEngine:
     def rows(self, lake: Lake, days: Sequence[str], with_states: Collection[str]) -> CountedRows:
         """Rows that are read lazily. Raises LakeError if a file cannot be read."""
         return landed_rows(lake, days, with_states)
+
+    @contextmanager
+    def open_tables(self, tables: Mapping[str, pa.Table]) -> Iterator[Session]:
+        """As `lake.sql.open_tables`."""
+        with open_tables(tables) as connection:
+            yield _DuckDBSession(connection)
 
 
 #: The default.
@@ -78,11 +89,27 @@ class _DuckDBSession:
 
 
 @contextmanager
-def open_session(rows: CountedRows) -> Iterator[Session]:
-    """A session with the view `judged` of these rows, on the engine that reads them."""
-    if hasattr(rows, "open_judged"):
-        with rows.open_judged() as session:
+def open_session(rows: CountedRows, *, all_columns: bool = False) -> Iterator[Session]:
+    """A session with the view `transactions` of these rows, on the engine that reads them.
+
+    With `all_columns`, it has those that no mart counts, too, and the rows are in the order of the files.
+    """
+    if hasattr(rows, "open_rows"):
+        with rows.open_rows(all_columns=all_columns) as session:
             yield session
         return
-    with open_judged(rows) as connection:
+    with open_rows(rows) as connection:
         yield _DuckDBSession(connection)
+
+
+@contextmanager
+def open_judged_session(rows: CountedRows) -> Iterator[Session]:
+    """As `open_session`, with the view `judged` of `lake.sql.open_judged`."""
+    with open_session(rows) as session:
+        session.define("judged", JUDGED)
+        yield session
+
+
+def engine_of(rows: CountedRows) -> Engine:
+    """The engine that reads rows, for other tables that are joined with them."""
+    return getattr(rows, "engine", DUCKDB)

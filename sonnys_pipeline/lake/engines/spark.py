@@ -6,10 +6,9 @@ PySpark and sqlglot come with the extra `spark`, so they are imported when the f
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,20 +17,20 @@ import pyarrow as pa
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.engines.sessions import CountedRows, Session
 from sonnys_pipeline.lake.errors import EngineError
-from sonnys_pipeline.lake.sql import JOINED, JUDGED, KPI_INPUT, PARTITION
+from sonnys_pipeline.lake.schema import TRANSACTIONS as ALL_COLUMNS
+from sonnys_pipeline.lake.sql import JOINED, KPI_INPUT, PARTITION
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import DataFrame, SparkSession
 
 #: Schemes of Spark's file systems for those of the lake; others are the same, or need an account in the URL.
 _SCHEMES = {"s3": "s3a", "s3a": "s3a", "gs": "gs", "gcs": "gs"}
 #: The day in a landed file's path; as in `lake/sql.py`, the last directory counts.
 _DAY_OF_FILE = f"regexp_extract(_metadata.file_path, 'date=([^/]*)/[^/]*$', 1) AS {PARTITION}"
+_ORDER_OF_FILES = ("_metadata.file_path", "_metadata.row_index")
 #: Results must not depend on how a cluster is configured.
 _CONFIGURATION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 
@@ -50,31 +49,43 @@ class SparkEngine:
     def rows(self, lake: Lake, days: Sequence[str], with_states: Collection[str]) -> CountedRows:
         """The landed files of these days, for the executors. Raises EngineError if Spark cannot address the store."""
         return SparkRows(
-            partial(_session, self.remote),
+            self,
             tuple(map(address, lake.current_paths(TRANSACTIONS, days))),
             tuple(map(address, lake.current_paths(STATES, [day for day in days if day in with_states]))),
         )
+
+    @contextmanager
+    def open_tables(self, tables: Mapping[str, pa.Table]) -> Iterator[Session]:
+        """A session with tables that the driver sends to the executors. Raises EngineError if Spark does not start."""
+        session = self.session()
+        for name, table in tables.items():
+            session.register(name, table)
+        yield session
+
+    def session(self) -> _SparkSession:
+        """A session without tables. Raises EngineError if Spark does not start."""
+        return _SparkSession(_session(self.remote))
 
 
 @dataclass(frozen=True)
 class SparkRows:
     """Landed files that Spark reads: of `transactions`, and of `transaction_states` for some or all of their days."""
 
-    connect: Callable[[], SparkSession]
+    engine: SparkEngine
     transactions: Sequence[str]
     states: Sequence[str] = ()
 
     @contextmanager
-    def open_judged(self) -> Iterator[Session]:
-        """A session with the view `judged`. Raises EngineError if Spark does not start."""
-        session = _SparkSession(self.connect())
+    def open_rows(self, *, all_columns: bool) -> Iterator[Session]:
+        """A session with the view `transactions`. Raises EngineError if Spark does not start."""
+        session, columns = self.engine.session(), ALL_COLUMNS if all_columns else KPI_INPUT
+        order = _ORDER_OF_FILES if all_columns else ()
         if self.states:
-            session.read("landed", self.transactions, KPI_INPUT, by_day=True)
-            session.read("states", self.states, TRANSACTION_STATES, by_day=True)
+            session.read("landed", self.transactions, columns, added=[_DAY_OF_FILE])
+            session.read("states", self.states, TRANSACTION_STATES, added=[_DAY_OF_FILE])
             session.define("transactions", JOINED)
         else:
-            session.read("transactions", self.transactions, KPI_INPUT, by_day=False)
-        session.define("judged", JUDGED)
+            session.read("transactions", self.transactions, columns, order=order)
         yield session
 
 
@@ -82,7 +93,15 @@ class _SparkSession:
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
 
-    def read(self, name: str, paths: Sequence[str], schema: pa.Schema, *, by_day: bool) -> None:
+    def read(
+        self,
+        name: str,
+        paths: Sequence[str],
+        schema: pa.Schema,
+        *,
+        added: Sequence[str] = (),
+        order: Sequence[str] = (),
+    ) -> None:
         """A view of Parquet files; a column that an earlier version did not write is null.
 
         With the schema given, only executors open files.
@@ -93,14 +112,16 @@ class _SparkSession:
             kinds = from_arrow_schema(schema)
             if paths:
                 frame = self._spark.read.schema(kinds).parquet(*paths)
-                frame = frame.selectExpr("*", _DAY_OF_FILE) if by_day else frame
+                frame = frame.orderBy(*order) if order else frame
+                frame = frame.selectExpr("*", *added) if added else frame
             else:
                 frame = self._spark.createDataFrame([], kinds)
             frame.createOrReplaceTempView(name)
 
     def register(self, name: str, table: pa.Table) -> None:
         with _spark_errors(name):
-            self._spark.createDataFrame(table).createOrReplaceTempView(name)
+            # In one chunk: of several, Spark loses those after an empty one, such as a day without rows.
+            self._spark.createDataFrame(table.combine_chunks()).createOrReplaceTempView(name)
 
     def define(self, name: str, query: str) -> None:
         with _spark_errors(name):

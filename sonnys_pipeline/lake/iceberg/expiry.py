@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
+from pathlib import PurePath
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
@@ -15,7 +15,9 @@ from pyiceberg.table.snapshots import Operation, Snapshot
 
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.iceberg.catalogs import answering
-from sonnys_pipeline.lake.iceberg.tables import TRIES, Tables, local_path
+from sonnys_pipeline.lake.iceberg.files import Files, path_of
+from sonnys_pipeline.lake.iceberg.tables import TRIES, Tables
+from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.runtime.processes import is_dead_writer
 
 #: Folders of a table below its asset's.
@@ -56,17 +58,20 @@ def expire(tables: Tables, asset: str, before: datetime) -> int:
             old = _expired(table, before)
             try:
                 with answering(tables.root):
-                    dropped = _files(table, old)
+                    dropped = _files(tables, table, old)
                     if old:
                         _drop(now.to_change(), old)
                     needed = _needed(tables, asset)
             except (CommitFailedException, FileNotFoundError):
                 continue  # another machine wrote the table meanwhile
-            return sum(
-                _delete(place)
-                for place in _written(tables.root / asset)
-                if place not in needed and (place in dropped or _is_abandoned(place))
-            )
+            listed = tables.files.snapshot()
+            gone = [
+                place
+                for place in _written(tables.root / asset, listed)
+                if place not in needed and (place in dropped or _is_abandoned(place, listed))
+            ]
+            tables.files.each(tables.files.remove, gone)
+            return len(gone)
     raise LakeError(f"{asset}: other programs changed the table during each of {TRIES} attempts; run it again later")
 
 
@@ -78,9 +83,9 @@ def _drop(table: Table, old: Sequence[Snapshot]) -> None:
         raise CommitFailedException(str(gone)) from gone
 
 
-def _needed(tables: Tables, asset: str) -> set[Path]:
+def _needed(tables: Tables, asset: str) -> set[LakePath]:
     now = tables.current(asset)
-    return set() if now is None else _files(now.table, now.table.snapshots())
+    return set() if now is None else _files(tables, now.table, now.table.snapshots())
 
 
 def _expired(table: Table, before: datetime) -> list[Snapshot]:
@@ -105,39 +110,32 @@ def _milliseconds(instant: datetime) -> float:
     return instant.timestamp() * 1000
 
 
-def _files(table: Table, snapshots: Iterable[Snapshot]) -> set[Path]:
+def _files(tables: Tables, table: Table, snapshots: Iterable[Snapshot]) -> set[LakePath]:
     """Manifest lists, manifests and data files of these snapshots."""
-    found: set[Path] = set()
+    found: set[LakePath] = set()
     for snapshot in snapshots:
-        found.add(local_path(snapshot.manifest_list))
+        found.add(path_of(tables.files, snapshot.manifest_list))
         for manifest in snapshot.manifests(table.io):
-            if (path := local_path(manifest.manifest_path)) in found:
+            if (path := path_of(tables.files, manifest.manifest_path)) in found:
                 continue
             found.add(path)
             entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-            found |= {local_path(entry.data_file.file_path) for entry in entries}
+            found |= {tables.path_of(entry.data_file) for entry in entries}
     return found
 
 
-def _written(root: Path) -> list[Path]:
+def _written(folder: LakePath, files: Files) -> list[LakePath]:
     """Files of a table, except `*.metadata.json`, which pyiceberg deletes by itself."""
-    return [*(root / DATA).rglob("*.parquet"), *(root / METADATA).glob("*.avro")]
+    kept_as = {DATA: ".parquet", METADATA: ".avro"}
+    return [
+        folder / name for name in files.below(folder) if PurePath(name).suffix == kept_as.get(name.partition("/")[0])
+    ]
 
 
-def _is_abandoned(place: Path) -> bool:
-    writer = place.stem.rpartition("-")[0]
+def _is_abandoned(place: LakePath, files: Files) -> bool:
+    if is_dead_writer(place.stem.rpartition("-")[0]):
+        return True
     with contextlib.suppress(OSError):
-        return is_dead_writer(writer) or time.time() - place.stat().st_mtime > _ABANDONED_AFTER
+        written = files.written_at(place)
+        return written is not None and time.time() - written > _ABANDONED_AFTER
     return False
-
-
-def _delete(place: Path) -> bool:
-    try:
-        place.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise LakeError(f"cannot remove {place} ({error.strerror or error}); fix its permissions") from error
-    with contextlib.suppress(OSError):
-        place.parent.rmdir()
-    return True

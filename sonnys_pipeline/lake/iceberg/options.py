@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.storage.folder import is_url
 from sonnys_pipeline.runtime.postgres import is_postgres
 
 #: Namespace of the tables of the only account; other accounts use their names.
 NAMESPACE = "sonnys"
+#: Start of the URL of a catalog in a SQLite file, before its path.
+SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Iceberg:
     """A lake of Iceberg tables.
 
     Attributes:
-        catalog: URL of a PostgreSQL database or of a REST catalog; empty for a SQLite file in the lake. May hold a
-            password.
+        catalog: URL of a PostgreSQL database, of a REST catalog or of a SQLite file (`sqlite:///path`); empty for a
+            SQLite file in the lake, which only a folder can have. May hold a password.
         namespace: the tables' namespace in the catalog.
         keep_days: days that replaced versions of a file can still be read.
     """
@@ -31,14 +35,20 @@ class Iceberg:
 #: `parquet`, or the options of Iceberg.
 LakeFormat: TypeAlias = Literal["parquet"] | Iceberg
 
+#: Roots of the lakes of tables that this process has opened by their settings, with these.
+OPENED: dict[str, Iceberg] = {}
+
 
 def format_of(settings: Settings) -> LakeFormat:
-    """The format of an account's lake; a ledger in PostgreSQL is also the default catalog."""
+    """The format of an account's lake; a ledger in PostgreSQL is also the default catalog.
+
+    Without one, the catalog of a lake in an object store is a SQLite file in the state folder, where the ledger is.
+    """
     if settings.lake_format == "parquet":
         return "parquet"
     given, ledger = (url.get_secret_value() if url else "" for url in (settings.iceberg_catalog, settings.ledger_url))
-    return Iceberg(
-        catalog=given or (ledger if is_postgres(ledger) else ""),
-        namespace=settings.account_name or NAMESPACE,
-        keep_days=settings.iceberg_keep_days,
-    )
+    catalog = given or (ledger if is_postgres(ledger) else "")
+    if not catalog and is_url(settings.data_url):
+        lake = hashlib.sha256(settings.data_url.rstrip("/").encode()).hexdigest()[:12]
+        catalog = f"{SQLITE}{settings.state_dir.absolute() / f'iceberg-{lake}.sqlite'}"
+    return Iceberg(catalog, settings.account_name or NAMESPACE, settings.iceberg_keep_days)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -36,10 +36,11 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 
 from sonnys_pipeline.lake.errors import LakeError, UnwritableLakeError
-from sonnys_pipeline.lake.iceberg.catalogs import answering, catalog_of, metadata_location
+from sonnys_pipeline.lake.iceberg.catalogs import answering, catalog_of, metadata_location, options_of
+from sonnys_pipeline.lake.iceberg.files import Files, files_of, path_of
 from sonnys_pipeline.lake.iceberg.options import Iceberg
-from sonnys_pipeline.lake.locks.files import LOCKS, FileLocks
-from sonnys_pipeline.lake.storage.folder import DAY
+from sonnys_pipeline.lake.locks.files import LOCKS, FileLocks, Locks
+from sonnys_pipeline.lake.storage.folder import DAY, LakePath
 
 #: Snapshot property with the day whose file was replaced.
 PARTITION = "sonnys.partition"
@@ -72,15 +73,18 @@ class Current:
 class Tables:
     """The tables of one lake."""
 
-    def __init__(self, root: Path, options: Iceberg) -> None:
+    def __init__(self, files: Files, options: Iceberg) -> None:
         """Nothing is read yet."""
-        self.root = root
+        self.files = files
+        self.root = files.root
+        self.keep_days = options.keep_days
         self._options = options
         self._known: dict[str, Current] = {}
         self._fitting: dict[str, tuple[int, pa.Schema]] = {}
-        self._opened: tuple[int, Catalog] | None = None
+        self._opened: Catalog | None = None
         self._lock = Lock()
-        self._locks = FileLocks(root / LOCKS)
+        #: Locks of tables; without them, writers to an object store plan commits anew that they lose to each other.
+        self.locks: Locks | None = FileLocks(str(self.root / LOCKS)) if files.is_local else None
 
     def names(self) -> list[str]:
         """Assets that have a table, landed or not."""
@@ -95,7 +99,11 @@ class Tables:
         catalog = self._catalog()
         return None if catalog is None else self._current(catalog, asset)
 
-    def replace(self, asset: str, day: str | None, place: Path, footer: pq.FileMetaData, size: int) -> None:
+    def path_of(self, file: DataFile) -> LakePath:
+        """Where a file of a table is."""
+        return path_of(self.files, file.file_path)
+
+    def replace(self, asset: str, day: str | None, place: LakePath, footer: pq.FileMetaData, size: int) -> None:
         """Make a written file the day's current one, in one commit.
 
         Raises:
@@ -111,7 +119,7 @@ class Tables:
             if (day is not None) != bool(now.table.spec().fields):
                 raise LakeError(f"{asset}: the table was made {'without' if day else 'with'} days; use another name")
             old = now.files.get(day)
-            if old is not None and local_path(old.file_path) == place:
+            if old is not None and self.path_of(old) == place:
                 return  # an attempt succeeded whose answer was lost
             with now.to_change().transaction() as commit:
                 if self._fitting.get(asset) != (now.table.schema().schema_id, schema):
@@ -144,17 +152,14 @@ class Tables:
             self._commit(asset, change)
 
     def writing(self, asset: str) -> AbstractContextManager[None]:
-        """Hold the table's lock, so that writers of this machine wait instead of losing commits to each other."""
-        return self._locks.holding(f"{asset}.table")
+        """Hold the table's lock, if there are locks: writers wait instead of losing commits to each other."""
+        return self.locks.holding(f"{asset}.table") if self.locks else nullcontext()
 
     def _catalog(self, *, create: bool = False) -> Catalog | None:
-        """The catalog, looked for once in each process; None as long as the lake is new and not to be created."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            catalog = catalog_of(self.root, self._options, create=create)
-            if catalog is None:
-                return None
-            self._opened = (os.getpid(), catalog)
-        return self._opened[1]
+        """The catalog, looked for once; None as long as the lake is new and not to be created."""
+        if self._opened is None:
+            self._opened = catalog_of(self.files, self._options, create=create)
+        return self._opened
 
     def _current(self, catalog: Catalog, asset: str) -> Current | None:
         for attempt in range(TRIES):
@@ -214,10 +219,17 @@ class Tables:
         )
 
 
+def tables_of(root: str | Path, wanted: Iceberg | None) -> Tables:
+    """The tables of a lake; what was read of them is kept for all that use it in this process.
+
+    Raises LakeError if the lake has another catalog than `wanted`, or one unknown here.
+    """
+    return _tables(root, options_of(files_of(root), wanted), os.getpid())
+
+
 @lru_cache(maxsize=64)
-def tables_of(root: Path, options: Iceberg) -> Tables:
-    """The tables of a lake; what was read of them is kept for all that use it in this process."""
-    return Tables(root, options)
+def _tables(root: str | Path, options: Iceberg, process: int) -> Tables:  # noqa: ARG001 - a fork needs new connections
+    return Tables(files_of(root), options)
 
 
 def day_of(file: DataFile) -> str | None:
@@ -226,11 +238,6 @@ def day_of(file: DataFile) -> str | None:
         return None
     value: Any = file.partition[0]
     return (value if isinstance(value, date) else _EPOCH + timedelta(days=value)).isoformat()
-
-
-def local_path(location: str) -> Path:
-    """The path of a file that a catalog names by path or `file:` URL."""
-    return Path(location.removeprefix("file://"))
 
 
 def _read(table: Table, before: Current | None) -> Current:
@@ -245,7 +252,7 @@ def _read(table: Table, before: Current | None) -> Current:
     return Current(table, {day_of(file): file for files in manifests.values() for file in files}, manifests)
 
 
-def _data_file(place: Path, day: str | None, rows: int, size: int, table: Table) -> DataFile:
+def _data_file(place: LakePath, day: str | None, rows: int, size: int, table: Table) -> DataFile:
     """A file without statistics of its columns: their bounds would hold names and plates."""
     days = () if day is None else ((date.fromisoformat(day) - _EPOCH).days,)
     return DataFile.from_args(

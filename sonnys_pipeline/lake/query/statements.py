@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
+from sonnys_pipeline.lake.query.comments import OF_A_DAY, PRESENT, Meanings, comment_on, comment_on_columns
 from sonnys_pipeline.lake.scans import landed_assets
 from sonnys_pipeline.lake.storage.folder import DAY
 
@@ -41,9 +42,13 @@ class QueryError(LakeError):
 class Queries:
     """Statements on the landed tables of one lake, or of several, each in a schema."""
 
-    def __init__(self, lakes: Mapping[str, Lake]) -> None:
-        """Nothing is read yet. `lakes` by schema; a lake under the empty name has its tables without a schema."""
+    def __init__(self, lakes: Mapping[str, Lake], meanings: Callable[[], Meanings] = dict) -> None:
+        """Nothing is read yet. `lakes` by schema; a lake under the empty name has its tables without a schema.
+
+        `meanings` become comments in a saved database, and where a statement asks for comments.
+        """
         self._lakes = lakes
+        self._meanings = cache(meanings)
 
     def refuse_inside(self, file: Path) -> None:
         """Refuse to write a file among landed ones. Raises QueryError."""
@@ -144,8 +149,12 @@ class Queries:
                     rows.append(connection.table(target).count("*").fetchall()[0][0])
                 connection.execute("USE saved")
                 for schema, name in places:
-                    if _is_history(connection, f"saved.{_place(schema or 'main', name)}"):
+                    # In full: the views of the landed files are called alike, and would be found first.
+                    within = f"saved.{_quoted(schema or 'main')}"
+                    self._explain(connection, "TABLE", within, name)
+                    if _is_history(connection, f"{within}.{_quoted(name)}"):
                         _add_history(connection, schema, name)
+                        self._explain_history(connection, within, name)
                 connection.execute("USE memory")
                 connection.execute("DETACH saved")
             except (duckdb.Error, pa.ArrowException) as error:
@@ -189,8 +198,30 @@ class Queries:
             if schema:
                 view = f"{_quoted(schema)}.{_quoted(name)}"
                 connection.execute(f"CREATE VIEW {view} AS FROM {_quoted(f'{schema}__{name}')}")
+            if "comment" in text:
+                self._explain(connection, "VIEW", _quoted(schema) if schema else "", name)
             if {"valid_from", "valid_to", "is_current"} <= set(columns.names):
                 _add_history(connection, schema, name)
+                if "comment" in text:
+                    self._explain_history(connection, _quoted(schema) if schema else "", name)
+
+    def _explain(
+        self, connection: duckdb.DuckDBPyConnection, kind: Literal["TABLE", "VIEW"], within: str, name: str
+    ) -> None:
+        """Comment on a table or view, and on its columns, if their meaning is known; `within` a quoted schema."""
+        if meaning := self._meanings().get(name):
+            place = f"{within}.{_quoted(name)}" if within else _quoted(name)
+            comment_on(connection, kind, place, meaning.table)
+            comment_on_columns(connection, place, meaning.columns)
+
+    def _explain_history(self, connection: duckdb.DuckDBPyConnection, within: str, name: str) -> None:
+        """Comment on the view and the macro of a history; `within` a quoted schema."""
+        begin = f"{within}." if within else ""
+        view, macro = (begin + _quoted(f"{name}{end}") for end in ("_now", "_as_of"))
+        comment_on(connection, "VIEW", view, PRESENT.format(table=name))
+        comment_on(connection, "MACRO TABLE", macro, OF_A_DAY.format(table=name))
+        if meaning := self._meanings().get(name):
+            comment_on_columns(connection, view, meaning.columns)
 
 
 def split(script: str) -> list[str]:

@@ -112,6 +112,17 @@ def is_url(root: str | os.PathLike[str]) -> bool:
     return isinstance(root, str) and bool(_HAS_SCHEME.match(root))
 
 
+def name_below(root: LakePath, path: LakePath) -> str | None:
+    """A path below a root, with `/`; empty for the root itself, None for one elsewhere.
+
+    The URL of a whole bucket ends with `/`, that of a folder in it does not.
+    """
+    name, start = path.as_posix(), f"{root.as_posix().rstrip('/')}/"
+    if name.startswith(start):
+        return name.removeprefix(start)
+    return "" if f"{name}/" == start else None
+
+
 class FolderStorage:
     """A directory: a file is written in a hidden directory, synced, and renamed into place."""
 
@@ -233,6 +244,10 @@ class FolderStorage:
     def forget_versions(self, before: datetime) -> int:  # noqa: ARG002 - nothing is kept
         """None is kept."""
         return 0
+
+    def written_at(self, path: LakePath) -> float:
+        """When a file was written, in seconds since 1970."""
+        return _local(path).stat().st_mtime
 
     def probe(self) -> None:
         """Write, sync and rename a file, as for a landed day."""

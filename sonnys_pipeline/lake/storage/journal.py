@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from sonnys_pipeline.lake.errors import LakeError
-from sonnys_pipeline.lake.storage.folder import LakePath, Readable, Storage
+from sonnys_pipeline.lake.storage.folder import LakePath, Readable, Storage, name_below
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -226,7 +226,7 @@ class Group:
 
 
 def _name(storage: Storage, path: LakePath) -> str:
-    return path.as_posix().removeprefix(f"{storage.root.as_posix()}/")
+    return name_below(storage.root, path) or path.as_posix()
 
 
 def _write(storage: Storage, journal: Journal) -> None:

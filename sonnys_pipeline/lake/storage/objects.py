@@ -5,6 +5,8 @@ reads see the store's present state. Drivers read credentials and endpoint from 
 `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_…`).
 
 A store that does not answer is asked again for a minute; one that refuses access is not.
+
+Before the first request, a lake of plain files is asked once in a process whether it is one of Iceberg tables.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ from upath import UPath
 
 from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
-from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of
+from sonnys_pipeline.lake.iceberg import MARKER
+from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of, name_below
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
 from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
 from sonnys_pipeline.runtime.in_flight import in_flight
-from sonnys_pipeline.runtime.outage import HURRIED_DEADLINE, OutageDeadline
+from sonnys_pipeline.runtime.outage import DEADLINE, HURRIED_DEADLINE, OutageDeadline
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,7 +60,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 10}}
 }
 
+#: Names that drivers give to the instant at which an object was written.
+_WRITTEN = ("LastModified", "last_modified", "updated", "mtime")
+
 Info = dict[str, Any]
+
+#: Lakes that were found to have no tables.
+_plain: set[str] = set()
 
 
 class ObjectStorage:
@@ -65,8 +74,11 @@ class ObjectStorage:
 
     is_local = False
 
-    def __init__(self, url: str, *, deadline: OutageDeadline | None = None) -> None:
-        """Nothing is sent yet. Raises LakeError for a scheme that is not one of `EXTRAS`, or without its driver."""
+    def __init__(self, url: str, *, deadline: OutageDeadline | None = None, has_tables: bool = False) -> None:
+        """Nothing is sent yet. Raises LakeError for a scheme that is not one of `EXTRAS`, or without its driver.
+
+        Unless its files are those of Iceberg tables (`has_tables`), a lake of tables is refused at the first request.
+        """
         self._scheme = url.partition("://")[0]
         if self._scheme not in EXTRAS:
             raise LakeError(f"{self._scheme}:// is not a supported store; use {', '.join(EXTRAS)}")
@@ -83,6 +95,7 @@ class ObjectStorage:
         self.root: LakePath = self._place
         self._deadline = deadline or OutageDeadline()
         self._answered_within = _ANSWERED_WITHIN
+        self._is_checked = has_tables
         self._listed: dict[str, dict[str, Info]] | None = None
 
     def put(self, path: LakePath, write: Callable[[BinaryIO], object]) -> int:
@@ -176,6 +189,20 @@ class ObjectStorage:
         self._deadline.hurry()
         self._answered_within = HURRIED_DEADLINE
 
+    def calm(self) -> None:
+        """Wait as long as at first: another run begins."""
+        self._deadline.seconds, self._answered_within = DEADLINE, _ANSWERED_WITHIN
+
+    def written_at(self, path: LakePath) -> float | None:
+        """When an object was written by the store's clock, in seconds since 1970; None if the store does not say.
+
+        Stores refuse requests of machines whose clock differs by more than some minutes.
+        """
+        info = self._there(path)
+        said = next((info[name] for name in _WRITTEN if info.get(name)), None)
+        instant = datetime.fromisoformat(said) if isinstance(said, str) else said
+        return instant.timestamp() if isinstance(instant, datetime) else None
+
     def probe(self) -> None:
         """Write an object, read it back, find it in a listing, and remove it. The error says which failed, and why."""
         path, said = self.root / ".probes" / f"{secrets.token_hex(8)}.txt", b"sonnys doctor\n"
@@ -220,7 +247,7 @@ class ObjectStorage:
 
     def _info(self, path: LakePath) -> Info | None:
         if self._listed is not None:
-            folder = self.root / str(path).removeprefix(f"{self.root}/").partition("/")[0]
+            folder = self.root / (name_below(self.root, path) or "").partition("/")[0]
             return self._list(folder).get(self._key(path))
         try:
             info: Info = self._ask(lambda driver: driver._info(self._key(path)))  # noqa: SLF001
@@ -254,10 +281,30 @@ class ObjectStorage:
 
     def _open(self, key: str) -> ObjectFile:
         """A file opened by the driver, which on S3 insists on one version from the first byte to the last."""
+        self._refuse_tables()
         opened = self._retried(lambda: self._driver.open(key, "rb", cache_type="none"))
         return ObjectFile(opened, self._retried)
 
+    def _refuse_tables(self) -> None:
+        """Raise LakeError if the lake is one of Iceberg tables, whose days would not be found."""
+        if self._is_checked or str(self.root) in _plain:
+            return
+        try:
+            self._answer(lambda driver: driver._cat_file(self._key(self.root / MARKER)))  # noqa: SLF001
+        except FileNotFoundError:
+            _plain.add(str(self.root))
+            return
+        raise LakeError(
+            f"{self.root} is a lake of Iceberg tables; set SONNYS_LAKE_FORMAT=iceberg and open it as "
+            "`Workspace.of().lake` (`sonnys_pipeline.backfill.workspace`), or name another SONNYS_DATA_URL"
+        )
+
     def _ask(self, call: Callable[[Any], Coroutine[Any, Any, R]], size: int = 0) -> R:
+        """The answer to one request, unless the lake has another format. Raises LakeError."""
+        self._refuse_tables()
+        return self._answer(call, size)
+
+    def _answer(self, call: Callable[[Any], Coroutine[Any, Any, R]], size: int = 0) -> R:
         """The answer to one request with a time limit; repeated while the store is away."""
 
         def once() -> R:
@@ -305,6 +352,5 @@ class ObjectStorage:
 
 def _tag(info: Info) -> str:
     """Identifies a version of an object: its tag or modification time, and its size."""
-    names = ("ETag", "etag", "generation", "LastModified", "last_modified", "updated", "mtime")
-    tag = next((str(info[name]) for name in names if info.get(name)), "")
+    tag = next((str(info[name]) for name in ("ETag", "etag", "generation", *_WRITTEN) if info.get(name)), "")
     return f"{tag}-{info['size']}".replace('"', "")

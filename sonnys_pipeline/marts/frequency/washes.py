@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.business_days import MissingDay
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.engines.sessions import CountedRows
-from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, CountedRows, Engine
 from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
 from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
 from sonnys_pipeline.marts.unknown import LEFT_OUT, SEPARATOR
@@ -61,6 +60,12 @@ _FREQUENCY = f"""
         FROM seen
         GROUP BY ALL
     ),
+    ranked AS (
+        SELECT
+            *,
+            row_number() OVER (PARTITION BY day, customer_id ORDER BY washes DESC, last_on DESC, site) AS place
+        FROM by_site
+    ),
     by_customer AS (
         SELECT
             day, last_missing, reason, customer_id,
@@ -68,8 +73,8 @@ _FREQUENCY = f"""
             sum(washes) AS washes,
             min(first_on) AS first_on,
             max(last_on) AS last_on,
-            first(site ORDER BY washes DESC, last_on DESC, site) AS site_most_used
-        FROM by_site
+            max(site) FILTER (WHERE place = 1) AS site_most_used
+        FROM ranked
         GROUP BY ALL
     )
     SELECT
@@ -115,13 +120,19 @@ def member_washes(
     return count_days(transactions, days, _COUNTED, _RESULT, MEMBER_WASHES)
 
 
-def wash_frequency(washes: Mart, days: Iterable[date], notes: Mapping[date, Sequence[str]] | None = None) -> pa.Table:
+def wash_frequency(
+    washes: Mart,
+    days: Iterable[date],
+    notes: Mapping[date, Sequence[str]] | None = None,
+    engine: Engine = DUCKDB,
+) -> pa.Table:
     """How often each customer washed in the 30 business days up to each day (KPIS "Wash frequency", O).
 
     Args:
         washes: what `member_washes` counts of all these days, `window_of` each included.
         days: the days to compute.
         notes: what else is to be said of a day, for the column `unknown` of its rows.
+        engine: what runs the SQL.
 
     Returns:
         `WASH_FREQUENCY`, a row for each customer with a wash, and one for the washes without a customer. Where one of
@@ -129,10 +140,13 @@ def wash_frequency(washes: Mart, days: Iterable[date], notes: Mapping[date, Sequ
     """
     beyond = washes.table.filter(pc.greater(washes.table["left_out"], 0)).select(["business_date", "left_out"])
     left_out = [(row["business_date"], row["left_out"]) for row in beyond.to_pylist()]
-    rows = [_day(washes, day, (notes or {}).get(day, ()), left_out) for day in sorted(set(days))]
+    wanted = sorted(set(days))
+    rows = [_day(washes, day, (notes or {}).get(day, ()), left_out) for day in wanted]
     table = pa.Table.from_pylist(rows, _DAYS)
-    with open_tables({"washes": washes.table, "days": table}) as connection:
-        return connection.sql(_FREQUENCY).to_arrow_table().select(WASH_FREQUENCY.names).cast(WASH_FREQUENCY)
+    looked_at = pa.array(sorted({one for day in wanted for one in window_of(day)}), pa.date32())
+    needed = washes.table.filter(pc.is_in(washes.table["business_date"], value_set=looked_at))
+    with engine.open_tables({"washes": needed, "days": table}) as session:
+        return session.fetch(_FREQUENCY).select(WASH_FREQUENCY.names).cast(WASH_FREQUENCY)
 
 
 def missing_in(washes: Mart, day: date) -> list[MissingDay]:

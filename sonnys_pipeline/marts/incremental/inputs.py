@@ -19,10 +19,9 @@ from sonnys_pipeline.calendar.business_days import MissingDay, SiteDay, partitio
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, columns_of_sites
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, CountedRows, Engine
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.marts.digests import content_digest, site_day_digests
@@ -145,9 +144,9 @@ class MartInputs:
                 needed[of_zone.business_date.isoformat()] |= keys
         return {day: sorted(keys) for day, keys in needed.items()}
 
-    def rows(self, recipe: Recipe, partitions: Sequence[str]) -> Rows:
+    def rows(self, recipe: Recipe, partitions: Sequence[str]) -> CountedRows:
         """The rows of partitions as a mart counts them, read lazily. Raises LakeError if a file cannot be read."""
-        return landed_rows(self._lake, partitions, self.states if recipe.by_site_day else ())
+        return self._engine.rows(self._lake, partitions, self.states if recipe.by_site_day else ())
 
     def content(self, recipe: Recipe, partition: str) -> str:
         """Digest of a partition's rows as a mart counts them; cached by the version of its files.

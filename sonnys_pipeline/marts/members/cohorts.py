@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_COHORTS
 from sonnys_pipeline.marts.members.inputs import Members, table_of, walks_table
 from sonnys_pipeline.marts.members.readings import days_from, days_over
@@ -24,7 +24,6 @@ _KNOWN = pa.schema([("as_of", pa.date32()), ("site", pa.string()), ("no_active",
 
 # The site and plan of an account are those that it was first listed with, so that nobody moves to another cohort.
 _MEMBERS = """
-    CREATE TEMP TABLE members AS
     SELECT
         versions.id,
         versions.sign_up_day,
@@ -72,8 +71,8 @@ _RESULT = f"""
 
 _WITHOUT_COHORT = """
     SELECT
-        (SELECT count(DISTINCT id) FROM versions WHERE id NOT IN (SELECT id FROM members)),
-        (SELECT count(*) FROM charges WHERE account_id IS NULL OR account_id NOT IN (SELECT id FROM members))
+        (SELECT count(DISTINCT id) FROM versions WHERE id NOT IN (SELECT id FROM members)) AS undated,
+        (SELECT count(*) FROM charges WHERE account_id IS NULL OR account_id NOT IN (SELECT id FROM members)) AS others
 """
 
 
@@ -94,13 +93,14 @@ class Cohorts:
     charges_without_cohort: int
 
 
-def membership_cohorts(members: Members, charges: Charges, through: date) -> Cohorts:
+def membership_cohorts(members: Members, charges: Charges, through: date, engine: Engine = DUCKDB) -> Cohorts:
     """Members by month of sign-up, billing site and plan, in each month since (RS-03).
 
     Args:
         members: accounts and all their landed changes.
         charges: what accounts were charged.
         through: the last day to count; the month that it is in is counted up to it.
+        engine: what runs the SQL.
 
     Returns:
         `MEMBERSHIP_COHORTS` by site, cohort, plan and month. Months before the first landed day are left out. A figure
@@ -135,12 +135,12 @@ def membership_cohorts(members: Members, charges: Charges, through: date) -> Coh
         ),
         "charges": charges.rows.select(["date", *CHARGE_COLUMNS]).rename_columns(["day", *CHARGE_COLUMNS]),
     }
-    with open_tables(tables) as connection:
-        for statement in (VERSIONS, HELD, _MEMBERS):
-            connection.execute(statement)
-        table = connection.sql(_RESULT).to_arrow_table().select(MEMBERSHIP_COHORTS.names).cast(MEMBERSHIP_COHORTS)
-        [(undated, others)] = connection.execute(_WITHOUT_COHORT).fetchall()
-    return Cohorts(table, undated, others)
+    with engine.open_tables(tables) as session:
+        for name, query in {"versions": VERSIONS, "held": HELD, "members": _MEMBERS}.items():
+            session.keep(name, query)
+        table = session.fetch(_RESULT).select(MEMBERSHIP_COHORTS.names).cast(MEMBERSHIP_COHORTS)
+        [left_out] = session.fetch(_WITHOUT_COHORT).to_pylist()
+    return Cohorts(table, left_out["undated"], left_out["others"])
 
 
 def _uncharged(whole: Collection[date], month: date, as_of: date) -> str | None:

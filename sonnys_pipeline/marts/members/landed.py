@@ -179,7 +179,7 @@ class LandedMembers:
         """Digest of the accounts on each day, without a cache."""
         tables = {"history": self._members.history, "days": pa.table({"day": pa.array(days, pa.date32())})}
         with open_tables(tables) as connection:
-            connection.execute(VERSIONS)
+            connection.execute(f"CREATE TEMP TABLE versions AS {VERSIONS}")
             return connection.execute(_ACCOUNT_DIGESTS).fetchall()
 
 

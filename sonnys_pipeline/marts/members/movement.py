@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from sonnys_pipeline.client.lists.fields import STATUSES
-from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.marts.members.columns import MEMBERSHIP_MOVEMENT
 from sonnys_pipeline.marts.members.inputs import Members, table_of, walks_table
 from sonnys_pipeline.marts.members.readings import Readings
@@ -42,7 +42,6 @@ _REASONS = pa.schema(
 )
 
 _MOVED = f"""
-    CREATE TEMP TABLE moved AS
     SELECT
         changes.day,
         places.site,
@@ -64,7 +63,6 @@ _MOVED = f"""
 """  # noqa: S608 - names of this house
 
 _STANDING = """
-    CREATE TEMP TABLE standing AS
     SELECT
         day,
         site,
@@ -85,7 +83,6 @@ _STANDING = """
 """
 
 _JOINED = """
-    CREATE TEMP TABLE newcomers AS
     SELECT days.day, places.site, versions.plan, count(*) AS joined
     FROM days
     JOIN versions ON versions.sign_up_day = days.day AND versions.since <= days.day AND versions.until > days.day
@@ -94,7 +91,6 @@ _JOINED = """
 """
 
 _SWITCHED = """
-    CREATE TEMP TABLE switched AS
     WITH pairs AS (
         SELECT now.day, now.site, now.plan, old.site AS old_site, old.plan AS old_plan
         FROM held AS old JOIN held AS now ON now.id = old.id AND now.day = old.day + 1
@@ -114,8 +110,15 @@ _SWITCHED = """
     GROUP BY ALL
 """
 
-_COUNTED = """
-    CREATE TEMP TABLE counted AS
+_COUNTS = ", ".join(
+    f"coalesce({name}, 0) AS {name}"
+    for name in (
+        "active", "on_trial", "mrr", "trial_mrr", "without_status", "without_amount", "without_period", "unsure",
+        "left_voluntary", "left_involuntary", "came_back", "lacking", "joined", "switched_in", "switched_out", "gone",
+        "left_in_month", "active_at_month_start",
+    )
+)  # fmt: skip
+_COUNTED = f"""
     WITH keys AS (
         SELECT day, site, plan FROM standing
         UNION SELECT day, site, plan FROM moved
@@ -133,8 +136,7 @@ _COUNTED = """
     at_start AS (
         SELECT day + 1 AS month_start, site, plan, active AS active_at_month_start FROM standing
     )
-    SELECT keys.day, keys.site, keys.plan, coalesce(COLUMNS(* EXCLUDE (day, site, plan, strange, month_start)), 0),
-        strange
+    SELECT keys.day, keys.site, keys.plan, {_COUNTS}, strange
     FROM keys
     JOIN (SELECT day, site, month_start FROM known) AS months USING (day, site)
     LEFT JOIN standing USING (day, site, plan)
@@ -143,7 +145,7 @@ _COUNTED = """
     LEFT JOIN switched USING (day, site, plan)
     LEFT JOIN in_month USING (day, site, plan)
     LEFT JOIN at_start USING (month_start, site, plan)
-"""
+"""  # noqa: S608 - names of this house
 
 
 def _if_known(group: str) -> str:
@@ -161,8 +163,8 @@ def _partly(count: str, group: str, one: str, more: str, rest: str) -> str:
 
 
 _STRANGE = (
-    "CASE WHEN no_moved IS NULL AND len(strange) > 0 "
-    f"THEN 'unknown status counted as involuntary: ' || array_to_string(strange[:{_NAMED}], ', ') END"
+    "CASE WHEN no_moved IS NULL AND array_length(strange) > 0 "
+    f"THEN 'unknown status counted as involuntary: ' || array_to_string(array_slice(strange, 1, {_NAMED}), ', ') END"
 )
 _PARTLY = ",\n        ".join(
     (
@@ -200,6 +202,17 @@ _RESULT = f"""
     ORDER BY site, business_date, plan
 """  # noqa: S608 - names of this house
 
+#: Tables by name, each made of those before it.
+_STEPS = {
+    "versions": VERSIONS,
+    "held": HELD,
+    "moved": _MOVED,
+    "standing": _STANDING,
+    "newcomers": _JOINED,
+    "switched": _SWITCHED,
+    "counted": _COUNTED,
+}
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -209,7 +222,7 @@ class Movement:
     unlisted: tuple[str, ...]
 
 
-def membership_movement(members: Members, business_dates: Collection[date]) -> Movement:
+def membership_movement(members: Members, business_dates: Collection[date], engine: Engine = DUCKDB) -> Movement:
     """Members who joined, left and came back, and those who are active, on site-local business days (RS-03).
 
     Returns:
@@ -236,11 +249,10 @@ def membership_movement(members: Members, business_dates: Collection[date]) -> M
             [_known(members.readings, day, site, zone) for (day, site), zone in zones.items() if day in wanted],
         ),
     }
-    with open_tables(tables) as connection:
-        for statement in (VERSIONS, HELD, _MOVED, _STANDING, _JOINED, _SWITCHED, _COUNTED):
-            connection.execute(statement)
-        names = MEMBERSHIP_MOVEMENT.names
-        table = connection.sql(_RESULT).to_arrow_table().select(names).cast(MEMBERSHIP_MOVEMENT)
+    with engine.open_tables(tables) as session:
+        for name, query in _STEPS.items():
+            session.keep(name, query)
+        table = session.fetch(_RESULT).select(MEMBERSHIP_MOVEMENT.names).cast(MEMBERSHIP_MOVEMENT)
     return Movement(table, tuple(members.unlisted["id"].to_pylist()))
 
 

@@ -17,7 +17,6 @@ _YEARLY_NAME = r"\b(annual|annually|year|yearly|yr|12[ -]?months?)\b"
 # `since` and `until` have no gaps: before its first reading an account is what the first one says, and changes of an
 # account that has left the list are those of its last version.
 VERSIONS = f"""
-    CREATE TEMP TABLE versions AS
     SELECT
         id,
         coalesce(billing_site_code, '') AS code,
@@ -28,7 +27,7 @@ VERSIONS = f"""
         dollars_of(billing_amount) AS amount,
         CASE
             WHEN next_bill_date IS NOT NULL AND last_bill_date IS NOT NULL
-            THEN next_bill_date - last_bill_date > {_MONTHLY}
+            THEN date_diff('day', last_bill_date, next_bill_date) > {_MONTHLY}
             ELSE regexp_matches(lower(coalesce(plan_name, '')), '{_YEARLY_NAME}')
         END AS yearly,
         (next_bill_date IS NULL OR last_bill_date IS NULL)
@@ -45,7 +44,6 @@ VERSIONS = f"""
 # was listed only later (the API lists old ones when they change), is led back from its first listing (`later`);
 # without a landed change it is taken as it was listed then (`unsure`).
 HELD = """
-    CREATE TEMP TABLE held AS
     WITH steps AS (
         SELECT
             walks.day,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.site_history import SiteHistory
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.marts.people.columns import HOURS
 from sonnys_pipeline.marts.people.shifts import ClockedDays, open_shifts, unknown_days
@@ -42,8 +43,9 @@ _BY_HOUR = """
             greatest(in_us, offsets.start_us) + offset_us AS from_us,
             least(greatest(out_us, in_us + 1), offsets.end_us) + offset_us AS to_us
         FROM shifts
+        CROSS JOIN pipeline
         JOIN offsets
-            ON offsets.timezone = coalesce(shifts.timezone, $timezone)
+            ON offsets.timezone = coalesce(shifts.timezone, pipeline.timezone)
             AND in_us < offsets.end_us
             AND greatest(out_us, in_us + 1) > offsets.start_us
     ),
@@ -70,13 +72,13 @@ _BY_HOUR = """
         CASE WHEN count(cost) < count(*) THEN 'regular_rate, overtime_rate: ' || (count(*) - count(cost)) || ' of '
             || count(*) || ' shifts in this hour lack them, left out of labor_cost' END AS without_pay
     FROM shares
-    WHERE business_date - clock_in_date <= 1
+    WHERE business_date <= clock_in_date + 1
     GROUP BY site, business_date, hour
     ORDER BY site, business_date, hour
 """
 
 
-def labor_by_hour(clocked: ClockedDays, days: DaysWanted) -> Mapping[str, pa.Table]:
+def labor_by_hour(clocked: ClockedDays, days: DaysWanted, engine: Engine = DUCKDB) -> Mapping[str, pa.Table]:
     """Labor of business days by hour, as tables to join.
 
     Returns:
@@ -86,12 +88,12 @@ def labor_by_hour(clocked: ClockedDays, days: DaysWanted) -> Mapping[str, pa.Tab
     """
     history = SiteHistory(days.sites, days.timezone)
     return {
-        "labor": _labor(clocked, history, days.timezone),
+        "labor": _labor(clocked, history, days.timezone, engine),
         "labor_days": unknown_days(clocked, history, days.business_dates, (-1, 0)),
     }
 
 
-def _labor(clocked: ClockedDays, history: SiteHistory, timezone: str) -> pa.Table:
+def _labor(clocked: ClockedDays, history: SiteHistory, timezone: str, engine: Engine) -> pa.Table:
     if not clocked.entries.num_rows:
         return _LABOR.empty_table()
     offsets = offsets_of(
@@ -99,5 +101,7 @@ def _labor(clocked: ClockedDays, history: SiteHistory, timezone: str) -> pa.Tabl
         datetime.combine(min(clocked.landed) - 2 * _DAY, time(), UTC),
         datetime.combine(max(clocked.landed) + 3 * _DAY, time(), UTC),
     )
-    with open_shifts(clocked.entries, history, clocked.landed, offsets=offsets) as connection:
-        return connection.sql(_BY_HOUR, params={"timezone": timezone}).to_arrow_table().cast(_LABOR)
+    pipeline = pa.table({"timezone": [timezone]})
+    tables = {"offsets": offsets, "pipeline": pipeline}
+    with open_shifts(engine, clocked.entries, history, clocked.landed, **tables) as session:
+        return session.fetch(_BY_HOUR).cast(_LABOR)

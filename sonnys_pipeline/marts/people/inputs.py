@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import (
     FIGURES_DIGEST,
@@ -49,7 +50,7 @@ class DayInputs(Protocol):
     def digests(self, days: Sequence[str]) -> Mapping[str, str]:
         """Digest of what each day's figures depend on."""
 
-    def count(self, days: Sequence[str]) -> pa.Table:
+    def count(self, days: Sequence[str], engine: Engine = DUCKDB) -> pa.Table:
         """The mart of these days, with the column `business_date`."""
 
 
@@ -81,12 +82,13 @@ class LaborInputs:
             for day in days
         }
 
-    def count(self, days: Sequence[str]) -> pa.Table:
+    def count(self, days: Sequence[str], engine: Engine = DUCKDB) -> pa.Table:
         """`LABOR_DAILY` of these days."""
         dates = [day for day in sorted(set(days)) if self._lake.has(_SITE_DAYS, day)]
         site_days = self._lake.read(_SITE_DAYS, dates, _CARS).drop_columns("date") if dates else _no_site_days()
         wanted = [date.fromisoformat(day) for day in days]
-        return labor_daily(read_entries(self._lake, days), site_days, self._marts.sites, wanted, self._timezone)
+        clocked = read_entries(self._lake, days)
+        return labor_daily(clocked, site_days, self._marts.sites, wanted, self._timezone, engine)
 
     def _figures_digest(self, day: str) -> str:
         found = self._lake.metadata(_SITE_DAYS, day) if self._lake.has(_SITE_DAYS, day) else {}

@@ -8,6 +8,7 @@ from datetime import date
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.site_history import SiteHistory
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.marts.people.columns import LABOR_DAILY
 from sonnys_pipeline.marts.people.shifts import ClockedDays, open_shifts, unknown_days
 from sonnys_pipeline.marts.unknown import SEPARATOR
@@ -85,7 +86,12 @@ _LABOR_DAILY = f"""
 
 
 def labor_daily(
-    clocked: ClockedDays, site_days: pa.Table, sites: pa.Table, business_dates: Collection[date], timezone: str = "UTC"
+    clocked: ClockedDays,
+    site_days: pa.Table,
+    sites: pa.Table,
+    business_dates: Collection[date],
+    timezone: str = "UTC",
+    engine: Engine = DUCKDB,
 ) -> pa.Table:
     """Hours, cost and cars for each labor hour of each site and business day (RS-03).
 
@@ -100,6 +106,7 @@ def labor_daily(
         sites: rows of `sites`: the columns that `calendar.site_history` reads.
         business_dates: site-local days.
         timezone: IANA name of the pipeline's zone.
+        engine: what runs the SQL.
 
     Returns:
         `LABOR_DAILY` by site and date. A physical site has a row for each day, with zeros if nobody worked; other
@@ -113,9 +120,9 @@ def labor_daily(
         "wanted": pa.table({"business_date": pa.array(sorted(days), pa.date32())}),
         "all_site_days": site_days,
     }
-    with open_shifts(rows, history, days, **tables) as connection:
-        connection.execute(
-            "CREATE TEMP VIEW site_days AS SELECT site, business_date, total_cars, sales "
-            "FROM all_site_days SEMI JOIN wanted USING (business_date)"
+    with open_shifts(engine, rows, history, days, **tables) as session:
+        session.define(
+            "site_days",
+            "SELECT site, business_date, total_cars, sales FROM all_site_days SEMI JOIN wanted USING (business_date)",
         )
-        return connection.sql(_LABOR_DAILY).to_arrow_table().select(LABOR_DAILY.names).cast(LABOR_DAILY)
+        return session.fetch(_LABOR_DAILY).select(LABOR_DAILY.names).cast(LABOR_DAILY)

@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.site_history import SiteHistory
-from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.marts.people.columns import GIFTCARD_LIABILITY
 from sonnys_pipeline.marts.people.shifts import places_of
 from sonnys_pipeline.marts.unknown import SEPARATOR
@@ -124,7 +124,12 @@ _LIABILITY = f"""
 
 
 def giftcard_liability(
-    giftcards: Readings, washbooks: Readings, sites: pa.Table, days: Collection[date], timezone: str = "UTC"
+    giftcards: Readings,
+    washbooks: Readings,
+    sites: pa.Table,
+    days: Collection[date],
+    timezone: str = "UTC",
+    engine: Engine = DUCKDB,
 ) -> pa.Table:
     """Gift-card liability and prepaid washes outstanding of each site and day (RS-03).
 
@@ -137,6 +142,7 @@ def giftcard_liability(
         sites: rows of `sites`: `site_id`, and the columns that `calendar.site_history` reads.
         days: business days.
         timezone: IANA name of the pipeline's zone.
+        engine: what runs the SQL.
 
     Returns:
         `GIFTCARD_LIABILITY` by date and site. A physical site has a row for each day; others have one if there are
@@ -157,8 +163,8 @@ def giftcard_liability(
         "codes": _codes(sites),
         "places": places_of(SiteHistory(sites, timezone), wanted),
     }
-    with open_tables(tables) as connection:
-        return connection.sql(_LIABILITY).to_arrow_table().select(GIFTCARD_LIABILITY.names).cast(GIFTCARD_LIABILITY)
+    with engine.open_tables(tables) as session:
+        return session.fetch(_LIABILITY).select(GIFTCARD_LIABILITY.names).cast(GIFTCARD_LIABILITY)
 
 
 def _codes(sites: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, Engine
 from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.marts.incremental.inputs import SITES, Recipe
 from sonnys_pipeline.marts.people.inputs import digest_of
@@ -50,9 +51,9 @@ class LiabilityInputs:
         """Of each day's figures, since a history is one file and most readings change none of the earlier days."""
         return dict(_digests(str(self._lake.root), self._timezone, tuple(self._versions), tuple(days)))
 
-    def count(self, days: Sequence[str]) -> pa.Table:
+    def count(self, days: Sequence[str], engine: Engine = DUCKDB) -> pa.Table:
         """`GIFTCARD_LIABILITY` of these days."""
-        return _count(self._lake, self._timezone, days)
+        return _count(self._lake, self._timezone, days, engine)
 
 
 def _readings(lake: Lake, asset: str, columns: pa.Schema, timezone: str) -> Readings:
@@ -68,11 +69,11 @@ def _readings(lake: Lake, asset: str, columns: pa.Schema, timezone: str) -> Read
     return Readings(rows, min(edges, default=None), max(edges, default=None))
 
 
-def _count(lake: Lake, timezone: str, days: Sequence[str]) -> pa.Table:
+def _count(lake: Lake, timezone: str, days: Sequence[str], engine: Engine = DUCKDB) -> pa.Table:
     cards = _readings(lake, GIFTCARDS, CARD_INPUT, timezone)
     washbooks = _readings(lake, WASHBOOKS, WASHBOOK_INPUT, timezone)
     sites = lake.read(SITES) if lake.has(SITES) else _NO_SITES
-    return giftcard_liability(cards, washbooks, sites, [date.fromisoformat(day) for day in days], timezone)
+    return giftcard_liability(cards, washbooks, sites, [date.fromisoformat(day) for day in days], timezone, engine)
 
 
 # Cached, because conditions ask every half a minute; the versions are part of the key.

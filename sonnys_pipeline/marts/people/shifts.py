@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, midnight
-from sonnys_pipeline.lake.sql import open_tables
+from sonnys_pipeline.lake.engines.sessions import Engine, Session
 
 #: Asset with the clock entries, by the day of their clock-in.
 CLOCK_ENTRIES = "clock_entries"
@@ -51,7 +50,6 @@ _PLACES = pa.schema(
 
 # Amounts are decimals, so that sums are exact. `clock_hours` is rounded to 1/10,000 hour in integers.
 _SHIFTS = """
-    CREATE TEMP TABLE shifts AS
     WITH placed AS (
         SELECT
             entries.date AS business_date,
@@ -114,17 +112,17 @@ NOTHING_CLOCKED = ClockedDays(pa.schema([pa.field("date", pa.date32()), *SHIFT_I
 
 @contextmanager
 def open_shifts(
-    entries: pa.Table, history: SiteHistory, days: Collection[date], **tables: pa.Table
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with `shifts`, `places` (names of sites by day) and other tables.
+    engine: Engine, entries: pa.Table, history: SiteHistory, days: Collection[date], **tables: pa.Table
+) -> Iterator[Session]:
+    """A session with the view `shifts`, `places` (names of sites by day) and other tables.
 
     Columns of `shifts`: `site`, `business_date`, `timezone` (null for a site that is not listed), `employee_id`,
     `in_us` and `out_us` (clock-in, and clock-out or reading), `open`, `regular`, `overtime`, `hours`, `cost`
     (dollars; null if a rate that it needs is missing).
     """
-    with open_tables({"entries": entries, "places": places_of(history, days), **tables}) as connection:
-        connection.execute(_SHIFTS)
-        yield connection
+    with engine.open_tables({"entries": entries, "places": places_of(history, days), **tables}) as session:
+        session.define("shifts", _SHIFTS)
+        yield session
 
 
 def unknown_days(

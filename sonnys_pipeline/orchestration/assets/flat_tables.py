@@ -1,6 +1,6 @@
 """`transactions` laid flat: `line_items`, `tenders`, `discounts`, a file a day each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts import flat_tables as tables
-from sonnys_pipeline.marts.columns import ColumnSource
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe, metadata_of
 from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.day_files import DayFiles, DayTable
 from sonnys_pipeline.orchestration.events.kept import days_to_make
-from sonnys_pipeline.orchestration.events.metadata import column_lineage, column_metadata, file_metadata, totals
+from sonnys_pipeline.orchestration.events.metadata import totals
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
 
@@ -23,32 +23,33 @@ TABLES_GROUP = "tables"
 
 
 @dataclass(frozen=True)
-class FlatTable:
+class FlatTable(DayTable):
     """One of the three; raise its recipe's version when rows or columns become others. The UI sums up `totals`."""
 
-    recipe: Recipe
-    function: Callable[[Rows], pa.Table]
-    schema: pa.Schema
-    lineage: Mapping[str, Sequence[ColumnSource]]
+    function: Callable[[CountedRows], pa.Table]
     totals: Sequence[str]
 
 
 FLAT_TABLES = (
     FlatTable(
         Recipe("line_items", "1", by_site_day=False),
-        tables.line_items,
         tables.LINE_ITEMS,
         tables.LINE_ITEMS_LINEAGE,
+        tables.line_items,
         ("gross", "net", "discount", "tax"),
     ),
     FlatTable(
-        Recipe("tenders", "1", by_site_day=False), tables.tenders, tables.TENDERS, tables.TENDERS_LINEAGE, ("total",)
+        Recipe("tenders", "1", by_site_day=False),
+        tables.TENDERS,
+        tables.TENDERS_LINEAGE,
+        tables.tenders,
+        ("total",),
     ),
     FlatTable(
         Recipe("discounts", "1", by_site_day=False),
-        tables.discounts,
         tables.DISCOUNTS,
         tables.DISCOUNTS_LINEAGE,
+        tables.discounts,
         ("discount",),
     ),
 )
@@ -70,22 +71,18 @@ def _table_asset(
     account: Account,
 ) -> dg.AssetsDefinition:
     @dg.asset(
-        key=account.key(table.recipe.asset),
+        **table.options(partitions, account),
         description=(table.function.__doc__ or "").partition("\n")[0],
         group_name=account.group(TABLES_GROUP),
-        kinds={"parquet", "duckdb"},
-        io_manager_key="lake_io",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[account.key("transactions")],
-        code_version=table.recipe.version,
         automation_condition=condition,
-        metadata=column_metadata(table.schema, table.lineage, account),
     )
     def flat_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in = account.workspace(lake).lake
-            inputs = MartInputs(landed_in, partitions.timezone)
+            workspace = account.workspace(lake)
+            landed_in = workspace.lake
+            inputs = MartInputs(landed_in, partitions.timezone, engine=workspace.engine)
+            files = DayFiles(table, context, account, landed_in)
             inputs.require(table.recipe, context.partition_keys)
             same = partial(unchanged_days, landed_in, inputs, table.recipe)
             for day in days_to_make(context, account, same):
@@ -95,13 +92,7 @@ def _table_asset(
                     inputs.digests(table.recipe, [day])[day], inputs.recorded_inputs(table.recipe, day, [day])
                 )  # fmt: skip
                 rows = landed_in.consistently(lambda day=day: table.function(inputs.rows(table.recipe, [day])))  # type: ignore[misc] # bound now
-                landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
-                metadata = {
-                    **file_metadata(landed, rows, partitioned=True),
-                    **column_lineage(table.lineage, account),
-                    **totals(rows, table.totals),
-                }
-                context.add_asset_metadata(metadata, partition_key=day)
+                files.land(day, rows, kept, totals(rows, table.totals))
         except EXPECTED as error:
             raise as_failure(error) from error
         return dg.MaterializeResult()

@@ -6,18 +6,15 @@ them are landed; until then it is left out and named, never counted by half.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.business_days import MissingDay, sites_without_zone
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.marts import kpi_columns
-from sonnys_pipeline.marts.columns import ColumnSource
 from sonnys_pipeline.marts.incremental.inputs import (
     ITEM_RECIPE,
     SITE_DAY_RECIPE,
@@ -35,12 +32,10 @@ from sonnys_pipeline.marts.mixes import item_mix
 from sonnys_pipeline.marts.people.shifts import CLOCK_ENTRIES
 from sonnys_pipeline.marts.site_days import Mart
 from sonnys_pipeline.orchestration.account import ONLY, Account
+from sonnys_pipeline.orchestration.events.day_files import DayFiles, DayTable, of_day, warn_of
 from sonnys_pipeline.orchestration.events.kept import days_to_make
 from sonnys_pipeline.orchestration.events.metadata import (
     Metadata,
-    column_lineage,
-    column_metadata,
-    file_metadata,
     reasons_of,
     rows_as_markdown,
     totals,
@@ -49,27 +44,20 @@ from sonnys_pipeline.orchestration.events.metadata import (
 from sonnys_pipeline.orchestration.events.plots import last_days
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
-from sonnys_pipeline.runtime.quoting import printable
-from sonnys_pipeline.runtime.text import first_few
 
 MARTS_GROUP = "marts"
-#: Missing site days that a log line names; the metadata names all.
-_NAMED = 5
 
 
 @dataclass(frozen=True)
-class KpiTable:
+class KpiTable(DayTable):
     """One of them; raise the version of its `recipe` when figures become others.
 
     The UI shows sums of `totals`, and `shown` site by site; that is empty for a table with many rows a site. The
     last days of columns in `plotted`, with the words for each, are plotted.
     """
 
-    recipe: Recipe
     function: CountDays
     description: str
-    schema: pa.Schema
-    lineage: Mapping[str, Sequence[ColumnSource]]
     totals: Sequence[str]
     shown: Sequence[str] = ()
     plotted: Mapping[str, str] = field(default_factory=dict)
@@ -82,12 +70,12 @@ _STATUS = (
 KPI_TABLES = (
     KpiTable(
         SITE_DAY_RECIPE,
+        kpi_columns.SITE_DAY_KPIS,
+        kpi_columns.SITE_DAY_KPIS_LINEAGE,
         site_day_kpis,
         "Per site and business day: total and net cars, member, retail, free and eligible washes, new memberships, "
         "conversion rate, both also in lane, total and net sales, overpayments, plan and retail sales, average ticket, "
         "average wash price, discounts, voids, unsettled transactions." + _STATUS,
-        kpi_columns.SITE_DAY_KPIS,
-        kpi_columns.SITE_DAY_KPIS_LINEAGE,
         (
             "total_cars",
             "net_cars",
@@ -104,30 +92,30 @@ KPI_TABLES = (
     ),
     KpiTable(
         Recipe("site_hour_kpis", "4", by_site_day=True, with_labor=True),
+        kpi_columns.SITE_HOUR_KPIS,
+        kpi_columns.SITE_HOUR_KPIS_LINEAGE,
         site_hour_kpis,
         "Per site, business day and hour (in the site's local time): cars, sales, labor hours, labor cost, cars per "
         "labor hour. Labor is null where clock entries are not landed; `labor_unknown` says so." + _STATUS,
-        kpi_columns.SITE_HOUR_KPIS,
-        kpi_columns.SITE_HOUR_KPIS_LINEAGE,
         ("cars", "sales"),
     ),
     KpiTable(
         Recipe("membership_daily", "3", by_site_day=True),
+        kpi_columns.MEMBERSHIP_DAILY,
+        kpi_columns.MEMBERSHIP_DAILY_LINEAGE,
         membership_daily,
         "Per site and business day: new memberships, upgrades, plan sales, recharges, member washes and their share "
         "of cars, conversion rate." + _STATUS,
-        kpi_columns.MEMBERSHIP_DAILY,
-        kpi_columns.MEMBERSHIP_DAILY_LINEAGE,
         ("new_memberships", "plan_upgrades", "recharges", "member_washes", "plan_sales", "recharge_sales"),
         ("site", "new_memberships", "plan_upgrades", "recharges", "member_washes"),
     ),
     KpiTable(
         ITEM_RECIPE,
+        kpi_columns.ITEM_MIX,
+        kpi_columns.ITEM_MIX_LINEAGE,
         item_mix,
         "Per site, business day, department and item: pieces, gross, discount, net and their share of the day's net; "
         "voided lines in columns of their own." + _STATUS,
-        kpi_columns.ITEM_MIX,
-        kpi_columns.ITEM_MIX_LINEAGE,
         ("quantity", "gross", "discount", "net", "voided_quantity", "voided_net"),
     ),
 )
@@ -153,21 +141,15 @@ def _mart_asset(
     )
 
     @dg.asset(
-        key=account.key(table.recipe.asset),
+        **table.options(partitions, account),
         description=table.description,
         group_name=account.group(MARTS_GROUP),
-        kinds={"parquet", "duckdb"},
-        io_manager_key="lake_io",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[
             *(dg.AssetDep(account.key(asset), partition_mapping=neighbours) for asset in (TRANSACTIONS, STATES)),
             account.key(SITES),
             *([account.key(CLOCK_ENTRIES)] if table.recipe.with_labor else []),
         ],
-        code_version=table.recipe.version,
         automation_condition=condition,
-        metadata=column_metadata(table.schema, table.lineage, account),
     )
     def kpi_table(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
@@ -182,19 +164,17 @@ def _mart_asset(
             remembered = {day: inputs.recorded_inputs(table.recipe, day, keys) for day, keys in read_from.items()}
             labor = {"clocked": inputs.clocked(days)} if table.recipe.with_labor else {}
             mart = inputs.count(partial(table.function, **labor), days)
+            files = DayFiles(table, context, account, landed_in)
             for day in days:
-                rows = mart.table.filter(pc.equal(mart.table["business_date"], pa.scalar(date.fromisoformat(day))))
+                rows = of_day(mart.table, day)
                 lacking = [one for one in mart.missing if one.business_date.isoformat() == day]
                 kept = metadata_of(digests[day], remembered[day], lacking, rows)
-                landed = landed_in.land(table.recipe.asset, rows, partition=day, metadata=kept)
-                metadata = {
-                    **file_metadata(landed, rows, partitioned=True),
-                    **column_lineage(table.lineage, account),
+                figures = {
                     **_figures(table, rows, complete=not lacking),
                     **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
-                context.add_asset_metadata(metadata, partition_key=day)
+                files.land(day, rows, kept, figures)
             if days and table.plotted:
                 plots = last_days(landed_in, table.recipe.asset, max(days), table.plotted)
                 context.add_asset_metadata(plots, partition_key=max(days))
@@ -226,16 +206,11 @@ def _provenance(inputs: MartInputs, partitions: Sequence[str], missing: Sequence
 
 
 def _warn(context: dg.AssetExecutionContext, inputs: MartInputs, mart: Mart, account: Account) -> None:
-    missing = mart.missing
     if not inputs.sites_are_landed:
         context.log.warning(
             "`sites` is not landed: business days of all sites follow the pipeline's zone; land it: dagster asset "
             "materialize -m sonnys_pipeline.definitions --select %s",
             account.key(SITES).to_user_string(),
         )
-    if reasons := reasons_of(mart.table):
-        named = first_few(reasons, _NAMED, separator="; ")
-        context.log.warning("%d site days have figures that are not known: %s", len(reasons), named)
-    if missing:
-        named = first_few([str(day) for day in missing], _NAMED, separator="; ")
-        context.log.warning("%d site days are not counted: %s", len(missing), printable(named))
+    warn_of(context, "site days have figures that are not known", reasons_of(mart.table))
+    warn_of(context, "site days are not counted", mart.missing)

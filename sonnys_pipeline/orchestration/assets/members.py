@@ -5,12 +5,10 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
-from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, metadata_of
+from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, Recipe, metadata_of
 from sonnys_pipeline.marts.members.cohorts import membership_cohorts
 from sonnys_pipeline.marts.members.columns import (
     MEMBERSHIP_COHORTS,
@@ -23,6 +21,7 @@ from sonnys_pipeline.marts.members.movement import membership_movement
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.marts import MARTS_GROUP
 from sonnys_pipeline.orchestration.automation.conditions import Outdated, idle_and
+from sonnys_pipeline.orchestration.events.day_files import DayFiles, DayTable, of_day, warn_of
 from sonnys_pipeline.orchestration.events.metadata import (
     column_lineage,
     column_metadata,
@@ -45,8 +44,11 @@ MOVEMENT_DESCRIPTION = (
     "Days are in the site's local time. A figure is null if a day of status changes that it needs is not landed; the "
     "column `unknown` says which."
 )
+_MOVEMENT = DayTable(
+    Recipe(MOVEMENT, MOVEMENT_VERSION, by_site_day=True), MEMBERSHIP_MOVEMENT, MEMBERSHIP_MOVEMENT_LINEAGE
+)
 MOVEMENT_TOTALS = ("joined", "left_voluntary", "left_involuntary", "came_back", "net", "active", "on_trial", "mrr")
-#: Rows with unknown figures, and accounts, that a log line names; the metadata names all.
+#: Accounts that a log line names.
 _NAMED = 5
 
 
@@ -82,43 +84,32 @@ def member_assets(
     """The marts of an account; they follow what is landed in a lake."""
 
     @dg.asset(
-        key=account.key(MOVEMENT),
+        **_MOVEMENT.options(partitions, account),
         description=MOVEMENT_DESCRIPTION,
         group_name=account.group(MARTS_GROUP),
-        kinds={"parquet", "duckdb"},
-        io_manager_key="lake_io",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[account.key(name) for name in (ACCOUNTS, CHANGES, SITES)],
-        code_version=MOVEMENT_VERSION,
         automation_condition=idle_and(
             MembersChanged(follows_in, partitions.timezone, account), "follows accounts and their changes"
         ),
-        metadata=column_metadata(MEMBERSHIP_MOVEMENT, MEMBERSHIP_MOVEMENT_LINEAGE, account),
     )
     def movement(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
-            landed_in, days = account.workspace(lake).lake, list(context.partition_keys)
-            landed = LandedMembers(landed_in, partitions.timezone)
+            workspace, days = account.workspace(lake), list(context.partition_keys)
+            landed = LandedMembers(workspace.lake, partitions.timezone)
             # Before the rows are read: a file that is replaced in between then makes the mart outdated.
             states = landed.states(days, MOVEMENT_VERSION)
-            made = membership_movement(landed.members(days), [date.fromisoformat(day) for day in days])
+            dates = [date.fromisoformat(day) for day in days]
+            made = membership_movement(landed.members(days), dates, workspace.engine)
+            files = DayFiles(_MOVEMENT, context, account, workspace.lake)
+            unlisted = dg.MetadataValue.int(len(made.unlisted))
             for day in days:
-                rows = made.table.filter(pc.equal(made.table["business_date"], pa.scalar(date.fromisoformat(day))))
+                rows = of_day(made.table, day)
                 kept = metadata_of(states[day], {"version": MOVEMENT_VERSION}, rows=rows)
-                file = landed_in.land(MOVEMENT, rows, partition=day, metadata=kept)
-                metadata = {
-                    **file_metadata(file, rows, partitioned=True),
-                    **column_lineage(MEMBERSHIP_MOVEMENT_LINEAGE, account),
-                    **totals(rows, MOVEMENT_TOTALS),
-                    **unknown_figures(rows),
-                    "unlisted_accounts": dg.MetadataValue.int(len(made.unlisted)),
-                }
-                context.add_asset_metadata(metadata, partition_key=day)
+                figures = {**totals(rows, MOVEMENT_TOTALS), **unknown_figures(rows), "unlisted_accounts": unlisted}
+                files.land(day, rows, kept, figures)
         except EXPECTED as error:
             raise as_failure(error) from error
-        if reasons := reasons_of(made.table):
-            context.log.warning("%d rows have figures that are not known: %s", len(reasons), first_few(reasons, _NAMED))
+        warn_of(context, "rows have figures that are not known", reasons_of(made.table))
         if made.unlisted:
             context.log.info(
                 "%d accounts are in no list, and counted without plan and amount by their changes: %s",
@@ -152,12 +143,12 @@ def _cohorts_asset(timezone: str, account: Account) -> dg.AssetsDefinition:
         it needs is not landed; the column `unknown` says which.
         """
         try:
-            landed_in = account.workspace(lake).lake
-            landed = LandedMembers(landed_in, timezone)
+            workspace = account.workspace(lake)
+            landed = LandedMembers(workspace.lake, timezone)
             if (through := landed.last_due()) is None:
                 raise NotLandedError(f"{CHANGES}: no day before the last reading is landed; materialize one first")
-            made = membership_cohorts(landed.all_members(), landed.charges(), through)
-            file = landed_in.land(COHORTS, made.table, metadata={"version": _COHORTS_VERSION})
+            made = membership_cohorts(landed.all_members(), landed.charges(), through, workspace.engine)
+            file = workspace.lake.land(COHORTS, made.table, metadata={"version": _COHORTS_VERSION})
         except EXPECTED as error:
             raise as_failure(error) from error
         if made.undated_accounts:

@@ -18,13 +18,13 @@ from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.progress import Progress
 from sonnys_pipeline.backfill.workspace import Workspace
 from sonnys_pipeline.extract.pages.states import lacks_states
-from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import NotLandedError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
 from sonnys_pipeline.landing.states import landed_metadata, write
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.catalog import table_schema
-from sonnys_pipeline.orchestration.events.metadata import Metadata, file_metadata
+from sonnys_pipeline.orchestration.events.metadata import states_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, incomplete_run, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.orchestration.runs import job_identity
@@ -87,19 +87,6 @@ def is_current(lake: Lake, day: str) -> bool:
     with lake.writing(ROWS):
         write(lake, day, TRANSACTION_STATES.empty_table(), {**metadata, "windows": "[]", "note": why})
     return True
-
-
-def states_metadata(lake: Lake, day: str) -> Metadata:
-    """What is shown of a day's states."""
-    metadata, columns = lake.metadata(STATES, day), lake.columns(STATES, [day]).schema
-    file = LandedFile(lake.path(STATES, day), lake.rows(STATES, day), lake.size(STATES, day))
-    shown: dict[str, dg.MetadataValue] = {
-        **file_metadata(file, columns.empty_table(), partitioned=True),
-        "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
-        "states_without_row": dg.MetadataValue.int(int(metadata.get("states_without_row", "0"))),
-        "rows_without_state": dg.MetadataValue.int(int(metadata.get("rows_without_state", "0"))),
-    }
-    return {**shown, "note": dg.MetadataValue.text(metadata["note"])} if "note" in metadata else shown
 
 
 def _read(context: dg.AssetExecutionContext, workspace: Workspace, days: Sequence[str]) -> None:

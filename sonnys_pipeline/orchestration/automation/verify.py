@@ -16,9 +16,8 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.components.renaming import op_with_resources
-from sonnys_pipeline.orchestration.events.metadata import landed_metadata
+from sonnys_pipeline.orchestration.events.metadata import landed_metadata, states_metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure, run_failure
 from sonnys_pipeline.orchestration.resources import LakeResource, SonnysResource
 from sonnys_pipeline.revisit.result import Looked, SweepResult

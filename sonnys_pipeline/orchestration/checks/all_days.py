@@ -4,9 +4,10 @@ They read only the lake, all of its days, so they cost no request and can run at
 includes them, so that the UI shows the present state; a message about the run leaves them out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -107,13 +108,12 @@ def _freshness(
     else:
         remedy = remedy_for(missing, first_kept_day(now, partitions.timezone))
         said = f"not landed for all sites: {spans(missing)} (latest: {latest}); materialize them, or {remedy}"
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name="freshness",
+    return _result(
+        asset,
+        "freshness",
+        said,
+        {"expected": expected.isoformat(), "latest": latest, "missing": missing},
         passed=not missing,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=said,
-        metadata={ABOUT: _ALL_DAYS, "expected": expected.isoformat(), "latest": latest, "missing": missing},
     )
 
 
@@ -143,19 +143,12 @@ def _ageing(
         )
     if inside:
         said = f"{said}; not landed since the first landed day: {spans(inside)}: {remedy_for(inside, oldest)}"
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name="ageing",
-        passed=not (leaving or inside),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=said,
-        metadata={
-            ABOUT: _ALL_DAYS,
-            "days": leaving,
-            "missing": inside,
-            "oldest_day_that_the_api_keeps": oldest.isoformat(),
-        },
-    )
+    metadata = {
+        "days": leaving,
+        "missing": inside,
+        "oldest_day_that_the_api_keeps": oldest.isoformat(),
+    }
+    return _result(asset, "ageing", said, metadata, passed=not (leaving or inside))
 
 
 def _settled(
@@ -181,20 +174,13 @@ def _settled(
     if blind:
         named = f"{', '.join(blind[:_NAMED])}{' …' if len(blind) > _NAMED else ''}"
         said = f"{said}; {STATUS_UNKNOWN}: {named}" if bad else f"{STATUS_UNKNOWN}: {named}"
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name="settled",
-        passed=not (bad or blind),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=said,
-        metadata={
-            ABOUT: _ALL_DAYS,
-            "days": sorted(bad),
-            "ids": list(found.ids),
-            "rows": found.count,
-            "days_without_status": blind,
-        },
-    )
+    metadata = {
+        "days": sorted(bad),
+        "ids": list(found.ids),
+        "rows": found.count,
+        "days_without_status": blind,
+    }
+    return _result(asset, "settled", said, metadata, passed=not (bad or blind))
 
 
 def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
@@ -203,18 +189,31 @@ def _one_day_each(asset: dg.AssetKey, lake: Lake) -> dg.AssetCheckResult:
     Figures of the old day are wrong, those of the run's days are right: so it fails, and blocks nothing.
     """
     moved = moved_ids(lake)
+    said = described(moved) if moved else "each transaction is landed in one day only"
+    metadata = {
+        "days": sorted({day for one in moved for day in one.stale}),
+        "ids": [one.id for one in moved[:NAMED_IDS]],
+        "transactions": len(moved),
+    }
+    return _result(asset, "one_day_each", said, metadata, passed=not moved, severity=dg.AssetCheckSeverity.ERROR)
+
+
+def _result(
+    asset: dg.AssetKey,
+    name: str,
+    said: str,
+    metadata: Mapping[str, Any],
+    *,
+    passed: bool,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=asset,
-        check_name="one_day_each",
-        passed=not moved,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=described(moved) if moved else "each transaction is landed in one day only",
-        metadata={
-            ABOUT: _ALL_DAYS,
-            "days": sorted({day for one in moved for day in one.stale}),
-            "ids": [one.id for one in moved[:NAMED_IDS]],
-            "transactions": len(moved),
-        },
+        check_name=name,
+        passed=passed,
+        severity=severity,
+        description=said,
+        metadata={ABOUT: _ALL_DAYS, **metadata},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.config.settings import SettingsError
@@ -32,21 +32,38 @@ class SonnysAsset:
     name: str
 
 
-class SonnysAccountScaffolder(dg.Scaffolder):
+class SonnysAccountScaffolderParams(BaseModel):
+    """Options of `dg scaffold defs`; each is an attribute of the component."""
+
+    timezone: str = Field("America/Chicago", description="Zone of the daily partitions.")
+    start_date: str | None = Field(
+        None, description="First daily partition, YYYY-MM-DD; by default the first day of this month."
+    )
+    data_url: str = Field("data", description="Root of the lake: a directory, or the URL of an object store.")
+
+
+class SonnysAccountScaffolder(dg.Scaffolder[SonnysAccountScaffolderParams]):
     """Writes a `defs.yaml` for an account named after its directory."""
 
-    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+    @classmethod
+    def get_scaffold_params(cls) -> type[SonnysAccountScaffolderParams]:
+        """What `dg scaffold defs` offers as options."""
+        return SonnysAccountScaffolderParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SonnysAccountScaffolderParams]) -> None:
         """Write the file, with credentials from variables that begin with the account's name."""
         account = request.target_path.name.replace("-", "_").lower()
+        chosen = request.params or SonnysAccountScaffolderParams()
+        this_month = date.today().replace(day=1).isoformat()  # noqa: DTZ011 - a suggestion, to be edited
         scaffold_component(
             request,
             {
                 "account": account,
                 "api_id": _VARIABLE % (account.upper(), "API_ID"),
                 "api_key": _VARIABLE % (account.upper(), "API_KEY"),
-                "timezone": "America/Chicago",
-                "start_date": date.today().replace(day=1).isoformat(),  # noqa: DTZ011 - a suggestion, to be edited
-                "data_url": "data",
+                "timezone": chosen.timezone,
+                "start_date": chosen.start_date or this_month,
+                "data_url": chosen.data_url,
             },
         )
 
@@ -144,6 +161,13 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
     owners: Annotated[Sequence[str] | None, _about("Owners of the assets.", ["team:analytics"])] = None
     tags: Annotated[Mapping[str, str], _about("Tags that all assets get in addition.", {"region": "north"})] = {}
     kinds: Annotated[Sequence[str], _about("Kinds that all assets get in addition.", ["s3"])] = ()
+    op_tags: Annotated[
+        Mapping[str, Any],
+        _about(
+            "Tags that each step gets in addition, for executors that read them.",
+            {"dagster-k8s/config": {"container_config": {"resources": {"limits": {"memory": "2Gi"}}}}},
+        ),
+    ] = {}
     automation_condition: Annotated[
         dg.AutomationCondition[Any] | None,
         dg.Resolver.default(
@@ -182,6 +206,16 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             describe=partial(self._described, replace(account, translate_key=None)),
         )
 
+    def get_asset_spec(self, spec: dg.AssetSpec, data: SonnysAsset) -> dg.AssetSpec:
+        """The specification of an asset as the catalog shows it; a subclass may override this, as of Dagster's own.
+
+        Args:
+            spec: what the other attributes make of it. For jobs and checks, which only need the key, nothing else is
+                known yet: another key must follow from the given one and from `data`.
+            data: the account, and the asset's own name.
+        """
+        return self.translation(spec, data) if self.translation else spec
+
     def _account(self) -> Account:
         prefix = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
         return Account(
@@ -190,11 +224,12 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             owns_resources=True,
             key_prefix=None if prefix is None else tuple(prefix),
             group_name=self.group_name,
-            translate_key=self._key if self.translation else None,
+            translate_key=self._key,
             choice=Choice(
                 None if self.resources is None else frozenset(self.resources),
                 None if self.marts is None else frozenset(self.marts),
             ),
+            op_tags=self.op_tags,
         )
 
     def _settings(self, root: Path) -> GivenSettings:
@@ -216,7 +251,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         return self._translate(dg.AssetSpec(key)).key
 
     def _translate(self, spec: dg.AssetSpec) -> dg.AssetSpec:
-        return self.translation(spec, SonnysAsset(self.account, spec.key.path[-1])) if self.translation else spec
+        return self.get_asset_spec(spec, SonnysAsset(self.account, spec.key.path[-1]))
 
     def _described(self, usual: Account, spec: dg.AssetSpec) -> dg.AssetSpec:
         """A finished specification with what this component says of it; `usual` names assets untranslated."""

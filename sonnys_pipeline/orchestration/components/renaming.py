@@ -1,4 +1,4 @@
-"""Assets, checks and ops that ask for their resources by other names, so that several accounts fit into one project.
+"""Assets and checks whose ops ask for resources by other names, or have more tags, so that they fit into a project.
 
 Dagster takes the name of a resource from the parameter of the function, and merges no two resources of one name. So
 the finished definitions get functions with renamed parameters; what they do is the same.
@@ -7,14 +7,17 @@ the finished definitions get functions with renamed parameters; what they do is 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 
 
-def op_with_resources(op: dg.OpDefinition, names: Mapping[str, str]) -> dg.OpDefinition:
-    """The op with resources named otherwise: usual name → its name here."""
+def op_with_resources(
+    op: dg.OpDefinition, names: Mapping[str, str], tags: Mapping[str, Any] = MappingProxyType({})
+) -> dg.OpDefinition:
+    """The op with resources named otherwise (usual name → its name here), and with these tags in addition."""
     compute = op.compute_fn
     if isinstance(compute, DecoratedOpFunction):
         compute = type(compute)(_with_parameters(compute.decorated_fn, names))
@@ -29,24 +32,28 @@ def op_with_resources(op: dg.OpDefinition, names: Mapping[str, str]) -> dg.OpDef
         description=op.description,
         config_schema=op.config_schema,
         required_resource_keys={names.get(key, key) for key in op.required_resource_keys},
-        tags=op.tags,
+        tags={**op.tags, **tags},
         retry_policy=op.retry_policy,
         code_version=op._version,  # noqa: SLF001 - `version` is deprecated, and this is what it returns
         pool=op.pool,
     )
 
 
-def assets_with_resources(assets: dg.AssetsDefinition, names: Mapping[str, str]) -> dg.AssetsDefinition:
-    """Assets with resources named otherwise."""
+def assets_with_resources(
+    assets: dg.AssetsDefinition, names: Mapping[str, str], tags: Mapping[str, Any] = MappingProxyType({})
+) -> dg.AssetsDefinition:
+    """Assets with resources named otherwise, and with these tags of their op in addition."""
     attributes = assets.get_attributes_dict()
-    node = _op(attributes, names)
+    node = _op(attributes, names, tags)
     return dg.AssetsDefinition.dagster_internal_init(**{**attributes, "node_def": node}) if node else assets
 
 
-def checks_with_resources(checks: dg.AssetChecksDefinition, names: Mapping[str, str]) -> dg.AssetChecksDefinition:
-    """Checks with resources named otherwise."""
+def checks_with_resources(
+    checks: dg.AssetChecksDefinition, names: Mapping[str, str], tags: Mapping[str, Any] = MappingProxyType({})
+) -> dg.AssetChecksDefinition:
+    """Checks with resources named otherwise, and with these tags of their op in addition."""
     attributes = checks.get_attributes_dict()
-    node = _op(attributes, names)
+    node = _op(attributes, names, tags)
     if node is None:
         return checks
     kept = ("keys_by_input_name", "check_specs_by_output_name", "can_subset")
@@ -56,10 +63,10 @@ def checks_with_resources(checks: dg.AssetChecksDefinition, names: Mapping[str, 
     return renamed
 
 
-def _op(attributes: Mapping[str, Any], names: Mapping[str, str]) -> dg.OpDefinition | None:
-    """The renamed op of a definition; None if nothing is to be renamed."""
+def _op(attributes: Mapping[str, Any], names: Mapping[str, str], tags: Mapping[str, Any]) -> dg.OpDefinition | None:
+    """The changed op of a definition; None if nothing is to be changed."""
     node = attributes["node_def"]
-    return op_with_resources(node, names) if names and isinstance(node, dg.OpDefinition) else None
+    return op_with_resources(node, names, tags) if (names or tags) and isinstance(node, dg.OpDefinition) else None
 
 
 def _with_parameters(function: Callable[..., Any], names: Mapping[str, str]) -> Callable[..., Any]:

@@ -9,17 +9,21 @@ from sonnys_pipeline.backfill.audit import Measures
 from sonnys_pipeline.client.rate_limit.limiter import RequestRate
 from sonnys_pipeline.orchestration.events.plots import PLOTTED_DAYS, plotted
 
-#: Metadata key of a day's requests, and of the plot of them.
+#: Metadata keys of a day's requests, of the budget that they took, and of the plot of them.
 REQUESTS = "requests"
+MINUTES = "minutes_of_budget"
 PLOT = f"last_{PLOTTED_DAYS}_days_{REQUESTS}"
 _SECONDS_A_DAY = 86_400
 #: Newest materializations that are looked at: each day is read some times.
 _MOST_RECORDS = 20 * PLOTTED_DAYS
 
 
-def minutes_of_budget(requests: int, rate: RequestRate) -> float:
-    """Minutes for which this many requests take the whole budget."""
-    return round(requests * rate.seconds / rate.requests / 60, 3)
+def minutes_of_budget(told: Mapping[str, dg.MetadataValue], rate: RequestRate) -> dict[str, dg.MetadataValue]:
+    """The budget that a day took, by the requests in its metadata; nothing if those do not tell them."""
+    requests = told.get(REQUESTS)
+    if not isinstance(requests, dg.IntMetadataValue) or requests.value is None:
+        return {}
+    return {MINUTES: dg.MetadataValue.float(rate.minutes_of_budget(requests.value))}
 
 
 def share_of_budget(measures: Measures, rate: RequestRate) -> float:

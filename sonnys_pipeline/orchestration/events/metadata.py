@@ -15,6 +15,7 @@ from sonnys_pipeline.backfill.executor import ExecutionResult
 from sonnys_pipeline.backfill.listener import LandedDay
 from sonnys_pipeline.config.revisit import Look
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
+from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.landing.verified import read_times
 from sonnys_pipeline.ledger.models import JobRow
 from sonnys_pipeline.marts import kpis
@@ -45,6 +46,8 @@ def file_metadata(landed: LandedFile, table: pa.Table, *, partitioned: bool) -> 
 def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
     """A day that has just been landed."""
     loaded = day.loaded
+    # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
+    landed = lake.read("transactions", [loaded.day.key]).drop_columns("date")
     return {
         **file_metadata(day.file, loaded.table, partitioned=True),
         "pages": dg.MetadataValue.int(len(loaded.job_hashes)),
@@ -60,7 +63,7 @@ def day_metadata(lake: Lake, day: LandedDay) -> Metadata:
         "verified_at": dg.MetadataValue.timestamp(loaded.loaded_at),
         "verified_by": dg.MetadataValue.text(Look.FULL.value),
         "windows": dg.MetadataValue.text(", ".join(str(window.window) for window in loaded.windows)),
-        CONTENT_DIGEST: dg.MetadataValue.text(_digest(lake, loaded.day.key)),
+        CONTENT_DIGEST: dg.MetadataValue.text(content_digest(landed)),
         **_proof_metadata(loaded.sites, None if loaded.proof is None else asdict(loaded.proof)),
     }
 
@@ -104,6 +107,19 @@ def landed_metadata(lake: Lake, day: str) -> Metadata:
     }
 
 
+def states_metadata(lake: Lake, day: str, file: LandedFile | None = None) -> Metadata:
+    """The states of a day; their `file` is looked at unless it has just been landed."""
+    metadata, columns = lake.metadata(STATES, day), lake.columns(STATES, [day]).schema
+    file = file or LandedFile(lake.path(STATES, day), lake.rows(STATES, day), lake.size(STATES, day))
+    shown: dict[str, dg.MetadataValue] = {
+        **file_metadata(file, columns.empty_table(), partitioned=True),
+        "read_at": dg.MetadataValue.timestamp(datetime.fromisoformat(metadata["loaded_at"])),
+        "states_without_row": dg.MetadataValue.int(int(metadata.get("states_without_row", "0"))),
+        "rows_without_state": dg.MetadataValue.int(int(metadata.get("rows_without_state", "0"))),
+    }
+    return {**shown, "note": dg.MetadataValue.text(metadata["note"])} if "note" in metadata else shown
+
+
 def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> dict[str, dg.MetadataValue]:
     found: dict[str, dg.MetadataValue] = {}
     if sites:
@@ -113,11 +129,6 @@ def _proof_metadata(sites: Sequence[str], proof: Mapping[str, Any] | None) -> di
     if proof is not None and proof["note"]:
         found["api_count_note"] = dg.MetadataValue.text(proof["note"])
     return found
-
-
-def _digest(lake: Lake, day: str) -> str:
-    # Read first, then counted: an interrupt that comes while DuckDB waits for a store would be lost in DuckDB's error.
-    return content_digest(lake.read("transactions", [day]).drop_columns("date"))
 
 
 def run_metadata(result: ExecutionResult) -> dict[str, dg.MetadataValue]:

@@ -17,7 +17,6 @@ from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.ledger.models import Job, JobRow, RowStatus
 from sonnys_pipeline.ledger.service import JobService
-from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
 from sonnys_pipeline.orchestration.events.budget import REQUESTS, minutes_of_budget, requests_plot, share_of_budget
 from sonnys_pipeline.orchestration.events.metadata import (
     Metadata,
@@ -25,6 +24,7 @@ from sonnys_pipeline.orchestration.events.metadata import (
     earlier_day_metadata,
     landed_metadata,
     run_metadata,
+    states_metadata,
 )
 from sonnys_pipeline.orchestration.runs import continued_runs
 
@@ -69,7 +69,7 @@ class MaterializationRecorder(RunListener):
         else:
             self._fresh[loaded.day.key] = day_metadata(now, day)
         if day.states is not None and self._records_states:
-            told = states_metadata(now, loaded.day.key)
+            told = states_metadata(now, loaded.day.key, day.states)
             self._context.log_event(
                 dg.AssetMaterialization(self._states, partition=loaded.day.key, metadata=told)
             )  # fmt: skip
@@ -125,16 +125,16 @@ class MaterializationRecorder(RunListener):
     def _metadata(self, day: str) -> Metadata | None:
         """Its metadata; `None` if its file is missing or damaged, so that it is no longer landed."""
         if day in self._fresh:
-            return {**self._fresh[day], **self._cost(self._figures[day][2])}
+            return self._with_cost(self._fresh[day])
         try:
             row = self._earlier[day]
-            return {**earlier_day_metadata(self._lake, row), **self._cost(row.requests)}
+            return self._with_cost(earlier_day_metadata(self._lake, row))
         except LakeError as error:
             self._context.log.warning("%s", error)
             return None
 
-    def _cost(self, requests: int) -> Metadata:
-        return {"minutes_of_budget": dg.MetadataValue.float(minutes_of_budget(requests, self._rate))}
+    def _with_cost(self, told: Metadata) -> Metadata:
+        return {**told, **minutes_of_budget(told, self._rate)}
 
     def _recorded(self) -> set[str | None]:
         instance, key = self._context.instance, self._context.asset_key

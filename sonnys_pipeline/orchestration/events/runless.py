@@ -11,6 +11,7 @@ from functools import partial
 import dagster as dg
 
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
+from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline.lake.dataset import Lake, LandedFile
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.states import STATES
@@ -18,8 +19,8 @@ from sonnys_pipeline.lake.transactions import landed_sites
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS
 from sonnys_pipeline.landing.facts.tables import FACTS
 from sonnys_pipeline.orchestration.account import ONLY, Account
-from sonnys_pipeline.orchestration.assets.transaction_states import states_metadata
-from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata
+from sonnys_pipeline.orchestration.events.budget import minutes_of_budget
+from sonnys_pipeline.orchestration.events.metadata import Metadata, day_metadata, landed_metadata, states_metadata
 from sonnys_pipeline.runtime.quoting import sentence
 
 _REMEDY = "fix its storage, then run: sonnys backfill reconcile"
@@ -39,13 +40,16 @@ class RunlessDays(RunListener):
         problems: why days could not be reported, in sentences; landed files are not affected.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, lake: Lake, *, source: str, account: Account = ONLY) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, lake: Lake, *, source: str, rate: RequestRate, account: Account = ONLY
+    ) -> None:
         self._account = account
         self._transactions = account.key("transactions")
         self._states = account.key(STATES)
         self._instance = instance
         self._lake = lake
         self._source = source
+        self._rate = rate
         self.reported: list[str] = []
         self.lists: list[str] = []
         self.observed: list[str] = []
@@ -60,7 +64,7 @@ class RunlessDays(RunListener):
             key, partial(day_metadata, self._lake, day) if whole else partial(landed_metadata, self._lake, key)
         )
         if day.states is not None:
-            self._report_states(key)
+            self._report_states(key, day.states)
 
     def list_landed(self, asset: str, day: str | None, file: LandedFile) -> None:
         """Report a list that has just been landed, of a day or whole."""
@@ -118,6 +122,7 @@ class RunlessDays(RunListener):
         try:
             sites = landed_sites(self._lake, day)
             told = {**describe(), "landed_by": dg.MetadataValue.text(self._source)}
+            told |= minutes_of_budget(told, self._rate)
             if sites is None:
                 self._instance.report_runless_asset_event(
                     dg.AssetMaterialization(self._transactions, partition=day, metadata=told)
@@ -136,10 +141,10 @@ class RunlessDays(RunListener):
         except Exception as error:  # noqa: BLE001 - Dagster and its storages have errors of their own
             self.problems.append(f"{day}: Dagster was not told ({_said(error)}); {_REMEDY}")
 
-    def _report_states(self, day: str) -> None:
+    def _report_states(self, day: str, file: LandedFile) -> None:
         """The same for the states of a day."""
         try:
-            told = {**states_metadata(self._lake, day), "landed_by": dg.MetadataValue.text(self._source)}
+            told = {**states_metadata(self._lake, day, file), "landed_by": dg.MetadataValue.text(self._source)}
             self._instance.report_runless_asset_event(
                 dg.AssetMaterialization(self._states, partition=day, metadata=told)
             )  # fmt: skip

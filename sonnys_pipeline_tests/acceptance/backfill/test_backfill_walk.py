@@ -42,14 +42,14 @@ def assert_all_landed_once(site: Site) -> None:
 
 
 def test_the_walk_in_processes(site: Site, start: Start) -> None:
-    """Previewed and run, each in a process: exit code 0 and one document on stdout; progress on stderr."""
-    previewed = begin(start, site, "preview", "--start", DAYS[0], "--end", DAYS[-1], "--json")
+    """Previewed and run, as a shell starts them: exit code 0 and one document on stdout; progress on stderr."""
+    previewed = begin(start, site, "preview", "--start", DAYS[0], "--end", DAYS[-1], "--json", forked=False)
     assert previewed.wait() == 0, previewed.output
     assert previewed.stderr.read_text() == ""
     job = json.loads(previewed.stdout.read_text())["job_id"]
     assert sonnys(site, "approve", job).exit_code == 0
 
-    ended = begin(start, site, "run", job, "--json")
+    ended = begin(start, site, "run", job, "--json", forked=False)
 
     assert ended.wait() == 0, ended.output
     assert json.loads(ended.stdout.read_text())["success"]

@@ -43,7 +43,7 @@ def test_nine_missed_mornings_are_landed_without_a_person(
         site.simulator.set_faults(Faults(drop_before=-1))
         plant.switch_on()
         began = time.monotonic()
-        until(lambda: len(mornings(plant, dg.DagsterRunStatus.FAILURE)) >= 3, LONGEST)
+        until(lambda: len(mornings(plant, dg.DagsterRunStatus.FAILURE)) >= 3, LONGEST, every=1)
         site.simulator.set_faults(None)
         back = time.monotonic()
         until(lambda: site.lake.has("transactions", MISSED[2]), LONGEST)

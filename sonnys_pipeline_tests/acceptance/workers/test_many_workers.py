@@ -39,8 +39,10 @@ ON_THE_WAY = 10
 
 @pytest.fixture
 def site(open_site: Callable[..., Site]) -> Site:
-    """Days of 250 rows (three pages)."""
-    return open_site(stores="postgres", rows_per_day=249, midnight_row=True, speed=10, now="2026-11-20T12:00:00Z")
+    """Days of 250 rows (three pages); hashes live for ten minutes of ours, so that none expires on a busy machine."""
+    return open_site(
+        stores="postgres", rows_per_day=249, midnight_row=True, speed=10, hash_seconds=6000, now="2026-11-20T12:00:00Z"
+    )
 
 
 def landing_runs(site: Site) -> list[dg.DagsterRun]:
@@ -95,7 +97,7 @@ def test_one_backfill_on_four_workers(
         until(lambda: all(worker.is_ready() for worker in workers))
         began = time.monotonic()
         server.backfill(DAYS)
-        until(lambda: len(landing_runs(site)) == len(DAYS) // DAYS_PER_RUN)
+        until(lambda: len(landing_runs(site)) == len(DAYS) // DAYS_PER_RUN, every=0.5)
         runs = landing_runs(site)
         until(lambda: sum(len(worker.audits) for worker in workers) == len(runs))
         redis_server.kill()
@@ -149,7 +151,7 @@ def test_a_lost_worker_is_noticed_and_its_run_goes_on_elsewhere(
 
         assert server.ends_as(run_id) == "FAILURE"
         noticed_after = time.monotonic() - killed
-        until(lambda: len(landing_runs(site)) == 2)
+        until(lambda: len(landing_runs(site)) == 2, every=0.5)
         retried = landing_runs(site)[1]
         assert retried.parent_run_id == run_id
         assert server.ends_as(retried.run_id) == "SUCCESS", other.process.output

@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow.compute as pc
 import pytest
 
+from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline.marts import kpis
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.events.runless import TRANSACTIONS, RunlessDays
@@ -20,6 +21,7 @@ from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
 FIVE = last_days(5)
 CHECK = dg.AssetCheckKey(TRANSACTIONS, "complete_and_unique")
 ROWS = 120
+NOT_ENDED = "its last reading did not end, so its requests are not recorded"
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +79,29 @@ def complete_and_unique(instance: dg.DagsterInstance, *days: str) -> bool:
     return result.success
 
 
-def test_landed_days_are_materialized_once_each(desk: Desk, instance: dg.DagsterInstance) -> None:
-    """One event a day, with rows, pages, path and the job that landed it; the document names the days."""
+def test_landed_days_are_materialized_once_each(
+    desk: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event a day, with rows, pages, path, cost and the job that landed it; the document names the days."""
+    monkeypatch.setenv("SONNYS_RATE_LIMIT", "10000/3600")  # so that few requests are minutes
     job = desk.approved(FIVE)
 
     ended = desk.asks("run", job)
 
     assert ended["dagster"] == {"reported": FIVE, "observed": [], "lists": [], "problems": []}
-    found = materializations(instance)
+    found, rate = materializations(instance), RequestRate(10_000, 3600)
     assert days_of(found) == dict.fromkeys(FIVE, 1)
     assert observations(instance) == []
+    costs = {cost["day"]: cost for cost in ended["days"]}
+    assert ended["spent"]["minutes_of_budget"] == rate.minutes_of_budget(ended["spent"]["requests"]) > 0
     for record in found:
         metadata = told(record)
         assert metadata["dagster/partition_row_count"] == ROWS
         assert metadata["pages"] == 3, "one for each of the three sites"
         assert metadata["path"] == str(desk.lake.path("transactions", str(record.partition_key)))
         assert job in metadata["landed_by"]
+        cost = costs[str(record.partition_key)]
+        assert metadata["minutes_of_budget"] == cost["minutes_of_budget"] == rate.minutes_of_budget(cost["requests"])
     assert complete_and_unique(instance, FIVE[0], FIVE[1])
     assert desk.asks("reconcile") == {"reported": [], "observed": [], "lists": [], "problems": []}
     assert days_of(materializations(instance)) == dict.fromkeys(FIVE, 1)
@@ -101,10 +110,13 @@ def test_landed_days_are_materialized_once_each(desk: Desk, instance: dg.Dagster
 def test_a_failing_run_reports_what_it_has_landed_and_a_resume_the_rest(
     desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    """Two days, then the other three; in the end one event a day."""
+    """Two days, then the other three; in the end one event a day. What a day cut short has cost is not known."""
     job = desk.approved(FIVE)
     desk.fail_days(FIVE[2])
-    desk.types("run", job, exit_code=1)
+    ended = desk.asks("run", job, exit_code=1)
+    assert [cost["minutes_of_budget"] is None for cost in ended["days"]] == [False, False, False, True, True]
+    assert [cost["unknown"] for cost in ended["days"][3:]] == [NOT_ENDED] * 2
+    assert all(cost["requests"] is None for cost in ended["days"][3:])
     assert days_of(materializations(instance)) == dict.fromkeys(FIVE[:2], 1)
 
     desk.fail_days()

@@ -10,7 +10,6 @@ from datetime import date
 import pytest
 
 from sonnys_pipeline.config.settings import Settings
-from sonnys_pipeline.orchestration.events.budget import minutes_of_budget
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.support.workspaces import ledger_of
 
@@ -56,7 +55,7 @@ def test_one_partition(pipeline):
     assert metadata["requests"] == stats.requests - 1, "the list of sites is asked for before the days"
     assert metadata["seconds_waited_for_budget"] >= 0
     rate = Settings.load().rate_limit
-    assert metadata["minutes_of_budget"] == minutes_of_budget(metadata["requests"], rate)
+    assert metadata["minutes_of_budget"] == rate.minutes_of_budget(metadata["requests"])
     assert 0 < metadata["run/share_of_budget"] <= 1
     assert f"highest {metadata['requests']} on 2026-03-10; 29 days not known" in metadata["last_30_days_requests"]
     assert metadata["sales_total"] == pytest.approx(sum(row["total"] for row in rows.to_pylist() if not redeemed(row)))

@@ -17,17 +17,24 @@ DAYS = ("2026-03-15", "2026-03-16", "2026-03-17")
 _WHEN = ("read_at",)
 
 
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.s3)])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Where the days are landed in each format; tables in a folder, or in an object store."""
+    bucket = f"{request.getfixturevalue('s3_url')}/lake" if request.param == "bucket" else ""
+    return {"parquet": str(tmp_path / "parquet"), "iceberg": bucket or str(tmp_path / "iceberg")}
+
+
 def test_the_same_days_in_both_formats(
-    open_pipeline: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_pipeline: Callable[..., Any], places: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same rows, the same figures, the same answers to SQL; a lake is refused under the other setting."""
     lakes, answers = {}, {}
-    for name in ("parquet", "iceberg"):
+    for name, place in places.items():
         monkeypatch.setenv("SONNYS_LAKE_FORMAT", name)
-        pipeline = open_pipeline(data_url=str(tmp_path / name), rows_per_day=40)
+        pipeline = open_pipeline(data_url=place, rows_per_day=40)
         assert pipeline.run("transactions", "sites", days=(DAYS[0], DAYS[-1])).success
         assert pipeline.run("site_day_kpis", days=DAYS[1]).success
-        lakes[name] = Lake(tmp_path / name)
+        lakes[name] = Lake(place)
         asked = "SELECT date, count(*) AS rows, sum(total::DECIMAL(9, 2)) FROM transactions GROUP BY ALL ORDER BY ALL"
         answers[name] = CliRunner().invoke(main, ["sql", "-c", asked, "--format", "csv"])
         assert answers[name].exit_code == 0, answers[name].output

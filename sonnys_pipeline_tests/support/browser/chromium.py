@@ -55,13 +55,13 @@ def running_chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_page(
+def open_context(
     browser: Browser, size: tuple[int, int] = DESKTOP, *, color_scheme: str = "light", scale: float = 1
-) -> Iterator[Page]:
-    """A page that knows nothing of others: no cookie, no storage; times as UTC, names in English.
+) -> Iterator[BrowserContext]:
+    """A browser that was never used before: no cookie, no storage; times as UTC, names in English.
 
     Args:
-        browser: that shows it.
+        browser: that shows its pages.
         size: width and height in pixels of a style sheet.
         color_scheme: what the reader prefers, `light` or `dark`.
         scale: pixels of the screen per pixel of a style sheet.
@@ -77,9 +77,18 @@ def open_page(
     context.set_default_timeout(PATIENCE * 1000)
     expect.set_options(timeout=PATIENCE * 1000)  # else 5 seconds, whatever the page's timeout is
     try:
-        yield context.new_page()
+        yield context
     finally:
         context.close()
+
+
+@contextmanager
+def open_page(
+    browser: Browser, size: tuple[int, int] = DESKTOP, *, color_scheme: str = "light", scale: float = 1
+) -> Iterator[Page]:
+    """A page that knows nothing of others; see `open_context`."""
+    with open_context(browser, size, color_scheme=color_scheme, scale=scale) as context:
+        yield context.new_page()
 
 
 def keep(page: Page, folder: Path, name: str = "page") -> str:

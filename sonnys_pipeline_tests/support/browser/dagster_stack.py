@@ -1,4 +1,4 @@
-"""Dagster as it is run in production, on the simulator: a web server and a daemon, each a process of its own."""
+"""Dagster as `deploy/` runs it, on the simulator: code server, web server and daemon, each a process of its own."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import requests
+import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.services.ui import end_groups
@@ -88,7 +89,9 @@ class Stack:
             return False
         (location,) = answer["workspaceOrError"]["locationEntries"]
         loaded = location["locationOrLoadError"] or {}
-        assert loaded.get("__typename") != "PythonError", loaded["message"]
+        if loaded.get("__typename") == "PythonError":
+            assert "Could not reach user code server" in loaded["message"], loaded["message"]
+            return False  # it is still importing
         return bool(loaded and answer["instance"]["daemonHealth"]["daemonStatus"]["healthy"])
 
 
@@ -104,11 +107,16 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     with ExitStack() as ending:
         simulator = ending.enter_context(Simulator(SimulatorConfig(speed=SPEED)))
         environment = _environment(simulator, folder)
-        port = free_port()
+        port, code = free_port(), free_port()
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})
+        at = ["--host", "127.0.0.1", "--port"]
+        server = {"host": "127.0.0.1", "port": code, "location_name": "sonnys_pipeline.definitions"}
+        (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+        workspace = ["--workspace", str(folder / "workspace.yaml")]
         commands = {
-            "sonnys-webserver": ["--host", "127.0.0.1", "--port", str(port), "-m", "sonnys_pipeline.definitions"],
-            "sonnys-daemon": ["run", "-m", "sonnys_pipeline.definitions"],
+            "dagster": ["code-server", "start", *at, str(code), "--module-name", "sonnys_pipeline.definitions"],
+            "sonnys-webserver": [*at, str(port), *workspace],
+            "sonnys-daemon": ["run", *workspace],
         }
         processes = {name: _start(name, options, folder, environment) for name, options in commands.items()}
         ending.callback(end_groups, processes.values())

@@ -21,9 +21,11 @@ def environment_of(site: Site) -> dict[str, str]:
     return {name: value for name, value in {**site.environment, **first}.items() if name != "DAGSTER_HOME"}
 
 
-def begin(start: Callable[..., Process], site: Site, *arguments: str, **settings: str) -> Process:
-    """A process, started."""
-    return start(["sonnys", "backfill", *arguments], {**environment_of(site), **settings})
+def begin(
+    start: Callable[..., Process], site: Site, *arguments: str, forked: bool = True, **settings: str
+) -> Process:  # fmt: skip
+    """A process, started; unless it is `forked`, from nothing, as a shell does."""
+    return start(["sonnys", "backfill", *arguments], {**environment_of(site), **settings}, forked=forked)
 
 
 def sonnys(site: Site, *arguments: str) -> Result:

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from sonnys_pipeline_tests.acceptance.conftest import STUCK, Process, free_port
+from sonnys_pipeline_tests.support.processes.quick import FOLLOW_NOTHING
 
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -72,7 +73,7 @@ class Server:
     def ends_as(self, run_id: str) -> str:
         """Wait for a run's end; how it ended."""
         try:
-            return until(lambda: status if (status := self.status(run_id)) in OVER else None)
+            return until(lambda: status if (status := self.status(run_id)) in OVER else None, every=0.5)
         except AssertionError as error:
             error.add_note(f"run {run_id}: {self.status(run_id)}; {self.process.output}")
             raise
@@ -97,10 +98,10 @@ class Server:
 
 @contextmanager
 def dagster_dev(start: Callable[..., Process], environment: Mapping[str, str]) -> Iterator[Server]:
-    """`dagster dev`, answering; ended afterwards."""
+    """`dagster dev`, answering; ended afterwards. Marts do not follow what lands."""
     port = free_port()
     command = ["dagster", "dev", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    running = Server(f"http://127.0.0.1:{port}", start(command, environment))
+    running = Server(f"http://127.0.0.1:{port}", start(command, {**environment, **FOLLOW_NOTHING}))
     try:
         until(running.is_up)
         yield running
@@ -108,10 +109,10 @@ def dagster_dev(start: Callable[..., Process], environment: Mapping[str, str]) -
         running.end()
 
 
-def until(reached: Callable[[], Any], seconds: float = STUCK) -> Any:
-    """Ask again until there is something."""
+def until(reached: Callable[[], Any], seconds: float = STUCK, *, every: float = 0.2) -> Any:
+    """Ask `every` so many seconds until there is something; to ask Dagster costs hundredths of a processor second."""
     deadline = time.monotonic() + seconds
     while not (found := reached()):
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.2)  # some of what is asked for costs Dagster and PostgreSQL a new connection
+        time.sleep(every)
     return found

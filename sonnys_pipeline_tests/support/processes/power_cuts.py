@@ -33,6 +33,7 @@ from sonnys_pipeline.orchestration.automation.mornings import MORNING
 from sonnys_pipeline.orchestration.services.processes import lost_runs
 from sonnys_pipeline_tests.acceptance.conftest import Process, Site, free_port, postgres_storage
 from sonnys_pipeline_tests.support.processes.dagster_dev import BACKFILL
+from sonnys_pipeline_tests.support.processes.quick import ALL_QUICK
 from sonnys_pipeline_tests.support.servers import PostgresServer
 
 DEPLOYED = Path(__file__).parents[3] / "deploy" / "dagster.yaml"
@@ -93,7 +94,7 @@ class Plant:
         self._code, self._web = free_port(), free_port()
         server = {"host": "127.0.0.1", "port": self._code, "location_name": "sonnys_pipeline.definitions"}
         (self.home / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
-        self._environment = {**site.environment, "SONNYS_WEBHOOK_URL": told.url}
+        self._environment = {**site.environment, **ALL_QUICK, "SONNYS_WEBHOOK_URL": told.url}
         self._processes: list[Process] = []
 
     @contextmanager

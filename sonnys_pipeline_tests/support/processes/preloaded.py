@@ -24,7 +24,10 @@ from typing import Any
 
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
-MODULES = ("dagster._cli", "sonnys_pipeline.orchestration.build", "sonnys_pipeline.backfill.workspace")
+MODULES = (
+    "dagster._cli", "sonnys_pipeline.orchestration.build", "sonnys_pipeline.backfill.workspace",
+    "sonnys_pipeline.cli.backfill.commands", "sonnys_pipeline.cli.backfill.run",
+)  # fmt: skip
 
 
 class Forked:

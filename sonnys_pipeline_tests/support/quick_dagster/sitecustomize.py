@@ -2,9 +2,11 @@
 
 Python imports a module of this name at start from any folder on PYTHONPATH; `QUICK_PATH` (in `processes/quick.py`)
 holds this folder. The daemon looks every 1 to 4 seconds instead of every 5 to 30 seconds, no more often, because each
-look costs processor time. A code server forks its runs from a process that has imported the definitions, where Dagster
-would import them again for each run. Engines and migrations of SQLite databases are kept, as in the tests' own process
-(`../shortcuts.py`). A version of Dagster that has renamed one of these names makes its processes fail.
+look costs processor time. Sensors that no test waits for look as often as deployed; `FOLLOW_NOTHING` and `ALL_QUICK`
+(in `processes/quick.py`) say otherwise. A code server forks its runs from a process that has imported the definitions,
+where Dagster would import them again for each run. Engines and migrations of SQLite databases are kept, as in the
+tests' own process (`../shortcuts.py`). A version of Dagster that has renamed one of these names makes its processes
+fail.
 """
 
 import os
@@ -48,6 +50,10 @@ def _keep_engines(module: ModuleType) -> None:
     _replace(create_engine=kept_engines(module.create_engine))(module)
 
 
+def _seconds(sensor: str, otherwise: int) -> int:
+    return int(os.environ.get(f"TESTS_{sensor}_EVERY", otherwise))
+
+
 #: What is changed in a module once it is imported.
 PATCHES: Mapping[str, Callable[[ModuleType], None]] = {
     "alembic.script.base": _keep_migrations,
@@ -59,9 +65,11 @@ PATCHES: Mapping[str, Callable[[ModuleType], None]] = {
     "dagster._daemon.asset_daemon": _replace(MIN_INTERVAL_LOOP_SECONDS=1),
     "dagster._core.run_coordinator.queued_run_coordinator": _look_into_the_queue_every_second,
     "dagster._grpc.server": _fork_runs,
-    "sonnys_pipeline.orchestration.automation.alerts": _replace(_INTERVAL=4),
-    "sonnys_pipeline.orchestration.automation.conditions": _replace(_INTERVAL=4),
-    "sonnys_pipeline.orchestration.automation.missed_mornings": _replace(_INTERVAL=2, PAUSES=(2, 4, 8, 16, 30)),
+    "sonnys_pipeline.orchestration.automation.alerts": _replace(_INTERVAL=_seconds("ALERTS", 30)),
+    "sonnys_pipeline.orchestration.automation.conditions": _replace(_INTERVAL=_seconds("CONDITIONS", 4)),
+    "sonnys_pipeline.orchestration.automation.missed_mornings": _replace(
+        _INTERVAL=_seconds("MORNINGS", 30), PAUSES=(2, 4, 8, 16, 30)
+    ),
 }
 
 

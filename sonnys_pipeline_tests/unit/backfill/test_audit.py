@@ -81,10 +81,10 @@ def test_runs_do_not_mix(tmp_path: Path) -> None:
 def test_the_summary_tells_of_the_run(tmp_path: Path) -> None:
     """Status, reason, times, measures and what became of each day."""
     with Audit(tmp_path, "run", "job") as audit:
-        audit.day_ended(day(2.0))
-        audit.day_ended(DayOutcome("2026-03-11", "MAIN", "failed", requests=6, error="JobFailedError", message="Zoë"))
-        measures = Measures.of(audit.outcomes, requests=9, seconds=3.0, budget_wait=0.5)
-        told = audit.summarize(measures, status="failed", started_at=SENT_AT, reason="fails fast")
+        failed = DayOutcome("2026-03-11", "MAIN", "failed", requests=6, error="JobFailedError", message="Zoë")
+        days = [day(2.0), failed]
+        measures = Measures.of(days, requests=9, seconds=3.0, budget_wait=0.5)
+        told = audit.summarize(measures, days, status="failed", started_at=SENT_AT, reason="fails fast")
     kept = json.loads(audit.summary_path.read_text(encoding="utf-8"))
     assert kept == told
     assert (kept["run_id"], kept["job_id"], kept["status"], kept["reason"]) == ("run", "job", "failed", "fails fast")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sonnys_pipeline.backfill.audit import Audit
+from sonnys_pipeline.backfill.audit import Audit, RunSetup
 from sonnys_pipeline.backfill.listener import LandedDay, RunListener
 from sonnys_pipeline.backfill.options import OnError
 from sonnys_pipeline.backfill.progress import Progress
-from sonnys_pipeline.backfill.run import JobRun, RunSetup
+from sonnys_pipeline.backfill.run import JobRun
 from sonnys_pipeline.calendar.windows import Window
 from sonnys_pipeline.client import APIError, AuthError, JobFailedError, UnparsableRowError
 from sonnys_pipeline.extract.events import JOB_SECONDS, LoadingStoppedError
@@ -64,7 +64,9 @@ class Run:
 
     def work_off(self) -> str:
         with self.audit:
-            return self.run.work_off()
+            stopped = self.run.work_off()
+        self.run.remember()
+        return stopped
 
     @property
     def rows(self) -> list[JobRow]:
@@ -111,7 +113,7 @@ def test_a_day_is_landed_and_then_checked_off(begin: Callable[..., Run]) -> None
         (rows, 2, 0.5, (f"hash-{row.day}-0",)) for row, rows in zip(run.rows, (3, 0, 3), strict=True)
     ]
     assert [row.path for row in run.rows] == [str(run.lake.path("transactions", row.day)) for row in run.rows]
-    assert [outcome.outcome for outcome in run.audit.outcomes] == ["success", "no-record", "success"]
+    assert [outcome.outcome for outcome in run.run.outcomes] == ["success", "no-record", "success"]
     assert [(now.days_done, now.rows, now.pages) for now in run.told] == [(1, 3, 1), (2, 3, 2), (3, 6, 3)]
     assert run.rows_told == run.rows
     measures = run.run.measures()
@@ -202,7 +204,7 @@ def test_an_unparsable_page_is_kept_and_named(begin: Callable[..., Run], tmp_pat
         run.rows[0].error_message == f"row 1:1 of load job h7: field total: no number; the raw page is kept in {kept}"
     )
     assert json.loads(kept.read_text())["rows"] == [{"total": "abc"}]
-    assert run.audit.outcomes[0].message == run.rows[0].error_message
+    assert run.run.outcomes[0].message == run.rows[0].error_message
 
 
 def test_a_loader_that_stops_itself_says_why(begin: Callable[..., Run]) -> None:

@@ -370,11 +370,3 @@ def test_variables_of_others_are_let_pass(variable: str, monkeypatch: pytest.Mon
     """Those of the tests, and those that Kubernetes gives every pod for a service named `sonnys-…`."""
     monkeypatch.setenv(variable, "x")
     assert Settings.load().timezone == "UTC"
-
-
-def test_iceberg_tables_are_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an object store they are refused before anything is read or written."""
-    monkeypatch.setenv("SONNYS_LAKE_FORMAT", "iceberg")
-    monkeypatch.setenv("SONNYS_DATA_URL", "s3://bucket/lake")
-    with pytest.raises(SettingsError, match="SONNYS_LAKE_FORMAT: Iceberg tables in an object store are not supported"):
-        Settings.load()

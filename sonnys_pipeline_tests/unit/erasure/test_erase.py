@@ -18,6 +18,7 @@ from sonnys_pipeline.erasure.files import contents
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.states import STATES, TRANSACTION_STATES
+from sonnys_pipeline.lake.storage.objects import ObjectStorage
 from sonnys_pipeline.lake.transactions import ASSET
 from sonnys_pipeline.landing.archive import ARCHIVE
 from sonnys_pipeline.landing.quarantine import set_aside
@@ -263,11 +264,13 @@ def test_wrong_usage_is_refused(policy: str) -> None:
         assert CliRunner().invoke(main, ["forget", *arguments]).exit_code == 2, policy
 
 
+@pytest.mark.parametrize("lake_format", ["parquet", "iceberg"])
 def test_a_customer_is_erased_from_an_object_store(
-    policy: str, rows: list[dict[str, Any]], s3_url: str, monkeypatch: pytest.MonkeyPatch
+    policy: str, rows: list[dict[str, Any]], s3_url: str, monkeypatch: pytest.MonkeyPatch, lake_format: str
 ) -> None:
-    """Tables, archive and list are objects; the search reads them as it reads files."""
+    """Tables, archive and list are objects, and so are earlier versions; the search reads them as it reads files."""
     monkeypatch.setenv("SONNYS_DATA_URL", s3_url)
+    monkeypatch.setenv("SONNYS_LAKE_FORMAT", lake_format)
     lands(rows)
     assert len(traces(policy)) >= 5
     code, done = run("--yes")
@@ -275,3 +278,6 @@ def test_a_customer_is_erased_from_an_object_store(
     assert traces(policy) == set()
     read_again(rows, number=1)
     assert traces(policy) == set()
+    files = ObjectStorage(s3_url, has_tables=True)
+    written = [files.content(files.root / name) for name in files.below(files.root)]
+    assert not any(trace.encode() in content for trace in TRACES for content in written)

@@ -21,20 +21,17 @@ from sonnys_pipeline.marts.incremental.staleness import unchanged_days
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.assets.marts import MARTS_GROUP
 from sonnys_pipeline.orchestration.automation.conditions import InputsChanged, idle_and
+from sonnys_pipeline.orchestration.events.day_files import DayFiles, DayTable, warn_of
 from sonnys_pipeline.orchestration.events.kept import days_to_make
-from sonnys_pipeline.orchestration.events.metadata import Metadata, column_lineage, column_metadata, file_metadata
+from sonnys_pipeline.orchestration.events.metadata import Metadata
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
-from sonnys_pipeline.runtime.quoting import printable
-from sonnys_pipeline.runtime.text import first_few
 
 _DESCRIPTION = (
     "Per member and business day: member washes of the 30 business days up to it, mean days between them, the last one "
     "and the site most used. Figures are null if one of the 30 days is not landed; the column `unknown` says which. "
     "Washes without a customer are in one row of their own; under SONNYS_PII=drop there is no other."
 )
-#: Site days that a log line names; the metadata name all.
-_NAMED = 5
 
 
 def frequency_asset(
@@ -42,28 +39,23 @@ def frequency_asset(
 ) -> dg.AssetsDefinition:
     """The asset of an account; it follows what is landed in a lake."""
     recipe = WASH_FREQUENCY_RECIPE
+    table = DayTable(recipe, WASH_FREQUENCY, WASH_FREQUENCY_LINEAGE)
     # A business day may begin in the partition before its date, and end in the one after it.
     window = dg.TimeWindowPartitionMapping(
         start_offset=-LOOK_BACK, end_offset=1, allow_nonexistent_upstream_partitions=True
     )
 
     @dg.asset(
-        key=account.key(recipe.asset),
+        **table.options(partitions, account),
         description=_DESCRIPTION,
         group_name=account.group(MARTS_GROUP),
-        kinds={"parquet", "duckdb"},
-        io_manager_key="lake_io",
-        partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
         deps=[
             *(dg.AssetDep(account.key(asset), partition_mapping=window) for asset in (TRANSACTIONS, STATES)),
             account.key(SITES),
         ],
-        code_version=recipe.version,
         automation_condition=idle_and(
             InputsChanged(recipe, follows_in, partitions.timezone, account, WindowInputs), "follows its inputs"
         ),
-        metadata=column_metadata(WASH_FREQUENCY, WASH_FREQUENCY_LINEAGE, account),
     )
     def frequency(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         try:
@@ -76,24 +68,17 @@ def frequency_asset(
             digests = inputs.digests(recipe, days)
             remembered = {day: inputs.recorded_inputs(recipe, day, keys) for day, keys in read_from.items()}
             washes, notes = inputs.washes(days), inputs.notes(days)
+            files = DayFiles(table, context, account, landed_in)
             for day in days:
                 on = date.fromisoformat(day)
                 # Day after day, so that a range takes no more memory than the rows of one day.
-                rows = wash_frequency(washes, [on], notes)
+                rows = wash_frequency(washes, [on], notes, workspace.engine)
                 missing = missing_in(washes, on)
                 kept = metadata_of(digests[day], remembered[day], missing)
-                landed = landed_in.land(recipe.asset, rows, partition=day, metadata=kept)
-                metadata = {
-                    **file_metadata(landed, rows, partitioned=True),
-                    **column_lineage(WASH_FREQUENCY_LINEAGE, account),
-                    **_figures(rows, missing),
-                }
-                context.add_asset_metadata(metadata, partition_key=day)
+                files.land(day, rows, kept, _figures(rows, missing))
         except EXPECTED as error:
             raise as_failure(error) from error
-        if washes.missing:
-            named = first_few([str(one) for one in washes.missing], _NAMED, separator="; ")
-            context.log.warning("%d site days are not counted: %s", len(washes.missing), printable(named))
+        warn_of(context, "site days are not counted", washes.missing)
         return dg.MaterializeResult()
 
     return frequency

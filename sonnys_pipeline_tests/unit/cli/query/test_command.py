@@ -105,6 +105,23 @@ def test_the_shell_goes_on_after_an_error(lake: Lake, capsys: pytest.CaptureFixt
     assert "99" not in shown.out
 
 
+def test_the_shell_outlives_an_interrupt(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C leaves the statement that is being typed; `help` tells how to go on."""
+    lines: Iterator[str | None] = iter(["SELECT 99", None, "help", "SELECT 40 + 2;", "exit"])
+
+    def read(_: str) -> str:
+        line = next(lines)
+        if line is None:
+            raise KeyboardInterrupt
+        return line
+
+    shell(Queries({"": lake}), read)
+    shown = capsys.readouterr()
+    assert "42" in shown.out
+    assert "99" not in shown.out
+    assert shown.err.count("SHOW TABLES; lists the tables") == 2
+
+
 def test_export_names_tables_and_rows(lake: Lake, tmp_path: Path) -> None:
     """A directory that does not exist is refused in one line."""
     done = CliRunner().invoke(main, ["export", "--duckdb", str(tmp_path / "x.duckdb"), "--table", "sites"])

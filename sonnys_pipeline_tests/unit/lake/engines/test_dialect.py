@@ -32,6 +32,23 @@ def test_sums_of_lists_are_exact() -> None:
     assert "CAST(0 AS DECIMAL(38, 2))" in to_spark("SELECT list_sum(amounts) FROM t")
 
 
+def test_doubles_are_rounded_before_they_become_decimals() -> None:
+    """Spark would round the text of a double, DuckDB its value: hours have four digits."""
+    found = to_spark("SELECT try_cast(hours AS DECIMAL(10, 4)) FROM t")
+    assert found == "SELECT TRY_CAST(ROUND((hours) * 10000) / 10000 AS DECIMAL(10, 4)) FROM t"
+
+
+def test_a_list_laid_flat_has_its_positions() -> None:
+    """Spark lays only one list flat in a query, and has a function that counts from 0."""
+    found = to_spark("SELECT id, unnest(range(len(items))) AS position, unnest(items) AS part FROM t")
+    assert found == "SELECT id, POSEXPLODE(items) AS (position, part) FROM t"
+
+
+def test_integers_of_128_bits_are_decimals() -> None:
+    """Spark has none, and products of money and microseconds need them."""
+    assert to_spark("SELECT CAST(cost AS HUGEINT) FROM t") == "SELECT CAST(cost AS DECIMAL(38, 0)) FROM t"
+
+
 def test_what_would_have_another_result_is_refused() -> None:
     """Spark has a function `hash`, with other values: digests would never be equal again."""
     with pytest.raises(EngineError, match="SONNYS_ENGINE=duckdb"):

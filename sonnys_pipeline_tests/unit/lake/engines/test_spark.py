@@ -43,5 +43,8 @@ def test_a_store_that_spark_cannot_name_is_an_error() -> None:
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither package is needed before Spark is asked for."""
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(EngineError, match=r"pip install 'sonnys-pipeline\[spark\]'"), rows(tmp_path).open_judged():
+    with (
+        pytest.raises(EngineError, match=r"pip install 'sonnys-pipeline\[spark\]'"),
+        rows(tmp_path).open_rows(all_columns=False),
+    ):
         pass

@@ -9,6 +9,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.iceberg.catalogs import read_marker
+from sonnys_pipeline.lake.storage.folder import FolderStorage
 from sonnys_pipeline_tests.support.iceberg_rest import rest_catalog
 from sonnys_pipeline_tests.support.servers import PostgresServer
 from sonnys_pipeline_tests.support.small_iceberg import DAY, NEXT, iceberg, rows
@@ -54,7 +55,7 @@ def test_the_lake_names_its_catalog(tmp_path: Path) -> None:
         catalog = url.replace("://", "://user:hunter2@")
         lake = iceberg(tmp_path / "data", catalog=catalog)
         lake.land("sites", rows("a"))
-        marker = read_marker(tmp_path / "data")
+        marker = read_marker(FolderStorage(tmp_path / "data"))
         assert marker is not None
         assert (marker.catalog, marker.namespace) == (url, "sonnys")
         written = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]

@@ -13,6 +13,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.iceberg import expiry
 from sonnys_pipeline.lake.iceberg.storage import IcebergStorage
+from sonnys_pipeline.lake.storage.folder import FolderStorage
 from sonnys_pipeline.runtime.processes import file_writer
 from sonnys_pipeline_tests.support.small_iceberg import DAY, NEXT, iceberg, rows
 
@@ -83,7 +84,7 @@ def test_a_file_that_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pyt
     for note in ("first", "second"):
         lake.land("transactions", rows("a", note=note), partition=DAY)
 
-    def refused(path: Path) -> None:
+    def refused(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     with monkeypatch.context() as patched:
@@ -121,10 +122,10 @@ def test_trouble_with_old_versions_stops_no_landing(
     assert isinstance(lake.storage, IcebergStorage)
     lake.storage.now = lambda: datetime.now(UTC) + timedelta(days=2)
 
-    def refused(place: Path) -> bool:
+    def refused(_: FolderStorage, place: Path) -> None:
         raise LakeError(f"cannot remove {place}")
 
-    monkeypatch.setattr(expiry, "_delete", refused)
+    monkeypatch.setattr(FolderStorage, "remove", refused)
     lake.land("transactions", rows("a", note="second"), partition=DAY)
     assert lake.read("transactions", [DAY])["note"].to_pylist() == ["second"]
     assert "earlier versions of transactions stay until another file of it is landed: cannot remove" in caplog.text

@@ -1,5 +1,8 @@
 """Which format, catalog and namespace the settings mean."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sonnys_pipeline.config.settings import Settings
@@ -33,3 +36,13 @@ def test_an_account_has_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     found = format_of(Settings.load("north"))
     assert found == Iceberg(catalog=LEDGER, namespace="north")
     assert "hunter2" not in repr(found)
+
+
+def test_the_catalog_of_an_object_store_is_in_the_state_folder(tmp_path: Path) -> None:
+    """EC-02: a SQLite file of its own for each lake, however the URL ends; PostgreSQL and REST catalogs come first."""
+    given = {"lake_format": "iceberg", "state_dir": tmp_path}
+    found = [format_of(Settings(data_url=url, **given)) for url in ("s3://b/lake", "s3://b/lake/", "s3://b/other")]
+    assert found[0] == found[1] != found[2]
+    assert isinstance(found[0], Iceberg)
+    assert re.fullmatch(rf"sqlite:///{tmp_path}/iceberg-[0-9a-f]{{12}}\.sqlite", found[0].catalog)
+    assert format_of(Settings(data_url="gs://b/lake", ledger_url=LEDGER, **given)) == Iceberg(catalog=LEDGER)

@@ -1,6 +1,7 @@
 """RB-03, RB-04: nothing but whole files below an asset's folder, and nothing of killed writers stays anywhere."""
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import UnwritableLakeError
 from sonnys_pipeline.lake.storage.folder import UNFINISHED, FolderStorage, make_folder
 from sonnys_pipeline.runtime.processes import file_writer
+from sonnys_pipeline_tests.support import small_iceberg
 
 ASSET, DAY = "transactions", "2026-03-10"
 ROWS = pa.table({"id": ["a", "b"]})
 DIGITS = "0a1b" * 8
+#: How often the overwrite of a day is killed.
+KILLS = 50
 WRITE = "sonnys_pipeline.lake.dataset.pq.write_table"
 
 
@@ -66,6 +70,37 @@ def test_a_file_is_not_below_its_asset_until_it_is_whole(
     assert folders == [UNFINISHED]
     assert len(unfinished) == 1
     assert not [name for name in files(lake) if name.startswith(UNFINISHED)]
+
+
+def test_an_overwrite_that_is_killed_leaves_a_whole_day(lake: Lake, tmp_path: Path) -> None:
+    """EC-02, RB-04: killed at 50 moments, readers see the old day or the new one, whole; as in Iceberg tables."""
+    said, root = tmp_path / "calls", str(lake.root)
+    lake.land("transactions", small_iceberg.rows("a", "b", note="0"), partition=small_iceberg.DAY)
+    workers = multiprocessing.get_context("forkserver")
+    workers.set_forkserver_preload([small_iceberg.land_plainly_and_die.__module__])
+
+    def land(moment: int, note: str) -> int | None:
+        one = workers.Process(target=small_iceberg.land_plainly_and_die, args=(root, moment, note, str(said)))
+        one.start()
+        one.join(60)
+        return one.exitcode
+
+    assert land(0, "1") == 0
+    calls, old, seen = int(said.read_text(encoding="utf-8")), "1", set()
+    assert calls > KILLS
+    for number in range(KILLS):
+        note = f"killed {number}"
+        assert land(1 + number * (calls - 1) // (KILLS - 1), note) == -9
+        read = lake.read("transactions", [small_iceberg.DAY])
+        assert read["id"].to_pylist() == ["a", "b", "c"]
+        (found,) = set(read["note"].to_pylist())
+        assert found in {old, note}
+        seen.add(found == note)
+        old = found
+    assert seen == {False, True}, "kills came before the file was in place, and after"
+    assert land(0, "last") == 0
+    assert set(lake.read("transactions", [small_iceberg.DAY])["note"].to_pylist()) == {"last"}
+    assert files(lake) == [f"transactions/date={small_iceberg.DAY}/part-0.parquet"], "nothing of killed writers stays"
 
 
 def test_new_folders_are_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

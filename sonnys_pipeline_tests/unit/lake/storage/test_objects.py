@@ -43,7 +43,11 @@ def counted(s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch) -
         for name, value in s3_settings(forwarder.port).items():
             monkeypatch.setenv(name, value)
         forget_s3_clients()
-        yield Lake(f"{s3_url}/data"), forwarder
+        lake = Lake(f"{s3_url}/data")
+        assert not lake.has(ASSET, DAY)
+        assert forwarder.requests[0].path.endswith("/data/.iceberg/lake.json"), "asked once: is it a lake of tables?"
+        forwarder.forget()
+        yield lake, forwarder
 
 
 def test_a_file_is_one_put(counted: tuple[Lake, Forwarder]) -> None:
@@ -128,6 +132,16 @@ def test_a_glance_asks_for_lists(counted: tuple[Lake, Forwarder]) -> None:
     lake.land(ASSET, NEW, partition=days[3], metadata={"day": "other"})
     assert look()[3] == {"day": "other"}
     assert [request.method for request in seen.requests] == ["GET", "GET", "GET"]
+
+
+def test_a_lake_may_be_a_whole_bucket(s3_url: str) -> None:
+    """Whose URL has no folder: a glance finds what is landed there, too."""
+    lake = Lake(s3_url)
+    lake.land(ASSET, OLD, partition=DAY)
+    for one in (lake, lake.snapshot()):
+        assert one.partitions(ASSET) == [DAY]
+        assert one.has(ASSET, DAY)
+        assert one.rows(ASSET, DAY) == OLD.num_rows
 
 
 def test_a_store_counts_as_a_folder_does(lake: Lake, tmp_path: Path) -> None:

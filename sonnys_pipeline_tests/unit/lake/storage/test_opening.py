@@ -52,9 +52,9 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     assert isinstance(Lake(tmp_path).storage, FolderStorage)
 
 
-def test_object_stores_are_refused() -> None:
-    """Before any request."""
-    with pytest.raises(LakeError, match="Iceberg tables in an object store are not supported; set SONNYS_LAKE_FORMAT"):
+def test_an_object_store_needs_a_catalog() -> None:
+    """A SQLite file cannot be in it; the error names what to set, before any request."""
+    with pytest.raises(LakeError, match=r"s3://bucket/lake cannot hold the catalog .* set SONNYS_ICEBERG_CATALOG to"):
         Lake("s3://bucket/lake", lake_format=Iceberg())
 
 

@@ -1,5 +1,6 @@
 """EC-01: Dagster components that `dg` lists, scaffolds, checks and documents; definitions merge into a user's own."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.config.settings import SettingsError
 from sonnys_pipeline.orchestration.account import Account
 from sonnys_pipeline.orchestration.build import build_defs
-from sonnys_pipeline.orchestration.components.component import SonnysAccountScaffolder
+from sonnys_pipeline.orchestration.components.component import SonnysAccountScaffolder, SonnysAsset
 
 #: Looks like a number, which Dagster's own rendering would make of it.
 KEY = "1e5"
@@ -99,26 +100,40 @@ def test_the_example_of_the_docs_tab_loads():
     assert mart.owners == ["team:analytics"]
 
 
-def test_a_scaffolded_file_is_one_that_loads(tmp_path):
-    """`dg scaffold defs … north` writes an account called north whose credentials come from its own variables."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (None, {"timezone": "America/Chicago", "data_url": "data"}),
+        (
+            {"timezone": "America/Denver", "start_date": "2026-03-01", "data_url": "s3://bucket/lake"},
+            {"timezone": "America/Denver", "start_date": "2026-03-01", "data_url": "s3://bucket/lake"},
+        ),
+    ],
+)
+def test_a_scaffolded_file_is_one_that_loads(tmp_path, options, expected):
+    """`dg scaffold defs … north` writes an account called north with its own variables, and the options given."""
     folder = tmp_path / "north"
     folder.mkdir()
     typename = "sonnys_pipeline.SonnysAccountComponent"
+    params = SonnysAccountScaffolder.get_scaffold_params()
     SonnysAccountScaffolder().scaffold(
         dg.ScaffoldRequest(
             type_name=typename,
             target_path=folder,
             scaffold_format="yaml",
             project_root=tmp_path,
-            params=None,
+            params=options and params(**options),
             append=False,
         )
     )
 
-    written = yaml.safe_load((folder / "defs.yaml").read_text())
+    text = (folder / "defs.yaml").read_text()
+    written = yaml.safe_load(text)
 
+    assert len(text.splitlines()) < 10
     assert written["type"] == typename
     assert written["attributes"]["api_key"] == "{{ env.NORTH_API_KEY }}"
+    assert expected.items() <= written["attributes"].items()
     assert component(**written["attributes"]).account == "north"
 
 
@@ -197,6 +212,40 @@ def test_a_translation_cannot_rename_files():
         built(translation={"key": "renamed"})
     with pytest.raises(SettingsError, match=r"the key of None/transactions depends on more than its usual key"):
         built(translation={"key": "{{ spec.group_name }}/{{ name }}"})
+
+
+def test_a_subclass_changes_specifications_in_code():
+    """As subclasses of Dagster's own components do: by `get_asset_spec`, with keys, before or after `super()`."""
+
+    class Ours(SonnysAccountComponent):
+        def get_asset_spec(self, spec: dg.AssetSpec, data: SonnysAsset) -> dg.AssetSpec:
+            spec = super().get_asset_spec(spec, data)
+            return spec.replace_attributes(key=spec.key.with_prefix("raw")).merge_attributes(tags={"of": data.account})
+
+    one = Ours(account="north", api_id=KEY, api_key=KEY)
+    defs = one.build_defs(ComponentTree.for_test().load_context)
+
+    dg.Definitions.validate_loadable(defs)
+    assert specs(defs)["raw/north/transactions"].tags["of"] == "north"
+    assert {key.asset_key.path[0] for one in defs.asset_checks or () for key in one.check_keys} == {"raw"}
+
+
+def test_each_step_is_tagged():
+    """For executors that read tags, such as those on Kubernetes; what our own steps say stays."""
+    memory = {"container_config": {"resources": {"limits": {"memory": "2Gi"}}}}
+
+    plain, defs = built(), built(op_tags={"dagster-k8s/config": memory, "queue": "slow"})
+
+    pairs = [
+        (mine.node_def, usual.node_def)
+        for kind in ("assets", "asset_checks")
+        for mine, usual in zip(getattr(defs, kind), getattr(plain, kind), strict=True)
+        if mine.is_executable
+    ]
+    assert len(pairs) > 30
+    for mine, usual in pairs:
+        assert json.loads(mine.tags["dagster-k8s/config"]) == memory
+        assert mine.tags == {**usual.tags, "dagster-k8s/config": mine.tags["dagster-k8s/config"], "queue": "slow"}
 
 
 def test_chosen_lists_and_marts():

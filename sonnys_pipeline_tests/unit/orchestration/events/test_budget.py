@@ -16,9 +16,11 @@ IDLE = Measures.of([], requests=0, seconds=0.0, budget_wait=0.0)
 
 
 def test_minutes_of_budget() -> None:
-    """20 requests in 15 s are 80 a minute."""
-    assert minutes_of_budget(80, RATE) == 1.0
-    assert minutes_of_budget(0, RATE) == 0.0
+    """20 requests in 15 s are 80 a minute; a day that does not tell its requests tells no minutes."""
+    told = minutes_of_budget({"requests": dg.MetadataValue.int(80)}, RATE)
+    assert told == {"minutes_of_budget": dg.MetadataValue.float(1.0)}
+    assert RATE.minutes_of_budget(0) == 0.0
+    assert minutes_of_budget({"pages": dg.MetadataValue.int(3)}, RATE) == {}
 
 
 @pytest.mark.parametrize(
