@@ -46,7 +46,7 @@ class Traces:
             else:
                 for document in (raw, *raw.splitlines()):
                     traces._document(document)
-        traces.content = b"\n".join(chunks)
+        traces.content = b"\n".join(dict.fromkeys(chunks))  # each once: hundreds of names are looked for in it
         return traces
 
     def of(self, *names: str) -> set[str]:
@@ -55,7 +55,7 @@ class Traces:
 
     def holds(self, text: str) -> bool:
         """Whether a text stands anywhere, plain or as JSON escapes it."""
-        return text.encode() in self.content or json.dumps(text)[1:-1].encode() in self.content
+        return any(form in self.content for form in {text.encode(), json.dumps(text)[1:-1].encode()})
 
     @cached_property
     def numbers(self) -> set[str]:

@@ -18,10 +18,10 @@ import pytest
 from click.testing import CliRunner
 
 from sonnys_pipeline.cli import main
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.conftest import range_tags
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.traces import Traces, numbers_in
 
 DAYS = last_days(6)
@@ -129,7 +129,7 @@ def live_through(
 
 def materialize(instance: dg.DagsterInstance, first: str, last: str) -> dg.ExecuteInProcessResult:
     """A run over a range, with what stands downstream and its checks."""
-    defs = build_defs()
+    defs = built_defs()
     return dg.materialize(
         [*(defs.assets or ()), *(defs.asset_checks or ())],
         selection=dg.AssetSelection.assets("transactions").downstream(),

@@ -18,10 +18,10 @@ EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
 
 
 @pytest.fixture
-def landed(pipeline):
+def landed(pipeline, beginning):
     """Four landed days and the list of sites, whose zones are not the pipeline's."""
-    assert pipeline.run("transactions", days=DAYS).success
-    assert pipeline.run("sites").success
+    runs = (lambda: pipeline.run("transactions", days=DAYS), lambda: pipeline.run("sites"))
+    assert beginning.of(pipeline, lambda: all(run().success for run in runs))
     return pipeline
 
 
