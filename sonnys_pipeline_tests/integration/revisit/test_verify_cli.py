@@ -14,11 +14,12 @@ from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline.simulator.edits import Edit
-from sonnys_pipeline_tests.support.pipelines.backfills import Desk, last_days
+from sonnys_pipeline_tests.support.pipelines.backfills import Desk, days_ago
 
 KEYS = {"checked", "different", "repaired", "requests"}
-#: Six days in order; the youngest is two days old.
-DAYS = last_days(6)
+#: Six days in order. The youngest is five days old: up to three days after it, a row's status may still settle, and the
+#: simulated clock moves on from test step to test step.
+DAYS = [days_ago(number) for number in range(10, 4, -1)]
 
 
 def types(desk: Desk, *arguments: str, exit_code: int = 0) -> Result:
