@@ -23,8 +23,8 @@ from release.weigh import extras, project
 LOWEST = ROOT / "constraints-lowest.txt"
 #: What unit tests need beside the product: these requirements of `dev`, in their newest versions.
 TOOLS = (
-    "build", "duckdb-engine", "hatch-vcs", "hatchling", "hypothesis", "moto", "openpyxl", "orjson", "playwright", "psutil",
-    "pytest", "pytest-xdist", "PyYAML",
+    "build", "duckdb-engine", "hatch-vcs", "hatchling", "hypothesis", "moto", "openpyxl", "orjson", "playwright",
+    "psutil", "pytest", "pytest-xdist", "PyYAML",
 )  # fmt: skip
 #: Rooms whose tests use most of the dependencies: HTTP, files, databases, pages. The demo runs those of Dagster.
 ROOMS = ("calendar", "client", "config", "lake", "ledger", "report")
