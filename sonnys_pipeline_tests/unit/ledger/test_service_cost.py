@@ -19,6 +19,9 @@ from sonnys_pipeline_tests.unit.conftest import specs
 
 OWNER = "this test"
 WINDOW = Day.of("2026-01-01").windows[0]
+#: Steps by which the same operation may differ: newer versions of SQLite look at some keys in fewer. One step for each
+#: row of a long job would be 495 more.
+SAME_WITHIN = 40
 LANDED = RowFigures(["h1", "h2"], "/data/x", rows=150, requests=4, seconds=2.5)
 
 
@@ -81,6 +84,13 @@ def bill(ledger: JobService, job_id: str, place: int) -> dict[str, tuple[int, in
     return found
 
 
+def assert_same_cost(found: dict[str, tuple[int, int]], expected: dict[str, tuple[int, int]]) -> None:
+    """The same statements for each operation, and about the same steps."""
+    for name, (statements, steps) in expected.items():
+        assert found[name][0] == statements, name
+        assert abs(found[name][1] - steps) <= SAME_WITHIN, name
+
+
 def begun(ledger: JobService, rows: int) -> str:
     """A running job under our lease."""
     job_id = ledger.create_job("a job", mode=JobMode.AUTO, rows=specs(rows)).id
@@ -95,11 +105,11 @@ def test_no_operation_costs_more_in_a_long_job(ledger: JobService) -> None:
     expected = bill(ledger, short, 0)
     assert all(0 < statements <= 6 and 0 < steps < 400 for statements, steps in expected.values())
     for place in (0, 249):
-        assert bill(ledger, long, place) == expected
+        assert_same_cost(bill(ledger, long, place), expected)
     for row in ledger.get_pending_rows(long)[:-1]:
         ledger.start_row(row.id, owner=OWNER)
         ledger.complete_row(row.id, LANDED, owner=OWNER)
-    assert bill(ledger, long, 499) == expected
+    assert_same_cost(bill(ledger, long, 499), expected)
     job = ledger.get_job(long)
     assert (job.successful_days, job.processed_days) == (500, 500)
 
