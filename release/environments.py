@@ -25,7 +25,7 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> st
 
 def uv(*arguments: str | Path, **environment: str) -> str:
     """Standard output of uv, the one that is installed beside this Python; the variables are added to ours."""
-    return run(Path(sys.executable).with_name("uv"), "--quiet", *arguments, **environment)
+    return run(Path(sys.executable).with_name("uv"), "--no-progress", *arguments, **environment)
 
 
 @dataclass(frozen=True)

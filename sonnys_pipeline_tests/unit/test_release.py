@@ -235,6 +235,17 @@ def test_each_python_is_tried_and_an_absent_one_is_named(monkeypatch, capsys):
     assert f"Python {absent}: not found" in capsys.readouterr().out
 
 
+def test_an_interpreter_is_found_on_the_path(monkeypatch):
+    """By its version; one that nobody has is not found, and not downloaded."""
+    monkeypatch.setenv("PATH", f"{sys.base_prefix}/bin")
+
+    found = bounds.interpreter(f"{sys.version_info.major}.{sys.version_info.minor}")
+
+    assert found is not None
+    assert Path(found).is_file()
+    assert bounds.interpreter("3.99") is None
+
+
 def test_a_release_needs_its_section_in_the_changelog():
     """Under its version and day; a build between releases needs none."""
     changelog = "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n"
