@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow as pa
 
 from sonnys_pipeline.calendar.mornings import DAILY_HOUR
+from sonnys_pipeline.lake.query.examples import example_of
 from sonnys_pipeline.lake.schema import TRANSACTIONS
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS, ITEMS
 from sonnys_pipeline.landing.facts.tables import FACTS, READ_FACTS
@@ -201,6 +202,8 @@ _KNOWN_BY = {
     "F": "a formula of the trade",
     "O": "our own definition",
 }
+#: What begins an example query in a description.
+_QUERY = "\n\n```sql\n"
 _STATUS = re.compile(r"^\[([A-Z])\] (.*)$", re.DOTALL)
 
 
@@ -229,6 +232,11 @@ def table_schema(schema: pa.Schema) -> dg.TableSchema:
     )
 
 
+def in_words(spec: dg.AssetSpec) -> str:
+    """What an asset is, without the example query that the catalog shows below."""
+    return (spec.description or "").partition(_QUERY)[0]
+
+
 def in_catalog(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
     """The assets with owners, tags and deadlines, and landed ones with their columns before anything is landed."""
     return [asset.map_asset_specs(_described) for asset in assets]
@@ -246,7 +254,12 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
     if columns is not None:
         more["dagster/column_schema"] = dg.MetadataValue.table_schema(table_schema(columns))
     if "html" not in spec.kinds:  # as `sonnys sql` calls it
-        more["dagster/table_name"] = dg.MetadataValue.text(".".join(spec.key.path))
+        place = ".".join(spec.key.path)
+        more["dagster/table_name"] = dg.MetadataValue.text(place)
+        if query := example_of(name, place):
+            # A sentence comes last, so that a user's own words after it stay outside the query.
+            asked = f"{spec.description}{_QUERY}{query}\n```\n\nAsk it with `sonnys sql`."
+            spec = spec.replace_attributes(description=asked)
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)
     return described if late is None else described.replace_attributes(freshness_policy=late)

@@ -13,12 +13,12 @@ def meanings() -> dict[str, Meaning]:
     from sonnys_pipeline.config.given import GivenSettings
     from sonnys_pipeline.lake.query.comments import Meaning
     from sonnys_pipeline.orchestration.build import build_defs
+    from sonnys_pipeline.orchestration.catalog import in_words
 
     found = {}
     for spec in build_defs(settings=GivenSettings.of()).resolve_all_asset_specs():
         if "dagster/column_schema" in spec.metadata:
             columns = spec.metadata["dagster/column_schema"].schema.columns
             words = {column.name: column.description for column in columns if column.description}
-            # An example query follows below the first paragraph.
-            found[spec.key.path[-1]] = Meaning((spec.description or "").partition("\n\n")[0], words)
+            found[spec.key.path[-1]] = Meaning(in_words(spec).partition("\n\n")[0], words)
     return found

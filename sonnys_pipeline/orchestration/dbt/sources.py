@@ -12,6 +12,7 @@ from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.lake.changes import CHANGES, Change
 from sonnys_pipeline.landing.dimensions.tables import DIMENSIONS
 from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline.orchestration.catalog import in_words
 from sonnys_pipeline.quality.rules import KNOWN_VALUES
 
 #: Columns that identify a row.
@@ -95,7 +96,7 @@ def _table(spec: dg.AssetSpec, source: str, key_prefix: Sequence[str]) -> dict[s
     key = KEYS.get(name, ())
     found: dict[str, Any] = {
         "name": name,
-        "description": spec.description or "",
+        "description": in_words(spec),
         "config": {"meta": {"dagster": {"asset_key": [*key_prefix, name]}}},
     }
     if len(key) > 1:  # of a row as a whole, null for none of its values
@@ -130,7 +131,7 @@ def _exposure(spec: dg.AssetSpec, source: str, tables: Sequence[str]) -> dict[st
     return {
         "name": f"{source}_{spec.key.path[-1]}",
         "type": "dashboard",
-        "description": spec.description or "",
+        "description": in_words(spec),
         "owner": {"name": owner},
         "depends_on": [f"source('{source}', '{name}')" for name in tables],
     }

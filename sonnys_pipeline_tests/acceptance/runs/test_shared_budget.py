@@ -1,8 +1,8 @@
 """BM-07, LJ-11, DG-03: four Dagster processes on one API id keep to one request budget.
 
-The store is the default one, a file in the state folder that the processes share. The simulator's clock is only twice as
-fast here: the margin between departures and arrivals shrinks with it, and this test is about that margin. At four times
-the speed, a request of a busy machine was once later than that.
+The store is the default one, a file in the state folder that the processes share. The simulator's clock is only twice
+as fast here: the margin between departures and arrivals shrinks with it, and this test is about that margin. At four
+times the speed, a request of a busy machine was once later than that.
 """
 
 from datetime import UTC, datetime
