@@ -1,4 +1,4 @@
-"""`python -m examples.new_project`: record the terminal of docs/component.md anew, in docs/images/component.svg.
+"""`python -m examples.new_project`: record the terminal of docs/component.md again, in docs/images/component.svg.
 
 The commands are those of the page: a project that `create-dagster` makes, in an environment whose `sonnys_pipeline` is
 the wheel of the last commit. Dagster and the rest come from the environment that runs this, so nothing is downloaded.

@@ -177,7 +177,7 @@ class RunSetup:
 
 
 class AuditedRun:
-    """One execution of a job, whatever it reads: what is kept of it and told of it.
+    """One execution of a job: it writes each row to the ledger, keeps its outcome for the audit, and reports it.
 
     Attributes:
         outcomes: what became of each row that has ended.
@@ -202,7 +202,7 @@ class AuditedRun:
         self._stop_reason = self._stop_reason or reason
 
     def _row_failed(self, row: JobRow, error: Exception, message: str, requests: int, seconds: float) -> None:
-        """Write a failed row to ledger and audit, and tell it."""
+        """Write a failed row to the ledger, keep its outcome, and report it."""
         name = type(error).__name__
         failed = self._jobs.fail_row(
             row.id, code=name, message=message, requests=requests, seconds=seconds, owner=self._owner
@@ -214,7 +214,7 @@ class AuditedRun:
         self._tell(failed, outcome)
 
     def _tell(self, row: JobRow, outcome: DayOutcome) -> None:
-        """Tell the listener of a row that has ended, and report progress."""
+        """Report a row that has ended to the listener, and the progress."""
         self._listener.row_ended(row)
         self.report.day_ended(rows=outcome.rows, pages=outcome.pages, failed=outcome.outcome == "failed")
 

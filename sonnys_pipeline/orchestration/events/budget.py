@@ -18,9 +18,9 @@ _SECONDS_A_DAY = 86_400
 _MOST_RECORDS = 20 * PLOTTED_DAYS
 
 
-def minutes_of_budget(told: Mapping[str, dg.MetadataValue], rate: RequestRate) -> dict[str, dg.MetadataValue]:
-    """The budget that a day took, by the requests in its metadata; nothing if those do not tell them."""
-    requests = told.get(REQUESTS)
+def minutes_of_budget(metadata: Mapping[str, dg.MetadataValue], rate: RequestRate) -> dict[str, dg.MetadataValue]:
+    """The minutes of the budget that a day took, by the requests in its metadata; nothing where it has none."""
+    requests = metadata.get(REQUESTS)
     if not isinstance(requests, dg.IntMetadataValue) or requests.value is None:
         return {}
     return {MINUTES: dg.MetadataValue.float(rate.minutes_of_budget(requests.value))}
