@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +144,9 @@ def open_file(path: Path, terms: Terms) -> LogStore:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in (path, Path(f"{path}.lock")):  # the library would create the lock with the umask's rights
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    # The library leaves its connection open if the file is no database.
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version").close()
     rates, cool_down_rates = [Rate(terms.requests, terms.block_ms)], [Rate(COOL_DOWN_ENTRIES, terms.block_ms)]
     departures = SQLiteBucket.init_from_file(
         rates, table=f"departures_{terms.api_id_digest}", db_path=str(path), use_file_lock=True

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pydantic import ValidationError
 
@@ -303,6 +304,7 @@ def test_a_budget_that_cannot_be_written_is_refused(tmp_path: Path, variable: st
     with pytest.raises(SettingsError, match=rf"{variable}: .*{reason}.*fix the permissions") as caught:
         settings.open_budget()
     assert isinstance(caught.value.__cause__, (OSError, sqlite3.Error))
+    assert str(path) not in {file.path for file in psutil.Process().open_files()}, "no connection stays open"
 
 
 def test_an_account_is_a_digest(tmp_path: Path) -> None:
