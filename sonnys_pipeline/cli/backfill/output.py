@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -19,8 +19,8 @@ from sonnys_pipeline.client import RequestRate
 from sonnys_pipeline.ledger.models import Job, JobRow, JobStatus, JobSummary, PlanRecord, RowStatus, Transition
 from sonnys_pipeline.runtime.text import first_few
 
-__all__ = ["approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document", "status",
-           "status_document"]  # fmt: skip
+__all__ = ["RunCost", "approval", "bill", "duration", "job_document", "jobs", "plan", "plan_document", "run_document",
+           "status", "status_document"]  # fmt: skip
 
 #: Failed days that are listed.
 _SHOWN_FAILURES = 20
@@ -136,16 +136,21 @@ def approval(record: PlanRecord, planned: Plan) -> None:
     )
 
 
-def run_document(
-    result: ExecutionResult,
-    summary: JobSummary,
-    rows: Sequence[JobRow],
-    planned: Plan | None,
-    requests: int,
-    rate: RequestRate,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunCost:
+    """A run's result, and what all runs of its job cost: rows and `requests`, at a `rate`."""
+
+    result: ExecutionResult
+    summary: JobSummary
+    rows: Sequence[JobRow]
+    planned: Plan | None
+    requests: int
+    rate: RequestRate
+
+
+def run_document(cost: RunCost) -> dict[str, Any]:
     """Result of a run, for `--json`: `spent` by this run, `job` and `days` by all runs of the job."""
-    measures = result.measures
+    result, summary, measures = cost.result, cost.summary, cost.result.measures
     return {
         "job_id": result.job_id,
         "run_id": result.run_id,
@@ -157,23 +162,23 @@ def run_document(
         "pending": result.pending,
         "stopped": result.stopped,
         "failures": [asdict(failure) for failure in result.failures],
-        "estimated": asdict(planned.estimate) if planned else None,
+        "estimated": asdict(cost.planned.estimate) if cost.planned else None,
         "spent": {
             "rows": measures.rows,
             "pages": measures.pages,
             "requests": measures.requests,
-            "minutes_of_budget": rate.minutes_of_budget(measures.requests),
+            "minutes_of_budget": cost.rate.minutes_of_budget(measures.requests),
             "seconds": measures.seconds,
         },
         "job": {
             "successful_rows": summary.successful_days,
             "failed_rows": summary.failed_days,
             "rows": summary.rows,
-            "pages": _pages(rows),
-            "requests": requests,
-            "minutes_of_budget": rate.minutes_of_budget(requests),
+            "pages": _pages(cost.rows),
+            "requests": cost.requests,
+            "minutes_of_budget": cost.rate.minutes_of_budget(cost.requests),
         },
-        "days": [_day_document(row, rate) for row in rows],
+        "days": [_day_document(row, cost.rate) for row in cost.rows],
         "measures": asdict(measures),
     }
 
@@ -192,21 +197,14 @@ def _day_document(row: JobRow, rate: RequestRate) -> dict[str, Any]:
     }
 
 
-def bill(
-    result: ExecutionResult,
-    summary: JobSummary,
-    rows: Sequence[JobRow],
-    planned: Plan | None,
-    requests: int,
-    rate: RequestRate,
-) -> None:
+def bill(cost: RunCost) -> None:
     """Print the result of a run: days, estimated and actual cost of all runs of the job, failures."""
-    job, measures = summary.job, result.measures
+    result, summary, planned, measures = cost.result, cost.summary, cost.planned, cost.result.measures
     _out.print(
         f"{summary.successful_days:,} of {summary.total_days:,} days landed"
         f"{f', {summary.failed_days:,} failed' if summary.failed_days else ''}"
         f"{f', {summary.skipped_days:,} skipped' if summary.skipped_days else ''}"
-        f"{f', {result.pending:,} not loaded yet' if result.pending else ''}: the job is {job.status}."
+        f"{f', {result.pending:,} not loaded yet' if result.pending else ''}: the job is {summary.job.status}."
     )
     if result.stopped:
         _out.print(f"The run stopped: {result.stopped}.")
@@ -216,15 +214,15 @@ def bill(
     estimate = planned.estimate if planned else None
     lines = [
         ("rows", estimate.rows if estimate else None, summary.rows),
-        ("pages", estimate.pages if estimate else None, _pages(rows)),
-        ("requests", estimate.requests if estimate else None, requests),
+        ("pages", estimate.pages if estimate else None, _pages(cost.rows)),
+        ("requests", estimate.requests if estimate else None, cost.requests),
     ]
     if planned is not None and planned.scope.resource != TRANSACTIONS:
         lines.pop(1)  # lists have no load jobs
     for name, guessed, spent in lines:
         table.add_row(name, "-" if guessed is None else f"{guessed:,}", f"{spent:,}")
-    guess = f"{rate.minutes_of_budget(estimate.requests):,.1f}" if estimate else "-"
-    table.add_row("minutes of budget", guess, f"{rate.minutes_of_budget(requests):,.1f}")
+    guess = f"{cost.rate.minutes_of_budget(estimate.requests):,.1f}" if estimate else "-"
+    table.add_row("minutes of budget", guess, f"{cost.rate.minutes_of_budget(cost.requests):,.1f}")
     table.add_row("time (this run)", _about(estimate.seconds) if estimate else "-", duration(measures.seconds))
     _out.print(table)
     if measures.pages:

@@ -155,12 +155,12 @@ def _execute(
             dagster.reconcile(row.day for row in jobs.get_rows(job.id) if row.path is not None)
     written.finish()
     summary, rows = jobs.get_job_summary(job.id), jobs.get_rows(job.id)
-    requests = requests_sent(settings, summary)
-    document = show.run_document(result, summary, rows, plan, requests, settings.rate_limit)
+    cost = show.RunCost(result, summary, rows, plan, requests_sent(settings, summary), settings.rate_limit)
+    document = show.run_document(cost)
     document["dagster"] = dagster_document(dagster)
     document["write_back"] = written.document
     if not as_json:
-        show.bill(result, summary, rows, plan, requests, settings.rate_limit)
+        show.bill(cost)
     for problem in (*(dagster.problems if dagster else ()), *written.problems):
         messages.print(problem)
     if result.success:

@@ -174,11 +174,9 @@ def _mart_asset(
                     **unknown_figures(rows),
                     **_provenance(inputs, read_from[day], lacking),
                 }
-                if day == days[-1] and table.plotted:
-                    plots = partial(last_days, landed_in, table.recipe.asset, day, table.plotted)
-                    files.land(day, rows, kept, figures, plots)
-                else:
-                    files.land(day, rows, kept, figures)
+                is_plotted = day == days[-1] and table.plotted
+                plots = partial(last_days, landed_in, table.recipe.asset, day, table.plotted) if is_plotted else dict
+                files.land(day, rows, kept, figures, plots)
         except EXPECTED as error:
             raise as_failure(error) from error
         _warn(context, inputs, mart, account)
