@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
+from sonnys_pipeline.lake.sql import JUDGED, UNSETTLED, Rows, open_judged, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
 #: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are no errors.
@@ -52,26 +52,35 @@ _OUTSIDE = """
 
 # Rows whose money is final: the total of unsettled and voided transactions is undefined. Without a status, a ticket
 # counts as voided if all its items are.
-_FINAL = """
-    CREATE TEMP VIEW final AS
+_FINAL = f"""
     SELECT id, dollars, paid, readings, overpaid, len(items) > 0 AS has_items
-    FROM judged
+    FROM ({JUDGED})
     WHERE NOT (beyond OR voided OR unsettled) AND NOT (
         transaction_status IS NULL
         AND coalesce(list_bool_and(list_transform(items, lambda part: part.is_voided)), false)
     )
-"""
+"""  # noqa: S608 - made of queries of this house
 _BEYOND = "SELECT id FROM judged WHERE beyond"
 
-_TENDERED = "SELECT id, paid > dollars AS overpaid FROM final WHERE abs(paid - dollars) > $tolerance"
-
-_ITEMIZED = """
-    SELECT id
-    FROM final
-    WHERE has_items AND overpaid = 0
-        AND list_min(list_transform(readings, lambda one: abs(one - dollars))) > $tolerance
-"""
-_OVERPAID = "SELECT count(*), coalesce(sum(overpaid), 0) FROM final WHERE overpaid > 0"
+# Each reads the rows once.
+_TENDERED = f"""
+    SELECT
+        count(*),
+        list(id) FILTER (WHERE paid - dollars > $tolerance),
+        list(id) FILTER (WHERE dollars - paid > $tolerance)
+    FROM ({_FINAL})
+"""  # noqa: S608 - likewise
+_ITEMIZED = f"""
+    SELECT
+        count(*) FILTER (WHERE has_items),
+        list(id) FILTER (
+            WHERE has_items AND overpaid = 0
+            AND list_min(list_transform(readings, lambda one: abs(one - dollars))) > $tolerance
+        ),
+        count(*) FILTER (WHERE overpaid > 0),
+        coalesce(sum(overpaid) FILTER (WHERE overpaid > 0), 0)
+    FROM ({_FINAL})
+"""  # noqa: S608 - likewise
 
 _VALUES = """
     SELECT 'type' AS field, type AS value, id FROM transactions
@@ -124,7 +133,7 @@ def absurd_amounts(transactions: Rows) -> Finding:
     """Rows with an amount out of range: the models refuse them today, and no figure includes them."""
     with open_judged(transactions) as connection:
         said = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
-        return finding(_count(connection), [(said, _ids(connection, _BEYOND))])
+        return finding(_count(connection), [(said, (row_id for (row_id,) in connection.execute(_BEYOND).fetchall()))])
 
 
 def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
@@ -133,16 +142,11 @@ def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> F
     `transactions` are landed rows, at least `KPI_INPUT`; `tolerance` is the largest difference ignored, in dollars.
     Voided and unsettled transactions are left out, since their total is undefined.
     """
-    with open_judged(transactions) as connection:
-        connection.execute(_FINAL)
-        found = connection.execute(_TENDERED, {"tolerance": tolerance}).fetchall()
-        return finding(
-            _count(connection, "SELECT count(*) FROM final"),
-            [
-                ("tenders above the total (overpaid)", (row_id for row_id, overpaid in found if overpaid)),
-                ("tenders below the total", (row_id for row_id, overpaid in found if not overpaid)),
-            ],
-        )
+    with open_rows(transactions) as connection:
+        checked, above, below = connection.execute(_TENDERED, {"tolerance": tolerance}).fetchone() or (0, None, None)
+    return finding(
+        checked, [("tenders above the total (overpaid)", above or ()), ("tenders below the total", below or ())]
+    )
 
 
 def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
@@ -153,16 +157,13 @@ def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -
     Voided and unsettled transactions, and those without items, are left out. A total above all of these that was paid
     is an overpayment (contract, L9): a note, not a problem. Arguments: `tender_differences`.
     """
-    with open_judged(transactions) as connection:
-        connection.execute(_FINAL)
-        found = _ids(connection, _ITEMIZED, {"tolerance": tolerance})
-        overpaid, dollars = connection.execute(_OVERPAID).fetchone() or (0, 0)
-        note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
-        return finding(
-            _count(connection, "SELECT count(*) FROM final WHERE has_items"),
-            [("items do not add up to the total", found)],
-            notes=[note] if overpaid else [],
-        )
+    with open_rows(transactions) as connection:
+        found = connection.execute(_ITEMIZED, {"tolerance": tolerance}).fetchone() or (0, None, 0, 0)
+    checked, differing, overpaid, dollars = found
+    note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
+    return finding(
+        checked, [("items do not add up to the total", differing or ())], notes=[note] if overpaid else []
+    )
 
 
 def unknown_values(transactions: Rows) -> Finding:
@@ -216,12 +217,8 @@ def _unchecked(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [STATUS_UNKNOWN] if rows and not known else []
 
 
-def _ids(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> list[str]:
-    return [row_id for (row_id,) in connection.execute(query, named or {}).fetchall()]
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str = "SELECT count(*) FROM transactions") -> int:
-    found = connection.execute(query).fetchone()
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    found = connection.execute("SELECT count(*) FROM transactions").fetchone()
     return int(found[0]) if found else 0
 
 
