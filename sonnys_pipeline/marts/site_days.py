@@ -27,7 +27,6 @@ _TICK = timedelta(microseconds=1)
 _FOREVER = 2**62
 
 
-
 def _placed(rows: str) -> str:
     """The rows of a query with their site, and their date and hour there.
 

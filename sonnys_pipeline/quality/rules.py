@@ -161,9 +161,7 @@ def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -
         found = connection.execute(_ITEMIZED, {"tolerance": tolerance}).fetchone() or (0, None, 0, 0)
     checked, differing, overpaid, dollars = found
     note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
-    return finding(
-        checked, [("items do not add up to the total", differing or ())], notes=[note] if overpaid else []
-    )
+    return finding(checked, [("items do not add up to the total", differing or ())], notes=[note] if overpaid else [])
 
 
 def unknown_values(transactions: Rows) -> Finding:
