@@ -1,6 +1,6 @@
 """DG-02, LJ-03, LJ-04, LJ-05: answers that cannot be read and places that cannot be written lose nothing.
 
-Each test begins with a landed day and spoils its second reading: the file of the first one must still be there, unchanged.
+Each test begins with a landed day and spoils its second reading: its file must still be there, unchanged.
 """
 
 import contextlib
