@@ -25,7 +25,7 @@ import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline_tests.support.processes.preloaded import Forked, Preloaded
+from sonnys_pipeline_tests.support.processes.forking import Forked
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 #: The commands that stand beside the interpreter that runs the tests.
@@ -197,14 +197,6 @@ class Process:
     def output(self) -> str:
         """What it has written so far, both streams."""
         return self.stdout.read_text() + self.stderr.read_text()
-
-
-@pytest.fixture(scope="session")
-def preloaded() -> Iterator[Preloaded]:
-    """Forks processes that need not import Dagster and the pipeline again."""
-    server = Preloaded()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from sonnys_pipeline_tests.support.browser.chromium import (
     running_chromium,
 )
 from sonnys_pipeline_tests.support.browser.dagster_stack import Stack, running_stack
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
 from sonnys_pipeline_tests.support.servers import do_without
 
 #: A test's open pages, and the folder for what they show when it fails.
@@ -54,9 +55,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, preloaded: Preloaded) -> Iterator[Stack]:
     """Web server, daemon and simulator, ready."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+    with running_stack(tmp_path_factory.mktemp("stack"), preloaded) as running:
         yield running
 
 
