@@ -103,11 +103,11 @@ def last_days(count: int) -> list[str]:
 
 
 @contextmanager
-def running_stack(folder: Path, preloaded: Preloaded) -> Iterator[Stack]:
-    """A stack that is ready; whatever comes of its use, no process of it is left behind."""
+def running_stack(folder: Path, preloaded: Preloaded, **more: str) -> Iterator[Stack]:
+    """A stack that is ready, with `more` in its environment; whatever comes of its use, none of it is left behind."""
     with ExitStack() as ending:
         simulator = ending.enter_context(Simulator(SimulatorConfig(speed=SPEED)))
-        environment = _environment(simulator, folder)
+        environment = {**_environment(simulator, folder), **more}
         port, code = free_port(), free_port()
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})
         at = ["--host", "127.0.0.1", "--port"]
