@@ -7,6 +7,7 @@ it had been started afresh. For each process it forks a watcher, which forks the
 exit code. A process that leads a session begins with a server of its own, for what it starts itself, see `forking.py`.
 """
 
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -32,10 +33,14 @@ MODULES = (
     "dagster._cli", "dagster._cli.dev", "dagster._daemon.cli", "dagster._grpc.server", "dagster_webserver.cli",
     "dagster_webserver.app", "sonnys_pipeline.orchestration.build", "sonnys_pipeline.orchestration.services.web",
     "sonnys_pipeline.orchestration.services.daemon", "sonnys_pipeline.backfill.workspace",
-    "sonnys_pipeline.cli.backfill.commands", "sonnys_pipeline.cli.backfill.run",
+    "sonnys_pipeline.cli.backfill.commands", "sonnys_pipeline.cli.backfill.run", "celery.bin.celery",
+    "celery.apps.worker", "celery.concurrency.prefork", "kombu.transport.redis", "dagster_celery.tasks",
+    "dagster_postgres",
 )  # fmt: skip
 #: They reach a whole group, servers and watchers included, which end by themselves when they are of no more use.
 _ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Flags of unshare(2): mounts, host name and process ids of its own.
+_ALONE = 0x00020000 | 0x04000000 | 0x20000000
 #: Above the numbers of descriptors that a program may know.
 _OUT_OF_THE_WAY = 500
 
@@ -52,9 +57,17 @@ class Preloaded:
         theirs.close()
 
     def start(
-        self, command: Sequence[str], environment: Mapping[str, str] | None, folder: Path, *outputs: int
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None,
+        folder: Path,
+        *outputs: int,
+        machine: str = "",
     ) -> Forked:
-        """Fork a Python program (`-m module` or a script, and its arguments) in a session of its own."""
+        """Fork a Python program (`-m module` or a script, and its arguments) in a session of its own.
+
+        With `machine` it has that host name, and process ids that mean nothing outside, which takes rights.
+        """
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
             return ask(
@@ -64,6 +77,7 @@ class Preloaded:
                 environment=dict(environment or os.environ),
                 folder=str(folder),
                 new_session=True,
+                machine=machine,
             )
         finally:
             os.close(nothing)
@@ -99,6 +113,10 @@ def serve(requests: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     reports, server, *others = descriptors
     request = json.loads(message)
+    if machine := request.get("machine"):
+        if ctypes.CDLL(None).unshare(_ALONE) != 0:
+            raise PermissionError("unshare")
+        socket.sethostname(machine)
     if process := os.fork():
         for descriptor in (server, *others):
             os.close(descriptor)
@@ -107,6 +125,9 @@ def serve(requests: socket.socket) -> None:
             told.send(str(os.waitpid(process, 0)[1]).encode())
         os._exit(0)
     os.close(reports)
+    if machine:
+        for mount in (["--make-rprivate", "/"], ["-t", "proc", "proc", "/proc"]):
+            subprocess.run(["mount", *mount], check=True)
     _become(request, socket.socket(fileno=server), others)
 
 
@@ -136,7 +157,6 @@ def _become(request: Mapping[str, Any], server: socket.socket, descriptors: Sequ
     warnings._processoptions(filter(None, os.environ.get("PYTHONWARNINGS", "").split(",")))  # type: ignore[attr-defined]
     sys.modules["sitecustomize"].keep_pace()  # type: ignore[attr-defined]
     sys.argv[:] = request["command"]
-    words=[w.rsplit("/",1)[-1].replace("sonnys_pipeline.orchestration.services.","s.") for w in sys.argv if w!="-m"]; open("/proc/self/comm","w").write(" ".join(words)[:15])  # XXX
     start_by_forking(socket.socket(fileno=away[0]))
 
 
