@@ -222,7 +222,9 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[.
                 words = [str(word) for word in (program, *command[1:])]
                 words = words[1:] if program == BIN / "python" else words
                 server = request.getfixturevalue("preloaded")
-                started.append(server.start(words, environment, folder, stdout.fileno(), stderr.fileno(), machine=machine))
+                started.append(
+                    server.start(words, environment, folder, stdout.fileno(), stderr.fileno(), machine=machine)
+                )
                 return Process(started[-1], *outputs)
             popen = subprocess.Popen(
                 [program, *command[1:]],

@@ -43,7 +43,11 @@ def main() -> None:
     folder.mkdir()
     IMAGES.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(Preloaded()) as preloaded, running_stack(folder, preloaded) as stack, running_chromium() as browser:
+        with (
+            closing(Preloaded()) as preloaded,
+            running_stack(folder, preloaded) as stack,
+            running_chromium() as browser,
+        ):
             _backfill(browser, stack)
             _graph(browser, stack)
             _report(browser, stack)

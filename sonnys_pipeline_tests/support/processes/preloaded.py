@@ -35,7 +35,8 @@ MODULES = (
     "sonnys_pipeline.orchestration.services.daemon", "sonnys_pipeline.backfill.workspace",
     "sonnys_pipeline.cli.backfill.commands", "sonnys_pipeline.cli.backfill.run", "celery.bin.celery",
     "celery.apps.worker", "celery.concurrency.prefork", "kombu.transport.redis", "dagster_celery.tasks",
-    "dagster_postgres",
+    "celery.backends.redis", "celery.events", "dagster_postgres", "psycopg", "psycopg2.extras",
+    "sqlalchemy.dialects.postgresql",
 )  # fmt: skip
 #: They reach a whole group, servers and watchers included, which end by themselves when they are of no more use.
 _ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
