@@ -15,7 +15,13 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, point_environment
-from sonnys_pipeline_tests.support.pipelines.chains import chains, open_chains  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.chains import (  # noqa: F401 - fixtures
+    _landed,
+    chains,
+    copied,
+    landed,
+    open_chains,
+)
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
 from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning

@@ -24,12 +24,12 @@ class Beginning:
         lake = Path(str(pipeline.lake.root))
         if self._remembered is not None:
             shutil.copytree(self._lake, lake)
-            _copy(self._remembered, pipeline.instance)
+            copy_memory(self._remembered, pipeline.instance)
             return self._returned
         self._returned = land()
         shutil.copytree(lake, self._lake)
         self._remembered = dg.DagsterInstance.ephemeral()
-        _copy(pipeline.instance, self._remembered)
+        copy_memory(pipeline.instance, self._remembered)
         return self._returned
 
     def close(self) -> None:
@@ -37,7 +37,8 @@ class Beginning:
             self._remembered.dispose()
 
 
-def _copy(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:
+def copy_memory(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:
+    """Let an instance in memory remember what another one does, and nothing else."""
     for name in ("run_storage", "event_log_storage"):
         _database(getattr(source, name)).backup(_database(getattr(target, name)))
     target.event_log_storage._storage_id = source.event_log_storage._storage_id  # type: ignore[attr-defined]
