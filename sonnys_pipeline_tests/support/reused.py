@@ -18,12 +18,18 @@ _KEPT = 16
 
 
 def kept_engines(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A `create_engine` that gives an engine again; they pool nothing, so every connection is new all the same."""
+    """A `create_engine` that gives an engine again; they pool nothing, so every connection is new all the same.
+
+    Dagster disposes of the engine after each connection: that makes another pool, in which there is nothing either.
+    """
     kept: dict[str, Any] = {}
 
     def create_engine(url: str, **options: Any) -> Any:
         name = f"{url} {options}"
-        engine = kept.get(name) or make(url, **options)
+        engine = kept.get(name)
+        if engine is None:
+            engine = make(url, **options)
+            engine.dispose = lambda close=True: None
         if len(kept) >= _KEPT:
             kept.clear()
         kept[name] = engine

@@ -189,9 +189,7 @@ def landed(_landed: Chains, monkeypatch: pytest.MonkeyPatch) -> Chains:
 
 
 @pytest.fixture
-def copied(
-    _landed: Chains, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Chains:
+def copied(_landed: Chains, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chains:
     """A copy of what is `landed` for a test that adds to it, without the ledgers; the simulators are the same."""
     shutil.copytree(_landed.folder / "data", tmp_path / "data")
     copy_memory(_landed.instance, instance)
