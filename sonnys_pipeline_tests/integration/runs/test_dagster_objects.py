@@ -25,7 +25,7 @@ from sonnys_pipeline.orchestration.partitions import daily_partitions
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.integration.conftest import USUAL, Pipeline, pipeline_on
 from sonnys_pipeline_tests.support.forwarder import Forwarder
-from sonnys_pipeline_tests.support.pipelines.snapshots import copy_memory
+from sonnys_pipeline_tests.support.pipelines.snapshots import _copy as copy_memory
 from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, forget_s3_clients, s3_settings
 
 pytestmark = pytest.mark.s3

@@ -17,7 +17,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.checks.evaluations import RANGE
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
-from sonnys_pipeline_tests.support.pipelines.snapshots import copy_memory
+from sonnys_pipeline_tests.support.pipelines.snapshots import _copy as copy_memory
 
 NAMES = ("north", "south")
 DAYS = ("2026-03-10", "2026-03-12")

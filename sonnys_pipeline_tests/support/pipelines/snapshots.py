@@ -24,12 +24,12 @@ class Beginning:
         lake = Path(str(pipeline.lake.root))
         if self._remembered is not None:
             shutil.copytree(self._lake, lake)
-            copy_memory(self._remembered, pipeline.instance)
+            _copy(self._remembered, pipeline.instance)
             return self._returned
         self._returned = land()
         shutil.copytree(lake, self._lake)
         self._remembered = dg.DagsterInstance.ephemeral()
-        copy_memory(pipeline.instance, self._remembered)
+        _copy(pipeline.instance, self._remembered)
         return self._returned
 
     def close(self) -> None:
@@ -37,8 +37,7 @@ class Beginning:
             self._remembered.dispose()
 
 
-def copy_memory(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:
-    """Let an instance in memory remember what another one does, and nothing else."""
+def _copy(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:
     for name in ("run_storage", "event_log_storage"):
         _database(getattr(source, name)).backup(_database(getattr(target, name)))
     target.event_log_storage._storage_id = source.event_log_storage._storage_id  # type: ignore[attr-defined]
