@@ -120,11 +120,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Schedule(config, log)
 
 
+def pytest_configure() -> None:
+    """Let the garbage collector look less often: while tests are imported, most of what it looks at stays."""
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look less often, and not at modules and tests: both stay until the end."""
+    """Let the garbage collector not look at modules and tests: both stay until the end."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish() -> None:
