@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -80,14 +80,11 @@ class Privacy:
             self._known_fingerprints.add(_hmac(key, "key of sonnys-pipeline")[:12])
         changed = partial(_hashed, key) if policy is Policy.HASH else dropped
         self.personal: Transform = kept if policy is Policy.KEEP else changed
-
-    @cached_property
-    def _rows(self) -> Transform:
-        return list_of(object_of(TransactionJobItem, self.personal, PERSONAL, IMPERSONAL))
-
-    @cached_property
-    def _states(self) -> Transform:
-        return list_of(object_of(TransactionV2ListItem, self.personal, PERSONAL, IMPERSONAL))
+        # What cleans a list of rows, by its name in a page; a policy that keeps everything needs none.
+        self._cleaners: dict[str, Transform] = {}
+        if policy is not Policy.KEEP:
+            for rows, model in (("data", TransactionJobItem), ("transactions", TransactionV2ListItem)):
+                self._cleaners[rows] = list_of(object_of(model, changed, PERSONAL, IMPERSONAL))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -132,9 +129,8 @@ class Privacy:
             raise ResponseFormatError(
                 f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
-        transform = self._states if rows == "transactions" else self._rows
         # JSON has no infinity, so it becomes text; the models refuse both.
-        return to_json(self._transform_answer(answer, rows, transform), inf_nan_mode="strings")
+        return to_json(self._transform_answer(answer, rows, self._cleaners[rows]), inf_nan_mode="strings")
 
     def _transform_answer(self, answer: Any, rows: str, transform: Transform) -> Any:  # noqa: ANN401 - JSON is any type
         """Keeps the envelope fields of the contract and transforms the rows."""
