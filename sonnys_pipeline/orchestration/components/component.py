@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -225,7 +225,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             owns_resources=True,
             key_prefix=None if prefix is None else tuple(prefix),
             group_name=self.group_name,
-            translate_key=self._key,
+            translate_key=cache(self._key),  # once for each asset: columns name the assets that they come from
             choice=Choice(
                 None if self.resources is None else frozenset(self.resources),
                 None if self.marts is None else frozenset(self.marts),

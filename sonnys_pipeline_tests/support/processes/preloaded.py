@@ -22,12 +22,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sonnys_pipeline_tests.support.processes.forked import MAY_FORK, as_new
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 MODULES = (
     "dagster._cli", "sonnys_pipeline.orchestration.build", "sonnys_pipeline.backfill.workspace",
     "sonnys_pipeline.cli.backfill.commands", "sonnys_pipeline.cli.backfill.run",
+    # What Dagster, and the request budget, import when a run begins.
+    "dagster._core.definitions.antlr_asset_selection.antlr_asset_selection", "dagster._core.definitions.external_asset",
+    "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.executor.in_process",
+    "dagster._core.instance.runs.run_domain", "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root", "dagster._core.storage.sqlite_storage", "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery", "dagster._utils.test.definitions", "pandas", "pyrate_limiter",
+    "upath.implementations.local",
 )  # fmt: skip
+#: What a program needs beside these; imported when it is asked for the first time.
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    "dagster-daemon": ["dagster._daemon.cli"],
+    "dg": [
+        "dagster.components.list", "dagster_dlt", "dagster_dg_cli.cli.schemas.list_schemas",
+        *(f"dagster_dg_cli.cli.{name}" for name in ("api", "check", "dev", "labs", "launch", "list", "plus", "scaffold",
+        "utils")),
+    ],
+}  # fmt: skip
 
 
 class Forked:
@@ -101,6 +118,9 @@ def serve(requests: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 3)
         if not message:
             os._exit(0)
+        request = json.loads(message)
+        for name in PROGRAMS.get(Path(request["command"][0]).name, ()):
+            importlib.import_module(name)
         if os.fork() == 0:
             break
         for descriptor in descriptors:
@@ -108,7 +128,6 @@ def serve(requests: socket.socket) -> None:
     requests.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     reports, *outputs = descriptors
-    request = json.loads(message)
     if process := os.fork():
         for descriptor in outputs:
             os.close(descriptor)
@@ -127,8 +146,10 @@ def _become(request: Mapping[str, Any], outputs: Sequence[int]) -> None:
     for number, descriptor in enumerate([nothing, *outputs]):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    os.environ.clear()
-    os.environ.update(request["environment"])
+    as_new({**request["environment"], MAY_FORK: "1"})
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # Dagster takes out the first one, which for a program is its own folder.
+    sys.path[1:1] = [path for path in paths if path and path not in sys.path]
     sys.argv[:] = request["command"]
 
 
