@@ -37,6 +37,8 @@ class WithStates:
 
 #: Rows of `transactions`, alone or with their states.
 Rows: TypeAlias = Files | WithStates
+#: The same, or a connection in which they are open.
+OpenOrNot: TypeAlias = Rows | duckdb.DuckDBPyConnection
 
 #: Counting must not load DuckDB extensions from the network, and reads each file as it is now.
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -210,8 +212,14 @@ def open_tables(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConne
 
 
 @contextmanager
-def open_rows(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection with the view `transactions` of these rows, and the macros of `money.py`."""
+def open_rows(transactions: OpenOrNot) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection with the view `transactions` of these rows, and the macros of `money.py`.
+
+    Rows that are open already stay open: several who look at the same rows open them once.
+    """
+    if isinstance(transactions, duckdb.DuckDBPyConnection):
+        yield transactions
+        return
     with open_tables({}) as connection:
         _create_transactions(connection, transactions)
         yield connection
@@ -254,13 +262,16 @@ def _add_lacking_columns(connection: duckdb.DuckDBPyConnection, name: str, view:
 
 
 @contextmanager
-def open_judged(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_judged(transactions: OpenOrNot) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `open_rows`, with the view `judged`: the rows, and what each counts as.
 
     Added columns: `dollars` (the exact total), `paid` (sum of the tenders), `readings` (possible sums of the items),
     `redemption`, `plan_sale`, `wash`, `recharge`, `car`, `retail_wash`, `net_cars`, `in_lane`, `voided`, `unsettled`,
-    `overpaid` and `beyond` (to be left out of every figure).
+    `overpaid` and `beyond` (to be left out of every figure). Rows that are open have to be opened by this function.
     """
+    if isinstance(transactions, duckdb.DuckDBPyConnection):
+        yield transactions
+        return
     with open_rows(transactions) as connection:
         connection.execute(f"CREATE TEMP VIEW judged AS {JUDGED}")
         yield connection

@@ -12,7 +12,7 @@ from datetime import date
 import pyarrow as pa
 
 from sonnys_pipeline.lake.sql import Rows, open_rows
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import LANDED_ROWS, DaysWanted, Mart, count_days
 
 SITE_DAY_DIGESTS = pa.schema(
     [
@@ -26,12 +26,12 @@ SITE_DAY_DIGESTS = pa.schema(
 # A sum does not depend on the order and, unlike an exclusive or, does not cancel duplicate rows.
 _CONTENT = "SELECT count(*), coalesce(sum(hash(transactions)), 0) FROM transactions"
 
-# `landed_rows` includes the site's date and hour, so that a corrected time zone changes the digest, too.
-_COUNTED = """
+# The rows include the site's date and hour, so that a corrected time zone changes the digest, too.
+_COUNTED = f"""
     SELECT site, business_date, count(*) AS rows, sum(hash(landed_rows)) AS digest
-    FROM landed_rows
+    FROM ({LANDED_ROWS}) AS landed_rows
     GROUP BY site, business_date
-"""
+"""  # noqa: S608 - made of queries of this house
 _RESULT = """
     SELECT site, business_date, coalesce(rows, 0) AS rows, CAST(coalesce(digest, 0) AS VARCHAR) AS digest
     FROM shown LEFT JOIN counted USING (site, business_date)

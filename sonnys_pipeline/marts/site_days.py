@@ -19,26 +19,31 @@ from sonnys_pipeline.calendar.business_days import (
     site_day,
 )
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteSpan
-from sonnys_pipeline.lake.engines.sessions import CountedRows, Session, open_judged_session
+from sonnys_pipeline.lake.engines.sessions import CountedRows, Session, open_session
+from sonnys_pipeline.lake.sql import JUDGED
 from sonnys_pipeline.marts.unknown import NAMED_IDS
 
 _TICK = timedelta(microseconds=1)
 _FOREVER = 2**62
 
-# `landed_rows` has all rows; those with an amount out of range are in no figure (`unknown.py`).
-# Spans and offsets are joined in, so that DuckDB needs no zone data; rows stream through two hash joins with small
-# tables. A row's site and zone are those of its business day. Where the zone of a site changes, the new zone's midnight
-# ends the day before, hence `last_date`.
-_PLACED = """
+
+def _placed(rows: str) -> str:
+    """The rows of a query with their site, and their date and hour there.
+
+    Spans and offsets are joined in, so that DuckDB needs no zone data; rows stream through two hash joins with small
+    tables. A row's site and zone are those of its business day. Where the zone of a site changes, the new zone's
+    midnight ends the day before, hence `last_date`.
+    """
+    return f"""
     SELECT
-        judged.*,
+        unplaced.*,
         coalesce(spans.site, location_code) AS site,
         least(
             CAST(make_timestamp(epoch_us(complete_date) + offset_us) AS DATE),
             coalesce(spans.last_date, DATE '9999-12-31')
         ) AS business_date,
         CAST(hour(make_timestamp(epoch_us(complete_date) + offset_us)) AS INTEGER) AS local_hour
-    FROM judged
+    FROM ({rows}) AS unplaced
     CROSS JOIN pipeline
     LEFT JOIN spans
         ON spans.name = lower(trim(location_code))
@@ -48,18 +53,24 @@ _PLACED = """
         ON offsets.timezone = coalesce(spans.timezone, pipeline.timezone)
         AND epoch_us(complete_date) >= offsets.start_us
         AND epoch_us(complete_date) < offsets.end_us
-"""
+    """  # noqa: S608 - queries of this house
 
+
+#: All landed rows, with what each counts as.
+LANDED_ROWS = _placed(JUDGED)
+_PLACED = f"SELECT * EXCLUDE (beyond) FROM ({LANDED_ROWS}) WHERE NOT beyond"  # noqa: S608 - likewise
+# Rows with an amount out of range are in no figure (`unknown.py`). There are hardly ever any, so a cheap query asks.
+_BEYOND = "FROM transactions WHERE is_beyond_anywhere(total, items, tenders, discounts)"
+_ANY_BEYOND = f"SELECT id {_BEYOND} LIMIT 1"
 _LEFT_OUT = f"""
     SELECT
         site,
         business_date,
         count(*) AS left_out,
         array_to_string(array_slice(list_sort(list(id)), 1, {NAMED_IDS}), ', ') AS left_out_ids
-    FROM landed_rows
-    WHERE beyond
+    FROM ({_placed(f"SELECT id, location_code, complete_date {_BEYOND}")}) AS beyond
     GROUP BY site, business_date
-"""  # noqa: S608 - a number of this house
+"""  # noqa: S608 - made of names and a number of this house
 
 _WITH_ROWS = """
     SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
@@ -88,6 +99,9 @@ _WITHOUT_ZONE = """
     ORDER BY ALL
 """
 
+_NONE_LEFT_OUT = pa.schema(
+    [("site", pa.string()), ("business_date", pa.date32()), ("left_out", pa.int64()), ("left_out_ids", pa.string())]
+).empty_table()
 _SITE_DAYS = pa.schema(
     [
         ("site", pa.string()),
@@ -159,13 +173,15 @@ def count_days(
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return Mart(schema.empty_table(), tuple(missing))
-    with open_judged_session(transactions) as session:
+    with open_session(transactions) as session:
         _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
         for name, table in (tables or {}).items():
             session.register(name, table)
-        session.define("landed_rows", _PLACED)
-        session.define("placed", "SELECT * EXCLUDE (beyond) FROM landed_rows WHERE NOT beyond")
-        session.keep("left_out", _LEFT_OUT)
+        session.define("placed", _PLACED)
+        if session.fetch(_ANY_BEYOND).num_rows:
+            session.keep("left_out", _LEFT_OUT)
+        else:
+            session.register("left_out", _NONE_LEFT_OUT)
         session.keep("counted", counted)
         session.keep("with_rows", _WITH_ROWS)
         session.keep("shown", _SHOWN)

@@ -9,9 +9,12 @@ from typing import Any
 
 from sonnys_pipeline.extract.pages.pii import Policy
 from sonnys_pipeline.lake.dataset import Lake
+from sonnys_pipeline.lake.landed_rows import landed_rows
 from sonnys_pipeline.lake.schema import EXTRA_COLUMN
+from sonnys_pipeline.lake.sql import OpenOrNot
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline.lake.transactions import ASSET
+from sonnys_pipeline.quality.rules import every_status_is_known, status_is_known
 from sonnys_pipeline.runtime.quoting import word
 from sonnys_pipeline.runtime.text import first_few
 
@@ -57,6 +60,18 @@ def silent_columns(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
         named = first_few(sorted(silent), _NAMED)
         found[day] = [f"null in every row, and filled on the days before: {named}"] if silent else []
     return found
+
+
+def days_without_status(lake: Lake, days: Sequence[str], rows: OpenOrNot | None = None) -> list[str]:
+    """Landed days of which no row, nor its state, has a status; `rows` are those of all of them, if they are open.
+
+    Raises:
+        LakeError: a file cannot be read.
+        duckdb.Error: likewise.
+    """
+    if every_status_is_known(landed_rows(lake, days) if rows is None else rows):
+        return []
+    return [day for day in days if not status_is_known(landed_rows(lake, [day]))]
 
 
 def _stopped(before: Sequence[frozenset[str]], now: frozenset[str]) -> set[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.sql import UNSETTLED, Rows, open_judged, open_rows
+from sonnys_pipeline.lake.sql import UNSETTLED, OpenOrNot, Rows, open_judged, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
 #: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are no errors.
@@ -42,18 +43,23 @@ STATUS_UNKNOWN = (
 #: Time after which an unsettled transaction is not expected to settle any more.
 SETTLES_WITHIN = timedelta(days=7)
 
-_DUPLICATES = "SELECT id FROM transactions GROUP BY id HAVING count(*) > 1"
+# Each rule looks at the rows once, and counts them in passing: to plan a query takes longer than to run it over a day.
+_DUPLICATES = """
+    SELECT coalesce(sum(times), 0), list(id) FILTER (times > 1)
+    FROM (SELECT id, count(*) AS times FROM transactions GROUP BY id)
+"""
 
 _OUTSIDE = """
-    SELECT id, epoch_us(complete_date) < $start_us AS too_early
+    SELECT
+        count(*),
+        list(id) FILTER (epoch_us(complete_date) < $start_us),
+        list(id) FILTER (epoch_us(complete_date) >= $end_us)
     FROM transactions
-    WHERE epoch_us(complete_date) < $start_us OR epoch_us(complete_date) >= $end_us
 """
 
 # Rows whose money is final: the total of unsettled and voided transactions is undefined. Without a status, a ticket
 # counts as voided if all its items are.
 _FINAL = """
-    CREATE TEMP VIEW final AS
     SELECT id, dollars, paid, readings, overpaid, len(items) > 0 AS has_items
     FROM judged
     WHERE NOT (beyond OR voided OR unsettled) AND NOT (
@@ -61,30 +67,46 @@ _FINAL = """
         AND coalesce(list_bool_and(list_transform(items, lambda part: part.is_voided)), false)
     )
 """
-_BEYOND = "SELECT id FROM judged WHERE beyond"
+_BEYOND = "SELECT count(*), list(id) FILTER (beyond) FROM judged"
 
-_TENDERED = "SELECT id, paid > dollars AS overpaid FROM final WHERE abs(paid - dollars) > $tolerance"
+_TENDERED = f"""
+    SELECT
+        count(*),
+        list(id) FILTER (paid - dollars > $tolerance),
+        list(id) FILTER (dollars - paid > $tolerance)
+    FROM ({_FINAL})
+"""  # noqa: S608 - made of names in this module
 
-_ITEMIZED = """
-    SELECT id
-    FROM final
-    WHERE has_items AND overpaid = 0
-        AND list_min(list_transform(readings, lambda one: abs(one - dollars))) > $tolerance
-"""
-_OVERPAID = "SELECT count(*), coalesce(sum(overpaid), 0) FROM final WHERE overpaid > 0"
+_ITEMIZED = f"""
+    SELECT
+        count(*) FILTER (has_items),
+        list(id) FILTER (
+            has_items AND overpaid = 0
+            AND list_min(list_transform(readings, lambda one: abs(one - dollars))) > $tolerance
+        ),
+        count(*) FILTER (overpaid > 0),
+        coalesce(sum(overpaid) FILTER (overpaid > 0), 0)
+    FROM ({_FINAL})
+"""  # noqa: S608 - as above
 
 _VALUES = """
-    SELECT 'type' AS field, type AS value, id FROM transactions
-    UNION ALL
-    SELECT 'transaction_status', transaction_status, id FROM transactions
-    UNION ALL
-    SELECT 'tender', part.tender, id FROM (SELECT id, unnest(tenders) AS part FROM transactions)
-    UNION ALL
-    SELECT 'tender_sub_type', part.tender_sub_type, id FROM (SELECT id, unnest(tenders) AS part FROM transactions)
+    SELECT id, part.field AS field, part.value AS value
+    FROM (
+        SELECT
+            id,
+            unnest(
+                list_concat(
+                    [{'field': 'type', 'value': type}, {'field': 'transaction_status', 'value': transaction_status}],
+                    list_transform(tenders, lambda one: {'field': 'tender', 'value': one.tender}),
+                    list_transform(tenders, lambda one: {'field': 'tender_sub_type', 'value': one.tender_sub_type})
+                )
+            ) AS part
+        FROM transactions
+    )
 """
 
 # Joined in DuckDB, so that Python does not have to load the values of all rows.
-_UNKNOWN = f"SELECT field, value, id FROM ({_VALUES}) ANTI JOIN known USING (field, value) WHERE value IS NOT NULL"  # noqa: S608
+_UNKNOWN = f"SELECT field, value, id FROM ({_VALUES}) ANTI JOIN known USING (field, value) WHERE value IS NOT NULL"  # noqa: S608 - as above
 _KNOWN = pa.table(
     {
         "field": [field for field, values in KNOWN_VALUES.items() for _ in values],
@@ -99,53 +121,53 @@ _UNSETTLED = f"""
 """  # noqa: S608 - made of names in this house
 
 
+_STATUSES = "SELECT count(*), count(transaction_status) FROM transactions"
+
+
 def duplicate_ids(transactions: Rows) -> Finding:
     """Ids that occur more than once: `id` is the key of a row (contract, "A row")."""
     with open_rows(transactions) as connection:
-        repeated = connection.execute(_DUPLICATES).fetchall()
-        return finding(_count(connection), [("more than once", (row_id for (row_id,) in repeated))])
+        rows, repeated = _row(connection, _DUPLICATES)
+        return finding(rows, [("more than once", repeated or ())])
 
 
 def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Finding:
     """Rows of one day that were completed outside of `[start, end)`, aware instants (else `ValueError`)."""
     bounds = {"start_us": _epoch_us(start), "end_us": _epoch_us(end)}
     with open_rows(transactions) as connection:
-        found = connection.execute(_OUTSIDE, bounds).fetchall()
+        rows, too_early, too_late = _row(connection, _OUTSIDE, bounds)
         return finding(
-            _count(connection),
+            rows,
             [
-                (f"before {start.isoformat()}", (row_id for row_id, too_early in found if too_early)),
-                (f"at or after {end.isoformat()}", (row_id for row_id, too_early in found if not too_early)),
+                (f"before {start.isoformat()}", too_early or ()),
+                (f"at or after {end.isoformat()}", too_late or ()),
             ],
         )
 
 
-def absurd_amounts(transactions: Rows) -> Finding:
+def absurd_amounts(transactions: OpenOrNot) -> Finding:
     """Rows with an amount out of range: the models refuse them today, and no figure includes them."""
     with open_judged(transactions) as connection:
         said = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
-        return finding(_count(connection), [(said, _ids(connection, _BEYOND))])
+        rows, beyond = _row(connection, _BEYOND)
+        return finding(rows, [(said, beyond or ())])
 
 
-def tender_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
+def tender_differences(transactions: OpenOrNot, tolerance: Decimal = Decimal(0)) -> Finding:
     """Transactions whose tenders do not add up to their total (overpaid and underpaid ones apart).
 
     `transactions` are landed rows, at least `KPI_INPUT`; `tolerance` is the largest difference ignored, in dollars.
     Voided and unsettled transactions are left out, since their total is undefined.
     """
     with open_judged(transactions) as connection:
-        connection.execute(_FINAL)
-        found = connection.execute(_TENDERED, {"tolerance": tolerance}).fetchall()
+        rows, above, below = _row(connection, _TENDERED, {"tolerance": tolerance})
         return finding(
-            _count(connection, "SELECT count(*) FROM final"),
-            [
-                ("tenders above the total (overpaid)", (row_id for row_id, overpaid in found if overpaid)),
-                ("tenders below the total", (row_id for row_id, overpaid in found if not overpaid)),
-            ],
+            rows,
+            [("tenders above the total (overpaid)", above or ()), ("tenders below the total", below or ())],
         )
 
 
-def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -> Finding:
+def line_item_differences(transactions: OpenOrNot, tolerance: Decimal = Decimal(0)) -> Finding:
     """Transactions whose items (without voided ones) do not add up to their total.
 
     The API does not document how the parts of an item add up, and the vendor's example includes tax in `gross`. So a
@@ -154,18 +176,12 @@ def line_item_differences(transactions: Rows, tolerance: Decimal = Decimal(0)) -
     is an overpayment (contract, L9): a note, not a problem. Arguments: `tender_differences`.
     """
     with open_judged(transactions) as connection:
-        connection.execute(_FINAL)
-        found = _ids(connection, _ITEMIZED, {"tolerance": tolerance})
-        overpaid, dollars = connection.execute(_OVERPAID).fetchone() or (0, 0)
+        rows, found, overpaid, dollars = _row(connection, _ITEMIZED, {"tolerance": tolerance})
         note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
-        return finding(
-            _count(connection, "SELECT count(*) FROM final WHERE has_items"),
-            [("items do not add up to the total", found)],
-            notes=[note] if overpaid else [],
-        )
+        return finding(rows, [("items do not add up to the total", found or ())], notes=[note] if overpaid else [])
 
 
-def unknown_values(transactions: Rows) -> Finding:
+def unknown_values(transactions: OpenOrNot) -> Finding:
     """Types, statuses, tenders and sub-types that the API does not document; their rows are counted like any other.
 
     Null is not an unknown value; but if no row has a status, the check does not pass. `transactions` have, with or
@@ -177,10 +193,11 @@ def unknown_values(transactions: Rows) -> Finding:
         for field, value, row_id in connection.execute(_UNKNOWN).fetchall():
             unknown[field, value].append(row_id)
         kinds = [(f"unknown {field} {value!r}", ids) for (field, value), ids in sorted(unknown.items())]
-        return finding(_count(connection), kinds, unchecked=_unchecked(connection))
+        rows, unchecked = _checked(connection)
+        return finding(rows, kinds, unchecked=unchecked)
 
 
-def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta = SETTLES_WITHIN) -> Finding:
+def unsettled_rows(transactions: OpenOrNot, now: datetime, settles_within: timedelta = SETTLES_WITHIN) -> Finding:
     """Transactions that are Incomplete, In-Progress or Suspended long after their day (KPIS).
 
     Only reading the day again shows whether they were settled since. If no row has a status, the check does not pass.
@@ -192,37 +209,40 @@ def unsettled_rows(transactions: Rows, now: datetime, settles_within: timedelta 
         for row_id, status in connection.execute(_UNSETTLED, {"before_us": _epoch_us(now - settles_within)}).fetchall():
             kinds[status].append(row_id)
         days = settles_within / timedelta(days=1)
+        rows, unchecked = _checked(connection)
         return finding(
-            _count(connection),
+            rows,
             [
                 (f"{status} for more than {days:g} days; read the day again", ids)
                 for status, ids in sorted(kinds.items())
             ],
-            unchecked=_unchecked(connection),
+            unchecked=unchecked,
         )
 
 
 def status_is_known(transactions: Rows) -> bool:
     """Whether any row or its state has a status; true without rows."""
     with open_rows(transactions) as connection:
-        return not _unchecked(connection)
+        return not _checked(connection)[1]
 
 
-def _unchecked(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    rows, known = connection.execute("SELECT count(*), count(transaction_status) FROM transactions").fetchone() or (
-        0,
-        0,
-    )
-    return [STATUS_UNKNOWN] if rows and not known else []
+def every_status_is_known(transactions: OpenOrNot) -> bool:
+    """Whether every row or its state has a status."""
+    with open_rows(transactions) as connection:
+        rows, known = _row(connection, _STATUSES)
+        return bool(rows == known)
 
 
-def _ids(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> list[str]:
-    return [row_id for (row_id,) in connection.execute(query, named or {}).fetchall()]
+def _checked(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[str]]:
+    """The number of rows, and what could not be checked if none of them has a status."""
+    rows, known = _row(connection, _STATUSES)
+    return rows, [STATUS_UNKNOWN] if rows and not known else []
 
 
-def _count(connection: duckdb.DuckDBPyConnection, query: str = "SELECT count(*) FROM transactions") -> int:
-    found = connection.execute(query).fetchone()
-    return int(found[0]) if found else 0
+def _row(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> tuple[Any, ...]:
+    """The only row of a query."""
+    (row,) = connection.execute(query, named or {}).fetchall()
+    return tuple(row)
 
 
 def _epoch_us(instant: datetime) -> int:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sonnys_pipeline.calendar.business_days import partitions_needed
+from sonnys_pipeline.calendar.site_history import SiteHistory
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, NotLandedError, UnreachableLakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
@@ -226,10 +227,14 @@ def last_complete_day(lake: Lake, timezone: str) -> date | None:
         LakeError: a file cannot be read.
     """
     lake = lake.snapshot()
-    landed = {day for day in landed_days(lake) if is_whole(lake, day.isoformat())}
+    landed = landed_days(lake)
     sites, _ = listed_sites(lake, None)
-    complete = (day for day in sorted(landed, reverse=True) if _partitions_of(day, sites, timezone) <= landed)
-    return next(complete, None)
+    history = SiteHistory(sites, timezone)
+    for day in sorted(landed, reverse=True):  # files are opened from the newest on: it is nearly always one of these
+        needed = _partitions_of(day, history, timezone)
+        if needed <= landed and all(is_whole(lake, key.isoformat()) for key in needed):
+            return day
+    return None
 
 
 def last_due_day(lake: Lake, timezone: str, through: date) -> date:
@@ -238,7 +243,7 @@ def last_due_day(lake: Lake, timezone: str, through: date) -> date:
     Raises:
         LakeError: the list of sites cannot be read.
     """
-    sites, _ = listed_sites(lake, None)
+    sites = SiteHistory(listed_sites(lake, None)[0], timezone)
     days = (through - back * _DAY for back in range(_FARTHEST))
     return next((day for day in days if max(_partitions_of(day, sites, timezone)) <= through), through)
 
@@ -254,7 +259,7 @@ def _instead(shown: date, expected: date, lacking: Sequence[date]) -> Caveat:
     )
 
 
-def _partitions_of(business_date: date, sites: pa.Table, timezone: str) -> frozenset[date]:
+def _partitions_of(business_date: date, sites: pa.Table | SiteHistory, timezone: str) -> frozenset[date]:
     needed = partitions_needed([business_date], sites, timezone)
     return frozenset({business_date, *(key for one in needed for key in one.partitions)})
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import JUDGED, Rows, open_rows, open_tables
+from sonnys_pipeline.lake.sql import Rows, open_rows, open_tables
 
 
 class Session(Protocol):
@@ -100,14 +100,6 @@ def open_session(rows: CountedRows, *, all_columns: bool = False) -> Iterator[Se
         return
     with open_rows(rows) as connection:
         yield _DuckDBSession(connection)
-
-
-@contextmanager
-def open_judged_session(rows: CountedRows) -> Iterator[Session]:
-    """As `open_session`, with the view `judged` of `lake.sql.open_judged`."""
-    with open_session(rows) as session:
-        session.define("judged", JUDGED)
-        yield session
 
 
 def engine_of(rows: CountedRows) -> Engine:

@@ -19,13 +19,15 @@ from sonnys_pipeline.doctor.coverage import missing_since_first, not_landed, rem
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.lake.sql import open_rows
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.checks.evaluations import ABOUT
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
+from sonnys_pipeline.quality.fields import days_without_status
 from sonnys_pipeline.quality.invariants import NAMED_IDS
 from sonnys_pipeline.quality.moved import described, moved_ids
-from sonnys_pipeline.quality.rules import STATUS_UNKNOWN, status_is_known, unsettled_rows
+from sonnys_pipeline.quality.rules import STATUS_UNKNOWN, unsettled_rows
 
 _ASSET = "transactions"
 WATCH = "landing_watch"
@@ -163,9 +165,10 @@ def _settled(
     there = sorted(set(days) & set(lake.partitions(_ASSET)))
     look = partial(unsettled_rows, now=now)
     try:
-        found = look(landed_rows(lake, there))
+        with open_rows(landed_rows(lake, there)) as rows:
+            found = look(rows)
+            blind = days_without_status(lake, there, rows)
         bad = [day for day in there if look(landed_rows(lake, [day])).count] if found.count else []
-        blind = [day for day in there if not status_is_known(landed_rows(lake, [day]))]
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); materialize the damaged days again") from error
     said = f"no transaction of the last {LOOK_BACK} days has been unsettled for more than a week"

@@ -12,19 +12,18 @@ import duckdb
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows
+from sonnys_pipeline.lake.sql import OpenOrNot, open_judged
 from sonnys_pipeline.lake.transactions import is_whole, landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
 from sonnys_pipeline.orchestration.failures import EXPECTED, as_failure
 from sonnys_pipeline.orchestration.resources import LakeResource
-from sonnys_pipeline.quality.fields import silent_columns, unknown_fields
+from sonnys_pipeline.quality.fields import days_without_status, silent_columns, unknown_fields
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.rules import (
     STATUS_UNKNOWN,
     absurd_amounts,
     line_item_differences,
-    status_is_known,
     tender_differences,
     unknown_values,
 )
@@ -52,7 +51,9 @@ _BY_DAY: Mapping[str, tuple[str, str]] = {
 }
 
 #: What looks at rows: files in, finding out.
-Look = Callable[[Rows], Finding]
+Look = Callable[[OpenOrNot], Finding]
+#: What is found: problems of each day in sentences, and notes.
+Found = tuple[dict[str, list[str]], Sequence[str]]
 
 
 def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition]:
@@ -87,10 +88,14 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
             "known_fields": unknown_fields,
             "filled_columns": silent_columns,
         }
-        for key in sorted(context.selected_asset_check_keys):
+        keys = sorted(context.selected_asset_check_keys)
+        wanted = {key.name: looks[key.name] for key in keys if key.name in looks}
+        by_rows: Mapping[str, Found] = {}
+        for key in keys:
             try:
-                if key.name in looks:
-                    found, notes = by_row(landed, days, looks[key.name])
+                if key.name in wanted:
+                    by_rows = by_rows or by_row(landed, days, wanted)
+                    found, notes = by_rows[key.name]
                 else:
                     found, notes = by_day[key.name](landed, days), ()
             except EXPECTED as error:
@@ -101,23 +106,26 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
     return [quality_of_transactions]
 
 
-def by_row(lake: Lake, days: Sequence[str], look: Look) -> tuple[dict[str, list[str]], Sequence[str]]:
-    """Problems of each day's rows in sentences, and notes: all days in one reading, then day by day if there are any.
+def by_row(lake: Lake, days: Sequence[str], looks: Mapping[str, Look]) -> Mapping[str, Found]:
+    """What each look finds: in the rows of all days, opened once, then in those of each day if there are any problems.
 
     A day without any status is reported even if other days have them.
     """
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
     try:
-        whole = look(landed_rows(lake, days))
-        if not whole.passed:
-            return {day: look(landed_rows(lake, [day])).sentences for day in days}, whole.notes
-        if look is unknown_values:
-            known = {day: status_is_known(landed_rows(lake, [day])) for day in days}
-            return {day: [] if known[day] else [STATUS_UNKNOWN] for day in days}, whole.notes
-        return {day: [] for day in days}, whole.notes
+        with open_judged(landed_rows(lake, days)) as rows:
+            return {name: _found(lake, days, rows, look) for name, look in looks.items()}
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error
+
+
+def _found(lake: Lake, days: Sequence[str], rows: duckdb.DuckDBPyConnection, look: Look) -> Found:
+    whole = look(rows)
+    if not whole.passed:
+        return {day: look(landed_rows(lake, [day])).sentences for day in days}, whole.notes
+    blind = days_without_status(lake, days, rows) if look is unknown_values else ()
+    return {day: [STATUS_UNKNOWN] if day in blind else [] for day in days}, whole.notes
 
 
 def volume(lake: Lake, days: Sequence[str]) -> dict[str, list[str]]:
