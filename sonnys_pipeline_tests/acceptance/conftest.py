@@ -133,12 +133,17 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
 
 
 def dagster_home(folder: Path, new_database: Callable[[], str] | None = None) -> str:
-    """A Dagster instance of its own, without telemetry: on disk, or in a new database."""
+    """A Dagster instance of its own, without telemetry: on disk, or in a new database.
+
+    On disk its databases are there already, as on any day but the first.
+    """
     folder.mkdir(parents=True)
     config: dict[str, Any] = {"telemetry": {"enabled": False}}
     if new_database is not None:
         config["storage"] = postgres_storage(new_database())
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
+    if new_database is None:
+        dg.DagsterInstance.from_config(str(folder)).dispose()
     return str(folder)
 
 

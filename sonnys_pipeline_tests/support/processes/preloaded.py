@@ -37,7 +37,22 @@ MODULES = (
     "celery.apps.worker", "celery.concurrency.prefork", "kombu.transport.redis", "dagster_celery.tasks",
     "celery.backends.redis", "celery.events", "dagster_postgres", "psycopg", "psycopg2.extras",
     "sqlalchemy.dialects.postgresql",
+    # What Dagster, and the request budget, import when a run begins.
+    "dagster._core.definitions.antlr_asset_selection.antlr_asset_selection", "dagster._core.definitions.external_asset",
+    "dagster._core.definitions.repository_definition.repository_data_builder", "dagster._core.executor.in_process",
+    "dagster._core.instance.runs.run_domain", "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root", "dagster._core.storage.sqlite_storage", "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery", "dagster._utils.test.definitions", "pyrate_limiter",
+    "upath.implementations.local",
 )  # fmt: skip
+#: What a program needs beside these; imported when it is asked for the first time.
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    "dg": [
+        "dagster.components.list", "dagster_dlt", "dagster_dg_cli.cli.schemas.list_schemas",
+        *(f"dagster_dg_cli.cli.{name}" for name in ("api", "check", "dev", "labs", "launch", "list", "plus", "scaffold",
+        "utils")),
+    ],
+}  # fmt: skip
 #: They reach a whole group, servers and watchers included, which end by themselves when they are of no more use.
 _ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Flags of unshare(2): mounts, host name and process ids of its own.
@@ -106,6 +121,9 @@ def serve(requests: socket.socket) -> None:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 32)
         if not message:
             os._exit(0)
+        request = json.loads(message)
+        for name in PROGRAMS.get(Path(request["command"][0]).name, ()):
+            importlib.import_module(name)
         if os.fork() == 0:
             break
         for descriptor in descriptors:
@@ -113,7 +131,6 @@ def serve(requests: socket.socket) -> None:
     requests.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     reports, server, *others = descriptors
-    request = json.loads(message)
     if machine := request.get("machine"):
         if ctypes.CDLL(None).unshare(_ALONE) != 0:
             raise PermissionError("unshare")
@@ -155,6 +172,9 @@ def _become(request: Mapping[str, Any], server: socket.socket, descriptors: Sequ
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # Dagster takes out the first one, which for a program is its own folder.
+    sys.path[1:1] = [path for path in paths if path and path not in sys.path]
     warnings._processoptions(filter(None, os.environ.get("PYTHONWARNINGS", "").split(",")))  # type: ignore[attr-defined]
     sys.modules["sitecustomize"].keep_pace()  # type: ignore[attr-defined]
     sys.argv[:] = request["command"]

@@ -45,9 +45,9 @@ def _keep_migrations(module: ModuleType) -> None:
 
 
 def _keep_engines(module: ModuleType) -> None:
-    from sonnys_pipeline_tests.support.reused import kept_engines
+    from sonnys_pipeline_tests.support.reused import held_open, kept_engines
 
-    _replace(create_engine=kept_engines(module.create_engine))(module)
+    _replace(create_engine=held_open(kept_engines(module.create_engine)))(module)
 
 
 def _look_every(sensor: str, otherwise: int, **more: object) -> Callable[[ModuleType], None]:
