@@ -26,6 +26,7 @@ from urllib3 import HTTPResponse
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.extract.pages.page import PageRows, parse_page
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.support.processes.preloaded import preloaded  # noqa: F401 - a fixture
 from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
     postgres_server,
     postgres_url,
