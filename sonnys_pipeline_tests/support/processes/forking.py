@@ -68,9 +68,9 @@ class Forked:
                     self.returncode = os.waitstatus_to_exitcode(int(os.read(self._reports, 100) or signal.SIGKILL))
         return self.returncode
 
-    def communicate(self) -> tuple[None, None]:
-        """Wait for its end; nothing is piped."""
-        self.wait()
+    def communicate(self, _: None = None, timeout: float | None = None) -> tuple[None, None]:
+        """Wait for its end, as `subprocess.run` does; nothing is piped."""
+        self.wait(timeout)
         return None, None
 
     def send_signal(self, number: int) -> None:
