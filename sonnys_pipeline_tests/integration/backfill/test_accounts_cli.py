@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -11,9 +12,11 @@ from click.testing import CliRunner, Result
 
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.config.settings import Settings
+from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.ledger.models import JobMode, RowSpec
 from sonnys_pipeline_tests.support.pipelines.backfills import days_ago, last_days
 from sonnys_pipeline_tests.support.pipelines.chains import DAYS, NAMES, SECRET, Chains
+from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 from sonnys_pipeline_tests.support.workspaces import ledger_of
 
 VERBS = [
@@ -44,6 +47,14 @@ def today(open_chains: Callable[..., Chains], monkeypatch: pytest.MonkeyPatch) -
     """Two chains whose present is ours, as the command knows no other; no Dagster to be told."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return open_chains(now=datetime.now(UTC), START_DATE=days_ago(170), MAX_RETRIES="1")
+
+
+@pytest.fixture
+def landed(chains: Chains, beginning: Beginning) -> Chains:
+    """Both chains with their days and lists of sites."""
+    whole = SimpleNamespace(lake=Lake(chains.folder / "data"), instance=chains.instance)
+    beginning.of(whole, lambda: chains.land(*NAMES, marts=False))
+    return chains
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -126,15 +137,14 @@ def test_jobs_of_another_account_are_not_there(today, monkeypatch, tmp_path):
         assert jobs.get_job(found["south"]).status == "running"
 
 
-def test_the_report_says_whose_it_is(chains, monkeypatch):
+def test_the_report_says_whose_it_is(landed):
     """In the page's title and in the document; each account has a page of its own."""
-    chains.land(*NAMES, marts=False)
     pages = {}
     for name in NAMES:
         document = json.loads(types("report", "--date", "2026-03-11", "--account", name, "--json").stdout)
         assert document["account"] == name
         pages[name] = document["path"]
-        text = (chains.lake(name).path("daily_report", "2026-03-11").parent / "report.html").read_text()
+        text = (landed.lake(name).path("daily_report", "2026-03-11").parent / "report.html").read_text()
         assert f" · {name} · daily report</title>" in text
         assert f" · {name}</h1>" in text
     assert all(f"/data/{name}/daily_report/" in path for name, path in pages.items())
@@ -142,17 +152,16 @@ def test_the_report_says_whose_it_is(chains, monkeypatch):
     assert "--select north/transactions --partition" in lacking.stderr
 
 
-def test_a_replay_of_one_account(chains):
+def test_a_replay_of_one_account(landed):
     """Of its own archive, without a request; the other's days are not touched."""
-    chains.land(*NAMES, marts=False)
-    before = [simulator.stats().requests for simulator in chains.simulators.values()]
+    before = [simulator.stats().requests for simulator in landed.simulators.values()]
 
     document = json.loads(types("replay", "--account", "south", "--json").stdout)
 
     first, last = (date.fromisoformat(day) for day in DAYS)
     assert document["unchanged"] == [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-    assert document["rows"] == len(chains.expected_ids("south", *document["unchanged"]))
-    assert [simulator.stats().requests for simulator in chains.simulators.values()] == before
+    assert document["rows"] == len(landed.expected_ids("south", *document["unchanged"]))
+    assert [simulator.stats().requests for simulator in landed.simulators.values()] == before
 
 
 def test_one_account_becomes_one_of_several(today, monkeypatch, tmp_path):
