@@ -7,6 +7,9 @@ INSTALLED := $(VENV)/.installed
 # dbt's own environment, on top of the other: dbt-core needs an older pathspec than mypy does.
 DBT := $(VENV)/dbt
 DBT_INSTALLED := $(DBT)/.installed
+# uv takes a third of pip's time: it downloads several packages at once, and leaves compiling to who imports them. pip brings
+# it, and does the work itself where uv finds no packages: behind a mirror that only pip has been told of.
+INTO = $(BIN)/uv pip install --quiet --python $(1) $(2) || $(1) -m pip install --quiet --disable-pip-version-check $(2)
 # Three workers on two cores: those of acceptance/ and browser/ mostly wait, see support/schedule.py. The tests of a file
 # stay together, because they share servers.
 PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
@@ -25,15 +28,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a minute or two the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(call INTO,$(BIN)/python,--constraint constraints.txt --editable '.[dev]')
 	@touch $@
 
 $(DBT_INSTALLED): $(INSTALLED) examples/dbt/constraints.txt
 	@$(BIN)/python -m venv --clear --without-pip $(DBT)
 	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' > \
 	  "$$($(DBT)/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth"
-	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
-	  --constraint examples/dbt/constraints.txt dagster-dbt dbt-core dbt-duckdb
+	@$(call INTO,$(DBT)/bin/python,--no-deps --requirement examples/dbt/constraints.txt)
 	@touch $@
 
 demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster

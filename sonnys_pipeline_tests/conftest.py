@@ -47,9 +47,6 @@ from sonnys_pipeline_tests.support.virtual_clock import answer
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("house")
 
-# Imports and collected tests stay: the garbage collector would look at them again and again, a fifth of their time.
-gc.disable()
-
 # A shell that starts `make test &` lets it ignore Ctrl-C, and what ignores a signal hands that on to its children: here
 # some of them are to end by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -124,12 +121,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Schedule(config, log)
 
 
+def pytest_configure() -> None:
+    """Let the garbage collector look less often: while tests are imported, most of what it looks at stays."""
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look less often, and not at modules and tests: both stay until the end."""
+    """Let the garbage collector not look at modules and tests: both stay until the end."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
@@ -262,9 +262,7 @@ def _stopping() -> Iterator[Callable[[Simulator], None]]:
             one.result()
 
 
-@pytest.fixture
-def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
-    """Starts simulators of one site, 50 times faster than the API, at noon of 2026-03-20 UTC, with a wide budget."""
+def _starting(stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
     started: list[Simulator] = []
 
     def start(**config: Any) -> Simulator:
@@ -282,7 +280,19 @@ def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable
 
     yield start
     for simulator in started:
-        _stopping(simulator)
+        stopping(simulator)
+
+
+@pytest.fixture
+def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
+    """Starts simulators of one site, 50 times faster than the API, at noon of 2026-03-20 UTC, with a wide budget."""
+    yield from _starting(_stopping)
+
+
+@pytest.fixture(scope="module")
+def simulators_of_module(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
+    """As `start_simulator`, for what the tests of a module share."""
+    yield from _starting(_stopping)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -239,9 +240,11 @@ def _checked(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[str]]:
     return rows, [STATUS_UNKNOWN] if rows and not known else []
 
 
-def _row(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> tuple[Any, ...]:
+def _row(
+    connection: duckdb.DuckDBPyConnection, query: str, named: Mapping[str, object] | None = None
+) -> tuple[Any, ...]:
     """The only row of a query."""
-    (row,) = connection.execute(query, named or {}).fetchall()
+    (row,) = connection.execute(query, dict(named or {})).fetchall()
     return tuple(row)
 
 

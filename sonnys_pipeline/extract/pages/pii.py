@@ -78,10 +78,13 @@ class Privacy:
         self._known_fingerprints = {self.key_fingerprint}
         if policy is Policy.HASH:
             self._known_fingerprints.add(_hmac(key, "key of sonnys-pipeline")[:12])
-        personal = partial(_hashed, key) if policy is Policy.HASH else dropped
-        self.personal: Transform = kept if policy is Policy.KEEP else personal
-        self._rows = list_of(object_of(TransactionJobItem, personal, PERSONAL, IMPERSONAL))
-        self._states = list_of(object_of(TransactionV2ListItem, personal, PERSONAL, IMPERSONAL))
+        changed = partial(_hashed, key) if policy is Policy.HASH else dropped
+        self.personal: Transform = kept if policy is Policy.KEEP else changed
+        # What cleans a list of rows, by its name in a page; a policy that keeps everything needs none.
+        self._cleaners: dict[str, Transform] = {}
+        if policy is not Policy.KEEP:
+            for rows, model in (("data", TransactionJobItem), ("transactions", TransactionV2ListItem)):
+                self._cleaners[rows] = list_of(object_of(model, changed, PERSONAL, IMPERSONAL))
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -94,7 +97,7 @@ class Privacy:
 
     def apply_to_list(self, body: bytes, where: str = "the answer") -> bytes:
         """As `apply`, for a page of `version-2`."""
-        return self._apply(body, "transactions", self._states, where)
+        return self._apply(body, "transactions", where)
 
     def forget(self, body: bytes, *, is_list: bool = False) -> bytes:
         """A page, as received or as archived, without forgotten customers; the same bytes if it has none (RS-04)."""
@@ -113,9 +116,9 @@ class Privacy:
         Unknown fields keep their name and become null. Values of a wrong type keep only the type, so that the models
         still refuse them. ResponseFormatError names `where`, and does not quote a body that is not JSON.
         """
-        return self._apply(body, "data", self._rows, where)
+        return self._apply(body, "data", where)
 
-    def _apply(self, body: bytes, rows: str, transform: Transform, where: str) -> bytes:
+    def _apply(self, body: bytes, rows: str, where: str) -> bytes:
         if self.forgotten.digests:
             body = self.forget(sanitize(body, where).content, is_list=rows == "transactions")
         if self.policy is Policy.KEEP:
@@ -127,7 +130,7 @@ class Privacy:
                 f"{where} is not JSON: {len(body)} bytes, not quoted under SONNYS_PII={self.policy}"
             ) from None
         # JSON has no infinity, so it becomes text; the models refuse both.
-        return to_json(self._transform_answer(answer, rows, transform), inf_nan_mode="strings")
+        return to_json(self._transform_answer(answer, rows, self._cleaners[rows]), inf_nan_mode="strings")
 
     def _transform_answer(self, answer: Any, rows: str, transform: Transform) -> Any:  # noqa: ANN401 - JSON is any type
         """Keeps the envelope fields of the contract and transforms the rows."""

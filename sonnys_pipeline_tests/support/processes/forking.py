@@ -1,4 +1,4 @@
-"""How a process that was forked from the preloaded one starts others: they are forked, too, where it would start Python.
+"""How a process that was forked from the preloaded one starts others: forked, too, where it would start Python.
 
 Only programs of Dagster and of the pipeline are forked, and only with the standard streams of their parent, a file or
 nothing; whatever else is started as ever. A process that leads a session has a server of its own, `preloaded.py`, in

@@ -1,6 +1,7 @@
 """RS-03, DG-02: a day of `wash_frequency` is made of 30 days, and is stale when one of these changes."""
 
 import json
+import shutil
 from collections.abc import Collection
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,13 +32,19 @@ def day_of(day: date, customer: str | None = "7:1", **fields: Any) -> pa.Table:
     return rows(ticket(day.toordinal(), f"{day}T18:00:00Z", total=0.0, tenders=[], **fields))
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    """40 days with a wash each, at one site."""
-    found = Lake(tmp_path)
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Landed once; tests get copies."""
+    found = Lake(tmp_path_factory.mktemp("landed"))
     found.land("sites", sites(MAIN=UTC_ZONE))
     land(found, LANDED)
-    return found
+    return Path(str(found.root))
+
+
+@pytest.fixture
+def lake(landed: Path, tmp_path: Path) -> Lake:
+    """40 days with a wash each, at one site."""
+    return Lake(shutil.copytree(landed, tmp_path / "data"))
 
 
 def land(lake: Lake, days: Collection[date], customer: str | None = "7:1", **metadata: str) -> None:
