@@ -39,9 +39,10 @@ class LogStore:
     def acquire(self) -> int:
         """Log a departure if there is room now."""
         with self._locked():
-            now = self.departures.now()
-            self._forget_the_future(now)
-            last_429 = self.cool_downs.newest()
+            now, last_429 = self.departures.now(), self.cool_downs.newest()
+            if self._is_to_come(last_429, now) or self._is_to_come(self.departures.newest(), now):
+                self._begin_with_a_cool_down(now)
+                last_429 = now
             if last_429 is not None and now < last_429 + self._terms.block_ms:
                 return last_429 + self._terms.block_ms - now
             return self.departures.put(now)
@@ -60,13 +61,15 @@ class LogStore:
         """Release a file; memory stays for other budgets of this process."""
         self.departures.close()
 
-    def _forget_the_future(self, now: int) -> None:
-        """After the clock was set back, by more than the margin: replace the log by one cool-down from now."""
-        newest = (self.departures.newest(), self.cool_downs.newest())
-        if any(entry is not None and entry > now + self._terms.margin_ms for entry in newest):
-            self.departures.flush()
-            self.cool_downs.flush()
-            self.cool_downs.put(now)
+    def _is_to_come(self, entry: int | None, now: int) -> bool:
+        """Whether the clock was set back since the entry, by more than the margin."""
+        return entry is not None and entry > now + self._terms.margin_ms
+
+    def _begin_with_a_cool_down(self, now: int) -> None:
+        """Replace what was logged by another clock."""
+        self.departures.flush()
+        self.cool_downs.flush()
+        self.cool_downs.put(now)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

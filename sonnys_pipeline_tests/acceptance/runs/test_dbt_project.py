@@ -32,7 +32,12 @@ pytestmark = [
 #: What Dagster makes of the project: dependencies of the models, what is built, and the tests as checks of assets.
 BUILD = """
 import json, sys
+from importlib.metadata import version
 import dagster as dg
+from dagster_dbt import DbtCliResource
+from packaging.version import parse
+# Each resource would start dbt to ask: two seconds each time.
+DbtCliResource._cli_version = parse(version("dbt-core"))
 from carwash.definitions import defs
 from carwash.defs.models import models
 
