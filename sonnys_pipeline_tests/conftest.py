@@ -26,6 +26,7 @@ from urllib3 import HTTPResponse
 from sonnys_pipeline.client import RequestBudget, RequestRate, SonnysClient, TransactionJobItem
 from sonnys_pipeline.extract.pages.page import PageRows, parse_page
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
+from sonnys_pipeline_tests.support.processes.preloaded import preloaded  # noqa: F401 - a fixture
 from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
     postgres_server,
     postgres_url,
@@ -45,6 +46,9 @@ from sonnys_pipeline_tests.support.virtual_clock import answer
 # No deadline: two loaded cores make any single example slow. No database: a run leaves nothing behind.
 hypothesis_settings.register_profile("house", deadline=None, database=None, derandomize=True)
 hypothesis_settings.load_profile("house")
+
+# Imports and collected tests stay: the garbage collector would look at them again and again, a fifth of their time.
+gc.disable()
 
 # A shell that starts `make test &` lets it ignore Ctrl-C, and what ignores a signal hands that on to its children: here
 # some of them are to end by it.
@@ -125,6 +129,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

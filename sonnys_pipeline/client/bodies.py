@@ -24,7 +24,8 @@ MAX_DIGITS = 1_000
 #: A string, and a string followed by a colon (a field name); possessive, so that no input makes them slow.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NAME = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:', re.DOTALL)
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _NO_BRACKETS = bytes(sign for sign in range(256) if sign not in b"[]{}")
 #: One escape: a surrogate pair, a lone surrogate (group 1), or any other.
 _ESCAPE = re.compile(
@@ -100,12 +101,29 @@ def _repaired(content: bytes) -> tuple[bytes, int]:
 def _shape_problem(content: bytes) -> str:
     if max(content.count(b'"') // 2, content.count(b"[") + content.count(b"{")) > MAX_PARTS:
         return f"it has more than {MAX_PARTS:,} parts"
-    bare = _STRING.sub(b"", content)  # brackets in strings do not count
+    bare, names = _taken_apart(content)  # brackets in strings do not count
     depth = 0
     for bracket in bare.translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             return f"it is nested more than {MAX_DEPTH} levels deep"
-    if len(set(_NAME.findall(content))) > MAX_FIELD_NAMES:
+    if names > MAX_FIELD_NAMES:
         return f"it has more than {MAX_FIELD_NAMES:,} different fields"
-    return f"a number has more than {MAX_DIGITS:,} digits" if _LONG_NUMBER.search(bare) else ""
+    return f"a number has more than {MAX_DIGITS:,} digits" if _LONG_NUMBER in bare.translate(_DIGITS_AS_ZERO) else ""
+
+
+def _taken_apart(content: bytes) -> tuple[bytes, int]:
+    """The body without its strings, and how many different field names it has.
+
+    Other strings are counted with the names as long as all of them are few.
+    """
+    if b'\\"' not in content and b"\\\\" not in content:  # each quote begins or ends a string
+        parts = content.split(b'"')
+        outside, strings = parts[::2], parts[1::2]
+        if len(outside) > len(strings):
+            names = len(set(strings))
+            if names > MAX_FIELD_NAMES:
+                followed = set(zip(strings, outside[1:], strict=True))
+                names = len({name for name, after in followed if after.lstrip().startswith(b":")})
+            return b"".join(outside), names
+    return _STRING.sub(b"", content), len(set(_NAME.findall(content)))

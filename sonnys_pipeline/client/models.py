@@ -176,12 +176,15 @@ class Site(ApiModel):
 
 ModelT = TypeVar("ModelT", bound=ApiModel)
 
-_list_adapters: dict[type[ApiModel], TypeAdapter[Any]] = {}
+
+@cache
+def _list_adapter(model: type[ApiModel]) -> TypeAdapter[Any]:
+    """Made once: it takes as long as to parse a page of rows."""
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_hash: str | None = None) -> list[ModelT]:
     """Raw rows as models, in order (LJ-02); `UnparsableRowError` for the first invalid one, with `page_hash`."""
-    adapter = _list_adapters.setdefault(model, TypeAdapter(list[model]))  # type: ignore[valid-type]
     spelled = []
     for row in rows:
         try:
@@ -189,7 +192,7 @@ def parse_rows(model: type[ModelT], rows: Sequence[Mapping[str, Any]], *, page_h
         except UnparsableRowError as twice:
             raise UnparsableRowError(_id_of(row), twice.field, twice.reason, rows, page_hash) from None
     try:
-        parsed: list[ModelT] = adapter.validate_python(spelled, by_alias=True, by_name=False)
+        parsed: list[ModelT] = _list_adapter(model).validate_python(spelled, by_alias=True, by_name=False)
     except PydanticValidationError as refused:
         first = refused.errors(include_url=False, include_input=False)[0]
         position, *path = first["loc"] or (0,)

@@ -19,7 +19,7 @@ from sonnys_pipeline.extract.state import IN_FLIGHT, DayWork, JobState, PageJob
 _MIN_WAIT = 0.001
 #: A job of this many learned ages is surely ready.
 _SURELY = 3.0
-_TO_REPEAT = frozenset({JobState.TO_SUBMIT, JobState.TO_COUNT, JobState.TO_LIST})
+_TO_REPEAT = (JobState.TO_SUBMIT, JobState.TO_COUNT, JobState.TO_LIST)
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,10 @@ class Schedule:
 
         Before any job has passed, one that was not ready waits for the others, since it may never end.
         """
-        running = [job for day in self.days for job in day.jobs() if job.state is JobState.RUNNING]
-        if not self.times.proven and any(not job.was_working for job in running):
-            return lambda job: job.state is JobState.RUNNING and not job.was_working
+        if not self.times.proven:
+            running = (job for day in self.days for job in day.jobs() if job.state is JobState.RUNNING)
+            if any(not job.was_working for job in running):
+                return lambda job: job.state is JobState.RUNNING and not job.was_working
         return lambda job: job.state is JobState.RUNNING
 
     def _best_poll(self, ready: list[PageJob], now: float, *, dry: bool) -> PageJob:

@@ -42,9 +42,7 @@ class JobState(Enum):
 
 
 #: States in which the API works on the job or holds its result.
-IN_FLIGHT = frozenset(
-    {JobState.SUBMITTING, JobState.RUNNING, JobState.POLLING, JobState.TO_COUNT, JobState.COUNTING}
-)  # fmt: skip
+IN_FLIGHT = (JobState.SUBMITTING, JobState.RUNNING, JobState.POLLING, JobState.TO_COUNT, JobState.COUNTING)
 
 
 @dataclass(eq=False)

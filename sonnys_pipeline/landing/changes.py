@@ -70,10 +70,11 @@ def changed_rows(old: pa.Table, new: pa.Table, read: Reread) -> pa.Table:
 
 def changed_states(old: pa.Table, new: pa.Table, rows: pa.Table, read: Reread) -> pa.Table:
     """The changes between two files of a day's states, of fields that the rows (`TRANSACTIONS`) do not have."""
-    by_id = {row["id"]: row for row in rows.to_pylist()}
     columns = [name for name in new.column_names if name not in {"read_at", "total"}]
+    edited = list(_edited(old.select(columns), new.select(columns), read, "transaction_id"))
+    by_id = _rows(rows, {one["transaction_id"] for one in edited})
     found = []
-    for one in _edited(old.select(columns), new.select(columns), read, "transaction_id"):
+    for one in edited:
         row = by_id.get(one["transaction_id"])
         if row is not None and row.get(one["field"]) is None:
             found.append({**one, "site": row["location_code"]})
@@ -140,7 +141,7 @@ def _edited(old: pa.Table, new: pa.Table, read: Reread, key: str) -> Iterator[di
         and (read.same_policy or not (name in PERSONAL_FIELDS or name in {"tenders", EXTRA_COLUMN}))
     ]  # fmt: skip
     differs = [f'old."{name}" IS DISTINCT FROM new."{name}"' for name in compared]
-    if not differs:
+    if not differs or not old.num_rows or not new.num_rows:
         return
     fields = ", ".join(f"CASE WHEN {one} THEN '{name}' END" for name, one in zip(compared, differs, strict=True))
     with open_tables({"old": old, "new": new}) as connection:

@@ -121,7 +121,9 @@ def build_defs(
                 first = min(its.start_date for its in read.values())
                 every = daily_partitions(settings.model_copy(update={"start_date": first}))
                 _add_across(parts, every, accounts, looked_into)
-        assets = [one.map_asset_specs(describe) for one in in_catalog(in_runs_of(parts.assets, settings.days_per_run))]
+        in_runs = in_runs_of(parts.assets, settings.days_per_run)
+        listed = in_catalog(in_runs, lake_format=settings.lake_format, engine=settings.engine)
+        assets = [one.map_asset_specs(describe) for one in listed]
         renamed = account.resource_names
         return dg.Definitions(
             assets=[assets_with_resources(one, renamed, account.op_tags) for one in assets],

@@ -1,7 +1,7 @@
 """What Dagster's catalog says of the assets beside their own descriptions: owners, tags, deadlines, landed columns."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cache
 
@@ -237,12 +237,18 @@ def in_words(spec: dg.AssetSpec) -> str:
     return (spec.description or "").partition(_QUERY)[0]
 
 
-def in_catalog(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The assets with owners, tags and deadlines, and landed ones with their columns before anything is landed."""
-    return [asset.map_asset_specs(_described) for asset in assets]
+def in_catalog(
+    assets: Iterable[dg.AssetsDefinition], *, lake_format: str = "parquet", engine: str = "duckdb"
+) -> list[dg.AssetsDefinition]:
+    """The assets with owners, tags and deadlines, and landed ones with their columns before anything is landed.
+
+    Their kinds name the format and the engine that are set (SONNYS_LAKE_FORMAT, SONNYS_ENGINE).
+    """
+    kinds = {"parquet": lake_format, "duckdb": engine}
+    return [asset.map_asset_specs(lambda spec: _described(spec, kinds)) for asset in assets]
 
 
-def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
+def _described(spec: dg.AssetSpec, kinds: Mapping[str, str]) -> dg.AssetSpec:
     name = spec.key.path[-1]
     tags = {
         "source": "sonnys",
@@ -260,6 +266,7 @@ def _described(spec: dg.AssetSpec) -> dg.AssetSpec:
             # A sentence comes last, so that a user's own words after it stay outside the query.
             asked = f"{spec.description}{_QUERY}{query}\n```\n\nAsk it with `sonnys sql`."
             spec = spec.replace_attributes(description=asked)
+    spec = spec.replace_attributes(kinds={kinds.get(kind, kind) for kind in spec.kinds})
     described = spec.merge_attributes(owners=[OWNER], tags=tags, metadata=more)
     late = _freshness_policy(spec)
     return described if late is None else described.replace_attributes(freshness_policy=late)

@@ -10,6 +10,7 @@ from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.lake.changes import Change, landed_changes
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.lake.sql import open_judged
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.quality import rules as quality
@@ -47,21 +48,22 @@ def findings_of(
     days = sorted(partitions)
     if not days:
         return
-    rows = landed_rows(lake, [day.isoformat() for day in days])
-    yield from _said(quality.duplicate_ids(rows), "error", "landed more than once and counted each time", _AGAIN)
-    for day in days:
-        span = Day.of(day.isoformat(), timezone)
-        strays = quality.outside_the_day(lake.files(TRANSACTIONS, [day.isoformat()]), span.start, span.end)
-        yield from _said(strays, "error", "landed in the wrong day", _AGAIN)
-    yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled after a week", _AGAIN)
-    yield from _volume(lake, business_date)
-    yield from _removed(lake, days)
-    yield from _said(quality.tender_differences(rows), "info", "paid with tenders that do not add up to the total")
-    yield from _said(quality.line_item_differences(rows), "info", "made of items that do not add up to the total")
-    # These problems name the new value ("unknown tender 'Crypto'").
-    for problem in quality.unknown_values(rows).problems:
-        what, _, ids = problem.partition(": ")
-        yield Caveat("info", f"The API sent a value that it does not document: {what} ({ids.partition(':')[0]}).")
+    landed = landed_rows(lake, [day.isoformat() for day in days])
+    with open_judged(landed) as rows:
+        yield from _said(quality.duplicate_ids(landed), "error", "landed more than once and counted each time", _AGAIN)
+        for day in days:
+            span = Day.of(day.isoformat(), timezone)
+            strays = quality.outside_the_day(lake.files(TRANSACTIONS, [day.isoformat()]), span.start, span.end)
+            yield from _said(strays, "error", "landed in the wrong day", _AGAIN)
+        yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled after a week", _AGAIN)
+        yield from _volume(lake, business_date)
+        yield from _removed(lake, days)
+        yield from _said(quality.tender_differences(rows), "info", "paid with tenders that do not add up to the total")
+        yield from _said(quality.line_item_differences(rows), "info", "made of items that do not add up to the total")
+        # These problems name the new value ("unknown tender 'Crypto'").
+        for problem in quality.unknown_values(rows).problems:
+            what, _, ids = problem.partition(": ")
+            yield Caveat("info", f"The API sent a value that it does not document: {what} ({ids.partition(':')[0]}).")
 
 
 def _removed(lake: Lake, days: Sequence[date]) -> Iterator[Caveat]:

@@ -25,7 +25,7 @@ import yaml
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
-from sonnys_pipeline_tests.support.processes.preloaded import Forked, Preloaded
+from sonnys_pipeline_tests.support.processes.forking import Forked
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 #: The commands that stand beside the interpreter that runs the tests.
@@ -133,12 +133,17 @@ def open_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
 
 
 def dagster_home(folder: Path, new_database: Callable[[], str] | None = None) -> str:
-    """A Dagster instance of its own, without telemetry: on disk, or in a new database."""
+    """A Dagster instance of its own, without telemetry: on disk, or in a new database.
+
+    On disk its databases are there already, as on any day but the first.
+    """
     folder.mkdir(parents=True)
     config: dict[str, Any] = {"telemetry": {"enabled": False}}
     if new_database is not None:
         config["storage"] = postgres_storage(new_database())
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
+    if new_database is None:
+        dg.DagsterInstance.from_config(str(folder)).dispose()
     return str(folder)
 
 
@@ -199,24 +204,21 @@ class Process:
         return self.stdout.read_text() + self.stderr.read_text()
 
 
-@pytest.fixture(scope="session")
-def preloaded() -> Iterator[Preloaded]:
-    """Forks processes that need not import Dagster and the pipeline again."""
-    server = Preloaded()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Process]]:
     """Starts commands, by name or path, in the test's folder; whatever still runs after the test is killed.
 
-    `forked=True` forks a Python program from one that has imported the pipeline.
+    `forked=True` forks a Python program from one that has imported the pipeline, on a `machine` of its own if asked to.
     """
     started: list[subprocess.Popen[bytes] | Forked] = []
 
     def start_one(
-        command: Sequence[str | Path], environment: Mapping[str, str] | None = None, *, forked: bool = False
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        *,
+        forked: bool = False,
+        machine: str = "",
+        folder: Path = tmp_path,
     ) -> Process:
         outputs = [tmp_path / f"process-{len(started)}.{name}" for name in ("stdout", "stderr")]
         program = BIN / command[0] if isinstance(command[0], str) else command[0]
@@ -225,11 +227,13 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[.
                 words = [str(word) for word in (program, *command[1:])]
                 words = words[1:] if program == BIN / "python" else words
                 server = request.getfixturevalue("preloaded")
-                started.append(server.start(words, environment, tmp_path, stdout.fileno(), stderr.fileno()))
+                started.append(
+                    server.start(words, environment, folder, stdout.fileno(), stderr.fileno(), machine=machine)
+                )
                 return Process(started[-1], *outputs)
             popen = subprocess.Popen(
                 [program, *command[1:]],
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

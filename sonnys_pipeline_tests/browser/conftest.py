@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from sonnys_pipeline_tests.support.browser.chromium import (
     MissingBrowserError,
@@ -15,6 +15,8 @@ from sonnys_pipeline_tests.support.browser.chromium import (
     running_chromium,
 )
 from sonnys_pipeline_tests.support.browser.dagster_stack import Stack, running_stack
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
+from sonnys_pipeline_tests.support.processes.quick import FOLLOW_NOTHING
 from sonnys_pipeline_tests.support.servers import do_without
 
 #: A test's open pages, and the folder for what they show when it fails.
@@ -54,23 +56,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Web server, daemon and simulator, ready."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory, preloaded: Preloaded) -> Iterator[Stack]:
+    """Web server, daemon and simulator, ready. Marts do not follow what lands."""
+    with running_stack(tmp_path_factory.mktemp("stack"), preloaded, **FOLLOW_NOTHING) as running:
         yield running
 
 
 @pytest.fixture
 def open_view(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens pages, each as a browser that was never used before would (see `open_page`), or in a `context`."""
+    """Opens pages, each as a browser that was never used before would (see `open_page`); a `page` is open already."""
     pages: list[Page] = []
     request.node.stash[_OPEN] = pages, tmp_path
     with ExitStack() as opened:
 
-        def open_one(*size: int, context: BrowserContext | None = None, **options: object) -> Page:
+        def open_one(*size: int, page: Page | None = None, **options: object) -> Page:
             sized = {"size": size} if size else {}
-            page = context.new_page() if context else open_page(browser, **sized, **options)  # type: ignore[arg-type]
-            pages.append(opened.enter_context(page))
+            pages.append(page or opened.enter_context(open_page(browser, **sized, **options)))  # type: ignore[arg-type]
             return pages[-1]
 
         yield open_one

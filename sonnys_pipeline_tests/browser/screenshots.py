@@ -8,6 +8,7 @@ import io
 import shutil
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from sonnys_pipeline_tests.support.browser.chromium import open_page, running_chromium
 from sonnys_pipeline_tests.support.browser.dagster_pages import Visit
 from sonnys_pipeline_tests.support.browser.dagster_stack import ROOT, Stack, last_days, running_stack
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
 
 IMAGES = ROOT / "docs" / "images"
 #: In the pictures it stands in front of every path.
@@ -41,7 +43,11 @@ def main() -> None:
     folder.mkdir()
     IMAGES.mkdir(parents=True, exist_ok=True)
     try:
-        with running_stack(folder) as stack, running_chromium() as browser:
+        with (
+            closing(Preloaded()) as preloaded,
+            running_stack(folder, preloaded) as stack,
+            running_chromium() as browser,
+        ):
             _backfill(browser, stack)
             _graph(browser, stack)
             _report(browser, stack)

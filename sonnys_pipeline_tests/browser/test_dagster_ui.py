@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline_tests.support.browser.chromium import keep, open_context
+from sonnys_pipeline_tests.support.browser.chromium import DESKTOP, keep, open_page
 from sonnys_pipeline_tests.support.browser.dagster_pages import Visit, colour
 from sonnys_pipeline_tests.support.browser.dagster_stack import OFFERED_DAYS, Stack, last_days
 
@@ -31,29 +31,29 @@ BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { 
 
 
 @pytest.fixture(scope="module")
-def operator(browser: Browser) -> Iterator[BrowserContext]:
-    """The operator's browser, which keeps Dagster's scripts as any browser does: each load takes seconds without."""
-    with open_context(browser) as used:
-        yield used
+def operator(browser: Browser, stack: Stack) -> Iterator[Visit]:
+    """The operator's page, in which one thing is looked at after another: Dagster's scripts are compiled only once."""
+    with open_page(browser) as page:
+        yield Visit(page, stack.url)
 
 
 @pytest.fixture
-def visit(operator: BrowserContext, open_view: Callable[..., Page], stack: Stack) -> Visit:
-    """An operator with a new page open."""
-    return Visit(open_view(context=operator), stack.url)
+def visit(operator: Visit, open_view: Callable[..., Page]) -> Visit:
+    """An operator who begins anew: every visit begins with an address, and nothing of the last one is left."""
+    operator.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    open_view(page=operator.page)
+    return operator
 
 
 @pytest.fixture(scope="module")
-def backfill(operator: BrowserContext, stack: Stack) -> str:
+def backfill(operator: Visit, stack: Stack) -> str:
     """The list of sites, and a backfill of ten days, both launched by clicking; the backfill's id."""
-    with operator.new_page() as page:
-        visit = Visit(page, stack.url)
-        try:
-            visit.materialize("sites")
-            return visit.launch_backfill(visit.choose_days("transactions", DAYS))
-        except BaseException as error:
-            error.add_note(keep(page, stack.folder))
-            raise
+    try:
+        operator.materialize("sites")
+        return operator.launch_backfill(operator.choose_days("transactions", DAYS))
+    except BaseException as error:
+        error.add_note(keep(operator.page, stack.folder))
+        raise
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def twice(landed: Lake) -> Iterator[str]:
 @pytest.mark.usefixtures("backfill")
 def test_the_graph_shows_every_asset(visit: Visit) -> None:
     """Lineage: landing, lists, tables, marts and the report, each under its name, a long one shortened by Dagster."""
-    visit.page.set_viewport_size({"width": 4800, "height": 4800})
+    visit.page.set_viewport_size({"width": 2400, "height": 3200})
 
     visit.open_graph()
     for _ in range(14):  # what is off the screen is not drawn

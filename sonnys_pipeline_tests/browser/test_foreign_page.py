@@ -8,8 +8,6 @@ import http.server
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +23,7 @@ from sonnys_pipeline_tests.acceptance.conftest import free_port
 from sonnys_pipeline_tests.support.browser.chromium import PATIENCE
 from sonnys_pipeline_tests.support.browser.dagster_stack import LONGEST, Stack
 from sonnys_pipeline_tests.support.processes.dagster_dev import LAUNCH
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
 
 pytestmark = pytest.mark.browser
 
@@ -79,12 +78,12 @@ def listening(body: str = "") -> Iterator[tuple[int, list[str]]]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo(tmp_path_factory: pytest.TempPathFactory, preloaded: Preloaded) -> Iterator[str]:
     """The address of the demo's UI."""
     folder, port = tmp_path_factory.mktemp("demo"), free_port()
     command = ["-m", "sonnys_pipeline.cli", "demo", "--ui", "--port", str(port), "--folder", str(folder)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, start_new_session=True)
+        process = preloaded.start(command, None, folder, log.fileno(), log.fileno())
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + LONGEST
     try:
         while True:

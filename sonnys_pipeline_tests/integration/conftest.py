@@ -22,7 +22,7 @@ from sonnys_pipeline_tests.support.pipelines.chains import (  # noqa: F401 - fix
     landed,
     open_chains,
 )
-from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import asset_job, built_defs
 from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
 from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 
@@ -56,19 +56,24 @@ class Pipeline:
 
         `selection` replaces the assets named; `resources` replaces the pipeline's own, by name.
         """
-        defs = build_defs(resources) if resources else built_defs()
         own = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
         keys = [asset.key if isinstance(asset, dg.AssetsDefinition) else dg.AssetKey(asset) for asset in assets]
-        first_and_last = days if isinstance(days, tuple) else None
+        selection = selection or dg.AssetSelection.assets(*keys)
+        how: dict[str, Any] = {
+            "instance": self.instance,
+            "partition_key": days if isinstance(days, str) else None,
+            "tags": range_tags(*days) if isinstance(days, tuple) else None,
+            "run_config": run_config,
+            "raise_on_error": False,
+        }
+        if not own and not resources:
+            return asset_job(selection).execute_in_process(**how)
+        defs = build_defs(resources) if resources else built_defs()
         return dg.materialize(
             [*(defs.assets or ()), *(defs.asset_checks or ()), *own],
-            selection=selection or dg.AssetSelection.assets(*keys),
+            selection=selection,
             resources=dict(defs.resources or {}),
-            instance=self.instance,
-            partition_key=days if isinstance(days, str) else None,
-            tags=range_tags(*first_and_last) if first_and_last else None,
-            run_config=run_config,
-            raise_on_error=False,
+            **how,
         )
 
     def failure(self, result: dg.ExecuteInProcessResult) -> str:

@@ -1,11 +1,11 @@
 """What Dagster's storage in SQLite makes for each step, and here once a process: by tests and what they start."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import pytest
+from sqlalchemy import Engine, event
 
 #: Modules of Dagster whose `create_engine` is called for each connection, so that each statement is compiled again.
 MAKES_ENGINES = (
@@ -15,6 +15,8 @@ MAKES_ENGINES = (
 )
 #: Engines that each of them keeps: a run has a database of its own.
 _KEPT = 16
+#: Databases of Dagster that are not of one run, by their names.
+_OF_ALL_RUNS = frozenset({"index", "runs", "schedules"})
 
 
 def kept_engines(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,31 +40,34 @@ def kept_engines(make: Callable[..., Any]) -> Callable[..., Any]:
     return create_engine
 
 
-def keep_connection(patch: pytest.MonkeyPatch, storage: Any, method: str) -> None:
-    """Let a storage in memory use the connection that keeps its database there, wherever it would open another one.
+def held_open(create_engine: Callable[..., Engine]) -> Callable[..., Engine]:
+    """For processes of their own: no database waits for the disk, and one connection to it stays open.
 
-    That is for each statement, and each is set up. SQLite refuses the kept one to threads other than its own: these go
-    on to open theirs.
+    That one does nothing, but spares the others what SQLite does when the last one closes: to copy its log into the
+    database, and to delete it. Not for processes that fork, or that copy databases: either breaks SQLite's locks.
     """
-    make, connect = storage.__init__, getattr(storage, method)
+    opened: dict[str, sqlite3.Connection] = {}
 
-    def made(self: Any, *args: Any, **options: Any) -> None:
-        make(self, *args, **options)
-        self._held_conn.connection.execute("PRAGMA foreign_keys=ON").close()
-        self._kept_by = threading.get_ident()
+    def create(url: str, **options: Any) -> Engine:
+        engine = create_engine(url, **options)
+        if not event.contains(engine, "connect", _without_waiting):
+            event.listen(engine, "connect", _without_waiting)
+        elif url not in opened and (path := _database(engine)):  # it has been made by now
+            opened[url] = sqlite3.connect(path, check_same_thread=False)
+            opened[url].execute("SELECT count(*) FROM sqlite_master").close()
+        return engine
 
-    @contextmanager
-    def connected(self: Any) -> Iterator[Any]:
-        kept = self._held_conn
-        if getattr(self, "_kept_by", None) != threading.get_ident() or kept.closed or kept.in_transaction():
-            with connect(self) as another:
-                yield another
-        else:
-            with getattr(self, "_db_lock", nullcontext()), kept.begin():
-                yield kept
+    return create
 
-    patch.setattr(storage, "__init__", made)
-    patch.setattr(storage, method, connected)
+
+def _database(engine: Engine) -> str | None:
+    """Path of a database of many runs; that of one run is watched by the web server, which looks at no log."""
+    path = Path(engine.url.database or "")
+    return str(path) if path.stem in _OF_ALL_RUNS and path.exists() else None
+
+
+def _without_waiting(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF").close()
 
 
 def kept_migrations(read: Callable[..., Any]) -> Any:

@@ -5,10 +5,9 @@ import graphlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 PACKAGE = Path(__file__).parents[2] / "sonnys_pipeline"
 TESTS = Path(__file__).parents[1]
@@ -44,15 +43,30 @@ def room(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Dotted names of all that a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name(path)}: imports are absolute"
             yield node.module or ""
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def offenders(paths: Iterable[Path], wrong: Callable[[Path], object]) -> dict[str, object]:
+    """What is wrong with each of these, by name; one test looks at all of them, and names all that offend."""
+    return {str(path.relative_to(PACKAGE.parent)): found for path in paths if (found := wrong(path))}
 
 
 def modules_after(*imported: str, without: Iterable[str] = ()) -> set[str]:
@@ -105,70 +119,79 @@ def test_every_room_has_its_floor() -> None:
     assert {room(path) for path in MODULES} == {*FLOORS, "__init__"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_rooms_use_only_rooms_below(path: Path) -> None:
+def test_rooms_use_only_rooms_below() -> None:
     """One way down: what a module imports from the house lies in its own room, or in a room below."""
-    mine = room(path)
-    if mine == "__init__":  # it hands out the component, and imports it when somebody asks
-        below: tuple[str, ...] = ("runtime", "orchestration")
-    else:
-        below = FLOORS[: FLOORS.index(mine)] if mine in FLOORS and mine not in ALONE else ()
-    used = {dotted.split(".")[1] for dotted in imports(path) if dotted.startswith("sonnys_pipeline.")}
-    assert used <= {*below, mine}, f"{name(path)} reaches up to {sorted(used - {*below, mine})}"
+
+    def reaches_up_to(path: Path) -> set[str]:
+        mine = room(path)
+        if mine == "__init__":  # it hands out the component, and imports it when somebody asks
+            below: tuple[str, ...] = ("runtime", "orchestration")
+        else:
+            below = FLOORS[: FLOORS.index(mine)] if mine in FLOORS and mine not in ALONE else ()
+        used = {dotted.split(".")[1] for dotted in imports(path) if dotted.startswith("sonnys_pipeline.")}
+        return used - {*below, mine}
+
+    assert offenders(MODULES, reaches_up_to) == {}
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     """No circle, imports inside functions included."""
     names = {name(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in MODULES}
-    uses = {module: {dotted for dotted in imports(path) if dotted in names} for module, path in names.items()}
+    uses = {module: imports(path) & names.keys() for module, path in names.items()}
     # A package that re-exports its modules is asked for by each of them, without being used.
     uses = {module: {one for one in used if not module.startswith(f"{one}.")} for module, used in uses.items()}
     assert list(graphlib.TopologicalSorter(uses).static_order())
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=name)
-def test_a_folder_holds_a_dozen_modules_at_most(folder: Path) -> None:
+def test_a_folder_holds_a_dozen_modules_at_most() -> None:
     """More is two rooms."""
-    assert len([path for path in folder.glob("*.py") if path.stem != "__init__"]) <= MOST_MODULES
+
+    def modules(folder: Path) -> int:
+        count = len([path for path in folder.glob("*.py") if path.stem != "__init__"])
+        return count if count > MOST_MODULES else 0
+
+    assert offenders(sorted({path.parent for path in MODULES}), modules) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_only_one_floor_imports_dagster(path: Path) -> None:
+def test_only_one_floor_imports_dagster() -> None:
     """`orchestration/` and the one-line `definitions.py`."""
-    uses = {dotted.partition(".")[0] for dotted in imports(path)}
-    if room(path) not in WITH_DAGSTER:
-        assert not {module for module in uses if module.startswith("dagster")}
+    others = [path for path in MODULES if room(path) not in WITH_DAGSTER]
+    assert offenders(others, lambda path: {one for one in imports(path) if one.startswith("dagster")}) == {}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if room(path) in WITH_DAGSTER], ids=name)
-def test_dagsters_annotations_stay_types(path: Path) -> None:
+def test_dagsters_annotations_stay_types() -> None:
     """`from __future__ import annotations` breaks Dagster's `context`, `Config` and `ResourceDependency`."""
-    assert "__future__.annotations" not in set(imports(path))
+    modules = [path for path in MODULES if room(path) in WITH_DAGSTER]
+    assert offenders(modules, lambda path: "__future__.annotations" in imports(path)) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_every_module_says_what_it_is(path: Path) -> None:
+def test_every_module_says_what_it_is() -> None:
     """A docstring of a sentence at least."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring
-    assert len(docstring.split()) >= 4
+    assert offenders(MODULES, lambda path: len((ast.get_docstring(parsed(path)) or "").split()) < 4) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_files_stay_small(path: Path) -> None:
+def test_files_stay_small() -> None:
     """At 400 lines, ask what two things it is."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+    def too_many(path: Path) -> int:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        return lines if lines > 400 else 0
+
+    assert offenders(MODULES, too_many) == {}
 
 
-@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: str(path.relative_to(TESTS)))
-def test_unit_tests_are_named_after_what_they_test(path: Path) -> None:
+def test_unit_tests_are_named_after_what_they_test() -> None:
     """`unit/<room>/test_<module>.py` or `test_<module>_<subject>.py`; the room's own name stands for its `__init__`."""
-    folder = PACKAGE / path.parent.relative_to(TESTS / "unit")
-    modules = {module.stem for module in folder.glob("*.py")} | {folder.name}
-    tested = path.stem.removeprefix("test_")
-    assert any(tested == module or tested.startswith(f"{module}_") for module in modules), (
-        f"{path.name} names no module of {name(folder)}"
-    )
+
+    def names_no_module_of(path: Path) -> str:
+        folder = PACKAGE / path.parent.relative_to(TESTS / "unit")
+        modules = {module.stem for module in folder.glob("*.py")} | {folder.name}
+        tested = path.stem.removeprefix("test_")
+        named = any(tested == module or tested.startswith(f"{module}_") for module in modules)
+        return "" if named else name(folder)
+
+    assert len(UNIT_TESTS) > 200
+    assert offenders(UNIT_TESTS, names_no_module_of) == {}
 
 
 def test_functions_with_many_parameters_have_a_reason() -> None:
@@ -176,7 +199,7 @@ def test_functions_with_many_parameters_have_a_reason() -> None:
     found = set()
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 count = len({one.arg for one in given} - {"self", "cls"})

@@ -1,11 +1,14 @@
-"""`SonnysAccountComponent`: one account in a project of Dagster's, described by a `defs.yaml` (EC-01)."""
+"""`SonnysAccountComponent`: one account in a project of Dagster's, described by a `defs.yaml` (EC-01).
+
+Every command of `dg` imports this module. What only definitions need is imported when they are built.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
@@ -14,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sonnys_pipeline.config.given import GivenSettings
 from sonnys_pipeline.config.settings import SettingsError
-from sonnys_pipeline.lake.storage.folder import is_url
-from sonnys_pipeline.orchestration.account import Account
-from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.orchestration.components.choice import Choice
 from sonnys_pipeline.orchestration.components.secrets import rendered, rendered_settings
+
+if TYPE_CHECKING:
+    from sonnys_pipeline.orchestration.account import Account
 
 _VARIABLE = "{{ env.%s_%s }}"
 _TEMPLATE: Any = str | None
@@ -199,6 +202,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """As `build_defs` makes them of the same settings. Raises SettingsError."""
+        from sonnys_pipeline.orchestration.build import build_defs  # noqa: PLC0415 - a second and a half
+
         account = self._account()
         return build_defs(
             settings=self._settings(context.project_root),
@@ -217,7 +222,9 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         """
         return self.translation(spec, data) if self.translation else spec
 
-    def _account(self) -> Account:
+    def _account(self) -> "Account":
+        from sonnys_pipeline.orchestration.account import Account  # noqa: PLC0415 - likewise
+
         prefix = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
         return Account(
             name=self.account,
@@ -225,7 +232,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
             owns_resources=True,
             key_prefix=None if prefix is None else tuple(prefix),
             group_name=self.group_name,
-            translate_key=self._key,
+            translate_key=cache(self._key),  # once for each asset: columns name the assets that they come from
             choice=Choice(
                 None if self.resources is None else frozenset(self.resources),
                 None if self.marts is None else frozenset(self.marts),
@@ -234,6 +241,8 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
         )
 
     def _settings(self, root: Path) -> GivenSettings:
+        from sonnys_pipeline.lake.storage.folder import is_url  # noqa: PLC0415 - likewise
+
         # The names of the other fields are those of settings, so that nothing can be said twice.
         return GivenSettings.of(
             self.account,
@@ -254,7 +263,7 @@ class SonnysAccountComponent(dg.Component, dg.Model, dg.Resolvable):
     def _translate(self, spec: dg.AssetSpec) -> dg.AssetSpec:
         return self.get_asset_spec(spec, SonnysAsset(self.account, spec.key.path[-1]))
 
-    def _described(self, usual: Account, spec: dg.AssetSpec) -> dg.AssetSpec:
+    def _described(self, usual: "Account", spec: dg.AssetSpec) -> dg.AssetSpec:
         """A finished specification with what this component says of it; `usual` names assets untranslated."""
         changed = spec.replace_attributes(
             key=usual.key(spec.key.path[-1]),

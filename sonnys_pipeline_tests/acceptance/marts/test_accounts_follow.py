@@ -67,7 +67,7 @@ def test_tables_across_accounts_follow(start: Callable[..., Process], tmp_path: 
         materialize("north/transactions", f"--partition {UNCHANGED}")
         materialize("south/transactions", f"--partition {EDITED}")
 
-        daemon = start(["dagster-daemon", "run", "-m", "sonnys_pipeline.definitions"], environment)
+        daemon = start(["dagster-daemon", "run", "-m", "sonnys_pipeline.definitions"], environment, forked=True)
 
         deadline = time.monotonic() + 3 * STUCK
         while made()[EDITED] == 1:

@@ -48,7 +48,7 @@ def test_marts_follow_what_has_changed(
         timezone="America/Chicago", sites=1, rows_per_day=60, speed=50, now=datetime(2026, 3, 20, 12, tzinfo=UTC)
     )
     computed(site)  # makes Dagster's storage: two processes that both make it break it (`DAGSTER_HOME` was empty)
-    daemon = start(["dagster-daemon", "run", "-m", "sonnys_pipeline.definitions"], site.environment)
+    daemon = start(["dagster-daemon", "run", "-m", "sonnys_pipeline.definitions"], site.environment, forked=True)
     assert materialize(site, FIRST, LAST).wait() == 0
     until(site, daemon, dict.fromkeys(FOLLOWERS, DAYS))
     site.simulator.advance(1300)  # hashes expire: what is read again is read anew

@@ -41,7 +41,7 @@ def test_dg_checks_lists_and_lands(open_site, start, tmp_path):
     }
 
     def dg(*words: str) -> str:
-        process = start(["dg", *words, "--target-path", str(project)], environment)
+        process = start(["dg", *words, "--target-path", str(project)], environment, forked=True)
         assert process.wait() == 0, process.output
         assert SECRET not in process.output
         return process.stdout.read_text()

@@ -62,7 +62,7 @@ def test_demo_lands_days_and_prints_one_document(start, tmp_path, monkeypatch):
     monkeypatch.setenv("SONNYS_DATA_URL", str(tmp_path / "the-users-lake"))
     monkeypatch.setenv("SONNYS_TIMEZONE", "Pacific/Honolulu")
 
-    process = start(["sonnys", "demo", "--days", "2", "--json", "--folder", tmp_path / "demo"])
+    process = start(["sonnys", "demo", "--days", "2", "--json", "--folder", tmp_path / "demo"], forked=True)
 
     assert process.wait() == 0, process.output
     document = json.loads(process.stdout.read_text())

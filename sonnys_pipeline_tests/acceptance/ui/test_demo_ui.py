@@ -6,10 +6,9 @@ backfill is asked for first, since the daemon looks for backfills only every hal
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import pytest
 import requests
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline_tests.acceptance.conftest import free_port
-from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
+from sonnys_pipeline_tests.acceptance.conftest import BIN, free_port
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
+from sonnys_pipeline_tests.support.processes.quick import FOLLOW_NOTHING, QUICK_PATH
 
 pytestmark = pytest.mark.acceptance
 
@@ -38,18 +38,13 @@ PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["transactions"]}) { ... on 
 class Ui:
     """A running `sonnys demo --ui`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preloaded: Preloaded) -> None:
         self.port = free_port()
         self.folder = folder
-        self._log = (folder / "log").open("wb")
-        self.popen = subprocess.Popen(
-            [Path(sys.executable).parent / "sonnys", "demo", "--ui", "--port", str(self.port), "--folder", folder],
-            env={**os.environ, "PYTHONPATH": QUICK_PATH},
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = [str(BIN / "sonnys"), "demo", "--ui", "--port", str(self.port), "--folder", str(folder)]
+        environment = {**os.environ, "PYTHONPATH": QUICK_PATH, **FOLLOW_NOTHING}
+        with (folder / "log").open("wb") as log:
+            self.popen = preloaded.start(command, environment, folder, log.fileno(), log.fileno())
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """What GraphQL answers; an error of it is an error here."""
@@ -74,15 +69,12 @@ class Ui:
         return (self.folder / "log").read_text()
 
     def processes(self) -> list[int]:
-        """Every process of this server: those in whose environment its own DAGSTER_HOME stands."""
-        home = f"DAGSTER_HOME={self.folder / 'dagster'}\0".encode()
+        """Every process of this server: those that work in its folder."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if home in (entry / "environ").read_bytes():
+            with suppress(OSError):  # it has just ended, or is somebody else's
+                if (entry / "cwd").readlink() == self.folder:
                     found.append(int(entry.name))
-            except OSError:
-                continue  # it has just ended, or is somebody else's
         return found
 
     def end(self) -> None:
@@ -93,13 +85,12 @@ class Ui:
             except ProcessLookupError:
                 continue
         self.popen.wait()
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """The server, answering."""
-    running = Ui(tmp_path_factory.mktemp("demo"))
+def ui(tmp_path_factory: pytest.TempPathFactory, preloaded: Preloaded) -> Iterator[Ui]:
+    """The server, answering. Marts do not follow what lands."""
+    running = Ui(tmp_path_factory.mktemp("demo"), preloaded)
 
     def assets() -> list[Any]:
         try:

@@ -18,9 +18,9 @@ CHECK_AND_DOWNSTREAM = dg.AssetSelection.checks(
 
 
 @pytest.fixture
-def landed(pipeline):
+def landed(pipeline, beginning):
     """The pipeline with three landed days."""
-    assert pipeline.run("transactions", days=DAYS).success
+    assert beginning.of(pipeline, lambda: pipeline.run("transactions", days=DAYS).success)
     return pipeline
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sonnys_pipeline.orchestration.build import build_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -29,17 +29,17 @@ def as_arrow(rows: Any) -> pa.Table:
 
 
 @pytest.fixture
-def landed(open_pipeline):
+def landed(open_pipeline, beginning):
     """A pipeline of three sites with three landed days; a day has 120 rows."""
     pipeline = open_pipeline(midnight_row=True, sites=3)
-    assert pipeline.run("transactions", days=DAYS).success
+    assert beginning.of(pipeline, lambda: pipeline.run("transactions", days=DAYS).success)
     return pipeline
 
 
 @pytest.fixture
 def partitions() -> dg.PartitionsDefinition[str]:
     """The partitions that the product's own assets have."""
-    (transactions,) = (asset for asset in build_defs().assets or () if asset.key == dg.AssetKey("transactions"))
+    (transactions,) = (asset for asset in built_defs().assets or () if asset.key == dg.AssetKey("transactions"))
     return transactions.partitions_def
 
 

@@ -13,6 +13,7 @@ from sonnys_pipeline.marts.people.liability import CARD_INPUT
 from sonnys_pipeline.marts.people.liability_inputs import LiabilityInputs
 from sonnys_pipeline_tests.support.clock_entries import entry, file_of
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 
 DAYS = ("2026-03-10", "2026-03-12")
 EACH = ["2026-03-10", "2026-03-11", "2026-03-12"]
@@ -21,11 +22,11 @@ SHIFT = entry(1, "2026-03-10T13:00:00.000Z", "2026-03-10T22:00:00.000Z")
 
 
 @pytest.fixture
-def pipeline(open_pipeline: Callable[..., Any]):
+def pipeline(open_pipeline: Callable[..., Any], beginning: Beginning):
     """Three days of one site in Chicago, their `site_day_kpis`, and the clock entries of the first two."""
     pipeline = open_pipeline(sites=1, codeless_site=False)
     assets = dg.AssetSelection.assets("transactions", "sites", "site_day_kpis").without_checks()
-    assert pipeline.run(selection=assets, days=DAYS).success
+    assert beginning.of(pipeline, lambda: pipeline.run(selection=assets, days=DAYS).success)
     pipeline.lake.land("clock_entries", file_of([SHIFT], READ_AT), partition=EACH[0])
     pipeline.lake.land("clock_entries", file_of([], READ_AT), partition=EACH[1])
     return pipeline

@@ -26,10 +26,10 @@ def pipeline(open_pipeline: Callable[..., Any]):
 
 
 @pytest.fixture
-def landed(pipeline):
+def landed(pipeline, beginning):
     """Three days of one site in Chicago, in partitions of UTC days, and the site list."""
-    assert pipeline.run("transactions", "sites", days=DAYS, selection=dg.AssetSelection.assets(
-        "transactions", "sites").without_checks()).success  # fmt: skip
+    selection = dg.AssetSelection.assets("transactions", "sites").without_checks()
+    assert beginning.of(pipeline, lambda: pipeline.run(selection=selection, days=DAYS).success)
     return pipeline
 
 

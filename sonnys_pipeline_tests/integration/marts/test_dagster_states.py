@@ -15,6 +15,7 @@ import pytest
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.states import STATES
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 from sonnys_pipeline_tests.support.tickets import states_of, without_v2
 
 DAYS = ("2026-03-10", "2026-03-12")
@@ -49,7 +50,7 @@ def metadata_of(pipeline: Any, asset: str, day: str) -> dict[str, Any]:
 
 @pytest.fixture
 def whole(
-    open_pipeline: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    open_pipeline: Callable[..., Any], beginning: Beginning, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, dict[str, pa.Table]]:  # fmt: skip
     """A chain of one site in Chicago whose landed rows lack the v2 fields, with all marts; and the rows that have them.
 
@@ -57,6 +58,11 @@ def whole(
     """
     monkeypatch.setenv("SONNYS_STATES", "off")
     pipeline = open_pipeline(sites=1)
+    return pipeline, beginning.of(pipeline, lambda: landed_without_states(pipeline))
+
+
+def landed_without_states(pipeline: Any) -> dict[str, pa.Table]:
+    """Lands rows without the v2 fields, and the marts of them; returns each day's rows with the fields."""
     landing = dg.AssetSelection.assets("transactions", "sites").without_checks()
     assert pipeline.run(selection=landing, days=DAYS).success
     rows = {}
@@ -72,7 +78,7 @@ def whole(
         metadata = pipeline.lake.metadata("transactions", day)
         pipeline.lake.land("transactions", without_v2(table), partition=day, metadata=metadata)
     assert pipeline.run(*TABLES, *MARTS, days=DAYS).success
-    return pipeline, rows
+    return rows
 
 
 def test_no_zero_where_nothing_is_known(whole: tuple[Any, Any]) -> None:

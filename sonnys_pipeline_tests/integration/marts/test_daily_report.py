@@ -17,11 +17,27 @@ DAYS = ("2026-03-09", "2026-03-12")
 EACH = ["2026-03-09", "2026-03-10", "2026-03-11", "2026-03-12"]
 
 
+def land(pipeline, beginning) -> bool:
+    """Land four days and the list of sites, whose zones are not the pipeline's."""
+    runs = (lambda: pipeline.run("transactions", days=DAYS), lambda: pipeline.run("sites"))
+    return beginning.of(pipeline, lambda: all(run().success for run in runs))
+
+
 @pytest.fixture
 def landed(pipeline, beginning):
-    """Four landed days and the list of sites, whose zones are not the pipeline's."""
-    runs = (lambda: pipeline.run("transactions", days=DAYS), lambda: pipeline.run("sites"))
-    assert beginning.of(pipeline, lambda: all(run().success for run in runs))
+    """Four landed days and the list of sites."""
+    assert land(pipeline, beginning)
+    return pipeline
+
+
+@pytest.fixture
+def reported(pipeline, beginning):
+    """The same, with `site_day_kpis` and the pages, as the daily job leaves them."""
+
+    def report() -> bool:
+        return land(pipeline, beginning) and pipeline.run("site_day_kpis", "daily_report", days=DAYS).success
+
+    assert beginning.of(pipeline, report, stage="reported")
     return pipeline
 
 
@@ -158,70 +174,66 @@ def test_reports_follow_the_marts_of_the_last_days_only(landed):
     assert daemon.tick() == []
 
 
-def test_pages_follow_the_days_that_they_compare_with(landed):
+def test_pages_follow_the_days_that_they_compare_with(reported):
     """A day is corrected after its pages and later ones were made: they are made anew, together, and no earlier one.
 
     Before, a page followed its own day only, and went on to compare with the old figure.
     """
-    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
-    daemon = Daemon(landed)
-    old = {day: page(landed, day) for day in EACH}
+    daemon = Daemon(reported)
+    old = {day: page(reported, day) for day in EACH}
 
-    late_row(landed, hour=18)  # on the 11th
+    late_row(reported, hour=18)  # on the 11th
 
     assert daemon.tick() == EACH[2:]
-    assert landed.run("daily_report", days=(EACH[2], EACH[3])).success
+    assert reported.run("daily_report", days=(EACH[2], EACH[3])).success
     assert daemon.tick() == []
-    sales = sum(landed.lake.read("site_day_kpis", ["2026-03-11"])["sales"].to_pylist())
+    sales = sum(reported.lake.read("site_day_kpis", ["2026-03-11"])["sales"].to_pylist())
     shown = f"Wed, Mar 11: ${sales.quantize(Decimal(1), ROUND_HALF_UP):,}"
-    assert shown in page(landed, "2026-03-12")
+    assert shown in page(reported, "2026-03-12")
     assert shown not in old["2026-03-12"]
-    assert page(landed, EACH[1]) == old[EACH[1]]
+    assert page(reported, EACH[1]) == old[EACH[1]]
 
 
-def test_pages_do_not_follow_rows_that_change_no_figure_of_theirs(landed):
+def test_pages_do_not_follow_rows_that_change_no_figure_of_theirs(reported):
     """A customer's name on the 10th is corrected: its own page is made again, later ones are not."""
-    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
-    daemon = Daemon(landed)
-    rows = landed.lake.read("transactions", ["2026-03-10"]).drop_columns("date")
+    daemon = Daemon(reported)
+    rows = reported.lake.read("transactions", ["2026-03-10"]).drop_columns("date")
     at = rows.column_names.index("customer_name")
     named = rows.set_column(at, rows.schema.field(at), pa.array(["Corrected"] * len(rows)))
-    landed.lake.land(
-        "transactions", named, partition="2026-03-10", metadata=landed.lake.metadata("transactions", "2026-03-10")
+    reported.lake.land(
+        "transactions", named, partition="2026-03-10", metadata=reported.lake.metadata("transactions", "2026-03-10")
     )
 
-    assert landed.run("site_day_kpis", days=("2026-03-09", "2026-03-11")).success
+    assert reported.run("site_day_kpis", days=("2026-03-09", "2026-03-11")).success
 
     assert "2026-03-10" in (asked := daemon.tick())
     assert "2026-03-12" not in asked
 
 
-def test_a_report_follows_other_rows_and_no_others(landed):
+def test_a_report_follows_other_rows_and_no_others(reported):
     """Nothing for a mart that is made again of the same rows, or together with its report; one page for a late row."""
-    daemon = Daemon(landed)
-    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success  # as the daily job does
+    daemon = Daemon(reported)
     assert daemon.tick() == []
 
-    assert landed.run("site_day_kpis", days=DAYS).success
+    assert reported.run("site_day_kpis", days=DAYS).success
     assert daemon.tick() == []
-    late_row(landed, hour=18)
+    late_row(reported, hour=18)
 
     assert daemon.tick() == EACH[2:]
-    assert landed.run("daily_report", days=(EACH[2], EACH[3])).success
+    assert reported.run("daily_report", days=(EACH[2], EACH[3])).success
     assert daemon.tick() == []
 
 
-def test_a_mart_that_is_made_while_the_report_is_made_is_followed(landed):
+def test_a_mart_that_is_made_while_the_report_is_made_is_followed(reported):
     """A late row is counted after the report has read and before it says so: its event does not make it handled."""
-    daemon = Daemon(landed)
-    assert landed.run("site_day_kpis", "daily_report", days=DAYS).success
-    late_row(landed, hour=18)
+    daemon = Daemon(reported)
+    late_row(reported, hour=18)
     assert daemon.tick() == EACH[2:]
     with dg.DagsterInstance.ephemeral() as elsewhere:
-        assert replace(landed, instance=elsewhere).run("daily_report", days=(EACH[2], EACH[3])).success
+        assert replace(reported, instance=elsewhere).run("daily_report", days=(EACH[2], EACH[3])).success
 
-    late_row(landed, hour=19)
-    landed.instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition="2026-03-11"))
+    late_row(reported, hour=19)
+    reported.instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition="2026-03-11"))
 
     assert daemon.tick() == EACH[2:]
     assert daemon.tick() == []

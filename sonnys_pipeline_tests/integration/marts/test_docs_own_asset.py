@@ -25,11 +25,11 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def landed(open_pipeline):
+def landed(open_pipeline, beginning):
     """A pipeline of three sites with two landed days and the list of sites."""
     pipeline = open_pipeline(sites=3, midnight_row=True)
-    assert pipeline.run("transactions", days=DAYS).success
-    assert pipeline.run("sites").success
+    runs = (lambda: pipeline.run("transactions", days=DAYS), lambda: pipeline.run("sites"))
+    assert beginning.of(pipeline, lambda: all(run().success for run in runs))
     return pipeline
 
 

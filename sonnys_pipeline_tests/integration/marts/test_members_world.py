@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sonnys_pipeline.client import NotFoundError, SonnysClient
@@ -32,6 +33,8 @@ CHICAGO = "America/Chicago"
 ZONE = ZoneInfo(CHICAGO)
 DAY = timedelta(days=1)
 DAYS = 5
+#: Hundreds of accounts: each day the API is asked for every one of them.
+CLUB: dict[str, Any] = {"sites": 1, "accounts_per_site": 600, "rate_limit": 100_000}
 
 
 class Club:
@@ -83,8 +86,8 @@ def test_active_members_of_each_day_are_those_of_the_api(
     start_simulator: Callable[..., Simulator], tmp_path: Path
 ) -> None:
     """Five days: the end of each, also of those before the first reading that are landed; the sums add up."""
-    later = changing(start_simulator(sites=1, rate_limit=100_000), f"twin {tmp_path}")
-    simulator = start_simulator(sites=1, rate_limit=100_000)
+    later = changing(start_simulator(**CLUB), f"twin {tmp_path}")
+    simulator = start_simulator(**CLUB)
     with client_of(simulator, f"members {tmp_path}") as client:
         club = Club(simulator, client, Lake(str(tmp_path / "data")))
         land_sites(club.lake, client.sites.list(), club.now, narrowed=False)

@@ -1,5 +1,6 @@
 """KT-02, DG-02: past figures change when rows or a confirmed zone change, never since a list was read again."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -31,14 +32,23 @@ def open_chain(tmp_path: Path) -> Callable[..., ListedChain]:
     return made
 
 
-@pytest.fixture
-def chain(open_chain: Callable[..., ListedChain]) -> ListedChain:
-    """Three sites and 13 business days, landed, listed and counted: 39 site days."""
-    made = open_chain()
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> ListedChain:
+    """Three sites and 13 business days, landed, listed and counted: 39 site days. Tests get copies of its lake."""
+    made = ListedChain(Lake(tmp_path_factory.mktemp("counted") / "data"), World(seed=5, **SMALL))
     made.land_days()
     made.read_list()
     assert made.follow() == DAYS
     assert len(made.figures()) == 39
+    return made
+
+
+@pytest.fixture
+def chain(counted: ListedChain, open_chain: Callable[..., ListedChain]) -> ListedChain:
+    """The chain of `counted`, of this test alone."""
+    made = open_chain()
+    shutil.copytree(counted.lake.root, made.lake.root)
+    made.at = counted.at
     return made
 
 

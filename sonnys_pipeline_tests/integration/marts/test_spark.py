@@ -110,8 +110,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     program("java", "openjdk-17-jre-headless")
     configured = {
         "spark.driver.bindAddress": "127.0.0.1",
-        # The rows are few: to compile less is faster.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # The rows are few: to compile less is faster, and to look for filters that follow from others takes longer than
+        # what they spare. Files are listed here, not by a job of 36 tasks, and plans are described in short.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms1g -Xmn512m",
+        "spark.sql.constraintPropagation.enabled": "false",
+        "spark.sql.leafNodeDefaultParallelism": "1",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
+        "spark.sql.ui.explainMode": "simple",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.adaptive.enabled": "false",

@@ -14,6 +14,7 @@ from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline.simulator.edits import Edit
 from sonnys_pipeline_tests.integration.conftest import Pipeline
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
 
 KEY = dg.AssetKey("transactions")
 COMPUTED = ("line_items", "tenders", "site_day_kpis")
@@ -65,14 +66,18 @@ class Scene:
 
 
 @pytest.fixture
-def scene(open_pipeline: Callable[..., Pipeline]) -> Scene:
+def scene(open_pipeline: Callable[..., Pipeline], beginning: Beginning) -> Scene:
     """Landed and computed."""
     pipeline = open_pipeline(now=datetime.now(UTC), sites=3, virtual_site=False, codeless_site=False)
-    today = datetime.now(UTC).date()
-    days = [(today - timedelta(days=back)).isoformat() for back in range(8, 0, -1)]
-    wanted = dg.AssetSelection.assets("transactions", "sites", *COMPUTED).without_checks()
-    assert pipeline.run(selection=wanted, days=(days[0], days[-1])).success
-    return Scene(pipeline, days)
+
+    def land() -> list[str]:
+        today = datetime.now(UTC).date()
+        days = [(today - timedelta(days=back)).isoformat() for back in range(8, 0, -1)]
+        wanted = dg.AssetSelection.assets("transactions", "sites", *COMPUTED).without_checks()
+        assert pipeline.run(selection=wanted, days=(days[0], days[-1])).success
+        return days
+
+    return Scene(pipeline, beginning.of(pipeline, land))
 
 
 def test_a_sweep_without_differences_starts_nothing(scene: Scene) -> None:

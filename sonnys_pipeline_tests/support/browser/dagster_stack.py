@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,8 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.services.ui import end_groups
 from sonnys_pipeline.simulator import Simulator, SimulatorConfig
 from sonnys_pipeline_tests.acceptance.conftest import free_port
+from sonnys_pipeline_tests.support.processes.forking import Forked
+from sonnys_pipeline_tests.support.processes.preloaded import Preloaded
 from sonnys_pipeline_tests.support.processes.quick import QUICK_PATH
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +49,7 @@ class Stack:
     url: str
     folder: Path
     simulator: Simulator
-    processes: Mapping[str, subprocess.Popen[bytes]]
+    processes: Mapping[str, Forked]
 
     @property
     def lake(self) -> Lake:
@@ -102,11 +103,11 @@ def last_days(count: int) -> list[str]:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
-    """A stack that is ready; whatever comes of its use, no process of it is left behind."""
+def running_stack(folder: Path, preloaded: Preloaded, **more: str) -> Iterator[Stack]:
+    """A stack that is ready, with `more` in its environment; whatever comes of its use, none of it is left behind."""
     with ExitStack() as ending:
         simulator = ending.enter_context(Simulator(SimulatorConfig(speed=SPEED)))
-        environment = _environment(simulator, folder)
+        environment = {**_environment(simulator, folder), **more}
         port, code = free_port(), free_port()
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})
         at = ["--host", "127.0.0.1", "--port"]
@@ -118,7 +119,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             "sonnys-webserver": [*at, str(port), *workspace],
             "sonnys-daemon": ["run", *workspace],
         }
-        processes = {name: _start(name, options, folder, environment) for name, options in commands.items()}
+        processes = {name: _start(preloaded, name, options, folder, environment) for name, options in commands.items()}
         ending.callback(end_groups, processes.values())
         stack = Stack(stack.url, folder, simulator, processes)
         stack.until(stack.is_ready, "web server and daemon are ready")
@@ -146,16 +147,9 @@ def _environment(simulator: Simulator, folder: Path) -> dict[str, str]:
 
 
 def _start(
-    name: str, options: list[str], folder: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:  # fmt: skip
+    preloaded: Preloaded, name: str, options: list[str], folder: Path, environment: Mapping[str, str]
+) -> Forked:  # fmt: skip
     """A command that stands beside the interpreter, leader of a session of its own, so that it ends as a group."""
     with (folder / f"{name}.log").open("wb") as log:
-        return subprocess.Popen(
-            [Path(sys.executable).parent / name, *options],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = [str(Path(sys.executable).parent / name), *options]
+        return preloaded.start(command, environment, folder, log.fileno(), log.fileno())

@@ -16,7 +16,7 @@ from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.checks.evaluations import RANGE
 from sonnys_pipeline.simulator import Simulator
-from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import asset_job, built_defs
 from sonnys_pipeline_tests.support.pipelines.snapshots import _copy as copy_memory
 
 NAMES = ("north", "south")
@@ -44,16 +44,22 @@ class Chains:
         self, *keys: str, days: str | tuple[str, str] | None = None, own: Sequence[dg.AssetsDefinition] = ()
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets by their keys (`north/transactions`), with their checks, and the test's `own` ones."""
-        defs = built_defs()
         chosen = [dg.AssetKey(key.split("/")) for key in keys] + [asset.key for asset in own]
+        selection = dg.AssetSelection.assets(*chosen)
+        how: dict[str, Any] = {
+            "instance": self.instance,
+            "partition_key": days if isinstance(days, str) else None,
+            "tags": dict(zip(RANGE, days, strict=True)) if isinstance(days, tuple) else None,
+            "raise_on_error": False,
+        }
+        if not own:
+            return asset_job(selection).execute_in_process(**how)
+        defs = built_defs()
         return dg.materialize(
             [*(defs.assets or ()), *(defs.asset_checks or ()), *own],
-            selection=dg.AssetSelection.assets(*chosen),
+            selection=selection,
             resources=dict(defs.resources or {}),
-            instance=self.instance,
-            partition_key=days if isinstance(days, str) else None,
-            tags=dict(zip(RANGE, days, strict=True)) if isinstance(days, tuple) else None,
-            raise_on_error=False,
+            **how,
         )
 
     def land(self, *accounts: str, days: tuple[str, str] = DAYS, marts: bool = True) -> None:

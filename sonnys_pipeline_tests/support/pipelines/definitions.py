@@ -3,8 +3,10 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.materialize import EPHEMERAL_JOB_NAME
 
 from sonnys_pipeline.orchestration.build import build_defs
 
@@ -25,12 +27,44 @@ _READ_BY_RUNS = {
 }
 
 
+_LOCAL = "http://127.0.0.1:"
+#: Jobs of selections that are kept; each holds the graph of all assets.
+_MOST_JOBS = 64
+_jobs: dict[tuple[Any, str], dg.JobDefinition] = {}
+
+
 def built_defs() -> dg.Definitions:
     """`build_defs()` of this environment: the same object again while no variable that decides on it has changed."""
+    decisive = _decisive()
+    return build_defs() if decisive is None else _built(decisive)
+
+
+def asset_job(selection: dg.AssetSelection) -> dg.JobDefinition:
+    """The job that `dg.materialize` makes of `built_defs()` for each run, made once for each selection."""
+    defs, decisive = built_defs(), _decisive()
+    name = (decisive, repr(selection))
+    if decisive is None or name not in _jobs:
+        made = dg.Definitions(
+            assets=[*(defs.assets or ()), *(defs.asset_checks or ())],
+            jobs=[dg.define_asset_job(EPHEMERAL_JOB_NAME, selection)],
+            resources=defs.resources,
+        ).resolve_job_def(EPHEMERAL_JOB_NAME)
+        if decisive is None:
+            return made
+        if len(_jobs) >= _MOST_JOBS:
+            _jobs.clear()
+        _jobs[name] = made
+    return _jobs[name]
+
+
+def _decisive() -> tuple[tuple[str, str], ...] | None:
+    """What decides on definitions; None where a file of settings does, too."""
     if Path(".env").exists():
-        return build_defs()
-    decisive = {name: value for name, value in os.environ.items() if name.startswith("SONNYS_")}
-    return _built(tuple(sorted((name, value) for name, value in decisive.items() if name not in _READ_BY_RUNS)))
+        return None
+    read = {name: value for name, value in os.environ.items() if name.startswith("SONNYS_")}
+    # Each test has simulators of its own.
+    kept = {name: "" if name.endswith("__BASE_URL") and _LOCAL in value else value for name, value in read.items()}
+    return tuple(sorted((name, value) for name, value in kept.items() if name not in _READ_BY_RUNS))
 
 
 @lru_cache(maxsize=4)

@@ -15,26 +15,30 @@ class Beginning:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._lake = folder / "data"
-        self._remembered: dg.DagsterInstance | None = None
-        self._returned: Any = None
+        self._folder = folder
+        self._kept: dict[str, tuple[dg.DagsterInstance, Any]] = {}
 
-    def of(self, pipeline: Any, land: Callable[[], Any]) -> Any:
-        """What `land` returned; it is called once, on a pipeline as new as the others."""
-        lake = Path(str(pipeline.lake.root))
-        if self._remembered is not None:
-            shutil.copytree(self._lake, lake)
-            _copy(self._remembered, pipeline.instance)
-            return self._returned
-        self._returned = land()
-        shutil.copytree(lake, self._lake)
-        self._remembered = dg.DagsterInstance.ephemeral()
-        _copy(pipeline.instance, self._remembered)
-        return self._returned
+    def of(self, pipeline: Any, land: Callable[[], Any], *, stage: str = "landed") -> Any:
+        """What `land` returned; it is called once, on a pipeline as new as the others.
+
+        A module whose tests do not all begin alike has several stages.
+        """
+        lake, kept = Path(str(pipeline.lake.root)), self._folder / stage
+        if stage in self._kept:
+            remembered, returned = self._kept[stage]
+            shutil.copytree(kept, lake)
+            _copy(remembered, pipeline.instance)
+            return returned
+        returned = land()
+        shutil.copytree(lake, kept)
+        remembered = dg.DagsterInstance.ephemeral()
+        _copy(pipeline.instance, remembered)
+        self._kept[stage] = (remembered, returned)
+        return returned
 
     def close(self) -> None:
-        if self._remembered is not None:
-            self._remembered.dispose()
+        for remembered, _ in self._kept.values():
+            remembered.dispose()
 
 
 def _copy(source: dg.DagsterInstance, target: dg.DagsterInstance) -> None:

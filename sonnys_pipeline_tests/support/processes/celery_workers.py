@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
 import yaml
 
-from sonnys_pipeline_tests.acceptance.conftest import BIN, Process, Site
+from sonnys_pipeline_tests.acceptance.conftest import Process, Site
 
 DEPLOYED = Path(__file__).parents[3] / "deploy" / "celery" / "dagster.yaml"
 #: Seconds between two looks at the runs, and without a worker until a run is lost: longer than a lease (30 s).
@@ -47,8 +46,7 @@ class Worker:
 
     def ask_to_leave(self) -> None:
         """SIGTERM to the worker itself, as `systemctl stop` with `KillMode=mixed` and `docker stop` send it."""
-        leader = psutil.Process(self.process.popen.pid)
-        (leader.children()[0] if leader.name() == "unshare" else leader).send_signal(signal.SIGTERM)
+        self.process.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and what it executes at once, as a lost machine would."""
@@ -84,16 +82,12 @@ def start_worker(start: Callable[..., Process], name: str, site: Site, environme
     folder = site.folder / name
     (folder / "dagster").mkdir(parents=True)
     shutil.copy(Path(environment["DAGSTER_HOME"]) / "dagster.yaml", folder / "dagster")
-    celery = (
-        f"{BIN / 'celery'} -A sonnys_pipeline.orchestration.worker worker --loglevel INFO --concurrency 1 -n {name}@%h"
-    )
-    where = f"cd {folder} && exec {celery}"
-    shell = str(shutil.which("sh"))
-    command = [Path(shell), "-c", where]
-    if can_be_alone():
-        command = [Path(str(shutil.which("unshare"))), *_ALONE, shell, "-c", f"hostname {name} && {where}"]
+    command = ["celery", "-A", "sonnys_pipeline.orchestration.worker", "worker", "--loglevel", "INFO"]
+    alone = ["--concurrency", "1", "-n", f"{name}@%h"]
     own = {"SONNYS_STATE_DIR": str(folder / "state"), "DAGSTER_HOME": str(folder / "dagster")}
-    return Worker(name, folder, start(command, {**environment, **own}))
+    machine = name if can_be_alone() else ""
+    process = start([*command, *alone], {**environment, **own}, forked=True, machine=machine, folder=folder)
+    return Worker(name, folder, process)
 
 
 @cache

@@ -101,7 +101,7 @@ def dagster_dev(start: Callable[..., Process], environment: Mapping[str, str]) -
     """`dagster dev`, answering; ended afterwards. Marts do not follow what lands."""
     port = free_port()
     command = ["dagster", "dev", "-m", "sonnys_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    running = Server(f"http://127.0.0.1:{port}", start(command, {**environment, **FOLLOW_NOTHING}))
+    running = Server(f"http://127.0.0.1:{port}", start(command, {**environment, **FOLLOW_NOTHING}, forked=True))
     try:
         until(running.is_up)
         yield running

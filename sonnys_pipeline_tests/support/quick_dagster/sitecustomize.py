@@ -45,13 +45,16 @@ def _keep_migrations(module: ModuleType) -> None:
 
 
 def _keep_engines(module: ModuleType) -> None:
-    from sonnys_pipeline_tests.support.reused import kept_engines
+    from sonnys_pipeline_tests.support.reused import held_open, kept_engines
 
-    _replace(create_engine=kept_engines(module.create_engine))(module)
+    _replace(create_engine=held_open(kept_engines(module.create_engine)))(module)
 
 
-def _seconds(sensor: str, otherwise: int) -> int:
-    return int(os.environ.get(f"TESTS_{sensor}_EVERY", otherwise))
+def _look_every(sensor: str, otherwise: int, **more: object) -> Callable[[ModuleType], None]:
+    def patch(module: ModuleType) -> None:
+        _replace(_INTERVAL=int(os.environ.get(f"TESTS_{sensor}_EVERY", otherwise)), **more)(module)
+
+    return patch
 
 
 #: What is changed in a module once it is imported.
@@ -65,12 +68,17 @@ PATCHES: Mapping[str, Callable[[ModuleType], None]] = {
     "dagster._daemon.asset_daemon": _replace(MIN_INTERVAL_LOOP_SECONDS=1),
     "dagster._core.run_coordinator.queued_run_coordinator": _look_into_the_queue_every_second,
     "dagster._grpc.server": _fork_runs,
-    "sonnys_pipeline.orchestration.automation.alerts": _replace(_INTERVAL=_seconds("ALERTS", 30)),
-    "sonnys_pipeline.orchestration.automation.conditions": _replace(_INTERVAL=_seconds("CONDITIONS", 4)),
-    "sonnys_pipeline.orchestration.automation.missed_mornings": _replace(
-        _INTERVAL=_seconds("MORNINGS", 30), PAUSES=(2, 4, 8, 16, 30)
-    ),
+    "sonnys_pipeline.orchestration.automation.alerts": _look_every("ALERTS", 30),
+    "sonnys_pipeline.orchestration.automation.conditions": _look_every("CONDITIONS", 4),
+    "sonnys_pipeline.orchestration.automation.missed_mornings": _look_every("MORNINGS", 30, PAUSES=(2, 4, 8, 16, 30)),
 }
+
+
+def keep_pace() -> None:
+    """Read the environment again, in a process that was forked with modules which another environment had patched."""
+    for name in PATCHES:
+        if name.startswith("sonnys_pipeline.") and name in sys.modules:
+            PATCHES[name](sys.modules[name])
 
 
 class _Patching(MetaPathFinder):

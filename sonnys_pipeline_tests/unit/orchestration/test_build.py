@@ -267,6 +267,18 @@ def test_every_asset_has_an_owner_and_tags():
     } - {"items"}  # fmt: skip
 
 
+def test_kinds_name_the_format_and_the_engine_that_are_set(monkeypatch):
+    """Under Spark and Iceberg nothing says DuckDB or Parquet; an asset of several kinds keeps its other ones."""
+    as_usual = {name: spec.kinds for name, spec in specs(build_defs()).items()}
+    monkeypatch.setenv("SONNYS_LAKE_FORMAT", "iceberg")
+    monkeypatch.setenv("SONNYS_ENGINE", "spark")
+    found = {name: spec.kinds for name, spec in specs(build_defs()).items()}
+
+    assert (as_usual["site_day_kpis"], found["site_day_kpis"]) == ({"parquet", "duckdb"}, {"iceberg", "spark"})
+    assert (as_usual["daily_report"], found["daily_report"]) == ({"html"}, {"html"})
+    assert {kind for kinds in found.values() for kind in kinds} == {"iceberg", "spark", "html"}
+
+
 def test_sums_of_an_incomplete_day_are_not_plotted():
     """As numbers they would look like a bad day."""
     rows = pa.table({"cars": [1, 2]})
