@@ -8,7 +8,9 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from sqlalchemy import Connection, Engine, column, event, insert, inspect, table
 
 from sonnys_pipeline.ledger import engine
-from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, keep_connection, kept_engines, kept_migrations
+from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, kept_engines, kept_migrations
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,9 +85,36 @@ def _dagsters_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) 
         for name in MAKES_ENGINES:
             module = importlib.import_module(name)
             patch.setattr(module, "create_engine", kept_engines(module.create_engine))
-        keep_connection(patch, InMemoryRunStorage, "connect")
-        keep_connection(patch, InMemoryEventLogStorage, "_connect")
+        _keep_connection(patch, InMemoryRunStorage, "connect")
+        _keep_connection(patch, InMemoryEventLogStorage, "_connect")
         yield
+
+
+def _keep_connection(patch: pytest.MonkeyPatch, storage: Any, method: str) -> None:
+    """Let a storage in memory use the connection that keeps its database there, wherever it would open another one.
+
+    That is for each statement, and each is set up. SQLite refuses the kept one to threads other than its own: these go
+    on to open theirs.
+    """
+    make, connect = storage.__init__, getattr(storage, method)
+
+    def made(self: Any, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        self._held_conn.connection.execute("PRAGMA foreign_keys=ON").close()
+        self._kept_by = threading.get_ident()
+
+    @contextmanager
+    def connected(self: Any) -> Iterator[Any]:
+        kept = self._held_conn
+        if getattr(self, "_kept_by", None) != threading.get_ident() or kept.closed or kept.in_transaction():
+            with connect(self) as another:
+                yield another
+        else:
+            with getattr(self, "_db_lock", nullcontext()), kept.begin():
+                yield kept
+
+    patch.setattr(storage, "__init__", made)
+    patch.setattr(storage, method, connected)
 
 
 @pytest.fixture(scope="session", autouse=True)

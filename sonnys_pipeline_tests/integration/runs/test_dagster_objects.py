@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copytree
 
 import dagster as dg
 import duckdb
@@ -39,7 +40,7 @@ TABLES = ("line_items", "tenders", "discounts")
 
 
 @pytest.fixture(scope="module")
-def _landed(
+def origin(
     s3_server: S3Server, simulators_of_module: Callable[..., Simulator], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
     """Four days, and the list of sites, landed in a bucket."""
@@ -53,15 +54,17 @@ def _landed(
 
 
 @pytest.fixture(scope="module")
-def _counted(_landed: Pipeline, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def counted_origin(
+    origin: Pipeline, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
     """The same with tables and marts."""
-    bucket = s3_server.copied_bucket(bucket_of(_landed))
+    bucket = s3_server.copied_bucket(bucket_of(origin))
     with dg.DagsterInstance.ephemeral() as memory:
-        copy_memory(_landed.instance, memory)
+        copy_memory(origin.instance, memory)
         with pytest.MonkeyPatch.context() as patch:
             point_to(s3_server.port, patch)
             folder = tmp_path_factory.mktemp("counted")
-            made = pipeline_on(_landed.simulator, memory, folder, patch, f"{bucket}/lake")
+            made = pipeline_on(origin.simulator, memory, folder, patch, f"{bucket}/lake")
             assert made.run(*TABLES, *MARTS, days=DAYS).success
         yield made
 
@@ -88,28 +91,33 @@ def seen(s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def copy(
-    open_pipeline: Callable[..., Pipeline], seen: Forwarder, s3_server: S3Server
+    seen: Forwarder,
+    s3_server: S3Server,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[Pipeline], Pipeline]:
-    """Opens a pipeline of the test's own with the objects of another one, and what that remembers of its runs."""
+    """Opens a pipeline with copies of all that another one has: objects, state, and what is remembered of its runs."""
 
     def copied(source: Pipeline) -> Pipeline:
-        own = open_pipeline(data_url=f"{s3_server.copied_bucket(bucket_of(source))}/lake", sites=2)
-        copy_memory(source.instance, own.instance)
-        return own
+        bucket = s3_server.copied_bucket(bucket_of(source))
+        copytree(source.state, tmp_path / "state")
+        copy_memory(source.instance, instance)
+        return pipeline_on(source.simulator, instance, tmp_path, monkeypatch, f"{bucket}/lake")
 
     return copied
 
 
 @pytest.fixture
-def landed(copy: Callable[[Pipeline], Pipeline], _landed: Pipeline) -> Pipeline:
+def landed(copy: Callable[[Pipeline], Pipeline], origin: Pipeline) -> Pipeline:
     """Four days with 120 rows each, and the list of sites."""
-    return copy(_landed)
+    return copy(origin)
 
 
 @pytest.fixture
-def counted(copy: Callable[[Pipeline], Pipeline], _counted: Pipeline) -> Pipeline:
+def counted(copy: Callable[[Pipeline], Pipeline], counted_origin: Pipeline) -> Pipeline:
     """The same with tables and marts."""
-    return copy(_counted)
+    return copy(counted_origin)
 
 
 def requests_of(seen: Forwarder) -> Counter[str]:
@@ -120,7 +128,7 @@ def requests_of(seen: Forwarder) -> Counter[str]:
     return found
 
 
-def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
+def test_a_day_costs_four_puts_and_some_looks(landed, origin: Pipeline, seen: Forwarder) -> None:
     """Landed whole, with its states, both archives, checks and metadata; what a day more costs is counted.
 
     Five of the looks are at the journal of files replaced as one (KT-02): before zones, moved rows, the day and its
@@ -132,8 +140,13 @@ def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
     assert landed.lake.partitions("transactions_raw") == EACH
     assert landed.times_materialized() == dict.fromkeys(EACH, 1)
     record = landed.record()
-    assert f"{landed.lake.root}/transactions/date=2026-03-10/part-0.parquet" in record
+    assert f"{origin.lake.root}/transactions/date=2026-03-10/part-0.parquet" in record  # where they were landed
     assert PASSWORD not in record
+    # Whoever has landed a day knows its footers.
+    landed.lake.metadata("sites")
+    for asset in ("transactions", "transaction_states", "transactions_raw", "transaction_states_raw"):
+        for day in EACH:
+            landed.lake.metadata(asset, day)
     requests_of(seen)
     assert landed.run("transactions", days="2026-03-14", selection=dg.AssetSelection.assets(
         "transactions").without_checks()).success  # fmt: skip
