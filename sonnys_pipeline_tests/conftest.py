@@ -257,9 +257,7 @@ def _stopping() -> Iterator[Callable[[Simulator], None]]:
             one.result()
 
 
-@pytest.fixture
-def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
-    """Starts simulators of one site, 50 times faster than the API, at noon of 2026-03-20 UTC, with a wide budget."""
+def _starting(stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
     started: list[Simulator] = []
 
     def start(**config: Any) -> Simulator:
@@ -277,7 +275,19 @@ def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable
 
     yield start
     for simulator in started:
-        _stopping(simulator)
+        stopping(simulator)
+
+
+@pytest.fixture
+def start_simulator(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
+    """Starts simulators of one site, 50 times faster than the API, at noon of 2026-03-20 UTC, with a wide budget."""
+    yield from _starting(_stopping)
+
+
+@pytest.fixture(scope="module")
+def simulators_of_module(_stopping: Callable[[Simulator], None]) -> Iterator[Callable[..., Simulator]]:
+    """As `start_simulator`, for what the tests of a module share."""
+    yield from _starting(_stopping)
 
 
 @pytest.fixture

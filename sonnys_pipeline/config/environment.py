@@ -30,6 +30,11 @@ class EnvFileError(SettingsError):
 class _SetVariables(EnvSettingsSource):
     """Looks at the types of those fields alone whose variables are set: settings are read again by every step."""
 
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if f"{self.env_prefix}{field_name}".lower() not in self.env_vars:
+            return None, field_name, True  # as for a field with parts, whose type is not looked at until it has a value
+        return super().get_field_value(field, field_name)
+
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:  # noqa: ANN401 - as pydantic-settings declares it
         return None if value is None else super().prepare_field_value(field_name, field, value, value_is_complex)
 

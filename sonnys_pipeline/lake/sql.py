@@ -228,37 +228,52 @@ def open_rows(transactions: OpenOrNot) -> Iterator[duckdb.DuckDBPyConnection]:
 def _create_transactions(connection: duckdb.DuckDBPyConnection, transactions: Rows) -> None:
     """The view `transactions`."""
     if isinstance(transactions, WithStates):
-        _register_by_partition(connection, "rows_of_files", transactions.transactions)
-        _register_by_partition(connection, "states", transactions.states)
-        _add_lacking_columns(connection, "rows_of_files", "landed")
+        _create_view(connection, "landed", transactions.transactions, by_partition=True)
+        _create_view(connection, "states", transactions.states, by_partition=True, as_they_are=True)
         connection.execute(f"CREATE TEMP VIEW transactions AS {JOINED}")
-        return
-    if isinstance(transactions, pa.Table | ds.Dataset):
-        connection.register("rows_of_files", transactions)
-    elif paths := [os.fspath(path) for path in transactions]:
-        # Else the day in the path would become a column `date`; only instants decide on the business day.
-        _create_view(connection, "rows_of_files", connection.read_parquet(paths, hive_partitioning=False))
     else:
-        connection.register("rows_of_files", KPI_INPUT.empty_table())
-    _add_lacking_columns(connection, "rows_of_files", "transactions")
+        _create_view(connection, "transactions", transactions)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, name: str, relation: duckdb.DuckDBPyRelation) -> None:
-    """A view of this connection alone; `relation.create_view` would make one for all of the process."""
-    connection.execute(f"CREATE TEMP VIEW {name} AS {relation.sql_query()}")
+def _create_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Files,
+    *,
+    by_partition: bool = False,
+    as_they_are: bool = False,
+) -> None:
+    """A view of these rows, with their partition in the column `PARTITION` instead of `date` if asked for.
 
-
-def _add_lacking_columns(connection: duckdb.DuckDBPyConnection, name: str, view: str) -> None:
-    """A view with nulls in those columns of `KPI_INPUT` that no file has, because all are of an earlier version.
-
-    Tables of a user's own, which have no `complete_date`, are left as they are.
+    It has nulls in those columns of `KPI_INPUT` that no file has, because all are of an earlier version; not if the
+    rows are to be `as_they_are`, nor in tables of a user's own, which have no `complete_date`. One view does it all:
+    DuckDB opens the files for each.
     """
-    there = set(connection.table(name).columns)
+    columns = "*"
+    if isinstance(files, pa.Table | ds.Dataset):
+        source, there = f"{name}_as_given", files.schema.names
+        connection.register(source, files)
+        if by_partition:
+            days = "date" in there
+            columns = (
+                f"* EXCLUDE (date), strftime(date, '%Y-%m-%d') AS {PARTITION}" if days else f"*, '' AS {PARTITION}"
+            )
+    elif paths := [os.fspath(path) for path in files]:
+        # Else the day in the path would become a column `date`; only instants decide on the business day.
+        relation = connection.read_parquet(paths, hive_partitioning=False, filename=by_partition)
+        # Its text, not `relation.create_view`, which would make a view for all of the process.
+        source, there = f"({relation.sql_query()})", relation.columns
+        if by_partition:  # only the last folder counts: a `date=` may also be in the path above the lake
+            last = "regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1)"
+            columns = f"* EXCLUDE (filename), {last} AS {PARTITION}"
+    else:
+        source, there = f"{name}_as_given", KPI_INPUT.names
+        connection.register(source, KPI_INPUT.empty_table())
     is_own = "complete_date" not in there
-    lacking = pa.schema([] if is_own else [field for field in KPI_INPUT if field.name not in there])
+    lacking = pa.schema([] if is_own or as_they_are else [field for field in KPI_INPUT if field.name not in set(there)])
     kinds = connection.from_arrow(lacking.empty_table()).types if len(lacking) else []
     nulls = [f", CAST(NULL AS {kind}) AS {column}" for column, kind in zip(lacking.names, kinds, strict=True)]
-    connection.execute(f"CREATE TEMP VIEW {view} AS SELECT *{''.join(nulls)} FROM {name}")  # noqa: S608 - our names
+    connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns}{''.join(nulls)} FROM {source}")  # noqa: S608 - our names
 
 
 @contextmanager
@@ -275,20 +290,3 @@ def open_judged(transactions: OpenOrNot) -> Iterator[duckdb.DuckDBPyConnection]:
     with open_rows(transactions) as connection:
         connection.execute(f"CREATE TEMP VIEW judged AS {JUDGED}")
         yield connection
-
-
-def _register_by_partition(connection: duckdb.DuckDBPyConnection, name: str, files: Files) -> None:
-    """A view of these rows with their partition in the column `PARTITION`, instead of `date`."""
-    if isinstance(files, pa.Table | ds.Dataset):
-        connection.register(f"{name}_as_given", files)
-        days = "date" in files.schema.names
-        columns = f"* EXCLUDE (date), strftime(date, '%Y-%m-%d') AS {PARTITION}" if days else f"*, '' AS {PARTITION}"
-    else:
-        paths = [os.fspath(path) for path in files]
-        # Only the last folder counts: a `date=` may also be in the path above the lake.
-        with_names = connection.read_parquet(paths, hive_partitioning=False, filename=True)
-        _create_view(connection, f"{name}_as_given", with_names)
-        columns = (
-            f"* EXCLUDE (filename), regexp_extract(filename, 'date=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1) AS {PARTITION}"
-        )
-    connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {name}_as_given")  # noqa: S608 - our names

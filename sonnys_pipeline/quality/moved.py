@@ -56,14 +56,15 @@ def _moved_ids(lake: Lake, days: Collection[str] | None) -> list[MovedId]:
         return []
     rows = sum(lake.storage.each(lambda day: lake.rows(ASSET, day), landed))
     passes = 1 + rows // _AT_ONCE
-    relation = scan(lake, ASSET, landed, columns=["id"]).relation()
     found: dict[str, list[str]] = {}
     try:
-        for number in range(passes):
-            ids = relation.filter(f"hash(id) % {passes} = {number}")
-            spans = ids.aggregate("id, min(date) AS first, max(date) AS last").filter("first < last")
-            for row_id, day in ids.join(spans.set_alias("spans"), "id").select("id, date").distinct().fetchall():
-                found.setdefault(row_id, []).append(day.isoformat())
+        with open_tables({}) as connection:
+            relation = scan(lake, ASSET, landed, columns=["id"]).relation(connection)
+            for number in range(passes):
+                ids = relation.filter(f"hash(id) % {passes} = {number}")
+                spans = ids.aggregate("id, min(date) AS first, max(date) AS last").filter("first < last")
+                for row_id, day in ids.join(spans.set_alias("spans"), "id").select("id, date").distinct().fetchall():
+                    found.setdefault(row_id, []).append(day.isoformat())
     except duckdb.Error as error:
         raise LakeError(f"landed {ASSET} cannot be read ({error}); materialize the damaged days again") from error
     moved = {row_id: sorted(stands) for row_id, stands in sorted(found.items()) if not set(stands).isdisjoint(asked)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.sql import UNSETTLED, OpenOrNot, Rows, open_judged, open_rows
+from sonnys_pipeline.lake.sql import JUDGED, UNSETTLED, OpenOrNot, Rows, open_rows
 from sonnys_pipeline.quality.result import Finding, finding
 
 #: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are no errors.
@@ -59,15 +60,17 @@ _OUTSIDE = """
 
 # Rows whose money is final: the total of unsettled and voided transactions is undefined. Without a status, a ticket
 # counts as voided if all its items are.
-_FINAL = """
+_FINAL = f"""
     SELECT id, dollars, paid, readings, overpaid, len(items) > 0 AS has_items
-    FROM judged
+    FROM ({JUDGED})
     WHERE NOT (beyond OR voided OR unsettled) AND NOT (
         transaction_status IS NULL
         AND coalesce(list_bool_and(list_transform(items, lambda part: part.is_voided)), false)
     )
+"""  # noqa: S608 - made of queries of this house
+_BEYOND = """
+    SELECT count(*), list(id) FILTER (is_beyond_anywhere(total, items, tenders, discounts)) FROM transactions
 """
-_BEYOND = "SELECT count(*), list(id) FILTER (beyond) FROM judged"
 
 _TENDERED = f"""
     SELECT
@@ -147,7 +150,7 @@ def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Findi
 
 def absurd_amounts(transactions: OpenOrNot) -> Finding:
     """Rows with an amount out of range: the models refuse them today, and no figure includes them."""
-    with open_judged(transactions) as connection:
+    with open_rows(transactions) as connection:
         said = f"an amount beyond {MAX_AMOUNT:,} dollars, left out of every figure; load the day again"
         rows, beyond = _row(connection, _BEYOND)
         return finding(rows, [(said, beyond or ())])
@@ -159,7 +162,7 @@ def tender_differences(transactions: OpenOrNot, tolerance: Decimal = Decimal(0))
     `transactions` are landed rows, at least `KPI_INPUT`; `tolerance` is the largest difference ignored, in dollars.
     Voided and unsettled transactions are left out, since their total is undefined.
     """
-    with open_judged(transactions) as connection:
+    with open_rows(transactions) as connection:
         rows, above, below = _row(connection, _TENDERED, {"tolerance": tolerance})
         return finding(
             rows,
@@ -175,7 +178,7 @@ def line_item_differences(transactions: OpenOrNot, tolerance: Decimal = Decimal(
     Voided and unsettled transactions, and those without items, are left out. A total above all of these that was paid
     is an overpayment (contract, L9): a note, not a problem. Arguments: `tender_differences`.
     """
-    with open_judged(transactions) as connection:
+    with open_rows(transactions) as connection:
         rows, found, overpaid, dollars = _row(connection, _ITEMIZED, {"tolerance": tolerance})
         note = f"{overpaid} overpayment{'' if overpaid == 1 else 's'} of {dollars:,.2f} dollars in the totals"
         return finding(rows, [("items do not add up to the total", found or ())], notes=[note] if overpaid else [])
@@ -239,9 +242,11 @@ def _checked(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[str]]:
     return rows, [STATUS_UNKNOWN] if rows and not known else []
 
 
-def _row(connection: duckdb.DuckDBPyConnection, query: str, named: dict[str, object] | None = None) -> tuple[Any, ...]:
+def _row(
+    connection: duckdb.DuckDBPyConnection, query: str, named: Mapping[str, object] | None = None
+) -> tuple[Any, ...]:
     """The only row of a query."""
-    (row,) = connection.execute(query, named or {}).fetchall()
+    (row,) = connection.execute(query, dict(named or {})).fetchall()
     return tuple(row)
 
 

@@ -15,7 +15,13 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.backfills import Desk, point_environment
-from sonnys_pipeline_tests.support.pipelines.chains import chains, open_chains  # noqa: F401 - fixtures
+from sonnys_pipeline_tests.support.pipelines.chains import (  # noqa: F401 - fixtures
+    _landed,
+    chains,
+    copied,
+    landed,
+    open_chains,
+)
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 from sonnys_pipeline_tests.support.pipelines.doctor import diagnose, healthy  # noqa: F401 - fixtures
 from sonnys_pipeline_tests.support.pipelines.snapshots import Beginning
@@ -123,6 +129,36 @@ def beginning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beginning]:
     found.close()
 
 
+def pipeline_on(
+    simulator: Simulator,
+    instance: dg.DagsterInstance,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data_url: str = "",
+) -> Pipeline:
+    """Point the environment at a simulator, all durations scaled as its clock is; what is kept is in a folder."""
+    scale = simulator.config.speed
+    variables = {
+        "API_ID": API_ID,
+        "API_KEY": API_KEY,
+        "BASE_URL": simulator.base_url,
+        "RATE_LIMIT": f"{simulator.config.rate_limit}/{simulator.config.block_seconds / scale:g}",
+        "POLL_INTERVAL": f"{2 / scale:g}",
+        "JOB_TIMEOUT": f"{300 / scale:g}",
+        "HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
+        "DATA_URL": data_url or str(folder / "data"),
+        "STATE_DIR": str(folder / "state"),
+    }
+    monkeypatch.chdir(folder)  # no .env from outside
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SONNYS_{name}", value)
+    return Pipeline(simulator, instance, Lake(variables["DATA_URL"]), folder / "state")
+
+
+#: What simulators of pipelines have unless told otherwise.
+USUAL = {"rows_per_day": 120, "api_id": API_ID, "api_key": API_KEY}
+
+
 @pytest.fixture
 def open_pipeline(
     start_simulator: Callable[..., Simulator],
@@ -131,25 +167,9 @@ def open_pipeline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Pipeline]:
     """Points the environment at a new simulator (at noon of 2026-03-20), all durations scaled as its clock is."""
-    monkeypatch.chdir(tmp_path)  # no .env from outside
 
     def open_one(data_url: str = "", **config: Any) -> Pipeline:
-        simulator = start_simulator(**{"rows_per_day": 120, "api_id": API_ID, "api_key": API_KEY, **config})
-        scale = simulator.config.speed
-        variables = {
-            "API_ID": API_ID,
-            "API_KEY": API_KEY,
-            "BASE_URL": simulator.base_url,
-            "RATE_LIMIT": f"{simulator.config.rate_limit}/{simulator.config.block_seconds / scale:g}",
-            "POLL_INTERVAL": f"{2 / scale:g}",
-            "JOB_TIMEOUT": f"{300 / scale:g}",
-            "HASH_LIFETIME": f"{simulator.config.hash_seconds / scale:g}",
-            "DATA_URL": data_url or str(tmp_path / "data"),
-            "STATE_DIR": str(tmp_path / "state"),
-        }
-        for name, value in variables.items():
-            monkeypatch.setenv(f"SONNYS_{name}", value)
-        return Pipeline(simulator, instance, Lake(variables["DATA_URL"]), tmp_path / "state")
+        return pipeline_on(start_simulator(**{**USUAL, **config}), instance, tmp_path, monkeypatch, data_url)
 
     return open_one
 

@@ -9,6 +9,7 @@ under root both servers run as `nobody`, in a folder of their own.
 
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -218,6 +219,20 @@ class S3Server(Server):
         made = requests.put(f"http://127.0.0.1:{self.port}/{name}", headers=_AS_TESTER, timeout=STUCK)
         assert made.status_code == requests.codes.ok, made.text
         return f"s3://{name}"
+
+    def copied_bucket(self, bucket: str) -> str:
+        """The URL of a new bucket with the same objects."""
+        source, copy = f"http://127.0.0.1:{self.port}/{bucket.removeprefix('s3://')}", self.new_bucket()
+        with requests.Session() as session:
+            session.headers.update(_AS_TESTER)
+            for key in re.findall("<Key>(.+?)</Key>", session.get(f"{source}?list-type=2", timeout=STUCK).text):
+                made = session.put(
+                    f"http://127.0.0.1:{self.port}/{copy.removeprefix('s3://')}/{key}",
+                    headers={"x-amz-copy-source": f"/{bucket.removeprefix('s3://')}/{key}"},
+                    timeout=STUCK,
+                )
+                assert made.status_code == requests.codes.ok, made.text
+        return copy
 
     def hang(self) -> None:
         """Answer nothing, and refuse nothing, until `go_on`."""

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, Engine, column, event, insert, inspect, table
 
 from sonnys_pipeline.ledger import engine
-from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, kept_engines, kept_migrations
+from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, keep_connection, kept_engines, kept_migrations
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +59,8 @@ def _dagsters_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) 
         yield
         return
     from alembic.script import ScriptDirectory
+    from dagster._core.storage.event_log import InMemoryEventLogStorage
+    from dagster._core.storage.runs import InMemoryRunStorage
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
     make = DagsterSqliteStorage.__init__
@@ -81,6 +83,8 @@ def _dagsters_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) 
         for name in MAKES_ENGINES:
             module = importlib.import_module(name)
             patch.setattr(module, "create_engine", kept_engines(module.create_engine))
+        keep_connection(patch, InMemoryRunStorage, "connect")
+        keep_connection(patch, InMemoryEventLogStorage, "_connect")
         yield
 
 

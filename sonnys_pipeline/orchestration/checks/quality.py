@@ -12,7 +12,7 @@ import duckdb
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import OpenOrNot, open_judged
+from sonnys_pipeline.lake.sql import OpenOrNot, open_rows
 from sonnys_pipeline.lake.transactions import is_whole, landed_sites
 from sonnys_pipeline.orchestration.account import ONLY, Account
 from sonnys_pipeline.orchestration.checks.evaluations import days_of, evaluation
@@ -114,7 +114,7 @@ def by_row(lake: Lake, days: Sequence[str], looks: Mapping[str, Look]) -> Mappin
     for day in days:
         lake.rows(_ASSET, day)  # its error names the file
     try:
-        with open_judged(landed_rows(lake, days)) as rows:
+        with open_rows(landed_rows(lake, days)) as rows:
             return {name: _found(lake, days, rows, look) for name, look in looks.items()}
     except duckdb.Error as error:
         raise LakeError(f"landed transactions cannot be read ({error}); restore or materialize them") from error

@@ -27,8 +27,9 @@ def only_200(chains: Chains) -> bool:
     return all(set(simulator.stats().by_status) == {"200"} for simulator in chains.simulators.values())
 
 
-def test_what_is_missing_in_an_accounts_own_lake_is_read_first(chains):
+def test_what_is_missing_in_an_accounts_own_lake_is_read_first(chains, monkeypatch):
     """The account's lake says what is missing; the one that accounts share says nothing of it."""
+    monkeypatch.setattr("sonnys_pipeline.backfill.workspace._THREADS", 1)  # else a request may overtake another one
     first, last = EACH[0], EACH[-1]
     assert chains.run("north/transactions", days=first).success
     before = len(chains.simulators["north"].log)
@@ -157,35 +158,40 @@ def test_each_account_has_its_own_days(chains, monkeypatch):
     assert zones["south_watch_schedule"] == "Pacific/Honolulu"
 
 
-@pytest.mark.parametrize("runs", [[LANDING], [LANDING[:4], LANDING[4:]]], ids=["one run", "two runs"])
-def test_rows_never_mix(chains, runs):
-    """Each account's rows land in its own lake, once, in one run or two; each API hears its own credentials."""
-    for keys in runs:
+@pytest.fixture(params=["one run", "two runs"])
+def both(request: pytest.FixtureRequest) -> Chains:
+    """Both accounts and what stands across them, landed in one run or in two."""
+    if request.param == "one run":
+        return request.getfixturevalue("landed")
+    chains = request.getfixturevalue("chains")
+    for keys in (LANDING[:4], LANDING[4:]):
         assert chains.run(*keys, days=DAYS).success
     assert chains.run(*ACROSS, days=DAYS).success
+    return chains
 
+
+def test_rows_never_mix(both):
+    """Each account's rows land in its own lake, once, in one run or two; each API hears its own credentials."""
     for name in NAMES:
-        assert chains.landed_ids(name, *EACH) == chains.expected_ids(name, *EACH)
-        listed = {site.name for site in chains.simulators[name].world.sites}
-        assert set(chains.lake(name).read("sites")["name"].to_pylist()) == listed
-    assert only_200(chains)
-    assert chains.landed_ids("north", *EACH) != chains.landed_ids("south", *EACH)
+        assert both.landed_ids(name, *EACH) == both.expected_ids(name, *EACH)
+        listed = {site.name for site in both.simulators[name].world.sites}
+        assert set(both.lake(name).read("sites")["name"].to_pylist()) == listed
+    assert only_200(both)
+    assert both.landed_ids("north", *EACH) != both.landed_ids("south", *EACH)
     for asset in MARTS:
-        rows = chains.together(DAY, asset)
+        rows = both.together(DAY, asset)
         for name in NAMES:
-            alone = chains.lake(name).read(asset, [DAY]).drop_columns("date").to_pylist()
+            alone = both.lake(name).read(asset, [DAY]).drop_columns("date").to_pylist()
             assert [row for row in rows if row["account"] == name] == [{"account": name, **row} for row in alone]
         assert {row["account"] for row in rows} == set(NAMES)
     assert next(iter(rows[0])) == "account"
 
 
-def test_each_account_has_a_budget_and_a_ledger(chains):
+def test_each_account_has_a_budget_and_a_ledger(landed):
     """Two files each in folders of their own; in one run, too, and an account's job is no other's."""
-    chains.land(*NAMES, marts=False)
-
     for name in NAMES:
         assert {"budget.sqlite", "ledger.sqlite", "audit"} <= {
-            path.name for path in (chains.folder / "state" / name).iterdir()
+            path.name for path in (landed.folder / "state" / name).iterdir()
         }
         with ledger_of(Settings.load(name)) as jobs:
             (job,) = jobs.list_jobs()
@@ -309,10 +315,8 @@ def test_broken_settings_of_one_stop_nothing_else(chains, monkeypatch, variable,
     assert chains.simulators["south"].stats().requests == 0
 
 
-def test_an_asset_of_ones_own_reads_any_account(chains):
+def test_an_asset_of_ones_own_reads_any_account(copied):
     """By the input's key: one account's rows, another's, and the table across them, in one asset of its own group."""
-    chains.land(*NAMES)
-    assert chains.run(*ACROSS, days=DAYS).success
     seen: dict[str, Any] = {}
 
     @dg.asset(
@@ -332,20 +336,18 @@ def test_an_asset_of_ones_own_reads_any_account(chains):
         lake.open_lake().land("rows_of_both", north.select(["id"]), partition=context.partition_key)
         return dg.MaterializeResult()
 
-    assert chains.run(days=DAY, own=[rows_of_both]).success
+    assert copied.run(days=DAY, own=[rows_of_both]).success
     for name in NAMES:
-        assert sorted(seen[name]["id"].to_pylist()) == chains.expected_ids(name, DAY)
+        assert sorted(seen[name]["id"].to_pylist()) == copied.expected_ids(name, DAY)
     assert set(seen["both"]["account"].to_pylist()) == set(NAMES)
-    assert (chains.folder / "data" / "rows_of_both" / f"date={DAY}" / "part-0.parquet").exists()
+    assert (copied.folder / "data" / "rows_of_both" / f"date={DAY}" / "part-0.parquet").exists()
 
 
-def test_nothing_that_is_kept_has_a_secret(chains):
+def test_nothing_that_is_kept_has_a_secret(landed):
     """State, lake and everything that the instance remembers, searched for each account's credentials."""
-    chains.land(*NAMES, marts=False)
-
-    kept = b"".join(path.read_bytes() for path in sorted(chains.folder.rglob("*")) if path.is_file())
+    kept = b"".join(path.read_bytes() for path in sorted(landed.folder.rglob("*")) if path.is_file())
     record = "\n".join(
-        entry.to_json() for run in chains.instance.get_runs() for entry in chains.instance.all_logs(run.run_id)
+        entry.to_json() for run in landed.instance.get_runs() for entry in landed.instance.all_logs(run.run_id)
     )
     assert len(kept) > 1000
     assert SECRET.encode() not in kept
@@ -362,20 +364,19 @@ def test_without_accounts_nothing_stands_across(open_pipeline: Callable[..., Any
     assert {spec.group_name for spec in specs} == {"landing", "dimensions", "people", "tables", "marts", "reports"}
 
 
-def test_labor_of_all_accounts(chains):
+def test_labor_of_all_accounts(copied):
     """RS-03: an account whose clock entries are landed is in the table; the other one is named, not counted as 0."""
-    chains.land("north", "south")
     shift = entry(1, f"{EACH[1]}T15:00:00Z", f"{EACH[1]}T19:00:00Z")
     read_at = datetime(2026, 3, 12, 12, tzinfo=UTC)
-    chains.lake("north").land("clock_entries", file_of([shift], read_at), partition=EACH[1])
-    assert chains.run("north/labor_daily", days=EACH[1]).success
+    copied.lake("north").land("clock_entries", file_of([shift], read_at), partition=EACH[1])
+    assert copied.run("north/labor_daily", days=EACH[1]).success
 
-    assert chains.run("all_accounts/labor_daily", days=EACH[1]).success
+    assert copied.run("all_accounts/labor_daily", days=EACH[1]).success
 
-    rows = chains.lake(ALL_ACCOUNTS).read("labor_daily", [EACH[1]]).to_pylist()
+    rows = copied.lake(ALL_ACCOUNTS).read("labor_daily", [EACH[1]]).to_pylist()
     assert {row["account"] for row in rows} == {"north"}
     assert sum(row["labor_hours"] for row in rows) == 4
-    [record] = chains.instance.fetch_materializations(dg.AssetKey([ALL_ACCOUNTS, "labor_daily"]), limit=1).records
+    [record] = copied.instance.fetch_materializations(dg.AssetKey([ALL_ACCOUNTS, "labor_daily"]), limit=1).records
     assert record.asset_materialization.metadata["accounts_missing"].value == [
         f"south: labor_daily of {EACH[1]} is not landed"
     ]

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from shutil import copytree
 
 import dagster as dg
 import duckdb
@@ -23,7 +23,10 @@ from sonnys_pipeline.marts.incremental.staleness import stale_days
 from sonnys_pipeline.orchestration.assets.flat_tables import FLAT_TABLES
 from sonnys_pipeline.orchestration.assets.marts import KPI_TABLES
 from sonnys_pipeline.orchestration.partitions import daily_partitions
+from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.integration.conftest import USUAL, Pipeline, pipeline_on
 from sonnys_pipeline_tests.support.forwarder import Forwarder
+from sonnys_pipeline_tests.support.pipelines.snapshots import _copy as copy_memory
 from sonnys_pipeline_tests.support.servers import PASSWORD, S3Server, forget_s3_clients, s3_settings
 
 pytestmark = pytest.mark.s3
@@ -33,27 +36,88 @@ EACH = ["2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"]
 MARTS = ("site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
 
+TABLES = ("line_items", "tenders", "discounts")
+
+
+@pytest.fixture(scope="module")
+def origin(
+    s3_server: S3Server, simulators_of_module: Callable[..., Simulator], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
+    """Four days, and the list of sites, landed in a bucket."""
+    simulator, bucket = simulators_of_module(**USUAL, sites=2), s3_server.new_bucket()
+    with dg.DagsterInstance.ephemeral() as memory:
+        with pytest.MonkeyPatch.context() as patch:
+            point_to(s3_server.port, patch)
+            made = pipeline_on(simulator, memory, tmp_path_factory.mktemp("landed"), patch, f"{bucket}/lake")
+            assert made.run("transactions", "sites", days=DAYS).success
+        yield made
+
+
+@pytest.fixture(scope="module")
+def counted_origin(
+    origin: Pipeline, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
+    """The same with tables and marts."""
+    bucket = s3_server.copied_bucket(bucket_of(origin))
+    with dg.DagsterInstance.ephemeral() as memory:
+        copy_memory(origin.instance, memory)
+        with pytest.MonkeyPatch.context() as patch:
+            point_to(s3_server.port, patch)
+            folder = tmp_path_factory.mktemp("counted")
+            made = pipeline_on(origin.simulator, memory, folder, patch, f"{bucket}/lake")
+            assert made.run(*TABLES, *MARTS, days=DAYS).success
+        yield made
+
+
+def point_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let S3 clients use the server on this port."""
+    for name, value in s3_settings(port).items():
+        monkeypatch.setenv(name, value)
+    forget_s3_clients()
+
+
+def bucket_of(pipeline: Pipeline) -> str:
+    """The URL of the bucket that its lake is in."""
+    return str(pipeline.lake.root).removesuffix("/lake")
+
+
 @pytest.fixture
 def seen(s3_server: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forwarder]:
     """The way to the store, which sees what passes."""
     with Forwarder(s3_server.port) as way:
-        for name, value in s3_settings(way.port).items():
-            monkeypatch.setenv(name, value)
-        forget_s3_clients()
+        point_to(way.port, monkeypatch)
         yield way
 
 
 @pytest.fixture
-def pipeline(open_pipeline: Callable[..., Any], seen: Forwarder, s3_url: str):
-    """120 rows on each UTC day, landed in a bucket."""
-    return open_pipeline(data_url=f"{s3_url}/lake", sites=2)
+def copy(
+    seen: Forwarder,
+    s3_server: S3Server,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Pipeline], Pipeline]:
+    """Opens a pipeline with copies of all that another one has: objects, state, and what is remembered of its runs."""
+
+    def copied(source: Pipeline) -> Pipeline:
+        bucket = s3_server.copied_bucket(bucket_of(source))
+        copytree(source.state, tmp_path / "state")
+        copy_memory(source.instance, instance)
+        return pipeline_on(source.simulator, instance, tmp_path, monkeypatch, f"{bucket}/lake")
+
+    return copied
 
 
 @pytest.fixture
-def landed(pipeline):
-    """Four days, and the list of sites."""
-    assert pipeline.run("transactions", "sites", days=DAYS).success
-    return pipeline
+def landed(copy: Callable[[Pipeline], Pipeline], origin: Pipeline) -> Pipeline:
+    """Four days with 120 rows each, and the list of sites."""
+    return copy(origin)
+
+
+@pytest.fixture
+def counted(copy: Callable[[Pipeline], Pipeline], counted_origin: Pipeline) -> Pipeline:
+    """The same with tables and marts."""
+    return copy(counted_origin)
 
 
 def requests_of(seen: Forwarder) -> Counter[str]:
@@ -64,7 +128,7 @@ def requests_of(seen: Forwarder) -> Counter[str]:
     return found
 
 
-def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
+def test_a_day_costs_four_puts_and_some_looks(landed, origin: Pipeline, seen: Forwarder) -> None:
     """Landed whole, with its states, both archives, checks and metadata; what a day more costs is counted.
 
     Five of the looks are at the journal of files replaced as one (KT-02): before zones, moved rows, the day and its
@@ -76,8 +140,13 @@ def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
     assert landed.lake.partitions("transactions_raw") == EACH
     assert landed.times_materialized() == dict.fromkeys(EACH, 1)
     record = landed.record()
-    assert f"{landed.lake.root}/transactions/date=2026-03-10/part-0.parquet" in record
+    assert f"{origin.lake.root}/transactions/date=2026-03-10/part-0.parquet" in record  # where they were landed
     assert PASSWORD not in record
+    # Whoever has landed a day knows its footers.
+    landed.lake.metadata("sites")
+    for asset in ("transactions", "transaction_states", "transactions_raw", "transaction_states_raw"):
+        for day in EACH:
+            landed.lake.metadata(asset, day)
     requests_of(seen)
     assert landed.run("transactions", days="2026-03-14", selection=dg.AssetSelection.assets(
         "transactions").without_checks()).success  # fmt: skip
@@ -87,35 +156,32 @@ def test_a_day_costs_four_puts_and_some_looks(landed, seen: Forwarder) -> None:
     assert found.total() <= 28
 
 
-def test_tables_marts_and_the_report_are_made(landed, seen: Forwarder) -> None:
+def test_tables_marts_and_the_report_are_made(counted, seen: Forwarder) -> None:
     """Each as from a folder; what one of each costs is counted."""
-    requests_of(seen)
-    assert landed.run("line_items", "tenders", "discounts", *MARTS, days=DAYS).success
-    for asset in ("line_items", "tenders", "discounts", *MARTS):
-        assert landed.lake.partitions(asset) == EACH
-    cars = landed.lake.read("site_day_kpis", EACH)
+    for asset in (*TABLES, *MARTS):
+        assert counted.lake.partitions(asset) == EACH
+    cars = counted.lake.read("site_day_kpis", EACH)
     assert sum(cars["transactions"].to_pylist()) > 100
     requests_of(seen)
-    assert landed.run("site_day_kpis", days="2026-03-12").success
+    assert counted.run("site_day_kpis", days="2026-03-12").success
     found = requests_of(seen)
     logger.info("a mart's day: %s", found)
     assert found["PUT"] == 1
-    assert landed.run("daily_report", days="2026-03-12").success
-    page = landed.lake.page("daily_report", "report.html", partition="2026-03-12")
+    assert counted.run("daily_report", days="2026-03-12").success
+    page = counted.lake.page("daily_report", "report.html", partition="2026-03-12")
     assert page is not None
     assert b"made beside" in page[-200:]
     logger.info("a report: %s", requests_of(seen))
 
 
-def test_a_look_without_news_asks_for_lists(landed, seen: Forwarder) -> None:
+def test_a_look_without_news_asks_for_lists(counted, seen: Forwarder) -> None:
     """What the sensor does every half minute: some requests for each asset, however many days there are.
 
     Beside the lists: one for the journal of files replaced as one (KT-02), three for the sites.
     """
-    assert landed.run("line_items", *MARTS, days=DAYS).success
 
     def look() -> list[tuple[str, ...]]:
-        lake = landed.lake.snapshot()
+        lake = counted.lake.snapshot()
         inputs = MartInputs(lake, "UTC")
         recipes = [table.recipe for table in (*KPI_TABLES, FLAT_TABLES[0])]
         return [stale_days(lake, inputs, recipe, EACH).days for recipe in recipes]

@@ -1,4 +1,4 @@
-"""DG-03: what the daily schedule asks for can be run, on an instance on disk as a daemon would have it."""
+"""DG-03: what the daily schedule asks for can be run, also on an instance on disk as a daemon would have it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,13 +11,27 @@ from sonnys_pipeline.orchestration.build import build_defs
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An instance on disk."""
-    with dg.instance_for_test() as on_disk:
-        yield on_disk
+def instance(request: pytest.FixtureRequest, instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """The one in memory, or one on disk for a test that says so."""
+    if getattr(request, "param", "in memory") == "in memory":
+        yield instance
+    else:
+        with dg.instance_for_test() as on_disk:
+            yield on_disk
 
 
-def test_each_morning_reads_the_last_days_again(pipeline):
+@pytest.fixture
+def asked(instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """Which the schedule is asked on: Dagster wants one on disk."""
+    if instance.is_persistent:
+        yield instance
+    else:
+        with dg.instance_for_test() as on_disk:
+            yield on_disk
+
+
+@pytest.mark.parametrize("instance", ["on disk"], indirect=True)
+def test_each_morning_reads_the_last_days_again(pipeline, asked):
     """Two mornings in a row: four days each, three of them in both; sites, checks, tables and marts run along.
 
     Between them a row of one day changes and another one arrives: both are in the file after the second morning.
@@ -27,7 +41,7 @@ def test_each_morning_reads_the_last_days_again(pipeline):
     job = defs.resolve_job_def(schedule.job_name)
 
     def run_on(morning: datetime) -> None:
-        with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:
+        with dg.build_schedule_context(asked, scheduled_execution_time=morning) as context:
             (request,) = schedule.evaluate_tick(context).run_requests or ()
         result = job.execute_in_process(instance=pipeline.instance, tags=request.tags, raise_on_error=False)
         assert result.success
@@ -56,7 +70,7 @@ def test_each_morning_reads_the_last_days_again(pipeline):
     assert new[edited_id] == pytest.approx(old[edited_id] + 1)
 
 
-def test_a_morning_writes_only_what_changed(pipeline, monkeypatch):
+def test_a_morning_writes_only_what_changed(pipeline, asked, monkeypatch):
     """KT-03: tables, marts and pages of days that were read again without changes stay; an edited day's are written.
 
     So is the page of the day after it, which shows the edited figures in its trend, week and month to date.
@@ -68,7 +82,7 @@ def test_a_morning_writes_only_what_changed(pipeline, monkeypatch):
     assets = ("line_items", "tenders", "discounts", "site_day_kpis", "site_hour_kpis", "membership_daily", "item_mix")
 
     def run_on(morning: datetime) -> None:
-        with dg.build_schedule_context(pipeline.instance, scheduled_execution_time=morning) as context:
+        with dg.build_schedule_context(asked, scheduled_execution_time=morning) as context:
             (request,) = schedule.evaluate_tick(context).run_requests or ()
         assert job.execute_in_process(instance=pipeline.instance, tags=request.tags, raise_on_error=False).success
 
@@ -98,7 +112,7 @@ def test_a_morning_writes_only_what_changed(pipeline, monkeypatch):
     assert pipeline.lake.version("line_items", "2026-03-16") != after["line_items", "2026-03-16"]
 
 
-def test_a_day_that_a_transaction_has_left_is_read_again(pipeline):
+def test_a_day_that_a_transaction_has_left_is_read_again(pipeline, asked):
     """KT-02: found by the next morning beside its own days, whatever its age; in one day afterwards."""
     defs = build_defs()
     (schedule,) = [one for one in defs.schedules or () if one.name == "daily_transactions_schedule"]
@@ -113,7 +127,7 @@ def test_a_day_that_a_transaction_has_left_is_read_again(pipeline):
     morning = datetime(2026, 3, 18, 6, tzinfo=UTC)
     repository = defs.get_repository_def()  # which partitions a job has
     with dg.build_schedule_context(
-        pipeline.instance, scheduled_execution_time=morning, repository_def=repository
+        asked, scheduled_execution_time=morning, repository_def=repository
     ) as context:  # fmt: skip
         requests = schedule.evaluate_tick(context).run_requests or ()
     assert [request.partition_key for request in requests] == [None, old]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sonnys_pipeline.config.accounts import ALL_ACCOUNTS
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.orchestration.checks.evaluations import RANGE
 from sonnys_pipeline.simulator import Simulator
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.snapshots import _copy as copy_memory
 
 NAMES = ("north", "south")
 DAYS = ("2026-03-10", "2026-03-12")
@@ -102,6 +105,41 @@ def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return found
 
 
+def _simulated(start: Callable[..., Simulator], **config: Any) -> dict[str, Simulator]:
+    """120 rows on each UTC day of the north, 230 in the south."""
+    return {
+        name: start(
+            rows_per_day=rows, seed=seed, sites=sites, api_id=f"{name}-id-{SECRET}", api_key=f"{name}-key-{SECRET}",
+            **config,
+        )
+        for name, rows, seed, sites in (("north", 120, 7, 2), ("south", 230, 8, 3))
+    }  # fmt: skip
+
+
+def _point(
+    monkeypatch: pytest.MonkeyPatch, simulators: Mapping[str, Simulator], folder: Path, shared: Mapping[str, str]
+) -> None:
+    """Point the environment at them and at a folder, all durations scaled as their clocks are."""
+    config = simulators["north"].config
+    variables = {
+        "ACCOUNTS": ",".join(NAMES),
+        "RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / config.speed:g}",
+        "POLL_INTERVAL": f"{2 / config.speed:g}",
+        "JOB_TIMEOUT": f"{300 / config.speed:g}",
+        "HASH_LIFETIME": f"{config.hash_seconds / config.speed:g}",
+        "DATA_URL": str(folder / "data"),
+        "STATE_DIR": str(folder / "state"),
+        **shared,
+    }
+    for name, simulator in simulators.items():
+        variables[f"{name.upper()}__API_ID"] = simulator.config.api_id
+        variables[f"{name.upper()}__API_KEY"] = simulator.config.api_key
+        variables[f"{name.upper()}__BASE_URL"] = simulator.base_url
+    monkeypatch.chdir(folder)  # no .env from outside
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SONNYS_{name}", value)
+
+
 @pytest.fixture
 def open_chains(
     start_simulator: Callable[..., Simulator],
@@ -109,37 +147,14 @@ def open_chains(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Chains]:
-    """Points the environment at two new simulators (at noon of 2026-03-20), all durations scaled as their clocks are.
+    """Points the environment at two new simulators, at noon of 2026-03-20 unless told otherwise.
 
-    120 rows on each UTC day of the north, 230 in the south; settings given are shared variables, without their prefix.
+    Settings given are shared variables, without their prefix.
     """
-    monkeypatch.chdir(tmp_path)  # no .env from outside
 
     def open_both(*, speed: float = 50, now: datetime = datetime(2026, 3, 20, 12, tzinfo=UTC), **shared: str) -> Chains:
-        simulators = {
-            name: start_simulator(
-                speed=speed, now=now, rows_per_day=rows, seed=seed, sites=sites, api_id=f"{name}-id-{SECRET}",
-                api_key=f"{name}-key-{SECRET}",
-            )
-            for name, rows, seed, sites in (("north", 120, 7, 2), ("south", 230, 8, 3))
-        }  # fmt: skip
-        config = simulators["north"].config
-        variables = {
-            "ACCOUNTS": ",".join(NAMES),
-            "RATE_LIMIT": f"{config.rate_limit}/{config.block_seconds / speed:g}",
-            "POLL_INTERVAL": f"{2 / speed:g}",
-            "JOB_TIMEOUT": f"{300 / speed:g}",
-            "HASH_LIFETIME": f"{config.hash_seconds / speed:g}",
-            "DATA_URL": str(tmp_path / "data"),
-            "STATE_DIR": str(tmp_path / "state"),
-            **shared,
-        }
-        for name, simulator in simulators.items():
-            variables[f"{name.upper()}__API_ID"] = simulator.config.api_id
-            variables[f"{name.upper()}__API_KEY"] = simulator.config.api_key
-            variables[f"{name.upper()}__BASE_URL"] = simulator.base_url
-        for name, value in variables.items():
-            monkeypatch.setenv(f"SONNYS_{name}", value)
+        simulators = _simulated(start_simulator, speed=speed, now=now)
+        _point(monkeypatch, simulators, tmp_path, shared)
         return Chains(simulators, instance, tmp_path)
 
     return open_both
@@ -149,3 +164,34 @@ def open_chains(
 def chains(open_chains: Callable[..., Chains]) -> Chains:
     """Both, with the shared settings' defaults: days are UTC days from the first of January on."""
     return open_chains()
+
+
+@pytest.fixture(scope="module")
+def _landed(
+    simulators_of_module: Callable[..., Simulator], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Chains]:
+    """Both, landed in one run, and what stands across them in another."""
+    folder = tmp_path_factory.mktemp("landed")
+    with dg.DagsterInstance.ephemeral() as memory, pytest.MonkeyPatch.context() as patch:
+        found = Chains(_simulated(simulators_of_module), memory, folder)
+        _point(patch, found.simulators, folder, {})
+        found.land(*NAMES)
+        assert found.run(*(f"{ALL_ACCOUNTS}/{asset}" for asset in MARTS), days=DAYS).success
+        patch.undo()
+        yield found
+
+
+@pytest.fixture
+def landed(_landed: Chains, monkeypatch: pytest.MonkeyPatch) -> Chains:
+    """Both, landed, and what stands across them: one for all tests of a module, to be looked at and not changed."""
+    _point(monkeypatch, _landed.simulators, _landed.folder, {})
+    return _landed
+
+
+@pytest.fixture
+def copied(_landed: Chains, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chains:
+    """A copy of what is `landed` for a test that adds to it, without the ledgers; the simulators are the same."""
+    shutil.copytree(_landed.folder / "data", tmp_path / "data")
+    copy_memory(_landed.instance, instance)
+    _point(monkeypatch, _landed.simulators, tmp_path, {})
+    return Chains(_landed.simulators, instance, tmp_path)

@@ -7,8 +7,13 @@ import pyarrow as pa
 import pytest
 
 from sonnys_pipeline.lake.dataset import Lake
-from sonnys_pipeline.quality.fields import FEWEST_ROWS, silent_columns, unknown_fields
+from sonnys_pipeline.lake.landed_rows import landed_rows
+from sonnys_pipeline.lake.sql import open_rows
+from sonnys_pipeline.quality.fields import FEWEST_ROWS, days_without_status, silent_columns, unknown_fields
+from sonnys_pipeline_tests.support.tickets import rows, ticket, without_v2
 
+NOON = "2026-03-10T17:00:00Z"
+DAYS = ["2026-03-10", "2026-03-11", "2026-03-12"]
 ITEM = pa.struct([("name", pa.string()), ("sku", pa.string())])
 SCHEMA = pa.schema(
     [
@@ -50,6 +55,21 @@ def test_a_column_that_falls_silent_is_named(lake: Lake) -> None:
 
     said = ["null in every row, and filled on the days before: items.sku, status"]
     assert found == {days[0]: [], days[1]: [], days[2]: [], days[3]: said, days[4]: said}
+
+
+def test_days_without_a_status_are_named(lake: Lake) -> None:
+    """Those of which no row has one; a day of which one row has it is not, and rows may be open already."""
+    for day, tickets in {
+        DAYS[0]: rows(ticket(1, NOON), ticket(2, NOON, transactionStatus=None)),
+        DAYS[1]: without_v2(rows(ticket(3, NOON), ticket(4, NOON))),
+        DAYS[2]: rows(ticket(5, NOON)),
+    }.items():
+        lake.land("transactions", tickets, partition=day)
+
+    assert days_without_status(lake, DAYS) == [DAYS[1]]
+    with open_rows(landed_rows(lake, DAYS)) as opened:
+        assert days_without_status(lake, DAYS, opened) == [DAYS[1]]
+    assert days_without_status(lake, DAYS[2:]) == []
 
 
 @pytest.mark.parametrize(
