@@ -277,16 +277,13 @@ def _create_view(
 
 
 @contextmanager
-def open_judged(transactions: OpenOrNot) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_judged(transactions: Rows) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `open_rows`, with the view `judged`: the rows, and what each counts as.
 
     Added columns: `dollars` (the exact total), `paid` (sum of the tenders), `readings` (possible sums of the items),
     `redemption`, `plan_sale`, `wash`, `recharge`, `car`, `retail_wash`, `net_cars`, `in_lane`, `voided`, `unsettled`,
-    `overpaid` and `beyond` (to be left out of every figure). Rows that are open have to be opened by this function.
+    `overpaid` and `beyond` (to be left out of every figure).
     """
-    if isinstance(transactions, duckdb.DuckDBPyConnection):
-        yield transactions
-        return
     with open_rows(transactions) as connection:
         connection.execute(f"CREATE TEMP VIEW judged AS {JUDGED}")
         yield connection
