@@ -10,7 +10,7 @@ from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.lake.changes import Change, landed_changes
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import open_judged
+from sonnys_pipeline.lake.sql import open_rows
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.quality import rules as quality
@@ -49,7 +49,7 @@ def findings_of(
     if not days:
         return
     landed = landed_rows(lake, [day.isoformat() for day in days])
-    with open_judged(landed) as rows:
+    with open_rows(landed) as rows:
         yield from _said(quality.duplicate_ids(landed), "error", "landed more than once and counted each time", _AGAIN)
         for day in days:
             span = Day.of(day.isoformat(), timezone)

@@ -92,7 +92,10 @@ def test_a_day_that_is_asked_for(land: Land):
 
 
 def test_json_has_the_headline_numbers(land: Land):
-    """One document on standard output: day, path, figures with what they are compared with, findings."""
+    """One document on standard output: day, path, figures with what they are compared with, findings.
+
+    Beside them the sums up to the day, each site's, and as of when they are compared.
+    """
     land()
 
     result = run("--json")
@@ -109,14 +112,6 @@ def test_json_has_the_headline_numbers(land: Land):
     assert document["sites"] == 4
     assert document["missing_sites"] == []
     assert all({"severity", "text"} == set(finding) for finding in document["findings"])
-
-
-def test_json_has_week_and_month_to_date(land: Land):
-    """More keys beside those of before: the sums up to the day, each site's, and as of when they are compared."""
-    land()
-
-    document = json.loads(run("--json").stdout)
-
     week, month = document["to_date"]["week"], document["to_date"]["month"]
     assert (week["first"], week["through"], month["first"]) == ("2026-03-16", "2026-03-20", "2026-03-01")
     assert week["figures"]["cars"]["value"] == sum(site["figures"]["cars"]["value"] for site in week["sites"])
