@@ -18,6 +18,8 @@ from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, is_zone
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _STRIDE = timedelta(hours=6)
+#: Distances of a business day's partitions from its date: zones are up to 26 hours apart.
+NEAR = tuple(timedelta(days=shift) for shift in range(-2, 3))
 #: Why the rows of a site are in no figure.
 ZONE_UNKNOWN = "its rows are not counted, since its time zone is not known"
 

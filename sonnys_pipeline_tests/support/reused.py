@@ -1,18 +1,11 @@
 """What Dagster's storage in SQLite makes for each step, and here once a process: by tests and what they start."""
 
-from __future__ import annotations
-
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Engine, event
-
-if TYPE_CHECKING:  # processes of Dagster need no pytest
-    import pytest
 
 #: Modules of Dagster whose `create_engine` is called for each connection, so that each statement is compiled again.
 MAKES_ENGINES = (
@@ -45,33 +38,6 @@ def kept_engines(make: Callable[..., Any]) -> Callable[..., Any]:
         return engine
 
     return create_engine
-
-
-def keep_connection(patch: pytest.MonkeyPatch, storage: Any, method: str) -> None:
-    """Let a storage in memory use the connection that keeps its database there, wherever it would open another one.
-
-    That is for each statement, and each is set up. SQLite refuses the kept one to threads other than its own: these go
-    on to open theirs.
-    """
-    make, connect = storage.__init__, getattr(storage, method)
-
-    def made(self: Any, *args: Any, **options: Any) -> None:
-        make(self, *args, **options)
-        self._held_conn.connection.execute("PRAGMA foreign_keys=ON").close()
-        self._kept_by = threading.get_ident()
-
-    @contextmanager
-    def connected(self: Any) -> Iterator[Any]:
-        kept = self._held_conn
-        if getattr(self, "_kept_by", None) != threading.get_ident() or kept.closed or kept.in_transaction():
-            with connect(self) as another:
-                yield another
-        else:
-            with getattr(self, "_db_lock", nullcontext()), kept.begin():
-                yield kept
-
-    patch.setattr(storage, "__init__", made)
-    patch.setattr(storage, method, connected)
 
 
 def held_open(create_engine: Callable[..., Engine]) -> Callable[..., Engine]:

@@ -1,6 +1,6 @@
 """What tests do once per process instead of each time: making databases. And what they leave out: waiting for disks.
 
-Processes that tests start do without these shortcuts; so do PostgreSQL, and ledgers of older versions.
+Processes that tests start have those of `reused.py` alone; PostgreSQL and ledgers of older versions have none.
 """
 
 import importlib
@@ -119,7 +119,7 @@ def _keep_connection(patch: pytest.MonkeyPatch, storage: Any, method: str) -> No
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_power_is_cut() -> Iterator[None]:
-    """Nothing waits until the disk itself has it: tests of power cuts are processes of their own, in acceptance/."""
+    """Nothing waits until the disk itself has it, which is for machines that fail: here only processes are killed."""
 
     def connected(connection: object, record: object) -> None:
         if isinstance(connection, sqlite3.Connection):

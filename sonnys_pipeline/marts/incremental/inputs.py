@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.calendar.business_days import MissingDay, SiteDay, partitions_needed, site_day
+from sonnys_pipeline.calendar.business_days import NEAR, MissingDay, SiteDay, partitions_needed, site_day
 from sonnys_pipeline.calendar.site_history import SiteHistory, SiteZone, columns_of_sites
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
@@ -40,8 +40,6 @@ _LABOR = "clock_entries"
 #: A KPI function, such as `kpis.site_day_kpis`.
 CountDays = Callable[..., Mart]
 
-#: Distance of a business day's partitions from its date: zones are up to 26 hours apart.
-_NEAR = [timedelta(days=shift) for shift in range(-2, 3)]
 _NO_SITES = pa.table({"code": pa.array([], pa.string()), "timezone": pa.array([], pa.string())})
 
 
@@ -137,7 +135,7 @@ class MartInputs:
             return {day: [day] if day in self.partitions else [] for day in days}
         dates = {day: date.fromisoformat(day) for day in days}
         needed: dict[str, set[str]] = {day: {day} & self.partitions for day in dates}
-        near = [day for day in dates.values() if any((day + shift).isoformat() in self.partitions for shift in _NEAR)]
+        near = [day for day in dates.values() if any((day + shift).isoformat() in self.partitions for shift in NEAR)]
         for of_zone in (one for day in near for one in self._zone_days(day)):
             keys = {partition.isoformat() for partition in of_zone.partitions}
             if keys <= self.partitions:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 import duckdb
 import pyarrow as pa
 
-from sonnys_pipeline.calendar.business_days import SiteDay, complete_days, partitions_needed
+from sonnys_pipeline.calendar.business_days import NEAR, SiteDay, complete_days, partitions_needed
 from sonnys_pipeline.calendar.site_history import SiteHistory
 from sonnys_pipeline.client.site_codes import fold
 from sonnys_pipeline.lake.dataset import Lake
@@ -30,8 +30,6 @@ from sonnys_pipeline.marts.site_days import Mart
 from sonnys_pipeline.report.measures import NOT_THERE, SUMMED, Gap, gaps_of
 
 _COLUMNS = ("site", "business_date", *SUMMED, "unknown")
-#: Distance of a business day's partitions from its date: zones are up to 26 hours apart.
-_NEAR = [timedelta(days=shift) for shift in range(-2, 3)]
 #: Days counted together; more need more memory.
 _TOGETHER = 40
 
@@ -96,7 +94,7 @@ def read_history(lake: Lake, days: Collection[date], sites: pa.Table, timezone: 
         ]
         tables = [_read(lake, fresh)] if fresh else []
         rest = sorted(set(days) - {date.fromisoformat(day) for day in fresh})
-        with_rows = [day for day in rest if any(day + shift in landed for shift in _NEAR)]
+        with_rows = [day for day in rest if any(day + shift in landed for shift in NEAR)]
         for first in range(0, len(with_rows), _TOGETHER):
             for mart in _count(lake, with_rows[first : first + _TOGETHER], sites, timezone, landed):
                 tables.append(_plain(mart.table))
