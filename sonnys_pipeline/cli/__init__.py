@@ -7,8 +7,13 @@ one JSON document goes to stdout and nothing else does; progress and messages go
 from __future__ import annotations
 
 import io
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 import click
@@ -41,6 +46,27 @@ def _is_text(argument: str) -> bool:
     return True
 
 
+@contextmanager
+def _noticing_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C has been pressed: DuckDB and Arrow turn it into errors of their own, as if a file were damaged."""
+    pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    # Only the main thread may set a handler, and it stays as it is where a caller has one of its own.
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler and current_thread() is main_thread()
+    if own:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        if own:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class _Sonnys(WholeHelpGroup):
     """The top-level group: what all verbs share."""
 
@@ -57,11 +83,16 @@ class _Sonnys(WholeHelpGroup):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        try:
-            return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted.", err=True)
-            ctx.exit(130)
+        with _noticing_ctrl_c() as was_pressed:
+            try:
+                return super().invoke(ctx)
+            except click.exceptions.Exit:
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                if not was_pressed() and not isinstance(error, KeyboardInterrupt | click.Abort):
+                    raise
+                click.echo("Interrupted.", err=True)
+                ctx.exit(130)
 
 
 @click.group(cls=_Sonnys, context_settings={"help_option_names": ["-h", "--help"]})

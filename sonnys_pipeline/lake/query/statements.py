@@ -176,6 +176,10 @@ class Queries:
                 self._create_views(connection, schema, lake, statement.lower())
             try:
                 return connection.sql(statement).to_arrow_table()
+            except RuntimeError as error:
+                if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C
+                    raise
+                raise KeyboardInterrupt from error
             except duckdb.CatalogException as error:
                 raise QueryError(f"{_one_line(error)} SHOW TABLES lists what is landed") from error
             except (duckdb.Error, pa.ArrowException, OSError) as error:

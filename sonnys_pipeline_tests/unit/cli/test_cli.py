@@ -4,7 +4,10 @@ The acceptance tests run it in processes of its own; here nothing is started but
 """
 
 import json
+import os
+import signal
 import socket
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from sonnys_pipeline.calendar.windows import last_complete_day
 from sonnys_pipeline.cli import main
 from sonnys_pipeline.cli.demo_pipeline import DemoDay, DemoError, last_days
 from sonnys_pipeline.cli.simulate import _next_steps
+from sonnys_pipeline.lake.errors import LakeError
 
 
 def run(*arguments: str | Path) -> Result:
@@ -248,3 +252,30 @@ def test_demo_in_a_place_that_cannot_be_written_names_the_option(tmp_path):
     assert isinstance(result.exception, SystemExit)
     assert str(tmp_path / "file" / "demo") in result.stderr
     assert "--folder" in result.stderr
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Query interrupted"), LakeError("it cannot be read"), click.Abort()])
+def test_what_ctrl_c_breaks_is_no_failure(monkeypatch, error):
+    """Libraries make errors of it, such as DuckDB's: no file is damaged, and the exit code says what happened."""
+
+    def interrupted_while_it_reads() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)  # until the signal is handled
+        except KeyboardInterrupt:
+            raise error from None
+
+    monkeypatch.setitem(main.commands, "read", click.Command("read", callback=interrupted_while_it_reads))
+
+    result = run("read")
+
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_without_ctrl_c_is_none(monkeypatch):
+    """The same error is a failure where nobody has pressed it."""
+    failing = click.Command("read", callback=lambda: next(iter(())))
+    monkeypatch.setitem(main.commands, "read", failing)
+
+    assert isinstance(run("read").exception, StopIteration)

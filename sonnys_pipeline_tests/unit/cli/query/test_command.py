@@ -1,10 +1,13 @@
 """EC-02: `sonnys sql` prints or writes the result of queries, and only that."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Timer
 
 import openpyxl
 import pyarrow as pa
@@ -120,6 +123,24 @@ def test_the_shell_outlives_an_interrupt(lake: Lake, capsys: pytest.CaptureFixtu
     assert "42" in shown.out
     assert "99" not in shown.out
     assert shown.err.count("SHOW TABLES; lists the tables") == 2
+
+
+def test_ctrl_c_leaves_a_running_statement(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    """DuckDB turns it into an error of its own; the shell goes on with the next statement."""
+    lines: Iterator[str] = iter(
+        ["SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(100_000) b;", "SELECT 42;"]
+    )
+
+    def read(_: str) -> str:
+        line = next(lines, "exit")
+        if "sum" in line:
+            Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return line
+
+    shell(Queries({"": lake}), read)
+    shown = capsys.readouterr()
+    assert "stopped" in shown.err
+    assert "42" in shown.out
 
 
 def test_export_names_tables_and_rows(lake: Lake, tmp_path: Path) -> None:
