@@ -193,11 +193,15 @@ def test_every_test_module_names_what_it_covers():
 
 
 def test_constraints_are_exact_versions_and_nothing_else():
-    """`name==version` lines and comments: no index address, no range, no path; every dependency is among them."""
+    """`name==version` lines and comments: no index address, no range, no path; every dependency is among them.
+
+    A package may have two lines, for older and for newer releases of Python.
+    """
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
 
-    assert [line for line in pinned if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!-]+", line)] == []
+    exact = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!-]+(; python_full_version (<|>=) \"[0-9.]+\")?")
+    assert [line for line in pinned if not exact.fullmatch(line)] == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [
         *project["dependencies"],

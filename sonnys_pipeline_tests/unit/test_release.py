@@ -118,8 +118,8 @@ def test_a_shallow_clone_without_tags_is_built(tagged, tmp_path):
 
 def test_a_copy_without_git_is_built(tagged, tmp_path):
     """As an unpacked archive: its version says that nothing is known of it."""
-    git(tagged, "archive", "--output", str(tmp_path / "copy.tar"), "HEAD")
-    shutil.unpack_archive(tmp_path / "copy.tar", tmp_path / "copy", filter="data")
+    git(tagged, "archive", "--output", str(tmp_path / "copy.zip"), "HEAD")
+    shutil.unpack_archive(tmp_path / "copy.zip", tmp_path / "copy")
     command = [
         sys.executable,
         "-m",
