@@ -7,6 +7,7 @@ extensions is switched off, for folders and object stores alike, and the configu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -175,11 +176,7 @@ class Queries:
             for schema, lake in self._lakes.items():
                 self._create_views(connection, schema, lake, statement.lower())
             try:
-                return connection.sql(statement).to_arrow_table()
-            except RuntimeError as error:
-                if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C
-                    raise
-                raise KeyboardInterrupt from error
+                return _interruptible(connection, statement)
             except duckdb.CatalogException as error:
                 raise QueryError(f"{_one_line(error)} SHOW TABLES lists what is landed") from error
             except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -267,3 +264,14 @@ def _quoted(name: str) -> str:
 def _one_line(error: Exception) -> str:
     """DuckDB's reason and its hint, without the quoted statement below them."""
     return " ".join(str(error).split("\n\nLINE ")[0].split())
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, statement: str) -> pa.Table:
+    """The result of a statement; Ctrl-C ends it. In the main thread DuckDB may not notice Ctrl-C for minutes."""
+    with ThreadPoolExecutor(1, "statement") as pool:
+        running = pool.submit(lambda: connection.sql(statement).to_arrow_table())
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
