@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -67,16 +68,18 @@ class Resource:
             return parse_rows(model, rows), read_total(data, rows, where, limit)
 
         pages: list[list[ModelT]] = []
+        ids: list[list[str]] = []
         known: set[str] = set()
         ahead = 1
         while True:
             for page, total in in_flight(read, range(len(pages) + 1, len(pages) + 1 + ahead), AT_ONCE):
                 pages.append(page)
                 before = len(known)
-                known.update(map(identity, page))
+                ids.append(list(map(identity, page)))
+                known.update(ids[-1])
                 # A page that is not full, or has no new rows, is the last one; otherwise the loop might not end.
                 if len(known) >= total or len(page) < limit or len(known) == before:
-                    return _whole(pages, total, identity, where)
+                    return _whole(pages, ids, total, where)
             # What `total` announces is asked for together.
             ahead = min(max(1, math.ceil(total / limit) - len(pages)), _AHEAD)
 
@@ -109,18 +112,20 @@ class Resource:
             return self._list_all(path, key, model, span, identity)
 
         first, *others = spans
+        if not others:
+            return read(first)
         # The first one alone: the API may refuse them all.
         found = [read(first), *in_flight(read, others, AT_ONCE)]
         return list({identity(row): row for rows in found for row in rows}.values())
 
 
 def _whole(
-    pages: Sequence[Sequence[ModelT]], total: int, identity: Callable[[ModelT], str], where: str
+    pages: Sequence[Sequence[ModelT]], ids: Sequence[Sequence[str]], total: int, where: str
 ) -> list[ModelT]:  # fmt: skip
-    """The rows of all pages, each once. Raises IncompleteResultError if they are not `total`."""
+    """The rows of all pages, each id once. Raises IncompleteResultError if they are not `total`."""
     rows = [row for page in pages for row in page]
-    count_copies([list(map(identity, page)) for page in pages], total, rows.__getitem__, where)
-    return list({identity(row): row for row in rows}.values())
+    count_copies(ids, total, rows.__getitem__, where)
+    return list(dict(zip(chain.from_iterable(ids), rows, strict=True)).values())
 
 
 def unwrap_data(answer: object, where: str) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, preloaded: Preloaded) -> Iterator[Stack]:
-    """Web server, daemon and simulator, ready. Marts do not follow what lands."""
-    with running_stack(tmp_path_factory.mktemp("stack"), preloaded, **FOLLOW_NOTHING) as running:
+    """Web server, daemon and simulator, ready. Marts do not follow what lands. Days are small."""
+    with running_stack(tmp_path_factory.mktemp("stack"), preloaded, 250, **FOLLOW_NOTHING) as running:
         yield running
 
 

@@ -39,7 +39,7 @@ def operator(browser: Browser, stack: Stack) -> Iterator[Visit]:
 
 @pytest.fixture
 def visit(operator: Visit, open_view: Callable[..., Page]) -> Visit:
-    """An operator who begins anew: every visit begins with an address, and nothing of the last one is left."""
+    """An operator who begins anew: every visit begins with an address."""
     operator.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     open_view(page=operator.page)
     return operator
@@ -107,7 +107,7 @@ def test_the_graph_shows_every_asset(visit: Visit) -> None:
 @pytest.mark.usefixtures("backfill")
 def test_what_runs_by_itself_is_on(visit: Visit) -> None:
     """Automation: what spends no request by itself runs; what does, waits for somebody to switch it on."""
-    visit.page.goto(f"{visit.url}/automation")
+    visit.open("/automation")
 
     for name in ("marts_auto_materialize", "alerts", "missed_mornings", "watch_schedule"):
         expect(visit.switch(name)).to_be_checked()
@@ -178,6 +178,7 @@ def test_a_failed_check_is_red_and_names_the_ids(visit: Visit, twice: str) -> No
     assert colour(failed, "color") == "red"
     expect(visit.page.get_by_text(f"more than once: 1 ids: {twice}")).to_be_visible()
     expect(visit.page.get_by_text(f"{DAMAGED}: ")).to_be_visible()
-    visit.open_check("transactions", "complete_and_unique")  # as somebody sees it who comes later
+    visit.page.reload()  # as somebody sees it who comes later
+    visit.open_check("transactions", "complete_and_unique")
     assert colour(visit.result_of_check("Failed"), "color") == "red"
     expect(visit.page.get_by_text(f"more than once: 1 ids: {twice}")).to_be_visible()

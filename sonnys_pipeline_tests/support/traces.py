@@ -11,7 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+
+#: Bytes of a run, bits of its hash, and bytes of the content that are hashed together.
+_RUN, _HASH_BITS, _AT_ONCE = 4, 24, 1 << 20
 
 
 @dataclass
@@ -55,12 +59,28 @@ class Traces:
 
     def holds(self, text: str) -> bool:
         """Whether a text stands anywhere, plain or as JSON escapes it."""
-        return any(form in self.content for form in {text.encode(), json.dumps(text)[1:-1].encode()})
+        forms = {text.encode(), json.dumps(text)[1:-1].encode()}
+        return any(self._may_hold(form) and form in self.content for form in forms)
 
     @cached_property
     def numbers(self) -> set[str]:
         """Whole numbers that stand alone."""
         return numbers_in(self.content)
+
+    def _may_hold(self, form: bytes) -> bool:
+        """Whether all runs of four bytes of a form are in the content somewhere: if not, the form is not.
+
+        Most names are nowhere, and to read megabytes for each of them takes seconds; this takes no look at them.
+        """
+        return len(form) < _RUN or bool(self._runs[_runs_of(form)].all())
+
+    @cached_property
+    def _runs(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Which runs of four bytes are in the content, by their hash; two runs may have the same one."""
+        found = np.zeros(1 << _HASH_BITS, dtype=np.bool_)
+        for begin in range(0, len(self.content), _AT_ONCE):
+            found[_runs_of(self.content[begin : begin + _AT_ONCE + _RUN - 1])] = True
+        return found
 
     def _table(self, path: Path) -> Iterator[bytes]:
         with pq.ParquetFile(path) as file:
@@ -103,6 +123,15 @@ class Traces:
     def _document_in(self, text: str) -> None:
         if text[:1] in {"{", "["}:
             self._document(text.encode())
+
+
+def _runs_of(text: bytes) -> "np.ndarray[Any, np.dtype[np.uint32]]":
+    """Hash of each run of four bytes of a text."""
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.uint32)
+    last = max(len(codes) - _RUN + 1, 0)
+    runs = sum((codes[place : place + last] << np.uint32(8 * place) for place in range(_RUN)), np.uint32(0))
+    # Multiplied by an odd number, neighbours among the letters fall far apart; it wraps around at 32 bits.
+    return (runs * np.uint32(0x9E3779B1)) >> np.uint32(32 - _HASH_BITS)
 
 
 def numbers_in(text: bytes) -> set[str]:

@@ -20,7 +20,6 @@ from sonnys_pipeline.simulator.clock import SimulatorClock
 from sonnys_pipeline.simulator.config import Account, SimulatorConfig
 from sonnys_pipeline.simulator.world import menu
 from sonnys_pipeline.simulator.world.accounts.life import Membership, StatusChange
-from sonnys_pipeline.simulator.world.accounts.prepaid import PrepaidItem
 from sonnys_pipeline.simulator.world.chain import World
 from sonnys_pipeline.simulator.world.customers import Customer, Customers
 from sonnys_pipeline.simulator.world.memberships import MODIFICATIONS, STATUSES, Memberships
@@ -91,7 +90,7 @@ class Resources:
         query.check()
 
         def wanted(customer: Customer) -> bool:
-            modified = customer.modified if customer.modified and customer.modified <= query.now else None
+            modified = customer.modified if customer.is_modified(query.now) else None
             return (
                 (first is None or customer.created.date() >= first)
                 and (last is None or modified is None or modified.date() <= last)
@@ -205,17 +204,14 @@ class Resources:
         status = query.choice("accountStatus", ("active", "inactive"))
         page = query.page()
         query.check()
-
-        def shape(washbook: PrepaidItem) -> Row:
-            return self._prepaid.listed_washbook(washbook, query.now)
-
+        customer_id = query.text("customerId")
         found = [
-            row
-            for row in map(shape, self._prepaid.washbooks(codes, start, min(end, query.now)))
-            if (not status or row["status"].casefold() == status)
-            and (not query.text("customerId") or row["customerId"] == query.text("customerId"))
+            one
+            for one in self._prepaid.washbooks(codes, start, min(end, query.now))
+            if (not status or self._prepaid.washbook_status(one, query.now).casefold() == status)
+            and (not customer_id or self._prepaid.customer_id(one) == customer_id)
         ]
-        return self._list("accounts", found, page, lambda row: row)
+        return self._list("accounts", found, page, lambda one: self._prepaid.listed_washbook(one, query.now))
 
     def _washbook(self, request: Request, account: Account) -> Answer:
         now, codes = self._clock.now(), self._codes(request, account)
@@ -230,10 +226,11 @@ class Resources:
         start, end = query.period(6, default_start=midnight)
         page = query.page()
         query.check()
+        number = query.text("prepaidNumber")
         found = [
             card
             for card in self._prepaid.giftcards(codes, start, min(end, query.now))
-            if query.text("prepaidNumber") in ("", card.reference)
+            if number in ("", card.reference)
         ]
         return self._list("giftcards", found, page, lambda card: self._prepaid.giftcard(card, query.now))
 

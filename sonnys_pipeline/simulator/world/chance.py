@@ -14,9 +14,9 @@ def number(*names: object) -> int:
 
 def timestamp(moment: datetime) -> str:
     """A UTC time as 2020-05-19T05:32:32.000Z, as most endpoints have it."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
+    return f"{moment.isoformat()[:19]}.000Z"  # several times faster than strftime, and asked for each row
 
 
 def plain_timestamp(moment: datetime) -> str:
     """A UTC time as 2020-05-19 05:32:32, as lists of customers, accounts and gift cards have it."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return moment.isoformat(" ")[:19]

@@ -62,15 +62,20 @@ class Customers:
         self._members, self._at_first = members, max(members, at_first)
         self._sites = {site.site_id: site for site in sites}
         self._live = live
+        # By site and position, as far as they were asked for: each page of a list looks at all of them.
+        self._known: dict[int, dict[int, Customer]] = {site_id: {} for site_id in self._sites}
 
     def all(self, codes: Collection[str], now: datetime) -> Iterator[Customer]:
         """Customers of some sites at a time, by site and id."""
         for site in self._sites.values():
             if site.code not in codes:
                 continue
-            for position in range(self._at_first + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS):
-                customer = _customer(self._seed, site, position, self._members, self._at_first)
-                if customer.created <= now:
+            known = self._known[site.site_id]
+            count = self._at_first + (now - _FIRST).days // _DAYS_BETWEEN_OTHERS
+            for position in range(len(known), count):
+                known[position] = _customer(self._seed, site, position, self._members, self._at_first)
+            for position in range(count):
+                if (customer := known[position]).created <= now:
                     yield customer
 
     def find(self, customer_id: str, now: datetime) -> Customer | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from sonnys_pipeline.simulator.world.accounts.book import AccountBook
-from sonnys_pipeline.simulator.world.accounts.days import utc
+from sonnys_pipeline.simulator.world.accounts.days import utc, whole_ms
 from sonnys_pipeline.simulator.world.accounts.life import DAYS_BETWEEN_SIGN_UPS, MONTH, Membership, StatusChange
 from sonnys_pipeline.simulator.world.chance import number, plain_timestamp, timestamp
 from sonnys_pipeline.simulator.world.demand import FIRST_DAY
@@ -101,7 +101,8 @@ class Memberships:
         """
         chance = number(self._seed, account.id, "detail")
         status, bills = account.status(now), account.bills(now)
-        following = next((at for _, ms in account.attempts if (at := utc(ms)) > now), bills[-1] + timedelta(days=MONTH))
+        until = whole_ms(now)
+        following = next((utc(ms) for _, ms in account.attempts if ms > until), bills[-1] + timedelta(days=MONTH))
         name, _, surname = member_name(account.member).partition(" ")
         suspended = status == "Suspended"
         resumes = next((change.at for change in account.changes if suspended and change.at > now), None)

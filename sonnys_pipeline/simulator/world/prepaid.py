@@ -5,8 +5,9 @@ Sources: the vendor's WashbookListItemObject, WashbookAccountDetailObject and Gi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from sonnys_pipeline.simulator.world.accounts.prepaid import SOLD_PER_DAY, PrepaidBook, PrepaidItem
 from sonnys_pipeline.simulator.world.chance import plain_timestamp
@@ -14,6 +15,7 @@ from sonnys_pipeline.simulator.world.demand import FIRST_DAY
 from sonnys_pipeline.simulator.world.row_parts import Row, member_name, member_plate
 
 _FIRST_WASHBOOK = 10_000_000
+_CACHED_LISTS = 16
 
 
 class Prepaid:
@@ -23,12 +25,14 @@ class Prepaid:
         self._books = {book.site.site_id: book for book in books}
         self._members = members
         self._live = live
+        # A list is asked for page by page.
+        self._sold_between = lru_cache(maxsize=_CACHED_LISTS)(self._sold)
 
-    def washbooks(self, codes: Collection[str], start: datetime, end: datetime) -> list[PrepaidItem]:
+    def washbooks(self, codes: frozenset[str], start: datetime, end: datetime) -> list[PrepaidItem]:
         """Washbooks sold at some sites between two times, both included, by time."""
         return self._sold_between("WashBook", codes, start, end)
 
-    def giftcards(self, codes: Collection[str], start: datetime, end: datetime) -> list[PrepaidItem]:
+    def giftcards(self, codes: frozenset[str], start: datetime, end: datetime) -> list[PrepaidItem]:
         """Gift cards sold at some sites between two times, both included, by time."""
         return self._sold_between("GiftCard", codes, start, end)
 
@@ -47,6 +51,11 @@ class Prepaid:
         """`Active` until it is used up, then `Inactive`."""
         return "Active" if self._left(washbook, now) else "Inactive"
 
+    def customer_id(self, washbook: PrepaidItem) -> str | None:
+        """The id of the member who holds it, if it is known."""
+        member = washbook.holder(self._members)
+        return None if member is None else f"{member + 1}:{washbook.site.site_id}"
+
     def listed_washbook(self, washbook: PrepaidItem, now: datetime) -> Row:
         """The list form."""
         return {
@@ -56,14 +65,14 @@ class Prepaid:
             "signUpDate": plain_timestamp(washbook.at),
             "cancelDate": None,
             "billingSiteId": washbook.site.site_id,
-            "customerId": self._customer_id(washbook),
+            "customerId": self.customer_id(washbook),
             "status": self.washbook_status(washbook, now),
         }
 
     def washbook_detail(self, washbook: PrepaidItem, now: datetime) -> Row:
         """The detail form; live balances are text."""
         left = self._left(washbook, now)
-        customer_id = self._customer_id(washbook)
+        customer_id = self.customer_id(washbook)
         member = washbook.holder(self._members)
         customer: Row = dict.fromkeys(("id", "number", "firstName", "lastName"))
         if member is not None:
@@ -98,9 +107,7 @@ class Prepaid:
             "giftcardId": f"{card.sequence + 1}:{card.site.site_id}",
         }
 
-    def _sold_between(
-        self, department: str, codes: Collection[str], start: datetime, end: datetime
-    ) -> list[PrepaidItem]:
+    def _sold(self, department: str, codes: frozenset[str], start: datetime, end: datetime) -> list[PrepaidItem]:
         found = (
             item
             for book in self._books.values()
@@ -110,10 +117,6 @@ class Prepaid:
         return sorted(
             (one for one in found if start <= one.at <= end), key=lambda one: (one.at, one.site.site_id, one.sequence)
         )
-
-    def _customer_id(self, washbook: PrepaidItem) -> str | None:
-        member = washbook.holder(self._members)
-        return None if member is None else f"{member + 1}:{washbook.site.site_id}"
 
     def _left(self, washbook: PrepaidItem, now: datetime) -> int:
         return washbook.washes - len(washbook.used(now))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from sonnys_pipeline.simulator.world.demand import FIRST_DAY, OPENING_HOUR, hour
 from sonnys_pipeline.simulator.world.row_parts import Row
 
 _OFFERS_PER_DAY = 25
+_CACHED_LISTS = 16
 _FORGETS = 30
 """One shift in so many is not clocked out, and corrected one to three days later."""
 _OVERNIGHT = 40
@@ -59,6 +61,8 @@ class Staff:
         self._seed = seed
         self._sites = sites
         self._live = live
+        # A list is asked for page by page.
+        self._offers = lru_cache(maxsize=_CACHED_LISTS)(self._made)
         names = [name.split(" ", 1) for name in EMPLOYEES]
         places: list[tuple[int, ...]] = [tuple(range(len(sites)))] * len(names)
         for index in range(len(sites) * own_per_site):
@@ -109,18 +113,19 @@ class Staff:
 
     def outcomes(self, codes: Collection[str], first: date, last: date, now: datetime) -> list[Row]:
         """Offers made at some sites on some UTC days, by time."""
-        found: list[tuple[int, Row]] = []
+        return [row for at, row in self._offers(frozenset(codes), first, last) if at <= now]
+
+    def _made(self, codes: frozenset[str], first: date, last: date) -> list[tuple[datetime, Row]]:
+        """Offers of whole days with their times, those of the future too."""
+        found: list[tuple[datetime, Row]] = []
         for index, site in enumerate(self._sites):
             if site.code not in codes:
                 continue
             there = [one for one in self.employees if index in one.site_indices]
             for offset in range((last - first).days + 1):
                 day = first + timedelta(days=offset)
-                for offer in range(_OFFERS_PER_DAY):
-                    at, row = self._outcome(site, there, day, offer)
-                    if at <= now:
-                        found.append((int(at.timestamp()), row))
-        return [row for _, row in sorted(found, key=lambda one: (one[0], one[1]["siteId"]))]
+                found += [self._outcome(site, there, day, offer) for offer in range(_OFFERS_PER_DAY)]
+        return sorted(found, key=lambda one: (one[0], one[1]["siteId"]))
 
     def _outcome(self, site: SiteSpec, there: Sequence[Employee], day: date, offer: int) -> tuple[datetime, Row]:
         chance = number(self._seed, site.site_id, day, offer, "offer")

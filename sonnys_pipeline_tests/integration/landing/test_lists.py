@@ -36,8 +36,8 @@ from sonnys_pipeline.simulator import Simulator
 
 KEY = b"0123456789abcdef0123456789abcdef"
 LISTS = (CUSTOMERS, EMPLOYEES, ACCOUNTS, WASHBOOKS, GIFT_CARDS)
-#: Dozens of pages of memberships, not hundreds; the memberships of 1500 members are two thirds of these tests' time.
-CHAIN = {"sites": 1, "rate_limit": 100_000, "accounts_per_site": 500}
+#: Several pages of each list, not hundreds: with 1500 members and customers, they are most of these tests' time.
+CHAIN = {"sites": 1, "rate_limit": 100_000, "accounts_per_site": 250, "customers_per_site": 500}
 
 
 @dataclass

@@ -103,10 +103,12 @@ def last_days(count: int) -> list[str]:
 
 
 @contextmanager
-def running_stack(folder: Path, preloaded: Preloaded, **more: str) -> Iterator[Stack]:
+def running_stack(
+    folder: Path, preloaded: Preloaded, rows_per_day: int | None = None, **more: str
+) -> Iterator[Stack]:  # fmt: skip
     """A stack that is ready, with `more` in its environment; whatever comes of its use, none of it is left behind."""
     with ExitStack() as ending:
-        simulator = ending.enter_context(Simulator(SimulatorConfig(speed=SPEED)))
+        simulator = ending.enter_context(Simulator(SimulatorConfig(speed=SPEED, rows_per_day=rows_per_day)))
         environment = {**_environment(simulator, folder), **more}
         port, code = free_port(), free_port()
         stack = Stack(f"http://127.0.0.1:{port}", folder, simulator, {})

@@ -183,9 +183,11 @@ def _become(request: Mapping[str, Any], server: socket.socket, descriptors: Sequ
 
 def main() -> None:
     """Serve; in each forked process, run its program, so that Python ends as it ends by itself."""
+    gc.disable()  # whatever is imported stays: to look through it again and again is a quarter of the work
     for name in MODULES:
         importlib.import_module(name)
     gc.freeze()  # a forked process need not look through what is imported when it ends
+    gc.enable()
     serve(socket.socket(fileno=int(sys.argv[1])))
     if sys.argv[0] == "-c":
         exec(sys.argv.pop(1), {"__name__": "__main__"})  # noqa: S102 - what multiprocessing has written

@@ -12,7 +12,7 @@ from sonnys_pipeline.simulator.world.demand import DAY_MS, HOUR_MS, OPENING_HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-
+_MILLISECOND = timedelta(milliseconds=1)
 
 LONGEST_CLOSING = 30
 """Days by which an appointment moves at most."""
@@ -23,6 +23,11 @@ Moment: TypeAlias = tuple[int, int]
 def utc(moment_ms: int) -> datetime:
     """Epoch milliseconds as aware UTC."""
     return EPOCH + timedelta(milliseconds=moment_ms)
+
+
+def whole_ms(moment: datetime) -> int:
+    """Epoch milliseconds of an aware time, rounded down: what has happened by then has at most as many."""
+    return (moment - EPOCH) // _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)

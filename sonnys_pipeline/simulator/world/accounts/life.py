@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sonnys_pipeline.simulator.world.accounts.days import Moment, SiteDays, utc
+from sonnys_pipeline.simulator.world.accounts.days import Moment, SiteDays, utc, whole_ms
 from sonnys_pipeline.simulator.world.catalog import EMPLOYEES, PLANS, Plan, SiteSpec
 from sonnys_pipeline.simulator.world.row_parts import tax_on
 
@@ -88,11 +88,13 @@ class Membership:
 
     def status(self, now: datetime) -> str:
         """The status at a time."""
-        return next((new for (_, ms), new, _ in reversed(self.turns) if utc(ms) <= now), "Active")
+        until = whole_ms(now)
+        return next((new for (_, ms), new, _ in reversed(self.turns) if ms <= until), "Active")
 
     def bills(self, now: datetime) -> Sequence[datetime]:
         """Times of charges until a time."""
-        return [at for _, ms in self.charges if (at := utc(ms)) <= now]
+        until = whole_ms(now)
+        return [utc(ms) for _, ms in self.charges if ms <= until]
 
     def active_days(self) -> Iterator[tuple[int, int]]:
         """First and last of the days through which the account is active, span by span."""

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from sonnys_pipeline.simulator.world.accounts.days import LONGEST_CLOSING, Moment, SiteDays, utc
+from sonnys_pipeline.simulator.world.accounts.days import LONGEST_CLOSING, Moment, SiteDays, utc, whole_ms
 from sonnys_pipeline.simulator.world.catalog import PREPAID, WASHES, Product, SiteSpec, Wash
 from sonnys_pipeline.simulator.world.chance import number
 from sonnys_pipeline.simulator.world.demand import FIRST_DAY
@@ -60,7 +60,8 @@ class PrepaidItem:
 
     def used(self, now: datetime) -> Sequence[Wash]:
         """What it was used for until a time."""
-        return [wash for (_, ms), wash in self.uses if utc(ms) <= now]
+        until = whole_ms(now)
+        return [wash for (_, ms), wash in self.uses if ms <= until]
 
     def holder(self, members: int) -> int | None:
         """The member who holds it, if it is known; nobody knows who has a gift card."""

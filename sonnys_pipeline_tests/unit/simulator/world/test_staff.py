@@ -61,3 +61,18 @@ def test_staff_are_there_when_cars_come_and_some_work_overnight() -> None:
     assert at_work[13] > at_work[8] * 1.3
     assert at_work[19] > at_work[13] / 8
     assert at_work[3] == 0
+
+
+def test_an_offer_is_listed_from_its_time_on() -> None:
+    """However often the list was asked for before: at noon none yet, in the evening more than in the afternoon."""
+    sites = [site for site in World(seed=7, sites=3).sites if site.timezone]
+    staff, codes = Staff(7, sites, live=True), frozenset(site.code for site in sites)
+    counts = []
+    for hour in (18, 12, 20, 18):
+        now = datetime(LAST.year, LAST.month, LAST.day, hour, tzinfo=UTC)
+        found = staff.outcomes(codes, LAST, LAST, now)
+        assert all(int(row["timestamp"]) <= now.timestamp() for row in found)
+        counts.append(len(found))
+    evening, noon, later, again = counts
+    assert (noon, again) == (0, evening)
+    assert 0 < evening < later
