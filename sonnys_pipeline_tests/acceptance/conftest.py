@@ -39,11 +39,6 @@ LAKE = os.environ.get("SONNYS_TEST_LAKE", "folder")
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster-postgres.yaml"
 
 
-@pytest.fixture(autouse=True)
-def _not_measured(no_cover: None) -> None:
-    """Measure no coverage here: it would slow down what races against clocks."""
-
-
 @dataclass(frozen=True)
 class Site:
     """A place of work of its own: a simulator, and the environment in which processes use it.

@@ -23,11 +23,6 @@ from sonnys_pipeline_tests.support.servers import do_without
 _OPEN = pytest.StashKey[tuple[list[Page], Path]]()
 
 
-@pytest.fixture(autouse=True)
-def _not_measured(no_cover: None) -> None:
-    """Measure no coverage here: it would slow down the simulator that the browser waits for."""
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -30,11 +30,6 @@ API_ID = "id-that-must-not-show-0815"
 API_KEY = "key-that-must-not-show-4711"
 
 
-@pytest.fixture(autouse=True)
-def _not_measured(no_cover: None) -> None:
-    """Measure no coverage here: it takes half as long again, and unit/ tells what is not covered."""
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """The product's definitions on a simulator, with an instance that remembers their runs."""

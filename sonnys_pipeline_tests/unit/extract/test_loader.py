@@ -38,6 +38,7 @@ def assert_whole(outcomes, days, rows_per_day):
     assert set(ids.values()) == {1}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("job_seconds", "latency", "most_over_floor", "most_per_page"),
     [((1, 4), 0.05, 1.06, 2.05), ((2, 20), 0.05, 1.12, 2.15), ((1, 4), 2.0, 1.10, 2.05)],
@@ -56,6 +57,7 @@ def test_thirty_days_spend_the_budget_to_the_last_request(job_seconds, latency, 
     assert scene.api.counts["requests"] <= most_per_page * pages
 
 
+@pytest.mark.no_cover
 def test_days_come_out_in_order_and_few_are_open():
     """Earliest first, so that memory stays flat however many days there are."""
     scene = Scene(rows_per_day=1500)
@@ -68,6 +70,7 @@ def test_days_come_out_in_order_and_few_are_open():
     assert seen_open <= 120  # pages held: less than a tenth of the 900 that there are
 
 
+@pytest.mark.no_cover
 def test_slow_jobs_are_learned():
     """Jobs of minutes do not cost a storm of polls: one scout at a time until the first one has passed."""
     scene = Scene(job_seconds=(60, 240), rows_per_day=799)

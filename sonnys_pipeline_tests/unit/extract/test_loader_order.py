@@ -73,6 +73,7 @@ SCENES = {
 }
 
 
+@pytest.mark.no_cover
 @settings(max_examples=30)
 @given(**SCENES, slow=st.sets(st.integers(0, 11)))
 def test_days_come_out_in_order_whatever_the_answers_order(days, slow, **scene):
@@ -159,6 +160,7 @@ def test_a_run_that_stops_itself_does_not_take_complete_days_with_it():
         next(coming)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(2))
 def test_order_costs_nothing(seed):
     """Two requests a page, and the same requests at the same moments as without it."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from sonnys_pipeline_tests.support.loader_scene import Scene, keys
 FAULTS = ["500", "429", "drop_before", "drop_after", "fail", "endless", "early_404", "moved_total"]
 
 
+@pytest.mark.no_cover
 @settings(max_examples=60, deadline=None)
 @given(
     shares=st.dictionaries(st.sampled_from(FAULTS), st.floats(0.0, 0.35)),
@@ -56,6 +58,7 @@ def test_every_row_once_or_a_named_failure(shares, days, rows_per_day, job_secon
     assert scene.pool.closed
 
 
+@pytest.mark.no_cover
 @settings(max_examples=30, deadline=None)
 @given(
     days=st.integers(1, 12), rows_per_day=st.integers(1, 900), latency=st.floats(0.0, 3.0), seed=st.integers(0, 2**16)

@@ -109,6 +109,7 @@ def redeemed(fields: dict[str, Any]) -> bool:
     return bool(fields["isRecurringRedemption"] if flag is None else flag)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(DAYS_OF_TICKETS)
 def test_whatever_the_model_lets_through_is_counted(found: tuple[dict[str, Any], ...]) -> None:

@@ -277,6 +277,7 @@ def test_a_row_id_is_never_used_again(ledger: JobService) -> None:
     assert old.isdisjoint(row.id for row in ledger.get_rows(ledger.create_job("y", rows=specs(3)).id))
 
 
+@pytest.mark.no_cover
 def test_a_row_costs_the_same_in_a_large_job(ledger: JobService) -> None:
     """The statements of row 5 and of row 500 are the same few; creating 500 rows is as many as creating 5."""
     with statements(ledger) as few:

@@ -213,6 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.delete_job(self.job)
 
 
+@pytest.mark.no_cover
 def test_the_ledger_and_the_model_agree(ledger: JobService, clock: ManualClock) -> None:
     """Refused steps change nothing; allowed ones change what they say; counts are always right.
 

@@ -45,6 +45,7 @@ def bound(limit: int, width: int) -> float:
     return math.ceil((limit + 1) / width) + 2 * math.log2(limit / width + 1) + 2 * math.log2(width) + 6
 
 
+@pytest.mark.no_cover
 @given(support=SUPPORTS, limit=st.integers(0, 480), width=st.integers(1, 60))
 def test_any_pattern_of_records_is_searched_right(support: set[int], limit: int, width: int) -> None:
     """No assumption about gaps, no failures: the last key, proven, within the bound, and no key asked twice."""

@@ -164,12 +164,14 @@ def compare(period: Period, counts: Counts, days: Sequence[date], base: Sequence
     return compared
 
 
+@pytest.mark.no_cover
 def test_weeks_and_months_equal_a_second_count(accounts: list[Account]) -> None:
     """Each week and month of two accounts, with gaps, over the night when clocks change, from marts and from rows."""
     compared = 0
     for account in accounts:
         counts = account.counts
-        for monday in days_between(date(2026, 1, 5), date(2026, 3, 9))[::14]:
+        # Compared with a gap and with days before the first one; with a gap in it; on the night of the clocks.
+        for monday in (date(2026, 1, 19), date(2026, 2, 16), date(2026, 3, 2)):
             report = make_period_report(
                 account.lake, Kind.WEEK, monday + 3 * DAY, timezone=account.timezone, made_at=NOW, account=account.name
             )
@@ -215,6 +217,7 @@ def per_day(period: Period, counts: Counts, days: Sequence[date]) -> None:
     assert conversion.base == (base["conversion"] if base else None)
 
 
+@pytest.mark.no_cover
 def test_week_and_month_to_date_equal_a_second_count(accounts: list[Account]) -> None:
     """In the day's report: on a day of a month with a gap, on the day when clocks change, and on the last one.
 

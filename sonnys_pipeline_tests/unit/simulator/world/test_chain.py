@@ -88,6 +88,7 @@ def test_the_first_sites_lie_in_several_time_zones():
     assert zones == ["America/Chicago", "America/New_York", "America/Los_Angeles", "America/Phoenix"]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("api", "more"), [("live", 2), ("documented", 0)])
 def test_a_long_chain_has_distinct_codes_names_and_rows(api, more):
     world = World(sites=30, api=api)
