@@ -117,8 +117,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.leafNodeDefaultParallelism": "1",
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
         "spark.sql.ui.explainMode": "simple",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.adaptive.enabled": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
