@@ -7,7 +7,7 @@ extensions is switched off, for folders and object stores alike, and the configu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -273,5 +273,7 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, statement: str) -> pa.
         try:
             return running.result()
         except KeyboardInterrupt:
-            connection.interrupt()
+            while not running.done():  # DuckDB heeds it only once the statement has begun
+                connection.interrupt()
+                wait([running], timeout=0.1)
             raise

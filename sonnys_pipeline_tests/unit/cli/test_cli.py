@@ -273,9 +273,12 @@ def test_what_ctrl_c_breaks_is_no_failure(monkeypatch, error):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_error_without_ctrl_c_is_none(monkeypatch):
-    """The same error is a failure where nobody has pressed it."""
-    failing = click.Command("read", callback=lambda: next(iter(())))
-    monkeypatch.setitem(main.commands, "read", failing)
+def test_the_same_error_without_ctrl_c_is_a_failure(monkeypatch):
+    """Nobody has pressed it: the error goes on as it is."""
 
-    assert isinstance(run("read").exception, StopIteration)
+    def failing() -> None:
+        raise LakeError("it cannot be read")
+
+    monkeypatch.setitem(main.commands, "read", click.Command("read", callback=failing))
+
+    assert isinstance(run("read").exception, LakeError)
