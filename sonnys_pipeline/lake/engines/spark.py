@@ -6,10 +6,12 @@ PySpark and sqlglot come with the extra `spark`, so they are imported when the f
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -156,11 +158,23 @@ def _session(remote: str | None) -> SparkSession:
             builder = SparkSession.builder.appName("sonnys-pipeline").config("spark.ui.showConsoleProgress", "false")
             if remote:
                 builder = builder.remote(remote) if remote.startswith("sc://") else builder.master(remote)
-            running = builder.getOrCreate()
+            with _keeping_ctrl_c():
+                running = builder.getOrCreate()
         spark = running.newSession()
         for name, value in _CONFIGURATION.items():
             spark.conf.set(name, value)
         return spark
+
+
+@contextmanager
+def _keeping_ctrl_c() -> Iterator[None]:
+    """What Ctrl-C does stays as it was: Spark's own handler would come in place of Dagster's, which ends runs."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if current_thread() is main_thread():  # only there may it be set, by Spark as well
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ those of the simulator's world, without HTTP; they have a clock change, two time
 rows, states, and amounts out of range, and what `support/landed_lists.py` adds.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -125,7 +126,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
+    ctrl_c = signal.getsignal(signal.SIGINT)
     session = SparkSession.builder.master("local[2]").config(map=configured).getOrCreate()
+    signal.signal(signal.SIGINT, ctrl_c)  # for the tests that come after: Spark has set a handler of its own
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()

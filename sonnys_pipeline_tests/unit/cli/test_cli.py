@@ -266,11 +266,16 @@ def test_what_ctrl_c_breaks_is_no_failure(monkeypatch, error):
             raise error from None
 
     monkeypatch.setitem(main.commands, "read", click.Command("read", callback=interrupted_while_it_reads))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    result = run("read")
+    try:
+        result = run("read")
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert after is signal.default_int_handler
 
 
 def test_the_same_error_without_ctrl_c_is_a_failure(monkeypatch):

@@ -1,9 +1,12 @@
 """What Spark is given to read, and errors before it starts; counting is in `integration/marts/test_spark.py`."""
 
+import signal
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+from pyspark.sql import SparkSession
 from upath import UPath
 
 from sonnys_pipeline.lake.dataset import Lake
@@ -45,3 +48,19 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(EngineError, match=r"pip install 'sonnys-pipeline\[spark\]'"), SparkEngine().open_tables({}):
         pass
+
+
+def test_ctrl_c_does_what_it_did_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PySpark sets a handler of its own when a context begins; Dagster ends runs by the one that it has set."""
+
+    def begin(_: object) -> MagicMock:
+        signal.signal(signal.SIGINT, lambda *_: None)
+        return MagicMock()
+
+    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", begin)
+    before = signal.getsignal(signal.SIGINT)
+
+    SparkEngine().session()
+
+    assert signal.getsignal(signal.SIGINT) is before
