@@ -25,7 +25,7 @@ from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.lake.transactions import ASSET, sites_in
 from sonnys_pipeline.landing.account_sites import AccountSites
 from sonnys_pipeline.landing.transactions import refuse_other_source
-from sonnys_pipeline.quality.moved import landed_elsewhere
+from sonnys_pipeline.quality.moved import LandedIds
 from sonnys_pipeline.runtime.text import first_few
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class HeldDays:
         self._held: list[HeldDay] = []
         self._asked: dict[str, tuple[str, str] | None] = {}  # id → its day and site now, None: deleted
         self._tried: set[_Key] = set()  # extra days
+        self._landed_ids = LandedIds()
         self.requests_sent = 0
 
     def holds(self, loaded: LoadedDay) -> bool:
@@ -115,7 +116,7 @@ class HeldDays:
         if not loaded.with_rows or loaded.differs_from_count:
             return False
         now = self._lake.snapshot()
-        gone, elsewhere = _differences(now, loaded, self._oldest(loaded))
+        gone, elsewhere = self._differences(now, loaded)
         # An empty read is refused where rows are landed; the API is not asked for each of them.
         if not loaded.table.num_rows or not (gone or elsewhere):
             return False
@@ -160,7 +161,7 @@ class HeldDays:
                     )
             return
         because = next((one.loaded.found_by for one in self._held if outcome.day.key in one.others), "")
-        gone, elsewhere = _differences(self._lake.snapshot(), outcome, self._oldest(outcome))
+        gone, elsewhere = self._differences(self._lake.snapshot(), outcome)
         loaded = replace(outcome, found_by=because or outcome.found_by)
         self._held.append(HeldDay(loaded, gone, elsewhere, extra=True))
 
@@ -205,6 +206,35 @@ class HeldDays:
                 )
             elif self._lake.has(ASSET, place[0]):
                 yield place
+
+    def _differences(self, lake: Lake, loaded: LoadedDay) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
+        """Landed ids that a read lacks, and those of its ids that are new in this day and landed in others.
+
+        Damaged files count as not landed, with a warning: they must not keep a day from being landed.
+        """
+        day, ids = loaded.day.key, set(loaded.table["id"].to_pylist())
+        landed: set[str] = set()
+        gone: frozenset[str] = frozenset()
+        try:
+            if lake.has(ASSET, day):
+                rows = lake.read(ASSET, [day], ["id", "location_code"])
+                sites = sites_in(lake.metadata(ASSET, day))
+                asked = {fold(loaded.site)} if loaded.site is not None else {fold(code) for code in loaded.sites}
+                pairs = list(zip(rows["id"].to_pylist(), rows["location_code"].to_pylist(), strict=True))
+                landed = {row_id for row_id, _ in pairs}
+                gone = frozenset(
+                    row_id
+                    for row_id, code in pairs
+                    if row_id not in ids
+                    and (not asked or fold(code) in asked)
+                    and (sites is None or is_in(code, sites))
+                )
+            return gone, self._landed_ids.elsewhere(lake, ids - landed, day, self._oldest(loaded))
+        except UnreachableLakeError:
+            raise
+        except LakeError as error:
+            logger.warning("%s: cannot check for rows that moved between days: %s", day, error)
+            return frozenset(), {}
 
     def _oldest(self, loaded: LoadedDay) -> str:
         """The first day that the API keeps."""
@@ -254,31 +284,3 @@ def day_request(day: str, site: str | None, sites: AccountSites, options: Execut
     """What is asked for a day, or for one site of it."""
     codes = sites.codes if site is None else (sites.spelt(site),)
     return DayRequest(Day.of(day, options.timezone), site, (), codes, "states" if options.states_only else "rows")
-
-
-def _differences(lake: Lake, loaded: LoadedDay, oldest: str) -> tuple[frozenset[str], dict[str, list[tuple[str, str]]]]:
-    """Landed ids that a read lacks, and those of its ids that are new in this day and landed in others.
-
-    Damaged files count as not landed, with a warning: they must not keep a day from being landed.
-    """
-    day, ids = loaded.day.key, set(loaded.table["id"].to_pylist())
-    landed: set[str] = set()
-    gone: frozenset[str] = frozenset()
-    try:
-        if lake.has(ASSET, day):
-            rows = lake.read(ASSET, [day], ["id", "location_code"])
-            sites = sites_in(lake.metadata(ASSET, day))
-            asked = {fold(loaded.site)} if loaded.site is not None else {fold(code) for code in loaded.sites}
-            pairs = list(zip(rows["id"].to_pylist(), rows["location_code"].to_pylist(), strict=True))
-            landed = {row_id for row_id, _ in pairs}
-            gone = frozenset(
-                row_id
-                for row_id, code in pairs
-                if row_id not in ids and (not asked or fold(code) in asked) and (sites is None or is_in(code, sites))
-            )
-        return gone, landed_elsewhere(lake, ids - landed, day, oldest)
-    except UnreachableLakeError:
-        raise
-    except LakeError as error:
-        logger.warning("%s: cannot check for rows that moved between days: %s", day, error)
-        return frozenset(), {}

@@ -26,7 +26,7 @@ from sonnys_pipeline.lake.iceberg.options import Iceberg
 from sonnys_pipeline.lake.iceberg.tables import tables_of
 from sonnys_pipeline.lake.locks.files import Locks
 from sonnys_pipeline.lake.storage.folder import FolderStorage, LakePath, Readable, name_below
-from sonnys_pipeline.lake.storage.object_files import FOOTERS
+from sonnys_pipeline.lake.storage.footers import FOOTERS
 from sonnys_pipeline.runtime.processes import file_writer
 
 logger = logging.getLogger(__name__)

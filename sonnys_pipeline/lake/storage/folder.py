@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from sonnys_pipeline.lake.errors import UnwritableLakeError
+from sonnys_pipeline.lake.storage.footers import LOCAL_FOOTERS
 from sonnys_pipeline.runtime.processes import file_writer, is_dead_writer
 
 #: Path of a file in a directory, or of an object; `str` of it is shown to people.
@@ -212,8 +213,15 @@ class FolderStorage:
         return _local(path).read_bytes()
 
     def metadata(self, path: LakePath) -> pq.FileMetaData:
-        """Read from the file's end."""
-        return pq.read_metadata(path)
+        """Read from the file's end; cached per version of the file."""
+        found = _local(path).stat()
+        # Whatever replaces or changes the file changes one of these, also where somebody sets back its time.
+        key = f"{path} {found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+        footer = LOCAL_FOOTERS.get(key)
+        if footer is None:
+            footer = pq.read_metadata(path)
+            LOCAL_FOOTERS.keep(key, footer)
+        return footer
 
     def opened(self, path: LakePath) -> Readable:
         """The path: Arrow opens it without memory mapping."""

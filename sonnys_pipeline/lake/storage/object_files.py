@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
-
-#: Footers kept by the process; some kilobytes each.
-_REMEMBERED = 8192
 
 
 class ObjectFile(io.RawIOBase):
@@ -105,28 +99,3 @@ class _Scanner:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         yield from self._scanner.to_batches()
-
-
-class Footers:
-    """Cache of the footers used last, shared by all lakes of the process."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, pq.FileMetaData] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> pq.FileMetaData | None:
-        """A kept footer."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: str, footer: pq.FileMetaData) -> None:
-        """Keep a footer; the least recently used one is dropped."""
-        with self._lock:
-            self._kept[key] = footer
-            while len(self._kept) > _REMEMBERED:
-                self._kept.popitem(last=False)
-
-
-FOOTERS = Footers()

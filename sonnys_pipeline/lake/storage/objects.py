@@ -36,8 +36,9 @@ from sonnys_pipeline.client.transport import is_loopback
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError, UnwritableLakeError
 from sonnys_pipeline.lake.iceberg import MARKER
 from sonnys_pipeline.lake.storage.folder import LakePath, Readable, dataset_of, name_below
+from sonnys_pipeline.lake.storage.footers import FOOTERS
 from sonnys_pipeline.lake.storage.object_errors import Trouble, said_by, trouble_of
-from sonnys_pipeline.lake.storage.object_files import FOOTERS, ObjectDataset, ObjectFile, ObjectHandler
+from sonnys_pipeline.lake.storage.object_files import ObjectDataset, ObjectFile, ObjectHandler
 from sonnys_pipeline.runtime.in_flight import in_flight
 from sonnys_pipeline.runtime.outage import DEADLINE, HURRIED_DEADLINE, OutageDeadline
 

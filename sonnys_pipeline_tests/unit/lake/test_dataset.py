@@ -70,6 +70,25 @@ def test_a_day_is_replaced_whole(folder: Lake) -> None:
     assert len(files(folder)) == 1
 
 
+def test_a_footer_is_read_once_for_each_version_of_a_file(folder: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all lakes of the process; a file that was replaced, or changed with its time set back, is read again."""
+    path = folder.land(ASSET, OLD, partition=DAY).path
+    read: list[object] = []
+    monkeypatch.setattr(pq, "read_metadata", lambda path, look=pq.read_metadata: (read.append(path), look(path))[1])
+
+    assert [folder.rows(ASSET, DAY), Lake(folder.root).rows(ASSET, DAY)] == [2, 2]
+    assert read == [path]
+    folder.land(ASSET, NEW, partition=DAY)
+    assert folder.rows(ASSET, DAY) == 1
+    assert read == [path, path]
+
+    landed = path.stat()
+    path.write_bytes(b"-" * landed.st_size)
+    os.utime(path, ns=(landed.st_atime_ns, landed.st_mtime_ns))
+    with pytest.raises(LakeError, match="cannot be read as Parquet"):
+        folder.rows(ASSET, DAY)
+
+
 def test_landing_twice_changes_nothing(lake: Lake) -> None:
     """Idempotent: the same rows give the same bytes."""
     path = lake.land(ASSET, OLD, partition=DAY, metadata={"rows": "2"}).path

@@ -1,6 +1,7 @@
 """KT-02: a transaction that stands in several landed days is found, and its stale day is read again."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.lake.locks.files import FileLocks
 from sonnys_pipeline.quality import moved
-from sonnys_pipeline.quality.moved import MovedId, days_to_read_again, described, moved_ids
+from sonnys_pipeline.quality.moved import LandedIds, MovedId, days_to_read_again, described, moved_ids
 
 DAYS = [f"2026-03-{day:02d}" for day in range(10, 15)]
 
@@ -114,3 +115,58 @@ def test_nothing_landed_is_nothing_moved(tmp_path: Path) -> None:
     assert moved_ids(lake) == []
     land(lake, DAYS[0], ["1:1"], hour=1)
     assert moved_ids(lake) == []
+
+
+@pytest.mark.parametrize("kept", [1_000_000, 0])
+def test_ids_of_landed_days_are_kept_until_a_day_is_landed_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """Each file is read once, and a replaced one again; with more rows than are kept, every file each time."""
+    monkeypatch.setattr(moved, "_KEPT", kept)
+    read: list[str] = []
+
+    def reading(lake: Lake, day: str, look: Callable[[Lake, str], pa.Table] = moved._ids_and_sites) -> pa.Table:
+        read.append(day)
+        return look(lake, day)
+
+    monkeypatch.setattr(moved, "_ids_and_sites", reading)
+    for day in DAYS:
+        land_at_sites(lake, day, {f"{day}:1": "MAIN", f"{day}:2": None})
+    ids = LandedIds()
+    wanted = [f"{DAYS[1]}:1", f"{DAYS[3]}:2", f"{DAYS[4]}:1"]
+    found = {wanted[0]: [(DAYS[1], "MAIN")], wanted[1]: [(DAYS[3], "")]}
+
+    assert ids.elsewhere(lake, wanted, DAYS[4], oldest=DAYS[1]) == found
+    assert sorted(read) == DAYS[1:4]
+    assert ids.elsewhere(lake, wanted, DAYS[4], oldest=DAYS[0]) == found
+    assert sorted(read) == sorted(DAYS[:4] if kept else DAYS[1:4] + DAYS[:4])
+
+    land_at_sites(lake, DAYS[1], {f"{DAYS[1]}:2": "MAIN"})
+    land_at_sites(lake, DAYS[2], {f"{DAYS[1]}:1": "EAST", wanted[2]: "MAIN"})
+    read.clear()
+
+    found = {wanted[0]: [(DAYS[2], "EAST")], wanted[1]: [(DAYS[3], "")], wanted[2]: [(DAYS[2], "MAIN")]}
+    assert ids.elsewhere(lake, wanted, DAYS[4], oldest=DAYS[0]) == found
+    assert sorted(read) == (DAYS[1:3] if kept else DAYS[:4])
+
+
+def test_a_file_without_sites_is_compared_with_the_others(lake: Lake) -> None:
+    """A column that some days lack is null in them; a damaged day is an error."""
+    land_at_sites(lake, DAYS[0], {"0:1": "MAIN"})
+    ids = LandedIds()
+
+    assert ids.elsewhere(lake, ["0:1", "1:1"], DAYS[4], oldest=DAYS[0]) == {
+        "0:1": [(DAYS[0], "MAIN")],
+        "1:1": [(DAYS[1], "")],
+    }
+
+    lake.storage.put(lake.path("transactions", DAYS[2]), lambda file: file.write(b"no Parquet"))
+
+    with pytest.raises(LakeError, match=DAYS[2]):
+        ids.elsewhere(lake, ["0:1"], DAYS[4], oldest=DAYS[0])
+
+
+def land_at_sites(lake: Lake, day: str, rows: dict[str, str | None]) -> None:
+    """A day of these ids, each with its site."""
+    columns = {"id": list(rows), "location_code": pa.array(rows.values(), pa.string())}
+    lake.land("transactions", pa.table(columns), partition=day)
