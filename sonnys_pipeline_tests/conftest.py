@@ -128,6 +128,19 @@ def pytest_configure() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End what pytest-cov 7.1 begins to measure in each of xdist's processes while it reads the options.
+
+    A worker's own measuring begins on top of it, so it would go on wherever the worker's own is paused. Neither its
+    data nor that of the process that only distributes tests is used.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    coverage = plugin and plugin.cov_controller
+    if type(coverage).__name__ == "DistMaster":
+        coverage.cov.stop()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector not look at modules and tests: both stay until the end."""
     gc.collect()
@@ -151,6 +164,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
     if not coverage or item.path.relative_to(Path(__file__).parent).parts[0] in MEASURED:
         return (yield)
     coverage.pause()
+    assert sys.gettrace() is None, "coverage still measures where it is paused; see pytest_sessionstart"
     try:
         return (yield)
     finally:
