@@ -72,8 +72,10 @@ def land_plainly_and_die(root: str, moment: int, note: str, said: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     lake, table = Lake(root), rows("a", "b", "c", note=note)
-    # What the first landing of a process imports would be most of the calls, and kills would rarely come after it.
-    Lake(f"{root}-first").land("transactions", table, partition=DAY)
+    # What the first landing of a process imports would be most of the calls, and kills would rarely come after it. It
+    # also removes the leftover of the writer killed before, so that the next landing always makes as many calls.
+    lake.land("first", table, partition=DAY)
+    lake.remove("first", DAY)
     sys.setprofile(call)
     lake.land("transactions", table, partition=DAY)
     sys.setprofile(None)

@@ -238,7 +238,8 @@ class FolderStorage:
         top, found = str(folder), []
         for above, folders, names in os.walk(top, onerror=_raise_unless_gone):
             folders[:] = [name for name in folders if name != "lost+found"]
-            found += [Path(above, name).relative_to(top).as_posix() for name in names]
+            inside = above[len(top) :].strip(os.sep).replace(os.sep, "/")
+            found += [f"{inside}/{name}" if inside else name for name in names]
         return found
 
     def each(self, look: Callable[[T], R], items: Sequence[T]) -> list[R]:

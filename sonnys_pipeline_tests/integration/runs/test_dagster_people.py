@@ -17,6 +17,7 @@ from sonnys_pipeline.landing.dimensions.tables import ACCOUNTS
 from sonnys_pipeline.landing.facts.tables import CLOCK_ENTRIES, FACTS, READ_FACTS
 from sonnys_pipeline.orchestration.build import build_defs
 from sonnys_pipeline.simulator import Simulator
+from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
 #: A day of this zone ends in the American evening, while people still work.
 LONDON = ZoneInfo("Europe/London")
@@ -54,7 +55,7 @@ class Mornings:
     def run(self, days: list[str], *assets: str, **config: Any) -> dg.ExecuteInProcessResult:
         """The job over a range of days, of some of its assets or of all."""
         return (
-            build_defs()
+            built_defs()
             .resolve_job_def(PEOPLE)
             .execute_in_process(
                 instance=self.instance,

@@ -17,7 +17,7 @@ from sonnys_pipeline.ledger.models import Job
 from sonnys_pipeline.ledger.service import JobService, open_ledger
 from sonnys_pipeline.simulator import Faults
 from sonnys_pipeline_tests.integration.conftest import Pipeline, range_tags
-from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
+from sonnys_pipeline_tests.support.pipelines.definitions import asset_job
 from sonnys_pipeline_tests.support.pipelines.executors import submissions
 
 DAYS = [f"2026-03-{number}" for number in range(10, 15)]
@@ -27,15 +27,7 @@ def run(
     pipeline: Pipeline, *, parent: ExecutionResult | None = None, from_failure: bool = False, retries: int = 0
 ) -> ExecutionResult:
     """One run over the five days, by a job of the project's own assets; `parent` is the run that it re-executes."""
-    defs = built_defs()
-    policy = dg.RetryPolicy(max_retries=retries) if retries else None
-    job = dg.Definitions(
-        assets=defs.assets,
-        asset_checks=defs.asset_checks,
-        resources=defs.resources,
-        executor=defs.executor,
-        jobs=[dg.define_asset_job("land", dg.AssetSelection.assets("transactions"), op_retry_policy=policy)],
-    ).resolve_job_def("land")
+    job = asset_job(dg.AssetSelection.assets("transactions"), "land", retries)
     tags = range_tags(DAYS[0], DAYS[-1])
     if from_failure:
         tags["dagster/is_resume_retry"] = "true"

@@ -30,7 +30,7 @@ _READ_BY_RUNS = {
 _LOCAL = "http://127.0.0.1:"
 #: Jobs of selections that are kept; each holds the graph of all assets.
 _MOST_JOBS = 64
-_jobs: dict[tuple[Any, str], dg.JobDefinition] = {}
+_jobs: dict[tuple[Any, str, str, int], dg.JobDefinition] = {}
 
 
 def built_defs() -> dg.Definitions:
@@ -39,22 +39,27 @@ def built_defs() -> dg.Definitions:
     return build_defs() if decisive is None else _built(decisive)
 
 
-def asset_job(selection: dg.AssetSelection) -> dg.JobDefinition:
-    """The job that `dg.materialize` makes of `built_defs()` for each run, made once for each selection."""
+def asset_job(selection: dg.AssetSelection, name: str = EPHEMERAL_JOB_NAME, retries: int = 0) -> dg.JobDefinition:
+    """The job that `dg.materialize` makes of `built_defs()` for each run, made once for each selection.
+
+    So is the snapshot of all assets that each run is created with. With `retries`, each step is tried so often again.
+    """
     defs, decisive = built_defs(), _decisive()
-    name = (decisive, repr(selection))
-    if decisive is None or name not in _jobs:
+    key = (decisive, repr(selection), name, retries)
+    if decisive is None or key not in _jobs:
+        policy = dg.RetryPolicy(max_retries=retries) if retries else None
         made = dg.Definitions(
             assets=[*(defs.assets or ()), *(defs.asset_checks or ())],
-            jobs=[dg.define_asset_job(EPHEMERAL_JOB_NAME, selection)],
+            jobs=[dg.define_asset_job(name, selection, op_retry_policy=policy)],
             resources=defs.resources,
-        ).resolve_job_def(EPHEMERAL_JOB_NAME)
+            executor=defs.executor,
+        ).resolve_job_def(name)
         if decisive is None:
             return made
         if len(_jobs) >= _MOST_JOBS:
             _jobs.clear()
-        _jobs[name] = made
-    return _jobs[name]
+        _jobs[key] = made
+    return _jobs[key]
 
 
 def _decisive() -> tuple[tuple[str, str], ...] | None:
