@@ -151,7 +151,7 @@ class MartQuery:
     """How a mart is made of rows.
 
     Attributes:
-        counted: query that groups the view `placed`, at least by `site` and `business_date`.
+        counted: query that groups the rows `placed`, at least by `site` and `business_date`.
         result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
             (rows in no figure) and `hours` (of a clock's day).
         schema: of the result.
@@ -179,7 +179,7 @@ def count_days(
 def count_together(transactions: CountedRows, days: DaysWanted, queries: Sequence[MartQuery]) -> list[Mart]:
     """Make several marts of the same complete days.
 
-    The files are opened and the rows placed once, which takes as long as the queries of a mart of a few days.
+    The files are opened once and the days found once, which takes as long as the queries of a mart of a few days.
 
     Args:
         transactions: rows of the landed partitions; they say which engine runs the queries.
@@ -196,7 +196,6 @@ def count_together(transactions: CountedRows, days: DaysWanted, queries: Sequenc
         return [Mart(query.schema.empty_table(), tuple(missing)) for query in queries]
     with open_session(transactions) as session:
         _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
-        session.define("placed", _PLACED)
         if session.fetch(_ANY_BEYOND).num_rows:
             session.keep("left_out", _LEFT_OUT)
         else:
@@ -208,7 +207,8 @@ def _made(session: Session, query: MartQuery, missing: Sequence[MissingDay]) -> 
     """The mart of one query, of the rows and days that a session has; `missing` lack partitions."""
     for name, table in query.tables.items():
         session.register(name, table)
-    session.keep("counted", query.counted)
+    # Within the query: to define a view, an engine plans it as well, which takes as long as to count a small day.
+    session.keep("counted", f"WITH placed AS ({_PLACED}) SELECT * FROM ({query.counted})")  # noqa: S608 - our queries
     session.keep("with_rows", _WITH_ROWS)
     session.keep("shown", _SHOWN)
     without_zone = session.fetch(_WITHOUT_ZONE).to_pylist()
