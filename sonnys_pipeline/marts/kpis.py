@@ -7,13 +7,13 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.engines.sessions import CountedRows, engine_of
+from sonnys_pipeline.lake.engines.sessions import DUCKDB, CountedRows, Engine, engine_of
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.lake.sql import open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.people.hours import labor_by_hour
 from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days, count_together
 from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, counts_sql, filled_sql, unknown_sql
 
 #: Columns of `transactions` that `daily_sales` needs, in addition to the partition's day `date`.
@@ -229,8 +229,12 @@ def site_hour_kpis(
     as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    labor = labor_by_hour(clocked, days, engine_of(transactions))
-    return count_days(transactions, days, _SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS, labor)
+    return count_together(transactions, days, [hours_of(days, clocked, engine_of(transactions))])[0]
+
+
+def hours_of(days: DaysWanted, clocked: ClockedDays = NOTHING_CLOCKED, engine: Engine = DUCKDB) -> MartQuery:
+    """What `site_hour_kpis` counts, for `count_together`."""
+    return MartQuery(_SITE_HOURS, _SITE_HOUR_KPIS, SITE_HOUR_KPIS, labor_by_hour(clocked, days, engine))
 
 
 def daily_sales(transactions: pa.Table) -> pa.Table:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, ITEM_MIX, TENDER_MIX
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days, count_together
 from sonnys_pipeline.marts.unknown import unknown_sql
 
 _TENDERS = """
@@ -97,6 +97,10 @@ _ITEM_MIX = f"""
     ORDER BY site, business_date, department, item, sku NULLS FIRST
 """  # noqa: S608 - made of names in this house
 
+#: What `tender_mix` and `discount_mix` count, for `count_together`.
+TENDERS = MartQuery(_TENDERS, _TENDER_MIX, TENDER_MIX)
+DISCOUNTS = MartQuery(_DISCOUNTS, _DISCOUNT_MIX, DISCOUNT_MIX)
+
 
 def tender_mix(
     transactions: CountedRows,
@@ -111,7 +115,7 @@ def tender_mix(
     Returns `TENDER_MIX` by site, date, tender and sub-type; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _TENDERS, _TENDER_MIX, TENDER_MIX)
+    return count_together(transactions, days, [TENDERS])[0]
 
 
 def discount_mix(
@@ -127,7 +131,7 @@ def discount_mix(
     Returns `DISCOUNT_MIX` by site, date and name; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _DISCOUNTS, _DISCOUNT_MIX, DISCOUNT_MIX)
+    return count_together(transactions, days, [DISCOUNTS])[0]
 
 
 def item_mix(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
@@ -146,6 +146,24 @@ class DaysWanted:
     timezone: str = "UTC"
 
 
+@dataclass(frozen=True)
+class MartQuery:
+    """How a mart is made of rows.
+
+    Attributes:
+        counted: query that groups the rows `placed`, at least by `site` and `business_date`.
+        result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
+            (rows in no figure) and `hours` (of a clock's day).
+        schema: of the result.
+        tables: other tables that the queries use, by name.
+    """
+
+    counted: str
+    result: str
+    schema: pa.Schema
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
 def count_days(
     transactions: CountedRows,
     days: DaysWanted,
@@ -154,16 +172,19 @@ def count_days(
     schema: pa.Schema,
     tables: Mapping[str, pa.Table] | None = None,
 ) -> Mart:
-    """Run a mart's two queries over the complete days.
+    """Run the queries of one `MartQuery` over the complete days; arguments as for `count_together`."""
+    return count_together(transactions, days, [MartQuery(counted, result, schema, tables or {})])[0]
+
+
+def count_together(transactions: CountedRows, days: DaysWanted, queries: Sequence[MartQuery]) -> list[Mart]:
+    """Make several marts of the same complete days.
+
+    The files are opened once and the days found once, which takes as long as the queries of a mart of a few days.
 
     Args:
         transactions: rows of the landed partitions; they say which engine runs the queries.
         days: the days to count.
-        counted: query that groups the view `placed`, at least by `site` and `business_date`.
-        result: query that makes the mart from `counted`, `shown` (its site days, each with its `clock`), `left_out`
-            (rows in no figure) and `hours` (of a clock's day).
-        schema: of the result.
-        tables: other tables that the queries use, by name.
+        queries: of the marts, in the order of the result.
     """
     history = SiteHistory(days.sites, days.timezone)
     needed = partitions_needed(days.business_dates, history, days.timezone)
@@ -172,24 +193,27 @@ def count_days(
     # Of rows without a site, the business day is the partition itself.
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
-        return Mart(schema.empty_table(), tuple(missing))
+        return [Mart(query.schema.empty_table(), tuple(missing)) for query in queries]
     with open_session(transactions) as session:
         _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
-        for name, table in (tables or {}).items():
-            session.register(name, table)
-        session.define("placed", _PLACED)
         if session.fetch(_ANY_BEYOND).num_rows:
             session.keep("left_out", _LEFT_OUT)
         else:
             session.register("left_out", _NONE_LEFT_OUT)
-        session.keep("counted", counted)
-        session.keep("with_rows", _WITH_ROWS)
-        session.keep("shown", _SHOWN)
-        missing += [
-            MissingDay(row["site"], row["business_date"], ()) for row in session.fetch(_WITHOUT_ZONE).to_pylist()
-        ]
-        table = session.fetch(result).select(schema.names).cast(schema)
-    return Mart(table, tuple(missing))
+        return [_made(session, query, missing) for query in queries]
+
+
+def _made(session: Session, query: MartQuery, missing: Sequence[MissingDay]) -> Mart:
+    """The mart of one query, of the rows and days that a session has; `missing` lack partitions."""
+    for name, table in query.tables.items():
+        session.register(name, table)
+    # Within the query: to define a view, an engine plans it as well, which takes as long as to count a small day.
+    session.keep("counted", f"WITH placed AS ({_PLACED}) SELECT * FROM ({query.counted})")  # noqa: S608 - our queries
+    session.keep("with_rows", _WITH_ROWS)
+    session.keep("shown", _SHOWN)
+    without_zone = session.fetch(_WITHOUT_ZONE).to_pylist()
+    table = session.fetch(query.result).select(query.schema.names).cast(query.schema)
+    return Mart(table, (*missing, *(MissingDay(row["site"], row["business_date"], ()) for row in without_zone)))
 
 
 def offsets_of(timezones: Collection[str], start: datetime, end: datetime) -> pa.Table:
@@ -276,6 +300,4 @@ def _epoch_us(instant: datetime) -> int:
 
 def _table(schema: pa.Schema, rows: Iterable[tuple[object, ...]]) -> pa.Table:
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )
+    return pa.table([pa.array(column, of.type) for column, of in zip(columns, schema, strict=True)], schema=schema)

@@ -23,8 +23,9 @@ from sonnys_pipeline.lake.storage.folder import LakePath
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.landing.verified import verifications
-from sonnys_pipeline.marts.kpis import site_hour_kpis
-from sonnys_pipeline.marts.mixes import discount_mix, tender_mix
+from sonnys_pipeline.marts.kpis import hours_of
+from sonnys_pipeline.marts.mixes import DISCOUNTS, TENDERS
+from sonnys_pipeline.marts.site_days import DaysWanted, count_together
 from sonnys_pipeline.report.build import Report, build_report, natural, site_names
 from sonnys_pipeline.report.caveats import Caveat
 from sonnys_pipeline.report.findings import findings_of
@@ -118,10 +119,9 @@ def _report(  # what `make_report` got, to be read again when days are replaced 
         history = read_history(lake, days_shown(business_date), sites, timezone)
     day = landed_rows(lake, [key.isoformat() for key in sorted(of_the_day)])
     with readable(lake):
-        hours, tenders, discounts = (
-            count(day, sites, [business_date], landed=landed, timezone=timezone).table
-            for count in (site_hour_kpis, tender_mix, discount_mix)
-        )
+        wanted = DaysWanted([business_date], landed, sites, timezone)
+        counted = count_together(day, wanted, [hours_of(wanted), TENDERS, DISCOUNTS])
+        hours, tenders, discounts = (mart.table for mart in counted)
         findings = [*unlisted, *findings_of(lake, business_date, of_the_day, timezone=timezone, now=made_at)]
     shown = history.as_of(business_date)
     code_of = history.sites.codes_on(business_date)

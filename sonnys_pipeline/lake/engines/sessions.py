@@ -24,7 +24,10 @@ class Session(Protocol):
         """Define a view."""
 
     def keep(self, name: str, query: str) -> None:
-        """Define a view that several later queries read, so its rows are computed only once."""
+        """Define a view that several later queries read, so its rows are computed only once.
+
+        Replaces an earlier one of this name.
+        """
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in its order."""
@@ -82,7 +85,7 @@ class _DuckDBSession:
         self._connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
 
     def keep(self, name: str, query: str) -> None:
-        self._connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
     def fetch(self, query: str) -> pa.Table:
         return self._connection.sql(query).to_arrow_table()

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
-from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, INPUTS, MartInputs, Recipe
+from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, INPUTS, TRANSACTIONS, MartInputs, Recipe
 from sonnys_pipeline.quality.invariants import violations
 
 
@@ -79,20 +80,35 @@ def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], prob
     read = sorted({key for keys in partitions.values() for key in keys})
     bad: set[str] = set()
     try:
-        found = violations(lake, read, inputs.timezone) if read else {}
+        found = _violations(lake, read, inputs.timezone) if read else {}
     except UnreachableLakeError:
         raise
     except LakeError:
         found = {}
         for key in read:
             try:
-                found |= violations(lake, [key], inputs.timezone)
+                found |= _violations(lake, [key], inputs.timezone)
             except LakeError as error:
                 found[key] = [str(error)]
     for key, violated in found.items():
         bad.add(key)
         problems.append(f"{recipe.asset}: nothing is computed from {key}: {'; '.join(violated)}")
     return [day for day in days if bad.isdisjoint(partitions[day])]
+
+
+def _violations(lake: Lake, partitions: list[str], timezone: str) -> dict[str, list[str]]:
+    """As `violations`, cached by the versions of the files, because several marts ask for the same days."""
+    versions = {key: lake.version(TRANSACTIONS, key) for key in partitions}
+    if None in versions.values():
+        return violations(lake, partitions, timezone)  # its error says what is missing
+    return dict(_violations_of(str(lake.root), tuple(versions.items()), timezone))
+
+
+@lru_cache(maxsize=64)
+def _violations_of(
+    root: str, versions: tuple[tuple[str, str | None], ...], timezone: str
+) -> tuple[tuple[str, list[str]], ...]:
+    return tuple(violations(Lake(root), [key for key, _ in versions], timezone).items())
 
 
 def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[list[str]]:

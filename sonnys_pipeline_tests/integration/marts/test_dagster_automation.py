@@ -15,6 +15,7 @@ import pytest
 
 from sonnys_pipeline.lake.errors import LakeError
 from sonnys_pipeline.marts.incremental.inputs import MartInputs, Recipe
+from sonnys_pipeline.marts.incremental.staleness import Stale, stale_days
 from sonnys_pipeline.orchestration.resources import LakeResource
 from sonnys_pipeline_tests.support.pipelines.definitions import built_defs
 
@@ -61,6 +62,14 @@ def late_row(pipeline, *, hour: int) -> None:
     pipeline.simulator.advance(1300)  # hashes expire: what is read again is read anew
     pipeline.simulator.world.add_late_rows(datetime(2026, 3, 11, hour, tzinfo=UTC))
     land(pipeline, "transactions", days=("2026-03-11", "2026-03-11"))
+
+
+def without_a_row(lake, day: str) -> None:
+    """Replace a day's file by one that lacks a row."""
+    path = lake.path("transactions", day)
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    pq.write_table(table.slice(1), path)
 
 
 def asked_for(partitions: list[str], business_dates: list[str]) -> dict[str, list[str]]:
@@ -225,14 +234,25 @@ def test_nothing_is_computed_from_a_day_that_does_not_hold(settled):
     for instant in (datetime(2026, 3, 10, 18, tzinfo=UTC), datetime(2026, 3, 12, 18, tzinfo=UTC)):
         pipeline.simulator.world.add_late_rows(instant)
     land(pipeline, "transactions", days=DAYS)
-    path = pipeline.lake.path("transactions", "2026-03-12")
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-    pq.write_table(table.slice(1), path)
+    without_a_row(pipeline.lake, "2026-03-12")
 
     asked = settled.tick()
 
     assert asked == every("2026-03-10")
+
+
+def test_a_file_that_is_replaced_is_looked_at_again(settled):
+    """A day that held, and now lacks a promised row: what was found before is not used for the file of now."""
+    lake = settled.pipeline.lake
+    recipe = Recipe("tenders", "the next version", by_site_day=False)  # so that each day has to be computed again
+
+    before = stale_days(lake, MartInputs(lake, "UTC"), recipe, EACH)
+    without_a_row(lake, "2026-03-12")
+    after = stale_days(lake, MartInputs(lake, "UTC"), recipe, EACH)
+
+    assert before == Stale(tuple(EACH))
+    assert after.days == tuple(EACH[:2])
+    assert "the API promised" in after.problems[0]
 
 
 def test_an_unreadable_day_stops_no_other(settled):
