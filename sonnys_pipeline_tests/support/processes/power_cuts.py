@@ -112,14 +112,16 @@ class Plant:
             ["sonnys-webserver", "--host", "127.0.0.1", "--port", str(self._web), *workspace],
             *([["sonnys-daemon", "run", *workspace]] if daemon else []),
         ):
-            self._processes.append(self._start(command, self._environment))
+            self._processes.append(self._start(command, self._environment, forked=True))
 
     def cut(self) -> int:
         """Kill everything at once; how many processes there were."""
-        found = self.processes()
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)  # nobody may notice that another one is gone
+        found: list[int] = []
+        while more := [pid for pid in self.processes() if pid not in found]:  # until none is left that starts others
+            found += more
+            for pid in more:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)  # nobody may notice that another one is gone
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -127,21 +129,25 @@ class Plant:
             self._postgres.kill()
         for process in self._processes:
             process.popen.wait()
-        self._processes.clear()
         while self.processes():
             time.sleep(0.05)
+        self._processes.clear()
         if self._postgres is not None:
             self._postgres.start()
         return len(found)
 
     def processes(self) -> list[int]:
-        """Every process of the deployment: those in whose environment its own DAGSTER_HOME stands."""
+        """Every process of the deployment: of a session that one of its commands leads, or with its DAGSTER_HOME.
+
+        A forked process has the environment of the one that it was forked from, as far as /proc shows it.
+        """
         home = f"DAGSTER_HOME={self.home}\0".encode()
+        sessions = {str(process.popen.pid) for process in self._processes}
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has just ended, or is somebody else's
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                if state not in "ZX" and home in (entry / "environ").read_bytes():
+                state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if state not in "ZX" and (session in sessions or home in (entry / "environ").read_bytes()):
                     found.append(int(entry.name))
         return found
 

@@ -53,6 +53,10 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
         "utils")),
     ],
 }  # fmt: skip
+#: What a lake needs beside these, by the scheme of its URL; imported when a process has such a lake for the first time.
+LAKES: Mapping[str, Sequence[str]] = {
+    "s3": ["s3fs", "sonnys_pipeline.lake.storage.objects", "upath.implementations.cloud"],
+}
 #: They reach a whole group, servers and watchers included, which end by themselves when they are of no more use.
 _ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Flags of unshare(2): mounts, host name and process ids of its own.
@@ -122,7 +126,8 @@ def serve(requests: socket.socket) -> None:
         if not message:
             os._exit(0)
         request = json.loads(message)
-        for name in PROGRAMS.get(Path(request["command"][0]).name, ()):
+        lake = request["environment"].get("SONNYS_DATA_URL", "").partition("://")[0]
+        for name in (*PROGRAMS.get(Path(request["command"][0]).name, ()), *LAKES.get(lake, ())):
             importlib.import_module(name)
         if os.fork() == 0:
             break
