@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.errors import LakeError, UnreachableLakeError
 from sonnys_pipeline.marts.incremental.inputs import INPUT_DIGEST, INPUTS, TRANSACTIONS, MartInputs, Recipe
 from sonnys_pipeline.quality.invariants import violations
+
+#: What was found, by lake, time zone, and days with the versions of their files.
+_FOUND: dict[tuple[str, str, tuple[tuple[str, str | None], ...]], dict[str, list[str]]] = {}
+#: Sets of days in it.
+_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,16 @@ def _sound(lake: Lake, inputs: MartInputs, recipe: Recipe, days: list[str], prob
 
 
 def _violations(lake: Lake, partitions: list[str], timezone: str) -> dict[str, list[str]]:
-    """As `violations`, cached by the versions of the files, because several marts ask for the same days."""
-    versions = {key: lake.version(TRANSACTIONS, key) for key in partitions}
-    if None in versions.values():
-        return violations(lake, partitions, timezone)  # its error says what is missing
-    return dict(_violations_of(str(lake.root), tuple(versions.items()), timezone))
-
-
-@lru_cache(maxsize=64)
-def _violations_of(
-    root: str, versions: tuple[tuple[str, str | None], ...], timezone: str
-) -> tuple[tuple[str, list[str]], ...]:
-    return tuple(violations(Lake(root), [key for key, _ in versions], timezone).items())
+    """As `violations`; several marts ask for the same days, so what was found in these versions of files is kept."""
+    versions = tuple((key, lake.version(TRANSACTIONS, key)) for key in partitions)
+    asked = (str(lake.root), timezone, versions)
+    found = _FOUND.get(asked)
+    if found is None:
+        found = violations(lake, partitions, timezone)
+        if len(_FOUND) >= _KEPT:
+            _FOUND.clear()
+        _FOUND[asked] = found
+    return dict(found)
 
 
 def _readable(inputs: MartInputs, recipe: Recipe, days: list[str], problems: list[str]) -> list[list[str]]:
