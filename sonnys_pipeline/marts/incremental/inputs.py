@@ -152,9 +152,12 @@ class MartInputs:
         Raises:
             LakeError: a file cannot be read.
         """
+        return self._content_at(recipe, partition, self._version(recipe, partition))
+
+    def _content_at(self, recipe: Recipe, partition: str, version: str) -> str:
         with_states = recipe.by_site_day and partition in self.states
         try:
-            return _content(str(self._lake.root), partition, self._version(recipe, partition), with_states)
+            return _content(str(self._lake.root), partition, version, with_states)
         except (duckdb.Error, OSError) as error:
             path = self._lake.path(TRANSACTIONS, partition)
             raise LakeError(f"{path} cannot be read ({error}); restore it or materialize it again") from error
@@ -166,8 +169,10 @@ class MartInputs:
             LakeError: a file cannot be read.
         """
         labor = self._labor(recipe, day)
-        # The version first, so that a file that is replaced meanwhile counts as newer.
-        files = {key: [self._version(recipe, key), *self._content_and_sites(recipe, key)] for key in partitions}
+        files = {}
+        for key in partitions:
+            version = self._version(recipe, key)  # first, so that a file that is replaced meanwhile counts as newer
+            files[key] = [version, *self._content_and_sites(recipe, key, version)]
         zones = self.zones(day) if recipe.by_site_day else ""
         return {"version": recipe.version, "zones": zones, "files": files, **({_LABOR: labor} if labor else {})}
 
@@ -183,7 +188,8 @@ class MartInputs:
             and kept.get(_LABOR, []) == self._labor(recipe, day)
             and sorted(files) == list(partitions)
             and all(
-                files[key][0] == self._version(recipe, key) or files[key][1:] == self._content_and_sites(recipe, key)
+                files[key][0] == (version := self._version(recipe, key))
+                or files[key][1:] == self._content_and_sites(recipe, key, version)
                 for key in files
             )
         )
@@ -290,12 +296,10 @@ class MartInputs:
             versions.append(version)
         return " ".join(versions)
 
-    def _content_and_sites(self, recipe: Recipe, partition: str) -> list[Any]:
+    def _content_and_sites(self, recipe: Recipe, partition: str, version: str) -> list[Any]:
         """Digest of a partition's rows; for marts by site day with its sites, since days of others are missing."""
-        if not recipe.by_site_day:
-            return [self.content(recipe, partition)]
-        version = self._version(recipe, partition)
-        return [self.content(recipe, partition), _sites(str(self._lake.root), partition, version)]
+        content = self._content_at(recipe, partition, version)
+        return [content, _sites(str(self._lake.root), partition, version)] if recipe.by_site_day else [content]
 
     def _site_days(self, days: Iterable[str]) -> list[SiteDay]:
         return partitions_needed([date.fromisoformat(day) for day in days], self.history, self.timezone)

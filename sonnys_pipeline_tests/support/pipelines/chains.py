@@ -41,11 +41,17 @@ class Chains:
         return Lake(self.folder / "data" / account)
 
     def run(
-        self, *keys: str, days: str | tuple[str, str] | None = None, own: Sequence[dg.AssetsDefinition] = ()
+        self,
+        *keys: str,
+        days: str | tuple[str, str] | None = None,
+        own: Sequence[dg.AssetsDefinition] = (),
+        checks: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets by their keys (`north/transactions`), with their checks, and the test's `own` ones."""
         chosen = [dg.AssetKey(key.split("/")) for key in keys] + [asset.key for asset in own]
-        selection = dg.AssetSelection.assets(*chosen)
+        selection: dg.AssetSelection = dg.AssetSelection.assets(*chosen)
+        if not checks:
+            selection = selection.without_checks()
         how: dict[str, Any] = {
             "instance": self.instance,
             "partition_key": days if isinstance(days, str) else None,
@@ -62,10 +68,11 @@ class Chains:
             **how,
         )
 
-    def land(self, *accounts: str, days: tuple[str, str] = DAYS, marts: bool = True) -> None:
+    def land(self, *accounts: str, days: tuple[str, str] = DAYS, marts: bool = True, checks: bool = True) -> None:
         """The days of accounts, with the marts that are put together."""
         own = ("transactions", "sites", *(MARTS if marts else ()))
-        assert self.run(*(f"{account}/{asset}" for account in accounts for asset in own), days=days).success
+        keys = [f"{account}/{asset}" for account in accounts for asset in own]
+        assert self.run(*keys, days=days, checks=checks).success
 
     def tick(self) -> dict[str, list[str]]:
         """Days that the conditions of marts, and of what stands across accounts, ask for, by asset."""
