@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -107,7 +108,7 @@ def test_in_a_terminal_it_follows_the_day(desk: Desk, monkeypatch: pytest.Monkey
             return True
 
     monkeypatch.setattr(command, "Screen", Terminal)
-    monkeypatch.setattr(command.time, "sleep", interrupted)
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=interrupted))
     monkeypatch.setenv("SONNYS_TODAY_EVERY", "3600")
     result = run()
     assert result.exit_code == 130

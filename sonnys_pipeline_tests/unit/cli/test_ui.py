@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,7 +92,9 @@ def test_both_are_ours_and_load_the_same_definitions(home, monkeypatch, has_work
 def test_to_be_ended_is_no_error(home, monkeypatch, sent):
     """Ctrl-C is how a person ends it; the handlers of before are back afterwards."""
     monkeypatch.setattr(serving.subprocess, "Popen", Started(None))
-    monkeypatch.setattr(serving.time, "sleep", lambda _: signal.raise_signal(sent))
+    # In this module only: threads that earlier tests left would send signals as well, also when the handlers are back.
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: signal.raise_signal(sent))
+    monkeypatch.setattr(serving, "time", clock)
     before = signal.getsignal(sent)
 
     assert serving.serve(home.parent, {"DAGSTER_HOME": str(home)}, 4711) == 0
