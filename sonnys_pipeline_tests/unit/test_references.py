@@ -23,7 +23,8 @@ DOTTED = re.compile(r"(?<![\w./-])sonnys_pipeline(?:_tests)?(?:\.\w+)+(?![\w/-])
 THEIRS = {"my_assets.py"}
 #: References that resolve in no checkout: numbers and titles of issues, papers that lie elsewhere.
 ELSEWHERE = re.compile(
-    r"\b[Ii]ssues? (?:#?\d|[\"\N{LEFT DOUBLE QUOTATION MARK}])|\([Ii]ssue\b|\b(?:DESIGN|STYLE)(?:\.md)?\b"
+    r"\b[Ii]ssues? (?:#?\d|[\"\N{LEFT DOUBLE QUOTATION MARK}])|\([Ii]ssue\b"
+    r"|\b(?:DESIGN|STYLE)\b|\b(?:CONTRACT|KPIS|REQUIREMENTS|DAGSTER)\.md\b"
 )
 
 

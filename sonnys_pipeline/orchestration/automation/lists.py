@@ -15,7 +15,7 @@ PEOPLE = "daily_people"
 #: Local hour, after the dimensions: charges are taken from what they have read.
 PEOPLE_HOUR = 8
 #: Days that each morning reads again. One request takes as many, so that they cost nothing more.
-REREAD_DAYS = CLOCK_SPAN
+PEOPLE_DAYS = CLOCK_SPAN
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -61,10 +61,10 @@ def people_schedule(
         job=job,
         cron_schedule=f"0 {PEOPLE_HOUR} * * *",
         execution_timezone=partitions.timezone,
-        description=f"Every morning: read the last {REREAD_DAYS} days again, so that late corrections are found.",
+        description=f"Every morning: read the last {PEOPLE_DAYS} days again, so that late corrections are found.",
     )
     def people(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        keys = partitions.get_partition_keys(current_time=context.scheduled_execution_time)[-REREAD_DAYS:]
+        keys = partitions.get_partition_keys(current_time=context.scheduled_execution_time)[-PEOPLE_DAYS:]
         if not keys:
             return dg.SkipReason("No day is over yet.")
         return dg.RunRequest(run_key=keys[-1], tags={_RANGE_START: keys[0], _RANGE_END: keys[-1]})

@@ -1,7 +1,7 @@
 """LV-01 to LV-04: the main job lands whole days whichever answer the live API gives to what nobody knows of it.
 
-CONTRACT.md marks as [?] what is unknown; the simulator has a switch for each, and here each is tried in every position,
-on two sites and two days, through the product's own executor over HTTP.
+The contract marks with ? what is unknown; the simulator has a switch for each, and here each is tried in every
+position, on two sites and two days, through the product's own executor over HTTP.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Recurring accounts and wash books over HTTP, field by field.
 
-Covers CONTRACT.md L12, L14, L15 and "Other endpoints this project uses". Where the profiles differ, both are pinned.
+Covers the contract, L12, L14, L15 and "Lists". Where the profiles differ, both are pinned.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every endpoint's answers, right and wrong, against the vendor's OpenAPI document v0.2.0.
 
-Covers CONTRACT.md as a whole, in both profiles: what the simulator answers is what the document allows, but for the
+Covers the whole contract, in both profiles: what the simulator answers is what the document allows, but for the
 deviations named in `DEVIATIONS`, each of which the live API shows or the document gets wrong. A deviation that no
 longer occurs fails too. What the live API does otherwise is pinned in `test_live.py`.
 

@@ -1,6 +1,6 @@
 """What the live API does otherwise than its document says, field by field.
 
-Covers CONTRACT.md "Where the live API departs from its document", L1 to L10 and L18.
+Covers the contract, "Where the live API departs from its document", L1 to L10 and L18.
 Where the two profiles differ, both answers are pinned.
 """
 

@@ -1,6 +1,6 @@
 """The simulator over real HTTP: endpoints, order of judgement, budget and caches.
 
-Covers CONTRACT.md "Reaching it", "The request budget", "Errors", "Batch jobs" and "Other endpoints this project uses".
+Covers the contract, "Reaching it", "The request budget", "Errors", "Batch jobs" and "Lists".
 Time is turned by hand, so a test waits for nothing but the network.
 """
 

@@ -1,6 +1,6 @@
 """Items, customers, employees, gift cards and sales outcomes over HTTP, field by field.
 
-Covers CONTRACT.md L3, L11 and L13 to L15 and "Other endpoints this project uses". Where the profiles differ, both are
+Covers the contract, L3, L11 and L13 to L15 and "Lists". Where the profiles differ, both are
 pinned.
 """
 

@@ -1,6 +1,6 @@
 """What is unknown of the live API, in each position that the simulator can be set to.
 
-Covers CONTRACT.md's list of what is unknown, and L6.
+Covers the contract, L6, and what the contract marks as unknown.
 """
 
 from __future__ import annotations

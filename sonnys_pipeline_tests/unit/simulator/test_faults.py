@@ -1,6 +1,6 @@
 """The faults' model and counters, and rows that appear or change later.
 
-Covers the names and counts that tests of BM-02, BM-06, LJ-10 and CONTRACT.md's [?] lines rely on.
+Covers the names and counts that tests of BM-02, BM-06, LJ-10 and the contract's unknowns rely on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Credentials, sites and the request budget.
 
-Covers CONTRACT.md "Reaching it", "The request budget" and the 403 types under "Errors"; what BM-07 and LJ-11 run
+Covers the contract, "Reaching it", "The request budget" and the 403 types under "Errors"; what BM-07 and LJ-11 run
 against.
 """
 

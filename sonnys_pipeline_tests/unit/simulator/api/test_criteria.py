@@ -1,6 +1,6 @@
 """Query parameters: what is read, what is refused, and in which words.
 
-Covers CONTRACT.md "Batch jobs" (parameters) and "Other endpoints" (span of a list); LJ-06 relies on these answers.
+Covers the contract, "Batch jobs" (parameters) and "Lists" (span of a list); LJ-06 relies on these answers.
 """
 
 from __future__ import annotations

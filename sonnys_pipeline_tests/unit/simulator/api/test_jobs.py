@@ -1,6 +1,6 @@
 """The life of a load job: hash, running time, page, failure, expiry.
 
-Covers CONTRACT.md "Batch jobs"; the ground under LJ-02 to LJ-05, LJ-10 and BM-02.
+Covers the contract, "Batch jobs"; the ground under LJ-02 to LJ-05, LJ-10 and BM-02.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The world: deterministic, both ends included, exact counts, found by id, amended after the fact.
 
-Covers CONTRACT.md "Batch jobs" (ends of a window), "A row" (the key, late and edited rows), "Other endpoints"
+Covers the contract, "Batch jobs" (ends of a window), "A row" (the key, late and edited rows), "Lists"
 (virtual sites), "Time" (local days of 23 and 25 hours); the load for BM-10 (gaps, opening days) and JS/BX rows.
 """
 

@@ -1,6 +1,6 @@
 """What rows contain: every kind of sale, money that adds up, and the quirks of the live API.
 
-Covers CONTRACT.md "A row" and the rows that each definition in KPIS.md needs to be told apart.
+Covers the contract, "A row" and the rows that each KPI needs to be told apart.
 """
 
 from __future__ import annotations
