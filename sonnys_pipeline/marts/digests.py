@@ -12,7 +12,7 @@ from datetime import date
 import pyarrow as pa
 
 from sonnys_pipeline.lake.sql import Rows, open_rows
-from sonnys_pipeline.marts.site_days import LANDED_ROWS, DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import LANDED_ROWS, DaysWanted, Mart, MartQuery, count_days
 
 SITE_DAY_DIGESTS = pa.schema(
     [
@@ -60,4 +60,4 @@ def site_day_digests(
     Arguments and site days as for `kpis.site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _COUNTED, _RESULT, SITE_DAY_DIGESTS)
+    return count_days(transactions, days, MartQuery(_COUNTED, _RESULT, SITE_DAY_DIGESTS))

@@ -13,7 +13,7 @@ from sonnys_pipeline.lake.sql import open_judged, open_rows
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.people.hours import labor_by_hour
 from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days, count_together
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days
 from sonnys_pipeline.marts.unknown import DEVICE, FIELD_COUNTS, PLAN_FLAG, STATUS, counts_sql, filled_sql, unknown_sql
 
 #: Columns of `transactions` that `daily_sales` needs, in addition to the partition's day `date`.
@@ -209,7 +209,7 @@ def site_day_kpis(
         transactions. Incomplete days, and rows of sites that are not in `sites`, are in `missing`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _SITE_DAYS, _SITE_DAY_KPIS, SITE_DAY_KPIS)
+    return count_days(transactions, days, MartQuery(_SITE_DAYS, _SITE_DAY_KPIS, SITE_DAY_KPIS))
 
 
 def site_hour_kpis(
@@ -229,7 +229,7 @@ def site_hour_kpis(
     as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_together(transactions, days, [hours_of(days, clocked, engine_of(transactions))])[0]
+    return count_days(transactions, days, hours_of(days, clocked, engine_of(transactions)))
 
 
 def hours_of(days: DaysWanted, clocked: ClockedDays = NOTHING_CLOCKED, engine: Engine = DUCKDB) -> MartQuery:

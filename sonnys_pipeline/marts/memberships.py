@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import MEMBERSHIP_DAILY
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days
 from sonnys_pipeline.marts.unknown import FIELD_COUNTS, UPGRADES, counts_sql, filled_sql, unknown_sql
 
 _COUNTS = {
@@ -70,4 +70,4 @@ def membership_daily(
     days as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _MEMBERSHIPS, _MEMBERSHIP_DAILY, MEMBERSHIP_DAILY)
+    return count_days(transactions, days, MartQuery(_MEMBERSHIPS, _MEMBERSHIP_DAILY, MEMBERSHIP_DAILY))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.marts.kpi_columns import DISCOUNT_MIX, ITEM_MIX, TENDER_MIX
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days, count_together
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days
 from sonnys_pipeline.marts.unknown import unknown_sql
 
 _TENDERS = """
@@ -115,7 +115,7 @@ def tender_mix(
     Returns `TENDER_MIX` by site, date, tender and sub-type; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_together(transactions, days, [TENDERS])[0]
+    return count_days(transactions, days, TENDERS)
 
 
 def discount_mix(
@@ -131,7 +131,7 @@ def discount_mix(
     Returns `DISCOUNT_MIX` by site, date and name; arguments as for `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_together(transactions, days, [DISCOUNTS])[0]
+    return count_days(transactions, days, DISCOUNTS)
 
 
 def item_mix(
@@ -148,4 +148,4 @@ def item_mix(
     `site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _ITEMS, _ITEM_MIX, ITEM_MIX)
+    return count_days(transactions, days, MartQuery(_ITEMS, _ITEM_MIX, ITEM_MIX))

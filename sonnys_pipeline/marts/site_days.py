@@ -164,16 +164,9 @@ class MartQuery:
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
-def count_days(
-    transactions: CountedRows,
-    days: DaysWanted,
-    counted: str,
-    result: str,
-    schema: pa.Schema,
-    tables: Mapping[str, pa.Table] | None = None,
-) -> Mart:
-    """Run the queries of one `MartQuery` over the complete days; arguments as for `count_together`."""
-    return count_together(transactions, days, [MartQuery(counted, result, schema, tables or {})])[0]
+def count_days(transactions: CountedRows, days: DaysWanted, query: MartQuery) -> Mart:
+    """Make a mart of the complete days; arguments as for `count_together`."""
+    return count_together(transactions, days, [query])[0]
 
 
 def count_together(transactions: CountedRows, days: DaysWanted, queries: Sequence[MartQuery]) -> list[Mart]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sonnys_pipeline.lake.engines.sessions import CountedRows
 from sonnys_pipeline.lake.money import MONEY
 from sonnys_pipeline.marts.kpis import ELIGIBLE_WASHES, MAIN_COUNTS
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days
 from sonnys_pipeline.marts.unknown import counts_sql
 
 #: `hour` is local, 0 to 23. The figures are those of `site_day_kpis` under the same names.
@@ -64,11 +64,6 @@ def site_hours_so_far(
     other sites count. Other arguments and site days as for `kpis.site_day_kpis`.
     """
     instants = [{"site": site, "until_us": round(at.timestamp() * 1_000_000)} for site, at in (until or {}).items()]
-    return count_days(
-        transactions,
-        DaysWanted(business_dates, landed, sites, timezone),
-        _COUNTED,
-        _RESULT,
-        SITE_HOURS_SO_FAR,
-        {"until_instant": pa.Table.from_pylist(instants, _UNTIL)},
-    )
+    tables = {"until_instant": pa.Table.from_pylist(instants, _UNTIL)}
+    days = DaysWanted(business_dates, landed, sites, timezone)
+    return count_days(transactions, days, MartQuery(_COUNTED, _RESULT, SITE_HOURS_SO_FAR, tables))

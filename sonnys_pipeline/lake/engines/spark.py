@@ -173,7 +173,8 @@ def _keeping_ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
-        if current_thread() is main_thread():  # only there may it be set, by Spark as well
+        # Only there may it be set, by Spark as well; None was not set by Python, which cannot set it again.
+        if handler is not None and current_thread() is main_thread():
             signal.signal(signal.SIGINT, handler)
 
 

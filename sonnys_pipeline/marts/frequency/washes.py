@@ -12,7 +12,7 @@ from sonnys_pipeline.calendar.business_days import MissingDay
 from sonnys_pipeline.client.models import MAX_AMOUNT
 from sonnys_pipeline.lake.engines.sessions import DUCKDB, CountedRows, Engine
 from sonnys_pipeline.marts.frequency.columns import WASH_FREQUENCY
-from sonnys_pipeline.marts.site_days import DaysWanted, Mart, count_days
+from sonnys_pipeline.marts.site_days import DaysWanted, Mart, MartQuery, count_days
 from sonnys_pipeline.marts.unknown import LEFT_OUT, SEPARATOR
 from sonnys_pipeline.runtime.text import first_few
 
@@ -117,7 +117,7 @@ def member_washes(
     A row that names no customer has the one that its state names. Arguments as for `kpis.site_day_kpis`.
     """
     days = DaysWanted(business_dates, landed, sites, timezone)
-    return count_days(transactions, days, _COUNTED, _RESULT, MEMBER_WASHES)
+    return count_days(transactions, days, MartQuery(_COUNTED, _RESULT, MEMBER_WASHES))
 
 
 def wash_frequency(
