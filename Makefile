@@ -10,9 +10,9 @@ DBT_INSTALLED := $(DBT)/.installed
 # uv takes a third of pip's time: it downloads several packages at once, and leaves compiling to who imports them. pip brings
 # it, and does the work itself where uv finds no packages: behind a mirror that only pip has been told of.
 INTO = $(BIN)/uv pip install --quiet --python $(1) $(2) || $(1) -m pip install --quiet --disable-pip-version-check $(2)
-# Three workers on two cores: those of acceptance/ and browser/ mostly wait, see support/schedule.py. The tests of a file
+# Four workers on two cores: those of acceptance/ and browser/ mostly wait, see support/schedule.py. The tests of a file
 # stay together, because they share servers.
-PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # They wait for seconds that really pass: a worker for each file, so that all of them wait at once.
 OUTAGES = $$(grep -rl --include 'test_*.py' 'mark\.outage' sonnys_pipeline_tests)
 

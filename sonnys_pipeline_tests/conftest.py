@@ -57,8 +57,8 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).parents[1]
-#: Folders whose tests count for the coverage.
-MEASURED = ("unit", "fuzz")
+#: The folder whose tests count for the coverage.
+MEASURED = "unit"
 API_ID = "test-id-0815"
 API_KEY = "test-key-4711"
 
@@ -154,14 +154,14 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
-    """Measure no coverage outside `unit/` and `fuzz/`, fixtures included: a measured test takes 1.6 times as long.
+    """Measure no coverage outside `unit/`, fixtures included: a measured test takes 1.6 times as long.
 
-    It would also slow down what races against clocks; unit/ tells what is not covered. Single tests of unit/ that run
-    lines that others run, thousands of times, have the marker `no_cover`.
+    It would also slow down what races against clocks. Single tests of unit/ that run lines that others run, thousands
+    of times, have the marker `no_cover`.
     """
     plugin = item.config.pluginmanager.getplugin("_cov")
     coverage = plugin and plugin.cov_controller
-    if not coverage or item.path.relative_to(Path(__file__).parent).parts[0] in MEASURED:
+    if not coverage or item.path.relative_to(Path(__file__).parent).parts[0] == MEASURED:
         return (yield)
     coverage.pause()
     assert sys.gettrace() is None, "coverage still measures where it is paused; see pytest_sessionstart"

@@ -264,6 +264,7 @@ def test_wrong_usage_is_refused(policy: str) -> None:
         assert CliRunner().invoke(main, ["forget", *arguments]).exit_code == 2, policy
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lake_format", ["parquet", "iceberg"])
 def test_a_customer_is_erased_from_an_object_store(
     policy: str, rows: list[dict[str, Any]], s3_url: str, monkeypatch: pytest.MonkeyPatch, lake_format: str

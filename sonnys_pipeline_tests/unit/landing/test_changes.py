@@ -198,6 +198,7 @@ def test_killed_at_any_moment_a_change_is_neither_lost_nor_told_twice(
     assert told(lake, "new") == [("99.0",)]
 
 
+@pytest.mark.no_cover
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.dictionaries(st.integers(0, 5), st.integers(0, 2), max_size=6), min_size=2, max_size=4))
 def test_the_changes_lead_from_the_first_read_to_the_last(

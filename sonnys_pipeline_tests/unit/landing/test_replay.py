@@ -114,6 +114,7 @@ READS = st.lists(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=25)
 @given(reads=READS)
 def test_whatever_was_read_in_whatever_order_is_replayed(

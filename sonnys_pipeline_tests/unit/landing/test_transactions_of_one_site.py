@@ -164,6 +164,7 @@ def test_a_whole_day_replaces_what_sites_have_brought(days: Days) -> None:
     assert landed_sites(days.lake, KEY) is None
 
 
+@pytest.mark.no_cover
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])  # make_item has no state
 @given(
     reads=st.lists(

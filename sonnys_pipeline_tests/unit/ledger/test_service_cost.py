@@ -99,6 +99,7 @@ def begun(ledger: JobService, rows: int) -> str:
     return job_id
 
 
+@pytest.mark.no_cover
 def test_no_operation_costs_more_in_a_long_job(ledger: JobService) -> None:
     """At its first, its middle and its last row, with 499 others behind them, as in a job of five rows."""
     short, long = begun(ledger, 5), begun(ledger, 500)

@@ -265,6 +265,7 @@ NAMES = st.text(alphabet=string.ascii_letters + ' ";,', max_size=5).filter(
 )
 
 
+@pytest.mark.no_cover
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_manifest_keeps_what_is_its_owners(file: Path, data: st.DataObject) -> None:
