@@ -38,6 +38,7 @@ from sonnys_pipeline_tests.support.servers import (  # noqa: F401 - fixtures
 from sonnys_pipeline_tests.support.shortcuts import (  # noqa: F401 - fixtures
     _dagsters_databases_are_made_once,
     _ledgers_are_migrated_once,
+    _ledgers_share_their_statements,
     _no_power_is_cut,
     migrated_by_alembic,
 )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
@@ -38,6 +39,9 @@ _DAY_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 #: Rows skipped or read together. Files are sorted by site, so reading one of 20 sites is 2.4 times as fast as with a
 #: single group of 16,000 rows, for 7 % more bytes.
 _ROW_GROUP = 8192
+#: Rows from which columns have dictionaries. In a file of 40 transactions these take a third of the time of writing and
+#: of reading, and 6 % more bytes; from about 300 on they save bytes.
+_DICTIONARIES_FROM = 300
 #: Reads of several files, each disturbed by a commit, after which a reader gives up.
 _READS = 20
 
@@ -141,12 +145,8 @@ class Lake:
             table = without_day(table, partition, f"{asset} {partition}")
         prefixed = {f"{_METADATA_PREFIX}{name}": value for name, value in (metadata or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
-        size = self.storage.put(
-            path,
-            lambda file: pq.write_table(
-                table, file, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True
-            ),
-        )
+        write = partial(pq.write_table, table, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
+        size = self.storage.put(path, partial(write, use_dictionary=table.num_rows >= _DICTIONARIES_FROM))
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str | None) -> LakePath:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
 from sonnys_pipeline.ledger.errors import JobLeasedError, LeaseLostError
 from sonnys_pipeline.ledger.models import Job, JobStatus
@@ -22,6 +22,13 @@ from sonnys_pipeline.ledger.store import JOB_COLUMNS, LedgerPart, as_job, retrie
 
 #: Longest interval between two looks of a heartbeat, in seconds: cancelling a job from outside takes this long.
 _INTERVAL = 3.0
+
+_RENEW = (  # built once, see `store.THIS_JOB`
+    update(jobs)
+    .where(jobs.c.id == bindparam("of_job"), jobs.c.lease_owner == bindparam("of_owner"))
+    .values(lease_until=bindparam("until"))
+    .returning(jobs.c.status)
+)
 
 
 class Leases(LedgerPart):
@@ -74,8 +81,8 @@ class Leases(LedgerPart):
 
     def _renew(self, connection: Connection, job_id: str, owner: str, seconds: float) -> tuple[datetime, JobStatus]:
         until = _until(self._store.now(), owner, seconds)
-        held = update(jobs).where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_until=until)
-        status = connection.execute(held.returning(jobs.c.status)).scalar_one_or_none()
+        held = {"of_job": job_id, "of_owner": owner, "until": until}
+        status = connection.execute(_RENEW, held).scalar_one_or_none()
         if status is None:
             raise LeaseLostError(job_id, owner, self._store.job(connection, job_id).lease_owner)
         return until, JobStatus(status)

@@ -38,6 +38,11 @@ _INTEND = insert(load_jobs).values(
     page=bindparam("of_page"),
     submitting_at=bindparam("instant"),
 )
+_OF_ROW = (
+    select(load_jobs)
+    .where(load_jobs.c.row_id == bindparam("of_row"))
+    .order_by(load_jobs.c.site, load_jobs.c.window_start, load_jobs.c.window_end, load_jobs.c.page)
+)
 _SUBMITTED = update(load_jobs).where(*_THIS_ONE).values(job_hash=bindparam("hash"), submitted_at=bindparam("instant"))
 
 
@@ -107,13 +112,9 @@ class LoadJobs(LedgerPart):
     @retried
     def of(self, row_id: int) -> list[LoadJobRecord]:
         """All load jobs of a row, by window and page. Without a hash, the POST may or may not have arrived."""
-        query = (
-            select(load_jobs)
-            .where(load_jobs.c.row_id == row_id)
-            .order_by(load_jobs.c.site, load_jobs.c.window_start, load_jobs.c.window_end, load_jobs.c.page)
-        )
         with self._store.reading() as connection:
-            found = [as_record(LoadJobRecord, load_jobs.c, line) for line in connection.execute(query).mappings()]
+            lines = connection.execute(_OF_ROW, {"of_row": row_id}).mappings()
+            found = [as_record(LoadJobRecord, load_jobs.c, line) for line in lines]
         return [replace(one, site=one.site or None) for one in found]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, case, delete, func, insert, select, update
 
 from sonnys_pipeline.ledger.errors import ClosedJobError, DuplicateRowError, InvalidStateTransition, UnknownRowError
 from sonnys_pipeline.ledger.models import VALID_ROW_TRANSITIONS, Job, JobRow, RowFigures, RowSpec, RowStatus
@@ -26,6 +26,23 @@ COUNTED_IN = {
 REOPENED: dict[str, Any] = {
     "status": RowStatus.PENDING, "completed_at": None, "rows": None, "path": None, "job_hashes": ()
 }  # fmt: skip
+
+# Built once, see `store.THIS_JOB`.
+_ROW = select(job_rows).where(job_rows.c.id == bindparam("of_row"))
+_ITS_JOB = select(job_rows.c.job_id).where(job_rows.c.id == bindparam("of_row")).scalar_subquery()
+_LOCKED_JOB = select(*JOB_COLUMNS).where(jobs.c.id == _ITS_JOB).with_for_update()
+#: Sets the columns that are among its parameters.
+_MOVE = update(job_rows).where(job_rows.c.id == bindparam("of_row")).returning(job_rows)
+_FORGET_LOAD_JOBS = delete(load_jobs).where(load_jobs.c.row_id == bindparam("of_row"))
+_COUNTS = ("total_days", "processed_days", "successful_days", "failed_days", "skipped_days")
+_ADD_COUNTS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("of_job"))
+    .values({name: jobs.c[name] + bindparam(f"more_{name}", 0) for name in _COUNTS})
+)
+_CHECKSUMS = select(job_rows.c.checksum).where(job_rows.c.job_id == bindparam("of_job"))
+_ROWS = select(job_rows).where(job_rows.c.job_id == bindparam("of_job")).order_by(job_rows.c.position)
+_NEW_ROWS = insert(job_rows)
 
 
 class Rows(LedgerPart):
@@ -64,12 +81,14 @@ class Rows(LedgerPart):
     ) -> list[JobRow]:
         """Rows of a job in order; all, or those of one status. Raises ValueError for a negative limit or offset."""
         check_paging(limit, offset)
-        query = select(job_rows).where(job_rows.c.job_id == job_id).order_by(job_rows.c.position)
+        query = _ROWS
         if status is not None:
             query = query.where(job_rows.c.status == RowStatus(status))
+        if limit is not None or offset:
+            query = query.limit(limit).offset(offset)
         with self._store.reading() as connection:
             self._store.job(connection, job_id)
-            return [_row(found) for found in connection.execute(query.limit(limit).offset(offset)).mappings()]
+            return [_row(found) for found in connection.execute(query, {"of_job": job_id}).mappings()]
 
     def get_pending_rows(self, job_id: str, limit: int | None = None, offset: int = 0) -> list[JobRow]:
         """Rows to read, in order."""
@@ -106,7 +125,7 @@ class Rows(LedgerPart):
                 **_spent(row, figures.requests, figures.seconds),
             }
             moved = self._move(connection, job, row, RowStatus.COMPLETED, values)
-            connection.execute(delete(load_jobs).where(load_jobs.c.row_id == row_id))
+            connection.execute(_FORGET_LOAD_JOBS, {"of_row": row_id})
             return moved
 
     @retried
@@ -196,7 +215,7 @@ class Rows(LedgerPart):
 
     def insert_rows(self, connection: Connection, job: Job, specs: Sequence[RowSpec]) -> None:
         """Append rows to a (locked) job, and count them."""
-        present = set(connection.execute(select(job_rows.c.checksum).where(job_rows.c.job_id == job.id)).scalars())
+        present = set(connection.execute(_CHECKSUMS, {"of_job": job.id}).scalars())
         lines: list[dict[str, Any]] = []
         for position, spec in enumerate(specs, job.total_days):
             checksum = spec.checksum
@@ -206,21 +225,18 @@ class Rows(LedgerPart):
             lines.append({"position": position, "day": spec.day, "site": spec.site, "checksum": checksum})
         if lines:
             same = {"job_id": job.id, "status": RowStatus.PENDING, "attempts": 0, "requests": 0, "seconds": 0.0}
-            connection.execute(insert(job_rows), [{**same, "job_hashes": (), **line} for line in lines])
-            added = {"total_days": jobs.c.total_days + len(lines)}
-            connection.execute(update(jobs).where(jobs.c.id == job.id).values(added))
+            connection.execute(_NEW_ROWS, [{**same, "job_hashes": (), **line} for line in lines])
+            connection.execute(_ADD_COUNTS, {"of_job": job.id, "more_total_days": len(lines)})
 
     def _row(self, connection: Connection, row_id: int) -> JobRow:
-        found = connection.execute(select(job_rows).where(job_rows.c.id == row_id)).mappings().one_or_none()
+        found = connection.execute(_ROW, {"of_row": row_id}).mappings().one_or_none()
         if found is None:
             raise UnknownRowError(row_id)
         return _row(found)
 
     def _locked(self, connection: Connection, row_id: int, owner: str | None) -> tuple[Job, JobRow]:
         """A row and its job, the job locked first: the row must be read after the lock is taken."""
-        its_job = select(job_rows.c.job_id).where(job_rows.c.id == row_id).scalar_subquery()
-        query = select(*JOB_COLUMNS).where(jobs.c.id == its_job).with_for_update()
-        found = connection.execute(query).mappings().one_or_none()
+        found = connection.execute(_LOCKED_JOB, {"of_row": row_id}).mappings().one_or_none()
         if found is None:
             raise UnknownRowError(row_id)
         job = as_job(found)
@@ -231,8 +247,7 @@ class Rows(LedgerPart):
         allowed = VALID_ROW_TRANSITIONS[row.status]
         if status not in allowed:
             raise InvalidStateTransition(row.status, status, allowed, f"row {row.id} ({row.day}) of job {job.id}")
-        changed = update(job_rows).where(job_rows.c.id == row.id).values({**values, "status": status})
-        moved = connection.execute(changed.returning(job_rows)).mappings().one()
+        moved = connection.execute(_MOVE, {**values, "status": status, "of_row": row.id}).mappings().one()
         _add_counts(connection, job.id, {row.status: -1, status: 1})
         return _row(moved)
 
@@ -249,7 +264,6 @@ def _add_counts(connection: Connection, job_id: str, rows: dict[RowStatus, int])
     added: dict[str, int] = {}
     for status, count in rows.items():
         for name in COUNTED_IN.get(status, ()):
-            added[name] = added.get(name, 0) + count
+            added[f"more_{name}"] = added.get(f"more_{name}", 0) + count
     if any(added.values()):
-        values = {name: jobs.c[name] + count for name, count in added.items()}
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+        connection.execute(_ADD_COUNTS, {"of_job": job_id, **added})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Label, case, delete, func, insert, select, true, update
+from sqlalchemy import Label, bindparam, case, delete, func, insert, select, true, update
 
 from sonnys_pipeline.ledger.engine import open_engine
 from sonnys_pipeline.ledger.errors import (
@@ -43,6 +43,7 @@ from sonnys_pipeline.ledger.rows import Rows
 from sonnys_pipeline.ledger.schema import job_rows, jobs, transitions
 from sonnys_pipeline.ledger.store import (
     JOB_COLUMNS,
+    THIS_JOB,
     LedgerPart,
     LedgerStore,
     as_job,
@@ -56,6 +57,35 @@ from sonnys_pipeline.runtime.closing import Closing
 
 #: What a person types for the newest job.
 LATEST = "latest"
+
+
+def _total(name: str) -> Label[Any]:
+    return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")
+
+
+def _count(status: RowStatus) -> Label[int]:
+    return func.count(case((job_rows.c.status == status, 1))).label(f"are_{status}")
+
+
+# Built once, see `store.THIS_JOB`.
+_NEW_JOB = insert(jobs).returning(*JOB_COLUMNS)
+#: Sets the columns that are among its parameters.
+_CHANGE_JOB = update(jobs).where(jobs.c.id == bindparam("of_job")).returning(*JOB_COLUMNS)
+_NEW_TRANSITION = insert(transitions)
+_TRANSITION_COLUMNS = [column for column in transitions.c if column is not transitions.c.id]
+_TRANSITIONS = (
+    select(*_TRANSITION_COLUMNS).where(transitions.c.job_id == bindparam("of_job")).order_by(transitions.c.id)
+)
+_FIGURES = (
+    select(
+        func.count().label("are_all"),
+        *map(_count, RowStatus),
+        *map(_total, ("attempts", "rows", "requests", "seconds")),
+    )
+    .where(job_rows.c.job_id == bindparam("of_job"))
+    .subquery()
+)
+_SUMMARY = select(_FIGURES, *JOB_COLUMNS).join_from(jobs, _FIGURES, true()).where(*THIS_JOB)
 
 
 def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now, account: str | None = None) -> JobService:
@@ -145,7 +175,7 @@ class JobService(LedgerPart, Closing):
             **dict.fromkeys(counts, 0),
         }
         with self._store.writing() as connection:
-            job = as_job(connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).mappings().one())
+            job = as_job(connection.execute(_NEW_JOB, values).mappings().one())
             if not rows:
                 return job
             self._rows.insert_rows(connection, job, rows)
@@ -236,47 +266,30 @@ class JobService(LedgerPart, Closing):
             if status is JobStatus.RUNNING:
                 values |= {"started_at": job.started_at or now, "error_code": None, "error_message": None}
             entry = {"job_id": job_id, "at": now, "from_status": job.status, "to_status": status, "by": by, "why": why}
-            connection.execute(insert(transitions).values(entry))
-            changed = update(jobs).where(jobs.c.id == job_id).values(values).returning(*JOB_COLUMNS)
-            return as_job(connection.execute(changed).mappings().one())
+            connection.execute(_NEW_TRANSITION, entry)
+            return as_job(connection.execute(_CHANGE_JOB, {"of_job": job_id, **values}).mappings().one())
 
     @retried
     def set_error(self, job_id: str, code: str, message: str, *, owner: str | None = None) -> Job:
         """Record an error of the job as a whole (JS-03), whatever its status. Raises LeaseLostError."""
         with self._store.writing() as connection:
             check_owner(self._store.job(connection, job_id, lock=True), owner)
-            changed = update(jobs).where(jobs.c.id == job_id).values(error_code=code, error_message=message)
-            return as_job(connection.execute(changed.returning(*JOB_COLUMNS)).mappings().one())
+            values = {"of_job": job_id, "error_code": code, "error_message": message}
+            return as_job(connection.execute(_CHANGE_JOB, values).mappings().one())
 
     @retried
     def transitions(self, job_id: str) -> list[Transition]:
         """The job's audit log, oldest first (JS-07)."""
-        columns = [column for column in transitions.c if column is not transitions.c.id]
-        query = select(*columns).where(transitions.c.job_id == job_id).order_by(transitions.c.id)
         with self._store.reading() as connection:
             self._store.job(connection, job_id)
-            return [as_record(Transition, columns, found) for found in connection.execute(query).mappings()]
+            lines = connection.execute(_TRANSITIONS, {"of_job": job_id}).mappings()
+            return [as_record(Transition, _TRANSITION_COLUMNS, found) for found in lines]
 
     @retried
     def get_job_summary(self, job_id: str) -> JobSummary:
         """A job's figures, aggregated by the database in one query (JS-05)."""
-
-        def total(name: str) -> Label[Any]:
-            return func.coalesce(func.sum(job_rows.c[name]), 0).label(f"sum_{name}")
-
-        def count(status: RowStatus) -> Label[int]:
-            return func.count(case((job_rows.c.status == status, 1))).label(f"are_{status}")
-
-        costs = [total(name) for name in ("attempts", "rows", "requests", "seconds")]
-        figures = (
-            select(func.count().label("are_all"), *map(count, RowStatus), *costs)
-            .where(job_rows.c.job_id == job_id)
-            .subquery()
-        )
-        query = select(figures, *JOB_COLUMNS).join_from(jobs, figures, true())
-        query = query.where(jobs.c.id == job_id, self._store.ours())
         with self._store.reading() as connection:
-            values = connection.execute(query).mappings().one_or_none()
+            values = connection.execute(_SUMMARY, self._store.this_job(job_id)).mappings().one_or_none()
         if values is None:
             raise UnknownJobError(job_id)
         completed, failed, skipped = values["are_completed"], values["are_failed"], values["are_skipped"]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, RowMapping, delete, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, RowMapping, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql
 
 from sonnys_pipeline.ledger.engine import describe, translated
@@ -33,6 +33,11 @@ logger = logging.getLogger(__name__)
 
 #: The columns that make a `Job`.
 JOB_COLUMNS = [column for column in jobs.c if column is not jobs.c.number]
+#: SQL condition: this job of this account. Statements that are executed often are built once, with parameters: building
+#: one takes longer than executing it.
+THIS_JOB = (jobs.c.id == bindparam("of_job"), jobs.c.account.is_not_distinct_from(bindparam("of_account")))
+_JOB = select(*JOB_COLUMNS).where(*THIS_JOB)
+_LOCKED_JOB = _JOB.with_for_update()
 
 
 def utc_now() -> datetime:
@@ -157,13 +162,17 @@ class LedgerStore:
         """SQL condition: the job is of this account."""
         return jobs.c.account.is_(None) if self.account is None else jobs.c.account == self.account
 
+    def this_job(self, job_id: str) -> dict[str, str | None]:
+        """Parameters of `THIS_JOB`."""
+        return {"of_job": job_id, "of_account": self.account}
+
     def job(self, connection: Connection, job_id: str, *, lock: bool = False) -> Job:
         """A job; `lock` keeps other writers from it and its rows until the transaction ends.
 
         Every change of a job locks its line first, so that no two writers wait for each other.
         """
-        query = select(*JOB_COLUMNS).where(jobs.c.id == job_id, self.ours())
-        found = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+        asked = connection.execute(_LOCKED_JOB if lock else _JOB, self.this_job(job_id))
+        found = asked.mappings().one_or_none()
         if found is None:
             raise UnknownJobError(job_id)
         return as_job(found)

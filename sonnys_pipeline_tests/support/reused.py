@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import URL, Engine, event
 
 #: Modules of Dagster whose `create_engine` is called for each connection, so that each statement is compiled again.
 MAKES_ENGINES = (
@@ -35,6 +35,25 @@ def kept_engines(make: Callable[..., Any]) -> Callable[..., Any]:
         if len(kept) >= _KEPT:
             kept.clear()
         kept[name] = engine
+        return engine
+
+    return create_engine
+
+
+def shared_statements(make: Callable[..., Engine]) -> Callable[..., Engine]:
+    """A `create_engine` whose engines of SQLite files compile a statement once for all of them, not once for each.
+
+    A compiled statement is kept by dialect, of which SQLAlchemy makes one for each engine: here all have the same. It
+    knows SQLite's version, which it has asked, and nothing of a file.
+    """
+    first = make("sqlite://")
+    first.connect().close()
+
+    def create_engine(url: str | URL, **options: Any) -> Engine:
+        engine = make(url, **options)
+        if isinstance(engine.dialect, type(first.dialect)):
+            engine.dialect = engine.pool._dialect = first.dialect
+            engine._compiled_cache = first._compiled_cache
         return engine
 
     return create_engine

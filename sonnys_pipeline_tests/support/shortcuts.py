@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Connection, Engine, column, event, insert, inspect, table
 
 from sonnys_pipeline.ledger import engine
-from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, kept_engines, kept_migrations
+from sonnys_pipeline_tests.support.reused import MAKES_ENGINES, kept_engines, kept_migrations, shared_statements
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +49,14 @@ def _ledgers_are_migrated_once() -> Iterator[Callable[..., None]]:
 def migrated_by_alembic(_ledgers_are_migrated_once: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of migrations: they are done each time, as in a deployment."""
     monkeypatch.setattr(engine, "_migrate", _ledgers_are_migrated_once)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ledgers_share_their_statements() -> Iterator[None]:
+    """Each statement of a ledger in SQLite is compiled once, not once for each ledger that a test opens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_engine", shared_statements(engine.create_engine))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -60,6 +60,13 @@ def test_anything_can_read_it(folder: Lake) -> None:
     assert pq.read_table(folder.root / ASSET)["id"].to_pylist() == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("rows", "has"), [(299, False), (300, True)])
+def test_only_files_of_many_rows_have_dictionaries(folder: Lake, rows: int, has: bool) -> None:
+    """Below 300 rows, a dictionary for each column costs more time and bytes than it saves."""
+    path = folder.land("sites", pa.table({"code": ["MAIN"] * rows})).path
+    assert pq.read_metadata(path).row_group(0).column(0).has_dictionary_page is has
+
+
 def test_a_day_is_replaced_whole(folder: Lake) -> None:
     """Landing again replaces the file in one rename: a reader that had it open still reads the old day."""
     path = folder.land(ASSET, OLD, partition=DAY).path
