@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -31,6 +31,9 @@ class Session(Protocol):
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in its order."""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The same as values of Python, for a few rows: DuckDB plans such a query once, a table's twice."""
 
 
 class EngineRows(Protocol):
@@ -89,6 +92,9 @@ class _DuckDBSession:
 
     def fetch(self, query: str) -> pa.Table:
         return self._connection.sql(query).to_arrow_table()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query).fetchall()
 
 
 @contextmanager
