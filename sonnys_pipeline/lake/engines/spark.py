@@ -137,6 +137,8 @@ class _SparkSession:
         with _spark_errors("a mart"):
             return self._sql(query).toArrow()
 
+    fetch_many = fetch
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in self.fetch(query).to_pylist()]
 
