@@ -205,12 +205,14 @@ def _parsed(statement: str) -> duckdb.Statement:
     return parsed
 
 
-def run(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyConnection:
+def run(
+    connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object] | None = None
+) -> duckdb.DuckDBPyConnection:
     """Run one of this house's statements, whose text is parsed once: that takes a tenth of the time on a small day.
 
     The same text means the tables of this connection at this moment, as if it were parsed each time.
     """
-    return connection.execute(_parsed(statement))
+    return connection.execute(_parsed(statement), dict(parameters) if parameters else None)
 
 
 @contextmanager
