@@ -11,7 +11,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from sonnys_pipeline.lake.sql import Rows, open_rows
+from sonnys_pipeline.lake.sql import Rows, open_rows, run
 from sonnys_pipeline.marts.site_days import LANDED_ROWS, DaysWanted, Mart, MartQuery, count_days
 
 SITE_DAY_DIGESTS = pa.schema(
@@ -42,7 +42,7 @@ _RESULT = """
 def content_digest(transactions: Rows) -> str:
     """Number of rows and digest of all their columns: `120-8f3a…`."""
     with open_rows(transactions) as connection:
-        found = connection.execute(_CONTENT).fetchone()
+        found = run(connection, _CONTENT).fetchone()
     rows, digest = found or (0, 0)
     return f"{rows}-{int(digest):x}"
 

@@ -129,7 +129,7 @@ def _flat(transactions: CountedRows, query: str, schema: pa.Schema) -> pa.Table:
     if not isinstance(transactions, pa.Table) and not transactions:
         return schema.empty_table()
     with open_session(transactions, all_columns=True) as session:
-        table = session.fetch(query)
+        table = session.fetch_many(query)
         for field in schema:
             if field.name not in table.column_names:  # in no file, because all are of an earlier version
                 table = table.append_column(field, pa.nulls(table.num_rows, field.type))

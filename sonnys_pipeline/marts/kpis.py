@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from sonnys_pipeline.lake.engines.sessions import DUCKDB, CountedRows, Engine, engine_of
 from sonnys_pipeline.lake.money import MONEY
-from sonnys_pipeline.lake.sql import open_judged, open_rows
+from sonnys_pipeline.lake.sql import open_judged, open_rows, run
 from sonnys_pipeline.marts.kpi_columns import SITE_DAY_KPIS, SITE_HOUR_KPIS
 from sonnys_pipeline.marts.people.hours import labor_by_hour
 from sonnys_pipeline.marts.people.shifts import NOTHING_CLOCKED, ClockedDays
@@ -254,5 +254,5 @@ def daily_sales(transactions: pa.Table) -> pa.Table:
 def sales_total(transactions: pa.Table) -> float:
     """Sales in dollars over all rows (KPIS "Sales": without redemptions), exact to the cent."""
     with open_rows(transactions) as connection:
-        found = connection.execute(_SALES_TOTAL).fetchone()
+        found = run(connection, _SALES_TOTAL).fetchone()
     return float(found[0]) if found else 0.0

@@ -72,44 +72,16 @@ _LEFT_OUT = f"""
     GROUP BY site, business_date
 """  # noqa: S608 - made of names and a number of this house
 
+# Its name is that of the spans, which a site is joined by.
 _WITH_ROWS = """
-    SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out
-"""
-
-# Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Rows that name
-# no site, and those of all sites as long as no list is landed, follow the pipeline's days.
-_SHOWN = """
-    SELECT site, business_date, clock FROM complete WHERE is_physical
-    UNION
-    SELECT site, business_date, clock FROM with_rows JOIN complete USING (site, business_date)
-    UNION
-    SELECT site, business_date, clock
-    FROM with_rows ANTI JOIN known ON known.name = lower(trim(with_rows.site))
-    JOIN pipeline_days USING (business_date)
-    CROSS JOIN pipeline
-    WHERE site = '' OR NOT pipeline.has_list
-"""
-
-_WITHOUT_ZONE = """
-    SELECT site, business_date
-    FROM with_rows ANTI JOIN known ON known.name = lower(trim(with_rows.site))
-    SEMI JOIN pipeline_days USING (business_date)
-    CROSS JOIN pipeline
-    WHERE site <> '' AND pipeline.has_list
-    ORDER BY ALL
+    SELECT site, business_date, lower(trim(site)) AS name
+    FROM (SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out)
 """
 
 _NONE_LEFT_OUT = pa.schema(
     [("site", pa.string()), ("business_date", pa.date32()), ("left_out", pa.int64()), ("left_out_ids", pa.string())]
 ).empty_table()
-_SITE_DAYS = pa.schema(
-    [
-        ("site", pa.string()),
-        ("business_date", pa.date32()),
-        ("is_physical", pa.bool_()),
-        ("clock", pa.string()),
-    ]
-)
+_SHOWN = pa.schema([("site", pa.string()), ("business_date", pa.date32()), ("clock", pa.string())])
 _SPANS = pa.schema(
     [
         ("name", pa.string()),
@@ -187,26 +159,62 @@ def count_together(transactions: CountedRows, days: DaysWanted, queries: Sequenc
     pipeline_days = sorted(set(days.business_dates) & set(days.landed))
     if not complete and not pipeline_days:
         return [Mart(query.schema.empty_table(), tuple(missing)) for query in queries]
+    counting = _Counting(complete, pipeline_days, history.names, has_list=days.sites.num_rows > 0)
     with open_session(transactions) as session:
-        _register_days(session, history, days, [*needed, *complete], complete, pipeline_days)
-        if session.fetch(_ANY_BEYOND).num_rows:
+        _register_days(session, history, days, [*needed, *complete], counting)
+        if session.rows(_ANY_BEYOND):
             session.keep("left_out", _LEFT_OUT)
         else:
             session.register("left_out", _NONE_LEFT_OUT)
-        return [_made(session, query, missing) for query in queries]
+        return [_made(session, query, counting, missing) for query in queries]
 
 
-def _made(session: Session, query: MartQuery, missing: Sequence[MissingDay]) -> Mart:
+@dataclass(frozen=True)
+class _Counting:
+    """The days that are counted.
+
+    Attributes:
+        complete: site days with all their partitions.
+        pipeline_days: landed days of the pipeline, for rows without a site.
+        names: of all sites, folded.
+        has_list: whether `sites` is landed.
+    """
+
+    complete: Sequence[SiteDay]
+    pipeline_days: Sequence[date]
+    names: Collection[str]
+    has_list: bool
+
+    def shown(self, with_rows: Iterable[tuple[str, date, str]]) -> tuple[pa.Table, list[tuple[str, date]]]:
+        """The site days of a mart, each with its clock, and those with rows that have no zone.
+
+        Physical sites have a row on each complete day, with zeros if closed; others only with transactions. Rows that
+        name no site, and those of all sites as long as no list is landed, follow the pipeline's days.
+        """
+        found = list(with_rows)
+        counted = {(site, day) for site, day, _ in found}
+        of_pipeline = frozenset(self.pipeline_days)
+        unknown = [(site, day) for site, day, name in found if name not in self.names and day in of_pipeline]
+        own = (
+            (one.site, one.business_date, _clock(one))
+            for one in self.complete
+            if one.is_physical or (one.site, one.business_date) in counted
+        )
+        others = ((site, day, _PIPELINE_CLOCK) for site, day in unknown if not (site and self.has_list))
+        without_zone = sorted(one for one in unknown if one[0] and self.has_list)
+        return _table(_SHOWN, dict.fromkeys((*own, *others))), without_zone
+
+
+def _made(session: Session, query: MartQuery, counting: _Counting, missing: Sequence[MissingDay]) -> Mart:
     """The mart of one query, of the rows and days that a session has; `missing` lack partitions."""
     for name, table in query.tables.items():
         session.register(name, table)
     # Within the query: to define a view, an engine plans it as well, which takes as long as to count a small day.
     session.keep("counted", f"WITH placed AS ({_PLACED}) SELECT * FROM ({query.counted})")  # noqa: S608 - our queries
-    session.keep("with_rows", _WITH_ROWS)
-    session.keep("shown", _SHOWN)
-    without_zone = session.fetch(_WITHOUT_ZONE).to_pylist()
+    shown, without_zone = counting.shown(session.rows(_WITH_ROWS))
+    session.register("shown", shown)
     table = session.fetch(query.result).select(query.schema.names).cast(query.schema)
-    return Mart(table, (*missing, *(MissingDay(row["site"], row["business_date"], ()) for row in without_zone)))
+    return Mart(table, (*missing, *(MissingDay(site, day, ()) for site, day in without_zone)))
 
 
 def offsets_of(timezones: Collection[str], start: datetime, end: datetime) -> pa.Table:
@@ -225,35 +233,24 @@ def _days_of_others(history: SiteHistory, days: DaysWanted) -> list[SiteDay]:
 
 
 def _register_days(
-    session: Session,
-    history: SiteHistory,
-    days: DaysWanted,
-    considered: Sequence[SiteDay],
-    complete: Sequence[SiteDay],
-    pipeline_days: Sequence[date],
+    session: Session, history: SiteHistory, days: DaysWanted, considered: Sequence[SiteDay], counting: _Counting
 ) -> None:
-    own_days = partitions_needed(pipeline_days, _LONE_SITE, days.timezone)
+    own_days = partitions_needed(counting.pipeline_days, _LONE_SITE, days.timezone)
     site_spans = history.spans()
     offsets = offsets_of(
         {days.timezone, *(span.timezone for span in site_spans)},
         min(day.start for day in [*considered, *own_days]),
         max(day.end for day in [*considered, *own_days]),
     )
-    pipeline = pa.table(
-        {"timezone": [days.timezone], "clock": [_PIPELINE_CLOCK], "has_list": [days.sites.num_rows > 0]}
-    )
     tables = {
-        "complete": _table(
-            _SITE_DAYS, ((day.site, day.business_date, day.is_physical, _clock(day)) for day in complete)
-        ),
         "spans": _table(_SPANS, (_span_row(span) for span in site_spans)),
-        "known": pa.table({"name": pa.array(sorted(history.names), pa.string())}),
-        "pipeline": pipeline,
-        "pipeline_days": _table(pa.schema([("business_date", pa.date32())]), ((day,) for day in pipeline_days)),
+        "pipeline": pa.table({"timezone": [days.timezone]}),
         "offsets": offsets,
         "hours": _table(
             _HOURS,
-            _hour_rows([*((_clock(day), day) for day in complete), *((_PIPELINE_CLOCK, day) for day in own_days)]),
+            _hour_rows(
+                [*((_clock(day), day) for day in counting.complete), *((_PIPELINE_CLOCK, day) for day in own_days)]
+            ),
         ),
     }
     for name, table in tables.items():

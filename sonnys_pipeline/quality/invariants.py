@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import duckdb
+import pyarrow as pa
 
 from sonnys_pipeline.calendar.windows import Day
 from sonnys_pipeline.lake.dataset import Lake
@@ -50,8 +51,13 @@ def outside(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[st
         if zone != timezone:
             found[key] = [f"it begins at midnight in {zone}, not in {timezone}: see sonnys replay --rezone"]
             continue
-        found[key] = list(outside_the_day(lake.files("transactions", [key]), day.start, day.end).problems)
+        found[key] = list(outside_the_day(completions(lake, key), day.start, day.end).problems)
     return found
+
+
+def completions(lake: Lake, key: str) -> pa.Table:
+    """When the rows of a landed day were completed, for `outside_the_day`. Raises LakeError if it cannot be read."""
+    return lake.read("transactions", [key], ["id", "complete_date"])
 
 
 def violations(lake: Lake, days: Sequence[str], timezone: str) -> dict[str, list[str]]:

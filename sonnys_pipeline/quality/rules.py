@@ -10,9 +10,10 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sonnys_pipeline.client.models import MAX_AMOUNT
-from sonnys_pipeline.lake.sql import JUDGED, UNSETTLED, OpenOrNot, Rows, open_rows
+from sonnys_pipeline.lake.sql import JUDGED, UNSETTLED, OpenOrNot, Rows, open_rows, run
 from sonnys_pipeline.quality.result import Finding, finding
 
 #: Values that the API documents (contract, "A row"; the vendor's OpenAPI document v0.2.0). Others are no errors.
@@ -41,6 +42,8 @@ STATUS_UNKNOWN = (
     "transaction_states for the day"
 )
 
+_INSTANT = pa.timestamp("us", tz="UTC")
+
 #: Time after which an unsettled transaction is not expected to settle any more.
 SETTLES_WITHIN = timedelta(days=7)
 
@@ -48,14 +51,6 @@ SETTLES_WITHIN = timedelta(days=7)
 _DUPLICATES = """
     SELECT coalesce(sum(times), 0), list(id) FILTER (times > 1)
     FROM (SELECT id, count(*) AS times FROM transactions GROUP BY id)
-"""
-
-_OUTSIDE = """
-    SELECT
-        count(*),
-        list(id) FILTER (epoch_us(complete_date) < $start_us),
-        list(id) FILTER (epoch_us(complete_date) >= $end_us)
-    FROM transactions
 """
 
 # Rows whose money is final: the total of unsettled and voided transactions is undefined. Without a status, a ticket
@@ -134,18 +129,20 @@ def duplicate_ids(transactions: Rows) -> Finding:
         return finding(rows, [("more than once", repeated or ())])
 
 
-def outside_the_day(transactions: Rows, start: datetime, end: datetime) -> Finding:
-    """Rows of one day that were completed outside of `[start, end)`, aware instants (else `ValueError`)."""
-    bounds = {"start_us": _epoch_us(start), "end_us": _epoch_us(end)}
-    with open_rows(transactions) as connection:
-        rows, too_early, too_late = _row(connection, _OUTSIDE, bounds)
-        return finding(
-            rows,
-            [
-                (f"before {start.isoformat()}", too_early or ()),
-                (f"at or after {end.isoformat()}", too_late or ()),
-            ],
-        )
+def outside_the_day(transactions: pa.Table, start: datetime, end: datetime) -> Finding:
+    """Rows of one day (`id`, `complete_date`) completed outside of `[start, end)`, aware instants (else `ValueError`).
+
+    Without DuckDB, which takes longer to open a day's file than Arrow does to compare its instants.
+    """
+    first, after = (pa.scalar(_epoch_us(moment), pa.int64()).cast(_INSTANT) for moment in (start, end))
+    ids, completed = transactions["id"], transactions["complete_date"]
+    return finding(
+        transactions.num_rows,
+        [
+            (f"before {start.isoformat()}", ids.filter(pc.less(completed, first)).to_pylist()),
+            (f"at or after {end.isoformat()}", ids.filter(pc.greater_equal(completed, after)).to_pylist()),
+        ],
+    )
 
 
 def absurd_amounts(transactions: OpenOrNot) -> Finding:
@@ -193,7 +190,7 @@ def unknown_values(transactions: OpenOrNot) -> Finding:
     unknown: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     with open_rows(transactions) as connection:
         connection.register("known", _KNOWN)
-        for field, value, row_id in connection.execute(_UNKNOWN).fetchall():
+        for field, value, row_id in run(connection, _UNKNOWN).fetchall():
             unknown[field, value].append(row_id)
         kinds = [(f"unknown {field} {value!r}", ids) for (field, value), ids in sorted(unknown.items())]
         rows, unchecked = _checked(connection)
@@ -209,7 +206,7 @@ def unsettled_rows(transactions: OpenOrNot, now: datetime, settles_within: timed
     """
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     with open_rows(transactions) as connection:
-        for row_id, status in connection.execute(_UNSETTLED, {"before_us": _epoch_us(now - settles_within)}).fetchall():
+        for row_id, status in run(connection, _UNSETTLED, {"before_us": _epoch_us(now - settles_within)}).fetchall():
             kinds[status].append(row_id)
         days = settles_within / timedelta(days=1)
         rows, unchecked = _checked(connection)
@@ -246,7 +243,7 @@ def _row(
     connection: duckdb.DuckDBPyConnection, query: str, named: Mapping[str, object] | None = None
 ) -> tuple[Any, ...]:
     """The only row of a query."""
-    (row,) = connection.execute(query, dict(named or {})).fetchall()
+    (row,) = run(connection, query, named).fetchall()
     return tuple(row)
 
 

@@ -14,6 +14,7 @@ from sonnys_pipeline.lake.sql import open_rows
 from sonnys_pipeline.lake.transactions import ASSET as TRANSACTIONS
 from sonnys_pipeline.lake.transactions import is_whole
 from sonnys_pipeline.quality import rules as quality
+from sonnys_pipeline.quality.invariants import completions
 from sonnys_pipeline.quality.result import Finding
 from sonnys_pipeline.quality.volume import Volume, unusual_volume
 from sonnys_pipeline.report.caveats import Caveat, Severity
@@ -53,7 +54,7 @@ def findings_of(
         yield from _said(quality.duplicate_ids(landed), "error", "landed more than once and counted each time", _AGAIN)
         for day in days:
             span = Day.of(day.isoformat(), timezone)
-            strays = quality.outside_the_day(lake.files(TRANSACTIONS, [day.isoformat()]), span.start, span.end)
+            strays = quality.outside_the_day(completions(lake, day.isoformat()), span.start, span.end)
             yield from _said(strays, "error", "landed in the wrong day", _AGAIN)
         yield from _said(quality.unsettled_rows(rows, now), "warning", "still not settled after a week", _AGAIN)
         yield from _volume(lake, business_date)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
 from sonnys_pipeline.lake.dataset import Lake
 from sonnys_pipeline.lake.landed_rows import landed_rows
-from sonnys_pipeline.lake.sql import Rows, open_rows, open_tables
+from sonnys_pipeline.lake.sql import Rows, open_rows, open_tables, run
 
 
 class Session(Protocol):
@@ -30,7 +30,13 @@ class Session(Protocol):
         """
 
     def fetch(self, query: str) -> pa.Table:
-        """The rows of a query, in its order."""
+        """The rows of a query, in its order: of those of a mart."""
+
+    def fetch_many(self, query: str) -> pa.Table:
+        """The same of as many rows as there are lines on tickets, which the engine does not hold as well."""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The same of a few rows, as values of Python."""
 
 
 class EngineRows(Protocol):
@@ -82,13 +88,21 @@ class _DuckDBSession:
         self._connection.register(name, table)
 
     def define(self, name: str, query: str) -> None:
-        self._connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+        run(self._connection, f"CREATE TEMP VIEW {name} AS {query}")
 
     def keep(self, name: str, query: str) -> None:
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        run(self._connection, f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
     def fetch(self, query: str) -> pa.Table:
+        # `sql` plans a query to know its columns, and again to run it. Of a table that costs little.
+        self.keep("fetched", query)
+        return self._connection.table("fetched").to_arrow_table()
+
+    def fetch_many(self, query: str) -> pa.Table:
         return self._connection.sql(query).to_arrow_table()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return run(self._connection, query).fetchall()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -136,6 +136,11 @@ class _SparkSession:
     def fetch(self, query: str) -> pa.Table:
         with _spark_errors("a mart"):
             return self._sql(query).toArrow()
+
+    fetch_many = fetch
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.fetch(query).to_pylist()]
 
     def _sql(self, query: str) -> DataFrame:
         from sonnys_pipeline.lake.engines.dialect import to_spark  # noqa: PLC0415 - sqlglot is part of the extra
