@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -22,6 +24,9 @@ from sonnys_pipeline.lake.storage.objects import ObjectStorage
 
 #: Property with the files of a lake.
 _FILES = "sonnys.files"
+#: Property with the metadata files that the process wrote last, and how many: three for a commit, of a run's tables.
+_WRITTEN = "sonnys.written"
+_MOST_WRITTEN = 32
 #: What keeps the files of a lake of tables.
 Files: TypeAlias = FolderStorage | ObjectStorage
 
@@ -47,7 +52,7 @@ def access(files: Files) -> dict[str, Any]:
     """A catalog's properties, by which pyiceberg reads and writes files; they are kept in no table."""
     if isinstance(files, FolderStorage):
         return {PY_IO_IMPL: f"{__name__}.{SyncedFileIO.__name__}"}
-    return {PY_IO_IMPL: f"{__name__}.{StoredFileIO.__name__}", _FILES: files}
+    return {PY_IO_IMPL: f"{__name__}.{StoredFileIO.__name__}", _FILES: files, _WRITTEN: Written()}
 
 
 class SyncedFileIO(PyArrowFileIO):
@@ -76,33 +81,64 @@ class _Stream(io.FileIO):
         super().close()
 
 
+class Written:
+    """Content of the objects written last: after a commit its files are read, which saves the requests for them.
+
+    No object is ever changed, since their names are unique.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, location: str) -> bytes | None:
+        """The content of an object, if it is kept."""
+        with self._lock:
+            return self._kept.get(location)
+
+    def keep(self, location: str, content: bytes) -> None:
+        """Keep an object; the oldest one is dropped."""
+        with self._lock:
+            self._kept[location] = content
+            while len(self._kept) > _MOST_WRITTEN:
+                self._kept.popitem(last=False)
+
+    def drop(self, location: str) -> None:
+        """An object is deleted."""
+        with self._lock:
+            self._kept.pop(location, None)
+
+
 class StoredFileIO(FileIO):
     """Objects, each written by one upload and read by one request: metadata files are small."""
 
     def __init__(self, properties: Properties) -> None:
         super().__init__(properties)
         self._files: Files = properties[_FILES]
+        self._written: Written = properties[_WRITTEN]
 
     def new_input(self, location: str) -> StoredFile:
         """An object to be read."""
-        return StoredFile(self._files, location)
+        return StoredFile(self._files, location, self._written)
 
     def new_output(self, location: str) -> StoredFile:
         """An object to be written."""
-        return StoredFile(self._files, location)
+        return StoredFile(self._files, location, self._written)
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """Delete an object, if it exists."""
         name = location if isinstance(location, str) else location.location
+        self._written.drop(name)
         self._files.remove(path_of(self._files, name))
 
 
 class StoredFile(InputFile, OutputFile):
     """An object."""
 
-    def __init__(self, files: Files, location: str) -> None:
+    def __init__(self, files: Files, location: str, written: Written) -> None:
         super().__init__(location)
         self._files = files
+        self._written = written
         self._path = path_of(files, location)
         self._size: int | None = None
 
@@ -116,7 +152,8 @@ class StoredFile(InputFile, OutputFile):
 
     def open(self, seekable: bool = True) -> io.BytesIO:  # noqa: ARG002 - pyiceberg's
         """The whole content."""
-        return io.BytesIO(self._files.content(self._path))
+        kept = self._written.get(self.location)
+        return io.BytesIO(self._files.content(self._path) if kept is None else kept)
 
     def to_input_file(self) -> StoredFile:
         """Itself."""
@@ -130,6 +167,7 @@ class StoredFile(InputFile, OutputFile):
         """Upload the whole object. Raises UnwritableLakeError."""
         self._files.put(self._path, lambda file: file.write(content))
         self._size = len(content)
+        self._written.keep(self.location, content)
 
 
 class _Upload(io.BytesIO):

@@ -87,9 +87,11 @@ class IcebergStorage:
         return path if file is None else self.tables.path_of(file)
 
     def version(self, path: LakePath) -> str | None:
-        """The name of the current version's file, which no other has."""
+        """The name of the current version's file, which no other has; of landed files the table alone is asked."""
+        if self._landed(path) is None:
+            return self._files.version(path)
         place = self.place(path)
-        return place.stem if place != path else self._files.version(path)
+        return place.stem if place != path else None
 
     def size(self, path: LakePath) -> int:
         """Bytes on disk."""
