@@ -72,7 +72,7 @@ def quality_checks(account: Account = ONLY) -> Sequence[dg.AssetChecksDefinition
         context: dg.AssetCheckExecutionContext, lake: LakeResource
     ) -> Iterator[dg.AssetCheckResult]:
         try:
-            landed = account.workspace(lake).lake
+            landed = account.workspace(lake).lake.snapshot()  # `volume` looks for weeks of days
         except EXPECTED as error:
             raise as_failure(error) from error
         days = days_of(context, landed)
