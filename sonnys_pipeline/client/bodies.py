@@ -83,7 +83,8 @@ def _repaired(content: bytes) -> tuple[bytes, int]:
         text = content.decode("utf-8", "replace")
         replaced = text.count(_REPLACEMENT) - content.count(_REPLACEMENT.encode())
         content = text.encode()
-    if b"\\ud" in content or b"\\uD" in content:
+    # One byte is found a hundred times as fast as two, and most bodies have no escape.
+    if b"\\" in content and (b"\\ud" in content or b"\\uD" in content):
         lone = 0
 
         def replace_lone(escape: re.Match[bytes]) -> bytes:
@@ -117,7 +118,8 @@ def _taken_apart(content: bytes) -> tuple[bytes, int]:
 
     Other strings are counted with the names as long as all of them are few.
     """
-    if b'\\"' not in content and b"\\\\" not in content:  # each quote begins or ends a string
+    escapes = b"\\" in content and (b'\\"' in content or b"\\\\" in content)
+    if not escapes:  # each quote begins or ends a string
         parts = content.split(b'"')
         outside, strings = parts[::2], parts[1::2]
         if len(outside) > len(strings):
