@@ -45,7 +45,7 @@ demo: $(INSTALLED) ## Land a week of a simulated chain through real Dagster
 dev: $(INSTALLED) ## Dagster's UI on the simulator, at http://127.0.0.1:3000
 	@$(BIN)/sonnys demo --ui || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
-test: $(DBT_INSTALLED) ## Run the tests, except those of real outages (about a quarter of an hour on two cores)
+test: $(DBT_INSTALLED) ## Run the tests, except those of real outages (ten to twelve minutes on two cores)
 	@$(PYTEST) -m "not outage" $(PYTEST_OPTIONS)
 
 outages: $(INSTALLED) ## Run the tests that wait for real outages (about four minutes)
