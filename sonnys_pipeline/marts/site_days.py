@@ -72,7 +72,7 @@ _LEFT_OUT = f"""
     GROUP BY site, business_date
 """  # noqa: S608 - made of names and a number of this house
 
-# Its name is that of the spans, which a site is joined by.
+# `name` is folded as in the spans, by which a site is found.
 _WITH_ROWS = """
     SELECT site, business_date, lower(trim(site)) AS name
     FROM (SELECT site, business_date FROM counted UNION SELECT site, business_date FROM left_out)

@@ -30,13 +30,13 @@ class Session(Protocol):
         """
 
     def fetch(self, query: str) -> pa.Table:
-        """The rows of a query, in its order: of those of a mart."""
+        """The rows of a query, in its order; for as many as a mart has."""
 
     def fetch_many(self, query: str) -> pa.Table:
-        """The same of as many rows as there are lines on tickets, which the engine does not hold as well."""
+        """The same for as many rows as tickets have lines: the engine keeps no copy of them."""
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The same of a few rows, as values of Python."""
+        """The same for a few rows, as values of Python."""
 
 
 class EngineRows(Protocol):

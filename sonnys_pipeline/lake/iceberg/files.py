@@ -24,7 +24,7 @@ from sonnys_pipeline.lake.storage.objects import ObjectStorage
 
 #: Property with the files of a lake.
 _FILES = "sonnys.files"
-#: Property with the metadata files that the process wrote last, and how many: three for a commit, of a run's tables.
+#: Property with the metadata files that this process wrote last, and how many it keeps: a commit writes three.
 _WRITTEN = "sonnys.written"
 _MOST_WRITTEN = 32
 #: What keeps the files of a lake of tables.
@@ -82,9 +82,9 @@ class _Stream(io.FileIO):
 
 
 class Written:
-    """Content of the objects written last: after a commit its files are read, which saves the requests for them.
+    """Content of the objects written last: reading them after a commit sends no request.
 
-    No object is ever changed, since their names are unique.
+    No object ever changes, since names are unique.
     """
 
     def __init__(self) -> None:
