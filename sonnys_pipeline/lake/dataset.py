@@ -145,8 +145,15 @@ class Lake:
             table = without_day(table, partition, f"{asset} {partition}")
         prefixed = {f"{_METADATA_PREFIX}{name}": value for name, value in (metadata or {}).items()}
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), **prefixed})
-        write = partial(pq.write_table, table, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
-        size = self.storage.put(path, partial(write, use_dictionary=table.num_rows >= _DICTIONARIES_FROM))
+        write = partial(
+            pq.write_table,
+            table,
+            compression="zstd",
+            row_group_size=_ROW_GROUP,
+            use_dictionary=table.num_rows >= _DICTIONARIES_FROM,
+            write_page_checksum=True,
+        )
+        size = self.storage.put(path, write)
         return LandedFile(path, table.num_rows, size)
 
     def land_page(self, asset: str, name: str, text: str, *, partition: str | None) -> LakePath:
