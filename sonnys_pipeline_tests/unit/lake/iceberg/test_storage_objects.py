@@ -38,6 +38,19 @@ def root(s3_url: str) -> str:
     return f"{s3_url}/washes"
 
 
+def test_metadata_that_was_just_written_is_not_read_again(root: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """A second day is committed upon the first, by the same process, without a request for what it knows."""
+    lake = iceberg(root, catalog=f"sqlite:///{tmp_path}/catalog.sqlite")
+    lake.land("transactions", rows("a"), partition=DAY)
+    content, read = ObjectStorage.content, []
+    monkeypatch.setattr(ObjectStorage, "content", lambda self, path: (read.append(str(path)), content(self, path))[1])
+
+    lake.land("transactions", rows("b"), partition=NEXT)
+
+    assert [path for path in read if "/metadata/" in path] == []
+    assert lake.read("transactions", [DAY, NEXT], ["id"])["id"].to_pylist() == ["a", "b"]
+
+
 def test_a_lake_may_be_a_whole_bucket(s3_url: str, tmp_path: Path) -> None:
     """Whose URL has no folder: tables are tables there, and nothing is landed as a plain file."""
     lake = iceberg(s3_url, catalog=f"sqlite:///{tmp_path}/catalog.sqlite")
